@@ -1,0 +1,11 @@
+//! Recover the family tree of neural networks from their weights.
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod scalar;
+
+pub use crate::scalar::Scalar;

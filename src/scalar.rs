@@ -1,0 +1,63 @@
+//! The floating-point types the kernels compute with.
+
+use core::fmt::{Debug, Display};
+
+use num_traits::Float;
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that nobody can name it is what seals `Scalar`")]
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// A floating-point type that weights, distances and edge weights may have: `f32` or `f64`.
+///
+/// Sealed: every kernel's accuracy statement covers exactly these two types, so no other type can
+/// implement it. Sums are always accumulated in `f64`, whatever the scalar.
+///
+/// # Examples
+///
+/// ```
+/// use mother::Scalar;
+///
+/// fn mean<T: Scalar>(values: &[T]) -> f64 {
+///     values.iter().map(|value| value.widen()).sum::<f64>() / values.len() as f64
+/// }
+///
+/// assert_eq!(mean(&[1.0_f32, 2.0, 6.0]), 3.0);
+/// ```
+pub trait Scalar: sealed::Sealed + Float + Debug + Display + Default + Send + Sync + 'static {
+    /// The same value as an `f64`; exact for both scalar types.
+    #[must_use]
+    fn widen(self) -> f64;
+
+    /// The nearest value of this type; rounds to nearest even, overflows to an infinity.
+    #[must_use]
+    fn narrow(value: f64) -> Self;
+}
+
+impl Scalar for f32 {
+    #[inline]
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline]
+    fn narrow(value: f64) -> Self {
+        // A rounding cast is the purpose of this function.
+        value as Self
+    }
+}
+
+impl Scalar for f64 {
+    #[inline]
+    fn widen(self) -> f64 {
+        self
+    }
+
+    #[inline]
+    fn narrow(value: f64) -> Self {
+        value
+    }
+}

@@ -1,0 +1,1 @@
+//! The crate's public API, used from outside.
