@@ -5,7 +5,10 @@ use core::fmt::{Debug, Display};
 use num_traits::Float;
 
 mod sealed {
-    #[expect(unnameable_types, reason = "that nobody can name it is what seals `Scalar`")]
+    #[expect(
+        unnameable_types,
+        reason = "that nobody can name it is what seals `Scalar`"
+    )]
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
@@ -27,7 +30,9 @@ mod sealed {
 ///
 /// assert_eq!(mean(&[1.0_f32, 2.0, 6.0]), 3.0);
 /// ```
-pub trait Scalar: sealed::Sealed + Float + Debug + Display + Default + Send + Sync + 'static {
+pub trait Scalar:
+    sealed::Sealed + Float + Debug + Display + Default + Send + Sync + 'static
+{
     /// The same value as an `f64`; exact for both scalar types.
     #[must_use]
     fn widen(self) -> f64;
