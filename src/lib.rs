@@ -7,5 +7,6 @@ extern crate alloc;
 extern crate std;
 
 mod scalar;
+pub mod weights;
 
 pub use crate::scalar::Scalar;

@@ -37,6 +37,10 @@ pub trait Scalar:
     #[must_use]
     fn widen(self) -> f64;
 
+    /// The same value; exact for both scalar types.
+    #[must_use]
+    fn from_single(value: f32) -> Self;
+
     /// The nearest value of this type; rounds to nearest even, overflows to an infinity.
     #[must_use]
     fn narrow(value: f64) -> Self;
@@ -46,6 +50,11 @@ impl Scalar for f32 {
     #[inline]
     fn widen(self) -> f64 {
         f64::from(self)
+    }
+
+    #[inline]
+    fn from_single(value: f32) -> Self {
+        value
     }
 
     #[inline]
@@ -59,6 +68,11 @@ impl Scalar for f64 {
     #[inline]
     fn widen(self) -> f64 {
         self
+    }
+
+    #[inline]
+    fn from_single(value: f32) -> Self {
+        Self::from(value)
     }
 
     #[inline]

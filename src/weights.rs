@@ -1,0 +1,154 @@
+//! Where weights come from: models as sources of named layers, read in chunks.
+//!
+//! A [`WeightSource`] is one model, a [`Layer`] one named tensor of it. Nothing here computes; a
+//! source only says what layers there are and hands out their values, in chunks of the caller's
+//! size from any offset, so that two layers can be read in step and a model larger than memory
+//! needs a few megabytes. [`InMemoryModel`] is a source over slices and vectors;
+//! implementing the traits for anything that can return a range of bytes takes about twenty lines
+//! ([`ElementType::decode`] does the rest).
+
+mod element;
+mod in_memory;
+mod values;
+
+use core::error::Error;
+
+use alloc::string::String;
+
+use crate::Scalar;
+
+pub use self::element::{DecodeError, ElementType, UnknownElementType};
+pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
+pub use self::values::{WeightSlice, WeightValues};
+
+/// One model: a name and the layers its weights are stored in.
+///
+/// Layers may be listed in any order, and every call of [`layers`](Self::layers) must list the same
+/// ones. Sources are read from several threads at once where the `rayon` feature is on, hence the
+/// `Sync` bound.
+///
+/// # Examples
+///
+/// A source over a store that returns ranges of bytes:
+///
+/// ```
+/// use mother::Scalar;
+/// use mother::weights::{DecodeError, ElementType, Layer, WeightSource};
+///
+/// struct StoredModel { name: String, tensors: Vec<(String, Vec<usize>, Vec<u8>)> }
+/// struct StoredLayer<'a>(&'a (String, Vec<usize>, Vec<u8>));
+///
+/// impl WeightSource for StoredModel {
+///     type Error = DecodeError;
+///     type Layer<'a> = StoredLayer<'a>;
+///
+///     fn name(&self) -> &str { &self.name }
+///     fn layers(&self) -> impl Iterator<Item = Result<StoredLayer<'_>, DecodeError>> {
+///         self.tensors.iter().map(|tensor| Ok(StoredLayer(tensor)))
+///     }
+/// }
+///
+/// impl Layer for StoredLayer<'_> {
+///     type Error = DecodeError;
+///
+///     fn name(&self) -> &str { &self.0.0 }
+///     fn shape(&self) -> &[usize] { &self.0.1 }
+///     fn element_type(&self) -> ElementType { ElementType::F32 }
+///     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), DecodeError> {
+///         let bytes = &self.0.2[4 * offset..4 * (offset + values.len())];
+///         ElementType::F32.decode(bytes, values)
+///     }
+/// }
+///
+/// let bytes = [1.5_f32, -2.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+/// let model = StoredModel { name: "m".into(), tensors: vec![("w".into(), vec![2], bytes)] };
+/// let mut last = [0.0_f64];
+/// model.layers().next().unwrap()?.read(1, &mut last)?;
+/// assert_eq!(last, [-2.0]);
+/// # Ok::<(), DecodeError>(())
+/// ```
+pub trait WeightSource: Sync {
+    /// Why listing the layers or reading one failed.
+    type Error: Error + Send + Sync + 'static;
+
+    /// A handle on one layer; it should be small, since a caller holds one for every layer it uses.
+    type Layer<'a>: Layer<Error = Self::Error> + Send + Sync
+    where
+        Self: 'a;
+
+    /// The model's name, by which results refer to it; unique among the models of one call.
+    fn name(&self) -> &str;
+
+    /// Every layer whose values can be read.
+    fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, Self::Error>>;
+
+    /// Layers that the model has but whose values can't be read, each with the reason.
+    ///
+    /// The default is none.
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        &[]
+    }
+}
+
+/// One named tensor of a model.
+pub trait Layer {
+    /// Why reading failed.
+    type Error;
+
+    /// The layer's name; unique in its model, and equal in all models of an architecture.
+    fn name(&self) -> &str;
+
+    /// The length of each dimension, outermost first; values are stored in row-major order.
+    fn shape(&self) -> &[usize];
+
+    /// The type the values are stored in.
+    fn element_type(&self) -> ElementType;
+
+    /// Fills `values` with the layer's values from flat index `offset` on.
+    ///
+    /// Callers keep `offset + values.len()` within the number of elements.
+    ///
+    /// # Errors
+    ///
+    /// When the values can't be had; `values` then holds nothing in particular.
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Self::Error>;
+
+    /// All values, if they already lie in memory, so that nothing need be copied.
+    ///
+    /// The default is `None`.
+    fn as_slice(&self) -> Option<WeightSlice<'_>> {
+        None
+    }
+}
+
+/// A layer that a source has but can't decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct SkippedLayer {
+    /// The layer's name.
+    pub layer: String,
+    /// Why its values can't be read, in a few words.
+    pub reason: String,
+}
+
+/// The number of elements of a tensor of this shape; `None` where the product overflows.
+///
+/// # Examples
+///
+/// ```
+/// use mother::weights::element_count;
+///
+/// assert_eq!(element_count(&[3, 4]), Some(12));
+/// assert_eq!(element_count(&[]), Some(1));
+/// assert_eq!(element_count(&[usize::MAX, 2]), None);
+/// ```
+#[must_use]
+pub fn element_count(shape: &[usize]) -> Option<usize> {
+    // A zero makes the product zero even where the other lengths would overflow.
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    shape
+        .iter()
+        .try_fold(1_usize, |count, &length| count.checked_mul(length))
+}
