@@ -1,9 +1,9 @@
 //! All benchmarks; ids are `module/operation/size`.
 #![allow(missing_docs)]
 
+mod moments;
+
 use criterion::{criterion_group, criterion_main};
 
-fn nothing(_: &mut criterion::Criterion) {}
-
-criterion_group!(benches, nothing);
+criterion_group!(benches, moments::all);
 criterion_main!(benches);

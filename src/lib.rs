@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod entropy;
+pub mod moments;
 mod scalar;
 pub mod weights;
 
