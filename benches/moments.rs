@@ -1,7 +1,7 @@
 //! All four moments in one pass, beside a plain sum, which is the memory's limit, and `average`.
 
-use std::hint::black_box;
-use std::time::Duration;
+use core::hint::black_box;
+use core::time::Duration;
 
 use average::{Estimate, Kurtosis};
 use criterion::{Criterion, Throughput};

@@ -120,7 +120,8 @@ impl MomentsAccumulator {
     ///
     /// # Complexity
     ///
-    /// O(n) time.
+    /// O(n) time. Slices of a multiple of [`BLOCK`](Self::BLOCK) values are fastest, since what
+    /// doesn't fill a block is copied.
     pub fn extend_from_slice<T: Scalar>(&mut self, values: &[T]) -> Result<(), MomentsError> {
         let end = self.end();
         let additional = values.len() as u64;
@@ -150,15 +151,17 @@ impl MomentsAccumulator {
             return Ok(());
         }
         self.pending.reserve_exact(Self::BLOCK - self.pending.len());
-        for value in values {
-            let value = value.widen();
-            if !value.is_finite() {
-                return Err(MomentsError::NotFinite {
-                    position: self.end(),
-                    value,
-                });
-            }
-            self.pending.push(value);
+        let old = self.pending.len();
+        self.pending
+            .extend(values.iter().map(|value| value.widen()));
+        let wrong = self.pending[old..]
+            .iter()
+            .position(|value| !value.is_finite());
+        if let Some(index) = wrong {
+            let value = self.pending[old + index];
+            self.pending.truncate(old + index);
+            let position = self.end();
+            return Err(MomentsError::NotFinite { position, value });
         }
         if self.pending.len() == Self::BLOCK {
             let moments = self.pending_moments();

@@ -12,13 +12,8 @@ use crate::Scalar;
 pub(super) const LANES: usize = 8;
 /// Extremes are taken over this many values at once: one AVX-512 register of `f32`.
 pub(super) const STEP: usize = 2 * LANES;
-/// The centre of a block is the mean of its first values, so that one pass over it is enough.
-///
-/// With m of n values in the sample, a power mean inequality bounds what the distance of the centre
-/// from the true mean can cost: Σ(x−μ)² ≥ m(c−μ)² and Σ(x−μ)⁴ ≥ m(c−μ)⁴, whatever the values. So
-/// sums about the centre are at most 1 + n/m (squares) and 8(1 + n/m) (fourth powers) times those
-/// about the mean, and no more of their precision can cancel; 2 and 8 bits for full blocks.
-pub(super) const SAMPLE: usize = 128;
+/// The centre of a block is the mean of its first values, so that one pass is nearly always enough.
+const SAMPLE: usize = 32;
 
 /// Eight `f64` lanes, and the extremes of values of type `T` in as many lanes as suits them.
 pub(super) trait Lanes<T: Scalar>: Copy {
@@ -49,10 +44,31 @@ pub(super) struct Pass {
 }
 
 /// Sums the values of one block; `values` must not be empty.
+///
+/// A centre at the distance δ from the mean μ of n values costs precision: when the sums are moved
+/// to the mean, nδ² cancels from those of squares, and terms up to 8nδ⁴ from those of fourth powers.
+/// Both are small beside what stays if nδ² is at most half of Σ(x−c)², that is δ² at most the
+/// variance. Where the sample was further off, the block is summed again about its mean.
 #[inline(always)]
 pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
     let sample = &values[..values.len().min(SAMPLE)];
-    let centre = sum(lanes, sample) / sample.len() as f64;
+    let mut centre = sum(lanes, sample) / sample.len() as f64;
+    let mut again = true;
+    loop {
+        let pass = pass_about(lanes, values, centre);
+        let offset = pass.sums.first / values.len() as f64;
+        let far = pass.sums.first * offset > 0.5 * pass.sums.about_centre.second;
+        // One repetition is enough, and must be: rounding could keep δ above the variance.
+        if !(far && again) {
+            return pass;
+        }
+        centre += offset;
+        again = false;
+    }
+}
+
+#[inline(always)]
+fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pass {
     let centres = lanes.splat(centre);
     let zero = lanes.splat(0.0);
     let (mut first, mut second, mut third, mut fourth) = (zero, zero, zero, zero);

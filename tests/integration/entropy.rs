@@ -1,4 +1,5 @@
 //! Entropy of histograms against scipy, and independence of order.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use mother::entropy::{Histogram, HistogramError};
 use proptest::prelude::*;
