@@ -19,17 +19,14 @@ pub(super) fn summarise<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
     }
     let pass = run(values);
     // Not finite if any value is not; then the extremes can't be trusted either.
-    if pass.sums.about_centre.fourth.is_finite()
-        && let Some(moments) = finish(values.len(), &pass, 0)
-    {
-        return Ok(moments);
+    if pass.sums.about_centre.fourth.is_finite() && unit_exponent(pass.minimum, pass.maximum) == 0 {
+        return Ok(finish(values.len(), &pass));
     }
     summarise_extreme(values)
 }
 
-/// Moments from a pass over values in units of 2 to the power `exponent`, if those are the right
-/// units for its extremes (which are not in those units).
-fn finish(count: usize, pass: &Pass, exponent: i32) -> Option<Moments> {
+/// Moments from a pass over values in the unit that its extremes call for (which are not in it).
+fn finish(count: usize, pass: &Pass) -> Moments {
     let &Pass {
         sums,
         minimum,
@@ -37,11 +34,9 @@ fn finish(count: usize, pass: &Pass, exponent: i32) -> Option<Moments> {
     } = pass;
     let count = count as u64;
     if minimum == maximum {
-        Some(Moments::constant(count, minimum))
-    } else if unit_exponent(minimum, maximum) == exponent {
-        Some(Moments::from_shifted(count, minimum, maximum, sums))
+        Moments::constant(count, minimum)
     } else {
-        None
+        Moments::from_shifted(count, minimum, maximum, sums)
     }
 }
 
@@ -57,15 +52,14 @@ fn summarise_extreme<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
         minimum = minimum.min(value);
         maximum = maximum.max(value);
     }
-    let exponent = unit_exponent(minimum, maximum);
-    let inverse = power_of_two(-exponent);
+    let inverse = power_of_two(-unit_exponent(minimum, maximum));
     let scaled: Vec<f64> = values.iter().map(|value| value.widen() * inverse).collect();
     let pass = Pass {
         minimum: minimum + 0.0,
         maximum: maximum + 0.0,
         ..run(&scaled)
     };
-    Ok(finish(values.len(), &pass, exponent).unwrap_or_default())
+    Ok(finish(values.len(), &pass))
 }
 
 /// One pass over values that are not empty.

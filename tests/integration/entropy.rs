@@ -5,7 +5,7 @@ use mother::entropy::{Histogram, HistogramError};
 use proptest::prelude::*;
 use serde::Deserialize;
 
-const GOLDEN: &str = include_str!("../golden/moments/golden.json");
+use crate::moments::{GOLDEN, integers};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -20,18 +20,6 @@ struct Case {
     squared: bool,
     bins: usize,
     entropy: f64,
-}
-
-fn integers(count: usize, seed: u64, bits: u32) -> Vec<u64> {
-    let mut state = seed;
-    (0..count)
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            state >> (64 - bits)
-        })
-        .collect()
 }
 
 fn over_own_range(values: &[f64], bins: usize) -> Histogram {
