@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "svd")]
+pub mod rank;
 mod scalar;
 pub mod weights;
 
