@@ -8,6 +8,8 @@ extern crate std;
 
 pub mod entropy;
 pub mod moments;
+#[cfg(feature = "svd")]
+pub mod rank;
 mod scalar;
 pub mod weights;
 
