@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
 mod scalar;
 pub mod weights;
 
