@@ -60,10 +60,13 @@ impl Budget {
     fn lease(&self) -> Option<Lease<'_>> {
         // Only the count matters, it guards no other memory: relaxed is enough.
         let limit = self.limit.load(Ordering::Relaxed);
-        let taken = (self.used).fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-            (used < limit).then_some(used + 1)
-        });
-        taken.is_ok().then_some(Lease(self))
+        (self.used)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                (used < limit).then(|| used + 1)
+            })
+            .ok()
+            // Made only on success, since dropping a lease gives a share back.
+            .map(|_| Lease(self))
     }
 }
 
