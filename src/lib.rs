@@ -10,6 +10,8 @@ pub mod entropy;
 pub mod moments;
 #[cfg(feature = "svd")]
 pub mod rank;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
 mod scalar;
 pub mod weights;
 

@@ -2,3 +2,5 @@
 
 mod entropy;
 mod moments;
+#[cfg(feature = "safetensors")]
+mod safetensors;
