@@ -1,1 +1,4 @@
 //! The crate's public API, used from outside.
+
+mod graph;
+mod metrics;
