@@ -12,6 +12,7 @@ pub mod moments;
 pub mod rank;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
+pub mod heritage;
 mod scalar;
 pub mod weights;
 

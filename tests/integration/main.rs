@@ -4,3 +4,5 @@ mod entropy;
 mod moments;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+mod graph;
+mod metrics;
