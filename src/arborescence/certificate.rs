@@ -462,32 +462,49 @@ mod tests {
         wrong.costs[4] = -1.0;
         assert_eq!(
             wrong.verify(&digraph, &tree, 0.0),
-            Err(E::NegativeCost { node: 1, cost: -1.0 })
+            Err(E::NegativeCost {
+                node: 1,
+                cost: -1.0
+            })
         );
         wrong.costs[4] = 2.0;
         assert_eq!(
             wrong.verify(&digraph, &tree, 0.0),
-            Err(E::Gap { root: 0, bound: 6.0, weight: 7.0 })
+            Err(E::Gap {
+                root: 0,
+                bound: 6.0,
+                weight: 7.0
+            })
         );
         wrong.costs[4] = 4.0;
         assert_eq!(
             wrong.verify(&digraph, &tree, 0.0),
-            Err(E::NegativeReducedWeight { from: 0, to: 2, reduced: -1.0 })
+            Err(E::NegativeReducedWeight {
+                from: 0,
+                to: 2,
+                reduced: -1.0
+            })
         );
         assert_eq!(
             certificate.verify_sparse(&[], &tree, 0.0),
             Err(E::NoSuchEdge { from: 2, to: 1 })
         );
-        let outside = Edge { from: 0, to: 9, weight: 1.0 };
+        let outside = Edge {
+            from: 0,
+            to: 9,
+            weight: 1.0,
+        };
         assert_eq!(
             certificate.verify_sparse(&[outside], &tree, 0.0),
-            Err(E::Size { certificate: 4, given: 10 })
+            Err(E::Size {
+                certificate: 4,
+                given: 10
+            })
         );
         let (_, _, any) = example(Root::Any);
         assert_eq!(any.root_set(), Some(vec![0]));
-        let entered = DenseDigraph::from_fn(4, |from, to| {
-            digraph.weight(from, to).unwrap_or(100.0)
-        });
+        let entered =
+            DenseDigraph::from_fn(4, |from, to| digraph.weight(from, to).unwrap_or(100.0));
         assert_eq!(
             any.verify(&entered.unwrap(), &tree, 0.0),
             Err(E::RootSetEntered { from: 1, to: 0 })

@@ -232,7 +232,9 @@ impl Contraction {
 
     /// The cost of every set, by its number.
     pub(super) fn costs(&self) -> Vec<f64> {
-        (0..self.enclosing.len()).map(|set| self.cost(set)).collect()
+        (0..self.enclosing.len())
+            .map(|set| self.cost(set))
+            .collect()
     }
 
     pub(super) fn root_set(&self) -> Option<usize> {

@@ -220,7 +220,9 @@ fn first_minimum<X: Copy, K: Scalar>(values: &[X], key: impl Fn(X) -> K) -> Opti
         }
     }
     let start = lowest_run?;
-    let offset = values[start..].iter().position(|&value| key(value) == lowest)?;
+    let offset = values[start..]
+        .iter()
+        .position(|&value| key(value) == lowest)?;
     Some((start + offset, lowest))
 }
 

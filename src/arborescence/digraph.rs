@@ -102,9 +102,7 @@ impl<T: Scalar> DenseDigraph<T> {
         let too_large = || ArborescenceError::TooLarge { size };
         let length = size.checked_mul(size).ok_or_else(too_large)?;
         let mut weights = Vec::new();
-        weights
-            .try_reserve_exact(length)
-            .map_err(|_| too_large())?;
+        weights.try_reserve_exact(length).map_err(|_| too_large())?;
         for to in 0..size {
             weights.extend((0..size).map(|from| {
                 if from == to {
@@ -192,7 +190,11 @@ fn largest_magnitude<T: Scalar>(weights: &[T]) -> Result<f64, usize> {
         for (largest, &weight) in largest.iter_mut().zip(chunk) {
             all_usable &= usable(weight);
             let magnitude = finite(weight);
-            *largest = if magnitude > *largest { magnitude } else { *largest };
+            *largest = if magnitude > *largest {
+                magnitude
+            } else {
+                *largest
+            };
         }
     }
     if !all_usable && let Some(position) = weights.iter().position(|&weight| !usable(weight)) {
@@ -282,11 +284,17 @@ mod tests {
         use ArborescenceError as E;
         assert_eq!(
             DenseDigraph::new(2, vec![0.0; 3]),
-            Err(E::WeightCount { size: 2, weights: 3 })
+            Err(E::WeightCount {
+                size: 2,
+                weights: 3
+            })
         );
         assert_eq!(
             DenseDigraph::<f64>::new(usize::MAX, vec![]),
-            Err(E::WeightCount { size: usize::MAX, weights: 0 })
+            Err(E::WeightCount {
+                size: usize::MAX,
+                weights: 0
+            })
         );
         for size in [usize::MAX, 1 << 31] {
             assert_eq!(

@@ -12,7 +12,11 @@ const SHRINK: f64 = 1.0 / 18_446_744_073_709_551_616.0;
 
 impl Scale {
     pub(super) fn for_magnitude(largest: f64) -> Self {
-        Self(if largest > f64::MAX * SHRINK { SHRINK } else { 1.0 })
+        Self(if largest > f64::MAX * SHRINK {
+            SHRINK
+        } else {
+            1.0
+        })
     }
 
     #[inline]

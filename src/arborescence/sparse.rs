@@ -93,7 +93,9 @@ impl SparseEdges {
             // The order is total, so an unstable sort gives one result.
             sorted.candidates[start..end].sort_unstable_by(|a, b| {
                 let by_weight = a.weight.total_cmp(&b.weight);
-                by_weight.then(a.from.cmp(&b.from)).then(a.edge.cmp(&b.edge))
+                by_weight
+                    .then(a.from.cmp(&b.from))
+                    .then(a.edge.cmp(&b.edge))
             });
             if sorted.load(node) {
                 sorted.heaps[node as usize] = node;
@@ -214,7 +216,11 @@ impl CheapestEdges for SparseEdges {
                     from: element.from as usize,
                     to: heap as usize,
                     edge: self.candidates[element.cursor as usize].edge as usize,
-                    cost: if is_node { element.cost } else { element.cost.max(0.0) },
+                    cost: if is_node {
+                        element.cost
+                    } else {
+                        element.cost.max(0.0)
+                    },
                 });
             }
             self.heaps[set] = self.advance(heap);

@@ -73,9 +73,7 @@ impl<T: Scalar> Arborescence<T> {
     /// The edges, in the order of the nodes they enter.
     pub fn edges(&self) -> impl Iterator<Item = Edge<T>> + '_ {
         let children = self.parents.iter().zip(&self.weights).enumerate();
-        children.filter_map(|(to, (&parent, &weight))| {
-            parent.map(|from| Edge { from, to, weight })
-        })
+        children.filter_map(|(to, (&parent, &weight))| parent.map(|from| Edge { from, to, weight }))
     }
 
     /// Where the edge into `node` stands in the input: its index in the list of edges, or

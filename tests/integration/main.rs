@@ -1,1 +1,2 @@
 //! The crate's public API, used from outside.
+mod arborescence;
