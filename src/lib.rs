@@ -13,6 +13,7 @@ pub mod rank;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 pub mod heritage;
+pub mod arborescence;
 mod scalar;
 pub mod weights;
 

@@ -6,3 +6,4 @@ mod moments;
 mod safetensors;
 mod graph;
 mod metrics;
+mod arborescence;

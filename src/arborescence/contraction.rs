@@ -1,0 +1,243 @@
+//! Grows paths against the edges' direction and contracts the cycles they close.
+//!
+//! This part is the same for dense and sparse digraphs: it only asks for the cheapest edge into a
+//! set of nodes. A *set* is a single node or a contracted cycle; node `v` is set `v`, and a
+//! contracted cycle gets the next free number, so a set's number is below that of the set that
+//! encloses it.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Root;
+
+/// An edge that enters a set of nodes, at what is left of its weight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entering {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// The edge's position in the caller's input.
+    pub(super) edge: usize,
+    /// The weight less the costs at which the sets inside that hold `to` were entered.
+    pub(super) cost: f64,
+}
+
+/// A set on the path together with the edge by which the path goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) set: usize,
+    pub(super) entering: Entering,
+}
+
+/// What the contraction needs to know of a digraph.
+pub(super) trait CheapestEdges {
+    /// The cheapest edge into the set from outside; on ties that with the lowest `from`, then `to`.
+    fn cheapest(&mut self, set: usize, sets: &mut DisjointSets) -> Option<Entering>;
+
+    /// Makes the sets of `cycle` one set `union`, lowering the cost of every edge into each of them
+    /// by the cost of the edge by which it is entered.
+    fn contract(&mut self, cycle: &[Step], union: usize);
+}
+
+/// Some set needs an edge from outside and has none.
+#[derive(Debug)]
+pub(super) struct Stuck;
+
+/// Which set each set is in now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DisjointSets {
+    links: Vec<usize>,
+}
+
+impl DisjointSets {
+    /// The outermost set that holds this one.
+    pub(super) fn find(&mut self, mut set: usize) -> usize {
+        while self.links[set] != set {
+            // Halving the path as it is walked.
+            self.links[set] = self.links[self.links[set]];
+            set = self.links[set];
+        }
+        set
+    }
+
+    fn reset(&mut self, size: usize) {
+        self.links.clear();
+        self.links.extend(0..size);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Status {
+    Untouched,
+    OnPath,
+    /// The chosen edges lead to it from the root.
+    Done,
+}
+
+/// No set encloses an outermost one.
+pub(super) const OUTERMOST: usize = usize::MAX;
+
+/// The nested cycles that were contracted, and the cheapest edge into each set.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contraction {
+    size: usize,
+    enclosing: Vec<usize>,
+    entering: Vec<Option<Entering>>,
+    status: Vec<Status>,
+    sets: DisjointSets,
+    path: Vec<Step>,
+    /// With [`Root::Any`], the set that no edge enters; the root is one of its nodes.
+    root_set: Option<usize>,
+}
+
+impl Contraction {
+    /// Contracts cycles until the cheapest edges lead from the root to every outermost set.
+    pub(super) fn run(
+        &mut self,
+        size: usize,
+        root: Root,
+        edges: &mut impl CheapestEdges,
+    ) -> Result<(), Stuck> {
+        self.reset(size);
+        if let Root::At(root) = root {
+            self.status[root] = Status::Done;
+        }
+        for node in 0..size {
+            let set = self.sets.find(node);
+            if self.status[set] == Status::Untouched {
+                self.grow(set, root, edges)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self, size: usize) {
+        self.size = size;
+        self.enclosing.clear();
+        self.enclosing.resize(size, OUTERMOST);
+        self.entering.clear();
+        self.entering.resize(size, None);
+        self.status.clear();
+        self.status.resize(size, Status::Untouched);
+        self.sets.reset(size);
+        self.path.clear();
+        self.root_set = None;
+    }
+
+    /// Walks from `set` against the cheapest edges until it meets a set that is done.
+    fn grow(
+        &mut self,
+        mut set: usize,
+        root: Root,
+        edges: &mut impl CheapestEdges,
+    ) -> Result<(), Stuck> {
+        loop {
+            self.status[set] = Status::OnPath;
+            let Some(entering) = edges.cheapest(set, &mut self.sets) else {
+                if root != Root::Any || self.root_set.is_some() {
+                    return Err(Stuck);
+                }
+                // Only the virtual root is left to enter it from.
+                self.root_set = Some(set);
+                self.status[set] = Status::Done;
+                break;
+            };
+            self.entering[set] = Some(entering);
+            self.path.push(Step { set, entering });
+            let source = self.sets.find(entering.from);
+            match self.status[source] {
+                Status::Done => break,
+                Status::Untouched => set = source,
+                Status::OnPath => set = self.close_cycle(source, edges),
+            }
+        }
+        for step in self.path.drain(..) {
+            self.status[step.set] = Status::Done;
+        }
+        Ok(())
+    }
+
+    /// Contracts the end of the path from `first` on, and returns the new set.
+    fn close_cycle(&mut self, first: usize, edges: &mut impl CheapestEdges) -> usize {
+        let start = self.path.iter().rposition(|step| step.set == first);
+        let cycle = &self.path[start.unwrap_or_default()..];
+        let union = self.enclosing.len();
+        for step in cycle {
+            self.enclosing[step.set] = union;
+            self.sets.links[step.set] = union;
+        }
+        self.sets.links.push(union);
+        self.enclosing.push(OUTERMOST);
+        self.entering.push(None);
+        self.status.push(Status::OnPath);
+        edges.contract(cycle, union);
+        self.path.truncate(start.unwrap_or_default());
+        union
+    }
+
+    /// Of the nodes that reach all others, that with the lightest arborescence; the lowest on ties.
+    ///
+    /// By complementary slackness the optimum for root r is the sum of the costs of all sets that
+    /// don't hold r, so the best root is the one whose sets cost most.
+    pub(super) fn best_root(&self) -> Option<usize> {
+        let root_set = self.root_set?;
+        let mut held = vec![f64::NEG_INFINITY; root_set + 1];
+        held[root_set] = 0.0;
+        for set in (0..root_set).rev() {
+            if let Some(&outer) = held.get(self.enclosing[set]) {
+                held[set] = outer + self.cost(set);
+            }
+        }
+        let nodes = held.iter().take(self.size).enumerate();
+        let mut best = None;
+        for (node, &cost) in nodes {
+            if cost > best.map_or(f64::NEG_INFINITY, |(_, best)| best) {
+                best = Some((node, cost));
+            }
+        }
+        best.map(|(node, _)| node)
+    }
+
+    /// Hands over the edge into every node but the root, in no particular order.
+    pub(super) fn expand(&self, root: usize, mut choose: impl FnMut(Entering)) {
+        let mut entered = vec![false; self.enclosing.len()];
+        self.mark_entered(root, &mut entered);
+        for set in (0..self.enclosing.len()).rev() {
+            if !entered[set]
+                && let Some(entering) = self.entering[set]
+            {
+                choose(entering);
+                self.mark_entered(entering.to, &mut entered);
+            }
+        }
+    }
+
+    /// An edge that enters a node enters every set that holds it.
+    fn mark_entered(&self, node: usize, entered: &mut [bool]) {
+        let mut set = node;
+        while set != OUTERMOST && !entered[set] {
+            entered[set] = true;
+            set = self.enclosing[set];
+        }
+    }
+
+    /// The cost at which a set is entered; 0 for the root and the root set.
+    fn cost(&self, set: usize) -> f64 {
+        self.entering[set].map_or(0.0, |entering| entering.cost)
+    }
+
+    /// The set that encloses each set, [`OUTERMOST`] where none does.
+    pub(super) fn enclosing(&self) -> &[usize] {
+        &self.enclosing
+    }
+
+    /// The cost of every set, by its number.
+    pub(super) fn costs(&self) -> Vec<f64> {
+        (0..self.enclosing.len())
+            .map(|set| self.cost(set))
+            .collect()
+    }
+
+    pub(super) fn root_set(&self) -> Option<usize> {
+        self.root_set
+    }
+}

@@ -1,0 +1,276 @@
+//! Cheapest edges of a sparse digraph: edges sorted by target, one mergeable heap a set of nodes.
+//!
+//! A heap holds nodes, not edges: each stands for the cheapest of its entering edges that is left.
+//! So the heaps stay small beside the edges, which are read in the order in which they lie.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::contraction::{CheapestEdges, DisjointSets, Entering, Step};
+use super::digraph::bad_weight;
+use super::scale::Scale;
+use super::{ArborescenceError, Edge};
+use crate::Scalar;
+
+/// An edge in the list of those that enter one node.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    weight: f64,
+    from: u32,
+    edge: u32,
+}
+
+/// No heap, or no child.
+const NONE: u32 = u32::MAX;
+
+/// A node as an element of a heap.
+#[derive(Clone, Debug)]
+struct Element {
+    /// What is left of the weight of the candidate at `cursor`.
+    cost: f64,
+    /// What the sets that hold this node have cost so far.
+    paid: f64,
+    /// To be taken off both children before they are looked at.
+    pending: f64,
+    left: u32,
+    right: u32,
+    from: u32,
+    /// The first candidate that hasn't been found to lie inside its set.
+    cursor: u32,
+    /// The end of this node's candidates.
+    end: u32,
+}
+
+/// A sparse digraph under contraction.
+pub(super) struct SparseEdges {
+    candidates: Vec<Candidate>,
+    elements: Vec<Element>,
+    /// The root of each set's heap.
+    heaps: Vec<u32>,
+}
+
+/// The largest magnitude of a finite weight, if the edges describe a digraph that can be stored.
+pub(super) fn check<T: Scalar>(size: usize, edges: &[Edge<T>]) -> Result<f64, ArborescenceError> {
+    if edges.len() >= NONE as usize {
+        return Err(ArborescenceError::TooLarge { size: edges.len() });
+    }
+    let mut largest = 0.0_f64;
+    for (edge, &Edge { from, to, weight }) in edges.iter().enumerate() {
+        for node in [from, to] {
+            if node >= size {
+                return Err(ArborescenceError::NoSuchNode { edge, node, size });
+            }
+        }
+        // Also false for NaN.
+        if !(weight > T::neg_infinity()) {
+            return Err(bad_weight(from, to, weight.widen()));
+        }
+        if weight.is_finite() {
+            largest = largest.max(weight.abs().widen());
+        }
+    }
+    Ok(largest)
+}
+
+impl SparseEdges {
+    /// The edges must have been checked, and `size` be at most one more than their number.
+    pub(super) fn new<T: Scalar>(size: usize, edges: &[Edge<T>], scale: Scale) -> Self {
+        let (candidates, ends) = by_target(size, edges, scale);
+        let starts = core::iter::once(0).chain(ends.iter().copied());
+        let mut sorted = Self {
+            candidates,
+            elements: starts
+                .zip(ends.iter().copied())
+                .map(|(cursor, end)| Element::new(cursor, end))
+                .collect(),
+            heaps: vec![NONE; size],
+        };
+        for node in 0..size as u32 {
+            let (start, end) = {
+                let element = &sorted.elements[node as usize];
+                (element.cursor as usize, element.end as usize)
+            };
+            // The order is total, so an unstable sort gives one result.
+            sorted.candidates[start..end].sort_unstable_by(|a, b| {
+                let by_weight = a.weight.total_cmp(&b.weight);
+                by_weight
+                    .then(a.from.cmp(&b.from))
+                    .then(a.edge.cmp(&b.edge))
+            });
+            if sorted.load(node) {
+                sorted.heaps[node as usize] = node;
+            }
+        }
+        sorted
+    }
+
+    /// Sets a node's cost to that of the candidate at its cursor; false if none is left.
+    fn load(&mut self, node: u32) -> bool {
+        let element = &mut self.elements[node as usize];
+        if element.cursor >= element.end {
+            return false;
+        }
+        let candidate = self.candidates[element.cursor as usize];
+        element.cost = candidate.weight - element.paid;
+        element.from = candidate.from;
+        true
+    }
+
+    /// Whether node `a` comes before node `b`: by cost, then by where its edge comes from.
+    fn precedes(&self, a: u32, b: u32) -> bool {
+        let (x, y) = (&self.elements[a as usize], &self.elements[b as usize]);
+        x.cost < y.cost || x.cost == y.cost && (x.from, a) < (y.from, b)
+    }
+
+    /// Takes `paid` off the cost of every edge in a heap.
+    fn lower(&mut self, heap: u32, paid: f64) {
+        if heap != NONE {
+            let element = &mut self.elements[heap as usize];
+            element.cost -= paid;
+            element.paid += paid;
+            element.pending += paid;
+        }
+    }
+
+    /// Hands on to a node's children what is still to be taken off them.
+    fn settle(&mut self, node: u32) {
+        let element = &mut self.elements[node as usize];
+        let (left, right) = (element.left, element.right);
+        let pending = core::mem::take(&mut element.pending);
+        if pending != 0.0 {
+            self.lower(left, pending);
+            self.lower(right, pending);
+        }
+    }
+
+    /// Makes two skew heaps one.
+    fn meld(&mut self, mut a: u32, mut b: u32) -> u32 {
+        let mut root = NONE;
+        let mut parent = NONE;
+        loop {
+            if a == NONE || b != NONE && self.precedes(b, a) {
+                core::mem::swap(&mut a, &mut b);
+            }
+            if parent == NONE {
+                root = a;
+            } else {
+                self.elements[parent as usize].left = a;
+            }
+            if b == NONE {
+                return root;
+            }
+            self.settle(a);
+            // The children change sides; the new left one is what the next round attaches.
+            let element = &mut self.elements[a as usize];
+            let rest = element.right;
+            element.right = element.left;
+            parent = a;
+            a = rest;
+        }
+    }
+
+    /// Moves the first node of a heap on to its next candidate.
+    fn advance(&mut self, heap: u32) -> u32 {
+        self.settle(heap);
+        let element = &mut self.elements[heap as usize];
+        let (left, right) = (element.left, element.right);
+        element.left = NONE;
+        element.right = NONE;
+        element.cursor += 1;
+        let rest = self.meld(left, right);
+        if self.load(heap) {
+            self.meld(rest, heap)
+        } else {
+            rest
+        }
+    }
+}
+
+impl Element {
+    fn new(cursor: u32, end: u32) -> Self {
+        Self {
+            cost: f64::INFINITY,
+            paid: 0.0,
+            pending: 0.0,
+            left: NONE,
+            right: NONE,
+            from: NONE,
+            cursor,
+            end,
+        }
+    }
+}
+
+impl CheapestEdges for SparseEdges {
+    fn cheapest(&mut self, set: usize, sets: &mut DisjointSets) -> Option<Entering> {
+        loop {
+            let heap = self.heaps[set];
+            if heap == NONE {
+                return None;
+            }
+            let element = &self.elements[heap as usize];
+            if sets.find(element.from as usize) != set {
+                // What is left of a cycle's edge is negative by rounding at most.
+                let is_node = set < self.elements.len();
+                return Some(Entering {
+                    from: element.from as usize,
+                    to: heap as usize,
+                    edge: self.candidates[element.cursor as usize].edge as usize,
+                    cost: if is_node {
+                        element.cost
+                    } else {
+                        element.cost.max(0.0)
+                    },
+                });
+            }
+            self.heaps[set] = self.advance(heap);
+        }
+    }
+
+    fn contract(&mut self, cycle: &[Step], _: usize) {
+        let mut union = NONE;
+        for &Step { set, entering } in cycle {
+            let heap = self.heaps[set];
+            self.lower(heap, entering.cost);
+            union = self.meld(union, heap);
+        }
+        self.heaps.push(union);
+    }
+}
+
+/// The edges that can be used, sorted by target, and where each target's end.
+fn by_target<T: Scalar>(
+    size: usize,
+    edges: &[Edge<T>],
+    scale: Scale,
+) -> (Vec<Candidate>, Vec<u32>) {
+    let usable = |edge: &Edge<T>| edge.from != edge.to && edge.weight.is_finite();
+    let mut ends = vec![0_u32; size];
+    for edge in edges.iter().filter(|edge| usable(edge)) {
+        ends[edge.to] += 1;
+    }
+    let mut total = 0;
+    for end in &mut ends {
+        // Each position starts as the beginning of its target's run and moves to its end below.
+        total += core::mem::replace(end, total);
+    }
+    let unused = Candidate {
+        weight: 0.0,
+        from: 0,
+        edge: 0,
+    };
+    let mut candidates = vec![unused; total as usize];
+    for (index, edge) in edges.iter().enumerate() {
+        if usable(edge) {
+            let position = &mut ends[edge.to];
+            candidates[*position as usize] = Candidate {
+                // Adding zero makes -0 equal to 0 in the total order.
+                weight: scale.apply(edge.weight.widen()) + 0.0,
+                from: edge.from as u32,
+                edge: index as u32,
+            };
+            *position += 1;
+        }
+    }
+    (candidates, ends)
+}
