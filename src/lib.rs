@@ -6,14 +6,16 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod arborescence;
+pub mod clustering;
+pub mod condensed;
 pub mod entropy;
+pub mod heritage;
 pub mod moments;
 #[cfg(feature = "svd")]
 pub mod rank;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
-pub mod heritage;
-pub mod arborescence;
 mod scalar;
 pub mod weights;
 
