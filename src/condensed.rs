@@ -45,10 +45,11 @@ impl<T: Scalar> CondensedMatrix<T> {
             });
         }
         let matrix = Self { size, values };
-        match matrix.pairs().find(|(_, _, value)| value.is_nan()) {
-            Some((row, column, _)) => Err(CondensedError::NotANumber { row, column }),
-            None => Ok(matrix),
+        let not_a_number = matrix.pairs().find(|(_, _, value)| value.is_nan());
+        if let Some((row, column, _)) = not_a_number {
+            return Err(CondensedError::NotANumber { row, column });
         }
+        Ok(matrix)
     }
 
     /// A matrix of `size` points with the value of `distance(i, j)` for every i < j.

@@ -10,6 +10,7 @@ pub mod arborescence;
 pub mod clustering;
 pub mod condensed;
 pub mod entropy;
+pub mod evidence;
 pub mod heritage;
 pub mod moments;
 #[cfg(feature = "svd")]
