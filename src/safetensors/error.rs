@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use super::header::LARGEST_HEADER;
-use super::text::{Line, Quoted, Shape};
+use super::text::{FileName, Line, Quoted, Shape};
 
 /// Why a safetensors model can't be opened or read.
 ///
@@ -255,27 +255,29 @@ impl SafetensorsError {
 impl fmt::Display for SafetensorsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFound { file } => write!(f, "{} does not exist", Quoted(file)),
-            Self::PermissionDenied { file } => write!(f, "no permission to read {}", Quoted(file)),
-            Self::NotAFile { file } => write!(f, "{} is not a file", Quoted(file)),
+            Self::NotFound { file } => write!(f, "{} does not exist", FileName(file)),
+            Self::PermissionDenied { file } => {
+                write!(f, "no permission to read {}", FileName(file))
+            }
+            Self::NotAFile { file } => write!(f, "{} is not a file", FileName(file)),
             Self::NoModel { folder } => write!(
                 f,
                 "folder {} holds neither `model.safetensors` nor `model.safetensors.index.json`",
-                Quoted(folder)
+                FileName(folder)
             ),
             Self::Io { file, message, .. } => {
-                write!(f, "{} can't be read: {}", Quoted(file), Line(message))
+                write!(f, "{} can't be read: {}", FileName(file), Line(message))
             }
-            Self::Empty { file } => write!(f, "{} is empty", Quoted(file)),
+            Self::Empty { file } => write!(f, "{} is empty", FileName(file)),
             Self::TooShort { file, length } => write!(
                 f,
                 "{} is not a safetensors file: it is only {length} bytes long",
-                Quoted(file)
+                FileName(file)
             ),
             Self::Text { file, beginning } => write!(
                 f,
                 "{} is not a safetensors file but text that begins with {}",
-                Quoted(file),
+                FileName(file),
                 Quoted(beginning)
             ),
             Self::HeaderBeyondEnd {
@@ -286,20 +288,25 @@ impl fmt::Display for SafetensorsError {
                 f,
                 "{} is cut short or not a safetensors file: \
                  its header would be {header} bytes long, the file has {length}",
-                Quoted(file)
+                FileName(file)
             ),
             Self::HeaderTooLarge { file, header } => write!(
                 f,
                 "{}: its header is {header} bytes long, the format allows {LARGEST_HEADER}",
-                Quoted(file)
+                FileName(file)
             ),
             Self::NotUtf8 { file, position } => write!(
                 f,
                 "{}: its JSON is not UTF-8 from byte {position} on",
-                Quoted(file)
+                FileName(file)
             ),
             Self::NotJson { file, message } => {
-                write!(f, "{}: its JSON is broken: {}", Quoted(file), Line(message))
+                write!(
+                    f,
+                    "{}: its JSON is broken: {}",
+                    FileName(file),
+                    Line(message)
+                )
             }
             Self::BadEntry {
                 file,
@@ -307,18 +314,18 @@ impl fmt::Display for SafetensorsError {
                 message,
             } => write!(
                 f,
-                "{}: the header's entry for layer {} is wrong: {}",
-                Quoted(file),
+                "{}: the header's entry for {} is wrong: {}",
+                FileName(file),
                 Quoted(layer),
                 Line(message)
             ),
             Self::DuplicateLayer { file, layer } => {
-                write!(f, "{} lists layer {} twice", Quoted(file), Quoted(layer))
+                write!(f, "{} lists layer {} twice", FileName(file), Quoted(layer))
             }
             Self::BadShape { file, layer, shape } => write!(
                 f,
                 "{}: layer {} has more elements than can be counted: its shape is {}",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer),
                 Shape(shape)
             ),
@@ -330,7 +337,7 @@ impl fmt::Display for SafetensorsError {
             } => write!(
                 f,
                 "{}: layer {} begins at byte {begin} but ends at byte {end}",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer)
             ),
             Self::WrongSize {
@@ -341,7 +348,7 @@ impl fmt::Display for SafetensorsError {
             } => write!(
                 f,
                 "{}: layer {} has {bytes} bytes, its type and shape need {needed}",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer)
             ),
             Self::WrongSize {
@@ -352,7 +359,7 @@ impl fmt::Display for SafetensorsError {
             } => write!(
                 f,
                 "{}: layer {} has {bytes} bytes, its type and shape need more than can be counted",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer)
             ),
             Self::Truncated {
@@ -363,7 +370,7 @@ impl fmt::Display for SafetensorsError {
             } => write!(
                 f,
                 "{} is cut short: layer {} ends at byte {end} of the data, the file has {available}",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer)
             ),
             Self::Overlap {
@@ -373,45 +380,45 @@ impl fmt::Display for SafetensorsError {
             } => write!(
                 f,
                 "{}: layers {} and {} overlap",
-                Quoted(file),
+                FileName(file),
                 Quoted(first),
                 Quoted(second)
             ),
             Self::IndexTooLarge { file, length } => write!(
                 f,
                 "{} is {length} bytes long, an index may have {LARGEST_HEADER}",
-                Quoted(file)
+                FileName(file)
             ),
             Self::BadIndex { file, message } => write!(
                 f,
                 "{} is not the index of a sharded model: {}",
-                Quoted(file),
+                FileName(file),
                 Line(message)
             ),
             Self::BadShardName { file, layer, shard } => write!(
                 f,
                 "{} puts layer {} into {}, which is not the plain name of a file in its folder",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer),
                 Quoted(shard)
             ),
             Self::MissingShard { file, shard } => write!(
                 f,
                 "{} names the shard {}, which does not exist",
-                Quoted(file),
+                FileName(file),
                 Quoted(shard)
             ),
             Self::MissingLayer { file, shard, layer } => write!(
                 f,
                 "{} says that layer {} is in {}, but it is not",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer),
                 Quoted(shard)
             ),
             Self::Changed { file, layer } => write!(
                 f,
                 "{} changed since its header was read, seen while reading layer {}",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer)
             ),
             Self::Read {
@@ -422,7 +429,7 @@ impl fmt::Display for SafetensorsError {
             } => write!(
                 f,
                 "{}: layer {} can't be read: {}",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer),
                 Line(message)
             ),
@@ -436,7 +443,7 @@ impl fmt::Display for SafetensorsError {
                 f,
                 "{}: layer {} has {elements} values, but {values} from value {offset} on were \
                  asked for",
-                Quoted(file),
+                FileName(file),
                 Quoted(layer)
             ),
         }

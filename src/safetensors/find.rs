@@ -87,9 +87,11 @@ impl PartialOrd for ModelPath {
 /// # Examples
 ///
 /// ```no_run
+/// use mother::weights::WeightSource;
+///
 /// for found in mother::safetensors::find_models("models")? {
 ///     match found.open() {
-///         Ok(model) => println!("{}: {:?}", found.name(), model),
+///         Ok(model) => println!("{}: {} layers", found.name(), model.layers().count()),
 ///         Err(error) => eprintln!("skipped {}: {error}", found.name()),
 ///     }
 /// }

@@ -63,13 +63,13 @@ impl Header {
         if let Err(error) = parsed.and_then(|()| json.end()) {
             return Err(describe(file, &listing, &error));
         }
-        let names = Names {
+        let check = Check {
             file,
             listing: &listing,
         };
-        let elements = names.check_entries(available)?;
-        names.check_unique()?;
-        names.check_overlaps()?;
+        let elements = check.entries(available)?;
+        check.unique_names()?;
+        check.overlaps()?;
         Ok(Self::from_checked(listing, &elements))
     }
 
@@ -132,12 +132,6 @@ impl Header {
     /// Moves the tensors that `is_wanted` refuses to the skipped layers.
     pub(super) fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
         let (texts, skipped) = (&self.texts, &mut self.skipped);
-        // Those that can't be decoded anyway say so, or they would seem to be missing.
-        for layer in skipped.iter_mut() {
-            if !is_wanted(&layer.layer) {
-                reason.clone_into(&mut layer.reason);
-            }
-        }
         self.tensors.retain(|tensor| {
             let name = texts.get(tensor.name);
             let wanted = is_wanted(name);
@@ -219,24 +213,24 @@ fn describe(file: &str, listing: &Listing, error: &serde_json::Error) -> Safeten
 }
 
 /// The checks that need the whole listing.
-struct Names<'a> {
+struct Check<'a> {
     file: &'a str,
     listing: &'a Listing,
 }
 
-impl Names<'_> {
+impl Check<'_> {
     fn name(&self, name: Span) -> String {
         self.listing.texts.get(name).to_owned()
     }
 
     /// Checks each entry by itself; returns the number of elements of each.
-    fn check_entries(&self, available: u64) -> Result<Vec<usize>, SafetensorsError> {
+    fn entries(&self, available: u64) -> Result<Vec<usize>, SafetensorsError> {
         (self.listing.entries.iter())
-            .map(|entry| self.check_entry(entry, available))
+            .map(|entry| self.entry(entry, available))
             .collect()
     }
 
-    fn check_entry(&self, entry: &Entry, available: u64) -> Result<usize, SafetensorsError> {
+    fn entry(&self, entry: &Entry, available: u64) -> Result<usize, SafetensorsError> {
         let (file, layer) = (|| self.file.to_owned(), || self.name(entry.name));
         let Some(bytes) = entry.end.checked_sub(entry.begin) else {
             return Err(SafetensorsError::BadOffsets {
@@ -280,7 +274,7 @@ impl Names<'_> {
     }
 
     /// Refuses two layers or two keys of the metadata of the same name.
-    fn check_unique(&self) -> Result<(), SafetensorsError> {
+    fn unique_names(&self) -> Result<(), SafetensorsError> {
         let names = self.listing.entries.iter().map(|entry| entry.name);
         if let Some(layer) = self.listing.texts.first_duplicate(names) {
             return Err(SafetensorsError::DuplicateLayer {
@@ -300,7 +294,7 @@ impl Names<'_> {
     }
 
     /// Refuses layers that share bytes. Bytes between layers lose nothing and are let be.
-    fn check_overlaps(&self) -> Result<(), SafetensorsError> {
+    fn overlaps(&self) -> Result<(), SafetensorsError> {
         let mut ranges: Vec<_> = (self.listing.entries.iter())
             .filter(|entry| entry.begin < entry.end)
             .map(|entry| (entry.begin, entry.end, entry.name))

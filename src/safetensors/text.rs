@@ -1,6 +1,6 @@
 //! Many short strings in one allocation, so that a header of millions of names stays small.
 
-use core::fmt;
+use core::fmt::{self, Write};
 use core::ops::Range;
 
 use alloc::string::String;
@@ -80,13 +80,21 @@ impl Visitor<'_> for &mut Texts {
     }
 }
 
-/// How many characters of somebody else's text are shown.
+/// How many characters of a name or message that somebody else wrote are shown.
 const LONGEST: usize = 200;
 
-/// Shows text that somebody else wrote on one short line between backquotes.
-///
-/// Control characters are escaped, so that a hostile name can neither break the line nor write to a
-/// terminal, and long text is cut.
+/// Shows a file's path or name on one line between backquotes.
+pub(super) struct FileName<'a>(pub(super) &'a str);
+
+impl fmt::Display for FileName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`")?;
+        escape(self.0, usize::MAX, f)?;
+        f.write_str("`")
+    }
+}
+
+/// Shows text from a file on one short line between backquotes.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -100,18 +108,23 @@ pub(super) struct Line<'a>(pub(super) &'a str);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, character) in self.0.chars().enumerate() {
-            if position == LONGEST {
-                return f.write_str("…");
-            }
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                fmt::Write::write_char(f, character)?;
-            }
-        }
-        Ok(())
+        escape(self.0, LONGEST, f)
     }
+}
+
+/// Writes at most so many characters, none of which can break the line or steer a terminal.
+fn escape(text: &str, longest: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (position, character) in text.chars().enumerate() {
+        if position == longest {
+            return f.write_str("…");
+        }
+        if character.is_control() {
+            write!(f, "{}", character.escape_default())?;
+        } else {
+            f.write_char(character)?;
+        }
+    }
+    Ok(())
 }
 
 /// Shows the first lengths of a shape.
@@ -139,5 +152,7 @@ mod tests {
         assert_eq!(Quoted("a\n\u{1b}[2Jé").to_string(), "`a\\n\\u{1b}[2Jé`");
         let long = Quoted(&"é".repeat(1000)).to_string();
         assert_eq!(long.chars().count(), LONGEST + 3);
+        let path = FileName(&"é\n".repeat(1000)).to_string();
+        assert_eq!(path.chars().count(), 3002);
     }
 }
