@@ -26,5 +26,7 @@
 mod export;
 mod graph;
 pub mod metrics;
+mod recovery;
 
 pub use self::graph::{Descent, GraphError, Model, ModelGraph, ModelTree};
+pub use self::recovery::{Recovery, RecoveryError, Stage, Trees, UnknownStage};
