@@ -355,16 +355,16 @@ fn nearest_neighbours(clusters: &mut Clusters) -> Vec<Merge> {
         merges.push((gone, kept, distance));
         clusters.merge(gone, kept);
         nearest[gone] = None;
-        for slot in 0..size {
-            let Some((neighbour, distance)) = nearest[slot] else {
+        for (slot, nearest) in nearest.iter_mut().enumerate() {
+            let Some((neighbour, distance)) = *nearest else {
                 continue;
             };
             if slot == kept || neighbour == gone || neighbour == kept {
-                nearest[slot] = clusters.nearest_after(slot);
+                *nearest = clusters.nearest_after(slot);
             } else if slot < kept {
                 let to_kept = clusters.distance(slot, kept);
                 if to_kept < distance {
-                    nearest[slot] = Some((kept, to_kept));
+                    *nearest = Some((kept, to_kept));
                 }
             }
         }

@@ -93,9 +93,9 @@ fn components(nodes: usize, connected: impl Fn(usize, usize) -> bool) -> Vec<usi
         component[start] = Some(start);
         let mut open = vec![start];
         while let Some(node) = open.pop() {
-            for other in start + 1..nodes {
-                if component[other].is_none() && connected(node, other) {
-                    component[other] = Some(start);
+            for (other, component) in component.iter_mut().enumerate().skip(start + 1) {
+                if component.is_none() && connected(node, other) {
+                    *component = Some(start);
                     open.push(other);
                 }
             }

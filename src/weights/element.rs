@@ -267,6 +267,7 @@ impl Error for DecodeError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "half")]
     use alloc::vec::Vec;
 
     fn decode_one(element_type: ElementType, bytes: &[u8]) -> f64 {

@@ -1,5 +1,12 @@
 //! The crate's public API, used from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests"
+)]
+
 mod arborescence;
 mod entropy;
 mod graph;
