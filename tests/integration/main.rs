@@ -1,1 +1,4 @@
 //! The crate's public API, used from outside.
+
+#[cfg(feature = "svd")]
+mod rank;
