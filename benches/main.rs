@@ -1,9 +1,15 @@
 //! All benchmarks; ids are `module/operation/size`.
 #![allow(missing_docs)]
 
+mod moments;
+#[cfg(feature = "svd")]
+mod rank;
+#[cfg(not(feature = "svd"))]
+mod rank {
+    pub(crate) fn all(_: &mut criterion::Criterion) {}
+}
+
 use criterion::{criterion_group, criterion_main};
 
-fn nothing(_: &mut criterion::Criterion) {}
-
-criterion_group!(benches, nothing);
+criterion_group!(benches, moments::all, rank::all);
 criterion_main!(benches);

@@ -6,8 +6,12 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod entropy;
+pub mod moments;
 #[cfg(feature = "svd")]
 pub mod rank;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
 mod scalar;
 pub mod weights;
 
