@@ -2,8 +2,14 @@
 #![allow(missing_docs)]
 
 mod moments;
+#[cfg(feature = "svd")]
+mod rank;
+#[cfg(not(feature = "svd"))]
+mod rank {
+    pub(crate) fn all(_: &mut criterion::Criterion) {}
+}
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(benches, moments::all);
+criterion_group!(benches, moments::all, rank::all);
 criterion_main!(benches);

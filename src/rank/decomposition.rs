@@ -30,7 +30,7 @@ pub(super) fn decompose(
     use faer::linalg::qr::col_pivoting::factor as pivoted_qr;
     use faer::linalg::{evd, svd, temp_mat_scratch, temp_mat_zeroed};
     use faer::mat::AsMatMut;
-    use faer::{Accum, MatRef, Par};
+    use faer::{Accum, MatRef, Par, Spec};
 
     let (rows, columns) = shape;
     // Read column by column the slice is the transpose, whose singular values are the same.
@@ -44,7 +44,8 @@ pub(super) fn decompose(
     let converged = match method {
         Method::Svd => {
             let none = svd::ComputeSvdVectors::No;
-            let settings = Default::default();
+            let mut settings = Spec::<svd::SvdParams, f64>::default();
+            settings.recursion_threshold = usize::MAX;
             let request = svd::svd_scratch::<f64>(long, short, none, none, Par::Seq, settings);
             let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
             let values = DiagMut::from_slice_mut(&mut *values);

@@ -265,3 +265,201 @@ fn is_plausible(method: Method, values: &[f64], squares: f64) -> bool {
         Method::PivotedQr => sum.is_finite(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rank::{FloatFormat, Tolerance};
+
+    /// 6 rows of 4 with the singular values 8, 4, 2 and 0: columns of a Hadamard matrix, turned.
+    const MATRIX: [f64; 24] = [
+        2.0, 2.0, 2.0, 2.0, //
+        -4.0, 4.0, -4.0, 4.0, //
+        0.0, 0.0, 0.0, 0.0, //
+        1.0, 1.0, -1.0, -1.0, //
+        0.0, 0.0, 0.0, 0.0, //
+        0.0, 0.0, 0.0, 0.0,
+    ];
+    const EXPECTED: [f64; 4] = [8.0, 4.0, 2.0, 0.0];
+
+    /// Solves with some methods failing.
+    fn solve_without(
+        failing: &[Method],
+        matrix: &[f64],
+        shape: (usize, usize),
+    ) -> Result<SingularValues, RankError> {
+        let mut solver = SingularValueSolver::new();
+        solver
+            .solve(
+                matrix.iter().copied(),
+                shape,
+                |method, matrix, shape, values, scratch| {
+                    if failing.contains(&method) {
+                        // A failed attempt may leave anything behind.
+                        values.fill(f64::NAN);
+                        let (rows, columns) = shape;
+                        return Err(RankError::NoConvergence { rows, columns });
+                    }
+                    decompose(method, matrix, shape, values, scratch)
+                },
+            )
+            .cloned()
+    }
+
+    fn transposed() -> Vec<f64> {
+        (0..24)
+            .map(|index| MATRIX[4 * (index % 6) + index / 6])
+            .collect()
+    }
+
+    fn assert_within(found: &SingularValues, expected: &[f64], tolerance: f64) {
+        for (value, expected) in found.values().iter().zip(expected) {
+            assert!((value - expected).abs() <= tolerance, "{found:?}");
+        }
+        assert_eq!(found.values().len(), expected.len());
+    }
+
+    #[test]
+    fn the_decomposition_is_used_where_it_converges() {
+        let found = solve_without(&[], &MATRIX, (6, 4)).unwrap();
+        assert_eq!(found.method(), Method::Svd);
+        assert_within(&found, &EXPECTED, 1e-14);
+    }
+
+    #[test]
+    fn gram_answers_when_the_decomposition_fails() {
+        for (matrix, shape) in [(MATRIX.to_vec(), (6, 4)), (transposed(), (4, 6))] {
+            let found = solve_without(&[Method::Svd], &matrix, shape).unwrap();
+            assert_eq!(found.method(), Method::Gram);
+            assert_within(&found, &EXPECTED, found.resolution());
+            assert_within(&found, &EXPECTED[..], 1e-6);
+            let rank = found.rank(Tolerance::numpy(FloatFormat::F32)).unwrap();
+            assert_eq!((rank.value(), rank.method()), (3, Method::Gram));
+        }
+    }
+
+    #[test]
+    fn pivoted_qr_answers_when_both_fail() {
+        for (matrix, shape) in [(MATRIX.to_vec(), (6, 4)), (transposed(), (4, 6))] {
+            let found = solve_without(&[Method::Svd, Method::Gram], &matrix, shape).unwrap();
+            assert_eq!(found.method(), Method::PivotedQr);
+            for (index, (value, exact)) in found.values().iter().zip(EXPECTED).enumerate() {
+                assert!(*value >= exact / ((4 - index) as f64).sqrt() - 1e-14);
+                assert!(*value <= 10.0 * exact + 1e-14);
+            }
+            let rank = found.rank(Tolerance::numpy(FloatFormat::F64)).unwrap();
+            assert_eq!((rank.value(), rank.method()), (3, Method::PivotedQr));
+        }
+    }
+
+    #[test]
+    fn all_methods_agree_on_larger_matrices() {
+        let mut state = 9_u64;
+        let mut random = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            ((state >> 40) % 201) as f64 - 100.0
+        };
+        for (rows, columns, inner) in [(40, 25, 7), (25, 40, 7), (30, 30, 30), (70, 1, 1)] {
+            let left: Vec<f64> = (0..rows * inner).map(|_| random()).collect();
+            let right: Vec<f64> = (0..inner * columns).map(|_| random()).collect();
+            let matrix: Vec<f64> = (0..rows * columns)
+                .map(|at| {
+                    (0..inner)
+                        .map(|k| left[at / columns * inner + k] * right[k * columns + at % columns])
+                        .sum()
+                })
+                .collect();
+            let failing = [Method::Svd, Method::Gram];
+            let [svd, gram, qr] =
+                [0, 1, 2].map(|count| solve_without(&failing[..count], &matrix, (rows, columns)));
+            let (svd, gram, qr) = (svd.unwrap(), gram.unwrap(), qr.unwrap());
+            assert_within(&gram, svd.values(), gram.resolution());
+            let shorter = rows.min(columns);
+            for (index, (value, exact)) in qr.values().iter().zip(svd.values()).enumerate() {
+                let bound = exact / ((shorter - index) as f64).sqrt();
+                assert!(*value >= bound - svd.resolution());
+                assert!(*value <= 10.0 * exact + svd.resolution());
+            }
+            for found in [svd, gram, qr] {
+                let rank = found.rank(Tolerance::numpy(FloatFormat::F32)).unwrap();
+                assert_eq!(rank.value(), inner, "{}", rank.method());
+            }
+        }
+    }
+
+    #[test]
+    fn failure_of_all_is_an_error_and_not_a_panic() {
+        let expected = RankError::NoConvergence {
+            rows: 6,
+            columns: 4,
+        };
+        assert_eq!(solve_without(&METHODS, &MATRIX, (6, 4)), Err(expected));
+    }
+
+    #[test]
+    fn values_that_cannot_be_right_are_not_believed() {
+        for wrong in [f64::NAN, f64::INFINITY, 0.0, 8.1] {
+            let mut solver = SingularValueSolver::new();
+            let found = solver
+                .solve(
+                    MATRIX.iter().copied(),
+                    (6, 4),
+                    |method, matrix, shape, values, scratch| {
+                        decompose(method, matrix, shape, values, scratch)?;
+                        if method != Method::PivotedQr {
+                            values.fill(wrong);
+                        }
+                        Ok(())
+                    },
+                )
+                .unwrap();
+            assert_eq!(found.method(), Method::PivotedQr);
+        }
+    }
+
+    #[test]
+    fn lack_of_memory_ends_the_search() {
+        let mut solver = SingularValueSolver::new();
+        let error = RankError::OutOfMemory { bytes: 7 };
+        let outcome = solver.solve(MATRIX.iter().copied(), (6, 4), |method, _, _, _, _| {
+            assert_eq!(method, Method::Svd);
+            Err(error.clone())
+        });
+        assert_eq!(outcome, Err(error.clone()));
+    }
+
+    #[test]
+    fn the_second_matrix_of_a_size_needs_no_memory() {
+        let mut solver = SingularValueSolver::new();
+        let view = MatrixView::new(&MATRIX, 6, 4).unwrap();
+        let addresses = |solver: &SingularValueSolver| {
+            (
+                solver.matrix.as_ptr(),
+                solver.scratch.as_ptr(),
+                solver.found.values().as_ptr(),
+            )
+        };
+        solver.singular_values(view).unwrap();
+        let first = addresses(&solver);
+        solver.singular_values(view).unwrap();
+        assert_eq!(addresses(&solver), first);
+        assert_eq!(solver.scratch.len(), solver.scratch.capacity());
+    }
+
+    #[test]
+    fn scaling_stays_in_the_normal_range() {
+        for (largest, exponent) in [
+            (1.0, 0),
+            (1.99, 0),
+            (2.0, 1),
+            (0.3, -2),
+            (f64::MAX, 1000),
+            (f64::MIN_POSITIVE, -1000),
+            (5e-324, -1000),
+        ] {
+            assert_eq!(scaling_exponent(largest), exponent, "{largest}");
+        }
+    }
+}

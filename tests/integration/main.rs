@@ -12,5 +12,7 @@ mod entropy;
 mod graph;
 mod metrics;
 mod moments;
+#[cfg(feature = "svd")]
+mod rank;
 #[cfg(feature = "safetensors")]
 mod safetensors;

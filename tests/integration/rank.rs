@@ -1,0 +1,741 @@
+//! Singular values and ranks against numpy, a Jacobi oracle, and what must hold for any matrix.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::sync::LazyLock;
+
+use mother::rank::{
+    FloatFormat, MatrixView, Method, NumericalRank, RankError, RoundingNoise, SingularValueSolver,
+    SingularValues, Tolerance, rank, rank_of_difference, singular_values,
+};
+use proptest::prelude::*;
+
+/// A dense row-major matrix that owns its values.
+#[derive(Clone, Debug)]
+struct Matrix {
+    values: Vec<f64>,
+    rows: usize,
+    columns: usize,
+}
+
+impl Matrix {
+    fn from_fn(rows: usize, columns: usize, entry: impl Fn(usize, usize) -> f64) -> Self {
+        let values = (0..rows * columns)
+            .map(|index| entry(index / columns, index % columns))
+            .collect();
+        Self {
+            values,
+            rows,
+            columns,
+        }
+    }
+
+    fn from_source(rows: usize, columns: usize, source: &mut impl Iterator<Item = f64>) -> Self {
+        Self {
+            values: source.take(rows * columns).collect(),
+            rows,
+            columns,
+        }
+    }
+
+    fn at(&self, row: usize, column: usize) -> f64 {
+        self.values[row * self.columns + column]
+    }
+
+    fn view(&self) -> MatrixView<'_, f64> {
+        MatrixView::new(&self.values, self.rows, self.columns).unwrap()
+    }
+
+    fn transpose(&self) -> Self {
+        Self::from_fn(self.columns, self.rows, |row, column| self.at(column, row))
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        Self::from_fn(self.rows, other.columns, |row, column| {
+            (0..self.columns)
+                .map(|inner| self.at(row, inner) * other.at(inner, column))
+                .sum()
+        })
+    }
+
+    fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+        Self::from_fn(self.rows, self.columns, |row, column| {
+            change(self.at(row, column))
+        })
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        Self::from_fn(self.rows, self.columns, |row, column| {
+            self.at(row, column) + other.at(row, column)
+        })
+    }
+
+    fn squares(&self) -> f64 {
+        self.values.iter().map(|value| value * value).sum()
+    }
+
+    fn singular_values(&self) -> SingularValues {
+        singular_values(self.view()).unwrap()
+    }
+
+    fn rank(&self, tolerance: Tolerance) -> usize {
+        rank(self.view(), tolerance).unwrap().value()
+    }
+}
+
+/// xorshift64, as in `tests/golden/rank/generate.py`: multiples of 1/1024 from −1 up to 1.
+fn generator(seed: u64) -> impl Iterator<Item = f64> {
+    let mut state = seed;
+    core::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 32) % 2049) as f64 / 1024.0 - 1.0
+    })
+}
+
+/// About normally distributed, with variance 1.
+fn normal(seed: u64) -> impl Iterator<Item = f64> {
+    let mut uniform = generator(seed);
+    core::iter::repeat_with(move || uniform.by_ref().take(12).sum::<f64>() * 0.5)
+}
+
+/// The oracle: one-sided Jacobi, which turns the columns until all are orthogonal.
+fn jacobi(matrix: &Matrix) -> Vec<f64> {
+    let tall = if matrix.rows < matrix.columns {
+        matrix.transpose()
+    } else {
+        matrix.clone()
+    };
+    let mut columns: Vec<Vec<f64>> = (0..tall.columns)
+        .map(|column| (0..tall.rows).map(|row| tall.at(row, column)).collect())
+        .collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    for _ in 0..60 {
+        let mut largest_cosine = 0.0_f64;
+        for i in 0..columns.len() {
+            for j in i + 1..columns.len() {
+                let alpha = dot(&columns[i], &columns[i]);
+                let beta = dot(&columns[j], &columns[j]);
+                let gamma = dot(&columns[i], &columns[j]);
+                if gamma == 0.0 || alpha == 0.0 || beta == 0.0 {
+                    continue;
+                }
+                largest_cosine = largest_cosine.max(gamma.abs() / (alpha * beta).sqrt());
+                let zeta = (beta - alpha) / (2.0 * gamma);
+                let tangent = zeta.signum() / (zeta.abs() + zeta.hypot(1.0));
+                let cosine = 1.0 / tangent.hypot(1.0);
+                let sine = cosine * tangent;
+                for row in 0..tall.rows {
+                    let (x, y) = (columns[i][row], columns[j][row]);
+                    columns[i][row] = cosine * x - sine * y;
+                    columns[j][row] = sine * x + cosine * y;
+                }
+            }
+        }
+        if largest_cosine < 1e-15 {
+            break;
+        }
+    }
+    let mut values: Vec<f64> = columns
+        .iter()
+        .map(|column| dot(column, column).sqrt())
+        .collect();
+    values.sort_by(|a, b| b.total_cmp(a));
+    values
+}
+
+/// Columns of random directions, made orthonormal by Gram and Schmidt, twice for accuracy.
+fn orthonormal(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut source = normal(seed);
+    let mut basis: Vec<Vec<f64>> = Vec::new();
+    while basis.len() < columns {
+        let mut vector: Vec<f64> = source.by_ref().take(rows).collect();
+        for _ in 0..2 {
+            for other in &basis {
+                let shadow: f64 = other.iter().zip(&vector).map(|(x, y)| x * y).sum();
+                vector
+                    .iter_mut()
+                    .zip(other)
+                    .for_each(|(x, y)| *x -= shadow * y);
+            }
+        }
+        let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= length);
+        basis.push(vector);
+    }
+    Matrix::from_fn(rows, columns, |row, column| basis[column][row])
+}
+
+/// A matrix with exactly these singular values, up to rounding.
+fn with_spectrum(spectrum: &[f64], rows: usize, columns: usize, seed: u64) -> Matrix {
+    let left = orthonormal(rows, spectrum.len(), seed);
+    let right = orthonormal(columns, spectrum.len(), seed + 1).transpose();
+    let scaled = Matrix::from_fn(rows, spectrum.len(), |row, index| {
+        left.at(row, index) * spectrum[index]
+    });
+    scaled.times(&right)
+}
+
+/// A few units of what the decomposition can resolve: different but equally right computations
+/// of one singular value differ by about 3 of them at most, seen over a million matrices.
+fn slack(values: &SingularValues) -> f64 {
+    10.0 * values.resolution()
+}
+
+fn assert_close(found: &SingularValues, expected: &[f64]) {
+    assert_eq!(found.values().len(), expected.len());
+    for (value, expected) in found.values().iter().zip(expected) {
+        assert!(
+            (value - expected).abs() <= slack(found),
+            "{value} is not {expected}"
+        );
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    made_by: String,
+    cases: Vec<GoldenCase>,
+}
+
+#[derive(serde::Deserialize)]
+struct GoldenCase {
+    kind: String,
+    rows: usize,
+    columns: usize,
+    inner: usize,
+    seed: u64,
+    singular_values: Vec<f64>,
+    rank_f64: usize,
+    rank_f32: usize,
+    rank_relative: usize,
+    rank_absolute: usize,
+}
+
+static GOLDEN: LazyLock<Golden> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../golden/rank/numpy.json")).unwrap());
+
+/// The two matrices whose difference the golden case is about; the second is zero for most.
+fn golden_matrices(case: &GoldenCase) -> (Matrix, Matrix) {
+    let mut source = generator(case.seed);
+    let (rows, columns) = (case.rows, case.columns);
+    let zero = Matrix::from_fn(rows, columns, |_, _| 0.0);
+    if case.kind == "full" {
+        return (Matrix::from_source(rows, columns, &mut source), zero);
+    }
+    let left = Matrix::from_source(rows, case.inner, &mut source);
+    let right = Matrix::from_source(case.inner, columns, &mut source);
+    let fine = Matrix::from_source(rows, case.inner, &mut source).map(|value| value / 2048.0);
+    let product = left.plus(&fine).times(&right);
+    let rounded = |matrix: Matrix| matrix.map(|value| f64::from(value as f32));
+    match case.kind.as_str() {
+        "product" => (product, zero),
+        "rounded" => (rounded(product), zero),
+        "update" => {
+            let before = Matrix::from_source(rows, columns, &mut source);
+            (rounded(before.plus(&product)), before)
+        }
+        kind => panic!("unknown kind {kind}"),
+    }
+}
+
+#[test]
+fn singular_values_and_ranks_equal_numpy() {
+    assert_eq!(GOLDEN.made_by, "numpy 2.4.6");
+    assert_eq!(GOLDEN.cases.len(), 19);
+    let mut solver = SingularValueSolver::new();
+    for case in &GOLDEN.cases {
+        let (first, second) = golden_matrices(case);
+        let values = solver
+            .singular_values_of_difference(first.view(), second.view())
+            .unwrap();
+        assert_close(values, &case.singular_values);
+        let rank = |tolerance| values.rank(tolerance).unwrap().value();
+        assert_eq!(rank(Tolerance::numpy(FloatFormat::F64)), case.rank_f64);
+        assert_eq!(rank(Tolerance::numpy(FloatFormat::F32)), case.rank_f32);
+        assert_eq!(rank(Tolerance::Relative(0.1)), case.rank_relative);
+        assert_eq!(rank(Tolerance::Absolute(1.0)), case.rank_absolute);
+    }
+}
+
+#[test]
+fn chosen_spectra_are_found() {
+    let spectra: [&[f64]; 6] = [
+        &[1.0],
+        &[5.0, 5.0, 5.0, 1.0, 1.0],
+        &[1e3, 1.0, 1e-3, 1e-6, 1e-9, 1e-12],
+        &[2.0, 1.0, 0.0, 0.0],
+        &[1.0, 1.0 - 1e-12, 1.0 - 2e-12],
+        &[7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0],
+    ];
+    for (seed, spectrum) in (10..).step_by(2).zip(spectra) {
+        for (rows, columns) in [(7, 7), (7, 20), (20, 7), (33, 9)] {
+            let values = with_spectrum(spectrum, rows, columns, seed).singular_values();
+            let mut expected = spectrum.to_vec();
+            expected.resize(rows.min(columns), 0.0);
+            assert_close(&values, &expected);
+            assert_eq!(values.method(), Method::Svd);
+        }
+    }
+}
+
+#[test]
+fn ranks_change_where_the_rules_say() {
+    let spectrum = [100.0, 10.0, 1.0, 0.1];
+    for (rows, columns) in [(6, 10), (10, 6), (4, 4)] {
+        let matrix = with_spectrum(&spectrum, rows, columns, 77);
+        for (expected, &edge) in spectrum.iter().enumerate() {
+            // Far above the rounding of the matrix, far below the gaps.
+            for (factor, expected) in [(1.0 + 1e-9, expected), (1.0 - 1e-9, expected + 1)] {
+                let threshold = edge * factor;
+                assert_eq!(matrix.rank(Tolerance::Absolute(threshold)), expected);
+                assert_eq!(
+                    matrix.rank(Tolerance::Relative(threshold / 100.0)),
+                    expected
+                );
+                let epsilon = threshold / 100.0 / rows.max(columns) as f64;
+                assert_eq!(matrix.rank(Tolerance::Numpy { epsilon }), expected);
+                let roots = (rows as f64).sqrt() + (columns as f64).sqrt();
+                let deviation = threshold / 1.05 / roots;
+                assert_eq!(
+                    matrix.rank(Tolerance::RoundingNoise { deviation }),
+                    expected
+                );
+            }
+        }
+    }
+    // ω(1) = 2.86, and the median is 1: the second value is just below or above the threshold.
+    for (second, expected) in [(2.8599, 1), (2.8601, 2)] {
+        let matrix = with_spectrum(&[9.0, second, 1.0, 0.5, 0.2], 5, 5, 5);
+        assert_eq!(matrix.rank(Tolerance::GavishDonoho), expected);
+    }
+}
+
+/// All rules, with ordinary parameters.
+const RULES: [Tolerance; 5] = [
+    Tolerance::Absolute(0.0),
+    Tolerance::Relative(0.0),
+    Tolerance::Numpy {
+        epsilon: f64::EPSILON,
+    },
+    Tolerance::GavishDonoho,
+    Tolerance::RoundingNoise { deviation: 0.0 },
+];
+
+#[test]
+fn empty_and_zero_matrices_have_rank_0() {
+    for (rows, columns) in [
+        (0, 0),
+        (0, 5),
+        (5, 0),
+        (0, usize::MAX),
+        (1, 1),
+        (3, 2),
+        (1, 7),
+    ] {
+        let matrix = Matrix::from_fn(rows, columns, |_, _| -0.0);
+        let values = matrix.singular_values();
+        assert_eq!(values.values(), vec![0.0; rows.min(columns)]);
+        assert_eq!((values.rows(), values.columns()), (rows, columns));
+        for rule in RULES {
+            let rank = values.rank(rule).unwrap();
+            assert_eq!((rank.value(), rank.largest()), (0, 0.0));
+            assert!(rank.threshold() >= 0.0);
+        }
+    }
+}
+
+#[test]
+fn equal_matrices_differ_by_rank_0() {
+    let matrix = with_spectrum(&[3.0, 2.0, 1.0], 5, 4, 3);
+    for rule in RULES {
+        let rank = rank_of_difference(matrix.view(), matrix.view(), rule).unwrap();
+        assert_eq!(rank.value(), 0, "{rule}");
+    }
+}
+
+#[test]
+fn vectors_have_their_length_as_singular_value() {
+    for (rows, columns) in [(1, 6), (6, 1)] {
+        let matrix = Matrix::from_fn(rows, columns, |row, column| (row + column) as f64);
+        assert_close(&matrix.singular_values(), &[55.0_f64.sqrt()]);
+        assert_eq!(matrix.rank(Tolerance::numpy(FloatFormat::F64)), 1);
+        // One value is its own median, and never above it.
+        assert_eq!(matrix.rank(Tolerance::GavishDonoho), 0);
+    }
+}
+
+#[test]
+fn repeated_rows_and_columns_add_no_rank() {
+    let base = Matrix::from_source(3, 5, &mut generator(8));
+    let repeated = Matrix::from_fn(12, 20, |row, column| base.at(row % 3, column % 5));
+    assert_eq!(repeated.rank(Tolerance::numpy(FloatFormat::F64)), 3);
+}
+
+/// Blocks of ones with the rows reversed: 43 singular values, of which 42 are equal. A
+/// divide-and-conquer decomposition was seen to make up a 44th of 1e-4 of the largest.
+#[test]
+fn many_equal_singular_values_give_no_others() {
+    let side = 128;
+    let matrix = Matrix::from_fn(side, side, |row, column| {
+        f64::from(u8::from((side - 1 - row) / 3 == column / 3))
+    });
+    let mut expected = vec![3.0; 42];
+    expected.push(2.0);
+    expected.resize(side, 0.0);
+    assert_close(&matrix.singular_values(), &expected);
+}
+
+#[test]
+fn extreme_scales_keep_their_digits() {
+    let spectrum = [4.0, 2.0, 1.0];
+    let matrix = with_spectrum(&spectrum, 5, 3, 21);
+    let expected = matrix.singular_values();
+    for exponent in [-1000, -500, 500, 1020] {
+        let scale = 2.0_f64.powi(exponent);
+        let found = matrix.map(|value| value * scale).singular_values();
+        let scaled: Vec<f64> = expected
+            .values()
+            .iter()
+            .map(|value| value * scale)
+            .collect();
+        assert_eq!(found.values(), scaled, "2^{exponent}");
+        for rule in [Tolerance::Relative(0.3), Tolerance::numpy(FloatFormat::F32)] {
+            assert_eq!(found.rank(rule), matrix_rank_scaled(&expected, rule, scale));
+        }
+    }
+    let smallest = Matrix::from_fn(2, 2, |row, column| {
+        if row == column {
+            f64::from_bits(1)
+        } else {
+            0.0
+        }
+    });
+    assert_eq!(smallest.singular_values().values(), [f64::from_bits(1); 2]);
+    assert_eq!(smallest.rank(Tolerance::numpy(FloatFormat::F64)), 2);
+}
+
+/// The rank of `values` when all of them are multiplied by a power of two.
+fn matrix_rank_scaled(
+    values: &SingularValues,
+    rule: Tolerance,
+    scale: f64,
+) -> Result<NumericalRank, RankError> {
+    let matrix = Matrix::from_fn(values.rows(), values.columns(), |row, column| {
+        if row == column {
+            values.values()[row] * scale
+        } else {
+            0.0
+        }
+    });
+    rank(matrix.view(), rule)
+}
+
+#[test]
+fn values_beyond_f64_are_an_error() {
+    let matrix = Matrix::from_fn(3, 3, |_, _| f64::MAX);
+    assert_eq!(singular_values(matrix.view()), Err(RankError::Overflow));
+    // One entry alone is its own singular value.
+    let single = Matrix::from_fn(1, 1, |_, _| f64::MAX);
+    assert_eq!(single.singular_values().values(), [f64::MAX]);
+}
+
+#[test]
+fn bad_entries_are_named_by_row_and_column() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut matrix = Matrix::from_fn(3, 4, |row, column| (row * column) as f64);
+        matrix.values[9] = bad;
+        matrix.values[10] = f64::NAN;
+        let Err(RankError::NonFinite { row, column, value }) = singular_values(matrix.view())
+        else {
+            panic!("accepted {bad}");
+        };
+        assert_eq!((row, column), (2, 1));
+        assert_eq!(value.to_bits(), bad.to_bits());
+    }
+    let huge = Matrix::from_fn(1, 2, |_, _| 1.5e308);
+    let opposite = huge.map(|value| -value);
+    assert!(matches!(
+        rank_of_difference(huge.view(), opposite.view(), Tolerance::GavishDonoho),
+        Err(RankError::NonFinite {
+            row: 0,
+            column: 0,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn wrong_shapes_and_tolerances_are_errors() {
+    let values = [0.0_f32; 6];
+    for (rows, columns) in [
+        (2, 2),
+        (7, 1),
+        (0, 6),
+        (usize::MAX, usize::MAX),
+        (usize::MAX, 2),
+    ] {
+        let expected = RankError::Shape {
+            values: 6,
+            rows,
+            columns,
+        };
+        assert_eq!(MatrixView::new(&values, rows, columns), Err(expected));
+    }
+    let wide = MatrixView::new(&values, 2, 3).unwrap();
+    let tall = MatrixView::new(&values, 3, 2).unwrap();
+    let error = rank_of_difference(wide, tall, Tolerance::GavishDonoho).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no difference of a matrix of 2x3 and one of 3x2"
+    );
+    // Even where no entry is looked at.
+    let error = rank(wide, Tolerance::Absolute(-1.0)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the parameter of tolerance absolute is -1, not finite and at least 0"
+    );
+}
+
+#[test]
+fn a_solver_survives_errors_and_changes_of_size() {
+    let mut solver = SingularValueSolver::new();
+    let matrices = [(4, 4), (9, 2), (0, 3), (1, 1), (12, 12), (2, 9)];
+    for (seed, (rows, columns)) in (1..).zip(matrices) {
+        let matrix = Matrix::from_source(rows, columns, &mut generator(seed));
+        let found = solver.singular_values(matrix.view()).unwrap().clone();
+        assert_eq!(found, matrix.singular_values());
+        let broken = Matrix::from_fn(2, 2, |_, _| f64::NAN);
+        assert!(solver.singular_values(broken.view()).is_err());
+    }
+    assert_eq!(solver.into_singular_values().values(), [0.0_f64; 0]);
+}
+
+/// A rank-8 update of a 96x96 matrix; `size` is the standard deviation of the update's entries
+/// against that of the matrix.
+fn update(size: f64, seed: u64) -> (Matrix, Matrix) {
+    let side = 96;
+    let before = Matrix::from_source(side, side, &mut normal(seed)).map(|value| 0.02 * value);
+    let left = Matrix::from_source(side, 8, &mut normal(seed + 1));
+    let right = Matrix::from_source(8, side, &mut normal(seed + 2));
+    let change = left
+        .times(&right)
+        .map(|value| 0.02 * size * value / 8.0_f64.sqrt());
+    (before, change)
+}
+
+fn noise_of(matrix: &Matrix, format: FloatFormat) -> RoundingNoise {
+    let mut noise = RoundingNoise::new(format);
+    noise.extend(&matrix.values).unwrap();
+    noise
+}
+
+/// Both noise rules find the rank of an update after 16-bit storage, where numpy's rule doesn't.
+#[test]
+fn low_rank_updates_are_seen_through_rounding() {
+    type Round = fn(f64) -> f64;
+    let formats: [(FloatFormat, f64, Round); 2] = [
+        (FloatFormat::BF16, 0.02, |value| {
+            half::bf16::from_f64(value).to_f64()
+        }),
+        (FloatFormat::F16, 0.005, |value| {
+            half::f16::from_f64(value).to_f64()
+        }),
+    ];
+    for (seed, (format, size, round)) in (100..).step_by(10).zip(formats) {
+        let (before, change) = update(size, seed);
+        let stored = before.map(round);
+
+        // Fine-tuned from the stored file: only the child was rounded afterwards.
+        let child = stored.plus(&change).map(round);
+        let single = noise_of(&child, format).deviation().unwrap();
+        assert_low_rank(&child, &stored, single);
+
+        // Both rounded on their own: two deviations are due, and one is too few.
+        let sibling = before.plus(&change).map(round);
+        let noise = noise_of(&sibling, format);
+        let both = noise
+            .deviation_of_difference(&noise_of(&stored, format))
+            .unwrap();
+        assert!((both / single / 2.0_f64.sqrt() - 1.0).abs() < 0.01);
+        let counted = assert_low_rank(&sibling, &stored, both);
+        let deviation = noise.deviation().unwrap();
+        let wrong = counted
+            .rank(Tolerance::RoundingNoise { deviation })
+            .unwrap();
+        assert!(wrong.value() > 8);
+    }
+}
+
+fn assert_low_rank(child: &Matrix, parent: &Matrix, deviation: f64) -> SingularValues {
+    let mut solver = SingularValueSolver::new();
+    let values = solver
+        .singular_values_of_difference(child.view(), parent.view())
+        .unwrap();
+    let rank = |tolerance| values.rank(tolerance).unwrap().value();
+    assert_eq!(rank(Tolerance::RoundingNoise { deviation }), 8);
+    assert_eq!(rank(Tolerance::GavishDonoho), 8);
+    assert!(rank(Tolerance::numpy(FloatFormat::F32)) > 90);
+    solver.into_singular_values()
+}
+
+/// With 32-bit storage numpy's rule with the eps of f32 is enough.
+#[test]
+fn low_rank_updates_in_single_precision() {
+    let (before, change) = update(0.05, 500);
+    let store =
+        |matrix: &Matrix| -> Vec<f32> { matrix.values.iter().map(|&value| value as f32).collect() };
+    let parent = store(&before);
+    let child = store(&before.plus(&change));
+    let rank = rank_of_difference(
+        MatrixView::new(&child, 96, 96).unwrap(),
+        MatrixView::new(&parent, 96, 96).unwrap(),
+        Tolerance::numpy(FloatFormat::F32),
+    )
+    .unwrap();
+    assert_eq!((rank.value(), rank.method()), (8, Method::Svd));
+}
+
+/// Matrices of up to 8 by 8 of every character: integers with ties, wide ranges, low rank.
+fn matrices() -> impl Strategy<Value = Matrix> {
+    let entry = prop_oneof![
+        4 => (-3_i32..=3).prop_map(f64::from),
+        4 => -1.0..1.0_f64,
+        1 => (-8.0..8.0_f64).prop_map(|exponent| 10.0_f64.powf(exponent)),
+    ];
+    (1_usize..=8, 1_usize..=8, any::<bool>()).prop_flat_map(move |(rows, columns, repeat)| {
+        prop::collection::vec(entry.clone(), rows * columns).prop_map(move |mut values| {
+            if repeat && rows > 1 {
+                // The last row repeats the first.
+                values.copy_within(..columns, (rows - 1) * columns);
+            }
+            Matrix {
+                values,
+                rows,
+                columns,
+            }
+        })
+    })
+}
+
+fn integers(rows: usize, columns: usize) -> impl Strategy<Value = Matrix> {
+    prop::collection::vec(-9_i32..=9, rows * columns).prop_map(move |values| Matrix {
+        values: values.into_iter().map(f64::from).collect(),
+        rows,
+        columns,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn singular_values_equal_the_oracle(matrix in matrices()) {
+        let found = matrix.singular_values();
+        prop_assert_eq!(found.method(), Method::Svd);
+        assert_close(&found, &jacobi(&matrix));
+    }
+
+    #[test]
+    fn transposing_and_moving_rows_changes_nothing(matrix in matrices(), turn in 0_usize..8) {
+        let found = matrix.singular_values();
+        assert_close(&found, matrix.transpose().singular_values().values());
+        let moved = Matrix::from_fn(matrix.rows, matrix.columns, |row, column| {
+            matrix.at((row + turn) % matrix.rows, column)
+        });
+        assert_close(&found, moved.singular_values().values());
+    }
+
+    #[test]
+    fn squares_sum_to_the_frobenius_norm(matrix in matrices()) {
+        let sum: f64 = matrix.singular_values().values().iter().map(|value| value * value).sum();
+        // Each value is right within about 8 eps of the largest, and there are at most 8.
+        prop_assert!((sum - matrix.squares()).abs() <= 300.0 * f64::EPSILON * matrix.squares());
+    }
+
+    #[test]
+    fn a_product_has_at_most_its_inner_rank(
+        (left, right) in (1_usize..=8, 1_usize..=4, 1_usize..=8)
+            .prop_flat_map(|(rows, inner, columns)| (integers(rows, inner), integers(inner, columns)))
+    ) {
+        let product = left.times(&right);
+        let rank = product.rank(Tolerance::numpy(FloatFormat::F64));
+        prop_assert!(rank <= left.columns.min(left.rows).min(right.columns));
+        // Sylvester's inequality, from below.
+        let ranks = [&left, &right].map(|factor| factor.rank(Tolerance::numpy(FloatFormat::F64)));
+        prop_assert!(rank + left.columns >= ranks[0] + ranks[1]);
+    }
+
+    #[test]
+    fn a_difference_is_that_of_the_entries(
+        (first, second) in (1_usize..=6, 1_usize..=6)
+            .prop_flat_map(|(rows, columns)| (integers(rows, columns), integers(rows, columns)))
+    ) {
+        let mut solver = SingularValueSolver::new();
+        let single: Vec<f32> = second.values.iter().map(|&value| value as f32).collect();
+        let single = MatrixView::new(&single, second.rows, second.columns).unwrap();
+        let found = solver.singular_values_of_difference(first.view(), single).unwrap();
+        let direct = first.plus(&second.map(|value| -value)).singular_values();
+        prop_assert_eq!(found, &direct);
+    }
+
+    #[test]
+    fn hostile_numbers_never_break_the_result(
+        bits in prop::collection::vec(any::<u64>(), 12),
+        rows in prop::sample::select(vec![1_usize, 2, 3, 4, 6, 12]),
+        finite in any::<bool>(),
+    ) {
+        let mut values: Vec<f64> = bits.into_iter().map(f64::from_bits).collect();
+        if finite {
+            values.iter_mut().for_each(|value| if !value.is_finite() { *value = 5e-324 });
+        }
+        let columns = 12 / rows;
+        match singular_values(MatrixView::new(&values, rows, columns).unwrap()) {
+            Ok(found) => {
+                prop_assert!(values.iter().all(|value| value.is_finite()));
+                prop_assert_eq!(found.values().len(), rows.min(columns));
+                prop_assert!(found.values().is_sorted_by(|a, b| a >= b));
+                prop_assert!(found.values().iter().all(|v| v.is_finite() && v.is_sign_positive()));
+                let largest = values.iter().fold(0.0_f64, |largest, v| largest.max(v.abs()));
+                prop_assert!(found.largest() >= largest * (1.0 - 1e-12));
+            }
+            Err(RankError::NonFinite { row, column, .. }) => {
+                prop_assert!(!values[row * columns + column].is_finite());
+            }
+            Err(error) => prop_assert_eq!(error, RankError::Overflow),
+        }
+    }
+
+    #[test]
+    fn noise_does_not_depend_on_the_chunks(
+        values in prop::collection::vec(prop_oneof![Just(0.0_f32), -1.0..1.0_f32, -1e-30..1e-30_f32], 0..12)
+    ) {
+        for format in [FloatFormat::BF16, FloatFormat::F16, FloatFormat::F32] {
+            let mut whole = RoundingNoise::new(format);
+            whole.extend(&values).unwrap();
+            for split in 0..=values.len() {
+                let (start, end) = values.split_at(split);
+                let mut chunked = RoundingNoise::new(format);
+                chunked.extend(end).unwrap();
+                let mut other = RoundingNoise::new(format);
+                other.extend(start).unwrap();
+                chunked.merge(&other).unwrap();
+                prop_assert_eq!(&chunked, &whole);
+            }
+            prop_assert_eq!(whole.count(), values.len() as u64);
+            prop_assert_eq!(whole.deviation().is_none(), values.is_empty());
+        }
+    }
+
+    #[test]
+    fn tolerances_print_and_parse(number in 0.0..f64::MAX, rule in 0_usize..5) {
+        let tolerance = [
+            Tolerance::Absolute(number),
+            Tolerance::Relative(number),
+            Tolerance::Numpy { epsilon: number },
+            Tolerance::GavishDonoho,
+            Tolerance::RoundingNoise { deviation: number },
+        ][rule];
+        prop_assert_eq!(tolerance.to_string().parse(), Ok(tolerance));
+    }
+}
