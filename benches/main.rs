@@ -3,7 +3,7 @@
 
 use criterion::{criterion_group, criterion_main};
 
-fn nothing(_: &mut criterion::Criterion) {}
+mod arborescence;
 
-criterion_group!(benches, nothing);
+criterion_group!(benches, arborescence::register);
 criterion_main!(benches);
