@@ -169,14 +169,18 @@ impl SparseEdges {
         }
     }
 
-    /// Moves the first node of a heap on to its next candidate.
-    fn advance(&mut self, heap: u32) -> u32 {
+    /// Moves the first node of a heap on to its next candidate from outside the set.
+    fn advance(&mut self, heap: u32, set: usize, sets: &mut DisjointSets) -> u32 {
         self.settle(heap);
         let element = &mut self.elements[heap as usize];
         let (left, right) = (element.left, element.right);
         element.left = NONE;
         element.right = NONE;
-        element.cursor += 1;
+        let candidates = &self.candidates[element.cursor as usize..element.end as usize];
+        let inside = candidates
+            .iter()
+            .take_while(|candidate| sets.find(candidate.from as usize) == set);
+        element.cursor += inside.count() as u32;
         let rest = self.meld(left, right);
         if self.load(heap) {
             self.meld(rest, heap)
@@ -223,7 +227,7 @@ impl CheapestEdges for SparseEdges {
                     },
                 });
             }
-            self.heaps[set] = self.advance(heap);
+            self.heaps[set] = self.advance(heap, set, sets);
         }
     }
 
