@@ -159,15 +159,14 @@ impl Column {
         reduce: impl Fn(X) -> f64,
         target: impl Fn(usize) -> u32,
     ) {
+        // Selecting instead of branching, since which of these costs are lower can't be predicted.
         let take_over = |start: usize, costs: &mut [f64], targets: &mut [u32], other: &[X]| {
-            for (offset, &value) in other.iter().enumerate() {
-                let cost = reduce(value);
-                let entered = target(start + offset);
-                let equal = cost == costs[offset];
-                if cost < costs[offset] || equal && entered < targets[offset] {
-                    costs[offset] = cost;
-                    targets[offset] = entered;
-                }
+            let kept = costs.iter_mut().zip(targets);
+            for (offset, ((kept, kept_target), &value)) in kept.zip(other).enumerate() {
+                let (cost, entered) = (reduce(value), target(start + offset));
+                let better = (cost < *kept) | ((cost == *kept) & (entered < *kept_target));
+                *kept = if better { cost } else { *kept };
+                *kept_target = if better { entered } else { *kept_target };
             }
         };
         // Blocks of a length known to the compiler, so that it computes with many costs at once.
@@ -207,30 +206,26 @@ fn lower_by<X: Copy>(paid: f64, costs: &mut [f64], other: &[X], reduce: impl Fn(
     any_as_low
 }
 
+/// Values compared at once, so that a search is not one long chain of comparisons.
+const LANES: usize = 16;
+
 /// The lowest value below +∞ and the first position at which it stands; NaN is passed over.
 fn first_minimum<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
-    /// The run of values that is searched again for the position.
-    const RUN: usize = 256;
-
-    let mut lowest = T::infinity();
-    let mut start = None;
-    for (run, values) in values.chunks(RUN).enumerate() {
-        let minimum = minimum(values);
-        if minimum < lowest {
-            lowest = minimum;
-            start = Some(run * RUN);
-        }
+    let lowest = minimum(values);
+    if lowest >= T::infinity() {
+        return None;
     }
-    let start = start?;
+    // Whole chunks first: without a branch for every value this costs less than the minimum did.
+    let holds_lowest = |chunk: &[T; LANES]| chunk.iter().fold(false, |any, &v| any | (v == lowest));
+    let (chunks, _) = values.as_chunks::<LANES>();
+    let before = chunks.iter().take_while(|chunk| !holds_lowest(chunk));
+    let start = LANES * before.count();
     let offset = values[start..].iter().position(|&value| value == lowest)?;
     Some((start + offset, lowest))
 }
 
 /// The lowest value, +∞ for none; NaN is passed over.
 fn minimum<T: Scalar>(values: &[T]) -> T {
-    /// Independent minima, so that the loop is not one long chain of comparisons.
-    const LANES: usize = 16;
-
     // `Float::min` does more than this for NaN, and is slower.
     let lower = |value: T, lowest: T| if value < lowest { value } else { lowest };
     let (chunks, rest) = values.as_chunks::<LANES>();
