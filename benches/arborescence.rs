@@ -1,7 +1,8 @@
 //! Minimum spanning arborescences beside the `chu-liu-edmonds` crate and one scan of the matrix.
+#![allow(clippy::unwrap_used, reason = "a benchmark of a failure is none")]
 
-use std::hint::black_box;
-use std::time::Duration;
+use core::hint::black_box;
+use core::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use mother::arborescence::{

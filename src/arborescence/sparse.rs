@@ -64,8 +64,7 @@ pub(super) fn check<T: Scalar>(size: usize, edges: &[Edge<T>]) -> Result<f64, Ar
                 return Err(ArborescenceError::NoSuchNode { edge, node, size });
             }
         }
-        // Also false for NaN.
-        if !(weight > T::neg_infinity()) {
+        if weight.is_nan() || weight == T::neg_infinity() {
             return Err(bad_weight(from, to, weight.widen()));
         }
         if weight.is_finite() {
