@@ -148,7 +148,7 @@ fn sparse(criterion: &mut Criterion) {
     group.finish();
 }
 
-pub(crate) fn register(criterion: &mut Criterion) {
+pub(crate) fn all(criterion: &mut Criterion) {
     dense(criterion);
     sparse(criterion);
 }

@@ -7,6 +7,16 @@ extern crate alloc;
 extern crate std;
 
 pub mod arborescence;
+pub mod clustering;
+pub mod condensed;
+pub mod entropy;
+pub mod evidence;
+pub mod heritage;
+pub mod moments;
+#[cfg(feature = "svd")]
+pub mod rank;
+#[cfg(feature = "safetensors")]
+pub mod safetensors;
 mod scalar;
 pub mod weights;
 

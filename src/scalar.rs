@@ -4,14 +4,38 @@ use core::fmt::{Debug, Display};
 
 use num_traits::Float;
 
+pub(crate) use sealed::ScalarSlice;
+
 mod sealed {
+    /// A slice whose scalar type is known: what kernels with vector code for each type match on.
+    #[expect(unnameable_types, reason = "part of the sealed trait")]
+    #[derive(Clone, Copy, Debug)]
+    pub enum ScalarSlice<'a> {
+        Single(&'a [f32]),
+        Double(&'a [f64]),
+    }
+
     #[expect(
         unnameable_types,
         reason = "that nobody can name it is what seals `Scalar`"
     )]
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+    pub trait Sealed: Sized {
+        fn scalar_slice(values: &[Self]) -> ScalarSlice<'_>;
+    }
+
+    impl Sealed for f32 {
+        #[inline]
+        fn scalar_slice(values: &[Self]) -> ScalarSlice<'_> {
+            ScalarSlice::Single(values)
+        }
+    }
+
+    impl Sealed for f64 {
+        #[inline]
+        fn scalar_slice(values: &[Self]) -> ScalarSlice<'_> {
+            ScalarSlice::Double(values)
+        }
+    }
 }
 
 /// A floating-point type that weights, distances and edge weights may have: `f32` or `f64`.

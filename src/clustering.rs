@@ -1,0 +1,12 @@
+//! Agglomerative clustering: from the distances of points to a dendrogram, and its cuts.
+//!
+//! The algorithms are those that Müllner ("Modern hierarchical, agglomerative clustering
+//! algorithms", 2011, arXiv:1109.2378) recommends: a minimum spanning tree for single linkage, the
+//! nearest-neighbour chain for complete, average, weighted and Ward's, and a search by nearest
+//! neighbours for centroid and median, whose heights may fall.
+
+mod dendrogram;
+mod linkage;
+
+pub use self::dendrogram::{Dendrogram, Partition, Step, WidestGap};
+pub use self::linkage::{ClusteringError, Linkage, UnknownLinkage, linkage};

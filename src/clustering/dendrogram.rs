@@ -1,0 +1,232 @@
+//! The dendrogram: which clusters merged at which height, and its cuts into partitions.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::ClusteringError;
+use super::linkage::Merge;
+
+/// One merge of a dendrogram.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Step {
+    /// The merged cluster of the lesser label: a point, or n + s for the cluster of step s.
+    pub left: usize,
+    /// The merged cluster of the greater label.
+    pub right: usize,
+    /// The distance of the two.
+    pub height: f64,
+    /// How many points the new cluster has.
+    pub size: usize,
+}
+
+/// All merges of n points, from n clusters to one, in scipy's convention.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dendrogram {
+    points: usize,
+    steps: Vec<Step>,
+}
+
+impl Dendrogram {
+    /// Labels merges of points; monotone ones come in any order and are sorted by height first.
+    pub(super) fn from_merges(points: usize, mut merges: Vec<Merge>, monotone: bool) -> Self {
+        if monotone {
+            // Stable, so that among equal heights the merge found first comes first, as in scipy.
+            merges.sort_by(|first, second| first.2.total_cmp(&second.2));
+        }
+        let mut sets = DisjointSets::new(points);
+        let mut label: Vec<usize> = (0..points).collect();
+        let steps = merges
+            .into_iter()
+            .enumerate()
+            .map(|(number, (first, second, height))| {
+                let (first, second) = (sets.find(first), sets.find(second));
+                let (left, right) = (
+                    label[first].min(label[second]),
+                    label[first].max(label[second]),
+                );
+                let union = sets.union(first, second);
+                label[union] = points + number;
+                Step {
+                    left,
+                    right,
+                    height,
+                    size: sets.size[union],
+                }
+            })
+            .collect();
+        Self { points, steps }
+    }
+
+    /// The number of points.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.points
+    }
+
+    /// The n − 1 merges, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Exactly `clusters` clusters: the last merges are undone.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusteringError::Count`] for no cluster, or more clusters than points.
+    pub fn cut_into(&self, clusters: usize) -> Result<Partition, ClusteringError> {
+        if clusters == 0 || clusters > self.points {
+            return Err(ClusteringError::Count {
+                clusters,
+                points: self.points,
+            });
+        }
+        Ok(self.partition(|step, _| step < self.points - clusters))
+    }
+
+    /// The clusters all of whose merges are at or below `height`.
+    #[must_use]
+    pub fn cut_at(&self, height: f64) -> Partition {
+        let mut highest = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let below = |label: usize| {
+                label
+                    .checked_sub(self.points)
+                    .map_or(step.height, |child: usize| highest[child])
+            };
+            let top = step.height.max(below(step.left)).max(below(step.right));
+            highest.push(top);
+        }
+        self.partition(|step, _| highest[step] <= height)
+    }
+
+    /// Cuts where a merge is highest relative to the one before it.
+    ///
+    /// Merges at height zero, of equal points, are never undone. With fewer than two merges above
+    /// zero there is no gap and all points are one cluster. Among equally wide gaps the highest is
+    /// taken. A dendrogram of one homogeneous cluster has a widest gap too: look at its ratio.
+    #[must_use]
+    pub fn cut_at_widest_gap(&self) -> WidestGap {
+        let mut widest = (1.0, self.steps.len());
+        for (step, pair) in self.steps.windows(2).enumerate() {
+            let ratio = pair[1].height / pair[0].height;
+            if pair[0].height > 0.0 && ratio >= widest.0 {
+                widest = (ratio, step + 1);
+            }
+        }
+        WidestGap {
+            ratio: widest.0,
+            partition: self.partition(|step, _| step < widest.1),
+        }
+    }
+
+    /// Joins the points of every step that `keep` accepts.
+    fn partition(&self, keep: impl Fn(usize, &Step) -> bool) -> Partition {
+        let mut sets = DisjointSets::new(self.points);
+        let mut member: Vec<usize> = (0..self.points).collect();
+        for (number, step) in self.steps.iter().enumerate() {
+            let (left, right) = (member[step.left], member[step.right]);
+            if keep(number, step) {
+                sets.union(left, right);
+            }
+            member.push(left);
+        }
+        let roots: Vec<usize> = (0..self.points).map(|point| sets.find(point)).collect();
+        Partition::from_labels(&roots)
+    }
+}
+
+/// A cut at the widest relative gap between heights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WidestGap {
+    /// The height above the gap over the height below it; 1 where there is no gap.
+    pub ratio: f64,
+    /// The clusters below the gap.
+    pub partition: Partition,
+}
+
+/// Points divided into clusters, numbered by their first point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    labels: Vec<usize>,
+    count: usize,
+}
+
+impl Partition {
+    /// The partition in which points of equal labels are together, whatever the labels are.
+    #[must_use]
+    pub fn from_labels(labels: &[usize]) -> Self {
+        let mut numbers = hashbrown::HashMap::new();
+        let labels = labels
+            .iter()
+            .map(|label| {
+                let next = numbers.len();
+                *numbers.entry(*label).or_insert(next)
+            })
+            .collect();
+        Self {
+            labels,
+            count: numbers.len(),
+        }
+    }
+
+    /// Each point's cluster.
+    #[must_use]
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// The number of clusters.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Each cluster's points, ascending.
+    #[must_use]
+    pub fn members(&self) -> Vec<Vec<usize>> {
+        let mut members = vec![Vec::new(); self.count];
+        for (point, &label) in self.labels.iter().enumerate() {
+            members[label].push(point);
+        }
+        members
+    }
+}
+
+/// Union-find by size with path halving.
+struct DisjointSets {
+    parent: Vec<usize>,
+    size: Vec<usize>,
+}
+
+impl DisjointSets {
+    fn new(points: usize) -> Self {
+        Self {
+            parent: (0..points).collect(),
+            size: vec![1; points],
+        }
+    }
+
+    fn find(&mut self, mut point: usize) -> usize {
+        while self.parent[point] != point {
+            self.parent[point] = self.parent[self.parent[point]];
+            point = self.parent[point];
+        }
+        point
+    }
+
+    fn union(&mut self, first: usize, second: usize) -> usize {
+        let (first, second) = (self.find(first), self.find(second));
+        let (small, large) = if self.size[first] < self.size[second] {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        if small != large {
+            self.parent[small] = large;
+            self.size[large] += self.size[small];
+        }
+        large
+    }
+}

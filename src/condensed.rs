@@ -1,0 +1,178 @@
+//! The condensed matrix: the distances of all pairs of points, each once.
+
+use core::error::Error;
+use core::fmt;
+
+use alloc::vec::Vec;
+
+use crate::Scalar;
+
+/// A symmetric matrix with a zero diagonal, stored as its strict upper triangle, row by row: the
+/// order of scipy's `pdist`.
+///
+/// Values may be negative or infinite but not NaN; a consumer that can't use those says so.
+///
+/// # Examples
+///
+/// ```
+/// use mother::condensed::CondensedMatrix;
+///
+/// let distances = CondensedMatrix::new(3, vec![1.0, 2.0, 3.0])?;
+/// assert_eq!(distances.distance(2, 1), Some(3.0));
+/// assert_eq!(distances.distance(1, 1), Some(0.0));
+/// assert_eq!(distances.distance(0, 3), None);
+/// # Ok::<(), mother::condensed::CondensedError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct CondensedMatrix<T = f64> {
+    size: usize,
+    values: Vec<T>,
+}
+
+impl<T: Scalar> CondensedMatrix<T> {
+    /// A matrix of `size` points from the values of its strict upper triangle, row by row.
+    ///
+    /// # Errors
+    ///
+    /// [`CondensedError::Length`] when there aren't exactly `size * (size - 1) / 2` values,
+    /// [`CondensedError::NotANumber`] naming the first pair whose value is NaN.
+    pub fn new(size: usize, values: Vec<T>) -> Result<Self, CondensedError> {
+        let expected = (size as u128) * (size as u128).saturating_sub(1) / 2;
+        if expected != values.len() as u128 {
+            return Err(CondensedError::Length {
+                size,
+                values: values.len(),
+            });
+        }
+        let matrix = Self { size, values };
+        let not_a_number = matrix.pairs().find(|(_, _, value)| value.is_nan());
+        if let Some((row, column, _)) = not_a_number {
+            return Err(CondensedError::NotANumber { row, column });
+        }
+        Ok(matrix)
+    }
+
+    /// A matrix of `size` points with the value of `distance(i, j)` for every i < j.
+    ///
+    /// # Errors
+    ///
+    /// [`CondensedError::NotANumber`] naming the first pair whose value is NaN.
+    pub fn from_fn(
+        size: usize,
+        mut distance: impl FnMut(usize, usize) -> T,
+    ) -> Result<Self, CondensedError> {
+        let mut values = Vec::new();
+        for row in 0..size {
+            for column in row + 1..size {
+                values.push(distance(row, column));
+            }
+        }
+        Self::new(size, values)
+    }
+
+    /// The number of points.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The values of the strict upper triangle, row by row.
+    #[must_use]
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// The values of the strict upper triangle, row by row.
+    #[must_use]
+    pub fn into_values(self) -> Vec<T> {
+        self.values
+    }
+
+    /// The distance of two points, in either order; zero of a point to itself, `None` where there
+    /// is no such point.
+    #[must_use]
+    pub fn distance(&self, first: usize, second: usize) -> Option<T> {
+        if first.max(second) >= self.size {
+            None
+        } else if first == second {
+            Some(T::zero())
+        } else {
+            self.values
+                .get(condensed_index(self.size, first, second))
+                .copied()
+        }
+    }
+
+    /// Every pair i < j with its value, row by row.
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
+        (0..self.size)
+            .flat_map(move |row| (row + 1..self.size).map(move |column| (row, column)))
+            .zip(&self.values)
+            .map(|((row, column), &value)| (row, column, value))
+    }
+
+    /// The matrix of the chosen points, in the order chosen; `None` where one doesn't exist.
+    ///
+    /// A point chosen twice has distance zero to itself.
+    #[must_use]
+    pub fn select(&self, points: &[usize]) -> Option<Self> {
+        let mut values = Vec::new();
+        for (position, &first) in points.iter().enumerate() {
+            for &second in points.get(position + 1..).unwrap_or_default() {
+                values.push(self.distance(first, second)?);
+            }
+        }
+        points
+            .iter()
+            .all(|&point| point < self.size)
+            .then_some(Self {
+                size: points.len(),
+                values,
+            })
+    }
+}
+
+/// Where the pair stands in the condensed order; the points must differ and exist.
+pub(crate) const fn condensed_index(size: usize, first: usize, second: usize) -> usize {
+    let (row, column) = if first < second {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    row * (2 * size - row - 1) / 2 + column - row - 1
+}
+
+/// Why values are no condensed matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CondensedError {
+    /// The number of values isn't that of the pairs.
+    Length {
+        /// The number of points.
+        size: usize,
+        /// The number of values.
+        values: usize,
+    },
+    /// The value of a pair is NaN.
+    NotANumber {
+        /// The pair's first point.
+        row: usize,
+        /// The pair's second point.
+        column: usize,
+    },
+}
+
+impl fmt::Display for CondensedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { size, values } => {
+                write!(f, "{values} values can't be the pairs of {size} points")
+            }
+            Self::NotANumber { row, column } => {
+                write!(f, "the distance of points {row} and {column} is NaN")
+            }
+        }
+    }
+}
+
+impl Error for CondensedError {}

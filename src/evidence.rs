@@ -1,0 +1,22 @@
+//! Evidence: the few small tables that measuring models leaves, from which recovery reasons.
+//!
+//! [`Measurement`] streams the weights of many models, a few blocks a model at a time, into one
+//! [`GroupEvidence`] for every architecture among them: a directional score for each model and the
+//! distances of all pairs. A backend that already has these numbers makes a [`GroupEvidence`] itself.
+
+mod architecture;
+mod failure;
+mod glob;
+mod measurement;
+mod observer;
+mod selection;
+mod table;
+
+pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
+pub use self::glob::Glob;
+#[cfg(feature = "svd")]
+pub use self::measurement::RankOverLayers;
+pub use self::measurement::{Distance, Measurement, OnFailure, Score};
+pub use self::observer::{Observer, Phase, Progress};
+pub use self::selection::{LayerKinds, LayerSelection};
+pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};

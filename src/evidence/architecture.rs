@@ -1,0 +1,183 @@
+//! Which models are of one architecture, and which layers they share.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+/// One layer as far as comparing architectures needs it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LayerShape {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+}
+
+impl LayerShape {
+    fn is_weight_matrix(&self) -> bool {
+        is_weight_matrix(&self.shape)
+    }
+}
+
+/// Whether at least two dimensions are longer than 1, and none is empty.
+pub(super) fn is_weight_matrix(shape: &[usize]) -> bool {
+    !shape.contains(&0) && shape.iter().filter(|&&length| length > 1).count() >= 2
+}
+
+/// The layers of one model, sorted by name; no name occurs twice.
+pub(super) type Architecture = Vec<LayerShape>;
+
+/// Models that may be compared: indices into the list of architectures, ascending.
+pub(super) type Group = Vec<usize>;
+
+/// Splits models into groups of one architecture each.
+///
+/// Two models belong together when they share, by name and shape, at least half of the weight
+/// matrices of the one that has fewer, and so on transitively. Groups are in the order of their
+/// first model.
+///
+/// Models that have the very same weight matrices are compared once, so the time is
+/// O(n l + a² l) for n models of l layers with a different architectures.
+pub(super) fn groups(architectures: &[Architecture]) -> Vec<Group> {
+    let matrices: Vec<Vec<&LayerShape>> = architectures
+        .iter()
+        .map(|layers| layers.iter().filter(|l| l.is_weight_matrix()).collect())
+        .collect();
+    let mut numbers = HashMap::new();
+    let mut distinct: Vec<&[&LayerShape]> = Vec::new();
+    let kinds: Vec<usize> = matrices
+        .iter()
+        .map(|matrices| {
+            *numbers.entry(matrices.as_slice()).or_insert_with(|| {
+                distinct.push(matrices);
+                distinct.len() - 1
+            })
+        })
+        .collect();
+    let component = components(distinct.len(), |a, b| related(distinct[a], distinct[b]));
+
+    let mut groups: Vec<Group> = Vec::new();
+    let mut group_of_component = vec![None; distinct.len()];
+    for (model, &kind) in kinds.iter().enumerate() {
+        let group = *group_of_component[component[kind]].get_or_insert_with(|| {
+            groups.push(Group::new());
+            groups.len() - 1
+        });
+        groups[group].push(model);
+    }
+    groups
+}
+
+/// Whether at least half of the weight matrices of the smaller model are in both.
+fn related(first: &[&LayerShape], second: &[&LayerShape]) -> bool {
+    let smaller = first.len().min(second.len());
+    2 * common(first, second).count() >= smaller
+}
+
+/// The members of both sorted lists.
+fn common<'a, T: Ord>(first: &'a [T], second: &'a [T]) -> impl Iterator<Item = &'a T> {
+    let mut second = second.iter().peekable();
+    first.iter().filter(move |layer| {
+        while second.next_if(|other| other < layer).is_some() {}
+        second.next_if(|other| other == layer).is_some()
+    })
+}
+
+/// For every node the number of its connected component.
+fn components(nodes: usize, connected: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut component: Vec<Option<usize>> = vec![None; nodes];
+    for start in 0..nodes {
+        if component[start].is_some() {
+            continue;
+        }
+        component[start] = Some(start);
+        let mut open = vec![start];
+        while let Some(node) = open.pop() {
+            for other in start + 1..nodes {
+                if component[other].is_none() && connected(node, other) {
+                    component[other] = Some(start);
+                    open.push(other);
+                }
+            }
+        }
+    }
+    component.into_iter().flatten().collect()
+}
+
+/// The layers that every member of a group has, by name and shape, sorted by name.
+pub(super) fn shared_layers(architectures: &[Architecture], group: &[usize]) -> Vec<LayerShape> {
+    let Some((&first, others)) = group.split_first() else {
+        return Vec::new();
+    };
+    others
+        .iter()
+        .fold(architectures[first].clone(), |shared, &other| {
+            common(&shared, &architectures[other]).cloned().collect()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn architecture(layers: &[(&str, &[usize])]) -> Architecture {
+        let mut layers: Architecture = layers
+            .iter()
+            .map(|&(name, shape)| LayerShape {
+                name: name.into(),
+                shape: shape.into(),
+            })
+            .collect();
+        layers.sort();
+        layers
+    }
+
+    #[test]
+    fn a_weight_matrix_has_two_dimensions_longer_than_one() {
+        for (shape, is) in [
+            (&[2, 3][..], true),
+            (&[1, 3], false),
+            (&[7], false),
+            (&[], false),
+            (&[4, 1, 2], true),
+            (&[0, 5], false),
+        ] {
+            assert_eq!(architecture(&[("w", shape)])[0].is_weight_matrix(), is);
+        }
+    }
+
+    #[test]
+    fn half_of_the_smaller_model_is_enough_and_relation_is_transitive() {
+        let models = [
+            architecture(&[("a", &[2, 2]), ("b", &[2, 2])]),
+            architecture(&[("a", &[3, 3]), ("x", &[2, 2])]),
+            architecture(&[("b", &[2, 2]), ("c", &[2, 2])]),
+            architecture(&[("c", &[2, 2]), ("d", &[2, 2])]),
+            architecture(&[("bias", &[2]), ("y", &[5, 5])]),
+        ];
+        assert_eq!(groups(&models), [vec![0, 2, 3], vec![1], vec![4]]);
+    }
+
+    #[test]
+    fn a_head_of_another_shape_and_shared_vectors_do_not_matter() {
+        let models = [
+            architecture(&[("body", &[4, 4]), ("head", &[4, 3]), ("norm", &[4])]),
+            architecture(&[("body", &[4, 4]), ("head", &[4, 7]), ("norm", &[4])]),
+        ];
+        assert_eq!(groups(&models), [vec![0, 1]]);
+        let names: Vec<_> = shared_layers(&models, &[0, 1])
+            .into_iter()
+            .map(|layer| layer.name)
+            .collect();
+        assert_eq!(names, ["body", "norm"]);
+    }
+
+    #[test]
+    fn equal_names_of_other_shapes_share_nothing() {
+        let models = [
+            architecture(&[("w", &[4, 4])]),
+            architecture(&[("w", &[5, 5])]),
+        ];
+        assert_eq!(groups(&models), [vec![0], vec![1]]);
+    }
+}

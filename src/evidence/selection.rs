@@ -1,0 +1,76 @@
+//! Which of a group's shared layers are measured.
+
+use alloc::vec::Vec;
+
+use super::Glob;
+use super::architecture::LayerShape;
+
+/// Which kinds of tensors are measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum LayerKinds {
+    /// Tensors with at least two dimensions longer than 1: biases and norms are left out.
+    #[default]
+    WeightMatrices,
+    /// Vectors too; only tensors without any element are left out.
+    AllTensors,
+}
+
+/// A choice among the layers that all models of a group share.
+///
+/// The default is every shared weight matrix.
+///
+/// # Examples
+///
+/// ```
+/// use mother::evidence::{LayerKinds, LayerSelection};
+///
+/// let dense = LayerSelection::new().with_glob("*dense.weight");
+/// assert!(dense.selects("encoder.0.dense.weight", &[64, 64]));
+/// assert!(!dense.selects("encoder.0.query.weight", &[64, 64]));
+/// let everything = LayerSelection::new().with_kinds(LayerKinds::AllTensors);
+/// assert!(everything.selects("norm.bias", &[64]));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LayerSelection {
+    globs: Vec<Glob>,
+    kinds: LayerKinds,
+}
+
+impl LayerSelection {
+    /// Every shared weight matrix.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Narrows the choice to names that match this pattern or another one given so.
+    #[must_use]
+    pub fn with_glob(mut self, glob: impl Into<Glob>) -> Self {
+        self.globs.push(glob.into());
+        self
+    }
+
+    /// Sets which kinds of tensors may be chosen.
+    #[must_use]
+    pub fn with_kinds(mut self, kinds: LayerKinds) -> Self {
+        self.kinds = kinds;
+        self
+    }
+
+    /// Whether a layer of this name and shape is chosen.
+    #[must_use]
+    pub fn selects(&self, name: &str, shape: &[usize]) -> bool {
+        let kind = match self.kinds {
+            LayerKinds::WeightMatrices => super::architecture::is_weight_matrix(shape),
+            LayerKinds::AllTensors => !shape.contains(&0),
+        };
+        kind && (self.globs.is_empty() || self.globs.iter().any(|glob| glob.matches(name)))
+    }
+
+    pub(super) fn selects_layer(&self, layer: &LayerShape) -> bool {
+        self.selects(&layer.name, &layer.shape)
+    }
+}

@@ -1,0 +1,145 @@
+//! The tables themselves.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{EvidenceError, SkippedModel};
+use crate::condensed::CondensedMatrix;
+use crate::weights::SkippedLayer;
+
+/// What was measured of models of one architecture, which are sorted by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupEvidence {
+    pub(super) models: Vec<String>,
+    pub(super) layers: Vec<String>,
+    pub(super) scores: Option<Vec<f64>>,
+    pub(super) distances: CondensedMatrix,
+    pub(super) unrelatedness: Option<CondensedMatrix>,
+}
+
+impl GroupEvidence {
+    /// Evidence from numbers that are already there: a name, a directional score (or none at all)
+    /// and the pairwise distances of models in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] where a table is for another number of models,
+    /// [`EvidenceError::DuplicateModel`], and [`EvidenceError::Number`] for a score that isn't
+    /// finite or a distance that isn't finite or negative.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::condensed::CondensedMatrix;
+    /// use mother::evidence::GroupEvidence;
+    ///
+    /// let distances = CondensedMatrix::new(2, vec![0.5])?;
+    /// let names = vec!["child".into(), "base".into()];
+    /// let evidence = GroupEvidence::new(names, Some(vec![3.0, 4.0]), distances)?;
+    /// assert_eq!(evidence.models(), ["base", "child"]);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn new(
+        models: Vec<String>,
+        scores: Option<Vec<f64>>,
+        distances: CondensedMatrix,
+    ) -> Result<Self, EvidenceError> {
+        let size = |table, found| EvidenceError::Size {
+            table,
+            found,
+            models: models.len(),
+        };
+        if distances.size() != models.len() {
+            return Err(size("distances", distances.size()));
+        }
+        if let Some(scores) = &scores {
+            if scores.len() != models.len() {
+                return Err(size("scores", scores.len()));
+            }
+            if let Some(at) = scores.iter().position(|score| !score.is_finite()) {
+                return Err(number("score", &models[at], scores[at]));
+            }
+        }
+        if let Some((row, _, value)) = distances
+            .pairs()
+            .find(|(_, _, value)| !(value.is_finite() && *value >= 0.0))
+        {
+            return Err(number("distance", &models[row], value));
+        }
+        let mut order: Vec<usize> = (0..models.len()).collect();
+        order.sort_by(|&first, &second| models[first].cmp(&models[second]));
+        if let Some(pair) = order.windows(2).find(|p| models[p[0]] == models[p[1]]) {
+            return Err(EvidenceError::DuplicateModel {
+                model: models[pair[0]].clone(),
+            });
+        }
+        Ok(Self {
+            distances: distances.select(&order).unwrap_or(distances),
+            scores: scores.map(|scores| order.iter().map(|&model| scores[model]).collect()),
+            models: order.iter().map(|&model| models[model].clone()).collect(),
+            layers: Vec::new(),
+            unrelatedness: None,
+        })
+    }
+
+    /// The models' names, sorted.
+    #[must_use]
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    /// The layers that distances were measured on, sorted; none where the numbers were handed in.
+    #[must_use]
+    pub fn layers(&self) -> &[String] {
+        &self.layers
+    }
+
+    /// Each model's directional score (Eq. 3); `None` where it is undefined on every layer.
+    #[must_use]
+    pub fn scores(&self) -> Option<&[f64]> {
+        self.scores.as_deref()
+    }
+
+    /// The distance of every pair (Eq. 1 or Eq. 2).
+    #[must_use]
+    pub const fn distances(&self) -> &CondensedMatrix {
+        &self.distances
+    }
+
+    /// For every pair ‖u − v‖² / (‖u‖² + ‖v‖²) over all measured layers, if it was measured.
+    ///
+    /// It is near 0 for a model and its copy, and near 1 for independent weights, which are nearly
+    /// orthogonal: so it tells unrelated models without knowing how many trees there are.
+    #[must_use]
+    pub const fn unrelatedness(&self) -> Option<&CondensedMatrix> {
+        self.unrelatedness.as_ref()
+    }
+}
+
+fn number(table: &'static str, model: &str, value: f64) -> EvidenceError {
+    EvidenceError::Number {
+        table,
+        model: model.into(),
+        value,
+    }
+}
+
+/// A layer that a model has but that couldn't be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedLayerOf {
+    /// The model's name.
+    pub model: String,
+    /// The layer and the reason.
+    pub layer: SkippedLayer,
+}
+
+/// What was measured of all models: one table for every architecture, and what was left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidence {
+    /// Sorted by the name of their first model.
+    pub groups: Vec<GroupEvidence>,
+    /// The models that were left out, sorted by name.
+    pub skipped: Vec<SkippedModel>,
+    /// The layers that could not be decoded, sorted by model.
+    pub skipped_layers: Vec<SkippedLayerOf>,
+}

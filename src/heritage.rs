@@ -1,0 +1,32 @@
+//! Who descends from whom: the graph of models, its exports, and how right it is.
+//!
+//! A [`ModelGraph`] is a forest. Each tree's root is a foundation model, and an edge goes from a
+//! model to one that was fine-tuned from it. It prints as a text tree, exports to DOT, Mermaid and
+//! Newick, and answers what people ask of a family: ancestors, paths, subtrees. Nothing here ever
+//! sees a weight; models are known by name. [`metrics`] compares a graph with the truth.
+//!
+//! # Examples
+//!
+//! ```
+//! use mother::heritage::ModelGraph;
+//!
+//! let graph = ModelGraph::from_parents([
+//!     ("base", None),
+//!     ("chat", Some("base")),
+//!     ("chat-4bit", Some("chat")),
+//!     ("stranger", None),
+//! ])?;
+//! let quantised = graph.index("chat-4bit").unwrap();
+//! let ancestors: Vec<_> = graph.ancestors(quantised).filter_map(|i| graph.name(i)).collect();
+//! assert_eq!(ancestors, ["chat", "base"]);
+//! assert_eq!(graph.roots(), [0, 3]);
+//! # Ok::<(), mother::heritage::GraphError>(())
+//! ```
+
+mod export;
+mod graph;
+pub mod metrics;
+mod recovery;
+
+pub use self::graph::{Descent, GraphError, Model, ModelGraph, ModelTree};
+pub use self::recovery::{Recovery, RecoveryError, Stage, Trees, UnknownStage};

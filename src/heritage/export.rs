@@ -1,0 +1,238 @@
+//! Graphs written for people and for other programs.
+//!
+//! Every format writes straight to the formatter, node by node, without recursion.
+
+use core::fmt::{self, Display, Formatter, Write};
+
+use alloc::format;
+
+use super::{Descent, ModelGraph};
+
+mod dot;
+mod mermaid;
+mod newick;
+mod text;
+
+impl ModelGraph {
+    /// The graph in Graphviz's DOT language.
+    ///
+    /// Nodes are `n0`, `n1`, … by position, with the name as `label` and the exact `score`; edges
+    /// have the label of the text tree, which a precision shortens (`{:.2}`), and the exact
+    /// `distance` and `confidence`. Names show the same escapes as in the text tree.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time, no space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::{Descent, Model, ModelGraph};
+    ///
+    /// let graph = ModelGraph::new(vec![
+    ///     Model::new("base").with_score(231.5),
+    ///     Model::new("chat").with_descent(Descent::new(0).with_distance(0.012345)),
+    /// ])?;
+    /// assert_eq!(graph.dot().to_string(), r#"digraph heritage {
+    ///   n0 [label="base", score="231.5"];
+    ///   n1 [label="chat"];
+    ///   n0 -> n1 [label="d=0.01235", distance="0.012345"];
+    /// }"#);
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    #[must_use]
+    pub fn dot(&self) -> impl Display + '_ {
+        dot::Dot(self)
+    }
+
+    /// The graph as a Mermaid flowchart.
+    ///
+    /// Nodes are `n0`, `n1`, … by position; edges have the label of the text tree, which a
+    /// precision shortens (`{:.2}`). Names show the same escapes as in the text tree, and every
+    /// character that Mermaid or Markdown could take for markup is written as a code (`#42;`).
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time, no space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([("base", None), ("\"chat\"", Some("base"))])?;
+    /// assert_eq!(graph.mermaid().to_string(), r##"flowchart TD
+    ///   n0["base"]
+    ///   n1["#34;chat#34;"]
+    ///   n0 --> n1"##);
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    #[must_use]
+    pub fn mermaid(&self) -> impl Display + '_ {
+        mermaid::Mermaid(self)
+    }
+
+    /// The trees in the Newick format, one on each line; branch lengths are the exact distances.
+    ///
+    /// Inner nodes have names too. A name is quoted unless it has only ASCII letters, digits, `-`
+    /// and `.`; a quote in it is doubled. The format has no escapes, so control characters are written
+    /// as in the text tree, backslashes doubled. Confidences and scores have no place in it.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time, O(depth) space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::{Descent, Model, ModelGraph};
+    ///
+    /// let graph = ModelGraph::new(vec![
+    ///     Model::new("base"),
+    ///     Model::new("chat").with_descent(Descent::new(0).with_distance(0.0125)),
+    ///     Model::new("bob's").with_descent(Descent::new(0)),
+    ///     Model::new("stranger"),
+    /// ])?;
+    /// assert_eq!(graph.newick().to_string(), "(chat:0.0125,'bob''s')base;\nstranger;");
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Joseph Felsenstein, "The Newick tree format" (1986), and Gary Olsen's interpretation of it
+    /// (1990), which has the rules for quotes.
+    #[must_use]
+    pub fn newick(&self) -> impl Display + '_ {
+        newick::Newick(self)
+    }
+}
+
+/// Writes a name, or `""` for an empty one, each of its visible characters by `write`.
+fn write_label(
+    f: &mut Formatter<'_>,
+    name: &str,
+    write: impl Fn(&mut Formatter<'_>, char) -> fmt::Result,
+) -> fmt::Result {
+    let name = if name.is_empty() { "\"\"" } else { name };
+    write_visible(f, name, write)
+}
+
+/// Writes a name with escapes for what would break a line or be invisible on it.
+///
+/// The backslash is doubled, so that different names stay different.
+fn write_visible(
+    f: &mut Formatter<'_>,
+    name: &str,
+    write: impl Fn(&mut Formatter<'_>, char) -> fmt::Result,
+) -> fmt::Result {
+    for character in name.chars() {
+        if character == '\\' || is_invisible(character) {
+            for part in character.escape_default() {
+                write(f, part)?;
+            }
+        } else {
+            write(f, character)?;
+        }
+    }
+    Ok(())
+}
+
+/// Control characters, line separators, and marks that turn the direction of the text around.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// Writes what an edge rests on, for people: `d=0.01235  p=0.98`, or what of it is known.
+fn write_evidence(f: &mut Formatter<'_>, descent: &Descent) -> fmt::Result {
+    let digits = f.precision().unwrap_or(4);
+    let distance = descent.distance();
+    if let Some(distance) = distance {
+        write!(f, "d={}", Number(rounded(distance, digits)))?;
+    }
+    if let Some(confidence) = descent.confidence() {
+        let gap = if distance.is_some() { "  " } else { "" };
+        write!(f, "{gap}p={}", Number(rounded(confidence, digits)))?;
+    }
+    Ok(())
+}
+
+/// Whether there is anything to write about an edge.
+fn has_evidence(descent: &Descent) -> bool {
+    descent.distance().is_some() || descent.confidence().is_some()
+}
+
+/// The nearest decimal of so many significant digits, at least one.
+fn rounded(value: f64, digits: usize) -> f64 {
+    // 17 digits tell all numbers apart.
+    let places = digits.clamp(1, 17) - 1;
+    match format!("{value:.places$e}").parse::<f64>() {
+        Ok(rounded) if rounded.is_finite() => rounded,
+        // The largest numbers can round up to infinity.
+        _ => value,
+    }
+}
+
+/// Prints the shortest decimal that reads back as the same number.
+struct Number(f64);
+
+impl Display for Number {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(value) = self;
+        // Without an exponent the extremes would have 300 zeros.
+        if *value == 0.0 || (1e-5..1e16).contains(&value.abs()) {
+            write!(f, "{value}")
+        } else {
+            write!(f, "{value:e}")
+        }
+    }
+}
+
+/// Writes a separator before everything but the first.
+fn write_separator(f: &mut Formatter<'_>, first: &mut bool, separator: char) -> fmt::Result {
+    if core::mem::take(first) {
+        Ok(())
+    } else {
+        f.write_char(separator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn numbers_are_the_shortest_that_read_back() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.5, "-0.5"),
+            (16.0, "16"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e-5, "0.00001"),
+            (-1.5e-7, "-1.5e-7"),
+            (1e16, "1e16"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(Number(value).to_string(), text);
+            assert_eq!(text.parse::<f64>().unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn rounding_keeps_significant_digits_of_any_number() {
+        assert_eq!(rounded(0.0123456, 4), 0.01235);
+        assert_eq!(rounded(-123_456.0, 2), -120_000.0);
+        assert_eq!(rounded(0.1 + 0.2, 99), 0.1 + 0.2);
+        assert_eq!(rounded(0.96, 0), 1.0);
+        assert_eq!(rounded(f64::MAX, 2), f64::MAX);
+    }
+}

@@ -1,0 +1,419 @@
+//! A forest of models, checked once, that answers what people ask of a family.
+
+use core::fmt;
+use core::iter;
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+mod error;
+mod layout;
+mod model;
+mod names;
+#[cfg(feature = "serde")]
+mod plain;
+
+pub use self::error::GraphError;
+pub use self::model::{Descent, Model};
+
+use self::layout::Layout;
+use self::names::NameIndex;
+
+/// A forest of models: who descends from whom, and what each edge rests on.
+///
+/// A model is referred to by its position in the list the graph was made from; [`index`] finds it
+/// by name. Trees are numbered from 0 in the order of their roots' positions, and wherever models
+/// are listed, siblings and trees come in the order of their positions. A position past the end
+/// belongs to no model: such a query answers `None`, `false` or nothing, and never panics.
+///
+/// The graph never changes. The shape is worked out when it is made, in O(n) time and space and
+/// without recursion, so that a chain of 100,000 models is as good as any other graph.
+///
+/// Two graphs are equal when their lists of models are, order included.
+///
+/// # Text
+///
+/// `Display` draws the trees for a person to read, with the number of models after each root and
+/// with distance (`d`) and confidence (`p`) after each child, where they are known:
+///
+/// ```
+/// use mother::heritage::{Descent, Model, ModelGraph};
+///
+/// let edge = |parent, distance| Descent::new(parent).with_distance(distance);
+/// let graph = ModelGraph::new(vec![
+///     Model::new("base"),
+///     Model::new("chat").with_descent(edge(0, 0.01234567).with_confidence(0.98)),
+///     Model::new("chat-4bit").with_descent(edge(1, 0.0101)),
+///     Model::new("code").with_descent(edge(0, 0.02)),
+///     Model::new("stranger"),
+/// ])?;
+/// assert_eq!(graph.to_string(), "\
+/// base  (4 models)
+/// ├─ chat  d=0.01235  p=0.98
+/// │  └─ chat-4bit  d=0.0101
+/// └─ code  d=0.02
+/// stranger  (1 model)");
+/// # Ok::<(), mother::heritage::GraphError>(())
+/// ```
+///
+/// Numbers are rounded to four significant digits, or to as many as a precision asks for (`{:.2}`).
+/// Names are printed so that none can break its line or the terminal: control characters and
+/// invisible direction marks appear as escapes (`\n`, `\u{1b}`), a backslash is doubled, and an
+/// empty name is `""`. A line is as long as its model is deep, so the text of a chain of n models
+/// has O(n²) characters; the exports ([`dot`], [`mermaid`], [`newick`]) have O(n).
+///
+/// # JSON
+///
+/// With the feature `serde` a graph is (de)serialised as
+///
+/// ```json
+/// {"models": [{"id": "base", "tree": 0, "parent": null, "distance": null, "score": 231.5, "confidence": null},
+///             {"id": "chat", "tree": 0, "parent": "base", "distance": 0.0125, "score": null, "confidence": 0.98}],
+///  "trees": [{"root": "base", "size": 2}]}
+/// ```
+///
+/// Only `id` is required of what is read, in any order of the models. Unknown keys are ignored, and
+/// so are `tree` and `trees`, which follow from the parents. A list of `nodes` is read as `models`.
+///
+/// [`index`]: Self::index
+/// [`dot`]: Self::dot
+/// [`mermaid`]: Self::mermaid
+/// [`newick`]: Self::newick
+#[derive(Clone, Default)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Deserialize),
+    serde(try_from = "plain::PlainGraph<'static>")
+)]
+pub struct ModelGraph {
+    models: Vec<Model>,
+    names: NameIndex,
+    layout: Layout,
+}
+
+impl ModelGraph {
+    /// Makes a graph of models whose parents are given by position in the list.
+    ///
+    /// An empty list makes an empty graph.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`] when two models have the same name, a parent is past the end of the list, a
+    /// model would be its own ancestor, a score or a distance is not finite, or a confidence is not
+    /// from 0 to 1. Distances and scores may be negative.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) expected time and O(n) space.
+    pub fn new(models: Vec<Model>) -> Result<Self, GraphError> {
+        let names = NameIndex::new(&models)?;
+        Self::assemble(models, names)
+    }
+
+    /// Makes a graph from names: each model's, and its parent's if it has one, in any order.
+    ///
+    /// Its edges have no distance, and its models no score.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphError`] when two models have the same name, a parent is not among the models, or a
+    /// model would be its own ancestor.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) expected time and O(n) space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::{GraphError, ModelGraph};
+    ///
+    /// let graph = ModelGraph::from_parents([("b", Some("a")), ("a", None)])?;
+    /// assert_eq!(graph.parent(0), Some(1));
+    ///
+    /// let error = ModelGraph::from_parents([("b", Some("a")), ("a", Some("b"))]).unwrap_err();
+    /// assert!(matches!(error, GraphError::Cycle { .. }));
+    /// # Ok::<(), GraphError>(())
+    /// ```
+    pub fn from_parents<S: AsRef<str>>(
+        parents: impl IntoIterator<Item = (S, Option<S>)>,
+    ) -> Result<Self, GraphError> {
+        let models = parents.into_iter().map(|(name, parent)| {
+            let edge = parent.map(|parent| (parent, Descent::new(usize::MAX)));
+            (Model::new(name.as_ref()), edge)
+        });
+        Self::from_descents(models)
+    }
+
+    /// Makes a graph of models whose parents are given by name.
+    ///
+    /// The position that a descent comes with is overwritten.
+    fn from_descents<S: AsRef<str>>(
+        models: impl IntoIterator<Item = (Model, Option<(S, Descent)>)>,
+    ) -> Result<Self, GraphError> {
+        let (mut models, descents): (Vec<Model>, Vec<_>) = models.into_iter().unzip();
+        let names = NameIndex::new(&models)?;
+        for (child, descent) in descents.into_iter().enumerate() {
+            let Some((parent, descent)) = descent else {
+                continue;
+            };
+            let Some(position) = names.position(&models, parent.as_ref()) else {
+                return Err(GraphError::UnknownParent {
+                    model: models[child].name().to_string(),
+                    parent: parent.as_ref().to_string(),
+                });
+            };
+            models[child].descent = Some(Descent {
+                parent: position,
+                ..descent
+            });
+        }
+        Self::assemble(models, names)
+    }
+
+    fn assemble(models: Vec<Model>, names: NameIndex) -> Result<Self, GraphError> {
+        models
+            .iter()
+            .try_for_each(|model| model.check(models.len()))?;
+        let parents: Vec<_> = models.iter().map(Model::parent).collect();
+        let layout = Layout::new(&parents).map_err(|node| GraphError::Cycle {
+            model: models[node].name().to_string(),
+        })?;
+        Ok(Self {
+            models,
+            names,
+            layout,
+        })
+    }
+
+    /// The number of models.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.models.len()
+    }
+
+    /// Whether there are no models.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// The models, in the order they were given.
+    #[must_use]
+    pub fn models(&self) -> &[Model] {
+        &self.models
+    }
+
+    /// The position of the model of this name. O(1) expected time.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.names.position(&self.models, name)
+    }
+
+    /// The name of a model.
+    #[must_use]
+    pub fn name(&self, model: usize) -> Option<&str> {
+        self.models.get(model).map(Model::name)
+    }
+
+    /// The models without a parent, one for each tree, in the order of the trees' numbers.
+    #[must_use]
+    pub fn roots(&self) -> &[usize] {
+        &self.layout.roots
+    }
+
+    /// The parent of a model; `None` for a root. O(1).
+    #[must_use]
+    pub fn parent(&self, model: usize) -> Option<usize> {
+        self.models.get(model)?.parent()
+    }
+
+    /// The models that descend directly from a model. O(1).
+    #[must_use]
+    pub fn children(&self, model: usize) -> &[usize] {
+        if model < self.len() {
+            self.layout.children(model)
+        } else {
+            &[]
+        }
+    }
+
+    /// Every edge as (parent, child), in the order of the children's positions.
+    pub fn edges(&self) -> impl Iterator<Item = (usize, usize)> + Clone + '_ {
+        let edge = |(child, model): (usize, &Model)| model.parent().map(|parent| (parent, child));
+        self.models.iter().enumerate().filter_map(edge)
+    }
+
+    /// The child's score minus its parent's: the evidence for the direction of the edge.
+    ///
+    /// Specialisation lowers the kurtosis of weights and generalisation raises it, so that an edge
+    /// that points the right way has a negative difference in the one stage and a positive one in
+    /// the other. `None` for a root, and where either score is missing.
+    #[must_use]
+    pub fn score_difference(&self, child: usize) -> Option<f64> {
+        let parent = self.models.get(self.parent(child)?)?;
+        Some(self.models.get(child)?.score()? - parent.score()?)
+    }
+
+    /// The ancestors of a model: its parent first, the root of its tree last.
+    pub fn ancestors(&self, model: usize) -> impl Iterator<Item = usize> + Clone + '_ {
+        iter::successors(self.parent(model), |&ancestor| self.parent(ancestor))
+    }
+
+    /// Whether the first model is a proper ancestor of the second; no model is its own. O(1).
+    #[must_use]
+    pub fn is_ancestor(&self, ancestor: usize, model: usize) -> bool {
+        ancestor != model && self.is_in_subtree(model, ancestor)
+    }
+
+    /// How many ancestors a model has: 0 for a root. O(1).
+    #[must_use]
+    pub fn depth(&self, model: usize) -> Option<usize> {
+        self.layout.depth.get(model).copied()
+    }
+
+    /// A model and all its descendants in preorder: every parent before its children. O(1).
+    #[must_use]
+    pub fn subtree(&self, model: usize) -> &[usize] {
+        if model < self.len() {
+            let start = self.layout.place[model];
+            &self.layout.preorder[start..start + self.layout.size[model]]
+        } else {
+            &[]
+        }
+    }
+
+    /// All models in preorder, one tree after the other: every parent before its children.
+    #[must_use]
+    pub fn preorder(&self) -> &[usize] {
+        &self.layout.preorder
+    }
+
+    /// The number of the tree that a model is in. O(1).
+    #[must_use]
+    pub fn tree(&self, model: usize) -> Option<usize> {
+        self.layout.tree.get(model).copied()
+    }
+
+    /// The trees in the order of their numbers.
+    pub fn trees(&self) -> impl ExactSizeIterator<Item = ModelTree> + Clone + '_ {
+        self.roots().iter().map(|&root| ModelTree {
+            root,
+            size: self.layout.size[root],
+        })
+    }
+
+    /// The last common ancestor of two models, which may be one of them; `None` when they are in
+    /// different trees.
+    ///
+    /// # Complexity
+    ///
+    /// O(depth) time, no space.
+    #[must_use]
+    pub fn lowest_common_ancestor(&self, a: usize, b: usize) -> Option<usize> {
+        if self.tree(a)? != self.tree(b)? {
+            return None;
+        }
+        self.with_ancestors(a)
+            .find(|&ancestor| self.is_in_subtree(b, ancestor))
+    }
+
+    /// The models on the way from `a` to `b`, both included: up to their last common ancestor, and
+    /// down from it. `None` when they are in different trees.
+    ///
+    /// # Complexity
+    ///
+    /// O(depth) time and space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([
+    ///     ("base", None),
+    ///     ("chat", Some("base")),
+    ///     ("chat-4bit", Some("chat")),
+    ///     ("code", Some("base")),
+    ///     ("stranger", None),
+    /// ])?;
+    /// assert_eq!(graph.path(2, 3), Some(vec![2, 1, 0, 3]));
+    /// assert_eq!(graph.path(2, 4), None);
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    #[must_use]
+    pub fn path(&self, a: usize, b: usize) -> Option<Vec<usize>> {
+        let top = self.lowest_common_ancestor(a, b)?;
+        let mut path: Vec<_> = self.climb(a, top).collect();
+        path.push(top);
+        let up = path.len();
+        path.extend(self.climb(b, top));
+        path[up..].reverse();
+        Some(path)
+    }
+
+    /// The sum of the distances along the path between two models: 0 from a model to itself.
+    ///
+    /// The same in both directions, to the bit. `None` when they are in different trees, and when
+    /// an edge on the path has no distance.
+    ///
+    /// # Complexity
+    ///
+    /// O(depth) time, no space.
+    #[must_use]
+    pub fn path_distance(&self, a: usize, b: usize) -> Option<f64> {
+        let top = self.lowest_common_ancestor(a, b)?;
+        let climbed = |from| {
+            self.climb(from, top).try_fold(0.0, |sum, model| {
+                Some(sum + self.models[model].descent()?.distance()?)
+            })
+        };
+        Some(climbed(a)? + climbed(b)?)
+    }
+
+    /// Whether a model is `top` or a descendant of it.
+    fn is_in_subtree(&self, model: usize, top: usize) -> bool {
+        if model >= self.len() || top >= self.len() {
+            return false;
+        }
+        let start = self.layout.place[top];
+        (start..start + self.layout.size[top]).contains(&self.layout.place[model])
+    }
+
+    /// A model that exists, and its ancestors.
+    fn with_ancestors(&self, model: usize) -> impl Iterator<Item = usize> + '_ {
+        iter::once(model).chain(self.ancestors(model))
+    }
+
+    /// The models from `from` up to its ancestor `top`, which is left out.
+    fn climb(&self, from: usize, top: usize) -> impl Iterator<Item = usize> + '_ {
+        self.with_ancestors(from)
+            .take_while(move |&model| model != top)
+    }
+}
+
+impl PartialEq for ModelGraph {
+    fn eq(&self, other: &Self) -> bool {
+        // All else follows from the models.
+        self.models == other.models
+    }
+}
+
+impl fmt::Debug for ModelGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelGraph")
+            .field("models", &self.models)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One tree of a [`ModelGraph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct ModelTree {
+    /// The position of its root.
+    pub root: usize,
+    /// How many models it has.
+    pub size: usize,
+}

@@ -1,0 +1,211 @@
+//! The one order in which the values of a block are summed: eight lanes, a row of eight at a time.
+//!
+//! The code is written once over [`Lanes`]; arrays implement it everywhere, vector registers where
+//! there are any. Each lane only ever adds and multiplies (never a fused multiply-add, which would
+//! round differently), so all implementations give the same bits.
+
+use super::summary::{Central, ShiftedSums};
+use crate::Scalar;
+
+/// Sums are kept in this many lanes. Four chains of additions of two AVX registers or one AVX-512
+/// register are enough to hide the latency of an addition.
+pub(super) const LANES: usize = 8;
+/// Extremes are taken over this many values at once: one AVX-512 register of `f32`.
+pub(super) const STEP: usize = 2 * LANES;
+/// The centre of a block is the mean of its first values, so that one pass is nearly always enough.
+const SAMPLE: usize = 32;
+
+/// Eight `f64` lanes, and the extremes of values of type `T` in as many lanes as suits them.
+pub(super) trait Lanes<T: Scalar>: Copy {
+    type Row: Copy;
+    type Extremes: Copy;
+
+    fn splat(self, value: f64) -> Self::Row;
+    fn widen(self, row: &[T; LANES]) -> Self::Row;
+    fn to_array(self, row: Self::Row) -> [f64; LANES];
+    fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
+    fn subtract(self, a: Self::Row, b: Self::Row) -> Self::Row;
+    fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row;
+
+    /// Extremes of no values.
+    fn no_extremes(self) -> Self::Extremes;
+    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes;
+    /// Minimum and maximum over all lanes.
+    fn reduce_extremes(self, extremes: Self::Extremes) -> (T, T);
+}
+
+/// What one pass over the values of a block finds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    pub(super) sums: ShiftedSums,
+    /// Meaningless if a value is not finite; then the fourth power sum is not finite either.
+    pub(super) minimum: f64,
+    pub(super) maximum: f64,
+}
+
+/// Sums the values of one block; `values` must not be empty.
+///
+/// A centre at the distance δ from the mean μ of n values costs precision: when the sums are moved
+/// to the mean, nδ² cancels from those of squares, and terms up to 8nδ⁴ from those of fourth powers.
+/// Both are small beside what stays if nδ² is at most half of Σ(x−c)², that is δ² at most the
+/// variance. Where the sample was further off, the block is summed again about its mean.
+#[inline(always)]
+pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
+    let sample = &values[..values.len().min(SAMPLE)];
+    let mut centre = sum(lanes, sample) / sample.len() as f64;
+    let mut again = true;
+    loop {
+        let pass = pass_about(lanes, values, centre);
+        let offset = pass.sums.first / values.len() as f64;
+        let far = pass.sums.first * offset > 0.5 * pass.sums.about_centre.second;
+        // One repetition is enough, and must be: rounding could keep δ above the variance.
+        if !(far && again) {
+            return pass;
+        }
+        centre += offset;
+        again = false;
+    }
+}
+
+#[inline(always)]
+fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pass {
+    let centres = lanes.splat(centre);
+    let zero = lanes.splat(0.0);
+    let (mut first, mut second, mut third, mut fourth) = (zero, zero, zero, zero);
+    let mut extremes = lanes.no_extremes();
+
+    let (steps, rest) = values.as_chunks::<STEP>();
+    for step in steps {
+        extremes = lanes.update_extremes(extremes, step);
+        for row in step.as_chunks::<LANES>().0 {
+            let deviation = lanes.subtract(lanes.widen(row), centres);
+            let square = lanes.multiply(deviation, deviation);
+            first = lanes.add(first, deviation);
+            second = lanes.add(second, square);
+            third = lanes.add(third, lanes.multiply(square, deviation));
+            fourth = lanes.add(fourth, lanes.multiply(square, square));
+        }
+    }
+
+    let mut powers = [first, second, third, fourth].map(|row| lanes.to_array(row));
+    let (minimum, maximum) = lanes.reduce_extremes(extremes);
+    let (mut minimum, mut maximum) = (minimum.widen(), maximum.widen());
+    for (index, value) in rest.iter().enumerate() {
+        let value = value.widen();
+        minimum = minimum.min(value);
+        maximum = maximum.max(value);
+        let deviation = value - centre;
+        let square = deviation * deviation;
+        let terms = [deviation, square, square * deviation, square * square];
+        for (power, term) in powers.iter_mut().zip(terms) {
+            power[index % LANES] += term;
+        }
+    }
+    let [first, second, third, fourth] = powers.map(fold);
+    Pass {
+        sums: ShiftedSums {
+            centre,
+            first,
+            about_centre: Central {
+                second,
+                third,
+                fourth,
+            },
+        },
+        // Which zero a minimum returns differs between processors; adding zero makes it +0.
+        minimum: minimum + 0.0,
+        maximum: maximum + 0.0,
+    }
+}
+
+#[inline(always)]
+fn sum<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> f64 {
+    let (rows, rest) = values.as_chunks::<LANES>();
+    let mut total = lanes.splat(0.0);
+    for row in rows {
+        total = lanes.add(total, lanes.widen(row));
+    }
+    let mut total = lanes.to_array(total);
+    for (lane, value) in total.iter_mut().zip(rest) {
+        *lane += value.widen();
+    }
+    fold(total)
+}
+
+#[inline(always)]
+fn fold(v: [f64; LANES]) -> f64 {
+    ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))
+}
+
+/// Lanes as plain arrays, for every processor.
+#[derive(Clone, Copy)]
+pub(super) struct Arrays;
+
+impl<T: Scalar> Lanes<T> for Arrays {
+    type Row = [f64; LANES];
+    type Extremes = ([T; STEP], [T; STEP]);
+
+    #[inline(always)]
+    fn splat(self, value: f64) -> Self::Row {
+        [value; LANES]
+    }
+
+    #[inline(always)]
+    fn widen(self, row: &[T; LANES]) -> Self::Row {
+        row.map(T::widen)
+    }
+
+    #[inline(always)]
+    fn to_array(self, row: Self::Row) -> [f64; LANES] {
+        row
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        core::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn subtract(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        core::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        core::array::from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    fn no_extremes(self) -> Self::Extremes {
+        ([T::infinity(); STEP], [T::neg_infinity(); STEP])
+    }
+
+    #[inline(always)]
+    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes {
+        let (minima, maxima) = extremes;
+        (
+            core::array::from_fn(|lane| lesser(step[lane], minima[lane])),
+            core::array::from_fn(|lane| greater(step[lane], maxima[lane])),
+        )
+    }
+
+    #[inline(always)]
+    fn reduce_extremes(self, extremes: Self::Extremes) -> (T, T) {
+        let (minima, maxima) = extremes;
+        (
+            minima.into_iter().fold(T::infinity(), lesser),
+            maxima.into_iter().fold(T::neg_infinity(), greater),
+        )
+    }
+}
+
+/// A minimum that compiles to one instruction, unlike `min`, since it need not care about NaN.
+#[inline(always)]
+fn lesser<T: Scalar>(a: T, b: T) -> T {
+    if a < b { a } else { b }
+}
+
+#[inline(always)]
+fn greater<T: Scalar>(a: T, b: T) -> T {
+    if a > b { a } else { b }
+}

@@ -1,0 +1,77 @@
+//! Powers of two as units of length, so that fourth powers neither overflow nor underflow.
+
+/// Units are 2 to a multiple of this many: a few coarse units, so that all ordinary data has the
+/// unit 1 and costs nothing. Half a step to the fourth power, times 2⁶⁴ values, is far from the
+/// limits of `f64`.
+const STEP: i32 = 240;
+const LIMIT: i32 = 4;
+const MANTISSA_BITS: u32 = 52;
+const BIAS: i32 = 1023;
+
+/// The exponent of the unit in which deviations of values between the two bounds are kept.
+///
+/// It never shrinks when the bounds move apart, so a merge only ever converts to coarser units
+/// (but for equal bounds, where there are no deviations to convert).
+pub(super) fn unit_exponent(minimum: f64, maximum: f64) -> i32 {
+    if minimum == maximum {
+        return 0;
+    }
+    // Halves, since the range itself can overflow.
+    let half_range = maximum * 0.5 - minimum * 0.5;
+    let biased = (half_range.to_bits() >> MANTISSA_BITS) & 0x7ff;
+    let exponent = biased as i32 - BIAS;
+    (exponent + STEP / 2).div_euclid(STEP).clamp(-LIMIT, LIMIT) * STEP
+}
+
+/// 2 to the power `exponent`; 0 below the normal range, infinite above it.
+pub(super) fn power_of_two(exponent: i32) -> f64 {
+    let biased = exponent + BIAS;
+    if biased <= 0 {
+        0.0
+    } else if biased > 2 * BIAS {
+        f64::INFINITY
+    } else {
+        f64::from_bits((biased as u64) << MANTISSA_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_ranges_have_the_unit_one() {
+        assert_eq!(unit_exponent(-1.0, 1.0), 0);
+        assert_eq!(unit_exponent(0.0, 1e-30), 0);
+        assert_eq!(unit_exponent(-1e30, 1e30), 0);
+        assert_eq!(unit_exponent(3.0, 3.0), 0);
+    }
+
+    #[test]
+    fn extreme_ranges_are_brought_near_one() {
+        for (minimum, maximum) in [
+            (0.0, f64::from_bits(1)),
+            (-f64::MIN_POSITIVE, f64::MIN_POSITIVE),
+            (1e-100, 3e-100),
+            (-1e77, 1e77),
+            (f64::MIN, f64::MAX),
+        ] {
+            let exponent = unit_exponent(minimum, maximum);
+            let factor = power_of_two(-exponent);
+            let range = maximum * factor - minimum * factor;
+            assert!(
+                (1e-40..1e40).contains(&range),
+                "{minimum} {maximum} {range}"
+            );
+        }
+    }
+
+    #[test]
+    fn powers_of_two() {
+        assert_eq!(power_of_two(0), 1.0);
+        assert_eq!(power_of_two(-960), 2.0_f64.powi(-960));
+        assert_eq!(power_of_two(960), 2.0_f64.powi(960));
+        assert_eq!(power_of_two(-1920), 0.0);
+        assert_eq!(power_of_two(1920), f64::INFINITY);
+    }
+}

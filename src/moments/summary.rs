@@ -1,0 +1,357 @@
+//! What is known about a set of values once they have been summed: count, mean, central sums.
+
+use num_traits::Float;
+
+use super::scale::{power_of_two, unit_exponent};
+use super::{MomentsAccumulator, MomentsError};
+use crate::Scalar;
+
+/// Count, mean, variance, skewness, kurtosis, minimum and maximum of a set of finite values.
+///
+/// See the [module](super) for accuracy and conventions.
+///
+/// # Examples
+///
+/// ```
+/// use mother::moments::Moments;
+///
+/// let moments = Moments::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0])?;
+/// assert_eq!(moments.count(), 8);
+/// assert_eq!(moments.mean(), Some(5.0));
+/// assert_eq!(moments.standard_deviation(), Some(2.0));
+/// assert_eq!(Moments::of(&[5.0, 5.0])?.kurtosis(), None);
+/// # Ok::<(), mother::moments::MomentsError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments {
+    count: u64,
+    minimum: f64,
+    maximum: f64,
+    /// The mean is the sum of these two. They, and the central sums below, are in units of 2 to the
+    /// power `unit_exponent(minimum, maximum)`.
+    mean: f64,
+    mean_low: f64,
+    central: Central,
+}
+
+/// Sums of powers of deviations from the mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Central {
+    pub(super) second: f64,
+    pub(super) third: f64,
+    pub(super) fourth: f64,
+}
+
+/// Sums of powers of deviations from a centre that is near the mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShiftedSums {
+    pub(super) centre: f64,
+    pub(super) first: f64,
+    pub(super) about_centre: Central,
+}
+
+/// A set of values seen in a given unit.
+#[derive(Clone, Copy)]
+struct InUnits {
+    count: f64,
+    mean: f64,
+    mean_low: f64,
+    central: Central,
+}
+
+impl Moments {
+    /// The moments of no values.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            count: 0,
+            minimum: f64::INFINITY,
+            maximum: f64::NEG_INFINITY,
+            mean: 0.0,
+            mean_low: 0.0,
+            central: Central {
+                second: 0.0,
+                third: 0.0,
+                fourth: 0.0,
+            },
+        }
+    }
+
+    /// The moments of a slice; the same bits as from a [`MomentsAccumulator`] fed with it.
+    ///
+    /// # Errors
+    ///
+    /// [`MomentsError::NotFinite`] names the first value that is NaN or infinite.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time, O(1) extra space (at most 40 KiB).
+    pub fn of<T: Scalar>(values: &[T]) -> Result<Self, MomentsError> {
+        let mut accumulator = MomentsAccumulator::new();
+        accumulator.extend_from_slice(values)?;
+        Ok(accumulator.moments())
+    }
+
+    /// The moments of `count` values that all equal `value`.
+    pub(super) const fn constant(count: u64, value: f64) -> Self {
+        Self {
+            count,
+            minimum: value,
+            maximum: value,
+            mean: value,
+            ..Self::new()
+        }
+    }
+
+    /// Moves the sums of a non-constant set from a centre near the mean to the mean itself.
+    ///
+    /// Centre and sums are in units of the set's own [`unit_exponent`].
+    pub(super) fn from_shifted(count: u64, minimum: f64, maximum: f64, sums: ShiftedSums) -> Self {
+        let n = count as f64;
+        let offset = sums.first / n;
+        let square = offset * offset;
+        let about = sums.about_centre;
+        let central = Central {
+            second: about.second - n * square,
+            third: about.third - 3.0 * offset * about.second + 2.0 * n * square * offset,
+            fourth: about.fourth - 4.0 * offset * about.third + 6.0 * square * about.second
+                - 3.0 * n * square * square,
+        };
+        let (mean, mean_low) = two_sum(sums.centre, offset);
+        Self {
+            count,
+            minimum,
+            maximum,
+            mean,
+            mean_low,
+            central,
+        }
+    }
+
+    /// Adds the values of another, unrelated set to this one.
+    ///
+    /// The result is as accurate as one pass over both, but its last bits depend on the order in
+    /// which sets are merged; to measure *one sequence* in pieces with the bits of one pass, use
+    /// [`MomentsAccumulator::append`]. A count beyond `u64::MAX` stays at `u64::MAX`.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) time and space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::moments::Moments;
+    ///
+    /// let mut moments = Moments::of(&[1.0, 2.0])?;
+    /// moments.merge(&Moments::of(&[6.0_f32])?);
+    /// assert_eq!((moments.count(), moments.mean()), (3, Some(3.0)));
+    /// # Ok::<(), mother::moments::MomentsError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Pébay 2008, equations for the third and fourth order pairwise update.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        let minimum = self.minimum.min(other.minimum);
+        let maximum = self.maximum.max(other.maximum);
+        let exponent = unit_exponent(minimum, maximum);
+        let merged = self.in_units(exponent).merge(other.in_units(exponent));
+        *self = Self {
+            count: self.count.saturating_add(other.count),
+            minimum,
+            maximum,
+            mean: merged.mean,
+            mean_low: merged.mean_low,
+            central: merged.central,
+        };
+    }
+
+    /// The same set in units that are its own or coarser.
+    fn in_units(&self, exponent: i32) -> InUnits {
+        let ratio = power_of_two(self.unit_exponent() - exponent);
+        if self.minimum == self.maximum {
+            // Equal values are kept in the unit 1 and have no sums to convert.
+            return InUnits {
+                count: self.count as f64,
+                mean: self.mean * ratio,
+                mean_low: 0.0,
+                central: Central::default(),
+            };
+        }
+        let square = ratio * ratio;
+        InUnits {
+            count: self.count as f64,
+            mean: self.mean * ratio,
+            mean_low: self.mean_low * ratio,
+            central: Central {
+                second: self.central.second * square,
+                third: self.central.third * square * ratio,
+                fourth: self.central.fourth * square * square,
+            },
+        }
+    }
+
+    fn unit_exponent(&self) -> i32 {
+        unit_exponent(self.minimum, self.maximum)
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The smallest value; `None` if there are no values. Zero is +0 whatever its sign was.
+    #[must_use]
+    pub const fn minimum(&self) -> Option<f64> {
+        if self.count == 0 {
+            None
+        } else {
+            Some(self.minimum)
+        }
+    }
+
+    /// The largest value; `None` if there are no values. Zero is +0 whatever its sign was.
+    #[must_use]
+    pub const fn maximum(&self) -> Option<f64> {
+        if self.count == 0 {
+            None
+        } else {
+            Some(self.maximum)
+        }
+    }
+
+    /// The arithmetic mean; `None` if there are no values.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        let mean = self.mean * power_of_two(self.unit_exponent());
+        // A mean lies between the extremes; rounding must not move it out.
+        (self.count > 0).then(|| mean.max(self.minimum).min(self.maximum))
+    }
+
+    /// The population variance: the mean squared deviation from the mean.
+    ///
+    /// `None` if there are no values, 0 if all are equal. Variances beyond the range of `f64` are
+    /// infinite, below it 0; the [standard deviation](Self::standard_deviation) has no such limit.
+    #[must_use]
+    pub fn variance(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.variance_over(self.count as f64))
+    }
+
+    /// The unbiased variance of a sample: the sum of squared deviations divided by n − 1.
+    ///
+    /// `None` if there are fewer than two values; range as for [`variance`](Self::variance).
+    #[must_use]
+    pub fn sample_variance(&self) -> Option<f64> {
+        (self.count > 1).then(|| self.variance_over((self.count - 1) as f64))
+    }
+
+    fn variance_over(&self, divisor: f64) -> f64 {
+        // Not times the square of the unit, which can be out of range where the result is not.
+        let unit = power_of_two(self.unit_exponent());
+        self.central.second / divisor * unit * unit
+    }
+
+    /// The population standard deviation, the square root of the [variance](Self::variance);
+    /// `None` if there are no values, 0 if all are equal.
+    #[must_use]
+    pub fn standard_deviation(&self) -> Option<f64> {
+        let unit = power_of_two(self.unit_exponent());
+        (self.count > 0).then(|| Float::sqrt(self.central.second / self.count as f64) * unit)
+    }
+
+    /// The skewness m₃ / m₂^(3/2), not corrected for bias; positive when the long tail is on the
+    /// right. `None` if there are no values or all are equal.
+    #[must_use]
+    pub fn skewness(&self) -> Option<f64> {
+        let Central { second, third, .. } = self.central;
+        self.varies()
+            .then(|| Float::sqrt(self.count as f64 / second) * (third / second))
+    }
+
+    /// The adjusted Fisher-Pearson skewness of a sample, [`skewness`](Self::skewness) times
+    /// √(n(n − 1)) / (n − 2). `None` if there are fewer than three values or all are equal.
+    #[must_use]
+    pub fn sample_skewness(&self) -> Option<f64> {
+        let n = self.count as f64;
+        self.skewness()
+            .filter(|_| self.count > 2)
+            .map(|skewness| skewness * (Float::sqrt(n * (n - 1.0)) / (n - 2.0)))
+    }
+
+    /// The raw (Pearson) kurtosis m₄ / m₂², not corrected for bias: 3 for a normal distribution,
+    /// never below 1 but for rounding. `None` if there are no values or all are equal.
+    #[must_use]
+    pub fn kurtosis(&self) -> Option<f64> {
+        let Central { second, fourth, .. } = self.central;
+        self.varies()
+            .then(|| self.count as f64 * fourth / (second * second))
+    }
+
+    /// The [kurtosis](Self::kurtosis) minus 3: 0 for a normal distribution.
+    #[must_use]
+    pub fn excess_kurtosis(&self) -> Option<f64> {
+        self.kurtosis().map(|kurtosis| kurtosis - 3.0)
+    }
+
+    fn varies(&self) -> bool {
+        self.minimum < self.maximum && self.central.second > 0.0
+    }
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl InUnits {
+    /// Pébay's pairwise update, written with the fractions p and q of the values on either side.
+    fn merge(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        let (p, q) = (self.count / count, other.count / count);
+        let delta = (other.mean - self.mean) + (other.mean_low - self.mean_low);
+        let square = delta * delta;
+        // Both sets, if all their values were at their means.
+        let between = count * p * q * square;
+        let (a, b) = (self.central, other.central);
+        let central = Central {
+            second: a.second + b.second + between,
+            third: a.third
+                + b.third
+                + 3.0 * delta * (p * b.second - q * a.second)
+                + between * delta * (p - q),
+            fourth: a.fourth
+                + b.fourth
+                + 4.0 * delta * (p * b.third - q * a.third)
+                + 6.0 * square * (p * p * b.second + q * q * a.second)
+                + between * square * (p * p - p * q + q * q),
+        };
+        let (mean, error) = two_sum(self.mean, delta * q);
+        let (mean, mean_low) = two_sum(mean, error + self.mean_low);
+        Self {
+            count,
+            mean,
+            mean_low,
+            central,
+        }
+    }
+}
+
+/// The rounded sum and its rounding error, exactly.
+///
+/// D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2, theorem B.
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    let a_part = sum - b_part;
+    (sum, (a - a_part) + (b - b_part))
+}

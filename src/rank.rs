@@ -1,0 +1,177 @@
+//! Numerical rank: how many singular values of a matrix are more than noise.
+//!
+//! A stored matrix almost never has a rank below full in the exact sense, so a rank always means
+//! a rule that tells a singular value from noise. The rule is the caller's explicit choice, a
+//! [`Tolerance`]:
+//!
+//! | rule | a singular value σ counts when | for |
+//! |---|---|---|
+//! | [`Absolute`](Tolerance::Absolute) | σ > ε | a known scale |
+//! | [`Relative`](Tolerance::Relative) | σ > r·σ_max | a known condition number |
+//! | [`Numpy`](Tolerance::Numpy) | σ > σ_max·max(m, n)·eps | values computed in a precision: f64, f32 |
+//! | [`GavishDonoho`](Tolerance::GavishDonoho) | σ > ω(β)·median σ | low rank plus noise of unknown size |
+//! | [`RoundingNoise`](Tolerance::RoundingNoise) | σ > 1.05·s·(√m + √n) | low rank plus noise of known size |
+//!
+//! A matrix of low rank that was *rounded* to 16 bits afterwards has full rank by numpy's rule,
+//! whatever eps is: the rounding is a second matrix of full rank, and its size has nothing to do
+//! with σ_max. The last two rules are made for that; [`RoundingNoise`] measures the deviation
+//! that the last one asks for.
+//!
+//! Matrices are dense, row-major slices of `f32` or `f64` behind a [`MatrixView`]. Everything is
+//! computed in `f64`, and a difference of two matrices is taken in `f64` before anything else.
+//! The matrix is scaled by a power of two first, so neither tiny nor huge entries lose digits.
+//! Should the singular value decomposition not converge, a fall-back answers, and the result
+//! names it: see [`Method`].
+//!
+//! # Examples
+//!
+//! The rank of an update, from the matrix before and after it:
+//!
+//! ```
+//! use mother::rank::{FloatFormat, MatrixView, Tolerance, rank_of_difference};
+//!
+//! let before = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+//! let after = [2.0_f32, 4.0, 2.0, 3.0, 3.0, 7.0]; // (1, -1) times (1, 2, -1) was added
+//! let rank = rank_of_difference(
+//!     MatrixView::new(&after, 2, 3)?,
+//!     MatrixView::new(&before, 2, 3)?,
+//!     Tolerance::numpy(FloatFormat::F32),
+//! )?;
+//! assert_eq!(rank.value(), 1);
+//! # Ok::<(), mother::rank::RankError>(())
+//! ```
+//!
+//! Many matrices, with the working memory allocated once:
+//!
+//! ```
+//! use mother::rank::{MatrixView, SingularValueSolver, Tolerance};
+//!
+//! let mut solver = SingularValueSolver::new();
+//! let mut ranks = Vec::new();
+//! for matrix in [[1.0, 2.0, 2.0, 4.0], [1.0, 2.0, 2.0, 3.0]] {
+//!     let singular_values = solver.singular_values(MatrixView::new(&matrix, 2, 2)?)?;
+//!     ranks.push(singular_values.rank(Tolerance::Relative(1e-9))?.value());
+//! }
+//! assert_eq!(ranks, [1, 2]);
+//! # Ok::<(), mother::rank::RankError>(())
+//! ```
+
+mod decomposition;
+mod error;
+mod format;
+mod matrix;
+mod noise;
+mod singular_values;
+mod solver;
+mod tolerance;
+
+pub use error::RankError;
+pub use format::FloatFormat;
+pub use matrix::MatrixView;
+pub use noise::RoundingNoise;
+pub use singular_values::{Method, NumericalRank, SingularValues};
+pub use solver::SingularValueSolver;
+pub use tolerance::Tolerance;
+
+use crate::Scalar;
+
+/// The singular values of `matrix`, largest first.
+///
+/// There are min(m, n) of them, so none for an empty matrix. For many matrices a
+/// [`SingularValueSolver`] saves the allocations.
+///
+/// # Errors
+///
+/// Those of [`SingularValueSolver::singular_values`].
+///
+/// # Complexity
+///
+/// O(m·n·min(m, n)) time; about three times the matrix in `f64` as extra space.
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{MatrixView, singular_values};
+///
+/// let diagonal = [0.0_f32, -3.0, 0.0, 4.0, 0.0, 0.0];
+/// let values = singular_values(MatrixView::new(&diagonal, 2, 3)?)?;
+/// assert!((values.values()[0] - 4.0).abs() < 1e-12);
+/// assert!((values.values()[1] - 3.0).abs() < 1e-12);
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+pub fn singular_values<T: Scalar>(matrix: MatrixView<'_, T>) -> Result<SingularValues, RankError> {
+    let mut solver = SingularValueSolver::new();
+    solver.singular_values(matrix)?;
+    Ok(solver.into_singular_values())
+}
+
+/// The number of singular values of `matrix` that `tolerance` lets through.
+///
+/// 0 for an empty matrix and for a matrix of zeros, by every rule.
+///
+/// # Errors
+///
+/// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative; those of
+/// [`SingularValueSolver::singular_values`].
+///
+/// # Complexity
+///
+/// That of [`singular_values`].
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{MatrixView, Tolerance, rank};
+///
+/// let matrix = [1.0, 2.0, 3.0, 2.0, 4.0, 6.0];
+/// assert_eq!(rank(MatrixView::new(&matrix, 2, 3)?, Tolerance::Absolute(1e-6))?.value(), 1);
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+pub fn rank<T: Scalar>(
+    matrix: MatrixView<'_, T>,
+    tolerance: Tolerance,
+) -> Result<NumericalRank, RankError> {
+    tolerance.validate()?;
+    SingularValueSolver::new()
+        .singular_values(matrix)?
+        .rank(tolerance)
+}
+
+/// The rank of `first` − `second`, the difference taken in `f64`.
+///
+/// The order of the two doesn't matter. Their scalar types may differ.
+///
+/// # Errors
+///
+/// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative; those of
+/// [`SingularValueSolver::singular_values_of_difference`].
+///
+/// # Complexity
+///
+/// That of [`singular_values`].
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{MatrixView, Tolerance, rank_of_difference};
+///
+/// let stored = [1.0_f32, 0.0, 0.0, 1.0];
+/// let computed = [1.5_f64, 0.5, 0.5, 1.5];
+/// let rank = rank_of_difference(
+///     MatrixView::new(&stored, 2, 2)?,
+///     MatrixView::new(&computed, 2, 2)?,
+///     Tolerance::Relative(1e-6),
+/// )?;
+/// assert_eq!(rank.value(), 1);
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+pub fn rank_of_difference<T: Scalar, U: Scalar>(
+    first: MatrixView<'_, T>,
+    second: MatrixView<'_, U>,
+    tolerance: Tolerance,
+) -> Result<NumericalRank, RankError> {
+    tolerance.validate()?;
+    SingularValueSolver::new()
+        .singular_values_of_difference(first, second)?
+        .rank(tolerance)
+}

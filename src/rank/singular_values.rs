@@ -1,0 +1,395 @@
+//! Singular values, and the ranks that can be read off them.
+
+use core::fmt;
+
+use alloc::vec::Vec;
+
+use super::{RankError, Tolerance};
+
+/// How singular values were found.
+///
+/// The first that succeeds is used, in this order. With u = 2⁻⁵² and σ_max the largest singular
+/// value, the accuracy of each is:
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Method {
+    /// Singular value decomposition: each value within about max(m, n)·u·σ_max.
+    Svd,
+    /// Square roots of the eigenvalues of the smaller of AᵀA and AAᵀ: values above
+    /// √(max(m, n)·u)·σ_max keep some digits, those below are noise of up to that size.
+    Gram,
+    /// The diagonal of R in a column-pivoted QR decomposition: *estimates*, not singular values.
+    /// With k = min(m, n), the i-th is at least the i-th singular value over √(k − i + 1); it may
+    /// be larger by a factor that grows like 2ⁱ on contrived matrices and is below about 10 on
+    /// ordinary ones. Zeros are noise of up to max(m, n)·u·σ_max.
+    ///
+    /// Reference: C. Lawson, R. Hanson, "Solving Least Squares Problems" (1974), chapter 6,
+    /// DOI 10.1137/1.9781611971217.
+    PivotedQr,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Svd => "svd",
+            Self::Gram => "gram",
+            Self::PivotedQr => "pivoted-qr",
+        })
+    }
+}
+
+/// The singular values of a matrix, largest first, and how they were found.
+///
+/// As many as the matrix's shorter side is long; all are finite and at least 0.
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{MatrixView, Method, Tolerance, singular_values};
+///
+/// let values = singular_values(MatrixView::new(&[3.0, 0.0, 0.0, 0.0, 2.0, 0.0], 2, 3)?)?;
+/// assert_eq!(values.values().len(), 2);
+/// assert_eq!(values.method(), Method::Svd);
+/// assert_eq!(values.rank(Tolerance::Absolute(2.5))?.value(), 1);
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
+pub struct SingularValues {
+    values: Vec<f64>,
+    rows: usize,
+    columns: usize,
+    method: Method,
+}
+
+impl SingularValues {
+    /// Of an empty matrix.
+    pub(super) const fn none() -> Self {
+        Self {
+            values: Vec::new(),
+            rows: 0,
+            columns: 0,
+            method: Method::Svd,
+        }
+    }
+
+    /// Takes `values` apart from their order: each is finite and at least 0, and there are as many
+    /// as the shorter side is long.
+    pub(super) fn from_unsorted(
+        mut values: Vec<f64>,
+        rows: usize,
+        columns: usize,
+        method: Method,
+    ) -> Self {
+        values.sort_unstable_by(|first, second| second.total_cmp(first));
+        Self {
+            values,
+            rows,
+            columns,
+            method,
+        }
+    }
+
+    /// The values, largest first.
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// The values, largest first.
+    #[must_use]
+    pub fn into_values(self) -> Vec<f64> {
+        self.values
+    }
+
+    /// The number of rows of the matrix.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns of the matrix.
+    #[must_use]
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// How the values were found, and so how accurate they are.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The largest value, the matrix's spectral norm; 0 if there is none.
+    #[must_use]
+    pub fn largest(&self) -> f64 {
+        self.values.first().copied().unwrap_or(0.0)
+    }
+
+    /// The median, of an even number of values the mean of the middle two; 0 if there is none.
+    #[must_use]
+    pub fn median(&self) -> f64 {
+        let upper = self.values.len() / 2;
+        let lower = self.values.len().saturating_sub(1) / 2;
+        match (self.values.get(lower), self.values.get(upper)) {
+            // Halves first: the sum of two large values may overflow.
+            (Some(first), Some(second)) => 0.5 * first + 0.5 * second,
+            _ => 0.0,
+        }
+    }
+
+    /// The size below which a value can't be told from 0, by the [`Method`]'s accuracy:
+    /// max(m, n)·2⁻⁵²·σ_max, and √(max(m, n)·2⁻⁵²)·σ_max for [`Method::Gram`].
+    ///
+    /// A rank by a threshold below this counts noise.
+    #[must_use]
+    pub fn resolution(&self) -> f64 {
+        let relative = self.rows.max(self.columns) as f64 * f64::EPSILON;
+        let largest = self.largest();
+        match self.method {
+            Method::Svd | Method::PivotedQr if largest > 0.0 => largest * relative,
+            Method::Gram if largest > 0.0 => largest * num_traits::Float::sqrt(relative),
+            _ => 0.0,
+        }
+    }
+
+    /// The number of values above the threshold of `tolerance`.
+    ///
+    /// # Errors
+    ///
+    /// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative.
+    ///
+    /// # Complexity
+    ///
+    /// O(log min(m, n)) time, no extra space.
+    pub fn rank(&self, tolerance: Tolerance) -> Result<NumericalRank, RankError> {
+        tolerance.validate()?;
+        let threshold = tolerance.threshold(self);
+        Ok(NumericalRank {
+            value: self.values.partition_point(|&value| value > threshold),
+            threshold,
+            largest: self.largest(),
+            resolution: self.resolution(),
+            method: self.method,
+        })
+    }
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    values: Vec<f64>,
+    rows: usize,
+    columns: usize,
+    method: Method,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for SingularValues {
+    type Error = RankError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, RankError> {
+        let Unchecked {
+            values,
+            rows,
+            columns,
+            method,
+        } = unchecked;
+        if values.len() != rows.min(columns) {
+            return Err(RankError::Shape {
+                values: values.len(),
+                rows,
+                columns,
+            });
+        }
+        let proper = |value: &f64| value.is_finite() && *value >= 0.0;
+        if let Some((index, &value)) = values.iter().enumerate().find(|(_, v)| !proper(v)) {
+            return Err(RankError::NonFiniteValue { index, value });
+        }
+        Ok(Self::from_unsorted(values, rows, columns, method))
+    }
+}
+
+/// A rank and what it rests on.
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{MatrixView, Method, Tolerance, rank};
+///
+/// let rank = rank(MatrixView::new(&[4.0, 0.0, 0.0, 1.0], 2, 2)?, Tolerance::Relative(0.5))?;
+/// assert_eq!(rank.value(), 1);
+/// assert!((rank.largest() - 4.0).abs() < 1e-12);
+/// assert!((rank.threshold() - 2.0).abs() < 1e-12);
+/// assert_eq!(rank.method(), Method::Svd);
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct NumericalRank {
+    value: usize,
+    threshold: f64,
+    largest: f64,
+    resolution: f64,
+    method: Method,
+}
+
+impl NumericalRank {
+    /// The rank: how many singular values are above the threshold.
+    #[must_use]
+    pub const fn value(&self) -> usize {
+        self.value
+    }
+
+    /// The threshold that the tolerance came to.
+    #[must_use]
+    pub const fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// The largest singular value; 0 for an empty matrix.
+    #[must_use]
+    pub const fn largest(&self) -> f64 {
+        self.largest
+    }
+
+    /// The size below which a singular value can't be told from 0; a threshold below it counted
+    /// noise. See [`SingularValues::resolution`].
+    #[must_use]
+    pub const fn resolution(&self) -> f64 {
+        self.resolution
+    }
+
+    /// How the singular values were found.
+    #[must_use]
+    pub const fn method(&self) -> Method {
+        self.method
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn of(values: &[f64], rows: usize, columns: usize, method: Method) -> SingularValues {
+        SingularValues::from_unsorted(values.to_vec(), rows, columns, method)
+    }
+
+    fn rank(values: &SingularValues, tolerance: Tolerance) -> usize {
+        values.rank(tolerance).unwrap().value()
+    }
+
+    #[test]
+    fn a_value_at_the_threshold_does_not_count() {
+        let values = of(&[8.0, 4.0, 2.0, 1.0], 4, 4, Method::Svd);
+        for (threshold, expected) in [(8.0, 0), (7.99, 1), (4.0, 1), (2.0, 2), (1.0, 3), (0.99, 4)]
+        {
+            assert_eq!(rank(&values, Tolerance::Absolute(threshold)), expected);
+            assert_eq!(
+                rank(&values, Tolerance::Relative(threshold / 8.0)),
+                expected
+            );
+            let epsilon = threshold / 8.0 / 4.0;
+            assert_eq!(rank(&values, Tolerance::Numpy { epsilon }), expected);
+        }
+    }
+
+    #[test]
+    fn zero_parameters_count_what_is_above_zero() {
+        let values = of(&[8.0, 1e-320, 0.0, 0.0], 4, 5, Method::Svd);
+        assert_eq!(rank(&values, Tolerance::Absolute(0.0)), 2);
+        assert_eq!(rank(&values, Tolerance::Relative(0.0)), 2);
+        assert_eq!(rank(&values, Tolerance::Numpy { epsilon: 0.0 }), 2);
+        // These two know that the second is no more than the computation's own noise.
+        assert_eq!(
+            rank(&values, Tolerance::RoundingNoise { deviation: 0.0 }),
+            1
+        );
+        assert_eq!(rank(&values, Tolerance::GavishDonoho), 1);
+    }
+
+    #[test]
+    fn gavish_donoho_uses_the_median_of_all_values() {
+        // ω(1) = 2.86; the median of four values is the mean of the middle two, 1.5.
+        let values = of(&[4.30, 2.0, 1.0, 0.1], 4, 4, Method::Svd);
+        assert_eq!(values.median(), 1.5);
+        assert_eq!(rank(&values, Tolerance::GavishDonoho), 1);
+        let values = of(&[4.28, 2.0, 1.0, 0.1], 4, 4, Method::Svd);
+        assert_eq!(rank(&values, Tolerance::GavishDonoho), 0);
+        let odd = of(&[7.0, 2.0, 1.0], 3, 30, Method::Svd);
+        assert_eq!(odd.median(), 2.0);
+        // ω(0.1) = 1.60306
+        let threshold = odd.rank(Tolerance::GavishDonoho).unwrap().threshold();
+        assert!((threshold - 3.20612).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rounding_noise_has_its_edge_at_the_sum_of_the_roots() {
+        // 1.05·0.1·(√4 + √9) = 0.525
+        let tolerance = Tolerance::RoundingNoise { deviation: 0.1 };
+        assert_eq!(
+            rank(&of(&[1.0, 0.526, 0.2, 0.1], 4, 9, Method::Svd), tolerance),
+            2
+        );
+        assert_eq!(
+            rank(&of(&[1.0, 0.524, 0.2, 0.1], 9, 4, Method::Svd), tolerance),
+            1
+        );
+    }
+
+    #[test]
+    fn the_resolution_of_gram_is_the_root() {
+        let svd = of(&[2.0, 1.0], 2, 4, Method::Svd).resolution();
+        assert_eq!(svd, 8.0 * f64::EPSILON);
+        let gram = of(&[2.0, 1.0], 2, 4, Method::Gram).resolution();
+        assert_eq!(gram, 4.0 * f64::EPSILON.sqrt());
+        assert_eq!(SingularValues::none().resolution(), 0.0);
+    }
+
+    #[test]
+    fn parameters_are_checked() {
+        let values = of(&[1.0], 1, 1, Method::Svd);
+        for bad in [f64::NAN, -1e-300, f64::INFINITY, f64::NEG_INFINITY] {
+            for tolerance in [
+                Tolerance::Absolute(bad),
+                Tolerance::Relative(bad),
+                Tolerance::Numpy { epsilon: bad },
+                Tolerance::RoundingNoise { deviation: bad },
+            ] {
+                assert!(matches!(
+                    values.rank(tolerance),
+                    Err(RankError::InvalidTolerance { .. })
+                ));
+            }
+        }
+    }
+
+    #[test]
+    fn huge_parameters_count_nothing_and_give_no_nan() {
+        for values in [
+            of(&[1e300, 1e299], 2, 2, Method::Svd),
+            of(&[0.0, 0.0], 2, 2, Method::Svd),
+        ] {
+            for tolerance in [
+                Tolerance::Relative(f64::MAX),
+                Tolerance::Numpy { epsilon: f64::MAX },
+                Tolerance::RoundingNoise {
+                    deviation: f64::MAX,
+                },
+            ] {
+                let rank = values.rank(tolerance).unwrap();
+                assert_eq!(rank.value(), 0);
+                assert!(!rank.threshold().is_nan());
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_sorted() {
+        let values = of(&[1.0, 3.0, 2.0], 3, 3, Method::Gram);
+        assert_eq!(values.into_values(), vec![3.0, 2.0, 1.0]);
+    }
+}

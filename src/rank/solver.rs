@@ -1,0 +1,267 @@
+//! Singular values of one matrix after another in the same working memory.
+
+use core::fmt;
+
+use alloc::vec::Vec;
+
+use super::decomposition::{Scratch, decompose};
+use super::format::{biased_exponent, power_of_two};
+use super::{MatrixView, Method, RankError, SingularValues};
+use crate::Scalar;
+
+/// The methods in the order they are tried.
+const METHODS: [Method; 3] = [Method::Svd, Method::Gram, Method::PivotedQr];
+
+/// How far the sum of the squared singular values may be from the sum of the squared entries,
+/// relative to it. Rounding stays a thousand times below this.
+const NORM_TOLERANCE: f64 = 1e-9;
+
+/// Finds the singular values of one matrix after another, reusing its working memory.
+///
+/// Memory grows to what the largest matrix so far needed, about three times that matrix in `f64`;
+/// after that a matrix of the same size allocates nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{MatrixView, SingularValueSolver};
+///
+/// let models = [[1.0_f32, 0.0, 0.0, 1.0], [2.0, 0.0, 0.0, 1.0], [2.0, 3.0, 0.0, 1.0]];
+/// let mut solver = SingularValueSolver::new();
+/// for pair in models.windows(2) {
+///     let values = solver.singular_values_of_difference(
+///         MatrixView::new(&pair[0], 2, 2)?,
+///         MatrixView::new(&pair[1], 2, 2)?,
+///     )?;
+///     assert!(values.largest() >= 1.0);
+/// }
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+#[derive(Clone)]
+pub struct SingularValueSolver {
+    /// The matrix of the current call, row after row, scaled.
+    matrix: Vec<f64>,
+    scratch: Scratch,
+    found: SingularValues,
+}
+
+impl Default for SingularValueSolver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SingularValueSolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingularValueSolver")
+            .field("found", &self.found)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SingularValueSolver {
+    /// A solver without any memory yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            matrix: Vec::new(),
+            scratch: Vec::new(),
+            found: SingularValues::none(),
+        }
+    }
+
+    /// The singular values of `matrix`, largest first.
+    ///
+    /// None for an empty matrix; all zero for a matrix of zeros. Multiplying the matrix by a power
+    /// of two multiplies them by exactly that.
+    ///
+    /// # Errors
+    ///
+    /// [`RankError::NonFinite`] naming the first row and column of NaN or an infinity;
+    /// [`RankError::Overflow`] when entries near the largest `f64` make a singular value larger
+    /// than that; [`RankError::OutOfMemory`]; [`RankError::NoConvergence`] when the decomposition
+    /// and both fall-backs fail.
+    ///
+    /// # Complexity
+    ///
+    /// O(m·n·min(m, n)) time.
+    pub fn singular_values<T: Scalar>(
+        &mut self,
+        matrix: MatrixView<'_, T>,
+    ) -> Result<&SingularValues, RankError> {
+        let entries = matrix.values().iter().map(|value| value.widen());
+        self.solve(entries, (matrix.rows(), matrix.columns()), decompose)
+    }
+
+    /// The singular values of `first` − `second`, the difference taken in `f64`.
+    ///
+    /// # Errors
+    ///
+    /// [`RankError::ShapesDiffer`]; those of [`singular_values`](Self::singular_values), where a
+    /// [`RankError::NonFinite`] is about the difference: it is also infinite where two huge
+    /// entries differ by more than `f64` can hold.
+    ///
+    /// # Complexity
+    ///
+    /// That of [`singular_values`](Self::singular_values).
+    pub fn singular_values_of_difference<T: Scalar, U: Scalar>(
+        &mut self,
+        first: MatrixView<'_, T>,
+        second: MatrixView<'_, U>,
+    ) -> Result<&SingularValues, RankError> {
+        let shape = (first.rows(), first.columns());
+        if shape != (second.rows(), second.columns()) {
+            return Err(RankError::ShapesDiffer {
+                first: shape,
+                second: (second.rows(), second.columns()),
+            });
+        }
+        let entries = first
+            .values()
+            .iter()
+            .zip(second.values())
+            .map(|(first, second)| first.widen() - second.widen());
+        self.solve(entries, shape, decompose)
+    }
+
+    /// What the last call found; of an empty matrix if it failed or there was none.
+    #[must_use]
+    pub fn into_singular_values(self) -> SingularValues {
+        self.found
+    }
+
+    /// Scales the matrix, decomposes it by the first method that works, and scales back.
+    ///
+    /// `decompose` is a parameter so that tests can make methods fail.
+    fn solve(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = f64>,
+        (rows, columns): (usize, usize),
+        decompose: impl Fn(
+            Method,
+            &[f64],
+            (usize, usize),
+            &mut [f64],
+            &mut Scratch,
+        ) -> Result<(), RankError>,
+    ) -> Result<&SingularValues, RankError> {
+        let mut values = core::mem::replace(&mut self.found, SingularValues::none()).into_values();
+        let largest = self.load(entries, columns)?;
+        let smaller = rows.min(columns);
+        values.clear();
+        reserve(&mut values, smaller)?;
+        values.resize(smaller, 0.0);
+        let mut used = Method::Svd;
+        // What is left is a matrix of zeros or without entries: all values are zero.
+        if largest > 0.0 {
+            let exponent = scaling_exponent(largest);
+            let scale = power_of_two(-exponent);
+            // Row by row, so that rounding doesn't add up over all entries.
+            let squares = self
+                .matrix
+                .chunks_mut(columns)
+                .map(|row| scale_row(row, scale))
+                .sum();
+            used = first_success(|method| {
+                decompose(
+                    method,
+                    &self.matrix,
+                    (rows, columns),
+                    &mut values,
+                    &mut self.scratch,
+                )?;
+                if is_plausible(method, &values, squares) {
+                    Ok(())
+                } else {
+                    Err(RankError::NoConvergence { rows, columns })
+                }
+            })?;
+            let scale = power_of_two(exponent);
+            for value in &mut values {
+                *value = value.abs() * scale;
+            }
+            if values.iter().any(|value| value.is_infinite()) {
+                return Err(RankError::Overflow);
+            }
+        }
+        self.found = SingularValues::from_unsorted(values, rows, columns, used);
+        Ok(&self.found)
+    }
+
+    /// Stores the entries and returns the largest magnitude, 0 if there are none.
+    fn load(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = f64>,
+        columns: usize,
+    ) -> Result<f64, RankError> {
+        self.matrix.clear();
+        reserve(&mut self.matrix, entries.len())?;
+        self.matrix.extend(entries);
+        let mut largest = 0.0_f64;
+        let mut finite = true;
+        for entry in &self.matrix {
+            finite &= entry.is_finite();
+            largest = largest.max(entry.abs());
+        }
+        if finite {
+            return Ok(largest);
+        }
+        let at_fault = self.matrix.iter().enumerate().find(|(_, v)| !v.is_finite());
+        let (index, &value) = at_fault.unwrap_or((0, &f64::NAN));
+        Err(RankError::NonFinite {
+            row: index / columns.max(1),
+            column: index % columns.max(1),
+            value,
+        })
+    }
+}
+
+/// Room for `additional` more values.
+fn reserve(values: &mut Vec<f64>, additional: usize) -> Result<(), RankError> {
+    values
+        .try_reserve_exact(additional)
+        .map_err(|_| RankError::OutOfMemory {
+            bytes: additional.saturating_mul(size_of::<f64>()),
+        })
+}
+
+/// Multiplies a row by `scale` and returns the sum of its squares.
+fn scale_row(row: &mut [f64], scale: f64) -> f64 {
+    let mut squares = 0.0;
+    for entry in row {
+        *entry *= scale;
+        squares += *entry * *entry;
+    }
+    squares
+}
+
+/// The power of two to divide by so that the largest entry is near 1.
+///
+/// Kept in a range where both the power and its inverse are normal numbers.
+fn scaling_exponent(largest: f64) -> i32 {
+    (biased_exponent(largest).cast_signed() - 1023).clamp(-1000, 1000)
+}
+
+/// The first method that `attempt` doesn't fail with [`RankError::NoConvergence`].
+fn first_success(
+    mut attempt: impl FnMut(Method) -> Result<(), RankError>,
+) -> Result<Method, RankError> {
+    let mut last = Ok(Method::Svd);
+    for method in METHODS {
+        last = attempt(method).map(|()| method);
+        if !matches!(last, Err(RankError::NoConvergence { .. })) {
+            break;
+        }
+    }
+    last
+}
+
+/// Whether `values` can be the result of `method` on entries with this sum of squares.
+fn is_plausible(method: Method, values: &[f64], squares: f64) -> bool {
+    let sum: f64 = values.iter().map(|value| value * value).sum();
+    match method {
+        // The sum of the squared singular values is that of the squared entries.
+        Method::Svd | Method::Gram => (sum - squares).abs() <= NORM_TOLERANCE * squares,
+        Method::PivotedQr => sum.is_finite(),
+    }
+}

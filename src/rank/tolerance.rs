@@ -1,0 +1,229 @@
+//! The rules that tell a singular value from noise.
+
+use core::fmt;
+use core::str::FromStr;
+
+use alloc::string::ToString;
+
+use num_traits::Float;
+
+use super::{FloatFormat, RankError, SingularValues};
+
+/// Room above the largest singular value that pure rounding noise is expected to have.
+const ROUNDING_NOISE_MARGIN: f64 = 1.05;
+
+/// Which singular values σ count, in a matrix of m rows and n columns.
+///
+/// Every rule is a threshold, and σ counts when it is strictly above it. Parameters must be finite
+/// and not negative. With σ_max = 0 nothing counts.
+///
+/// As text, for a command line: `absolute:0.001`, `relative:1e-6`, `numpy:1.2e-7`,
+/// `gavish-donoho`, `rounding-noise:2e-5`.
+///
+/// # Examples
+///
+/// ```
+/// use mother::rank::{FloatFormat, MatrixView, Tolerance, singular_values};
+///
+/// let values = singular_values(MatrixView::new(&[5.0, 0.0, 0.0, 1e-3], 2, 2)?)?;
+/// assert_eq!(values.rank(Tolerance::Absolute(1e-6))?.value(), 2);
+/// assert_eq!(values.rank(Tolerance::Relative(1e-2))?.value(), 1);
+/// assert_eq!(values.rank(Tolerance::numpy(FloatFormat::F16))?.value(), 1);
+/// assert_eq!("relative:0.01".parse(), Ok(Tolerance::Relative(1e-2)));
+/// # Ok::<(), mother::rank::RankError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Tolerance {
+    /// σ > ε, for a known scale of the values.
+    Absolute(f64),
+    /// σ > r·σ_max.
+    Relative(f64),
+    /// σ > σ_max·max(m, n)·ε, the rule of numpy's `matrix_rank` with ε of a chosen precision.
+    ///
+    /// For a difference of stored matrices that is the precision of the *stored* type, not of the
+    /// difference. Meant for f64 and f32: as the rule grows with the matrix, with the ε of bf16
+    /// (2⁻⁷) nothing is ever counted once max(m, n) ≥ 128, with that of f16 (2⁻¹⁰) from 1024 on.
+    Numpy {
+        /// The distance from 1 to the next larger number.
+        epsilon: f64,
+    },
+    /// σ > ω(β)·median σ, with β = min(m, n)/max(m, n) and
+    /// ω(β) ≈ 0.56β³ − 0.95β² + 1.82β + 1.43: a matrix of low rank plus noise of unknown size.
+    ///
+    /// The optimal hard threshold of Gavish and Donoho (2014), DOI 10.1109/TIT.2014.2323359. At
+    /// least half of the singular values must be noise, so it never counts more than
+    /// (min(m, n) − 1)/2. The threshold isn't below [`SingularValues::resolution`]: where there is
+    /// no noise in the matrix, that of the computation doesn't count.
+    GavishDonoho,
+    /// σ > 1.05·s·(√m + √n), with s the standard deviation of the noise in each entry.
+    ///
+    /// s·(√m + √n) is where the singular values of independent noise end. For noise from rounding
+    /// [`RoundingNoise`](super::RoundingNoise) measures s. The threshold isn't below
+    /// [`SingularValues::resolution`].
+    RoundingNoise {
+        /// The standard deviation s of the noise in an entry of the matrix.
+        deviation: f64,
+    },
+}
+
+impl Tolerance {
+    /// [`Numpy`](Self::Numpy) for values that are stored in `format`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::rank::{FloatFormat, Tolerance};
+    ///
+    /// let epsilon = f64::from(f32::EPSILON);
+    /// assert_eq!(Tolerance::numpy(FloatFormat::F32), Tolerance::Numpy { epsilon });
+    /// ```
+    #[must_use]
+    pub fn numpy(format: FloatFormat) -> Self {
+        Self::Numpy {
+            epsilon: format.epsilon(),
+        }
+    }
+
+    /// The rule's name and its parameter, if it has one.
+    fn parts(self) -> (&'static str, Option<f64>) {
+        match self {
+            Self::Absolute(epsilon) => ("absolute", Some(epsilon)),
+            Self::Relative(ratio) => ("relative", Some(ratio)),
+            Self::Numpy { epsilon } => ("numpy", Some(epsilon)),
+            Self::GavishDonoho => ("gavish-donoho", None),
+            Self::RoundingNoise { deviation } => ("rounding-noise", Some(deviation)),
+        }
+    }
+
+    pub(super) fn validate(self) -> Result<(), RankError> {
+        match self.parts() {
+            (rule, Some(value)) if !(value.is_finite() && value >= 0.0) => {
+                Err(RankError::InvalidTolerance { rule, value })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a singular value must exceed to count; the tolerance must be valid.
+    pub(super) fn threshold(self, singular_values: &SingularValues) -> f64 {
+        let (rows, columns) = (singular_values.rows(), singular_values.columns());
+        let largest = singular_values.largest();
+        match self {
+            Self::Absolute(epsilon) => epsilon,
+            Self::Relative(ratio) => largest * ratio,
+            // The order of the factors is numpy's, so that the last bit is numpy's too.
+            Self::Numpy { epsilon } if largest > 0.0 => {
+                largest * (rows.max(columns) as f64 * epsilon)
+            }
+            Self::Numpy { .. } => 0.0,
+            Self::GavishDonoho => {
+                let noise = optimal_ratio(rows, columns) * singular_values.median();
+                Float::max(noise, singular_values.resolution())
+            }
+            Self::RoundingNoise { deviation } => {
+                let edge = deviation * (Float::sqrt(rows as f64) + Float::sqrt(columns as f64));
+                Float::max(ROUNDING_NOISE_MARGIN * edge, singular_values.resolution())
+            }
+        }
+    }
+}
+
+/// Gavish and Donoho's ω(β): the optimal threshold over the median singular value.
+fn optimal_ratio(rows: usize, columns: usize) -> f64 {
+    let longer = rows.max(columns).max(1) as f64;
+    let beta = rows.min(columns) as f64 / longer;
+    ((0.56 * beta - 0.95) * beta + 1.82) * beta + 1.43
+}
+
+impl fmt::Display for Tolerance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts() {
+            (rule, Some(value)) => write!(f, "{rule}:{value:?}"),
+            (rule, None) => f.write_str(rule),
+        }
+    }
+}
+
+impl FromStr for Tolerance {
+    type Err = RankError;
+
+    /// Parses what `Display` prints; the parameter is checked.
+    fn from_str(text: &str) -> Result<Self, RankError> {
+        let unknown = || RankError::UnknownTolerance {
+            text: text.to_string(),
+        };
+        let (rule, parameter) = match text.split_once(':') {
+            Some((rule, number)) => (rule, Some(number.parse().map_err(|_| unknown())?)),
+            None => (text, None),
+        };
+        let tolerance = match (rule, parameter) {
+            ("absolute", Some(epsilon)) => Self::Absolute(epsilon),
+            ("relative", Some(ratio)) => Self::Relative(ratio),
+            ("numpy", Some(epsilon)) => Self::Numpy { epsilon },
+            ("gavish-donoho", None) => Self::GavishDonoho,
+            ("rounding-noise", Some(deviation)) => Self::RoundingNoise { deviation },
+            _ => return Err(unknown()),
+        };
+        tolerance.validate()?;
+        Ok(tolerance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips() {
+        let tolerances = [
+            Tolerance::Absolute(1e-3),
+            Tolerance::Relative(0.0),
+            Tolerance::numpy(FloatFormat::F32),
+            Tolerance::GavishDonoho,
+            Tolerance::RoundingNoise { deviation: 1e-300 },
+        ];
+        for tolerance in tolerances {
+            assert_eq!(tolerance.to_string().parse(), Ok(tolerance));
+        }
+    }
+
+    #[test]
+    fn wrong_text_is_named() {
+        let texts = [
+            "",
+            "numpy",
+            "gavish-donoho:1",
+            "absolute:",
+            "relative:x",
+            "median:2",
+            ":1",
+        ];
+        for text in texts {
+            let error = text.parse::<Tolerance>().unwrap_err();
+            assert_eq!(
+                error,
+                RankError::UnknownTolerance {
+                    text: text.to_string()
+                }
+            );
+        }
+        for text in ["absolute:-1", "relative:nan", "numpy:inf"] {
+            assert!(matches!(
+                text.parse::<Tolerance>(),
+                Err(RankError::InvalidTolerance { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn optimal_ratio_is_that_of_the_paper() {
+        // Table IV of the paper, rounded to four digits; the cubic is within 0.02 of it.
+        for (rows, columns, exact) in [(1, 20, 1.5194), (1, 2, 2.1711), (1, 1, 2.8582)] {
+            assert!((optimal_ratio(rows, columns) - exact).abs() < 0.02);
+            assert_eq!(optimal_ratio(rows, columns), optimal_ratio(columns, rows));
+        }
+        assert!(optimal_ratio(0, 0).is_finite());
+    }
+}

@@ -1,0 +1,258 @@
+//! Models in safetensors files, read layer by layer.
+//!
+//! A [`SafetensorsModel`] is one model: a `.safetensors` file, a folder with one such file or with
+//! several shards and their index, or the bytes of a file in memory. [`find_models`] says which
+//! models a path stands for.
+//!
+//! # What is checked
+//!
+//! Everything in a header is checked before it is used, and what is wrong is an error that names the
+//! file, the layer and the value: the header's length against the file's, UTF-8, JSON, names given
+//! twice, shapes, the bytes each layer needs against those it has, positions beyond the end, layers
+//! that overlap. Unlike in the reference implementation, bytes that belong to no layer are let be,
+//! since nothing is lost by them; so are keys that are not known.
+//!
+//! A layer whose type can't be decoded is no error: [`skipped_layers`](WeightSource::skipped_layers)
+//! lists it with the reason.
+//!
+//! A file must not change while its model is in use. Its length and time of modification are
+//! compared after every read, so that reading a changed file is an error, not a wrong number.
+//!
+//! # Memory
+//!
+//! A model keeps only what its header says: 32 bytes a layer, 8 bytes a dimension and the names,
+//! about as much as the header takes in the file. While it is opened the whole header, at most
+//! 100 MB as the format allows, is in memory; the most wasteful ones (millions of layers, or one of
+//! millions of dimensions) take about five times their length to read and four to keep. Reading
+//! values takes at most 64 KiB a call, whatever the layer's size.
+//!
+//! Files are kept open only while all models together have few of them; see
+//! [`set_open_file_limit`].
+//!
+//! # Examples
+//!
+//! ```
+//! use mother::safetensors::SafetensorsModel;
+//! use mother::weights::{Layer, WeightSource};
+//!
+//! let header = r#"{"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
+//!                  "step":{"dtype":"I64","shape":[],"data_offsets":[8,16]}}"#;
+//! let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+//! bytes.extend(header.bytes());
+//! bytes.extend([1.5_f32, -2.0].iter().flat_map(|value| value.to_le_bytes()));
+//! bytes.extend(1000_i64.to_le_bytes());
+//!
+//! let model = SafetensorsModel::from_bytes("tiny", &bytes)?;
+//! for layer in model.layers() {
+//!     let layer = layer?;
+//!     assert_eq!((layer.name(), layer.shape()), ("w", &[2, 1][..]));
+//!     let mut last = [0.0_f64];
+//!     layer.read(1, &mut last)?;
+//!     assert_eq!(last, [-2.0]);
+//! }
+//! assert_eq!(model.skipped_layers()[0].layer, "step");
+//! # Ok::<(), mother::safetensors::SafetensorsError>(())
+//! ```
+//!
+//! # References
+//!
+//! The [format](https://github.com/huggingface/safetensors#format) of Hugging Face's safetensors.
+
+mod entry;
+mod error;
+mod file;
+mod find;
+mod header;
+mod index;
+mod shard;
+mod text;
+
+use core::{fmt, mem};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::Path;
+
+use self::find::Stored;
+use self::header::Tensor;
+use self::index::open_shards;
+use self::shard::Shard;
+use crate::Scalar;
+use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
+
+pub use self::error::SafetensorsError;
+pub use self::file::set_open_file_limit;
+pub use self::find::{ModelPath, find_models};
+
+/// One model in the safetensors format: a file, shards with an index, or bytes in memory.
+///
+/// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
+/// shards' names. See the [module](self) for what is checked and how much memory is used.
+#[derive(Debug)]
+pub struct SafetensorsModel<'a> {
+    name: String,
+    shards: Vec<Shard<'a>>,
+    skipped: Vec<SkippedLayer>,
+}
+
+impl SafetensorsModel<'static> {
+    /// Opens the model at a path.
+    ///
+    /// A file is named by its stem. A folder is named after itself and holds `model.safetensors`, or
+    /// else `model.safetensors.index.json` and the shards that it lists. The path of an index (a
+    /// file `*.safetensors.index.json`) is named after the folder it is in.
+    ///
+    /// A layer that is in a shard but not listed in the index as being there is not part of the
+    /// model; it is among the skipped layers.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be read, or when it is not such a model: see [`SafetensorsError`].
+    ///
+    /// # Complexity
+    ///
+    /// O(h + l log l) for headers of h bytes and l layers; O(h) memory.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mother::safetensors::SafetensorsModel;
+    /// use mother::weights::WeightSource;
+    ///
+    /// let model = SafetensorsModel::open("models/base.safetensors")?;
+    /// assert_eq!(model.name(), "base");
+    /// # Ok::<(), mother::safetensors::SafetensorsError>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, SafetensorsError> {
+        let path = path.as_ref();
+        let name = find::model_name(path);
+        let shards = match Stored::at(path)? {
+            Stored::File(file) => [Shard::open(&file)?].into(),
+            Stored::Index(index) => open_shards(&index)?,
+        };
+        Ok(Self::new(name, shards))
+    }
+}
+
+impl<'a> SafetensorsModel<'a> {
+    fn new(name: String, mut shards: Vec<Shard<'a>>) -> Self {
+        let skipped = (shards.iter_mut())
+            .flat_map(|shard| mem::take(&mut shard.header.skipped))
+            .collect();
+        Self {
+            name,
+            shards,
+            skipped,
+        }
+    }
+
+    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not such a file: see [`SafetensorsError`], whose `file` is the name given
+    /// here.
+    ///
+    /// # Complexity
+    ///
+    /// As [`open`](SafetensorsModel::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::safetensors::SafetensorsModel;
+    ///
+    /// let bytes = b"\x26\0\0\0\0\0\0\0{\"__metadata__\":{\"trained_on\":\"rain\"}}";
+    /// let model = SafetensorsModel::from_bytes("empty", bytes)?;
+    /// assert_eq!(model.metadata().next(), Some(("trained_on", "rain")));
+    ///
+    /// let error = SafetensorsModel::from_bytes("cut", &bytes[..20]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`cut` is cut short or not a safetensors file: \
+    ///      its header would be 38 bytes long, the file has 20",
+    /// );
+    /// # Ok::<(), mother::safetensors::SafetensorsError>(())
+    /// ```
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, SafetensorsError> {
+        let name = name.into();
+        let shard = Shard::from_bytes(&name, bytes)?;
+        Ok(Self::new(name, [shard].into()))
+    }
+
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// What the file's maker noted under `__metadata__`, key and value, in the file's order.
+    ///
+    /// A sharded model gives that of one shard after the other.
+    pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.shards.iter().flat_map(|shard| shard.header.metadata())
+    }
+}
+
+impl WeightSource for SafetensorsModel<'_> {
+    type Error = SafetensorsError;
+    type Layer<'b>
+        = SafetensorsLayer<'b>
+    where
+        Self: 'b;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<SafetensorsLayer<'_>, SafetensorsError>> {
+        self.shards.iter().flat_map(|shard| {
+            let tensors = shard.header.tensors().iter();
+            tensors.map(move |tensor| Ok(SafetensorsLayer { shard, tensor }))
+        })
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        &self.skipped
+    }
+}
+
+/// A layer of a [`SafetensorsModel`]: two references.
+///
+/// Its values are never borrowed as a slice: the format doesn't align them in memory.
+#[derive(Clone, Copy)]
+pub struct SafetensorsLayer<'a> {
+    shard: &'a Shard<'a>,
+    tensor: &'a Tensor,
+}
+
+impl fmt::Debug for SafetensorsLayer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SafetensorsLayer")
+            .field("name", &self.name())
+            .field("shape", &self.shape())
+            .field("element_type", &self.element_type())
+            .finish()
+    }
+}
+
+impl Layer for SafetensorsLayer<'_> {
+    type Error = SafetensorsError;
+
+    fn name(&self) -> &str {
+        self.shard.header.name(self.tensor)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shard.header.shape(self.tensor)
+    }
+
+    fn element_type(&self) -> ElementType {
+        self.tensor.element_type
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), SafetensorsError> {
+        self.shard.read(self.tensor, offset, values)
+    }
+}

@@ -1,0 +1,277 @@
+//! Positioned reads from files that are kept open only while a process-wide budget allows.
+
+use core::ops::Deref;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use super::SafetensorsError;
+use crate::Scalar;
+use crate::weights::ElementType;
+
+/// How many bytes are read at once; the memory that one call of `read` takes.
+const BUFFER: usize = 64 * 1024;
+
+/// How many files all models of the process keep open together, unless told otherwise.
+///
+/// Half of what macOS lets a process open, the smallest limit among common systems.
+const DEFAULT_LIMIT: usize = 128;
+
+static OPEN_FILES: Budget = Budget::new(DEFAULT_LIMIT);
+
+/// Sets how many files all models of this process together keep open between reads; 128 at first.
+///
+/// A model beyond the limit opens its file anew for every read, so any number of models can be used
+/// at once. Files that are open already stay open until their models are dropped.
+///
+/// # Examples
+///
+/// ```
+/// // Never keep a file open.
+/// mother::safetensors::set_open_file_limit(0);
+/// ```
+pub fn set_open_file_limit(files: usize) {
+    OPEN_FILES.limit.store(files, Ordering::Relaxed);
+}
+
+/// A number of things that may be held at once.
+#[derive(Debug)]
+struct Budget {
+    limit: AtomicUsize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    const fn new(limit: usize) -> Self {
+        Self {
+            limit: AtomicUsize::new(limit),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    /// The right to hold one thing more, if there is one left.
+    fn lease(&self) -> Option<Lease<'_>> {
+        // Only the count matters, it guards no other memory: relaxed is enough.
+        let limit = self.limit.load(Ordering::Relaxed);
+        (self.used)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                (used < limit).then(|| used + 1)
+            })
+            .ok()
+            // Made only on success, since dropping a lease gives a share back.
+            .map(|_| Lease(self))
+    }
+}
+
+/// Gives back its share of the budget when dropped.
+#[derive(Debug)]
+struct Lease<'a>(&'a Budget);
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.0.used.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A file that is read in pieces, and must stay what it was when it was first opened.
+#[derive(Debug)]
+pub(super) struct ModelFile {
+    path: PathBuf,
+    fingerprint: Fingerprint,
+    kept: OnceLock<KeptFile>,
+}
+
+#[derive(Debug)]
+struct KeptFile {
+    file: File,
+    _lease: Lease<'static>,
+}
+
+/// By what a changed file is recognised.
+#[derive(Debug, PartialEq)]
+struct Fingerprint {
+    length: u64,
+    /// `None` where the file system doesn't know.
+    modified: Option<SystemTime>,
+}
+
+impl Fingerprint {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+        })
+    }
+}
+
+/// An open file: the model's own or one for this read only.
+pub(super) enum Handle<'a> {
+    Kept(&'a File),
+    Fresh(File),
+}
+
+impl Deref for Handle<'_> {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            Self::Kept(file) => file,
+            Self::Fresh(file) => file,
+        }
+    }
+}
+
+impl ModelFile {
+    pub(super) fn open(path: &Path) -> Result<Self, SafetensorsError> {
+        let failed = |error| SafetensorsError::from_io(path, &error);
+        // Before opening, since opening a pipe would wait for somebody to write to it.
+        if !fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(SafetensorsError::NotAFile {
+                file: path.display().to_string(),
+            });
+        }
+        let file = File::open(path).map_err(failed)?;
+        let model_file = Self {
+            path: path.into(),
+            fingerprint: Fingerprint::of(&file).map_err(failed)?,
+            kept: OnceLock::new(),
+        };
+        model_file.keep(file);
+        Ok(model_file)
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.fingerprint.length
+    }
+
+    /// Keeps the file open if the budget allows.
+    fn keep(&self, file: File) -> Handle<'_> {
+        match OPEN_FILES.lease() {
+            Some(lease) => {
+                let kept = KeptFile {
+                    file,
+                    _lease: lease,
+                };
+                // Where another thread was faster, its file is used and ours is closed.
+                Handle::Kept(&self.kept.get_or_init(|| kept).file)
+            }
+            None => Handle::Fresh(file),
+        }
+    }
+
+    /// The open file, opened anew if it was not kept.
+    pub(super) fn handle(&self) -> io::Result<Handle<'_>> {
+        match self.kept.get() {
+            Some(kept) => Ok(Handle::Kept(&kept.file)),
+            None => Ok(self.keep(File::open(&self.path)?)),
+        }
+    }
+
+    /// Whether the open file is, as far as can be seen, still the one that [`open`](Self::open) saw.
+    pub(super) fn is_unchanged(&self, handle: &Handle<'_>) -> bool {
+        Fingerprint::of(handle).is_ok_and(|fingerprint| fingerprint == self.fingerprint)
+    }
+
+    /// All of these bytes at once; the caller has checked the length against the file's.
+    pub(super) fn bytes(&self, position: u64, length: u64) -> Result<Vec<u8>, SafetensorsError> {
+        // Callers ask for at most the 100 MB of the largest header.
+        let mut bytes = vec![0; length as usize];
+        (self.handle())
+            .and_then(|handle| read_exact_at(&handle, &mut bytes, position))
+            .map_err(|error| SafetensorsError::from_io(&self.path, &error))?;
+        Ok(bytes)
+    }
+}
+
+/// Fills `values` with the elements from byte `position` on, through a small buffer.
+pub(super) fn read_values<T: Scalar>(
+    file: &File,
+    element_type: ElementType,
+    mut position: u64,
+    values: &mut [T],
+) -> io::Result<()> {
+    let size = element_type.size();
+    let mut buffer = vec![0; BUFFER.min(values.len().saturating_mul(size))];
+    for values in values.chunks_mut(BUFFER / size) {
+        let bytes = &mut buffer[..values.len() * size];
+        read_exact_at(file, bytes, position)?;
+        (element_type.decode(bytes, values)).map_err(io::Error::other)?;
+        position += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, position)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.seek_read(&mut bytes[filled..], position + filled as u64) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(any(unix, windows)))]
+use seek_and_read as read_exact_at;
+
+/// Positioned reads where the system has none: one at a time, since a file has but one cursor.
+#[cfg(any(test, not(any(unix, windows))))]
+fn seek_and_read(mut file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    use std::sync::{Mutex, PoisonError};
+
+    static CURSOR: Mutex<()> = Mutex::new(());
+    let _cursor = CURSOR.lock().unwrap_or_else(PoisonError::into_inner);
+    file.seek(SeekFrom::Start(position))?;
+    file.read_exact(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_given_back() {
+        let budget = Budget::new(2);
+        let (first, second) = (budget.lease(), budget.lease());
+        assert!(first.is_some() && second.is_some() && budget.lease().is_none());
+        drop(first);
+        assert!(budget.lease().is_some());
+        drop(second);
+        assert_eq!(budget.used.into_inner(), 0);
+    }
+
+    #[test]
+    fn reading_with_a_cursor_is_the_same_as_without() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let file = File::open(manifest).unwrap();
+        let length = file.metadata().unwrap().len();
+        for position in (0..length - 7).rev() {
+            let (mut expected, mut found) = ([0; 7], [0; 7]);
+            read_exact_at(&file, &mut expected, position).unwrap();
+            seek_and_read(&file, &mut found, position).unwrap();
+            assert_eq!(expected, found);
+        }
+        let error = seek_and_read(&file, &mut [0; 8], length - 7).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

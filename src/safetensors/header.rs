@@ -1,0 +1,316 @@
+//! A header is read once, checked whole, and kept small; nothing in it is trusted before that.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::de::DeserializeSeed;
+
+use super::SafetensorsError;
+use super::entry::{Entry, Listing, StoredType};
+use super::text::{Span, Texts};
+use crate::weights::{ElementType, SkippedLayer, element_count};
+
+/// The longest header that the format's reference implementation reads, in bytes.
+pub(super) const LARGEST_HEADER: u64 = 100_000_000;
+
+/// The bytes before the header, which give its length.
+pub(super) const PREFIX: u64 = 8;
+
+/// How much of a file [`header_length`] wants to see.
+pub(super) const BEGINNING: u64 = 48;
+
+/// What a header says, after every check.
+#[derive(Debug)]
+pub(super) struct Header {
+    texts: Texts,
+    lengths: Vec<usize>,
+    metadata: Vec<(Span, Span)>,
+    tensors: Vec<Tensor>,
+    /// The layers that can't be decoded.
+    pub(super) skipped: Vec<SkippedLayer>,
+}
+
+/// A tensor that can be read.
+#[derive(Debug)]
+pub(super) struct Tensor {
+    name: Span,
+    shape: Span,
+    pub(super) element_type: ElementType,
+    pub(super) elements: usize,
+    /// Its first byte, counted from the end of the header.
+    pub(super) begin: u64,
+}
+
+impl Header {
+    /// Reads and checks the header of `file`, behind which there are `available` bytes of data.
+    pub(super) fn parse(
+        file: &str,
+        header: &[u8],
+        available: u64,
+    ) -> Result<Self, SafetensorsError> {
+        let text = utf8(file, header)?;
+        if !text.starts_with('{') {
+            return Err(SafetensorsError::NotJson {
+                file: file.to_owned(),
+                message: "it does not begin with `{`".to_owned(),
+            });
+        }
+        let mut listing = Listing::default();
+        let mut json = serde_json::Deserializer::from_str(text);
+        let parsed = DeserializeSeed::deserialize(&mut listing, &mut json);
+        if let Err(error) = parsed.and_then(|()| json.end()) {
+            return Err(describe(file, &listing, &error));
+        }
+        let check = Check {
+            file,
+            listing: &listing,
+        };
+        let elements = check.entries(available)?;
+        check.unique_names()?;
+        check.overlaps()?;
+        Ok(Self::from_checked(listing, &elements))
+    }
+
+    /// Keeps what is needed to read, sorted by where it lies in the file.
+    fn from_checked(listing: Listing, elements: &[usize]) -> Self {
+        let mut tensors: Vec<_> = (listing.entries.iter().zip(elements))
+            .filter_map(|(entry, &elements)| {
+                let StoredType::Decodable(element_type) = entry.stored_type else {
+                    return None;
+                };
+                Some(Tensor {
+                    name: entry.name,
+                    shape: entry.shape,
+                    element_type,
+                    elements,
+                    begin: entry.begin,
+                })
+            })
+            .collect();
+        tensors.shrink_to_fit();
+        tensors.sort_by_key(|tensor| tensor.begin);
+        let mut header = Self {
+            texts: listing.texts,
+            lengths: listing.lengths,
+            metadata: listing.metadata,
+            tensors,
+            skipped: listing.skipped,
+        };
+        header.texts.shrink_to_fit();
+        header.lengths.shrink_to_fit();
+        header
+    }
+
+    pub(super) fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    pub(super) fn name(&self, tensor: &Tensor) -> &str {
+        self.texts.get(tensor.name)
+    }
+
+    pub(super) fn shape(&self, tensor: &Tensor) -> &[usize] {
+        self.lengths.get(tensor.shape.range()).unwrap_or_default()
+    }
+
+    /// The names of all tensors, also of those that can't be decoded, sorted.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = (self.tensors.iter())
+            .map(|tensor| self.name(tensor))
+            .chain(self.skipped.iter().map(|skipped| skipped.layer.as_str()))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub(super) fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
+        (self.metadata.iter()).map(|&(key, value)| (self.texts.get(key), self.texts.get(value)))
+    }
+
+    /// Moves the tensors that `is_wanted` refuses to the skipped layers.
+    pub(super) fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
+        let (texts, skipped) = (&self.texts, &mut self.skipped);
+        self.tensors.retain(|tensor| {
+            let name = texts.get(tensor.name);
+            let wanted = is_wanted(name);
+            if !wanted {
+                skipped.push(SkippedLayer {
+                    layer: name.to_owned(),
+                    reason: reason.to_owned(),
+                });
+            }
+            wanted
+        });
+    }
+}
+
+/// How long the header is, by the first [`BEGINNING`] bytes of a file of `length` bytes.
+pub(super) fn header_length(
+    file: &str,
+    beginning: &[u8],
+    length: u64,
+) -> Result<u64, SafetensorsError> {
+    let file = || file.to_owned();
+    if length == 0 {
+        return Err(SafetensorsError::Empty { file: file() });
+    }
+    let Some((&prefix, _)) = beginning.split_first_chunk() else {
+        return Err(SafetensorsError::TooShort {
+            file: file(),
+            length,
+        });
+    };
+    // Read as a number, eight printable characters are far beyond any header's length.
+    if prefix.iter().all(|&byte| is_text(byte)) {
+        let text = beginning.split(|&byte| !is_text(byte)).next();
+        return Err(SafetensorsError::Text {
+            file: file(),
+            beginning: String::from_utf8_lossy(text.unwrap_or_default()).into_owned(),
+        });
+    }
+    let header = u64::from_le_bytes(prefix);
+    if header > length.saturating_sub(PREFIX) {
+        return Err(SafetensorsError::HeaderBeyondEnd {
+            file: file(),
+            header,
+            length,
+        });
+    }
+    if header > LARGEST_HEADER {
+        return Err(SafetensorsError::HeaderTooLarge {
+            file: file(),
+            header,
+        });
+    }
+    Ok(header)
+}
+
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
+}
+
+/// The text of a header or an index.
+pub(super) fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SafetensorsError> {
+    core::str::from_utf8(bytes).map_err(|error| SafetensorsError::NotUtf8 {
+        file: file.to_owned(),
+        position: error.valid_up_to(),
+    })
+}
+
+/// Which kind of mistake made the parser stop, and in which entry.
+fn describe(file: &str, listing: &Listing, error: &serde_json::Error) -> SafetensorsError {
+    let (file, message) = (file.to_owned(), error.to_string());
+    match listing.current {
+        Some(name) if error.is_data() => SafetensorsError::BadEntry {
+            file,
+            layer: listing.texts.get(name).to_owned(),
+            message,
+        },
+        _ => SafetensorsError::NotJson { file, message },
+    }
+}
+
+/// The checks that need the whole listing.
+struct Check<'a> {
+    file: &'a str,
+    listing: &'a Listing,
+}
+
+impl Check<'_> {
+    fn name(&self, name: Span) -> String {
+        self.listing.texts.get(name).to_owned()
+    }
+
+    /// Checks each entry by itself; returns the number of elements of each.
+    fn entries(&self, available: u64) -> Result<Vec<usize>, SafetensorsError> {
+        (self.listing.entries.iter())
+            .map(|entry| self.entry(entry, available))
+            .collect()
+    }
+
+    fn entry(&self, entry: &Entry, available: u64) -> Result<usize, SafetensorsError> {
+        let (file, layer) = (|| self.file.to_owned(), || self.name(entry.name));
+        let Some(bytes) = entry.end.checked_sub(entry.begin) else {
+            return Err(SafetensorsError::BadOffsets {
+                file: file(),
+                layer: layer(),
+                begin: entry.begin,
+                end: entry.end,
+            });
+        };
+        let shape = (self.listing.lengths.get(entry.shape.range())).unwrap_or_default();
+        let Some(elements) = element_count(shape) else {
+            return Err(SafetensorsError::BadShape {
+                file: file(),
+                layer: layer(),
+                shape: shape.to_vec(),
+            });
+        };
+        if let Some(bits) = entry.stored_type.bits() {
+            // Types narrower than a byte are packed.
+            let needed = (elements as u64)
+                .checked_mul(u64::from(bits))
+                .map(|bits| bits.div_ceil(8));
+            if needed != Some(bytes) {
+                return Err(SafetensorsError::WrongSize {
+                    file: file(),
+                    layer: layer(),
+                    bytes,
+                    needed,
+                });
+            }
+        }
+        if entry.end > available {
+            return Err(SafetensorsError::Truncated {
+                file: file(),
+                layer: layer(),
+                end: entry.end,
+                available,
+            });
+        }
+        Ok(elements)
+    }
+
+    /// Refuses two layers or two keys of the metadata of the same name.
+    fn unique_names(&self) -> Result<(), SafetensorsError> {
+        let names = self.listing.entries.iter().map(|entry| entry.name);
+        if let Some(layer) = self.listing.texts.first_duplicate(names) {
+            return Err(SafetensorsError::DuplicateLayer {
+                file: self.file.to_owned(),
+                layer: layer.to_owned(),
+            });
+        }
+        let keys = self.listing.metadata.iter().map(|&(key, _)| key);
+        match self.listing.texts.first_duplicate(keys) {
+            Some(key) => Err(SafetensorsError::BadEntry {
+                file: self.file.to_owned(),
+                layer: super::entry::METADATA.to_owned(),
+                message: format!("the key `{key}` appears twice"),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses layers that share bytes. Bytes between layers lose nothing and are let be.
+    fn overlaps(&self) -> Result<(), SafetensorsError> {
+        let mut ranges: Vec<_> = (self.listing.entries.iter())
+            .filter(|entry| entry.begin < entry.end)
+            .map(|entry| (entry.begin, entry.end, entry.name))
+            .collect();
+        ranges.sort_unstable_by_key(|&(begin, end, _)| (begin, end));
+        let overlap = ranges.windows(2).find_map(|pair| match pair {
+            &[(_, end, first), (begin, _, second)] if begin < end => Some((first, second)),
+            _ => None,
+        });
+        match overlap {
+            Some((first, second)) => Err(SafetensorsError::Overlap {
+                file: self.file.to_owned(),
+                first: self.name(first),
+                second: self.name(second),
+            }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Many short strings in one allocation, so that a header of millions of names stays small.
+
+use core::fmt::{self, Write};
+use core::ops::Range;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, Visitor};
+
+/// Where a string lies in [`Texts`], or a shape in the list of lengths.
+///
+/// Half the size of a slice: what is counted here comes from at most 100 MB of JSON.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The span of these positions; `None` where they don't fit into 32 bits.
+    pub(super) fn new(start: usize, end: usize) -> Option<Self> {
+        Some(Self {
+            start: u32::try_from(start).ok()?,
+            end: u32::try_from(end).ok()?,
+        })
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// Strings one after another.
+#[derive(Debug, Default)]
+pub(super) struct Texts(String);
+
+impl Texts {
+    /// The string at `span`, which this collection gave out.
+    pub(super) fn get(&self, span: Span) -> &str {
+        self.0.get(span.range()).unwrap_or_default()
+    }
+
+    /// A string that `spans` hold twice; the first in alphabetical order.
+    pub(super) fn first_duplicate(&self, spans: impl Iterator<Item = Span>) -> Option<&str> {
+        let mut texts: Vec<_> = spans.map(|span| self.get(span)).collect();
+        texts.sort_unstable();
+        texts.windows(2).find_map(|pair| match pair {
+            [first, second] if first == second => Some(*first),
+            _ => None,
+        })
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+}
+
+/// Reads a JSON string straight to the end of the texts.
+impl<'de> DeserializeSeed<'de> for &mut Texts {
+    type Value = Span;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Span, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for &mut Texts {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
+        let start = self.0.len();
+        self.0.push_str(text);
+        Span::new(start, self.0.len()).ok_or_else(|| E::custom("more than 4 GB of names"))
+    }
+}
+
+/// How many characters of a name or message that somebody else wrote are shown.
+const LONGEST: usize = 200;
+
+/// Shows a file's path or name on one line between backquotes.
+pub(super) struct FileName<'a>(pub(super) &'a str);
+
+impl fmt::Display for FileName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`")?;
+        escape(self.0, usize::MAX, f)?;
+        f.write_str("`")
+    }
+}
+
+/// Shows text from a file on one short line between backquotes.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", Line(self.0))
+    }
+}
+
+/// The same without the backquotes.
+pub(super) struct Line<'a>(pub(super) &'a str);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(self.0, LONGEST, f)
+    }
+}
+
+/// Writes at most so many characters, none of which can break the line or steer a terminal.
+fn escape(text: &str, longest: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (position, character) in text.chars().enumerate() {
+        if position == longest {
+            return f.write_str("…");
+        }
+        if character.is_control() {
+            write!(f, "{}", character.escape_default())?;
+        } else {
+            f.write_char(character)?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows the first lengths of a shape.
+pub(super) struct Shape<'a>(pub(super) &'a [usize]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 8;
+        match self.0.get(..MOST) {
+            Some(first) if self.0.len() > MOST => {
+                write!(f, "{first:?} and {} more", self.0.len() - MOST)
+            }
+            _ => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn hostile_names_stay_on_one_short_line() {
+        assert_eq!(Quoted("a\n\u{1b}[2Jé").to_string(), "`a\\n\\u{1b}[2Jé`");
+        let long = Quoted(&"é".repeat(1000)).to_string();
+        assert_eq!(long.chars().count(), LONGEST + 3);
+        let path = FileName(&"é\n".repeat(1000)).to_string();
+        assert_eq!(path.chars().count(), 3002);
+    }
+}

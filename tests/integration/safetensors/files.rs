@@ -1,0 +1,279 @@
+//! Paths, names, permissions, files that change, and more models than files may be open.
+
+use core::time::Duration;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use mother::safetensors::{
+    ModelPath, SafetensorsError, SafetensorsModel, find_models, set_open_file_limit,
+};
+use mother::weights::{Layer, WeightSource};
+
+use super::{TempFolder, error_of, file_of, read_all};
+
+/// For tests that say how many files are kept open, which is the same for the whole process.
+fn with_limit(files: usize) -> MutexGuard<'static, ()> {
+    static LIMIT: Mutex<()> = Mutex::new(());
+    let guard = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
+    set_open_file_limit(files);
+    guard
+}
+
+fn names(found: &[ModelPath]) -> Vec<&str> {
+    found.iter().map(ModelPath::name).collect()
+}
+
+/// Sets the time of modification, whose clock may be too coarse to show two changes in a row.
+fn touch(path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(60))
+        .unwrap();
+}
+
+#[test]
+fn a_path_stands_for_the_models_of_the_commands_rule() {
+    let folder = TempFolder::new();
+    let file = file_of(&[("w", &[1.0])]);
+    folder.write("b.safetensors", &file);
+    folder.write("a.b.safetensors", &file);
+    folder.write(".hidden.safetensors", &file);
+    folder.write(".git/model.safetensors", &file);
+    folder.write("notes.txt", "text");
+    folder.write("safetensors", "no extension");
+    folder.write("single/model.safetensors", &file);
+    folder.write("single/other.safetensors", &file);
+    folder.write(
+        "c/model.safetensors.index.json",
+        r#"{"weight_map":{"w":"x"}}"#,
+    );
+    folder.write("c/x", &file);
+    folder.write("deeper/x.safetensors", &file);
+    folder.write("deeper/below/model.safetensors", &file);
+    fs::create_dir(folder.path().join("folder.safetensors")).unwrap();
+
+    let found = find_models(folder.path()).unwrap();
+    assert_eq!(names(&found), ["a.b", "b", "c", "single"]);
+    for found in &found {
+        let model = found.open().unwrap();
+        assert_eq!(model.name(), found.name());
+        assert_eq!(read_all(&model).unwrap()[0].1, [1.0]);
+    }
+    for one in ["single", "c", "b.safetensors", "notes.txt"] {
+        let path = folder.path().join(one);
+        let found = find_models(&path).unwrap();
+        let [found] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(found.path(), path);
+    }
+    assert_eq!(
+        names(&find_models(folder.path().join("deeper")).unwrap()),
+        ["below", "x"]
+    );
+    assert_eq!(
+        find_models(folder.path().join("folder.safetensors")),
+        Ok(vec![])
+    );
+    let missing = find_models(folder.path().join("missing")).unwrap_err();
+    assert!(matches!(missing, SafetensorsError::NotFound { .. }));
+}
+
+#[test]
+fn a_folder_has_a_name_however_it_is_written() {
+    let folder = TempFolder::new();
+    folder.write("base/model.safetensors", file_of(&[]));
+    fs::create_dir(folder.path().join("base/sub")).unwrap();
+    for path in ["base", "base/", "base/.", "base/sub/.."] {
+        let model = SafetensorsModel::open(folder.path().join(path)).unwrap();
+        assert_eq!(model.name(), "base", "{path}");
+    }
+    assert!(
+        !SafetensorsModel::open("/")
+            .unwrap_err()
+            .to_string()
+            .is_empty()
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_is_not_unicode_is_no_obstacle() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = TempFolder::new();
+    let name = OsStr::from_bytes(b"b\xFFd.safetensors");
+    fs::write(folder.path().join(name), file_of(&[("w", &[1.0])])).unwrap();
+    let found = find_models(folder.path()).unwrap();
+    assert_eq!(names(&found), ["b\u{FFFD}d"]);
+    assert!(read_all(&found[0].open().unwrap()).is_ok());
+}
+
+#[test]
+fn what_is_no_readable_file_says_what_it_is() {
+    let folder = TempFolder::new();
+    let open = |name: &str| error_of(SafetensorsModel::open(folder.path().join(name)), name);
+    assert!(matches!(
+        open("missing.safetensors"),
+        SafetensorsError::NotFound { .. }
+    ));
+    folder.write("empty.safetensors", "");
+    assert!(matches!(
+        open("empty.safetensors"),
+        SafetensorsError::Empty { .. }
+    ));
+    folder.write("text.safetensors", "some text, not weights");
+    assert!(matches!(
+        open("text.safetensors"),
+        SafetensorsError::Text { .. }
+    ));
+    fs::create_dir(folder.path().join("folder.safetensors")).unwrap();
+    assert!(matches!(
+        open("folder.safetensors"),
+        SafetensorsError::NoModel { .. }
+    ));
+    fs::create_dir_all(folder.path().join("nested/model.safetensors")).unwrap();
+    assert!(matches!(open("nested"), SafetensorsError::NotAFile { .. }));
+    open("empty.safetensors/below");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_pipes_and_permissions_are_told_apart() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    let folder = TempFolder::new();
+    let target = folder.write("blobs/1a2b", file_of(&[("w", &[1.0])]));
+    symlink(&target, folder.path().join("good.safetensors")).unwrap();
+    symlink("nowhere", folder.path().join("dangling.safetensors")).unwrap();
+    symlink("loop.safetensors", folder.path().join("loop.safetensors")).unwrap();
+    let _socket = UnixListener::bind(folder.path().join("socket.safetensors")).unwrap();
+    let found = find_models(folder.path()).unwrap();
+    assert_eq!(names(&found), ["dangling", "good", "loop", "socket"]);
+    assert!(matches!(
+        found[0].open(),
+        Err(SafetensorsError::NotFound { .. })
+    ));
+    assert_eq!(found[1].open().unwrap().name(), "good");
+    assert!(matches!(found[2].open(), Err(SafetensorsError::Io { .. })));
+    assert!(matches!(
+        found[3].open(),
+        Err(SafetensorsError::NotAFile { .. })
+    ));
+
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o000)).unwrap();
+    // The superuser may read it all the same.
+    if File::open(&target).is_err() {
+        let error = error_of(found[1].open(), "good.safetensors");
+        assert!(matches!(error, SafetensorsError::PermissionDenied { .. }));
+    }
+}
+
+#[test]
+fn a_file_that_changes_is_an_error_that_names_it() {
+    for limit in [0, 128] {
+        let _limit = with_limit(limit);
+        let folder = TempFolder::new();
+        let file = file_of(&[("w", &[1.0, 2.0])]);
+        let read = |model: &SafetensorsModel<'_>| {
+            let error = read_all(model).unwrap_err();
+            assert!(matches!(&error, SafetensorsError::Changed { layer, .. } if layer == "w"));
+            assert!(error.to_string().contains("m.safetensors"), "{error}");
+        };
+        let path = folder.write("m.safetensors", &file);
+
+        let model = SafetensorsModel::open(&path).unwrap();
+        assert!(read_all(&model).is_ok());
+        folder.write("m.safetensors", file_of(&[("w", &[3.0, 4.0])]));
+        touch(&path);
+        read(&model);
+
+        let model = SafetensorsModel::open(&path).unwrap();
+        folder.write("m.safetensors", &file[..file.len() - 4]);
+        read(&model);
+
+        folder.write("m.safetensors", &file);
+        let model = SafetensorsModel::open(&path).unwrap();
+        folder.write("m.safetensors", [&file[..], &[0]].concat());
+        read(&model);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_removed_stays_readable_only_while_it_is_open() {
+    let folder = TempFolder::new();
+    for (limit, name) in [(0, "anew.safetensors"), (128, "kept.safetensors")] {
+        let _limit = with_limit(limit);
+        let path = folder.write(name, file_of(&[("w", &[1.0])]));
+        let model = SafetensorsModel::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        match read_all(&model) {
+            Ok(layers) => assert_eq!((limit, layers[0].1[0]), (128, 1.0)),
+            Err(SafetensorsError::Changed { file, .. }) => {
+                assert_eq!((limit, file), (0, path.display().to_string()));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// How many files below `folder` this process has open.
+#[cfg(target_os = "linux")]
+fn open_below(folder: &Path) -> usize {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
+        .filter(|target| target.starts_with(folder))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn hundreds_of_models_need_few_open_files() {
+    let _limit = with_limit(16);
+    let folder = TempFolder::new();
+    for index in 0..300_u16 {
+        let file = file_of(&[("w", &[f32::from(index)])]);
+        folder.write(&format!("{index:03}.safetensors"), file);
+    }
+    let found = find_models(folder.path()).unwrap();
+    let models: Vec<_> = found.iter().map(|found| found.open().unwrap()).collect();
+    assert_eq!(models.len(), 300);
+    for _ in 0..2 {
+        for (index, model) in models.iter().enumerate() {
+            assert_eq!(read_all(model).unwrap()[0].1, [index as f64]);
+            assert!(open_below(folder.path()) <= 17);
+        }
+    }
+    assert!(open_below(folder.path()) > 0);
+    drop(models);
+    assert_eq!(open_below(folder.path()), 0);
+}
+
+#[test]
+fn threads_read_one_model_together() {
+    let values: Vec<f32> = (0..50_000).map(|value| value as f32).collect();
+    let folder = TempFolder::new();
+    let path = folder.write("m.safetensors", file_of(&[("w", &values)]));
+    for limit in [0, 128] {
+        let _limit = with_limit(limit);
+        let model = SafetensorsModel::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (model, values) = (&model, &values);
+                scope.spawn(move || {
+                    let layer = model.layers().next().unwrap().unwrap();
+                    for start in (0..40_000).step_by(997).skip(thread) {
+                        let mut chunk = vec![0.0_f32; 10_000];
+                        layer.read(start, &mut chunk).unwrap();
+                        assert_eq!(chunk, values[start..start + 10_000]);
+                    }
+                });
+            }
+        });
+    }
+}

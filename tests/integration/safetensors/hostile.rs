@@ -1,0 +1,401 @@
+//! Whatever the bytes are, there is a model or an error that says what is wrong, and no panic.
+
+use ::safetensors::SafeTensors;
+use mother::safetensors::{SafetensorsError, SafetensorsModel};
+use proptest::prelude::*;
+
+use super::{TempFolder, error_of, file_of, file_with, read_all, skipped_names};
+
+fn error_in(file: &[u8]) -> SafetensorsError {
+    error_of(SafetensorsModel::from_bytes("x", file), "`x`")
+}
+
+/// The error of a file with one layer `w` of this description and 16 bytes of data.
+fn error_in_entry(entry: &str) -> SafetensorsError {
+    error_in(&file_with(format!(r#"{{"w":{entry}}}"#), &[0; 16]))
+}
+
+#[test]
+fn a_file_cut_at_any_byte_is_an_error() {
+    let file = file_of(&[("a", &[1.0, 2.0]), ("b", &[3.0])]);
+    let folder = TempFolder::new();
+    for length in 0..file.len() {
+        error_in(&file[..length]);
+        let path = folder.write("cut.safetensors", &file[..length]);
+        error_of(SafetensorsModel::open(path), "cut.safetensors");
+    }
+    let last = error_in(&file[..file.len() - 1]);
+    assert_eq!(
+        last.to_string(),
+        "`x` is cut short: layer `b` ends at byte 12 of the data, the file has 11"
+    );
+    assert_eq!(error_in(&[]).to_string(), "`x` is empty");
+    assert_eq!(
+        error_in(&file[..3]).to_string(),
+        "`x` is not a safetensors file: it is only 3 bytes long"
+    );
+}
+
+#[test]
+fn a_header_longer_than_the_file_is_an_error() {
+    for header in [505, 1 << 32, 1 << 63, u64::MAX - 7, u64::MAX] {
+        let mut file = vec![b' '; 512];
+        file[..8].copy_from_slice(&u64::to_le_bytes(header));
+        let error = error_in(&file);
+        assert_eq!(
+            error,
+            SafetensorsError::HeaderBeyondEnd {
+                file: "x".into(),
+                header,
+                length: 512
+            }
+        );
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "`x` is cut short or not a safetensors file: \
+                 its header would be {header} bytes long, the file has 512"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_header_longer_than_the_format_allows_is_not_read() {
+    // A sparse file: it takes no room, and reading its header would take a second.
+    let folder = TempFolder::new();
+    let path = folder.write("big.safetensors", 100_000_001_u64.to_le_bytes());
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(200_000_000).unwrap();
+    let error = error_of(SafetensorsModel::open(&path), "big.safetensors");
+    assert!(matches!(
+        error,
+        SafetensorsError::HeaderTooLarge {
+            header: 100_000_001,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn text_says_how_it_begins() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a";
+    let text = |file: &[u8]| match error_in(file) {
+        SafetensorsError::Text { beginning, .. } => beginning,
+        error => panic!("{error}"),
+    };
+    assert!(text(pointer.as_bytes()).starts_with("version https://git-lfs.github.com/spec/v1"));
+    assert_eq!(text(b"12345678"), "12345678");
+    assert_eq!(text("un texte à peine".as_bytes()), "un texte ");
+    assert!(matches!(
+        error_in(b"\x7FELF\x02\x01\x01\0..."),
+        SafetensorsError::HeaderBeyondEnd { .. }
+    ));
+}
+
+#[test]
+fn a_header_that_is_not_json_is_an_error() {
+    let not_json: [&[u8]; 12] = [
+        b"",
+        b"[]",
+        b"null",
+        b" {}",
+        b"{",
+        b"{}}",
+        b"{} x",
+        b"{'w':1}",
+        b"{\"w\":NaN}",
+        b"{\"w\":{\"dtype\":\"U8\",\"shape\":[1e999],\"data_offsets\":[0,1]}}",
+        b"{\"w\":{\"dtype\":\"\\ud800\",\"shape\":[],\"data_offsets\":[0,1]}}",
+        b"\xEF\xBB\xBF{}",
+    ];
+    for header in not_json {
+        let error = error_in(&file_with(header, &[0; 16]));
+        assert!(
+            matches!(error, SafetensorsError::NotJson { .. }),
+            "{error:?}"
+        );
+    }
+    let error = error_in(&file_with(b"{\"w\xFF\":{}}", &[]));
+    assert_eq!(
+        error,
+        SafetensorsError::NotUtf8 {
+            file: "x".into(),
+            position: 3
+        }
+    );
+}
+
+#[test]
+fn a_bad_entry_names_its_layer_and_value() {
+    let cases = [
+        ("5", "integer `5`, expected an object"),
+        ("null", "null, expected an object"),
+        ("[]", "sequence, expected an object"),
+        (r#"{}"#, "missing field `dtype`"),
+        (
+            r#"{"dtype":"U8","shape":[]}"#,
+            "missing field `data_offsets`",
+        ),
+        (
+            r#"{"dtype":"U8","data_offsets":[0,1]}"#,
+            "missing field `shape`",
+        ),
+        (r#"{"dtype":5}"#, "integer `5`, expected the name of a type"),
+        (r#"{"dtype":"U8","dtype":"I8"}"#, "duplicate field `dtype`"),
+        (r#"{"shape":[],"shape":[]}"#, "duplicate field `shape`"),
+        (
+            r#"{"data_offsets":[0,0],"data_offsets":[0,0]}"#,
+            "duplicate field `data_offsets`",
+        ),
+        (r#"{"shape":{}}"#, "map, expected a list of lengths"),
+        (r#"{"shape":[-1]}"#, "integer `-1`, expected a whole number"),
+        (
+            r#"{"shape":[1.5]}"#,
+            "floating point `1.5`, expected a whole number",
+        ),
+        (r#"{"shape":[1e30]}"#, "floating point `1e"),
+        (r#"{"shape":[99999999999999999999]}"#, "floating point `1"),
+        (
+            r#"{"shape":["2"]}"#,
+            "string \"2\", expected a whole number",
+        ),
+        (r#"{"shape":[[2]]}"#, "sequence, expected a whole number"),
+        (r#"{"shape":[null]}"#, "null, expected a whole number"),
+        (
+            r#"{"data_offsets":[-1,4]}"#,
+            "integer `-1`, expected a whole number",
+        ),
+        (
+            r#"{"data_offsets":[]}"#,
+            "invalid length 0, expected the two positions",
+        ),
+        (
+            r#"{"data_offsets":[0]}"#,
+            "invalid length 1, expected the two positions",
+        ),
+        (
+            r#"{"data_offsets":[0,4,5]}"#,
+            "invalid length 3, expected the two positions",
+        ),
+        (
+            r#"{"data_offsets":{"a":0}}"#,
+            "map, expected the two positions",
+        ),
+    ];
+    for (entry, expected) in cases {
+        let error = error_in_entry(entry);
+        let SafetensorsError::BadEntry { layer, message, .. } = &error else {
+            panic!("{entry}: {error:?}");
+        };
+        assert!(
+            layer == "w" && message.contains(expected),
+            "{entry}: {error}"
+        );
+    }
+    for notes in ["5", "[]", r#"{"a":1}"#, r#"{"a":"1","b":"2","a":"3"}"#] {
+        let header = format!(r#"{{"__metadata__":{notes}}}"#);
+        let error = error_in(&file_with(header, &[]));
+        assert!(matches!(
+            error,
+            SafetensorsError::BadEntry { layer, .. } if layer == "__metadata__"
+        ));
+    }
+    let twice = file_with(r#"{"__metadata__":{},"__metadata__":{}}"#, &[]);
+    assert!(error_in(&twice).to_string().contains("it appears twice"));
+}
+
+#[test]
+fn shapes_and_positions_must_agree() {
+    let cases = [
+        (
+            r#"{"dtype":"F32","shape":[2],"data_offsets":[8,0]}"#,
+            "`x`: layer `w` begins at byte 8 but ends at byte 0",
+        ),
+        (
+            r#"{"dtype":"F32","shape":[3],"data_offsets":[0,8]}"#,
+            "`x`: layer `w` has 8 bytes, its type and shape need 12",
+        ),
+        (
+            r#"{"dtype":"I64","shape":[],"data_offsets":[0,4]}"#,
+            "`x`: layer `w` has 4 bytes, its type and shape need 8",
+        ),
+        (
+            r#"{"dtype":"F4","shape":[3],"data_offsets":[0,1]}"#,
+            "`x`: layer `w` has 1 bytes, its type and shape need 2",
+        ),
+        (
+            r#"{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}"#,
+            "`x`: layer `w` has more elements than can be counted: \
+             its shape is [4294967296, 4294967296]",
+        ),
+        (
+            r#"{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}"#,
+            "`x`: layer `w` has 0 bytes, its type and shape need more than can be counted",
+        ),
+        (
+            r#"{"dtype":"F32","shape":[4],"data_offsets":[4,20]}"#,
+            "`x` is cut short: layer `w` ends at byte 20 of the data, the file has 16",
+        ),
+        (
+            r#"{"dtype":"??","shape":[],"data_offsets":[0,18446744073709551615]}"#,
+            "`x` is cut short: layer `w` ends at byte 18446744073709551615 of the data, \
+             the file has 16",
+        ),
+    ];
+    for (entry, expected) in cases {
+        assert_eq!(error_in_entry(entry).to_string(), expected);
+    }
+}
+
+#[test]
+fn layers_that_overlap_are_both_named() {
+    let header = |ranges: [(usize, usize); 3]| {
+        let entries = ["a", "b", "c"]
+            .iter()
+            .zip(ranges)
+            .map(|(name, (begin, end))| {
+                let length = end - begin;
+                format!(
+                    r#""{name}":{{"dtype":"U8","shape":[{length}],"data_offsets":[{begin},{end}]}}"#
+                )
+            });
+        format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+    };
+    let overlaps = [
+        ([(0, 4), (4, 8), (7, 9)], "b", "c"),
+        ([(2, 9), (0, 1), (3, 5)], "a", "c"),
+        ([(0, 2), (5, 9), (5, 9)], "b", "c"),
+        ([(4, 8), (9, 10), (0, 5)], "c", "a"),
+    ];
+    for (ranges, first, second) in overlaps {
+        assert_eq!(
+            error_in(&file_with(header(ranges), &[0; 16])).to_string(),
+            format!("`x`: layers `{first}` and `{second}` overlap")
+        );
+    }
+    for ranges in [
+        [(0, 4), (2, 2), (4, 8)],
+        [(0, 0), (0, 0), (0, 16)],
+        [(9, 9), (3, 9), (1, 3)],
+    ] {
+        let file = file_with(header(ranges), &[0; 16]);
+        assert!(
+            SafetensorsModel::from_bytes("x", &file).is_ok(),
+            "{ranges:?}"
+        );
+    }
+    // A layer that can't be decoded has bytes all the same.
+    let file = file_with(
+        r#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},
+            "b":{"dtype":"Q2","shape":[9],"data_offsets":[3,5]}}"#,
+        &[0; 16],
+    );
+    assert!(matches!(error_in(&file), SafetensorsError::Overlap { .. }));
+}
+
+#[test]
+fn a_name_given_twice_is_an_error() {
+    let file = file_with(
+        r#"{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},
+            "\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#,
+        &[0; 2],
+    );
+    assert_eq!(error_in(&file).to_string(), "`x` lists layer `a` twice");
+}
+
+#[test]
+fn nesting_a_hundred_thousand_deep_is_harmless() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    error_in_entry(&deep);
+    error_in_entry(&format!(r#"{{"shape":{deep}}}"#));
+    error_in_entry(&"[".repeat(100_000));
+    error_in_entry(&format!(r#"{{"note":{}}}"#, r#"{"a":"#.repeat(100_000)));
+    let unknown =
+        format!(r#"{{"w":{{"note":{deep},"dtype":"U8","shape":[1],"data_offsets":[0,1]}}}}"#);
+    let file = file_with(unknown, &[7]);
+    let model = SafetensorsModel::from_bytes("x", &file).unwrap();
+    assert_eq!(read_all(&model), Ok(vec![("w".to_owned(), vec![7.0])]));
+}
+
+#[test]
+fn a_long_or_wild_name_stays_one_short_line() {
+    let name = "\\n\\u001b[2J".repeat(10_000);
+    error_in(&file_with(format!(r#"{{"{name}":5}}"#), &[]));
+    error_in(&file_with(format!(r#"{{"w":"{name}"}}"#), &[]));
+    let shape = vec!["4294967296"; 10_000].join(",");
+    let error = error_in_entry(&format!(
+        r#"{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,0]}}"#
+    ));
+    assert!(
+        error.to_string().ends_with("4294967296] and 9992 more"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_hundred_thousand_tiny_layers_are_read() {
+    let entries: Vec<_> = (0..100_000)
+        .map(|index| format!(r#""{index}":{{"dtype":"I8","shape":[0],"data_offsets":[0,0]}}"#))
+        .collect();
+    let file = file_with(format!("{{{}}}", entries.join(",")), &[]);
+    let model = SafetensorsModel::from_bytes("x", &file).unwrap();
+    assert_eq!(read_all(&model).map(|layers| layers.len()), Ok(100_000));
+}
+
+/// A small file with something of everything.
+fn valid_file() -> Vec<u8> {
+    let header = r#"{"__metadata__":{"format":"pt"},
+        "first":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},
+        "second.é":{"dtype":"U8","shape":[3],"data_offsets":[16,19]},
+        "third":{"dtype":"I16","shape":[1,1],"data_offsets":[19,21]},
+        "fourth":{"dtype":"F64","shape":[1],"data_offsets":[21,29]}}"#;
+    file_with(header, &[0x3F; 29])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn flipped_bytes_give_a_readable_model_or_an_error(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        printable in any::<bool>(),
+    ) {
+        let mut file = valid_file();
+        for (index, byte) in flips {
+            // Among printable bytes there are more that leave the header half right.
+            let (length, byte) = if printable { (8, b'0' + byte % 10) } else { (0, byte) };
+            let index = length + index.index(file.len() - length);
+            file[index] = byte;
+        }
+        let reference = SafeTensors::deserialize(&file);
+        match SafetensorsModel::from_bytes("x", &file) {
+            Ok(model) => {
+                let values = read_all(&model).unwrap();
+                if let Ok(reference) = reference {
+                    prop_assert_eq!(values.len() + skipped_names(&model).len(), reference.len());
+                }
+            }
+            Err(error) => {
+                error_of(Err(error), "`x`");
+                prop_assert!(reference.is_err(), "only the reference reads it");
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_a_model_or_an_error(
+        header in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..64),
+            r#"\{("(w|__metadata__)":\{("(dtype|shape|data_offsets)":("U8"|\[[0-9,]{0,4}\]|-1),?){0,4}\},?){0,2}\}"#
+                .prop_map(String::into_bytes),
+        ],
+        data in prop::collection::vec(any::<u8>(), 0..16),
+    ) {
+        let file = file_with(header, &data);
+        match SafetensorsModel::from_bytes("x", &file) {
+            Ok(model) => prop_assert!(read_all(&model).is_ok()),
+            Err(error) => drop(error_of(Err(error), "`x`")),
+        }
+    }
+}
