@@ -1,6 +1,7 @@
 //! All benchmarks; ids are `module/operation/size`.
 #![allow(missing_docs)]
 
+mod arborescence;
 mod moments;
 #[cfg(feature = "svd")]
 mod rank;
@@ -11,5 +12,5 @@ mod rank {
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(benches, moments::all, rank::all);
+criterion_group!(benches, arborescence::all, moments::all, rank::all);
 criterion_main!(benches);

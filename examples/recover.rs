@@ -2,13 +2,20 @@
 //!
 //! `cargo run --release --example recover -- [OPTIONS] [MODEL]...`; `--help` lists the options.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command prints"
+)]
+
 mod support;
 
 use core::ops::ControlFlow;
+use core::time::Duration;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};

@@ -246,7 +246,7 @@ pub fn minimum_arborescence_certified<T: Scalar>(
 ///
 /// # Complexity
 ///
-/// O(m log n) time, O(m + n) space: 16 bytes for every edge and about 150 for every node.
+/// O(m log n) time, O(m + n) space: 16 bytes for every edge and about 250 for every node.
 ///
 /// # Examples
 ///

@@ -295,23 +295,8 @@ impl DualCertificate {
                 return Err(CertificateError::NoSuchEdge { from, to });
             }
         }
-        let mut leads_to_root = vec![false; self.size];
-        for node in 0..self.size {
-            let mut walked = Vec::new();
-            let mut current = node;
-            while current != root && !leads_to_root[current] {
-                walked.push(current);
-                match arborescence.parent(current) {
-                    Some(parent) if walked.len() < self.size => current = parent,
-                    _ => return Err(CertificateError::NotSpanning { node }),
-                }
-            }
-            for current in walked {
-                leads_to_root[current] = true;
-            }
-        }
-        match arborescence.parent(root) {
-            Some(_) => Err(CertificateError::NotSpanning { node: root }),
+        match arborescence.first_cut_off() {
+            Some(node) => Err(CertificateError::NotSpanning { node }),
             None => Ok(()),
         }
     }
@@ -325,8 +310,10 @@ impl DualCertificate {
     ) -> Result<(), CertificateError> {
         let scale = self.scale;
         let tolerance = scale.apply(tolerance);
+        // False for NaN.
+        let not_negative = |value: f64| value >= -tolerance;
         for (set, &cost) in self.costs.iter().enumerate().skip(self.size) {
-            if !(cost >= -tolerance) {
+            if !not_negative(cost) {
                 return Err(CertificateError::NegativeCost {
                     node: self.nodes(set).first().copied().unwrap_or_default(),
                     cost: scale.undo(cost),
@@ -343,7 +330,7 @@ impl DualCertificate {
                 return Err(CertificateError::RootSetEntered { from, to });
             }
             let reduced = scale.apply(weight.widen()) - entered;
-            if !(reduced >= -tolerance) {
+            if !not_negative(reduced) {
                 return Err(CertificateError::NegativeReducedWeight {
                     from,
                     to,
@@ -359,7 +346,7 @@ impl DualCertificate {
         };
         for root in roots {
             let bound = self.scaled_bound(root);
-            if !(weight - bound <= tolerance) {
+            if !not_negative(bound - weight) {
                 return Err(CertificateError::Gap {
                     root,
                     bound: scale.undo(bound),

@@ -42,26 +42,49 @@ pub(super) trait CheapestEdges {
 #[derive(Debug)]
 pub(super) struct Stuck;
 
-/// Which set each set is in now.
+/// Which outermost set each node is in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DisjointSets {
+    /// A node of the same set, nearer to the one that represents it; itself for that.
     links: Vec<usize>,
+    /// By the representing node: how many nodes the set has, and its number.
+    sets: Vec<(usize, usize)>,
 }
 
 impl DisjointSets {
-    /// The outermost set that holds this one.
-    pub(super) fn find(&mut self, mut set: usize) -> usize {
-        while self.links[set] != set {
-            // Halving the path as it is walked.
-            self.links[set] = self.links[self.links[set]];
-            set = self.links[set];
+    /// The outermost set that holds this node.
+    pub(super) fn find(&mut self, node: usize) -> usize {
+        let representative = self.representative(node);
+        self.sets[representative].1
+    }
+
+    fn representative(&mut self, mut node: usize) -> usize {
+        while self.links[node] != node {
+            // Halving the way as it is walked.
+            self.links[node] = self.links[self.links[node]];
+            node = self.links[node];
         }
-        set
+        node
+    }
+
+    /// Makes the sets of two nodes one of this number.
+    fn unite(&mut self, a: usize, b: usize, number: usize) {
+        let (mut a, mut b) = (self.representative(a), self.representative(b));
+        if self.sets[a].0 < self.sets[b].0 {
+            core::mem::swap(&mut a, &mut b);
+        }
+        if a != b {
+            self.links[b] = a;
+            self.sets[a].0 += self.sets[b].0;
+        }
+        self.sets[a].1 = number;
     }
 
     fn reset(&mut self, size: usize) {
         self.links.clear();
         self.links.extend(0..size);
+        self.sets.clear();
+        self.sets.extend((0..size).map(|node| (1, node)));
     }
 }
 
@@ -163,9 +186,10 @@ impl Contraction {
         let union = self.enclosing.len();
         for step in cycle {
             self.enclosing[step.set] = union;
-            self.sets.links[step.set] = union;
+            // Each chosen edge joins two sets of the cycle.
+            let Entering { from, to, .. } = step.entering;
+            self.sets.unite(from, to, union);
         }
-        self.sets.links.push(union);
         self.enclosing.push(OUTERMOST);
         self.entering.push(None);
         self.status.push(Status::OnPath);

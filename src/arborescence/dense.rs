@@ -14,9 +14,10 @@ use crate::Scalar;
 /// The cost of the cheapest edge from each node into one contracted cycle.
 #[derive(Clone, Debug, Default)]
 struct Column {
-    /// By the node the edge leaves: −∞ for the cycle's own nodes, +∞ where there is no edge.
+    /// By the node the edge leaves: NaN for the cycle's own nodes, +∞ where there is no edge.
     ///
-    /// −∞ stays the minimum through every later contraction, so that nodes need marking only once.
+    /// Nothing is lower than NaN or equal to it, so it stays through every later contraction, and a
+    /// node needs marking only once.
     costs: Vec<f64>,
     /// The node the edge enters.
     targets: Vec<u32>,
@@ -73,19 +74,16 @@ impl<'a, T: Scalar> DenseEdges<'a, T> {
         self.pool.of_cycle.get(cycle).copied()
     }
 
-    /// The column to which the others of the cycle are added, already lowered: that of a cycle
-    /// inside if there is one, a new one from the first node otherwise. Also the step it came from.
-    fn first_column(&mut self, cycle: &[Step]) -> (usize, usize) {
+    /// The column to which the others of the cycle are added: that of a cycle inside if there is
+    /// one, a new one from the first node otherwise. Also where in the cycle it stands, and what is
+    /// still to be taken off it.
+    fn first_column(&mut self, cycle: &[Step]) -> (usize, usize, f64) {
         let columns = cycle.iter().map(|step| self.column_of(step.set));
         let inner = columns
             .enumerate()
             .find_map(|(position, column)| column.map(|column| (column, position)));
         if let Some((index, position)) = inner {
-            let paid = cycle[position].entering.cost;
-            for cost in &mut self.pool.columns[index].costs {
-                *cost -= paid;
-            }
-            return (index, position);
+            return (index, position, cycle[position].entering.cost);
         }
         let Step { set, entering } = cycle[0];
         let index = self.pool.take();
@@ -94,11 +92,11 @@ impl<'a, T: Scalar> DenseEdges<'a, T> {
         column.costs.clear();
         column
             .costs
-            .extend(weights.map(|weight| self.scale.apply(weight.widen()) - entering.cost));
-        column.costs[set] = f64::NEG_INFINITY;
+            .extend(weights.map(|weight| self.scale.apply(weight.widen())));
+        column.costs[set] = f64::NAN;
         column.targets.clear();
         column.targets.resize(self.digraph.size(), set as u32);
-        (index, 0)
+        (index, 0, entering.cost)
     }
 }
 
@@ -106,12 +104,10 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
     fn cheapest(&mut self, set: usize, _: &mut DisjointSets) -> Option<Entering> {
         let (from, to, cost) = if let Some(column) = self.column_of(set) {
             let Column { costs, targets } = &self.pool.columns[column];
-            // Costs are never below 0: each is a weight less the minimum of its column.
-            let outside = |cost: f64| if cost >= 0.0 { cost } else { f64::INFINITY };
-            let (from, cost) = first_minimum(costs, outside)?;
+            let (from, cost) = first_minimum(costs)?;
             (from, targets[from] as usize, cost)
         } else {
-            let (from, weight) = first_minimum(self.digraph.entering(set), |weight| weight)?;
+            let (from, weight) = first_minimum(self.digraph.entering(set))?;
             (from, set, self.scale.apply(weight.widen()))
         };
         let edge = from * self.digraph.size() + to;
@@ -124,7 +120,7 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
     }
 
     fn contract(&mut self, cycle: &[Step], _: usize) {
-        let (index, first) = self.first_column(cycle);
+        let (index, first, mut own_paid) = self.first_column(cycle);
         let mut union = mem::take(&mut self.pool.columns[index]);
         for (position, &Step { set, entering }) in cycle.iter().enumerate() {
             if position == first {
@@ -133,14 +129,17 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
             let paid = entering.cost;
             if let Some(inner) = self.column_of(set) {
                 let Column { costs, targets } = &self.pool.columns[inner];
-                union.lower_to(costs, |cost| cost - paid, |from| targets[from]);
+                union.lower_to(own_paid, costs, |cost| cost - paid, |from| targets[from]);
+                union.leave_out_nodes_of(costs);
                 self.pool.free.push(inner);
             } else {
                 let scale = self.scale;
+                let weights = self.digraph.entering(set);
                 let reduce = |weight: T| scale.apply(weight.widen()) - paid;
-                union.lower_to(self.digraph.entering(set), reduce, |_| set as u32);
-                union.costs[set] = f64::NEG_INFINITY;
+                union.lower_to(own_paid, weights, reduce, |_| set as u32);
+                union.costs[set] = f64::NAN;
             }
+            own_paid = 0.0;
         }
         self.pool.columns[index] = union;
         self.pool.of_cycle.push(index);
@@ -151,79 +150,93 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
 const BLOCK: usize = 16;
 
 impl Column {
-    /// Takes over each cost that is lower, or equal and for an edge into a lower node.
+    /// Takes `paid` off every cost, then takes over each cost of `other` that is lower, or equal
+    /// and for an edge into a lower node.
     fn lower_to<X: Copy>(
         &mut self,
+        paid: f64,
         other: &[X],
         reduce: impl Fn(X) -> f64,
         target: impl Fn(usize) -> u32,
     ) {
-        let mut start = 0;
-        let costs = self.costs.chunks_mut(BLOCK);
-        let targets = self.targets.chunks_mut(BLOCK);
-        for ((costs, targets), other) in costs.zip(targets).zip(other.chunks(BLOCK)) {
-            if any_as_low(costs, other, &reduce) {
-                for (offset, &value) in other.iter().enumerate() {
-                    let cost = reduce(value);
-                    let entered = target(start + offset);
-                    let equal = cost == costs[offset];
-                    if cost < costs[offset] || equal && entered < targets[offset] {
-                        costs[offset] = cost;
-                        targets[offset] = entered;
-                    }
-                }
+        // Selecting instead of branching, since which of these costs are lower can't be predicted.
+        let take_over = |start: usize, costs: &mut [f64], targets: &mut [u32], other: &[X]| {
+            let kept = costs.iter_mut().zip(targets);
+            for (offset, ((kept, kept_target), &value)) in kept.zip(other).enumerate() {
+                let (cost, entered) = (reduce(value), target(start + offset));
+                let better = (cost < *kept) | ((cost == *kept) & (entered < *kept_target));
+                *kept = if better { cost } else { *kept };
+                *kept_target = if better { entered } else { *kept_target };
             }
-            start += BLOCK;
+        };
+        // Blocks of a length known to the compiler, so that it computes with many costs at once.
+        let (costs, last_costs) = self.costs.as_chunks_mut::<BLOCK>();
+        let (targets, last_targets) = self.targets.as_chunks_mut::<BLOCK>();
+        let (others, last_others) = other.as_chunks::<BLOCK>();
+        let start_of_last = BLOCK * costs.len();
+        let blocks = costs.iter_mut().zip(targets).zip(others).enumerate();
+        for (block, ((costs, targets), other)) in blocks {
+            if lower_by(paid, costs, other, &reduce) {
+                take_over(BLOCK * block, costs, targets, other);
+            }
+        }
+        if lower_by(paid, last_costs, last_others, &reduce) {
+            take_over(start_of_last, last_costs, last_targets, last_others);
+        }
+    }
+
+    /// Leaves out the nodes that the cycle of another column leaves out.
+    fn leave_out_nodes_of(&mut self, other: &[f64]) {
+        for (cost, other) in self.costs.iter_mut().zip(other) {
+            if other.is_nan() {
+                *cost = f64::NAN;
+            }
         }
     }
 }
 
-/// Whether some edge of `other` costs no more than that of `costs`.
+/// Takes `paid` off the costs, and says whether some cost of `other` is as low then.
 #[inline]
-fn any_as_low<X: Copy>(costs: &[f64], other: &[X], reduce: impl Fn(X) -> f64) -> bool {
-    // An infinite cost is no edge, so equality doesn't count there.
-    let as_low = |(&cost, &value): (&f64, &X)| {
-        let reduced = reduce(value);
-        (reduced <= cost) & (reduced < f64::INFINITY)
-    };
-    // Of a length known to the compiler, and without a branch, so that it compares many at once.
-    match (costs.first_chunk::<BLOCK>(), other.first_chunk::<BLOCK>()) {
-        (Some(costs), Some(other)) => {
-            let pairs = costs.iter().zip(other);
-            pairs.fold(false, |any, pair| any | as_low(pair))
-        }
-        _ => costs.iter().zip(other).any(as_low),
+fn lower_by<X: Copy>(paid: f64, costs: &mut [f64], other: &[X], reduce: impl Fn(X) -> f64) -> bool {
+    let mut any_as_low = false;
+    for (cost, &value) in costs.iter_mut().zip(other) {
+        *cost -= paid;
+        any_as_low |= reduce(value) <= *cost;
     }
+    any_as_low
 }
 
-/// The lowest key below +∞ and the first position at which it stands.
-fn first_minimum<X: Copy, K: Scalar>(values: &[X], key: impl Fn(X) -> K) -> Option<(usize, K)> {
-    /// Independent minima, so that the loop is not one long chain of comparisons.
-    const LANES: usize = 16;
-    /// The run of values that is searched again for the position.
-    const RUN: usize = 16 * LANES;
+/// Values compared at once, so that a search is not one long chain of comparisons.
+const LANES: usize = 16;
 
-    let mut lowest = K::infinity();
-    let mut lowest_run = None;
-    for (run, values) in values.chunks(RUN).enumerate() {
-        let mut lanes = [K::infinity(); LANES];
-        for chunk in values.chunks(LANES) {
-            for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                let key = key(value);
-                *lane = if key < *lane { key } else { *lane };
-            }
-        }
-        let minimum = lanes.iter().fold(K::infinity(), |a, &b| a.min(b));
-        if minimum < lowest {
-            lowest = minimum;
-            lowest_run = Some(run * RUN);
+/// The lowest value below +∞ and the first position at which it stands; NaN is passed over.
+fn first_minimum<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
+    let lowest = minimum(values);
+    if lowest >= T::infinity() {
+        return None;
+    }
+    // Whole chunks first: without a branch for every value this costs less than the minimum did.
+    let holds_lowest = |chunk: &[T; LANES]| chunk.iter().fold(false, |any, &v| any | (v == lowest));
+    let (chunks, _) = values.as_chunks::<LANES>();
+    let before = chunks.iter().take_while(|chunk| !holds_lowest(chunk));
+    let start = LANES * before.count();
+    let offset = values[start..].iter().position(|&value| value == lowest)?;
+    Some((start + offset, lowest))
+}
+
+/// The lowest value, +∞ for none; NaN is passed over.
+fn minimum<T: Scalar>(values: &[T]) -> T {
+    // `Float::min` does more than this for NaN, and is slower.
+    let lower = |value: T, lowest: T| if value < lowest { value } else { lowest };
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut lanes = [T::infinity(); LANES];
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = lower(value, *lane);
         }
     }
-    let start = lowest_run?;
-    let offset = values[start..]
-        .iter()
-        .position(|&value| key(value) == lowest)?;
-    Some((start + offset, lowest))
+    let all = lanes.iter().chain(rest);
+    all.fold(T::infinity(), |lowest, &value| lower(value, lowest))
 }
 
 #[cfg(test)]
@@ -234,33 +247,49 @@ mod tests {
     #[test]
     fn the_first_of_equal_minima_is_found_at_any_position() {
         for length in [0, 1, 2, 15, 16, 17, 255, 256, 257, 600] {
-            assert_eq!(first_minimum(&vec![f64::INFINITY; length], |x| x), None);
+            assert_eq!(first_minimum(&vec![f64::INFINITY; length]), None);
+            assert_eq!(first_minimum(&vec![f64::NAN; length]), None);
             for position in 0..length {
                 let mut values = vec![3.0_f32; length];
                 values[position] = -1.0;
                 values[length - 1] = -1.0;
-                assert_eq!(first_minimum(&values, |x| x), Some((position, -1.0)));
+                assert_eq!(first_minimum(&values), Some((position, -1.0)));
             }
         }
     }
 
     #[test]
+    fn nan_is_passed_over() {
+        for length in [2, 16, 17, 300] {
+            let mut values = vec![f64::NAN; length];
+            values[length - 1] = 2.0;
+            assert_eq!(first_minimum(&values), Some((length - 1, 2.0)));
+        }
+    }
+
+    #[test]
     fn columns_merge_by_cost_then_target_and_keep_their_own_nodes_out() {
-        for length in [3, 16, 35] {
+        for length in [4, 16, 35] {
             let mut column = Column {
-                costs: vec![2.0; length],
+                costs: vec![3.0; length],
                 targets: vec![5; length],
             };
-            column.costs[1] = f64::NEG_INFINITY;
+            column.costs[1] = f64::NAN;
             column.costs[2] = f64::INFINITY;
             let mut other = vec![4.0_f32; length];
             other[0] = 3.0;
-            column.lower_to(&other, |x| f64::from(x) - 1.0, |_| 7);
-            assert_eq!(column.costs[..3], [2.0, f64::NEG_INFINITY, 3.0]);
+            column.lower_to(1.0, &other, |x| f64::from(x) - 1.0, |_| 7);
+            assert_eq!((column.costs[0], column.costs[2]), (2.0, 3.0));
+            assert!(column.costs[1].is_nan());
             assert_eq!(column.targets[..3], [5, 5, 7]);
-            column.lower_to(&other, |x| f64::from(x) - 1.0, |_| 4);
-            assert_eq!(column.targets[0], 4);
+            column.lower_to(0.0, &other, |x| f64::from(x) - 1.0, |_| 4);
+            assert_eq!(column.targets[..3], [4, 5, 4]);
             assert_eq!(column.targets[3..], vec![5; length - 3]);
+            let mut inner = vec![1.0; length];
+            inner[3] = f64::NAN;
+            column.leave_out_nodes_of(&inner);
+            let left_out = |node: usize| column.costs[node].is_nan();
+            assert!((0..length).all(|node| left_out(node) == (node == 1 || node == 3)));
         }
     }
 }

@@ -28,17 +28,20 @@ struct Candidate {
 /// No heap, or no child.
 const NONE: u32 = u32::MAX;
 
-/// A node as an element of a heap.
+/// A node as an element of a heap; one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 struct Element {
     /// What is left of the weight of the candidate at `cursor`.
     cost: f64,
     /// What the sets that hold this node have cost so far.
     paid: f64,
-    /// To be taken off both children before they are looked at.
-    pending: f64,
     left: u32,
     right: u32,
+    /// To be taken off the left child before it is looked at.
+    left_pending: f64,
+    /// To be taken off the right child before it is looked at.
+    right_pending: f64,
     from: u32,
     /// The first candidate that hasn't been found to lie inside its set.
     cursor: u32,
@@ -66,8 +69,7 @@ pub(super) fn check<T: Scalar>(size: usize, edges: &[Edge<T>]) -> Result<f64, Ar
                 return Err(ArborescenceError::NoSuchNode { edge, node, size });
             }
         }
-        // Also false for NaN.
-        if !(weight > T::neg_infinity()) {
+        if weight.is_nan() || weight == T::neg_infinity() {
             return Err(bad_weight(from, to, weight.widen()));
         }
         if weight.is_finite() {
@@ -133,18 +135,8 @@ impl SparseEdges {
             let element = &mut self.elements[heap as usize];
             element.cost -= paid;
             element.paid += paid;
-            element.pending += paid;
-        }
-    }
-
-    /// Hands on to a node's children what is still to be taken off them.
-    fn settle(&mut self, node: u32) {
-        let element = &mut self.elements[node as usize];
-        let (left, right) = (element.left, element.right);
-        let pending = core::mem::take(&mut element.pending);
-        if pending != 0.0 {
-            self.lower(left, pending);
-            self.lower(right, pending);
+            element.left_pending += paid;
+            element.right_pending += paid;
         }
     }
 
@@ -164,24 +156,33 @@ impl SparseEdges {
             if b == NONE {
                 return root;
             }
-            self.settle(a);
-            // The children change sides; the new left one is what the next round attaches.
+            // The children change sides; the new left one is what the next round attaches. Only the
+            // old right one is looked at, so only that must be up to date.
             let element = &mut self.elements[a as usize];
-            let rest = element.right;
+            let (rest, pending) = (element.right, element.right_pending);
             element.right = element.left;
+            element.right_pending = element.left_pending;
+            element.left_pending = 0.0;
+            self.lower(rest, pending);
             parent = a;
             a = rest;
         }
     }
 
-    /// Moves the first node of a heap on to its next candidate.
-    fn advance(&mut self, heap: u32) -> u32 {
-        self.settle(heap);
+    /// Moves the first node of a heap on to its next candidate from outside the set.
+    fn advance(&mut self, heap: u32, set: usize, sets: &mut DisjointSets) -> u32 {
         let element = &mut self.elements[heap as usize];
-        let (left, right) = (element.left, element.right);
-        element.left = NONE;
-        element.right = NONE;
-        element.cursor += 1;
+        let (left, left_pending) = (element.left, element.left_pending);
+        let (right, right_pending) = (element.right, element.right_pending);
+        (element.left, element.left_pending) = (NONE, 0.0);
+        (element.right, element.right_pending) = (NONE, 0.0);
+        let candidates = &self.candidates[element.cursor as usize..element.end as usize];
+        let inside = candidates
+            .iter()
+            .take_while(|candidate| sets.find(candidate.from as usize) == set);
+        element.cursor += inside.count() as u32;
+        self.lower(left, left_pending);
+        self.lower(right, right_pending);
         let rest = self.meld(left, right);
         if self.load(heap) {
             self.meld(rest, heap)
@@ -196,9 +197,10 @@ impl Element {
         Self {
             cost: f64::INFINITY,
             paid: 0.0,
-            pending: 0.0,
             left: NONE,
             right: NONE,
+            left_pending: 0.0,
+            right_pending: 0.0,
             from: NONE,
             cursor,
             end,
@@ -228,7 +230,7 @@ impl CheapestEdges for SparseEdges {
                     },
                 });
             }
-            self.heaps[set] = self.advance(heap);
+            self.heaps[set] = self.advance(heap, set, sets);
         }
     }
 

@@ -1,4 +1,5 @@
 //! Arborescences against brute force, their dual certificates, networkx and each other.
+#![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use mother::Scalar;
 use mother::arborescence::{
@@ -737,4 +738,24 @@ fn networkx_finds_the_same_weights() {
             assert_eq!(tree.root(), number("root") as usize, "{case}");
         }
     }
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_stored_arborescence_is_checked() {
+    let tree = minimum_arborescence(&random(9, 11), Root::Any).unwrap();
+    let json = serde_json::to_value(&tree).unwrap();
+    let back: Arborescence = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(back, tree);
+    let read = |field: &str, value: serde_json::Value| {
+        let mut json = json.clone();
+        json[field] = value;
+        serde_json::from_value::<Arborescence>(json)
+    };
+    assert!(read("root", 9.into()).is_err());
+    assert!(read("weights", vec![0.0; 8].into()).is_err());
+    let cycle: Vec<usize> = (0..9).map(|node| (node + 1) % 9).collect();
+    assert!(read("parents", cycle.into()).is_err());
+    let outside = vec![9; 9];
+    assert!(read("parents", outside.into()).is_err());
 }
