@@ -1,10 +1,5 @@
 //! A dual solution, and a slow check by it that an arborescence is of minimum weight.
 
-#![expect(
-    clippy::neg_cmp_op_on_partial_ord,
-    reason = "a NaN has to fail these comparisons"
-)]
-
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;

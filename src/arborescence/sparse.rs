@@ -3,11 +3,6 @@
 //! A heap holds nodes, not edges: each stands for the cheapest of its entering edges that is left.
 //! So the heaps stay small beside the edges, which are read in the order in which they lie.
 
-#![expect(
-    clippy::neg_cmp_op_on_partial_ord,
-    reason = "a NaN has to fail these comparisons"
-)]
-
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -8,11 +8,13 @@
 )]
 
 mod arborescence;
+mod clustering;
 mod entropy;
 mod graph;
 mod metrics;
 mod moments;
 #[cfg(feature = "svd")]
 mod rank;
+mod recovery;
 #[cfg(feature = "safetensors")]
 mod safetensors;
