@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "not every example uses all of it")]
 
-pub mod zoo;
+pub(crate) mod zoo;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 /// `truth.json`: who was really trained from whom.
 #[derive(Deserialize)]
-pub struct Truth {
+pub(crate) struct Truth {
     nodes: Vec<Node>,
 }
 
@@ -24,18 +24,18 @@ struct Node {
 }
 
 impl Truth {
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
-    pub fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
         text.and_then(|text| Self::parse(&text))
             .map_err(|error| format!("{}: {error}", path.display()))
     }
 
     /// The number of trees.
-    pub fn trees(&self) -> usize {
+    pub(crate) fn trees(&self) -> usize {
         let mut trees: Vec<usize> = self.nodes.iter().map(|node| node.tree).collect();
         trees.sort_unstable();
         trees.dedup();
@@ -51,7 +51,10 @@ impl Truth {
     }
 
     /// The shares of edges and of cluster labels that are right; `None` where there are none.
-    pub fn accuracy(&self, found: &ModelGraph) -> Result<(Option<f64>, Option<f64>), String> {
+    pub(crate) fn accuracy(
+        &self,
+        found: &ModelGraph,
+    ) -> Result<(Option<f64>, Option<f64>), String> {
         let truth = self.graph().map_err(|error| error.to_string())?;
         let edges = metrics::edge_accuracy(found, &truth);
         let tree: HashMap<&str, usize> =

@@ -1,12 +1,12 @@
 //! The embedded zoo: 21 small vision transformers, really trained, in three trees.
 
 /// The true forest.
-pub const TRUTH: &str = include_str!("../zoo/truth.json");
+pub(crate) const TRUTH: &str = include_str!("../zoo/truth.json");
 
 macro_rules! zoo {
     ($($name:literal),* $(,)?) => {
         /// Every model's name and its safetensors file.
-        pub const MODELS: &[(&str, &[u8])] = &[
+        pub(crate) const MODELS: &[(&str, &[u8])] = &[
             $(($name, include_bytes!(concat!("../zoo/", $name, ".safetensors"))),)*
         ];
     };

@@ -185,4 +185,15 @@ mod tests {
             assert!(FloatFormat::new(bits, exponent).is_err());
         }
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn stored_formats_are_checked_when_read() {
+        let text = serde_json::to_string(&FloatFormat::F32).unwrap();
+        assert_eq!(
+            serde_json::from_str::<FloatFormat>(&text).unwrap(),
+            FloatFormat::F32
+        );
+        assert!(serde_json::from_str::<FloatFormat>(&text.replace("24", "99")).is_err());
+    }
 }

@@ -392,4 +392,27 @@ mod tests {
         let values = of(&[1.0, 3.0, 2.0], 3, 3, Method::Gram);
         assert_eq!(values.into_values(), vec![3.0, 2.0, 1.0]);
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn stored_values_are_checked_when_read() {
+        let values = of(&[2.0, 1.0], 2, 3, Method::Gram);
+        let text = serde_json::to_string(&values).unwrap();
+        assert_eq!(
+            serde_json::from_str::<SingularValues>(&text).unwrap(),
+            values
+        );
+        for (from, to) in [
+            ("2.0", "-2.0"),
+            ("[2.0,", "[3.0,2.0,"),
+            ("\"rows\":2", "\"rows\":9"),
+        ] {
+            let broken = text.replace(from, to);
+            assert_ne!(broken, text);
+            assert!(
+                serde_json::from_str::<SingularValues>(&broken).is_err(),
+                "{broken}"
+            );
+        }
+    }
 }
