@@ -6,6 +6,7 @@
 
 mod architecture;
 mod failure;
+mod geometry;
 mod glob;
 mod measurement;
 mod observer;
@@ -13,6 +14,7 @@ mod selection;
 mod table;
 
 pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
+pub use self::geometry::Geometry;
 pub use self::glob::Glob;
 #[cfg(feature = "svd")]
 pub use self::measurement::RankOverLayers;

@@ -26,7 +26,9 @@
 mod export;
 mod graph;
 pub mod metrics;
+mod mixed;
 mod recovery;
 
 pub use self::graph::{Descent, GraphError, Model, ModelGraph, ModelTree};
+pub use self::mixed::{ClusterSimilarity, MixedHeritageError, cluster_similarities};
 pub use self::recovery::{Recovery, RecoveryError, Stage, Trees, UnknownStage};

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use super::architecture::{self, Architecture, LayerShape};
 use super::table::SkippedLayerOf;
 use super::{
-    Evidence, EvidenceError, GroupEvidence, LayerSelection, ModelFailure, Observer, Phase,
-    Progress, SkippedModel,
+    Evidence, EvidenceError, Geometry, GroupEvidence, LayerSelection, ModelFailure, Observer,
+    Phase, Progress, SkippedModel,
 };
-use crate::condensed::{CondensedMatrix, condensed_index};
+use crate::condensed::CondensedMatrix;
 use crate::entropy::Histogram;
 use crate::moments::{Moments, MomentsAccumulator};
 #[cfg(feature = "svd")]
@@ -345,28 +345,22 @@ impl Measurement {
             #[cfg(feature = "svd")]
             Distance::Rank { .. } => tables.ranks,
         };
-        let unrelatedness = CondensedMatrix::from_fn(count, |i, j| {
-            let norms = tables.norms[i] + tables.norms[j];
-            if norms > 0.0 {
-                tables.squared[condensed_index(count, i, j)] / norms
-            } else {
-                0.0
-            }
-        });
         let models: Vec<String> = members.iter().map(|m| m.source.name().into()).collect();
         let failed = |layer: &LayerShape| ModelFailure::TooLarge {
             layer: layer.name.clone(),
         };
         // Only overflow makes these not finite: the weights themselves were checked.
-        let (Ok(distances), Ok(unrelatedness)) =
-            (CondensedMatrix::new(count, distances), unrelatedness)
+        let geometry = CondensedMatrix::new(count, tables.squared)
+            .ok()
+            .and_then(|squared| Geometry::new(tables.norms, squared).ok());
+        let (Ok(distances), Some(geometry)) = (CondensedMatrix::new(count, distances), geometry)
         else {
             return Ok(Err((0..count).map(|i| (i, failed(&layers[0]))).collect()));
         };
         let scores = (tables.scored_layers > 0).then_some(tables.scores);
         let mut evidence = GroupEvidence::new(models, scores, distances)?;
         evidence.layers = used;
-        evidence.unrelatedness = Some(unrelatedness);
+        evidence.geometry = Some(geometry);
         Ok(Ok(evidence))
     }
 

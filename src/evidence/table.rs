@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{EvidenceError, SkippedModel};
+use super::{EvidenceError, Geometry, SkippedModel};
 use crate::condensed::CondensedMatrix;
 use crate::weights::SkippedLayer;
 
@@ -14,7 +14,7 @@ pub struct GroupEvidence {
     pub(super) layers: Vec<String>,
     pub(super) scores: Option<Vec<f64>>,
     pub(super) distances: CondensedMatrix,
-    pub(super) unrelatedness: Option<CondensedMatrix>,
+    pub(super) geometry: Option<Geometry>,
 }
 
 impl GroupEvidence {
@@ -78,7 +78,7 @@ impl GroupEvidence {
             scores: scores.map(|scores| order.iter().map(|&model| scores[model]).collect()),
             models: order.iter().map(|&model| models[model].clone()).collect(),
             layers: Vec::new(),
-            unrelatedness: None,
+            geometry: None,
         })
     }
 
@@ -106,13 +106,18 @@ impl GroupEvidence {
         &self.distances
     }
 
-    /// For every pair ‖u − v‖² / (‖u‖² + ‖v‖²) over all measured layers, if it was measured.
-    ///
-    /// It is near 0 for a model and its copy, and near 1 for independent weights, which are nearly
-    /// orthogonal: so it tells unrelated models without knowing how many trees there are.
+    /// Where the models lie in the space of their weights, if that was measured.
     #[must_use]
-    pub const fn unrelatedness(&self) -> Option<&CondensedMatrix> {
-        self.unrelatedness.as_ref()
+    pub const fn geometry(&self) -> Option<&Geometry> {
+        self.geometry.as_ref()
+    }
+
+    /// The position of a model in the tables.
+    #[must_use]
+    pub fn position(&self, model: &str) -> Option<usize> {
+        self.models
+            .binary_search_by(|name| name.as_str().cmp(model))
+            .ok()
     }
 }
 

@@ -191,8 +191,13 @@ impl Recovery {
     }
 
     fn find_trees(&self, group: &GroupEvidence) -> Result<Partition, RecoveryError> {
-        Ok(match group.unrelatedness() {
-            Some(unrelatedness) => linkage(unrelatedness, self.linkage)?.cut_at(UNRELATED),
+        Ok(match group.geometry() {
+            Some(geometry) => {
+                let unrelatedness = CondensedMatrix::from_fn(group.models().len(), |i, j| {
+                    geometry.unrelatedness(i, j).unwrap_or(1.0)
+                })?;
+                linkage(&unrelatedness, self.linkage)?.cut_at(UNRELATED)
+            }
             None => self.dendrogram(group)?.cut_at_widest_gap().partition,
         })
     }

@@ -12,6 +12,7 @@ mod clustering;
 mod entropy;
 mod graph;
 mod metrics;
+mod mixed_heritage;
 mod moments;
 #[cfg(feature = "svd")]
 mod rank;

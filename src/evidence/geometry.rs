@@ -1,0 +1,117 @@
+//! Where models lie in the space of their weights, up to a rotation: norms and distances.
+
+use alloc::vec::Vec;
+
+use super::EvidenceError;
+use crate::condensed::CondensedMatrix;
+
+/// The squared norm of every model and the squared distance of every pair, over all the weights
+/// that were compared.
+///
+/// That is all there is to know of their position: inner products and angles follow from it.
+///
+/// # Examples
+///
+/// ```
+/// use mother::condensed::CondensedMatrix;
+/// use mother::evidence::Geometry;
+///
+/// let orthogonal = Geometry::new(vec![1.0, 4.0], CondensedMatrix::new(2, vec![5.0])?)?;
+/// assert_eq!(orthogonal.inner_product(0, 1), Some(0.0));
+/// assert_eq!(orthogonal.unrelatedness(0, 1), Some(1.0));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Geometry {
+    squared_norms: Vec<f64>,
+    squared_distances: CondensedMatrix,
+}
+
+impl Geometry {
+    /// The geometry of models with these squared norms and squared distances.
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] when the tables are for different numbers of models,
+    /// [`EvidenceError::Number`] for a value that is negative or not finite; the model is named by
+    /// its position.
+    pub fn new(
+        squared_norms: Vec<f64>,
+        squared_distances: CondensedMatrix,
+    ) -> Result<Self, EvidenceError> {
+        if squared_norms.len() != squared_distances.size() {
+            return Err(EvidenceError::Size {
+                table: "squared norms",
+                found: squared_norms.len(),
+                models: squared_distances.size(),
+            });
+        }
+        let norms = squared_norms.iter().copied().enumerate();
+        let distances = squared_distances
+            .pairs()
+            .map(|(first, _, value)| (first, value));
+        let numbers = norms
+            .map(|(model, value)| ("squared norm", model, value))
+            .chain(distances.map(|(model, value)| ("squared distance", model, value)));
+        for (table, model, value) in numbers {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(EvidenceError::Number {
+                    table,
+                    model: alloc::format!("{model}"),
+                    value,
+                });
+            }
+        }
+        Ok(Self {
+            squared_norms,
+            squared_distances,
+        })
+    }
+
+    /// ‖u‖² of every model.
+    #[must_use]
+    pub fn squared_norms(&self) -> &[f64] {
+        &self.squared_norms
+    }
+
+    /// ‖u − v‖² of every pair.
+    #[must_use]
+    pub const fn squared_distances(&self) -> &CondensedMatrix {
+        &self.squared_distances
+    }
+
+    /// ⟨u, v⟩; `None` where there is no such model.
+    #[must_use]
+    pub fn inner_product(&self, first: usize, second: usize) -> Option<f64> {
+        let norms = self.squared_norms.get(first)? + self.squared_norms.get(second)?;
+        Some((norms - self.squared_distances.distance(first, second)?) / 2.0)
+    }
+
+    /// ‖u − v‖² / (‖u‖² + ‖v‖²); `None` where there is no such model.
+    ///
+    /// It is near 0 for a model and its copy, and near 1 for independent weights, which are nearly
+    /// orthogonal: so it tells unrelated models without knowing how many trees there are.
+    #[must_use]
+    pub fn unrelatedness(&self, first: usize, second: usize) -> Option<f64> {
+        let norms = self.squared_norms.get(first)? + self.squared_norms.get(second)?;
+        let squared = self.squared_distances.distance(first, second)?;
+        Some(if norms > 0.0 { squared / norms } else { 0.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_tables_are_named() {
+        let distances = || CondensedMatrix::new(2, alloc::vec![5.0]).unwrap();
+        let short = Geometry::new(alloc::vec![1.0], distances());
+        assert!(matches!(short, Err(EvidenceError::Size { found: 1, .. })));
+        let negative = Geometry::new(alloc::vec![1.0, -1.0], distances());
+        assert!(matches!(
+            negative,
+            Err(EvidenceError::Number { value: -1.0, .. })
+        ));
+    }
+}
