@@ -1,0 +1,168 @@
+//! The lanes of a panel in vector registers, chosen at run time.
+
+use core::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::tile::{Arrays, Job, Lanes};
+use crate::Scalar;
+
+/// Runs a job with the widest registers this processor has.
+pub(super) fn dispatch<T: Element>(job: Job<'_, T>) {
+    Arch::new().dispatch(Dispatch(job));
+}
+
+struct Dispatch<'a, T>(Job<'a, T>);
+
+impl<T: Element> WithSimd for Dispatch<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        T::run(simd, &mut self.0);
+    }
+}
+
+/// `W` lanes in `N` registers.
+#[derive(Clone, Copy)]
+struct Registers<S, const N: usize>(S);
+
+impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Registers<S, N> {
+    type Row = [T::Vector<S>; N];
+
+    #[inline(always)]
+    fn splat(self, value: T) -> Self::Row {
+        [T::splat(self.0, value); N]
+    }
+
+    #[inline(always)]
+    fn load(self, line: &[T; W]) -> Self::Row {
+        let registers = T::vectors::<S>(line);
+        core::array::from_fn(|register| registers[register])
+    }
+
+    #[inline(always)]
+    fn store(self, row: Self::Row) -> [T; W] {
+        let mut array = [T::zero(); W];
+        T::vectors_mut::<S>(&mut array).copy_from_slice(&row);
+        array
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        core::array::from_fn(|register| T::sum(self.0, a[register], b[register]))
+    }
+
+    #[inline(always)]
+    fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row {
+        core::array::from_fn(|register| {
+            let difference = T::difference(self.0, a[register], b[register]);
+            T::product(self.0, difference, difference)
+        })
+    }
+}
+
+/// Panels of two registers a row, and of one for the rest if that is enough.
+#[inline(always)]
+fn both<T: Element, S: Simd, const W: usize, const HALF: usize>(simd: S, job: &mut Job<'_, T>) {
+    if S::REGISTER_COUNT >= 32 {
+        panels::<T, S, W, HALF, 8>(simd, job);
+    } else {
+        panels::<T, S, W, HALF, 4>(simd, job);
+    }
+}
+
+#[inline(always)]
+fn panels<T: Element, S: Simd, const W: usize, const HALF: usize, const M: usize>(
+    simd: S,
+    job: &mut Job<'_, T>,
+) {
+    let Range { start, end } = job.rows;
+    let rest = (end - start) % W;
+    let middle = if rest <= HALF { end - rest } else { end };
+    job.run::<_, W, M>(Registers::<S, 2>(simd), start..middle);
+    job.run::<_, HALF, M>(Registers::<S, 1>(simd), middle..end);
+}
+
+/// A scalar type and its vectors.
+pub(super) trait Element: Scalar {
+    type Vector<S: Simd>: Copy;
+
+    fn run<S: Simd>(simd: S, job: &mut Job<'_, Self>);
+    fn vectors<S: Simd>(values: &[Self]) -> &[Self::Vector<S>];
+    fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [Self::Vector<S>];
+    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn difference<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn product<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+}
+
+macro_rules! implement_element {
+    ($scalar:ty, $vector:ident, $vectors:ident, $vectors_mut:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident) => {
+        impl Element for $scalar {
+            type Vector<S: Simd> = S::$vector;
+
+            #[inline(always)]
+            fn run<S: Simd>(simd: S, job: &mut Job<'_, Self>) {
+                const BYTES: usize = size_of::<$scalar>();
+                match size_of::<S::$vector>() {
+                    64 => both::<Self, S, { 128 / BYTES }, { 64 / BYTES }>(simd, job),
+                    32 => both::<Self, S, { 64 / BYTES }, { 32 / BYTES }>(simd, job),
+                    16 => both::<Self, S, { 32 / BYTES }, { 16 / BYTES }>(simd, job),
+                    _ => job.run::<_, { 32 / BYTES }, 4>(Arrays, job.rows.clone()),
+                }
+            }
+
+            #[inline(always)]
+            fn vectors<S: Simd>(values: &[Self]) -> &[S::$vector] {
+                S::$vectors(values).0
+            }
+
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(values: &mut [Self]) -> &mut [S::$vector] {
+                S::$vectors_mut(values).0
+            }
+
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
+                simd.$splat(value)
+            }
+
+            #[inline(always)]
+            fn sum<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$add(a, b)
+            }
+
+            #[inline(always)]
+            fn difference<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
+            }
+
+            #[inline(always)]
+            fn product<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$mul(a, b)
+            }
+        }
+    };
+}
+
+implement_element!(
+    f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    splat_f32s,
+    add_f32s,
+    sub_f32s,
+    mul_f32s
+);
+implement_element!(
+    f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    splat_f64s,
+    add_f64s,
+    sub_f64s,
+    mul_f64s
+);
