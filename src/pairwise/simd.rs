@@ -42,10 +42,18 @@ impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Regist
     }
 
     #[inline(always)]
-    fn store(self, row: Self::Row) -> [T; W] {
-        let mut array = [T::zero(); W];
-        T::vectors_mut::<S>(&mut array).copy_from_slice(&row);
-        array
+    fn add_to(self, row: Self::Row, sums: &mut [f64; W]) {
+        let mut values = [T::zero(); W];
+        T::vectors_mut::<S>(&mut values).copy_from_slice(&row);
+        let mut wide = [0.0; W];
+        for (wide, value) in wide.iter_mut().zip(values) {
+            *wide = value.widen();
+        }
+        let (sums, _) = S::as_mut_simd_f64s(sums);
+        let (values, _) = S::as_simd_f64s(&wide);
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum = self.0.add_f64s(*sum, value);
+        }
     }
 
     #[inline(always)]

@@ -29,7 +29,8 @@ pub(super) trait Lanes<T, const W: usize>: Copy {
 
     fn splat(self, value: T) -> Self::Row;
     fn load(self, line: &[T; W]) -> Self::Row;
-    fn store(self, row: Self::Row) -> [T; W];
+    /// Adds each lane to the sum in `f64` that belongs to it.
+    fn add_to(self, row: Self::Row, sums: &mut [f64; W]);
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
     /// (a − b)²
     fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row;
@@ -137,10 +138,13 @@ fn pack<T: Scalar, const W: usize>(
 ) {
     panel.clear();
     panel.resize(section.len().div_ceil(BLOCK), [Line([T::zero(); W]); BLOCK]);
-    for (lane, row) in rows.iter().enumerate() {
-        let lines = panel.as_flattened_mut();
-        for (line, &value) in lines.iter_mut().zip(&row[section.clone()]) {
-            line.0[lane] = value;
+    // Block by block, whose lines stay in the first-level cache until all rows are written.
+    for (lines, start) in panel.iter_mut().zip(section.clone().step_by(BLOCK)) {
+        for (lane, row) in rows.iter().enumerate() {
+            let values = &row[start..section.end.min(start + BLOCK)];
+            for (line, &value) in lines.iter_mut().zip(values) {
+                line.0[lane] = value;
+            }
         }
     }
 }
@@ -199,9 +203,7 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
         }
     }
     for (sums, total) in sums.iter_mut().zip(totals) {
-        for (sum, total) in sums.iter_mut().zip(lanes.store(total)) {
-            *sum += total.widen();
-        }
+        lanes.add_to(total, sums);
     }
 }
 
@@ -223,8 +225,10 @@ impl<T: Scalar, const W: usize> Lanes<T, W> for Arrays {
     }
 
     #[inline(always)]
-    fn store(self, row: [T; W]) -> [T; W] {
-        row
+    fn add_to(self, row: [T; W], sums: &mut [f64; W]) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value.widen();
+        }
     }
 
     #[inline(always)]
