@@ -70,26 +70,26 @@ impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Regist
     }
 }
 
-/// Panels of two registers a row, and of one for the rest if that is enough.
+/// Panels of `W` rows in `N` registers, compared with `M` vectors at a time; if half a panel is
+/// enough for the last rows, one of `HALF` rows in `M` registers.
 #[inline(always)]
-fn both<T: Element, S: Simd, const W: usize, const HALF: usize>(simd: S, job: &mut Job<'_, T>) {
-    if S::REGISTER_COUNT >= 32 {
-        panels::<T, S, W, HALF, 8>(simd, job);
-    } else {
-        panels::<T, S, W, HALF, 4>(simd, job);
-    }
-}
-
-#[inline(always)]
-fn panels<T: Element, S: Simd, const W: usize, const HALF: usize, const M: usize>(
+fn panels<
+    T: Element,
+    S: Simd,
+    const W: usize,
+    const N: usize,
+    const HALF: usize,
+    const HALF_N: usize,
+    const M: usize,
+>(
     simd: S,
     job: &mut Job<'_, T>,
 ) {
     let Range { start, end } = job.rows;
     let rest = (end - start) % W;
     let middle = if rest <= HALF { end - rest } else { end };
-    job.run::<_, W, M>(Registers::<S, 2>(simd), start..middle);
-    job.run::<_, HALF, M>(Registers::<S, 1>(simd), middle..end);
+    job.run::<_, W, M>(Registers::<S, N>(simd), start..middle);
+    job.run::<_, HALF, M>(Registers::<S, HALF_N>(simd), middle..end);
 }
 
 /// A scalar type and its vectors.
@@ -114,9 +114,9 @@ macro_rules! implement_element {
             fn run<S: Simd>(simd: S, job: &mut Job<'_, Self>) {
                 const BYTES: usize = size_of::<$scalar>();
                 match size_of::<S::$vector>() {
-                    64 => both::<Self, S, { 128 / BYTES }, { 64 / BYTES }>(simd, job),
-                    32 => both::<Self, S, { 64 / BYTES }, { 32 / BYTES }>(simd, job),
-                    16 => both::<Self, S, { 32 / BYTES }, { 16 / BYTES }>(simd, job),
+                    64 => panels::<_, S, { 128 / BYTES }, 2, { 64 / BYTES }, 1, 8>(simd, job),
+                    32 => panels::<_, S, { 64 / BYTES }, 2, { 32 / BYTES }, 1, 4>(simd, job),
+                    16 => panels::<_, S, { 64 / BYTES }, 4, { 32 / BYTES }, 2, 2>(simd, job),
                     _ => job.run::<_, { 32 / BYTES }, 4>(Arrays, job.rows.clone()),
                 }
             }

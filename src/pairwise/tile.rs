@@ -129,23 +129,48 @@ impl<T: Scalar> Job<'_, T> {
     }
 }
 
-/// Transposes a section of at most `W` rows; missing rows and positions are zero.
-#[inline(always)]
+/// Transposes a section of at most `W` rows. Positions beyond its end are zero; the lanes of
+/// missing rows hold anything.
+///
+/// Not inlined, so that it is not compiled for AVX-512, where the compiler would use its slow
+/// scattering stores.
+#[inline(never)]
 fn pack<T: Scalar, const W: usize>(
     rows: &[&[T]],
     section: &Range<usize>,
     panel: &mut Vec<[Line<T, W>; BLOCK]>,
 ) {
-    panel.clear();
     panel.resize(section.len().div_ceil(BLOCK), [Line([T::zero(); W]); BLOCK]);
-    // Block by block, whose lines stay in the first-level cache until all rows are written.
     for (lines, start) in panel.iter_mut().zip(section.clone().step_by(BLOCK)) {
-        for (lane, row) in rows.iter().enumerate() {
-            let values = &row[start..section.end.min(start + BLOCK)];
-            for (line, &value) in lines.iter_mut().zip(values) {
-                line.0[lane] = value;
+        for (group, rows) in rows.chunks(GROUP).enumerate() {
+            let mut values = [[T::zero(); BLOCK]; GROUP];
+            for (values, row) in values.iter_mut().zip(rows) {
+                *values = padded(&row[start..section.end]);
             }
+            transpose(&values, lines, group * GROUP);
         }
+    }
+}
+
+/// The first block of some values, with zeros where they end.
+#[inline(always)]
+fn padded<T: Scalar>(values: &[T]) -> [T; BLOCK] {
+    values.first_chunk().copied().unwrap_or_else(|| {
+        let mut block = [T::zero(); BLOCK];
+        block[..values.len()].copy_from_slice(values);
+        block
+    })
+}
+
+/// Four by four, which the compiler makes shuffles of registers.
+#[inline(always)]
+fn transpose<T: Scalar, const W: usize>(
+    [a, b, c, d]: &[[T; BLOCK]; GROUP],
+    lines: &mut [Line<T, W>; BLOCK],
+    lane: usize,
+) {
+    for (index, line) in lines.iter_mut().enumerate() {
+        line.0[lane..lane + GROUP].copy_from_slice(&[a[index], b[index], c[index], d[index]]);
     }
 }
 
@@ -168,10 +193,7 @@ fn tile<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
             );
         } else {
             // Zeros like those in the panel: their difference adds nothing to any sum.
-            let mut last = [[T::zero(); BLOCK]; M];
-            for (padded, (_, rest)) in last.iter_mut().zip(&columns) {
-                padded[..rest.len()].copy_from_slice(rest);
-            }
+            let last = columns.map(|(_, rest)| padded(rest));
             add_block(
                 lanes,
                 lines,
