@@ -41,6 +41,11 @@ pub enum PairwiseError {
         /// The length of the output.
         length: usize,
     },
+    /// There is no memory for as many distances.
+    Memory {
+        /// The number of pairs.
+        pairs: u128,
+    },
 }
 
 impl fmt::Display for PairwiseError {
@@ -72,8 +77,11 @@ impl fmt::Display for PairwiseError {
             ),
             Self::Output { pairs, length } => write!(
                 formatter,
-                "an output of length {length} can't hold {pairs} pairs"
+                "an output of length {length} isn't that of {pairs} pairs"
             ),
+            Self::Memory { pairs } => {
+                write!(formatter, "no memory for the distances of {pairs} pairs")
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ fn scan(values: ScalarSlice<'_>) -> Contents {
 /// Whether a section's sum is right without further thought.
 #[inline(always)]
 pub(super) fn is_usual(sum: f64) -> bool {
-    (sum >= LEAST_SUM) & (sum < f64::INFINITY)
+    (LEAST_SUM..f64::INFINITY).contains(&sum)
 }
 
 /// The section's sum where it may have overflown or underflown in `f32`.

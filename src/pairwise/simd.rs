@@ -1,7 +1,5 @@
 //! The lanes of a panel in vector registers, chosen at run time.
 
-use core::ops::Range;
-
 use pulp::{Arch, Simd, WithSimd};
 
 use super::tile::{Arrays, Job, Lanes};
@@ -70,28 +68,6 @@ impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Regist
     }
 }
 
-/// Panels of `W` rows in `N` registers, compared with `M` vectors at a time; if half a panel is
-/// enough for the last rows, one of `HALF` rows in `M` registers.
-#[inline(always)]
-fn panels<
-    T: Element,
-    S: Simd,
-    const W: usize,
-    const N: usize,
-    const HALF: usize,
-    const HALF_N: usize,
-    const M: usize,
->(
-    simd: S,
-    job: &mut Job<'_, T>,
-) {
-    let Range { start, end } = job.rows;
-    let rest = (end - start) % W;
-    let middle = if rest <= HALF { end - rest } else { end };
-    job.run::<_, W, M>(Registers::<S, N>(simd), start..middle);
-    job.run::<_, HALF, M>(Registers::<S, HALF_N>(simd), middle..end);
-}
-
 /// A scalar type and its vectors.
 pub(super) trait Element: Scalar {
     type Vector<S: Simd>: Copy;
@@ -114,10 +90,10 @@ macro_rules! implement_element {
             fn run<S: Simd>(simd: S, job: &mut Job<'_, Self>) {
                 const BYTES: usize = size_of::<$scalar>();
                 match size_of::<S::$vector>() {
-                    64 => panels::<_, S, { 128 / BYTES }, 2, { 64 / BYTES }, 1, 8>(simd, job),
-                    32 => panels::<_, S, { 64 / BYTES }, 2, { 32 / BYTES }, 1, 4>(simd, job),
-                    16 => panels::<_, S, { 64 / BYTES }, 4, { 32 / BYTES }, 2, 2>(simd, job),
-                    _ => job.run::<_, { 32 / BYTES }, 4>(Arrays, job.rows.clone()),
+                    64 => job.run::<_, { 64 / BYTES }, 8>(Registers::<S, 1>(simd)),
+                    32 => job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 1>(simd)),
+                    16 => job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 2>(simd)),
+                    _ => job.run::<_, { 32 / BYTES }, 4>(Arrays),
                 }
             }
 

@@ -55,17 +55,13 @@ pub(super) struct Job<'a, T> {
 impl<T: Scalar> Job<'_, T> {
     /// Adds to the output, comparing panels of `W` rows with `M` vectors at a time.
     #[inline(always)]
-    pub(super) fn run<L: Lanes<T, W>, const W: usize, const M: usize>(
-        &mut self,
-        lanes: L,
-        rows: Range<usize>,
-    ) {
+    pub(super) fn run<L: Lanes<T, W>, const W: usize, const M: usize>(&mut self, lanes: L) {
         let length = self.vectors.first().map_or(0, |vector| vector.len());
         let mut panel = Vec::new();
         for start in (0..length).step_by(SECTION) {
             let section = start..length.min(start + SECTION);
-            for first in rows.clone().step_by(W) {
-                let rows = first..rows.end.min(first + W);
+            for first in self.rows.clone().step_by(W) {
+                let rows = first..self.rows.end.min(first + W);
                 pack(&self.vectors[rows.clone()], &section, &mut panel);
                 let mut column = first + 1;
                 while column < self.vectors.len() {
@@ -101,19 +97,18 @@ impl<T: Scalar> Job<'_, T> {
             .flatten()
             .fold(true, |usual, &sum| usual & is_usual(sum));
         for (lane, row) in rows.clone().enumerate() {
-            let skipped = (row + 1).saturating_sub(column).min(M);
-            let position = self.position(row, column + skipped);
-            let output = &mut self.output[position..position + M - skipped];
-            for (index, total) in (skipped..M).zip(output) {
+            let first = column.max(row + 1);
+            if first >= column + M {
+                break;
+            }
+            let position = self.position(row, first);
+            let totals = &mut self.output[position..position + column + M - first];
+            for (index, total) in (first - column..M).zip(totals) {
                 let mut sum = sums[index][lane];
                 if !all_usual {
                     let tiny = self.tiny[row] || self.tiny[column + index];
-                    sum = corrected(
-                        sum,
-                        tiny,
-                        &self.vectors[row][section.clone()],
-                        columns[index],
-                    );
+                    let row = &self.vectors[row][section.clone()];
+                    sum = corrected(sum, tiny, row, columns[index]);
                 }
                 *total += sum;
             }
@@ -121,7 +116,7 @@ impl<T: Scalar> Job<'_, T> {
         M
     }
 
-    /// Where a pair stands in the output.
+    /// Where a pair stands in the output; no overflow, as the output has been found long enough.
     #[inline(always)]
     fn position(&self, row: usize, column: usize) -> usize {
         let start = self.rows.start;
