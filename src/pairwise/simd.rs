@@ -150,3 +150,55 @@ implement_element!(
     sub_f64s,
     mul_f64s
 );
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// The sums of all pairs, by a runner of jobs.
+    fn sums<T: Element>(vectors: &[Vec<T>], run: impl FnOnce(Job<'_, T>)) -> Vec<f64> {
+        let vectors: Vec<&[T]> = vectors.iter().map(Vec::as_slice).collect();
+        let mut output = vec![0.0; vectors.len() * (vectors.len() - 1) / 2];
+        run(Job {
+            vectors: &vectors,
+            tiny: &vec![false; vectors.len()],
+            rows: 0..vectors.len(),
+            output: &mut output,
+        });
+        output
+    }
+
+    fn agree<T: Element>() {
+        for (count, length) in [(2, 5), (37, 70), (20, 1100)] {
+            let vectors: Vec<Vec<T>> = (0..count as u32)
+                .map(|i| {
+                    (0..length)
+                        .map(|k| (i << 16 | k).wrapping_mul(2_654_435_769))
+                        .map(|bits| T::narrow(f64::from(bits) * 1e-9))
+                        .collect()
+                })
+                .collect();
+            let expected = sums(&vectors, |mut job| job.run::<_, 8, 4>(Arrays));
+            assert!(expected.iter().all(|&sum| sum > 0.0));
+            assert_eq!(sums(&vectors, dispatch), expected);
+            assert_eq!(
+                sums(&vectors, |mut job| job.run::<_, 16, 1>(Arrays)),
+                expected
+            );
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                let narrow = |job: Job<'_, T>| Simd::vectorize(simd, Dispatch(job));
+                assert_eq!(sums(&vectors, narrow), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn registers_and_arrays_give_the_same_bits() {
+        agree::<f32>();
+        agree::<f64>();
+    }
+}

@@ -13,6 +13,7 @@ mod entropy;
 mod graph;
 mod metrics;
 mod moments;
+mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;
