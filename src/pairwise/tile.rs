@@ -102,15 +102,21 @@ impl<T: Scalar> Job<'_, T> {
                 break;
             }
             let position = self.position(row, first);
-            let totals = &mut self.output[position..position + column + M - first];
-            for (index, total) in (first - column..M).zip(totals) {
-                let mut sum = sums[index][lane];
-                if !all_usual {
-                    let tiny = self.tiny[row] || self.tiny[column + index];
-                    let row = &self.vectors[row][section.clone()];
-                    sum = corrected(sum, tiny, row, columns[index]);
+            let totals = &mut self.output[position..];
+            match totals.first_chunk_mut::<M>() {
+                // Nearly always; quicker because the compiler knows how many there are.
+                Some(totals) if all_usual && first == column => {
+                    for (total, sums) in totals.iter_mut().zip(&sums) {
+                        *total += sums[lane];
+                    }
                 }
-                *total += sum;
+                _ => {
+                    let u = &self.vectors[row][section.clone()];
+                    for (index, total) in (first - column..M).zip(totals) {
+                        let tiny = self.tiny[row] || self.tiny[column + index];
+                        *total += corrected(sums[index][lane], tiny, u, columns[index]);
+                    }
+                }
             }
         }
         M
