@@ -1,6 +1,6 @@
 //! The one order in which the squares of a pair are summed, for a panel of rows at a time.
 //!
-//! A panel holds as many rows as fit in a few vector registers, transposed: the values of all its
+//! A panel holds as many rows as fit in a vector register or two, transposed: the values of all its
 //! rows at one position lie side by side, so that each lane of a register belongs to one pair.
 //! No sum ever runs across lanes, and what is added when depends on the position alone. The code is
 //! written once over [`Lanes`]; arrays implement it everywhere, vector registers where there are
@@ -36,7 +36,8 @@ pub(super) trait Lanes<T, const W: usize>: Copy {
     fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row;
 }
 
-/// The values of all rows of a panel at one position, in a cache line or two.
+/// The values of all rows of a panel at one position, in a cache line of their own: a load that
+/// crosses two takes twice as long.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Line<T, const W: usize>([T; W]);

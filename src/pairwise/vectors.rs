@@ -15,7 +15,7 @@ use crate::scalar::ScalarSlice;
 /// Vectors of one length and of finite values, ready to be compared.
 ///
 /// Checks once what all comparisons rely on, so that the pairs can be split between threads and
-/// sums of several pieces of the vectors added up. The [module](super) says what the results rely on.
+/// sums of several pieces of the vectors added up. The [module](super) says what the results promise.
 ///
 /// # Examples
 ///
@@ -180,7 +180,9 @@ impl<'a> VectorSet<'a> {
 
     /// Splits `condensed` into parts for
     /// [`add_squared_distances_of`](Self::add_squared_distances_of), of 16 rows each, to be
-    /// worked on in any order or at once. The first ones have the most pairs.
+    /// worked on in any order or at once. The first ones have the most pairs, so that threads are
+    /// kept busy best by taking the next one whenever they are done (rayon's `par_bridge`, not
+    /// `into_par_iter`, which gives one thread the first half).
     ///
     /// # Errors
     ///
