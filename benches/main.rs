@@ -3,6 +3,7 @@
 
 mod arborescence;
 mod moments;
+mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
 #[cfg(not(feature = "svd"))]
@@ -12,5 +13,11 @@ mod rank {
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(benches, arborescence::all, moments::all, rank::all);
+criterion_group!(
+    benches,
+    arborescence::all,
+    moments::all,
+    pairwise::all,
+    rank::all
+);
 criterion_main!(benches);

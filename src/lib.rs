@@ -13,6 +13,7 @@ pub mod entropy;
 pub mod evidence;
 pub mod heritage;
 pub mod moments;
+pub mod pairwise;
 #[cfg(feature = "svd")]
 pub mod rank;
 #[cfg(feature = "safetensors")]

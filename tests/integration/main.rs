@@ -14,6 +14,7 @@ mod graph;
 mod metrics;
 mod mixed_heritage;
 mod moments;
+mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;

@@ -1,0 +1,267 @@
+//! The one order in which the squares of a pair are summed, for a panel of rows at a time.
+//!
+//! A panel holds as many rows as fit in a vector register or two, transposed: the values of all its
+//! rows at one position lie side by side, so that each lane of a register belongs to one pair.
+//! No sum ever runs across lanes, and what is added when depends on the position alone. The code is
+//! written once over [`Lanes`]; arrays implement it everywhere, vector registers where there are
+//! any. A lane only ever subtracts, multiplies and adds (never a fused multiply-add, which would
+//! round differently), so all implementations give the same bits.
+
+use core::ops::Range;
+
+use alloc::vec::Vec;
+
+use super::range::{corrected, is_usual};
+use crate::Scalar;
+
+/// Positions whose squares are summed in the vectors' own type before the sum is widened to `f64`.
+pub(super) const BLOCK: usize = 32;
+/// Squares that are added among themselves before their sum is added to the block's: the longest
+/// chain of additions gets shorter, and rounding errors with it.
+const GROUP: usize = 4;
+/// Positions that are packed at once: a panel of them stays in the second-level cache, and the
+/// few vectors it is compared with at a time in the first-level one.
+pub(super) const SECTION: usize = 1024;
+
+/// `W` lanes of type `T`, one a row of the panel.
+pub(super) trait Lanes<T, const W: usize>: Copy {
+    type Row: Copy;
+
+    fn splat(self, value: T) -> Self::Row;
+    fn load(self, line: &[T; W]) -> Self::Row;
+    /// Adds each lane to the sum in `f64` that belongs to it.
+    fn add_to(self, row: Self::Row, sums: &mut [f64; W]);
+    fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
+    /// (a − b)²
+    fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row;
+}
+
+/// The values of all rows of a panel at one position, in a cache line of their own: a load that
+/// crosses two takes twice as long.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line<T, const W: usize>([T; W]);
+
+/// The pairs whose first vector is one of `rows`, and where their sums go.
+pub(super) struct Job<'a, T> {
+    /// All of one length.
+    pub(super) vectors: &'a [&'a [T]],
+    /// Which vectors hold values whose differences may have squares that underflow.
+    pub(super) tiny: &'a [bool],
+    pub(super) rows: Range<usize>,
+    /// The sums of these pairs, in condensed order.
+    pub(super) output: &'a mut [f64],
+}
+
+impl<T: Scalar> Job<'_, T> {
+    /// Adds to the output, comparing panels of `W` rows with `M` vectors at a time.
+    #[inline(always)]
+    pub(super) fn run<L: Lanes<T, W>, const W: usize, const M: usize>(&mut self, lanes: L) {
+        let length = self.vectors.first().map_or(0, |vector| vector.len());
+        let mut panel = Vec::new();
+        for start in (0..length).step_by(SECTION) {
+            let section = start..length.min(start + SECTION);
+            for first in self.rows.clone().step_by(W) {
+                let rows = first..self.rows.end.min(first + W);
+                pack(&self.vectors[rows.clone()], &section, &mut panel);
+                let mut column = first + 1;
+                while column < self.vectors.len() {
+                    column += match self.vectors.len() - column {
+                        left if left >= M => {
+                            self.compare::<L, W, M>(lanes, &panel, &rows, column, &section)
+                        }
+                        left if left >= 2 => {
+                            self.compare::<L, W, 2>(lanes, &panel, &rows, column, &section)
+                        }
+                        _ => self.compare::<L, W, 1>(lanes, &panel, &rows, column, &section),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Compares the rows of a panel with `M` vectors from `column` on; how many they are.
+    #[inline(always)]
+    fn compare<L: Lanes<T, W>, const W: usize, const M: usize>(
+        &mut self,
+        lanes: L,
+        panel: &[[Line<T, W>; BLOCK]],
+        rows: &Range<usize>,
+        column: usize,
+        section: &Range<usize>,
+    ) -> usize {
+        let columns: [&[T]; M] =
+            core::array::from_fn(|index| &self.vectors[column + index][section.clone()]);
+        let sums = tile(lanes, panel, columns);
+        let all_usual = sums
+            .iter()
+            .flatten()
+            .fold(true, |usual, &sum| usual & is_usual(sum));
+        for (lane, row) in rows.clone().enumerate() {
+            let first = column.max(row + 1);
+            if first >= column + M {
+                break;
+            }
+            let position = self.position(row, first);
+            let totals = &mut self.output[position..];
+            match totals.first_chunk_mut::<M>() {
+                // Nearly always; quicker because the compiler knows how many there are.
+                Some(totals) if all_usual && first == column => {
+                    for (total, sums) in totals.iter_mut().zip(&sums) {
+                        *total += sums[lane];
+                    }
+                }
+                _ => {
+                    let u = &self.vectors[row][section.clone()];
+                    for (index, total) in (first - column..M).zip(totals) {
+                        let tiny = self.tiny[row] || self.tiny[column + index];
+                        *total += corrected(sums[index][lane], tiny, u, columns[index]);
+                    }
+                }
+            }
+        }
+        M
+    }
+
+    /// Where a pair stands in the output; no overflow, as the output has been found long enough.
+    #[inline(always)]
+    fn position(&self, row: usize, column: usize) -> usize {
+        let start = self.rows.start;
+        (row - start) * (2 * self.vectors.len() - start - row - 1) / 2 + column - row - 1
+    }
+}
+
+/// Transposes a section of at most `W` rows. Positions beyond its end are zero; the lanes of
+/// missing rows hold anything.
+///
+/// Not inlined, so that it is not compiled for AVX-512, where the compiler would use its slow
+/// scattering stores.
+#[inline(never)]
+fn pack<T: Scalar, const W: usize>(
+    rows: &[&[T]],
+    section: &Range<usize>,
+    panel: &mut Vec<[Line<T, W>; BLOCK]>,
+) {
+    panel.resize(section.len().div_ceil(BLOCK), [Line([T::zero(); W]); BLOCK]);
+    for (lines, start) in panel.iter_mut().zip(section.clone().step_by(BLOCK)) {
+        for (group, rows) in rows.chunks(GROUP).enumerate() {
+            let mut values = [[T::zero(); BLOCK]; GROUP];
+            for (values, row) in values.iter_mut().zip(rows) {
+                *values = padded(&row[start..section.end]);
+            }
+            transpose(&values, lines, group * GROUP);
+        }
+    }
+}
+
+/// The first block of some values, with zeros where they end.
+#[inline(always)]
+fn padded<T: Scalar>(values: &[T]) -> [T; BLOCK] {
+    values.first_chunk().copied().unwrap_or_else(|| {
+        let mut block = [T::zero(); BLOCK];
+        block[..values.len()].copy_from_slice(values);
+        block
+    })
+}
+
+/// Four by four, which the compiler makes shuffles of registers.
+#[inline(always)]
+fn transpose<T: Scalar, const W: usize>(
+    [a, b, c, d]: &[[T; BLOCK]; GROUP],
+    lines: &mut [Line<T, W>; BLOCK],
+    lane: usize,
+) {
+    for (index, line) in lines.iter_mut().enumerate() {
+        line.0[lane..lane + GROUP].copy_from_slice(&[a[index], b[index], c[index], d[index]]);
+    }
+}
+
+/// The sums of squared differences of every row of a panel and every one of the columns.
+#[inline(always)]
+fn tile<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
+    lanes: L,
+    panel: &[[Line<T, W>; BLOCK]],
+    columns: [&[T]; M],
+) -> [[f64; W]; M] {
+    let mut sums = [[0.0; W]; M];
+    let columns = columns.map(<[T]>::as_chunks::<BLOCK>);
+    for (index, lines) in panel.iter().enumerate() {
+        if columns.iter().all(|(blocks, _)| index < blocks.len()) {
+            add_block(
+                lanes,
+                lines,
+                core::array::from_fn(|column| &columns[column].0[index]),
+                &mut sums,
+            );
+        } else {
+            // Zeros like those in the panel: their difference adds nothing to any sum.
+            let last = columns.map(|(_, rest)| padded(rest));
+            add_block(
+                lanes,
+                lines,
+                core::array::from_fn(|column| &last[column]),
+                &mut sums,
+            );
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
+    lanes: L,
+    lines: &[Line<T, W>; BLOCK],
+    columns: [&[T; BLOCK]; M],
+    sums: &mut [[f64; W]; M],
+) {
+    let mut totals = [lanes.splat(T::zero()); M];
+    for (index, lines) in lines.as_chunks::<GROUP>().0.iter().enumerate() {
+        let [a, b, c, d] = core::array::from_fn(|line| lanes.load(&lines[line].0));
+        for (total, column) in totals.iter_mut().zip(columns) {
+            let values = &column.as_chunks::<GROUP>().0[index];
+            let square =
+                |row, line: usize| lanes.squared_difference(row, lanes.splat(values[line]));
+            let first = lanes.add(square(a, 0), square(b, 1));
+            let second = lanes.add(square(c, 2), square(d, 3));
+            *total = lanes.add(*total, lanes.add(first, second));
+        }
+    }
+    for (sums, total) in sums.iter_mut().zip(totals) {
+        lanes.add_to(total, sums);
+    }
+}
+
+/// Lanes as plain arrays, for every processor.
+#[derive(Clone, Copy)]
+pub(super) struct Arrays;
+
+impl<T: Scalar, const W: usize> Lanes<T, W> for Arrays {
+    type Row = [T; W];
+
+    #[inline(always)]
+    fn splat(self, value: T) -> [T; W] {
+        [value; W]
+    }
+
+    #[inline(always)]
+    fn load(self, line: &[T; W]) -> [T; W] {
+        *line
+    }
+
+    #[inline(always)]
+    fn add_to(self, row: [T; W], sums: &mut [f64; W]) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value.widen();
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: [T; W], b: [T; W]) -> [T; W] {
+        core::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn squared_difference(self, a: [T; W], b: [T; W]) -> [T; W] {
+        core::array::from_fn(|lane| (a[lane] - b[lane]) * (a[lane] - b[lane]))
+    }
+}
