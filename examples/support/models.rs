@@ -50,9 +50,11 @@ impl Models {
                 .collect();
             return Err(Failure::Run(format!("no model in {}", paths.join(", "))));
         }
-        // The same model given twice is one model, however its path was spelled.
-        found.sort();
-        found.sort_by_cached_key(|model| place(model.path()));
+        // The same model given twice is one model, by the shortest of its paths.
+        found.sort_by_cached_key(|model| {
+            let path = model.path();
+            (place(path), path.as_os_str().len(), path.to_path_buf())
+        });
         found.dedup_by_key(|model| place(model.path()));
         found.sort();
         let mut models = Self::default();

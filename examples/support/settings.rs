@@ -14,8 +14,8 @@ use mother::rank::Tolerance;
 use super::terminal::Failure;
 
 /// What `--help` says of them.
-pub(crate) const HELP: &str = "\
-  --method NAME          paper (the default): Eq. 1 to 6 of the paper
+pub(crate) const HELP: &str =
+    "  --method NAME          paper (the default): Eq. 1 to 6 of the paper
   --distance NAME        l2 | rank | auto (the default; takes l2 for now)
   --tolerance RULE       which singular values count for the rank: absolute:E | relative:R |
                          numpy:E | gavish-donoho | rounding-noise:S; by default numpy's rule with
