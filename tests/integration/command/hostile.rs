@@ -111,7 +111,7 @@ fn a_file_that_can_not_be_read() {
 
     let folder = TempFolder::new();
     let file = folder.write("bad.safetensors", file_of(&foundation(1, 24)));
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser may read it all the same.
     if fs::read(&file).is_err() {
         reason_beside_a_family(&folder, "bad");
