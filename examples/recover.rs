@@ -22,6 +22,9 @@ Recover the family trees of neural networks from their weights.
 
 recover [OPTIONS] [MODEL]...
 
+The result goes to stdout, warnings and progress to stderr. The exit code is 0; 2 when the arguments
+make no sense; 1 when it can't be done: a path isn't there, no model is left, --strict.
+
   MODEL                  a .safetensors file, or a folder: one that holds model.safetensors or
                          model.safetensors.index.json is one model; of any other, every
                          *.safetensors file and every such sub-folder is a model. None: the
