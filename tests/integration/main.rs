@@ -9,6 +9,8 @@
 
 mod arborescence;
 mod clustering;
+#[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
+mod command;
 mod entropy;
 mod graph;
 mod metrics;

@@ -8,33 +8,33 @@ mod sharded;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::path::{Path, PathBuf};
-use std::{env, fs, process};
+use std::{fs, process};
 
 use mother::safetensors::{SafetensorsError, SafetensorsModel};
 use mother::weights::{Layer, WeightSource, element_count};
 
 /// A folder of this test's own, removed when the test ends.
-struct TempFolder(PathBuf);
+pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mother-safetensors-{}-{count}", process::id());
-        let folder = env::temp_dir().join(name);
+        let name = format!("safetensors-{}-{count}", process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir(&folder).unwrap();
         Self(folder)
     }
 
     /// Writes a file, and the folders it needs.
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -46,7 +46,7 @@ impl Drop for TempFolder {
 }
 
 /// A file with this header, as it is, and this data.
-fn file_with(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
+pub(crate) fn file_with(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
     let header = header.as_ref();
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header);

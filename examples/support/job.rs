@@ -1,0 +1,189 @@
+//! The job itself: from models to the forest, with a clock for each stage.
+
+use core::iter::Sum;
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, stderr};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use mother::evidence::{Evidence, OnFailure, Phase, Progress};
+use mother::heritage::{ModelGraph, Trees};
+use serde::Serialize;
+
+use super::models::{Models, Skipped};
+use super::settings::Settings;
+use super::terminal::{Failure, note};
+
+/// Whether models that can't be read may be left out.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Strictness {
+    Lenient,
+    Strict,
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    pub(crate) graph: ModelGraph,
+    pub(crate) skipped: Vec<Skipped>,
+    pub(crate) seconds: Seconds,
+}
+
+/// How long each stage took.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct Seconds {
+    pub(crate) read: f64,
+    pub(crate) score: f64,
+    pub(crate) distance: f64,
+    pub(crate) cluster: f64,
+    pub(crate) tree: f64,
+    pub(crate) total: f64,
+}
+
+impl Seconds {
+    fn of(&mut self, phase: Phase) -> &mut f64 {
+        match phase {
+            Phase::Scoring => &mut self.score,
+            Phase::Comparing => &mut self.distance,
+            _ => &mut self.read,
+        }
+    }
+}
+
+impl Sum for Seconds {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            read: sum.read + one.read,
+            score: sum.score + one.score,
+            distance: sum.distance + one.distance,
+            cluster: sum.cluster + one.cluster,
+            tree: sum.tree + one.tree,
+            total: sum.total + one.total,
+        })
+    }
+}
+
+/// Opens models, measures them and recovers their forest; notes on stderr what was left out.
+pub(crate) fn recover(
+    open: impl FnOnce() -> Result<Models, Failure>,
+    settings: &Settings,
+    trees: Trees,
+    strictness: Strictness,
+) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    let mut seconds = Seconds::default();
+    let models = timed(&mut seconds.read, open)?;
+    if strictness == Strictness::Strict
+        && let Some(model) = models.skipped.first()
+    {
+        let Skipped { id, reason } = model;
+        return Err(Failure::Run(format!("model `{id}`: {reason}")));
+    }
+    let evidence = measure(&models, settings, strictness, &mut seconds)?;
+    let skipped = all_skipped(models.skipped, &evidence);
+    note_what_is_missing(&skipped, &evidence, trees);
+    if evidence.groups.is_empty() {
+        return Err(Failure::Run("no model is left to recover".into()));
+    }
+    let recovery = settings.recovery(trees);
+    let clusters =
+        timed(&mut seconds.cluster, || recovery.clusters(&evidence)).map_err(Failure::run)?;
+    let graph =
+        timed(&mut seconds.tree, || recovery.graph(&evidence, &clusters)).map_err(Failure::run)?;
+    seconds.total = start.elapsed().as_secs_f64();
+    Ok(Outcome {
+        graph,
+        skipped,
+        seconds,
+    })
+}
+
+fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *seconds += start.elapsed().as_secs_f64();
+    result
+}
+
+/// Measures under a progress bar, if there is somebody to see it.
+fn measure(
+    models: &Models,
+    settings: &Settings,
+    strictness: Strictness,
+    seconds: &mut Seconds,
+) -> Result<Evidence, Failure> {
+    let bar = if stderr().is_terminal() {
+        let style = ProgressStyle::with_template("measuring {bar:40} {percent}% {eta}");
+        ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    } else {
+        ProgressBar::hidden()
+    };
+    let (mut phase, mut since) = (Phase::Reading, Instant::now());
+    let mut observer = |progress: Progress| {
+        let now = Instant::now();
+        *seconds.of(phase) += (now - since).as_secs_f64();
+        (phase, since) = (progress.phase, now);
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+        ControlFlow::Continue(())
+    };
+    let on_failure = match strictness {
+        Strictness::Lenient => OnFailure::Skip,
+        Strictness::Strict => OnFailure::Stop,
+    };
+    let evidence = (settings.measurement(on_failure)).measure_observed(&models.open, &mut observer);
+    *seconds.of(phase) += since.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+    evidence.map_err(Failure::run)
+}
+
+/// The models that couldn't be opened and those that couldn't be measured, sorted by id.
+fn all_skipped(mut skipped: Vec<Skipped>, evidence: &Evidence) -> Vec<Skipped> {
+    skipped.extend(evidence.skipped.iter().map(|model| Skipped {
+        id: model.model.clone(),
+        reason: model.failure.to_string(),
+    }));
+    skipped.sort_by(|first, second| first.id.cmp(&second.id));
+    skipped
+}
+
+fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) {
+    for Skipped { id, reason } in skipped {
+        note(format!("skipped {id}: {reason}"));
+    }
+    // Models of one kind lack the same layers, so there is one line for each layer.
+    let mut layers: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for skipped in &evidence.skipped_layers {
+        let layer = (&skipped.layer.layer, skipped.layer.reason.to_string());
+        layers.entry(layer).or_default().push(&skipped.model);
+    }
+    for ((layer, reason), models) in layers {
+        let whose = several(&models);
+        note(format!("layer `{layer}` of {whose} is left out: {reason}"));
+    }
+    for group in &evidence.groups {
+        if group.scores().is_none() && group.models().len() > 1 {
+            let whose = several(group.models());
+            note(format!(
+                "{whose}: no layer to score, so nothing tells parents from children"
+            ));
+        }
+    }
+    if let Trees::Count(trees) = trees
+        && trees < evidence.groups.len()
+    {
+        let groups = evidence.groups.len();
+        note(format!(
+            "there are {groups} trees, not {trees}, because the models are of {groups} architectures"
+        ));
+    }
+}
+
+/// Names the first of some models and counts the others.
+fn several(models: &[impl AsRef<str>]) -> String {
+    match models {
+        [] => "no model".into(),
+        [model] => model.as_ref().into(),
+        [model, others @ ..] => format!("{} and {} more", model.as_ref(), others.len()),
+    }
+}

@@ -1,0 +1,129 @@
+//! The formats in which a recovered forest is printed.
+
+use mother::heritage::ModelGraph;
+use serde::Serialize;
+
+use super::job::{Outcome, Seconds};
+use super::models::Skipped;
+use super::terminal::Failure;
+use super::truth::{Accuracy, Share};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+    Newick,
+}
+
+impl Format {
+    /// Every format by its name.
+    pub(crate) const NAMES: [(&str, Self); 5] = [
+        ("text", Self::Text),
+        ("json", Self::Json),
+        ("dot", Self::Dot),
+        ("mermaid", Self::Mermaid),
+        ("newick", Self::Newick),
+    ];
+
+    /// The outcome in this format, without a line break at the end.
+    pub(crate) fn report(
+        self,
+        outcome: &Outcome,
+        accuracy: Option<&Accuracy>,
+    ) -> Result<String, Failure> {
+        let graph = &outcome.graph;
+        Ok(match self {
+            Self::Text => text(graph, accuracy),
+            Self::Json => serde_json::to_string(&json(outcome, accuracy)).map_err(Failure::run)?,
+            Self::Dot => graph.dot().to_string(),
+            Self::Mermaid => graph.mermaid().to_string(),
+            Self::Newick => graph.newick().to_string(),
+        })
+    }
+}
+
+fn text(graph: &ModelGraph, accuracy: Option<&Accuracy>) -> String {
+    let mut text = graph.to_string();
+    if let Some(Accuracy {
+        edges, clusters, ..
+    }) = accuracy
+    {
+        text += "\n";
+        text += &format!("\nright edges:           {}", of_all(*edges));
+        text += &format!("\nmodels in right tree:  {}", of_all(*clusters));
+    }
+    text
+}
+
+/// `13 of 18 (0.722)`.
+fn of_all(share: Share) -> String {
+    let Share { right, of } = share;
+    match share.value() {
+        Some(value) => format!("{right} of {of} ({value:.3})"),
+        None => "there are none".into(),
+    }
+}
+
+/// What the JSON holds, in this order.
+#[derive(Serialize)]
+struct Report<'a> {
+    models: Vec<ModelReport<'a>>,
+    trees: Vec<TreeReport<'a>>,
+    skipped: &'a [Skipped],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy: Option<AccuracyReport>,
+    seconds: &'a Seconds,
+}
+
+#[derive(Serialize)]
+struct ModelReport<'a> {
+    id: &'a str,
+    tree: Option<usize>,
+    parent: Option<&'a str>,
+    distance: Option<f64>,
+    score: Option<f64>,
+    confidence: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct TreeReport<'a> {
+    root: Option<&'a str>,
+    size: usize,
+}
+
+#[derive(Serialize)]
+struct AccuracyReport {
+    edges: Option<f64>,
+    clusters: Option<f64>,
+}
+
+fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
+    let graph = &outcome.graph;
+    let models = graph.models().iter().enumerate().map(|(at, model)| {
+        let descent = model.descent();
+        ModelReport {
+            id: model.name(),
+            tree: graph.tree(at),
+            parent: graph.parent(at).and_then(|parent| graph.name(parent)),
+            distance: descent.and_then(|descent| descent.distance()),
+            score: model.score(),
+            confidence: descent.and_then(|descent| descent.confidence()),
+        }
+    });
+    let trees = graph.trees().map(|tree| TreeReport {
+        root: graph.name(tree.root),
+        size: tree.size,
+    });
+    Report {
+        models: models.collect(),
+        trees: trees.collect(),
+        skipped: &outcome.skipped,
+        accuracy: accuracy.map(|accuracy| AccuracyReport {
+            edges: accuracy.edges.value(),
+            clusters: accuracy.clusters.value(),
+        }),
+        seconds: &outcome.seconds,
+    }
+}

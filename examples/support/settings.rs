@@ -1,0 +1,250 @@
+//! The options that every command takes: how to measure models, and how to recover their trees.
+
+use core::fmt::Display;
+use core::str::FromStr;
+
+use lexopt::Parser;
+use mother::clustering::Linkage;
+use mother::evidence::{
+    Distance, Glob, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
+};
+use mother::heritage::{Recovery, Stage, Trees};
+use mother::rank::Tolerance;
+
+use super::terminal::Failure;
+
+/// What `--help` says of them.
+pub(crate) const HELP: &str =
+    "  --method NAME          paper (the default): Eq. 1 to 6 of the paper
+  --distance NAME        l2 | rank | auto (the default; takes l2 for now)
+  --tolerance RULE       which singular values count for the rank: absolute:E | relative:R |
+                         numpy:E | gavish-donoho | rounding-noise:S; by default numpy's rule with
+                         the precision of the stored type, for 16-bit types gavish-donoho
+  --ranks NAME           how the ranks of layers become one distance: maximum (the default) | sum
+  --clusters N|auto      how many trees there are; auto (the default) finds it
+  --threshold D          instead: models are joined into trees up to this distance
+  --linkage NAME         single (the default) | complete | average | weighted | ward | centroid |
+                         median
+  --stage NAME           specialization | generalization | auto (the default; takes
+                         specialization for now, the stage is not found out yet)
+  --score NAME           kurtosis (the default) | variance | skewness | entropy
+  --lambda C             the penalty of a wrong direction, times the mean distance (0.3)
+  --layers GLOB          which shared layers to measure distances on (repeatable; all)
+  --score-layers GLOB    which shared layers to sum the score over (repeatable; all)
+  --threads N            how many threads to use (as many as there are processors)
+";
+
+/// How a forest is recovered from evidence.
+#[derive(Clone, Copy)]
+enum Method {
+    Paper,
+}
+
+/// What a distance between models is.
+#[derive(Clone, Copy, PartialEq)]
+enum DistanceName {
+    L2,
+    Rank,
+}
+
+/// What was asked for; the rest is the method's.
+pub(crate) struct Settings {
+    method: Method,
+    distance: DistanceName,
+    tolerance: Option<Tolerance>,
+    ranks: Option<RankOverLayers>,
+    clusters: Option<Trees>,
+    threshold: Option<Trees>,
+    linkage: Option<Linkage>,
+    stage: Option<Stage>,
+    score: Score,
+    penalty: Option<f64>,
+    layers: LayerSelection,
+    score_layers: LayerSelection,
+    threads: Option<usize>,
+}
+
+impl Settings {
+    pub(crate) fn new() -> Self {
+        Self {
+            method: Method::Paper,
+            distance: DistanceName::L2,
+            tolerance: None,
+            ranks: None,
+            clusters: None,
+            threshold: None,
+            linkage: None,
+            stage: None,
+            score: Score::Kurtosis,
+            penalty: None,
+            layers: LayerSelection::new(),
+            score_layers: LayerSelection::new(),
+            threads: None,
+        }
+    }
+
+    /// Takes one option with its value; an option that isn't one of these is bad usage.
+    pub(crate) fn take(&mut self, option: &str, parser: &mut Parser) -> Result<(), Failure> {
+        let mut argument = Argument { option, parser };
+        match option {
+            "method" => self.method = argument.one_of(&[("paper", Method::Paper)])?,
+            "distance" => {
+                self.distance = argument.one_of(&[
+                    ("l2", DistanceName::L2),
+                    ("rank", DistanceName::Rank),
+                    ("auto", DistanceName::L2),
+                ])?;
+            }
+            "tolerance" => self.tolerance = Some(argument.parsed()?),
+            "ranks" => {
+                self.ranks = Some(argument.one_of(&[
+                    ("maximum", RankOverLayers::Maximum),
+                    ("sum", RankOverLayers::Sum),
+                ])?);
+            }
+            "clusters" => {
+                self.clusters = Some(argument.read(|text| match text {
+                    "auto" => Ok(Trees::Found),
+                    count => positive(count).map(Trees::Count),
+                })?);
+            }
+            "threshold" => {
+                self.threshold = Some(Trees::Threshold(argument.read(not_negative)?));
+            }
+            "linkage" => self.linkage = Some(argument.parsed()?),
+            "stage" => {
+                self.stage = argument.one_of(&[
+                    ("specialization", Some(Stage::Specialization)),
+                    ("generalization", Some(Stage::Generalization)),
+                    ("auto", None),
+                ])?;
+            }
+            "score" => {
+                self.score = argument.one_of(&[
+                    ("kurtosis", Score::Kurtosis),
+                    ("variance", Score::Variance),
+                    ("skewness", Score::Skewness),
+                    ("entropy", Score::Entropy),
+                ])?;
+            }
+            "lambda" => self.penalty = Some(argument.read(not_negative)?),
+            "layers" => self.layers = self.layers.clone().with_glob(argument.parsed::<Glob>()?),
+            "score-layers" => {
+                let layers = self.score_layers.clone();
+                self.score_layers = layers.with_glob(argument.parsed::<Glob>()?);
+            }
+            "threads" => self.threads = Some(argument.read(positive)?),
+            _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
+        }
+        Ok(())
+    }
+
+    /// Looks for options that exclude each other.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let wrong = |message: &str| Err(Failure::Usage(message.into()));
+        if self.clusters.is_some() && self.threshold.is_some() {
+            return wrong("--clusters and --threshold exclude each other");
+        }
+        if self.distance != DistanceName::Rank {
+            if self.tolerance.is_some() {
+                return wrong("--tolerance is only for --distance rank");
+            }
+            if self.ranks.is_some() {
+                return wrong("--ranks is only for --distance rank");
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of trees where none was asked for, neither by number nor by threshold.
+    pub(crate) fn trees_or(&self, trees: Trees) -> Trees {
+        self.clusters.or(self.threshold).unwrap_or(trees)
+    }
+
+    pub(crate) fn measurement(&self, on_failure: OnFailure) -> Measurement {
+        let distance = match self.distance {
+            DistanceName::L2 => Distance::L2,
+            DistanceName::Rank => Distance::Rank {
+                tolerance: self.tolerance,
+                over_layers: self.ranks.unwrap_or_default(),
+            },
+        };
+        Measurement::new()
+            .with_distance(distance)
+            .with_score(self.score)
+            .with_layers(self.layers.clone())
+            .with_score_layers(self.score_layers.clone())
+            .with_on_failure(on_failure)
+    }
+
+    pub(crate) fn recovery(&self, trees: Trees) -> Recovery {
+        let mut recovery = match self.method {
+            Method::Paper => Recovery::paper(),
+        };
+        if let Some(linkage) = self.linkage {
+            recovery = recovery.with_linkage(linkage);
+        }
+        if let Some(stage) = self.stage {
+            recovery = recovery.with_stage(stage);
+        }
+        if let Some(penalty) = self.penalty {
+            recovery = recovery.with_penalty(penalty);
+        }
+        recovery.with_trees(trees)
+    }
+
+    /// Starts the threads; to be called once.
+    pub(crate) fn start_threads(&self) -> Result<(), Failure> {
+        let Some(threads) = self.threads else {
+            return Ok(());
+        };
+        (rayon::ThreadPoolBuilder::new().num_threads(threads))
+            .build_global()
+            .map_err(Failure::run)
+    }
+}
+
+/// An option whose value is still to be read.
+pub(crate) struct Argument<'a> {
+    pub(crate) option: &'a str,
+    pub(crate) parser: &'a mut Parser,
+}
+
+impl Argument<'_> {
+    /// The value as `read` understands it, which says what it wants instead of a wrong one.
+    pub(crate) fn read<T>(
+        &mut self,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let value = self.parser.value()?;
+        let text = value.to_string_lossy();
+        read(&text)
+            .map_err(|reason| Failure::Usage(format!("--{} {text:?}: {reason}", self.option)))
+    }
+
+    /// One of the values that have names.
+    pub(crate) fn one_of<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T, Failure> {
+        self.read(|text| {
+            let chosen = choices.iter().find(|(name, _)| *name == text);
+            chosen.map(|&(_, value)| value).ok_or_else(|| {
+                let names: Vec<&str> = choices.iter().map(|&(name, _)| name).collect();
+                format!("wanted is one of {}", names.join(", "))
+            })
+        })
+    }
+
+    fn parsed<T: FromStr<Err: Display>>(&mut self) -> Result<T, Failure> {
+        self.read(|text| text.parse().map_err(|error: T::Err| error.to_string()))
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| "wanted is a whole number above 0".into())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    let number = number.filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "wanted is a number that is not negative".into())
+}

@@ -1,0 +1,133 @@
+//! What is known of the true forest, and how much of it was recovered.
+
+use core::iter::Sum;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use mother::heritage::metrics::{clustering_accuracy, compare_edges_by_tree};
+use mother::heritage::{GraphError, ModelGraph};
+use serde::{Deserialize, Serialize};
+
+use super::terminal::Failure;
+
+/// Who was really trained from whom.
+pub(crate) struct Truth {
+    graph: ModelGraph,
+    /// The number of each model's tree, which can't be told from the edges where the root is not
+    /// among the models.
+    trees: HashMap<String, usize>,
+}
+
+/// `truth.json`; other keys are ignored.
+#[derive(Deserialize)]
+struct TruthFile {
+    nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+struct Node {
+    id: String,
+    parent: Option<String>,
+    tree: usize,
+}
+
+impl Truth {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let file: TruthFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let parents = file
+            .nodes
+            .iter()
+            .map(|node| (&node.id, node.parent.as_ref()));
+        let graph = ModelGraph::from_parents(parents);
+        Ok(Self {
+            graph: graph.map_err(|error: GraphError| error.to_string())?,
+            trees: (file.nodes.into_iter())
+                .map(|node| (node.id, node.tree))
+                .collect(),
+        })
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
+        text.and_then(|text| Self::parse(&text))
+            .map_err(|error| Failure::Run(format!("{}: {error}", path.display())))
+    }
+
+    /// The number of trees.
+    pub(crate) fn tree_count(&self) -> usize {
+        let mut trees: Vec<_> = self.trees.values().collect();
+        trees.sort_unstable();
+        trees.dedup();
+        trees.len()
+    }
+
+    /// How right a recovered graph is. A model of the truth that is not in it counts as wrong, and
+    /// one that the truth doesn't know not at all.
+    pub(crate) fn accuracy(&self, found: &ModelGraph) -> Result<Accuracy, Failure> {
+        let mut by_tree: BTreeMap<usize, Share> = BTreeMap::new();
+        let counts = compare_edges_by_tree(found, &self.graph);
+        for (&root, counts) in self.graph.roots().iter().zip(counts) {
+            let share = Share {
+                right: counts.right,
+                of: counts.truth,
+            };
+            if let Some(tree) = self.graph.name(root).and_then(|name| self.trees.get(name)) {
+                by_tree.entry(*tree).or_default().add(share);
+            }
+        }
+        let edges_by_tree: Vec<Share> = by_tree.into_values().collect();
+        Ok(Accuracy {
+            edges: edges_by_tree.iter().copied().sum(),
+            edges_by_tree,
+            clusters: self.clusters(found)?,
+        })
+    }
+
+    fn clusters(&self, found: &ModelGraph) -> Result<Share, Failure> {
+        let labels = (found.models().iter().enumerate())
+            .filter_map(|(at, model)| Some((found.tree(at)?, *self.trees.get(model.name())?)));
+        let (labels, truth): (Vec<usize>, Vec<usize>) = labels.unzip();
+        let accuracy = clustering_accuracy(&labels, &truth).map_err(Failure::run)?;
+        Ok(Share {
+            right: (accuracy.unwrap_or(0.0) * labels.len() as f64).round() as usize,
+            of: self.trees.len(),
+        })
+    }
+}
+
+/// How right a recovered graph is.
+pub(crate) struct Accuracy {
+    /// Edges that join the right two models in the right direction, of the true ones.
+    pub(crate) edges: Share,
+    /// The same for each true tree, in the order of their numbers.
+    pub(crate) edges_by_tree: Vec<Share>,
+    /// Models in the right cluster, under the best matching of found and true clusters.
+    pub(crate) clusters: Share,
+}
+
+/// So many of so many.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct Share {
+    pub(crate) right: usize,
+    pub(crate) of: usize,
+}
+
+impl Share {
+    /// The share as a number; `None` of nothing.
+    pub(crate) fn value(self) -> Option<f64> {
+        (self.of > 0).then(|| self.right as f64 / self.of as f64)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.right += other.right;
+        self.of += other.of;
+    }
+}
+
+impl Sum for Share {
+    fn sum<I: Iterator<Item = Self>>(shares: I) -> Self {
+        let mut sum = Self::default();
+        shares.for_each(|share| sum.add(share));
+        sum
+    }
+}

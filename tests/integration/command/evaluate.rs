@@ -1,0 +1,65 @@
+//! The table over several splits.
+
+use super::*;
+
+const TRUTH: &str = r#"{"nodes":[
+    {"id":"a0","parent":null,"tree":0},{"id":"a1","parent":"a0","tree":0},
+    {"id":"a2","parent":"a0","tree":0},
+    {"id":"b0","parent":null,"tree":1},{"id":"b1","parent":"b0","tree":1},
+    {"id":"b2","parent":"b1","tree":1}]}"#;
+
+#[test]
+fn every_split_is_a_row() {
+    let folder = TempFolder::new();
+    for split in ["one", "two"] {
+        write_family(&folder, &format!("{split}/a"), 1, 24);
+        write_family(&folder, &format!("{split}/b"), 2, 24);
+        folder.write(&format!("{split}/truth.json"), TRUTH);
+    }
+    write_family(&folder, "no-split/a", 1, 24);
+    let run = run("evaluate", [folder.path()]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let rows: Vec<Vec<&str>> = (run.stdout.lines())
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let split = |name| [name, "6", "2 of 2", "1.000", "0.750", "0.500 1.000"];
+    assert_eq!(
+        rows[0][..6],
+        ["split", "models", "trees", "clusters", "edges", "by tree"]
+    );
+    assert_eq!(rows[2][..6], split("one"));
+    assert_eq!(rows[3][..6], split("two"));
+    assert_eq!(rows[4][..6], ["all", "12", "4 of 4", "1.000", "0.750", ""]);
+    assert_eq!(rows.len(), 5);
+    let width = |line: &str| line.chars().count();
+    assert!(
+        run.stdout
+            .lines()
+            .all(|line| width(line) == width(run.stdout.lines().next().unwrap()))
+    );
+
+    let json = super::run("evaluate", [folder.path(), "--format=json".as_ref()]).json();
+    assert_eq!(json[1]["split"], "two");
+    assert_eq!(json[1]["edges"], serde_json::json!({"right": 3, "of": 4}));
+    let json = super::run(
+        "evaluate",
+        [
+            folder.path(),
+            "--format=json".as_ref(),
+            "--clusters=1".as_ref(),
+        ],
+    );
+    assert_eq!(json.json()[0]["trees"], 1);
+}
+
+#[test]
+fn failures_have_their_codes() {
+    run::<&str>("evaluate", []).assert_failed(2, &["evaluate: ", "folder"]);
+    run("evaluate", ["x", "y"]).assert_failed(2, &["evaluate: ", "y"]);
+    run("evaluate", ["x", "--strict"]).assert_failed(2, &["evaluate: ", "--strict"]);
+    let folder = TempFolder::new();
+    run("evaluate", [folder.path()]).assert_failed(1, &["no split"]);
+    run("evaluate", [folder.path().join("absent")]).assert_failed(1, &["absent"]);
+    folder.write("split/truth.json", TRUTH);
+    run("evaluate", [folder.path()]).assert_failed(1, &["split split: no model in "]);
+}
