@@ -8,6 +8,7 @@ mod architecture;
 mod failure;
 mod geometry;
 mod glob;
+mod growth;
 mod measurement;
 mod observer;
 mod selection;
@@ -16,6 +17,7 @@ mod table;
 pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
 pub use self::geometry::Geometry;
 pub use self::glob::Glob;
+pub use self::growth::Growth;
 #[cfg(feature = "svd")]
 pub use self::measurement::RankOverLayers;
 pub use self::measurement::{Distance, Measurement, OnFailure, Score};

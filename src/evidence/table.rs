@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{EvidenceError, Geometry, SkippedModel};
+use super::{EvidenceError, Geometry, Growth, SkippedModel};
 use crate::condensed::CondensedMatrix;
 use crate::weights::SkippedLayer;
 
@@ -15,6 +15,8 @@ pub struct GroupEvidence {
     pub(super) scores: Option<Vec<f64>>,
     pub(super) distances: CondensedMatrix,
     pub(super) geometry: Option<Geometry>,
+    pub(super) growth: Option<Growth>,
+    pub(super) layer_scores: Option<Vec<Vec<f64>>>,
 }
 
 impl GroupEvidence {
@@ -79,6 +81,8 @@ impl GroupEvidence {
             models: order.iter().map(|&model| models[model].clone()).collect(),
             layers: Vec::new(),
             geometry: None,
+            growth: None,
+            layer_scores: None,
         })
     }
 
@@ -110,6 +114,53 @@ impl GroupEvidence {
     #[must_use]
     pub const fn geometry(&self) -> Option<&Geometry> {
         self.geometry.as_ref()
+    }
+
+    /// The growth of every pair, if it was measured.
+    #[must_use]
+    pub const fn growth(&self) -> Option<&Growth> {
+        self.growth.as_ref()
+    }
+
+    /// For every model its directional score on each scored layer, if that was measured; the
+    /// score of the model is their sum.
+    #[must_use]
+    pub fn layer_scores(&self) -> Option<&[Vec<f64>]> {
+        self.layer_scores.as_deref()
+    }
+
+    /// Adds the geometry, in the order of [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] where it is of another number of models.
+    pub fn with_geometry(mut self, geometry: Geometry) -> Result<Self, EvidenceError> {
+        self.check_size("geometry", geometry.squared_norms().len())?;
+        self.geometry = Some(geometry);
+        Ok(self)
+    }
+
+    /// Adds the growth of every pair, in the order of [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] where it is of another number of models.
+    pub fn with_growth(mut self, growth: Growth) -> Result<Self, EvidenceError> {
+        self.check_size("growth", growth.models())?;
+        self.growth = Some(growth);
+        Ok(self)
+    }
+
+    fn check_size(&self, table: &'static str, found: usize) -> Result<(), EvidenceError> {
+        if found == self.models.len() {
+            Ok(())
+        } else {
+            Err(EvidenceError::Size {
+                table,
+                found,
+                models: self.models.len(),
+            })
+        }
     }
 
     /// The position of a model in the tables.

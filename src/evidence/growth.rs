@@ -1,0 +1,93 @@
+//! Which of two models grew out of the other: the growth of every pair.
+
+use super::EvidenceError;
+use crate::condensed::CondensedMatrix;
+
+/// For every pair of models the growth coefficient β with its two errors.
+///
+/// Where `child` was trained from `parent` by steps that are orthogonal to where they start, β of
+/// (`parent`, `child`) is near 1, and −1 for the reverse. Two models with the last common ancestor
+/// a have β = (d²(a, child) − d²(a, parent)) / (d²(a, child) + d²(a, parent)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Growth {
+    coefficients: CondensedMatrix,
+    model_errors: CondensedMatrix,
+    layer_errors: CondensedMatrix,
+}
+
+impl Growth {
+    /// The growth from the first to the second model of every pair, and its standard errors: that
+    /// of the model of independent rows, and that of the disagreement of the layers.
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] when the tables are for different numbers of models,
+    /// [`EvidenceError::Number`] for a value that is not finite or an error that is negative; the
+    /// model is named by its position.
+    pub fn new(
+        coefficients: CondensedMatrix,
+        model_errors: CondensedMatrix,
+        layer_errors: CondensedMatrix,
+    ) -> Result<Self, EvidenceError> {
+        let models = coefficients.size();
+        let tables = [
+            ("growth", &coefficients, f64::NEG_INFINITY),
+            ("model error of the growth", &model_errors, 0.0),
+            ("layer error of the growth", &layer_errors, 0.0),
+        ];
+        for (table, values, least) in tables {
+            if values.size() != models {
+                return Err(EvidenceError::Size {
+                    table,
+                    found: values.size(),
+                    models,
+                });
+            }
+            let broken = |value: f64| !(value.is_finite() && value >= least);
+            if let Some((model, _, value)) = values.pairs().find(|&(_, _, value)| broken(value)) {
+                return Err(EvidenceError::Number {
+                    table,
+                    model: alloc::format!("{model}"),
+                    value,
+                });
+            }
+        }
+        Ok(Self {
+            coefficients,
+            model_errors,
+            layer_errors,
+        })
+    }
+
+    /// The number of models.
+    #[must_use]
+    pub const fn models(&self) -> usize {
+        self.coefficients.size()
+    }
+
+    /// β from `parent` to `child`, exactly the negative of the reverse; 0 of a model to itself,
+    /// `None` where there is no such model.
+    #[must_use]
+    pub fn coefficient(&self, parent: usize, child: usize) -> Option<f64> {
+        let coefficient = self.coefficients.distance(parent, child)?;
+        Some(if parent < child {
+            coefficient
+        } else {
+            -coefficient
+        })
+    }
+
+    /// The standard error of β if rows are independent and layers agree; `None` where there is no
+    /// such model.
+    #[must_use]
+    pub fn model_error(&self, first: usize, second: usize) -> Option<f64> {
+        self.model_errors.distance(first, second)
+    }
+
+    /// The jackknife standard error of β over layers, 0 where only one layer was measured; `None`
+    /// where there is no such model.
+    #[must_use]
+    pub fn layer_error(&self, first: usize, second: usize) -> Option<f64> {
+        self.layer_errors.distance(first, second)
+    }
+}
