@@ -5,12 +5,19 @@
 //! distances of all pairs. A backend that already has these numbers makes a [`GroupEvidence`] itself.
 
 mod architecture;
+mod block;
+mod candidate;
+mod comparison;
 mod failure;
 mod geometry;
 mod glob;
+mod group;
 mod growth;
 mod measurement;
 mod observer;
+#[cfg(feature = "svd")]
+mod ranks;
+mod score;
 mod selection;
 mod table;
 
@@ -18,9 +25,10 @@ pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
 pub use self::geometry::Geometry;
 pub use self::glob::Glob;
 pub use self::growth::Growth;
-#[cfg(feature = "svd")]
-pub use self::measurement::RankOverLayers;
-pub use self::measurement::{Distance, Measurement, OnFailure, Score};
+pub use self::measurement::{Distance, GrowthMeasure, Measurement, OnFailure};
 pub use self::observer::{Observer, Phase, Progress};
+#[cfg(feature = "svd")]
+pub use self::ranks::RankOverLayers;
+pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};

@@ -11,6 +11,7 @@ pub mod clustering;
 pub mod condensed;
 pub mod entropy;
 pub mod evidence;
+pub mod growth;
 pub mod heritage;
 pub mod moments;
 pub mod pairwise;

@@ -38,7 +38,7 @@ pub(super) type Group = Vec<usize>;
 ///
 /// Models that have the very same weight matrices are compared once, so the time is
 /// O(n l + a² l) for n models of l layers with a different architectures.
-pub(super) fn groups(architectures: &[Architecture]) -> Vec<Group> {
+pub(super) fn groups(architectures: &[&Architecture]) -> Vec<Group> {
     let matrices: Vec<Vec<&LayerShape>> = architectures
         .iter()
         .map(|layers| layers.iter().filter(|l| l.is_weight_matrix()).collect())
@@ -105,15 +105,14 @@ fn components(nodes: usize, connected: impl Fn(usize, usize) -> bool) -> Vec<usi
 }
 
 /// The layers that every member of a group has, by name and shape, sorted by name.
-pub(super) fn shared_layers(architectures: &[Architecture], group: &[usize]) -> Vec<LayerShape> {
+pub(super) fn shared_layers(architectures: &[&Architecture], group: &[usize]) -> Vec<LayerShape> {
     let Some((&first, others)) = group.split_first() else {
         return Vec::new();
     };
-    others
-        .iter()
-        .fold(architectures[first].clone(), |shared, &other| {
-            common(&shared, &architectures[other]).cloned().collect()
-        })
+    others.iter().fold(
+        Architecture::clone(architectures[first]),
+        |shared, &other| common(&shared, architectures[other]).cloned().collect(),
+    )
 }
 
 #[cfg(test)]
@@ -155,7 +154,10 @@ mod tests {
             architecture(&[("c", &[2, 2]), ("d", &[2, 2])]),
             architecture(&[("bias", &[2]), ("y", &[5, 5])]),
         ];
-        assert_eq!(groups(&models), [vec![0, 2, 3], vec![1], vec![4]]);
+        assert_eq!(
+            groups(&models.iter().collect::<Vec<_>>()),
+            [vec![0, 2, 3], vec![1], vec![4]]
+        );
     }
 
     #[test]
@@ -164,8 +166,8 @@ mod tests {
             architecture(&[("body", &[4, 4]), ("head", &[4, 3]), ("norm", &[4])]),
             architecture(&[("body", &[4, 4]), ("head", &[4, 7]), ("norm", &[4])]),
         ];
-        assert_eq!(groups(&models), [vec![0, 1]]);
-        let names: Vec<_> = shared_layers(&models, &[0, 1])
+        assert_eq!(groups(&models.iter().collect::<Vec<_>>()), [vec![0, 1]]);
+        let names: Vec<_> = shared_layers(&models.iter().collect::<Vec<_>>(), &[0, 1])
             .into_iter()
             .map(|layer| layer.name)
             .collect();
@@ -178,6 +180,9 @@ mod tests {
             architecture(&[("w", &[4, 4])]),
             architecture(&[("w", &[5, 5])]),
         ];
-        assert_eq!(groups(&models), [vec![0], vec![1]]);
+        assert_eq!(
+            groups(&models.iter().collect::<Vec<_>>()),
+            [vec![0], vec![1]]
+        );
     }
 }

@@ -41,6 +41,8 @@ pub enum ModelFailure {
         /// The layer's name.
         layer: String,
     },
+    /// Squares of the weights of its group overflow double precision.
+    Overflow,
     /// The model has no tensor with two dimensions longer than 1.
     NoWeightMatrix,
     /// The models of its group share no layer that was selected.
@@ -72,6 +74,9 @@ impl fmt::Display for ModelFailure {
             Self::DuplicateLayer { layer } => write!(f, "two of its layers are named `{layer}`"),
             Self::TooLarge { layer } => {
                 write!(f, "layer `{layer}` has more elements than can be counted")
+            }
+            Self::Overflow => {
+                f.write_str("squares of the weights of its architecture's models overflow")
             }
             Self::NoWeightMatrix => f.write_str("it has no weight matrix"),
             Self::NoSharedLayer { models } => write!(

@@ -2,6 +2,8 @@
 
 use core::ops::ControlFlow;
 
+use super::EvidenceError;
+
 /// What a measurement is about to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -56,5 +58,35 @@ pub trait Observer {
 impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for F {
     fn observe(&mut self, progress: Progress) -> ControlFlow<()> {
         self(progress)
+    }
+}
+
+/// Tells an observer how far the work is.
+pub(super) struct Clock<'a> {
+    observer: &'a mut dyn Observer,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> Clock<'a> {
+    pub(super) fn new(observer: &'a mut dyn Observer, total: u64) -> Self {
+        Self {
+            observer,
+            done: 0,
+            total,
+        }
+    }
+
+    pub(super) fn tick(&mut self, phase: Phase, done: u64) -> Result<(), EvidenceError> {
+        self.done += done;
+        let progress = Progress {
+            phase,
+            done: self.done,
+            total: self.total,
+        };
+        match self.observer.observe(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(EvidenceError::Cancelled),
+        }
     }
 }

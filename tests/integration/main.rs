@@ -13,6 +13,7 @@ mod clustering;
 mod command;
 mod entropy;
 mod graph;
+mod growth;
 mod metrics;
 mod mixed_heritage;
 mod moments;

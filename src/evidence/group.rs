@@ -1,0 +1,397 @@
+//! One pass over the models of one architecture: every layer of all of them in step.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+use super::architecture::LayerShape;
+use super::block::MatrixShape;
+use super::candidate::Candidate;
+use super::comparison::Comparison;
+use super::observer::Clock;
+#[cfg(feature = "svd")]
+use super::ranks::{WholeLayer, ranks};
+use super::{
+    Distance, EvidenceError, Geometry, GroupEvidence, Growth, GrowthMeasure, Measurement,
+    ModelFailure, Phase,
+};
+use crate::Scalar;
+use crate::condensed::CondensedMatrix;
+#[cfg(feature = "svd")]
+use crate::condensed::condensed_index;
+use crate::growth::PooledGrowth;
+use crate::moments::MomentsAccumulator;
+#[cfg(feature = "svd")]
+use crate::rank::Tolerance;
+use crate::weights::{ElementType, WeightSource, element_count};
+
+/// Most values of a model that are read at once: beyond this, larger blocks aren't faster.
+const LARGEST_BLOCK: usize = 256 * 1024;
+
+/// Why a pass did not end.
+pub(super) enum Interruption {
+    /// Some models failed, by their position, and why.
+    Failed(Vec<(usize, ModelFailure)>),
+    /// The measurement as a whole ends.
+    Stopped(EvidenceError),
+}
+
+impl From<EvidenceError> for Interruption {
+    fn from(error: EvidenceError) -> Self {
+        Self::Stopped(error)
+    }
+}
+
+/// The models of one architecture, and what is to be measured of them.
+pub(super) struct GroupPass<'a, 'b, S: WeightSource> {
+    settings: &'a Measurement,
+    members: Vec<&'a Candidate<'b, S>>,
+    layers: Vec<LayerShape>,
+    tables: Tables,
+}
+
+/// Sums over the layers so far.
+struct Tables {
+    compared: Vec<String>,
+    l2: Vec<f64>,
+    squared_distances: Vec<f64>,
+    squared_norms: Vec<f64>,
+    growth: Vec<PooledGrowth>,
+    #[cfg(feature = "svd")]
+    ranks: Vec<f64>,
+    layer_scores: Vec<Vec<f64>>,
+}
+
+impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
+    /// Members are sorted by name, and all have the layers.
+    pub(super) fn new(
+        settings: &'a Measurement,
+        members: Vec<&'a Candidate<'b, S>>,
+        layers: Vec<LayerShape>,
+    ) -> Self {
+        let models = members.len();
+        let pairs = models * models.saturating_sub(1) / 2;
+        let grown = match settings.growth {
+            GrowthMeasure::Measured => pairs,
+            GrowthMeasure::LeftOut => 0,
+        };
+        Self {
+            settings,
+            members,
+            layers,
+            tables: Tables {
+                compared: Vec::new(),
+                l2: vec![0.0; pairs],
+                squared_distances: vec![0.0; pairs],
+                squared_norms: vec![0.0; models],
+                growth: vec![PooledGrowth::new(); grown],
+                #[cfg(feature = "svd")]
+                ranks: vec![0.0; pairs],
+                layer_scores: vec![Vec::new(); models],
+            },
+        }
+    }
+
+    /// The values there are to read.
+    pub(super) fn work(&self) -> u64 {
+        let lengths = self
+            .layers
+            .iter()
+            .filter_map(|layer| element_count(&layer.shape));
+        let values: usize = lengths.fold(0, usize::saturating_add);
+        (values as u64).saturating_mul(self.members.len() as u64)
+    }
+
+    /// Measures all layers.
+    pub(super) fn run(mut self, clock: &mut Clock<'_>) -> Result<GroupEvidence, Interruption> {
+        for layer in core::mem::take(&mut self.layers) {
+            let mut stored = self
+                .members
+                .iter()
+                .map(|member| member.element_type(&layer));
+            // All other types fit into single precision without rounding.
+            if stored.any(|element| element == Some(ElementType::F64)) {
+                self.measure_layer::<f64>(&layer, clock)?;
+            } else {
+                self.measure_layer::<f32>(&layer, clock)?;
+            }
+        }
+        self.into_evidence()
+    }
+
+    fn measure_layer<T: Scalar>(
+        &mut self,
+        layer: &LayerShape,
+        clock: &mut Clock<'_>,
+    ) -> Result<(), Interruption> {
+        let models = self.members.len();
+        let (scored, compared) = (self.settings.scores(layer), self.settings.compares(layer));
+        let shape = MatrixShape::of_outputs(layer);
+        let mut accumulators = vec![MomentsAccumulator::new(); models];
+        let mut comparison = Comparison::new(
+            if compared { models } else { 0 },
+            shape.width,
+            self.settings.growth,
+        );
+        let mut values: Vec<Vec<T>> = vec![Vec::new(); models];
+        let capacity = self.settings.buffer_size / (models * size_of::<T>()).max(1);
+        for block in shape.blocks(capacity.min(LARGEST_BLOCK)) {
+            clock.tick(Phase::Reading, 0)?;
+            on_each(&mut values, &self.members, |values, member| {
+                values.resize(block.length, T::zero());
+                member.read(layer, block.offset, values)
+            })?;
+            if scored {
+                clock.tick(Phase::Scoring, 0)?;
+                on_each(&mut accumulators, &values, |accumulator, values| {
+                    let taken = accumulator.extend_from_slice(values);
+                    taken.map_err(|error| reading(layer, &error))
+                })?;
+            }
+            if compared {
+                clock.tick(Phase::Comparing, 0)?;
+                let taken = comparison.add(block, &values);
+                taken.map_err(|error| fail_all(models, &reading(layer, &error)))?;
+            }
+            clock.tick(Phase::Reading, (block.length * models) as u64)?;
+        }
+        drop(values);
+        if scored {
+            clock.tick(Phase::Scoring, 0)?;
+            self.add_scores::<T>(layer, &accumulators)?;
+        }
+        if compared {
+            self.tables.add(layer, &comparison);
+            #[cfg(feature = "svd")]
+            if let Distance::Rank { tolerance, .. } = self.settings.distance {
+                self.add_ranks::<T>(layer, tolerance, clock)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the layer's score of every model, unless it is undefined for one of them.
+    fn add_scores<T: Scalar>(
+        &mut self,
+        layer: &LayerShape,
+        accumulators: &[MomentsAccumulator],
+    ) -> Result<(), Interruption> {
+        let mut scores = vec![None; self.members.len()];
+        let score = self.settings.score;
+        let inputs: Vec<_> = self.members.iter().zip(accumulators).collect();
+        on_each(&mut scores, &inputs, |found, (member, accumulator)| {
+            *found = score.of_layer::<T, S>(member, layer, &accumulator.moments())?;
+            Ok(())
+        })?;
+        let scores: Vec<f64> = scores.into_iter().flatten().collect();
+        if scores.len() == self.members.len() {
+            for (of_model, score) in self.tables.layer_scores.iter_mut().zip(scores) {
+                of_model.push(score);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the layer's ranks of all pairs, as many models at once as there is memory for.
+    #[cfg(feature = "svd")]
+    fn add_ranks<T: Scalar>(
+        &mut self,
+        layer: &LayerShape,
+        tolerance: Option<Tolerance>,
+        clock: &mut Clock<'_>,
+    ) -> Result<(), Interruption> {
+        let models = self.members.len();
+        let length = element_count(&layer.shape).unwrap_or(0);
+        let held = self.settings.buffer_size / length.saturating_mul(size_of::<T>()).max(1);
+        let at_once = (held / 2).clamp(1, models);
+        for start in (0..models).step_by(at_once) {
+            let first = self.whole_layers::<T>(layer, start, at_once)?;
+            for other in (start..models).step_by(at_once) {
+                clock.tick(Phase::Comparing, 0)?;
+                let others = if other == start {
+                    Vec::new()
+                } else {
+                    self.whole_layers::<T>(layer, other, at_once)?
+                };
+                let seconds = if other == start { &first } else { &others };
+                let pairs: Vec<_> = first
+                    .iter()
+                    .flat_map(|u| seconds.iter().map(move |v| (u, v)))
+                    .filter(|(u, v)| u.model < v.model)
+                    .collect();
+                let found = ranks(layer, &pairs, tolerance).map_err(Interruption::Failed)?;
+                for ((u, v), rank) in pairs.iter().zip(found) {
+                    let pair = condensed_index(models, u.model, v.model);
+                    if let Distance::Rank { over_layers, .. } = self.settings.distance {
+                        over_layers.take(&mut self.tables.ranks[pair], rank);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole layer of so many models.
+    #[cfg(feature = "svd")]
+    fn whole_layers<T: Scalar>(
+        &self,
+        layer: &LayerShape,
+        start: usize,
+        count: usize,
+    ) -> Result<Vec<WholeLayer<T>>, Interruption> {
+        let length = element_count(&layer.shape).unwrap_or(0);
+        let models: Vec<usize> = (start..self.members.len().min(start + count)).collect();
+        let mut layers: Vec<WholeLayer<T>> = models
+            .iter()
+            .map(|&model| WholeLayer {
+                model,
+                values: Vec::new(),
+                stored: self.members[model].element_type(layer),
+            })
+            .collect();
+        on_each(&mut layers, &models, |whole, &model| {
+            whole.values.resize(length, T::zero());
+            self.members[model].read(layer, 0, &mut whole.values)
+        })
+        .map_err(|interruption| match interruption {
+            Interruption::Failed(failures) => Interruption::Failed(
+                failures
+                    .into_iter()
+                    .map(|(index, why)| (start + index, why))
+                    .collect(),
+            ),
+            stopped @ Interruption::Stopped(_) => stopped,
+        })?;
+        Ok(layers)
+    }
+
+    fn into_evidence(self) -> Result<GroupEvidence, Interruption> {
+        let models = self.members.len();
+        let names = self
+            .members
+            .iter()
+            .map(|member| member.name().into())
+            .collect();
+        // Weights are finite, so only sums of squares that are too large for `f64` end here.
+        let overflow = ModelFailure::Overflow;
+        let evidence = self
+            .tables
+            .into_evidence(names, self.settings.distance)
+            .map_err(|error| match error {
+                EvidenceError::Number { .. } => fail_all(models, &overflow),
+                error => Interruption::Stopped(error),
+            })?;
+        Ok(evidence)
+    }
+}
+
+impl Tables {
+    /// Takes a layer that is complete.
+    fn add(&mut self, layer: &LayerShape, comparison: &Comparison) {
+        self.compared.push(layer.name.clone());
+        for (sum, norm) in self.squared_norms.iter_mut().zip(&comparison.squared_norms) {
+            *sum += norm;
+        }
+        let sums = self.l2.iter_mut().zip(&mut self.squared_distances);
+        for ((l2, squared), pair) in sums.zip(&comparison.pairs) {
+            *l2 += num_traits::Float::sqrt(pair.squared_distance);
+            *squared += pair.squared_distance;
+        }
+        for (growth, pair) in self.growth.iter_mut().zip(&comparison.pairs) {
+            growth.add(&pair.growth);
+        }
+    }
+
+    fn into_evidence(
+        self,
+        names: Vec<String>,
+        distance: Distance,
+    ) -> Result<GroupEvidence, EvidenceError> {
+        let models = names.len();
+        let distances = match distance {
+            Distance::L2 => {
+                let layers = self.compared.len() as f64;
+                self.l2.iter().map(|sum| sum / layers).collect()
+            }
+            #[cfg(feature = "svd")]
+            Distance::Rank { .. } => self.ranks,
+        };
+        let table = |values| {
+            CondensedMatrix::new(models, values).map_err(|_| EvidenceError::Number {
+                table: "distance",
+                model: "0".to_string(),
+                value: f64::NAN,
+            })
+        };
+        let geometry = Geometry::new(self.squared_norms, table(self.squared_distances)?)?;
+        let scored = self.layer_scores.iter().any(|scores| !scores.is_empty());
+        let scores = self.layer_scores.iter().map(|scores| scores.iter().sum());
+        let scores = scored.then(|| scores.collect());
+        let mut evidence =
+            GroupEvidence::new(names, scores, table(distances)?)?.with_geometry(geometry)?;
+        if self.growth.len() == evidence.distances().values().len() && models > 1 {
+            evidence = evidence.with_growth(growth_table(models, &self.growth)?)?;
+        }
+        evidence.layers = self.compared;
+        evidence.layer_scores = scored.then_some(self.layer_scores);
+        Ok(evidence)
+    }
+}
+
+fn growth_table(models: usize, growth: &[PooledGrowth]) -> Result<Growth, EvidenceError> {
+    // No growth can be told where nothing moved: it may then be anything.
+    const UNKNOWN: f64 = 1e3;
+    let table = |value: fn(&PooledGrowth) -> f64| {
+        let values = growth.iter().map(value).collect();
+        CondensedMatrix::new(models, values).map_err(|_| EvidenceError::Number {
+            table: "growth",
+            model: "0".to_string(),
+            value: f64::NAN,
+        })
+    };
+    Growth::new(
+        table(|growth| growth.coefficient().unwrap_or(0.0))?,
+        table(|growth| growth.model_error().min(UNKNOWN))?,
+        table(PooledGrowth::layer_error)?,
+    )
+}
+
+fn reading(layer: &LayerShape, error: &impl ToString) -> ModelFailure {
+    ModelFailure::Reading {
+        layer: layer.name.clone(),
+        reason: error.to_string(),
+    }
+}
+
+fn fail_all(models: usize, failure: &ModelFailure) -> Interruption {
+    Interruption::Failed((0..models).map(|model| (model, failure.clone())).collect())
+}
+
+/// Applies `f` to both slices in step, on all threads there are, and collects who failed.
+fn on_each<A: Send, B: Sync>(
+    first: &mut [A],
+    second: &[B],
+    f: impl Fn(&mut A, &B) -> Result<(), ModelFailure> + Sync,
+) -> Result<(), Interruption> {
+    #[cfg(feature = "rayon")]
+    let outcomes: Vec<_> = first
+        .par_iter_mut()
+        .zip(second)
+        .map(|(a, b)| f(a, b))
+        .collect();
+    #[cfg(not(feature = "rayon"))]
+    let outcomes: Vec<_> = first.iter_mut().zip(second).map(|(a, b)| f(a, b)).collect();
+    let failures: Vec<(usize, ModelFailure)> = outcomes
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, outcome)| Some((index, outcome.err()?)))
+        .collect();
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(Interruption::Failed(failures))
+    }
+}

@@ -1,0 +1,77 @@
+//! The directional score of a layer.
+
+use alloc::string::ToString;
+use alloc::vec;
+
+use super::ModelFailure;
+use super::architecture::LayerShape;
+use super::candidate::Candidate;
+use crate::Scalar;
+use crate::entropy::Histogram;
+use crate::moments::Moments;
+use crate::weights::{WeightSource, element_count};
+
+/// Values that are read at once when a layer is read again for its histogram.
+const HISTOGRAM_BLOCK: usize = 16 * 1024;
+
+/// The directional score of a layer; a model's is the sum over its layers (section 6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Score {
+    /// Eq. 3: raw kurtosis.
+    #[default]
+    Kurtosis,
+    /// Population variance.
+    Variance,
+    /// Biased skewness.
+    Skewness,
+    /// Entropy in nats of a histogram of 256 equal bins from the least to the greatest weight.
+    Entropy,
+}
+
+impl Score {
+    /// The score of a layer with these moments; `None` where it is undefined.
+    pub(super) fn of_layer<T: Scalar, S: WeightSource>(
+        self,
+        model: &Candidate<'_, S>,
+        layer: &LayerShape,
+        moments: &Moments,
+    ) -> Result<Option<f64>, ModelFailure> {
+        let score = match self {
+            Self::Kurtosis => moments.kurtosis(),
+            Self::Variance => moments.variance(),
+            Self::Skewness => moments.skewness(),
+            Self::Entropy => entropy::<T, S>(model, layer, moments)?,
+        };
+        Ok(score.filter(|score| score.is_finite()))
+    }
+}
+
+/// The entropy of a layer's histogram; `None` for constant values.
+fn entropy<T: Scalar, S: WeightSource>(
+    model: &Candidate<'_, S>,
+    layer: &LayerShape,
+    moments: &Moments,
+) -> Result<Option<f64>, ModelFailure> {
+    let (Some(minimum), Some(maximum)) = (moments.minimum(), moments.maximum()) else {
+        return Ok(None);
+    };
+    if minimum >= maximum {
+        return Ok(None);
+    }
+    let refused = |error: crate::entropy::HistogramError| ModelFailure::Reading {
+        layer: layer.name.clone(),
+        reason: error.to_string(),
+    };
+    let mut histogram =
+        Histogram::new(minimum, maximum, Histogram::DEFAULT_BINS).map_err(refused)?;
+    let length = element_count(&layer.shape).unwrap_or(0);
+    let mut values = vec![T::zero(); HISTOGRAM_BLOCK.min(length)];
+    for offset in (0..length).step_by(HISTOGRAM_BLOCK) {
+        let values = &mut values[..HISTOGRAM_BLOCK.min(length - offset)];
+        model.read(layer, offset, values)?;
+        histogram.extend_from_slice(values).map_err(refused)?;
+    }
+    Ok(histogram.entropy())
+}
