@@ -21,5 +21,7 @@ mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;
+#[cfg(all(feature = "safetensors", feature = "svd"))]
+mod reference;
 #[cfg(feature = "safetensors")]
 mod safetensors;
