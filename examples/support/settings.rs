@@ -6,7 +6,7 @@ use core::str::FromStr;
 use lexopt::Parser;
 use mother::clustering::Linkage;
 use mother::evidence::{
-    Distance, Glob, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
+    Distance, Glob, GrowthMeasure, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
 };
 use mother::heritage::{Recovery, Stage, Trees};
 use mother::rank::Tolerance;
@@ -15,7 +15,8 @@ use super::terminal::Failure;
 
 /// What `--help` says of them.
 pub(crate) const HELP: &str =
-    "  --method NAME          paper (the default): Eq. 1 to 6 of the paper
+    "  --method NAME          joint (the default): decides over distances, growth and scores together
+                         paper: Eq. 1 to 6 of the paper
   --distance NAME        l2 | rank | auto (the default; takes l2 for now)
   --tolerance RULE       which singular values count for the rank: absolute:E | relative:R |
                          numpy:E | gavish-donoho | rounding-noise:S; by default numpy's rule with
@@ -25,18 +26,19 @@ pub(crate) const HELP: &str =
   --threshold D          instead: models are joined into trees up to this distance
   --linkage NAME         single (the default) | complete | average | weighted | ward | centroid |
                          median
-  --stage NAME           specialization | generalization | auto (the default; takes
-                         specialization for now, the stage is not found out yet)
+  --stage NAME           specialization | generalization | auto (the default: joint finds it for
+                         each tree, paper takes specialization)
   --score NAME           kurtosis (the default) | variance | skewness | entropy
-  --lambda C             the penalty of a wrong direction, times the mean distance (0.3)
+  --lambda C             paper: the penalty of a wrong direction, times the mean distance (0.3)
   --layers GLOB          which shared layers to measure distances on (repeatable; all)
   --score-layers GLOB    which shared layers to sum the score over (repeatable; all)
   --threads N            how many threads to use (as many as there are processors)
 ";
 
 /// How a forest is recovered from evidence.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Method {
+    Joint,
     Paper,
 }
 
@@ -67,7 +69,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new() -> Self {
         Self {
-            method: Method::Paper,
+            method: Method::Joint,
             distance: DistanceName::L2,
             tolerance: None,
             ranks: None,
@@ -87,7 +89,10 @@ impl Settings {
     pub(crate) fn take(&mut self, option: &str, parser: &mut Parser) -> Result<(), Failure> {
         let mut argument = Argument { option, parser };
         match option {
-            "method" => self.method = argument.one_of(&[("paper", Method::Paper)])?,
+            "method" => {
+                self.method =
+                    argument.one_of(&[("joint", Method::Joint), ("paper", Method::Paper)])?;
+            }
             "distance" => {
                 self.distance = argument.one_of(&[
                     ("l2", DistanceName::L2),
@@ -153,6 +158,9 @@ impl Settings {
                 return wrong("--ranks is only for --distance rank");
             }
         }
+        if self.method != Method::Paper && self.penalty.is_some() {
+            return wrong("--lambda is only for --method paper");
+        }
         Ok(())
     }
 
@@ -169,7 +177,12 @@ impl Settings {
                 over_layers: self.ranks.unwrap_or_default(),
             },
         };
+        let growth = match self.method {
+            Method::Joint => GrowthMeasure::Measured,
+            Method::Paper => GrowthMeasure::LeftOut,
+        };
         Measurement::new()
+            .with_growth(growth)
             .with_distance(distance)
             .with_score(self.score)
             .with_layers(self.layers.clone())
@@ -179,6 +192,7 @@ impl Settings {
 
     pub(crate) fn recovery(&self, trees: Trees) -> Recovery {
         let mut recovery = match self.method {
+            Method::Joint => Recovery::new(),
             Method::Paper => Recovery::paper(),
         };
         if let Some(linkage) = self.linkage {

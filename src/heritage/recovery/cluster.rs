@@ -1,0 +1,102 @@
+//! The evidence of one cluster, and the tree that is found of it.
+
+use alloc::vec::Vec;
+
+use super::RecoveryError;
+use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
+use crate::condensed::CondensedMatrix;
+use crate::evidence::GroupEvidence;
+
+/// The models of one cluster, sorted by name.
+pub(super) struct Cluster<'a> {
+    group: &'a GroupEvidence,
+    members: Vec<usize>,
+    distances: CondensedMatrix,
+}
+
+impl<'a> Cluster<'a> {
+    pub(super) fn new(
+        group: &'a GroupEvidence,
+        members: Vec<usize>,
+    ) -> Result<Self, RecoveryError> {
+        let distances = group.distances().select(&members);
+        Ok(Self {
+            group,
+            distances: distances.ok_or(RecoveryError::Partition)?,
+            members,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(super) fn name(&self, member: usize) -> &'a str {
+        &self.group.models()[self.members[member]]
+    }
+
+    pub(super) fn score(&self, member: usize) -> Option<f64> {
+        Some(self.group.scores()?[self.members[member]])
+    }
+
+    /// The score of each layer, or of the model where layers aren't told apart.
+    pub(super) fn layer_scores(&self, member: usize) -> Vec<f64> {
+        match self.group.layer_scores() {
+            Some(scores) => scores[self.members[member]].clone(),
+            None => self.score(member).into_iter().collect(),
+        }
+    }
+
+    pub(super) const fn distances(&self) -> &CondensedMatrix {
+        &self.distances
+    }
+
+    pub(super) fn distance(&self, first: usize, second: usize) -> f64 {
+        self.distances.distance(first, second).unwrap_or(0.0)
+    }
+
+    /// d², over all weights where it was measured.
+    pub(super) fn squared_distance(&self, first: usize, second: usize) -> f64 {
+        let geometry = self.group.geometry();
+        let measured = geometry.and_then(|geometry| {
+            let distances = geometry.squared_distances();
+            distances.distance(self.members[first], self.members[second])
+        });
+        measured.unwrap_or_else(|| {
+            let distance = self.distance(first, second);
+            distance * distance
+        })
+    }
+
+    /// β from one model to the other, its layer error and its model error, if it was measured.
+    pub(super) fn growth(&self, parent: usize, child: usize) -> Option<(f64, f64, f64)> {
+        let growth = self.group.growth()?;
+        let (parent, child) = (self.members[parent], self.members[child]);
+        Some((
+            growth.coefficient(parent, child)?,
+            growth.layer_error(parent, child)?,
+            growth.model_error(parent, child)?,
+        ))
+    }
+}
+
+/// The parent of every member of a cluster, and what the edges cost together.
+pub(super) struct Tree {
+    pub(super) parents: Vec<Option<usize>>,
+    pub(super) cost: f64,
+}
+
+/// The minimum arborescence over every root for the cost of an edge from parent to child.
+pub(super) fn cheapest_tree(
+    members: usize,
+    cost: impl Fn(usize, usize) -> f64,
+) -> Result<Tree, RecoveryError> {
+    let costs = DenseDigraph::from_fn(members, &cost)?;
+    let tree = minimum_arborescence(&costs, Root::Any)?;
+    let parents: Vec<Option<usize>> = (0..members).map(|member| tree.parent(member)).collect();
+    let edges = parents.iter().enumerate();
+    let cost = edges
+        .filter_map(|(child, parent)| Some(cost((*parent)?, child)))
+        .sum();
+    Ok(Tree { parents, cost })
+}
