@@ -75,6 +75,7 @@ mod certificate;
 mod contraction;
 mod dense;
 mod digraph;
+mod distribution;
 mod error;
 mod reachability;
 mod scale;
@@ -92,6 +93,7 @@ use crate::Scalar;
 
 pub use self::certificate::{CertificateError, DualCertificate};
 pub use self::digraph::{DenseDigraph, Edge};
+pub use self::distribution::{ArborescenceDistribution, arborescence_distribution};
 pub use self::error::ArborescenceError;
 pub use self::tree::Arborescence;
 

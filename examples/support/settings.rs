@@ -158,9 +158,6 @@ impl Settings {
                 return wrong("--ranks is only for --distance rank");
             }
         }
-        if self.method != Method::Paper && self.penalty.is_some() {
-            return wrong("--lambda is only for --method paper");
-        }
         Ok(())
     }
 

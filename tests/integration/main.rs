@@ -8,6 +8,7 @@
 )]
 
 mod arborescence;
+mod arborescence_distribution;
 mod clustering;
 #[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
 mod command;

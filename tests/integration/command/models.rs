@@ -158,6 +158,7 @@ fn options_reach_the_method() {
     let expected = family("a");
     for same in [
         ["--method", "paper"],
+        ["--method", "joint"],
         ["--distance", "auto"],
         ["--stage", "auto"],
         ["--stage", "specialization"],
@@ -167,8 +168,9 @@ fn options_reach_the_method() {
     ] {
         assert_eq!(recover_folder(folder.path(), &same).parents(), expected);
     }
-    // The other stage turns the chain around.
-    let turned = recover_folder(folder.path(), &["--stage", "generalization"]).parents();
+    // The other stage turns the paper's chain around; growth knows better.
+    let other = ["--stage", "generalization", "--method", "paper"];
+    let turned = recover_folder(folder.path(), &other).parents();
     assert_eq!(turned[2], ("a2".into(), None));
     assert_eq!(turned[0].1.as_deref(), Some("a1"));
 

@@ -1,0 +1,167 @@
+//! Probabilities of edges and roots against the enumeration of all arborescences.
+
+use mother::arborescence::{
+    ArborescenceDistribution, ArborescenceError, DenseDigraph, Root, arborescence_distribution,
+    minimum_arborescence,
+};
+use proptest::prelude::*;
+
+/// Every arborescence by its parents, for up to five nodes.
+fn arborescences(digraph: &DenseDigraph) -> Vec<(Vec<Option<usize>>, f64)> {
+    let size = digraph.size();
+    let mut found = Vec::new();
+    for choice in 0..size.pow(size as u32) {
+        // A node that is its own parent is the root.
+        let choices: Vec<usize> = (0..size)
+            .map(|n| choice / size.pow(n as u32) % size)
+            .collect();
+        let parents: Vec<Option<usize>> = (0..size)
+            .map(|node| (choices[node] != node).then_some(choices[node]))
+            .collect();
+        let reaches_root = |mut node: usize| {
+            for _ in 0..size {
+                match parents[node] {
+                    Some(parent) => node = parent,
+                    None => return true,
+                }
+            }
+            false
+        };
+        let roots = parents.iter().filter(|parent| parent.is_none()).count();
+        if roots == 1 && (0..size).all(reaches_root) {
+            let edges = parents.iter().enumerate();
+            let weight = edges
+                .filter_map(|(child, parent)| Some((child, (*parent)?)))
+                .map(|(child, parent)| digraph.weight(parent, child).unwrap_or(f64::INFINITY))
+                .sum::<f64>();
+            if weight < f64::INFINITY {
+                found.push((parents, weight));
+            }
+        }
+    }
+    found
+}
+
+fn assert_is_enumeration(digraph: &DenseDigraph, tolerance: f64) {
+    let all = arborescences(digraph);
+    let found = match arborescence_distribution(digraph) {
+        Ok(found) => found,
+        Err(_) => {
+            assert!(all.is_empty());
+            return;
+        }
+    };
+    let least = all.iter().map(|(_, w)| *w).fold(f64::INFINITY, f64::min);
+    let total: f64 = all.iter().map(|(_, weight)| (least - weight).exp()).sum();
+    assert!((found.log_partition() - (total.ln() - least)).abs() <= 1e-10 * (1.0 + least.abs()));
+    let probability = |child: usize, parent: Option<usize>| {
+        let with = all.iter().filter(|(parents, _)| parents[child] == parent);
+        with.map(|(_, weight)| (least - weight).exp()).sum::<f64>() / total
+    };
+    for child in 0..digraph.size() {
+        let root = found.root_probability(child).unwrap();
+        assert!((root - probability(child, None)).abs() < tolerance);
+        for parent in 0..digraph.size() {
+            let edge = found.edge_probability(parent, child).unwrap();
+            let expected = if parent == child {
+                0.0
+            } else {
+                probability(child, Some(parent))
+            };
+            assert!(
+                (edge - expected).abs() < tolerance,
+                "{parent} {child} {edge} {expected}"
+            );
+        }
+    }
+}
+
+fn digraphs(scale: f64) -> impl Strategy<Value = DenseDigraph> {
+    let weight = prop_oneof![8 => -1.0..1.0_f64, 1 => Just(f64::INFINITY)];
+    (1..=5_usize).prop_flat_map(move |size| {
+        prop::collection::vec(weight.clone(), size * size).prop_map(move |weights| {
+            let scaled = weights.into_iter().map(|weight| weight * scale).collect();
+            DenseDigraph::new(size, scaled).unwrap()
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn probabilities_are_those_of_the_enumeration(digraph in digraphs(3.0)) {
+        assert_is_enumeration(&digraph, 1e-12);
+    }
+
+    #[test]
+    fn wide_ranges_lose_nothing(digraph in digraphs(1000.0)) {
+        assert_is_enumeration(&digraph, 1e-10);
+    }
+}
+
+#[test]
+fn nodes_that_all_but_merge_lose_nothing() {
+    let mut weights: Vec<f64> = (0..25)
+        .map(|index| f64::from(index * 7 % 11) / 3.0)
+        .collect();
+    weights[3 * 5 + 4] = -300.0;
+    weights[4 * 5 + 3] = -300.0;
+    assert_is_enumeration(&DenseDigraph::new(5, weights).unwrap(), 1e-12);
+}
+
+fn large(size: usize, scale: f64) -> DenseDigraph {
+    let mut state = 7_u64;
+    DenseDigraph::from_fn(size, |_, _| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as f64 / (1_u64 << 31) as f64 * scale
+    })
+    .unwrap()
+}
+
+fn sums_to_one(distribution: &ArborescenceDistribution) {
+    let size = distribution.size();
+    for child in 0..size {
+        let parents = (0..size).map(|parent| distribution.edge_probability(parent, child).unwrap());
+        let sum = parents.sum::<f64>() + distribution.root_probability(child).unwrap();
+        assert!((sum - 1.0).abs() < 1e-12, "{sum}");
+    }
+    let roots = (0..size).map(|node| distribution.root_probability(node).unwrap());
+    assert!((roots.sum::<f64>() - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn every_node_has_one_parent_or_is_the_root() {
+    for (size, scale) in [(1, 1.0), (2, 1.0), (37, 5.0), (60, 0.0)] {
+        sums_to_one(&arborescence_distribution(&large(size, scale)).unwrap());
+    }
+}
+
+#[test]
+fn the_coldest_distribution_is_the_minimum() {
+    let digraph = large(40, 1e5);
+    let minimum = minimum_arborescence(&digraph, Root::Any).unwrap();
+    let distribution = arborescence_distribution(&digraph).unwrap();
+    for child in 0..40 {
+        let probability = match minimum.parent(child) {
+            Some(parent) => distribution.edge_probability(parent, child),
+            None => distribution.root_probability(child),
+        };
+        assert!(probability.unwrap() > 0.999);
+    }
+    assert_eq!(distribution.edge_probability(40, 0), None);
+    assert_eq!(distribution.root_probability(40), None);
+}
+
+#[test]
+fn no_arborescence_is_an_error() {
+    let forbidden = DenseDigraph::new(2, vec![f64::INFINITY; 4]).unwrap();
+    assert!(arborescence_distribution(&forbidden).is_err());
+    let empty = DenseDigraph::<f64>::new(0, vec![]).unwrap();
+    assert_eq!(
+        arborescence_distribution(&empty),
+        Err(ArborescenceError::Empty)
+    );
+}
