@@ -109,7 +109,7 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
             parent: graph.parent(at).and_then(|parent| graph.name(parent)),
             distance: descent.and_then(|descent| descent.distance()),
             score: model.score(),
-            confidence: descent.and_then(|descent| descent.confidence()),
+            confidence: model.confidence(),
         }
     });
     let trees = graph.trees().map(|tree| TreeReport {

@@ -15,6 +15,7 @@ mod command;
 mod entropy;
 mod graph;
 mod growth;
+mod joint;
 mod metrics;
 mod mixed_heritage;
 mod moments;

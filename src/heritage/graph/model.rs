@@ -25,6 +25,7 @@ pub struct Model {
     pub(super) name: String,
     pub(super) score: Option<f64>,
     pub(super) descent: Option<Descent>,
+    pub(super) root_confidence: Option<f64>,
 }
 
 impl Model {
@@ -35,6 +36,7 @@ impl Model {
             name: name.into(),
             score: None,
             descent: None,
+            root_confidence: None,
         }
     }
 
@@ -49,6 +51,13 @@ impl Model {
     #[must_use]
     pub const fn with_descent(mut self, descent: Descent) -> Self {
         self.descent = Some(descent);
+        self
+    }
+
+    /// Sets how sure it is that the model has no parent, from 0 to 1.
+    #[must_use]
+    pub const fn with_root_confidence(mut self, confidence: f64) -> Self {
+        self.root_confidence = Some(confidence);
         self
     }
 
@@ -70,6 +79,16 @@ impl Model {
         self.descent.as_ref()
     }
 
+    /// How sure it is that the model has no parent, or that its parent is the right one, from 0
+    /// to 1.
+    #[must_use]
+    pub fn confidence(&self) -> Option<f64> {
+        match &self.descent {
+            Some(descent) => descent.confidence(),
+            None => self.root_confidence,
+        }
+    }
+
     /// The position of the model's parent.
     pub(super) fn parent(&self) -> Option<usize> {
         self.descent().map(Descent::parent)
@@ -86,10 +105,16 @@ impl Model {
                 score,
             });
         }
+        if let Some(confidence) = self.confidence()
+            && !(0.0..=1.0).contains(&confidence)
+        {
+            return Err(GraphError::ConfidenceOutOfRange {
+                model: model(),
+                confidence,
+            });
+        }
         let Some(Descent {
-            parent,
-            distance,
-            confidence,
+            parent, distance, ..
         }) = self.descent
         else {
             return Ok(());
@@ -101,21 +126,11 @@ impl Model {
                 models,
             });
         }
-        if let Some(distance) = distance
-            && !distance.is_finite()
-        {
-            return Err(GraphError::NonFiniteDistance {
+        match distance {
+            Some(distance) if !distance.is_finite() => Err(GraphError::NonFiniteDistance {
                 model: model(),
                 distance,
-            });
-        }
-        match confidence {
-            Some(confidence) if !(0.0..=1.0).contains(&confidence) => {
-                Err(GraphError::ConfidenceOutOfRange {
-                    model: model(),
-                    confidence,
-                })
-            }
+            }),
             _ => Ok(()),
         }
     }

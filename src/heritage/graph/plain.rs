@@ -49,7 +49,7 @@ impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
             parent: model.parent().map(name),
             distance: model.descent().and_then(Descent::distance),
             score: model.score(),
-            confidence: model.descent().and_then(Descent::confidence),
+            confidence: model.confidence(),
         };
         Self {
             models: graph
@@ -78,6 +78,11 @@ impl TryFrom<PlainGraph<'_>> for ModelGraph {
                 name: plain.id.into_owned(),
                 score: plain.score,
                 descent: None,
+                root_confidence: if plain.parent.is_none() {
+                    plain.confidence
+                } else {
+                    None
+                },
             };
             let descent = Descent {
                 parent: usize::MAX,

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use super::RecoveryError;
-use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 use crate::evidence::GroupEvidence;
 
@@ -80,23 +79,8 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The parent of every member of a cluster, and what the edges cost together.
+/// The parent of every member of a cluster, and how sure it is, if that is known.
 pub(super) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
-    pub(super) cost: f64,
-}
-
-/// The minimum arborescence over every root for the cost of an edge from parent to child.
-pub(super) fn cheapest_tree(
-    members: usize,
-    cost: impl Fn(usize, usize) -> f64,
-) -> Result<Tree, RecoveryError> {
-    let costs = DenseDigraph::from_fn(members, &cost)?;
-    let tree = minimum_arborescence(&costs, Root::Any)?;
-    let parents: Vec<Option<usize>> = (0..members).map(|member| tree.parent(member)).collect();
-    let edges = parents.iter().enumerate();
-    let cost = edges
-        .filter_map(|(child, parent)| Some(cost((*parent)?, child)))
-        .sum();
-    Ok(Tree { parents, cost })
+    pub(super) confidences: Option<Vec<f64>>,
 }

@@ -1,7 +1,8 @@
 //! Eq. 4 to 6: the minimum arborescence of the distances and a penalty for a wrong direction.
 
-use super::cluster::{Cluster, Tree, cheapest_tree};
+use super::cluster::{Cluster, Tree};
 use super::{RecoveryError, Stage};
+use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 
 /// The tree for c of Eq. 6 and the stage that made each member.
@@ -11,7 +12,7 @@ pub(super) fn tree(
     stage: impl Fn(usize) -> Stage,
 ) -> Result<Tree, RecoveryError> {
     let lambda = c * mean(cluster.distances());
-    cheapest_tree(cluster.len(), |parent, child| {
+    let costs = DenseDigraph::from_fn(cluster.len(), |parent, child| {
         let against = match (cluster.score(parent), cluster.score(child)) {
             (Some(of_parent), Some(of_child)) => match stage(child) {
                 Stage::Specialization => of_parent < of_child,
@@ -20,6 +21,10 @@ pub(super) fn tree(
             _ => false,
         };
         cluster.distance(parent, child) + if against { lambda } else { 0.0 }
+    })?;
+    Ok(Tree {
+        parents: minimum_arborescence(&costs, Root::Any)?.parents().into(),
+        confidences: None,
     })
 }
 
