@@ -33,7 +33,7 @@ fn parents(graph: &ModelGraph) -> Vec<Option<usize>> {
     (0..graph.len()).map(|model| graph.parent(model)).collect()
 }
 
-const CHAIN: [f64; 3] = [1.0, std::f64::consts::SQRT_2, 1.0];
+const CHAIN: [f64; 3] = [1.0, core::f64::consts::SQRT_2, 1.0];
 
 #[test]
 fn growth_directs_a_chain_against_the_score() {
@@ -85,7 +85,7 @@ fn the_score_directs_where_growth_is_unknown() {
 
 #[test]
 fn a_stage_of_one_model_turns_only_its_edge() {
-    let distances = [1.0, std::f64::consts::SQRT_2, 1.0];
+    let distances = [1.0, core::f64::consts::SQRT_2, 1.0];
     let evidence = evidence(&distances, None, Some(&[3.0, 1.0, 2.0]));
     let graph = recovery()
         .with_stage(Stage::Specialization)
