@@ -1,4 +1,44 @@
 //! Recover the family tree of neural networks from their weights.
+//!
+//! Given a set of models, [`Measurement`](evidence::Measurement) streams their weights into a few
+//! small tables of [`Evidence`](evidence::Evidence), and [`Recovery`](heritage::Recovery) turns these
+//! into a [`ModelGraph`](heritage::ModelGraph): the forest of who was trained from whom.
+//!
+//! ```
+//! use mother::evidence::Measurement;
+//! use mother::heritage::Recovery;
+//! use mother::weights::InMemoryModel;
+//!
+//! let model = |name, last| {
+//!     InMemoryModel::new(name).with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, last])
+//! };
+//! let models = [model("base", 1.0)?, model("chat", 1.5)?, model("chat-2", 1.75)?];
+//! let evidence = Measurement::new().measure(&models)?;
+//! let graph = Recovery::new().recover(&evidence)?;
+//! assert_eq!(graph.len(), 3);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+//!
+//! # Floors
+//!
+//! Modules depend on those below them alone:
+//!
+//! - adapters: `safetensors` reads models from files (feature `safetensors`);
+//! - [`heritage`]: from evidence to the graph, and what is asked of it;
+//! - [`evidence`]: from weights to tables;
+//! - kernels, which know no model and each other hardly: [`moments`], [`entropy`], [`pairwise`],
+//!   [`growth`], `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
+//! - [`weights`]: the traits of what can be read, and models in memory.
+//!
+//! # Features
+//!
+//! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
+//! `core` and `alloc` alone. `serde` (de)serialises graphs and options.
+//!
+//! # References
+//!
+//! E. Horwitz, A. Shul, Y. Hoshen, *Unsupervised Model Tree Heritage Recovery*, ICLR 2025.
+//! [arXiv:2405.18432](https://arxiv.org/abs/2405.18432)
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -23,3 +63,7 @@ mod scalar;
 pub mod weights;
 
 pub use crate::scalar::Scalar;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
