@@ -60,6 +60,8 @@ pub mod rank;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 mod scalar;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 pub mod weights;
 
 pub use crate::scalar::Scalar;

@@ -27,3 +27,5 @@ mod recovery;
 mod reference;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+#[cfg(all(feature = "proptest", feature = "svd"))]
+mod strategies;
