@@ -243,13 +243,15 @@ fn hundreds_of_models_need_few_open_files() {
     let found = find_models(folder.path()).unwrap();
     let models: Vec<_> = found.iter().map(|found| found.open().unwrap()).collect();
     assert_eq!(models.len(), 300);
+    let mut most = 0;
     for _ in 0..2 {
         for (index, model) in models.iter().enumerate() {
             assert_eq!(read_all(model).unwrap()[0].1, [index as f64]);
-            assert!(open_below(folder.path()) <= 17);
+            most = most.max(open_below(folder.path()));
         }
     }
-    assert!(open_below(folder.path()) > 0);
+    // At any one time other tests may have had all the files that may be open.
+    assert!((1..=17).contains(&most), "{most}");
     drop(models);
     assert_eq!(open_below(folder.path()), 0);
 }
