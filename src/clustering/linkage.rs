@@ -159,7 +159,9 @@ impl Error for ClusteringError {}
 /// Clusters points bottom up.
 ///
 /// On inputs without ties the steps are those of scipy's `linkage`, row for row. Among equal
-/// distances the points that come first are merged first.
+/// distances the points that come first are merged first; in single linkage the partition at any
+/// height doesn't depend on that. Distances may be of any magnitude; of those of one input, what is
+/// 1e-150 times the largest may count as zero in Ward's, centroid and median linkage.
 ///
 /// # Errors
 ///
@@ -205,19 +207,41 @@ pub fn linkage<T: Scalar>(
             });
         }
     }
+    let scale = scale(distances);
     let mut clusters = Clusters {
         size,
-        distances: distances.values().iter().map(|d| d.widen()).collect(),
+        distances: distances
+            .values()
+            .iter()
+            .map(|d| d.widen() * scale)
+            .collect(),
         points: vec![1; size],
         linkage,
     };
-    Ok(match linkage {
-        Linkage::Single => Dendrogram::from_merges(size, minimum_spanning_tree(&clusters), true),
-        Linkage::Centroid | Linkage::Median => {
-            Dendrogram::from_merges(size, nearest_neighbours(&mut clusters), false)
-        }
-        _ => Dendrogram::from_merges(size, nearest_neighbour_chain(&mut clusters), true),
-    })
+    let (mut merges, monotone) = match linkage {
+        Linkage::Single => (minimum_spanning_tree(&clusters), true),
+        Linkage::Centroid | Linkage::Median => (nearest_neighbours(&mut clusters), false),
+        _ => (nearest_neighbour_chain(&mut clusters), true),
+    };
+    for (_, _, height) in &mut merges {
+        // A height that is larger than any distance may be larger than any number, too.
+        *height = (*height / scale).min(f64::MAX);
+    }
+    Ok(Dendrogram::from_merges(size, merges, monotone))
+}
+
+/// A power of two by which distances are multiplied, so that their squares and sums neither
+/// overflow nor underflow: 1 for all but extreme ones.
+fn scale<T: Scalar>(distances: &CondensedMatrix<T>) -> f64 {
+    let values = distances.values().iter().map(|distance| distance.widen());
+    let largest = values.fold(0.0, f64::max);
+    if largest > 1e100 {
+        num_traits::Float::powi(2.0, -700)
+    } else if largest > 0.0 && largest < 1e-100 {
+        num_traits::Float::powi(2.0, 700)
+    } else {
+        1.0
+    }
 }
 
 /// Two points whose clusters merge, and at which height.
