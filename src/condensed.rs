@@ -24,9 +24,34 @@ use crate::Scalar;
 /// # Ok::<(), mother::condensed::CondensedError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(
+        try_from = "Unchecked<T>",
+        bound(deserialize = "T: Scalar + serde::Deserialize<'de>")
+    )
+)]
 pub struct CondensedMatrix<T = f64> {
     size: usize,
     values: Vec<T>,
+}
+
+/// A matrix as it was written down, by whomever.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked<T> {
+    size: usize,
+    values: Vec<T>,
+}
+
+#[cfg(feature = "serde")]
+impl<T: Scalar> TryFrom<Unchecked<T>> for CondensedMatrix<T> {
+    type Error = CondensedError;
+
+    fn try_from(unchecked: Unchecked<T>) -> Result<Self, CondensedError> {
+        Self::new(unchecked.size, unchecked.values)
+    }
 }
 
 impl<T: Scalar> CondensedMatrix<T> {

@@ -33,7 +33,8 @@
 //! # Features
 //!
 //! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
-//! `core` and `alloc` alone. `serde` (de)serialises graphs and options.
+//! `core` and `alloc` alone. `serde` (de)serialises evidence, dendrograms, graphs and options, `proptest` brings
+//! strategies for your own property tests.
 //!
 //! # References
 //!

@@ -22,12 +22,79 @@ pub struct Step {
 
 /// All merges of n points, from n clusters to one, in scipy's convention.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Unchecked")
+)]
 pub struct Dendrogram {
     points: usize,
     steps: Vec<Step>,
 }
 
+/// A dendrogram as it was written down, by whomever.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    points: usize,
+    steps: Vec<Step>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for Dendrogram {
+    type Error = ClusteringError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, ClusteringError> {
+        Self::new(unchecked.points, unchecked.steps)
+    }
+}
+
 impl Dendrogram {
+    /// The dendrogram of these steps, which are checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusteringError::Empty`] for no points, [`ClusteringError::Step`] for the first step that
+    /// merges what isn't there (any more), or is of the wrong size, order or height, or that is one
+    /// too many or too few.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time and space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::clustering::{ClusteringError, Dendrogram, Step};
+    ///
+    /// let step = |left, right, size| Step { left, right, height: 1.0, size };
+    /// assert!(Dendrogram::new(3, vec![step(0, 2, 2), step(1, 3, 3)]).is_ok());
+    /// let twice = Dendrogram::new(3, vec![step(0, 2, 2), step(0, 3, 3)]);
+    /// assert_eq!(twice, Err(ClusteringError::Step { step: 1 }));
+    /// ```
+    pub fn new(points: usize, steps: Vec<Step>) -> Result<Self, ClusteringError> {
+        if points == 0 {
+            return Err(ClusteringError::Empty);
+        }
+        if steps.len() != points - 1 {
+            let step = steps.len().min(points - 1);
+            return Err(ClusteringError::Step { step });
+        }
+        // The size of every cluster that is there, 0 once it was merged.
+        let mut sizes = vec![1; points];
+        for (number, step) in steps.iter().enumerate() {
+            let mut take = |label: usize| sizes.get_mut(label).map_or(0, core::mem::take);
+            let (left, right) = (take(step.left), take(step.right));
+            let height = step.height.is_finite() && step.height >= 0.0;
+            let ordered = step.left < step.right;
+            if left == 0 || right == 0 || left + right != step.size || !height || !ordered {
+                return Err(ClusteringError::Step { step: number });
+            }
+            sizes.push(step.size);
+        }
+        Ok(Self { points, steps })
+    }
+
     /// Labels merges of points; monotone ones come in any order and are sorted by height first.
     pub(super) fn from_merges(points: usize, mut merges: Vec<Merge>, monotone: bool) -> Self {
         if monotone {
@@ -148,6 +215,11 @@ pub struct WidestGap {
 
 /// Points divided into clusters, numbered by their first point.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "Vec<usize>", into = "Vec<usize>")
+)]
 pub struct Partition {
     labels: Vec<usize>,
     count: usize,
@@ -191,6 +263,18 @@ impl Partition {
             members[label].push(point);
         }
         members
+    }
+}
+
+impl From<Vec<usize>> for Partition {
+    fn from(labels: Vec<usize>) -> Self {
+        Self::from_labels(&labels)
+    }
+}
+
+impl From<Partition> for Vec<usize> {
+    fn from(partition: Partition) -> Self {
+        partition.labels
     }
 }
 

@@ -128,6 +128,11 @@ pub enum ClusteringError {
         /// The distance.
         value: f64,
     },
+    /// A step is none of a dendrogram.
+    Step {
+        /// Its number, from 0.
+        step: usize,
+    },
     /// So many points can't be in so many clusters, each with a point.
     Count {
         /// The number of clusters wanted.
@@ -147,6 +152,7 @@ impl fmt::Display for ClusteringError {
                     "the distance of points {row} and {column} can't be {value}"
                 )
             }
+            Self::Step { step } => write!(f, "step {step} is none of a dendrogram"),
             Self::Count { clusters, points } => {
                 write!(f, "{points} points can't be in {clusters} clusters")
             }

@@ -128,6 +128,11 @@ pub enum EvidenceError {
         /// How many models there are.
         models: usize,
     },
+    /// Evidence that was written down doesn't list its models in the order of their names.
+    Order {
+        /// The first model that is out of order.
+        model: String,
+    },
     /// A number that was handed in is NaN, infinite or, where that can't be, negative.
     Number {
         /// What the table holds.
@@ -153,6 +158,9 @@ impl fmt::Display for EvidenceError {
                 f,
                 "{table} are given for {found} models, there are {models}"
             ),
+            Self::Order { model } => {
+                write!(f, "model `{model}` is not in the order of the names")
+            }
             Self::Number {
                 table,
                 model,

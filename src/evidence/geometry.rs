@@ -22,9 +22,31 @@ use crate::condensed::CondensedMatrix;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Unchecked")
+)]
 pub struct Geometry {
     squared_norms: Vec<f64>,
     squared_distances: CondensedMatrix,
+}
+
+/// The tables as they were written down, by whomever.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    squared_norms: Vec<f64>,
+    squared_distances: CondensedMatrix,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for Geometry {
+    type Error = EvidenceError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, EvidenceError> {
+        Self::new(unchecked.squared_norms, unchecked.squared_distances)
+    }
 }
 
 impl Geometry {

@@ -336,7 +336,9 @@ impl Tables {
             evidence = evidence.with_growth(growth_table(models, &self.growth)?)?;
         }
         evidence.layers = self.compared;
-        evidence.layer_scores = scored.then_some(self.layer_scores);
+        if scored {
+            evidence = evidence.with_layer_scores(self.layer_scores)?;
+        }
         Ok(evidence)
     }
 }

@@ -9,10 +9,37 @@ use crate::condensed::CondensedMatrix;
 /// (`parent`, `child`) is near 1, and −1 for the reverse. Two models with the last common ancestor
 /// a have β = (d²(a, child) − d²(a, parent)) / (d²(a, child) + d²(a, parent)).
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Unchecked")
+)]
 pub struct Growth {
     coefficients: CondensedMatrix,
     model_errors: CondensedMatrix,
     layer_errors: CondensedMatrix,
+}
+
+/// The tables as they were written down, by whomever.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    coefficients: CondensedMatrix,
+    model_errors: CondensedMatrix,
+    layer_errors: CondensedMatrix,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for Growth {
+    type Error = EvidenceError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, EvidenceError> {
+        Self::new(
+            unchecked.coefficients,
+            unchecked.model_errors,
+            unchecked.layer_errors,
+        )
+    }
 }
 
 impl Growth {

@@ -9,6 +9,11 @@ use crate::weights::SkippedLayer;
 
 /// What was measured of models of one architecture, which are sorted by name.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "Unchecked")
+)]
 pub struct GroupEvidence {
     pub(super) models: Vec<String>,
     pub(super) layers: Vec<String>,
@@ -17,6 +22,49 @@ pub struct GroupEvidence {
     pub(super) geometry: Option<Geometry>,
     pub(super) growth: Option<Growth>,
     pub(super) layer_scores: Option<Vec<Vec<f64>>>,
+}
+
+/// The tables as they were written down, by whomever.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    models: Vec<String>,
+    #[serde(default)]
+    layers: Vec<String>,
+    #[serde(default)]
+    scores: Option<Vec<f64>>,
+    distances: CondensedMatrix,
+    #[serde(default)]
+    geometry: Option<Geometry>,
+    #[serde(default)]
+    growth: Option<Growth>,
+    #[serde(default)]
+    layer_scores: Option<Vec<Vec<f64>>>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for GroupEvidence {
+    type Error = EvidenceError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, EvidenceError> {
+        if let Some(pair) = unchecked.models.windows(2).find(|pair| pair[0] > pair[1]) {
+            return Err(EvidenceError::Order {
+                model: pair[1].clone(),
+            });
+        }
+        let mut evidence = Self::new(unchecked.models, unchecked.scores, unchecked.distances)?;
+        if let Some(geometry) = unchecked.geometry {
+            evidence = evidence.with_geometry(geometry)?;
+        }
+        if let Some(growth) = unchecked.growth {
+            evidence = evidence.with_growth(growth)?;
+        }
+        if let Some(scores) = unchecked.layer_scores {
+            evidence = evidence.with_layer_scores(scores)?;
+        }
+        evidence.layers = unchecked.layers;
+        Ok(evidence)
+    }
 }
 
 impl GroupEvidence {
@@ -151,6 +199,32 @@ impl GroupEvidence {
         Ok(self)
     }
 
+    /// Adds every model's score on each scored layer, in the order of [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] where they are of another number of models, or those of a model of
+    /// another number of layers than the first one's; [`EvidenceError::Number`] for a score that
+    /// isn't finite.
+    pub fn with_layer_scores(mut self, scores: Vec<Vec<f64>>) -> Result<Self, EvidenceError> {
+        self.check_size("layer scores", scores.len())?;
+        let layers = scores.first().map_or(0, Vec::len);
+        for (model, scores) in self.models.iter().zip(&scores) {
+            if scores.len() != layers {
+                return Err(EvidenceError::Size {
+                    table: "layer scores",
+                    found: scores.len(),
+                    models: layers,
+                });
+            }
+            if let Some(&score) = scores.iter().find(|score| !score.is_finite()) {
+                return Err(number("layer score", model, score));
+            }
+        }
+        self.layer_scores = Some(scores);
+        Ok(self)
+    }
+
     fn check_size(&self, table: &'static str, found: usize) -> Result<(), EvidenceError> {
         if found == self.models.len() {
             Ok(())
@@ -182,6 +256,7 @@ fn number(table: &'static str, model: &str, value: f64) -> EvidenceError {
 
 /// A layer that a model has but that couldn't be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SkippedLayerOf {
     /// The model's name.
     pub model: String,
@@ -191,6 +266,7 @@ pub struct SkippedLayerOf {
 
 /// What was measured of all models: one table for every architecture, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Evidence {
     /// Sorted by the name of their first model.
     pub groups: Vec<GroupEvidence>,

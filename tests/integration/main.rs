@@ -27,5 +27,7 @@ mod recovery;
 mod reference;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+#[cfg(feature = "serde")]
+mod serde;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
