@@ -8,6 +8,7 @@ mod architecture;
 mod block;
 mod candidate;
 mod comparison;
+mod copies;
 mod failure;
 mod geometry;
 mod glob;
@@ -21,6 +22,7 @@ mod score;
 mod selection;
 mod table;
 
+pub use self::copies::{CopyKind, ModelCopy};
 pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
 pub use self::geometry::Geometry;
 pub use self::glob::Glob;

@@ -128,6 +128,14 @@ pub enum EvidenceError {
         /// How many models there are.
         models: usize,
     },
+    /// A model can't be a copy of the other: it doesn't exist, has another original, or the other
+    /// is made of it.
+    Copy {
+        /// The position of the copy.
+        copy: usize,
+        /// The position of the original.
+        original: usize,
+    },
     /// Evidence that was written down doesn't list its models in the order of their names.
     Order {
         /// The first model that is out of order.
@@ -158,6 +166,9 @@ impl fmt::Display for EvidenceError {
                 f,
                 "{table} are given for {found} models, there are {models}"
             ),
+            Self::Copy { copy, original } => {
+                write!(f, "model {copy} can't be a copy of model {original}")
+            }
             Self::Order { model } => {
                 write!(f, "model `{model}` is not in the order of the names")
             }

@@ -11,6 +11,7 @@ use super::architecture::LayerShape;
 use super::block::MatrixShape;
 use super::candidate::Candidate;
 use super::comparison::Comparison;
+use super::copies::{Grain, find_copies};
 use super::observer::Clock;
 #[cfg(feature = "svd")]
 use super::ranks::{WholeLayer, ranks};
@@ -63,6 +64,7 @@ struct Tables {
     #[cfg(feature = "svd")]
     ranks: Vec<f64>,
     layer_scores: Vec<Vec<f64>>,
+    grains: Vec<Grain>,
 }
 
 impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
@@ -91,6 +93,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 #[cfg(feature = "svd")]
                 ranks: vec![0.0; pairs],
                 layer_scores: vec![Vec::new(); models],
+                grains: vec![Grain::new(); models],
             },
         }
     }
@@ -107,19 +110,17 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
 
     /// Measures all layers.
     pub(super) fn run(mut self, clock: &mut Clock<'_>) -> Result<GroupEvidence, Interruption> {
-        for layer in core::mem::take(&mut self.layers) {
-            let mut stored = self
-                .members
-                .iter()
-                .map(|member| member.element_type(&layer));
+        let layers = core::mem::take(&mut self.layers);
+        for layer in &layers {
+            let mut stored = self.members.iter().map(|member| member.element_type(layer));
             // All other types fit into single precision without rounding.
             if stored.any(|element| element == Some(ElementType::F64)) {
-                self.measure_layer::<f64>(&layer, clock)?;
+                self.measure_layer::<f64>(layer, clock)?;
             } else {
-                self.measure_layer::<f32>(&layer, clock)?;
+                self.measure_layer::<f32>(layer, clock)?;
             }
         }
-        self.into_evidence()
+        self.into_evidence(&layers)
     }
 
     fn measure_layer<T: Scalar>(
@@ -153,6 +154,12 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
             }
             if compared {
                 clock.tick(Phase::Comparing, 0)?;
+                if self.settings.growth == GrowthMeasure::Measured {
+                    on_each(&mut self.tables.grains, &values, |grain, values| {
+                        grain.add(values.iter().map(|value| value.widen()));
+                        Ok(())
+                    })?;
+                }
                 let taken = comparison.add(block, &values);
                 taken.map_err(|error| fail_all(models, &reading(layer, &error)))?;
             }
@@ -268,13 +275,14 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         Ok(layers)
     }
 
-    fn into_evidence(self) -> Result<GroupEvidence, Interruption> {
+    fn into_evidence(self, layers: &[LayerShape]) -> Result<GroupEvidence, Interruption> {
         let models = self.members.len();
         let names = self
             .members
             .iter()
             .map(|member| member.name().into())
             .collect();
+        let grains = self.tables.grains.clone();
         // Weights are finite, so only sums of squares that are too large for `f64` end here.
         let overflow = ModelFailure::Overflow;
         let evidence = self
@@ -284,7 +292,19 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 EvidenceError::Number { .. } => fail_all(models, &overflow),
                 error => Interruption::Stopped(error),
             })?;
-        Ok(evidence)
+        let (Some(geometry), GrowthMeasure::Measured) = (evidence.geometry(), self.settings.growth)
+        else {
+            return Ok(evidence);
+        };
+        let compared: Vec<LayerShape> = layers
+            .iter()
+            .filter(|layer| self.settings.compares(layer))
+            .cloned()
+            .collect();
+        let distances = geometry.squared_distances();
+        let copies = find_copies(&self.members, &compared, &grains, distances);
+        let copies = copies.map_err(|failure| Interruption::Failed(vec![failure]))?;
+        Ok(evidence.with_copies(copies)?)
     }
 }
 
@@ -292,6 +312,7 @@ impl Tables {
     /// Takes a layer that is complete.
     fn add(&mut self, layer: &LayerShape, comparison: &Comparison) {
         self.compared.push(layer.name.clone());
+        self.grains.iter_mut().for_each(Grain::end_layer);
         for (sum, norm) in self.squared_norms.iter_mut().zip(&comparison.squared_norms) {
             *sum += norm;
         }

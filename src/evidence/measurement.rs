@@ -38,14 +38,16 @@ pub enum Distance {
     },
 }
 
-/// Whether the growth of every pair is measured (see [`growth`](crate::growth)).
+/// Whether the growth of every pair is measured (see [`growth`](crate::growth)), and
+/// [copies](super::ModelCopy) are looked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrowthMeasure {
-    /// It is; beside the distances it needs up to 1.4 kB of memory for each pair.
+    /// It is; beside the distances that needs up to 1.4 kB of memory for each pair, and models that
+    /// may be copies are read again.
     #[default]
     Measured,
-    /// It isn't: the paper's method doesn't need it.
+    /// It isn't: the paper's method doesn't need either.
     LeftOut,
 }
 

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{EvidenceError, Geometry, Growth, SkippedModel};
+use super::{EvidenceError, Geometry, Growth, ModelCopy, SkippedModel};
 use crate::condensed::CondensedMatrix;
 use crate::weights::SkippedLayer;
 
@@ -22,6 +22,7 @@ pub struct GroupEvidence {
     pub(super) geometry: Option<Geometry>,
     pub(super) growth: Option<Growth>,
     pub(super) layer_scores: Option<Vec<Vec<f64>>>,
+    pub(super) copies: Vec<ModelCopy>,
 }
 
 /// The tables as they were written down, by whomever.
@@ -40,6 +41,8 @@ struct Unchecked {
     growth: Option<Growth>,
     #[serde(default)]
     layer_scores: Option<Vec<Vec<f64>>>,
+    #[serde(default)]
+    copies: Vec<ModelCopy>,
 }
 
 #[cfg(feature = "serde")]
@@ -63,7 +66,7 @@ impl TryFrom<Unchecked> for GroupEvidence {
             evidence = evidence.with_layer_scores(scores)?;
         }
         evidence.layers = unchecked.layers;
-        Ok(evidence)
+        evidence.with_copies(unchecked.copies)
     }
 }
 
@@ -131,6 +134,7 @@ impl GroupEvidence {
             geometry: None,
             growth: None,
             layer_scores: None,
+            copies: Vec::new(),
         })
     }
 
@@ -223,6 +227,55 @@ impl GroupEvidence {
         }
         self.layer_scores = Some(scores);
         Ok(self)
+    }
+
+    /// The models that are copies of others, in the order of the copies; none where that was not
+    /// measured.
+    #[must_use]
+    pub fn copies(&self) -> &[ModelCopy] {
+        &self.copies
+    }
+
+    /// Sets which models are copies of others, by their position in [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Copy`] where a position is of no model, a model is a copy of two, or copies
+    /// are made of each other in a circle.
+    pub fn with_copies(mut self, mut copies: Vec<ModelCopy>) -> Result<Self, EvidenceError> {
+        copies.sort_by_key(|copy| copy.copy);
+        let wrong = |copy: &ModelCopy| EvidenceError::Copy {
+            copy: copy.copy,
+            original: copy.original,
+        };
+        let models = self.models.len();
+        if let Some(copy) = copies.iter().find(|c| c.copy.max(c.original) >= models) {
+            return Err(wrong(copy));
+        }
+        if let Some(pair) = copies.windows(2).find(|pair| pair[0].copy == pair[1].copy) {
+            return Err(wrong(&pair[1]));
+        }
+        self.copies = copies;
+        match self
+            .copies
+            .iter()
+            .find(|copy| self.original(copy.copy).is_none())
+        {
+            Some(copy) => Err(wrong(copy)),
+            None => Ok(self),
+        }
+    }
+
+    /// What a model was copied of in the end, itself if it is no copy; `None` in a circle.
+    pub(crate) fn original(&self, model: usize) -> Option<usize> {
+        let mut model = model;
+        for _ in 0..=self.copies.len() {
+            match self.copies.binary_search_by_key(&model, |copy| copy.copy) {
+                Ok(found) => model = self.copies[found].original,
+                Err(_) => return Some(model),
+            }
+        }
+        None
     }
 
     fn check_size(&self, table: &'static str, found: usize) -> Result<(), EvidenceError> {

@@ -76,6 +76,10 @@ enum Method {
 /// which models were left out at random, the true parents were most probable for c from 12 to 36.
 /// The scale of the weights changes nothing.
 ///
+/// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
+/// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging
+/// Face's Model Atlas*, arXiv:2503.10633).
+///
 /// Every edge and root carries a confidence: its posterior probability over all trees and states
 /// with costs as −ln of probabilities, found by
 /// [`arborescence_distribution`](crate::arborescence::arborescence_distribution), less 3 % for

@@ -12,6 +12,8 @@ mod arborescence_distribution;
 mod clustering;
 #[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
 mod command;
+#[cfg(feature = "half")]
+mod copies;
 mod entropy;
 mod graph;
 mod growth;

@@ -46,6 +46,16 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// What a member was copied of, if it is a copy and that is in the cluster.
+    pub(super) fn original(&self, member: usize) -> Option<usize> {
+        let model = self.members[member];
+        let original = self
+            .group
+            .original(model)
+            .filter(|&original| original != model)?;
+        self.members.binary_search(&original).ok()
+    }
+
     pub(super) const fn distances(&self) -> &CondensedMatrix {
         &self.distances
     }

@@ -174,6 +174,8 @@ fn confidences(fits: &[Fit], parents: &[Option<usize>]) -> Result<Vec<f64>, Reco
 
 /// What the cost of an edge is made of, for every pair of a cluster.
 struct Pairs {
+    /// What each member was copied of.
+    originals: Vec<Option<usize>>,
     /// c (ln D² + f).
     structure: CondensedMatrix,
     /// b from the first to the second model.
@@ -195,6 +197,7 @@ impl Pairs {
             .map(|model| cluster.layer_scores(model))
             .collect();
         Ok(Self {
+            originals: (0..models).map(|model| cluster.original(model)).collect(),
             structure: CondensedMatrix::from_fn(models, |first, second| {
                 if largest == 0.0 {
                     return 0.0;
@@ -216,6 +219,11 @@ impl Pairs {
     }
 
     fn cost(&self, parent: usize, child: usize, growth: GrowthState, stage: Option<Stage>) -> f64 {
+        // A copy is a leaf of its original.
+        let other_parent = self.originals[child].is_some_and(|original| original != parent);
+        if other_parent || self.originals[parent].is_some() {
+            return f64::INFINITY;
+        }
         let directed = |table: &CondensedMatrix| {
             let value = table.distance(parent, child).unwrap_or(0.0);
             if parent < child { value } else { -value }
