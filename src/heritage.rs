@@ -25,10 +25,12 @@
 
 mod export;
 mod graph;
+mod merges;
 pub mod metrics;
 mod mixed;
 mod recovery;
 
 pub use self::graph::{Descent, GraphError, Model, ModelGraph, ModelTree};
+pub use self::merges::{Merge, find_merges};
 pub use self::mixed::{ClusterSimilarity, MixedHeritageError, cluster_similarities};
 pub use self::recovery::{Recovery, RecoveryError, Stage, Trees, UnknownStage};
