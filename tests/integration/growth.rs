@@ -5,6 +5,8 @@ use mother::growth::{PooledGrowth, RowSums};
 use mother::weights::InMemoryModel;
 use proptest::prelude::*;
 
+use crate::noise::Noise;
+
 /// ‖u‖², ‖v‖² and ‖v − u‖² of a row.
 type Row = (f64, f64, f64);
 
@@ -98,21 +100,6 @@ proptest! {
     }
 }
 
-/// Normal numbers, nearly.
-struct Noise(u64);
-
-impl Noise {
-    fn next(&mut self) -> f64 {
-        let uniform = |state: &mut u64| {
-            *state ^= *state << 13;
-            *state ^= *state >> 7;
-            *state ^= *state << 17;
-            (*state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
-        };
-        (0..12).map(|_| uniform(&mut self.0)).sum()
-    }
-}
-
 const LAYERS: usize = 4;
 const ROWS: usize = 64;
 const WIDTH: usize = 96;
@@ -161,7 +148,7 @@ fn a_child_grew_out_of_its_parent_whatever_the_decay() {
         (3, 0.05, 0.002),
         (4, 0.2, 0.01),
     ] {
-        let mut noise = Noise(seed);
+        let mut noise = Noise::new(seed);
         let base = random(&mut noise);
         let child = step(&base, length, decay, &mut noise);
         let grandchild = step(&child, length, decay, &mut noise);
@@ -186,7 +173,7 @@ fn a_child_grew_out_of_its_parent_whatever_the_decay() {
 
 #[test]
 fn between_siblings_growth_says_how_far_each_is_from_their_parent() {
-    let mut noise = Noise(5);
+    let mut noise = Noise::new(5);
     let base = random(&mut noise);
     let (near, far) = (
         step(&base, 0.05, 0.0, &mut noise),
@@ -204,7 +191,7 @@ fn between_siblings_growth_says_how_far_each_is_from_their_parent() {
 
 #[test]
 fn copies_and_single_models_have_no_growth() {
-    let mut noise = Noise(6);
+    let mut noise = Noise::new(6);
     let base = random(&mut noise);
     let evidence = measure(&[model("a", &base), model("b", &base)]);
     assert_eq!(
@@ -222,7 +209,7 @@ fn copies_and_single_models_have_no_growth() {
 
 #[test]
 fn nothing_depends_on_the_size_of_the_buffer() {
-    let mut noise = Noise(7);
+    let mut noise = Noise::new(7);
     let long = |noise: &mut Noise| {
         (0..2 * 9001)
             .map(|_| noise.next() as f32)

@@ -6,6 +6,8 @@ use mother::heritage::{ModelGraph, Recovery, Stage, Trees};
 use mother::weights::InMemoryModel;
 use proptest::prelude::*;
 
+use crate::noise::Noise;
+
 /// Models a, b, … with distances, growth with one error for all, and scores.
 fn evidence(distances: &[f64], growth: Option<(&[f64], f64)>, scores: Option<&[f64]>) -> Evidence {
     let models = (1..).find(|n| n * (n - 1) / 2 == distances.len()).unwrap();
@@ -135,13 +137,8 @@ const WIDTH: usize = 128;
 
 /// A tree of models whose steps are random and nearly orthogonal.
 fn family(seed: u64, models: usize) -> (Vec<InMemoryModel<'static>>, Vec<Option<usize>>) {
-    let mut state = seed | 1;
-    let mut uniform = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-    };
+    let mut noise = Noise::new(seed);
+    let mut uniform = || noise.uniform() as f32;
     let mut weights: Vec<Vec<f32>> = Vec::new();
     let mut parents = Vec::new();
     for model in 0..models {

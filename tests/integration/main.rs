@@ -22,6 +22,7 @@ mod merges;
 mod metrics;
 mod mixed_heritage;
 mod moments;
+mod noise;
 mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;

@@ -4,17 +4,10 @@ use mother::evidence::Measurement;
 use mother::heritage::find_merges;
 use mother::weights::InMemoryModel;
 
+use crate::noise;
+
 fn noise(seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut uniform = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-    };
-    (0..64 * 64)
-        .map(|_| (0..6).map(|_| uniform()).sum())
-        .collect()
+    noise::noise(seed, 64 * 64)
 }
 
 fn add(first: &[f32], factor: f32, second: &[f32], other: f32) -> Vec<f32> {

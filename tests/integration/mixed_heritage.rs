@@ -5,19 +5,7 @@ use mother::evidence::Measurement;
 use mother::heritage::{MixedHeritageError, Recovery, Trees, cluster_similarities};
 use mother::weights::InMemoryModel;
 
-/// Normal numbers, nearly: sums of twelve uniform ones.
-fn noise(seed: u64, length: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut uniform = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
-    };
-    (0..length)
-        .map(|_| (0..12).map(|_| uniform()).sum())
-        .collect()
-}
+use crate::noise::noise;
 
 fn add(first: &[f32], second: &[f32], factor: f32) -> Vec<f32> {
     let sums = first.iter().zip(second).map(|(a, b)| a + factor * b);
