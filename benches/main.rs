@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod arborescence;
+mod clustering;
 mod moments;
 mod pairwise;
 #[cfg(feature = "svd")]
@@ -16,6 +17,7 @@ use criterion::{criterion_group, criterion_main};
 criterion_group!(
     benches,
     arborescence::all,
+    clustering::all,
     moments::all,
     pairwise::all,
     rank::all

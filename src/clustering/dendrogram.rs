@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::ClusteringError;
-use super::linkage::Merge;
+use super::sets::DisjointSets;
 
 /// One merge of a dendrogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +20,25 @@ pub struct Step {
     pub size: usize,
 }
 
+/// Two clusters that merge, each named by one of its points, and at which height.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Merge {
+    pub(super) first: usize,
+    pub(super) second: usize,
+    pub(super) height: f64,
+}
+
+impl Merge {
+    pub(super) const fn new(first: usize, second: usize, height: f64) -> Self {
+        Self {
+            first,
+            second,
+            // Makes a zero without its sign of one with it.
+            height: height + 0.0,
+        }
+    }
+}
+
 /// All merges of n points, from n clusters to one, in scipy's convention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dendrogram {
@@ -32,29 +51,22 @@ impl Dendrogram {
     pub(super) fn from_merges(points: usize, mut merges: Vec<Merge>, monotone: bool) -> Self {
         if monotone {
             // Stable, so that among equal heights the merge found first comes first, as in scipy.
-            merges.sort_by(|first, second| first.2.total_cmp(&second.2));
+            merges.sort_by(|first, second| first.height.total_cmp(&second.height));
         }
         let mut sets = DisjointSets::new(points);
-        let mut label: Vec<usize> = (0..points).collect();
-        let steps = merges
-            .into_iter()
-            .enumerate()
-            .map(|(number, (first, second, height))| {
-                let (first, second) = (sets.find(first), sets.find(second));
-                let (left, right) = (
-                    label[first].min(label[second]),
-                    label[first].max(label[second]),
-                );
-                let union = sets.union(first, second);
-                label[union] = points + number;
-                Step {
-                    left,
-                    right,
-                    height,
-                    size: sets.size[union],
-                }
-            })
-            .collect();
+        let mut labels: Vec<usize> = (0..points).collect();
+        let mut steps = Vec::with_capacity(merges.len());
+        for merge in merges {
+            let (first, second) = (sets.find(merge.first), sets.find(merge.second));
+            let union = sets.union(first, second);
+            steps.push(Step {
+                left: labels[first].min(labels[second]),
+                right: labels[first].max(labels[second]),
+                height: merge.height,
+                size: sets.size(union),
+            });
+            labels[union] = points + steps.len() - 1;
+        }
         Self { points, steps }
     }
 
@@ -191,42 +203,5 @@ impl Partition {
             members[label].push(point);
         }
         members
-    }
-}
-
-/// Union-find by size with path halving.
-struct DisjointSets {
-    parent: Vec<usize>,
-    size: Vec<usize>,
-}
-
-impl DisjointSets {
-    fn new(points: usize) -> Self {
-        Self {
-            parent: (0..points).collect(),
-            size: vec![1; points],
-        }
-    }
-
-    fn find(&mut self, mut point: usize) -> usize {
-        while self.parent[point] != point {
-            self.parent[point] = self.parent[self.parent[point]];
-            point = self.parent[point];
-        }
-        point
-    }
-
-    fn union(&mut self, first: usize, second: usize) -> usize {
-        let (first, second) = (self.find(first), self.find(second));
-        let (small, large) = if self.size[first] < self.size[second] {
-            (first, second)
-        } else {
-            (second, first)
-        };
-        if small != large {
-            self.parent[small] = large;
-            self.size[large] += self.size[small];
-        }
-        large
     }
 }
