@@ -5,8 +5,20 @@
 //! nearest-neighbour chain for complete, average, weighted and Ward's, and a search by nearest
 //! neighbours for centroid and median, whose heights may fall.
 
+mod agglomerate;
+mod chain;
 mod dendrogram;
+mod error;
+mod formula;
+mod generic;
 mod linkage;
+mod minimum;
+mod neighbours;
+mod sets;
+mod single;
+mod triangle;
 
+pub use self::agglomerate::{linkage, linkage_in_place};
 pub use self::dendrogram::{Dendrogram, Partition, Step, WidestGap};
-pub use self::linkage::{ClusteringError, Linkage, UnknownLinkage, linkage};
+pub use self::error::ClusteringError;
+pub use self::linkage::{Linkage, UnknownLinkage};

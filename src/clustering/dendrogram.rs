@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::ClusteringError;
-use super::linkage::Merge;
+use super::sets::DisjointSets;
 
 /// One merge of a dendrogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,25 @@ pub struct Step {
     pub height: f64,
     /// How many points the new cluster has.
     pub size: usize,
+}
+
+/// Two clusters that merge, each named by one of its points, and at which height.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Merge {
+    pub(super) first: usize,
+    pub(super) second: usize,
+    pub(super) height: f64,
+}
+
+impl Merge {
+    pub(super) const fn new(first: usize, second: usize, height: f64) -> Self {
+        Self {
+            first,
+            second,
+            // Makes a zero without its sign of one with it.
+            height: height + 0.0,
+        }
+    }
 }
 
 /// All merges of n points, from n clusters to one, in scipy's convention.
@@ -54,9 +73,9 @@ impl Dendrogram {
     ///
     /// # Errors
     ///
-    /// [`ClusteringError::Empty`] for no points, [`ClusteringError::Step`] for the first step that
-    /// merges what isn't there (any more), or is of the wrong size, order or height, or that is one
-    /// too many or too few.
+    /// [`ClusteringError::Empty`] for no points, [`ClusteringError::Steps`] for too many or too few
+    /// steps; for the first step that is wrong [`ClusteringError::Labels`],
+    /// [`ClusteringError::Height`] or [`ClusteringError::Size`].
     ///
     /// # Complexity
     ///
@@ -70,25 +89,42 @@ impl Dendrogram {
     /// let step = |left, right, size| Step { left, right, height: 1.0, size };
     /// assert!(Dendrogram::new(3, vec![step(0, 2, 2), step(1, 3, 3)]).is_ok());
     /// let twice = Dendrogram::new(3, vec![step(0, 2, 2), step(0, 3, 3)]);
-    /// assert_eq!(twice, Err(ClusteringError::Step { step: 1 }));
+    /// let labels = ClusteringError::Labels { step: 1, left: 0, right: 3 };
+    /// assert_eq!(twice, Err(labels));
     /// ```
     pub fn new(points: usize, steps: Vec<Step>) -> Result<Self, ClusteringError> {
         if points == 0 {
             return Err(ClusteringError::Empty);
         }
         if steps.len() != points - 1 {
-            let step = steps.len().min(points - 1);
-            return Err(ClusteringError::Step { step });
+            return Err(ClusteringError::Steps {
+                points,
+                steps: steps.len(),
+            });
         }
         // The size of every cluster that is there, 0 once it was merged.
         let mut sizes = vec![1; points];
         for (number, step) in steps.iter().enumerate() {
             let mut take = |label: usize| sizes.get_mut(label).map_or(0, core::mem::take);
             let (left, right) = (take(step.left), take(step.right));
-            let height = step.height.is_finite() && step.height >= 0.0;
-            let ordered = step.left < step.right;
-            if left == 0 || right == 0 || left + right != step.size || !height || !ordered {
-                return Err(ClusteringError::Step { step: number });
+            if left == 0 || right == 0 || step.left > step.right {
+                return Err(ClusteringError::Labels {
+                    step: number,
+                    left: step.left,
+                    right: step.right,
+                });
+            }
+            if !(step.height.is_finite() && step.height >= 0.0) {
+                return Err(ClusteringError::Height {
+                    step: number,
+                    height: step.height,
+                });
+            }
+            if left + right != step.size {
+                return Err(ClusteringError::Size {
+                    step: number,
+                    size: step.size,
+                });
             }
             sizes.push(step.size);
         }
@@ -99,29 +135,22 @@ impl Dendrogram {
     pub(super) fn from_merges(points: usize, mut merges: Vec<Merge>, monotone: bool) -> Self {
         if monotone {
             // Stable, so that among equal heights the merge found first comes first, as in scipy.
-            merges.sort_by(|first, second| first.2.total_cmp(&second.2));
+            merges.sort_by(|first, second| first.height.total_cmp(&second.height));
         }
         let mut sets = DisjointSets::new(points);
-        let mut label: Vec<usize> = (0..points).collect();
-        let steps = merges
-            .into_iter()
-            .enumerate()
-            .map(|(number, (first, second, height))| {
-                let (first, second) = (sets.find(first), sets.find(second));
-                let (left, right) = (
-                    label[first].min(label[second]),
-                    label[first].max(label[second]),
-                );
-                let union = sets.union(first, second);
-                label[union] = points + number;
-                Step {
-                    left,
-                    right,
-                    height,
-                    size: sets.size[union],
-                }
-            })
-            .collect();
+        let mut labels: Vec<usize> = (0..points).collect();
+        let mut steps = Vec::with_capacity(merges.len());
+        for merge in merges {
+            let (first, second) = (sets.find(merge.first), sets.find(merge.second));
+            let union = sets.union(first, second);
+            steps.push(Step {
+                left: labels[first].min(labels[second]),
+                right: labels[first].max(labels[second]),
+                height: merge.height,
+                size: sets.size(union),
+            });
+            labels[union] = points + steps.len() - 1;
+        }
         Self { points, steps }
     }
 
@@ -275,42 +304,5 @@ impl From<Vec<usize>> for Partition {
 impl From<Partition> for Vec<usize> {
     fn from(partition: Partition) -> Self {
         partition.labels
-    }
-}
-
-/// Union-find by size with path halving.
-struct DisjointSets {
-    parent: Vec<usize>,
-    size: Vec<usize>,
-}
-
-impl DisjointSets {
-    fn new(points: usize) -> Self {
-        Self {
-            parent: (0..points).collect(),
-            size: vec![1; points],
-        }
-    }
-
-    fn find(&mut self, mut point: usize) -> usize {
-        while self.parent[point] != point {
-            self.parent[point] = self.parent[self.parent[point]];
-            point = self.parent[point];
-        }
-        point
-    }
-
-    fn union(&mut self, first: usize, second: usize) -> usize {
-        let (first, second) = (self.find(first), self.find(second));
-        let (small, large) = if self.size[first] < self.size[second] {
-            (first, second)
-        } else {
-            (second, first)
-        };
-        if small != large {
-            self.parent[small] = large;
-            self.size[large] += self.size[small];
-        }
-        large
     }
 }

@@ -318,11 +318,10 @@ fn rounded_to_half(value: f32) -> f32 {
     (magnitude + round - round).copysign(value)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "half"))]
 mod tests {
     use super::*;
 
-    #[cfg(feature = "half")]
     #[test]
     fn rounding_is_that_of_half() {
         let mut bits = 1_u32;

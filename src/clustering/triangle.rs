@@ -1,0 +1,196 @@
+//! The distances of clusters that grow fewer, in memory that is always read in order where possible.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::formula::Formula;
+use super::minimum::first_minimum;
+
+/// Below this number of slots closing gaps saves nothing.
+const SMALL: usize = 64;
+
+/// A condensed matrix of slots. A cluster has the slot of its first point and lives there until it
+/// is merged into one of a lower slot; slots are in the order of their clusters' first points.
+pub(super) struct Triangle {
+    values: Vec<f64>,
+    /// Where the row of each slot begins, and after the last one where it ends.
+    starts: Vec<usize>,
+    /// How many points the cluster of each slot has; 0 where there is none any more.
+    pub(super) sizes: Vec<f64>,
+    /// The slots with clusters, ascending.
+    pub(super) live: Vec<usize>,
+    /// The first point of each slot's cluster.
+    points: Vec<usize>,
+}
+
+/// Where each row of a condensed matrix begins, and where the last one ends.
+pub(super) fn row_starts(size: usize) -> Vec<usize> {
+    let lengths = (0..size).rev();
+    let ends = lengths.scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    core::iter::once(0).chain(ends).collect()
+}
+
+impl Triangle {
+    pub(super) fn new(size: usize, values: Vec<f64>) -> Self {
+        Self {
+            values,
+            starts: row_starts(size),
+            sizes: vec![1.0; size],
+            live: (0..size).collect(),
+            points: (0..size).collect(),
+        }
+    }
+
+    /// The number of slots.
+    pub(super) const fn slots(&self) -> usize {
+        self.sizes.len()
+    }
+
+    pub(super) fn point(&self, slot: usize) -> usize {
+        self.points[slot]
+    }
+
+    /// The distances of a slot to those after it.
+    #[inline(always)]
+    pub(super) fn row(&self, slot: usize) -> &[f64] {
+        &self.values[self.starts[slot]..self.starts[slot + 1]]
+    }
+
+    /// Where the distance of two slots is, of which `low` is the lower one.
+    #[inline(always)]
+    fn index(&self, low: usize, high: usize) -> usize {
+        self.starts[low] + (high - low - 1)
+    }
+
+    /// The living slots before this one, which itself may be dead.
+    #[inline(always)]
+    fn live_before(&self, slot: usize) -> usize {
+        self.live.partition_point(|&other| other < slot)
+    }
+
+    /// The nearest cluster in a later slot; of several the first.
+    #[inline(always)]
+    pub(super) fn nearest_after(&self, slot: usize) -> Option<(usize, f64)> {
+        let (position, distance) = first_minimum(self.row(slot), &self.sizes[slot + 1..])?;
+        Some((slot + 1 + position, distance))
+    }
+
+    /// The nearest cluster; of several the first.
+    #[inline(always)]
+    pub(super) fn nearest(&self, slot: usize) -> Option<(usize, f64)> {
+        let mut nearest = Nearest::NONE;
+        for &other in &self.live[..self.live_before(slot)] {
+            nearest.offer(other, self.values[self.index(other, slot)]);
+        }
+        nearest.or_later(self.nearest_after(slot))
+    }
+
+    /// Merges the cluster of slot `high` into that of slot `low`, at the distance `between`.
+    ///
+    /// Calls `before` with every slot before `low` and its new distance; returns the nearest cluster
+    /// after it.
+    #[inline(always)]
+    pub(super) fn merge<F: Formula>(
+        &mut self,
+        low: usize,
+        high: usize,
+        between: f64,
+        mut before: impl FnMut(usize, f64),
+    ) -> Option<(usize, f64)> {
+        let union = F::union(between, self.sizes[low], self.sizes[high]);
+        self.sizes[low] += self.sizes[high];
+        self.sizes[high] = 0.0;
+        let to_high = self.live_before(high);
+        self.live.remove(to_high);
+        let to_low = self.live_before(low);
+
+        for &other in &self.live[..to_low] {
+            let target = self.index(other, low);
+            let to_high = self.values[self.index(other, high)];
+            let distance = union(self.values[target], to_high, self.sizes[other]);
+            self.values[target] = distance;
+            before(other, distance);
+        }
+        let mut nearest = Nearest::NONE;
+        for &other in &self.live[to_low + 1..to_high] {
+            let target = self.index(low, other);
+            let to_high = self.values[self.index(other, high)];
+            let distance = union(self.values[target], to_high, self.sizes[other]);
+            self.values[target] = distance;
+            nearest.offer(other, distance);
+        }
+        let (head, tail) = self.values.split_at_mut(self.starts[high]);
+        let from_high = &tail[..self.starts[high + 1] - self.starts[high]];
+        let from_low = &mut head[..self.starts[low + 1]];
+        let from_low_start = from_low.len() - from_high.len();
+        let from_low = &mut from_low[from_low_start..];
+        let sizes = &self.sizes[high + 1..];
+        for ((target, &to_high), &size) in from_low.iter_mut().zip(from_high).zip(sizes) {
+            *target = union(*target, to_high, size);
+        }
+        let later = first_minimum(from_low, sizes);
+        nearest.or_later(later.map(|(position, distance)| (high + 1 + position, distance)))
+    }
+
+    /// Closes the gaps that dead slots leave once they are many, so that what is read together is
+    /// together. Returns each old slot's new number then.
+    pub(super) fn compact(&mut self) -> Option<Vec<usize>> {
+        let slots = self.slots();
+        if slots < SMALL || self.live.len() > slots - slots / 4 {
+            return None;
+        }
+        let mut written = 0;
+        for (position, &slot) in self.live.iter().enumerate() {
+            let start = self.starts[slot];
+            for &other in &self.live[position + 1..] {
+                self.values[written] = self.values[start + (other - slot - 1)];
+                written += 1;
+            }
+        }
+        self.values.truncate(written);
+        let mut numbers = vec![usize::MAX; slots];
+        for (number, &slot) in self.live.iter().enumerate() {
+            numbers[slot] = number;
+            self.sizes[number] = self.sizes[slot];
+            self.points[number] = self.points[slot];
+        }
+        let size = self.live.len();
+        self.sizes.truncate(size);
+        self.points.truncate(size);
+        self.live = (0..size).collect();
+        self.starts = row_starts(size);
+        Some(numbers)
+    }
+}
+
+/// The first of the nearest clusters offered so far.
+pub(super) struct Nearest {
+    slot: usize,
+    distance: f64,
+}
+
+impl Nearest {
+    pub(super) const NONE: Self = Self {
+        slot: usize::MAX,
+        distance: f64::INFINITY,
+    };
+
+    #[inline(always)]
+    pub(super) fn offer(&mut self, slot: usize, distance: f64) {
+        if distance < self.distance {
+            *self = Self { slot, distance };
+        }
+    }
+
+    /// The nearest of those offered and one of a later slot.
+    #[inline(always)]
+    pub(super) fn or_later(mut self, later: Option<(usize, f64)>) -> Option<(usize, f64)> {
+        if let Some((slot, distance)) = later {
+            self.offer(slot, distance);
+        }
+        (self.slot != usize::MAX).then_some((self.slot, self.distance))
+    }
+}
