@@ -6,12 +6,16 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::cluster::{Cluster, Tree};
-use super::{RecoveryError, Stage};
+use super::RecoveryError;
+use super::cluster::{Belief, Cluster, Tree};
+use super::constraints::MemberConstraints;
+use super::stages::{self, StageWeights};
 use crate::arborescence::{
-    Arborescence, DenseDigraph, Root, arborescence_distribution, minimum_arborescence,
+    Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
+    minimum_arborescence,
 };
 use crate::condensed::CondensedMatrix;
+use crate::heritage::{RunnerUp, Stage};
 
 /// How much a doubling of the squared distance counts, in units of log-probability.
 const SHARPNESS: f64 = 18.0;
@@ -24,6 +28,9 @@ const UNDIRECTED: f64 = 1.0 / 3.0;
 
 /// Relative differences of layer scores below this are rounding.
 const SCORE_ROUNDING: f64 = 1e-12;
+
+/// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
+const EARLY: f64 = 5.8;
 
 /// The share of edges that are wrong for reasons the evidence doesn't show.
 const UNFORESEEN: f64 = 0.03;
@@ -66,12 +73,15 @@ impl State {
         ]
     };
 
-    fn prior(self) -> f64 {
-        let growth = match self.growth {
+    fn prior_of_growth(self) -> f64 {
+        match self.growth {
             GrowthState::Directed => 0.97,
             GrowthState::Undirected => 0.03,
-        };
-        growth * if self.stage.is_some() { 0.45 } else { 0.1 }
+        }
+    }
+
+    fn prior(self) -> f64 {
+        self.prior_of_growth() * stages::prior(self.stage)
     }
 }
 
@@ -107,14 +117,23 @@ pub(super) fn tree(
         Some(fit) => fit.tree.parents().to_vec(),
         None => Vec::new(),
     };
-    let confidences = if cluster.len() <= MOST_WITH_CONFIDENCE {
-        Some(confidences(&fits, &parents)?)
+    let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
+        Some(Posterior::new(&fits)?)
     } else {
         None
     };
+    let weights = match &posterior {
+        Some(posterior) => posterior.stages(),
+        None => StageWeights::new(fits.iter().map(|fit| {
+            let logarithm = Float::ln(fit.state.prior_of_growth()) - fit.tree.weight();
+            (fit.state.stage, logarithm)
+        })),
+    };
+    let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
     Ok(Tree {
+        beliefs: posterior.map(|posterior| posterior.beliefs(&parents, cluster.constraints())),
         parents,
-        confidences,
+        stages: asked.then_some(weights),
     })
 }
 
@@ -139,43 +158,86 @@ fn fits(
         .collect()
 }
 
-/// How probable each member's parent is, or that it is the root, over all trees and states.
-///
-/// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no
-/// distance shows; so that share is spread evenly over all parents.
-fn confidences(fits: &[Fit], parents: &[Option<usize>]) -> Result<Vec<f64>, RecoveryError> {
-    let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
-    let mut states = Vec::new();
-    for fit in fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE) {
-        let distribution = arborescence_distribution(&fit.costs)?;
-        let logarithm = distribution.log_partition() + Float::ln(fit.state.prior());
-        states.push((logarithm, distribution));
+/// The distribution over all trees and states.
+struct Posterior {
+    /// The states that count.
+    states: Vec<(State, ArborescenceDistribution)>,
+}
+
+impl Posterior {
+    fn new(fits: &[Fit]) -> Result<Self, RecoveryError> {
+        let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
+        let count = fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE);
+        let states = count.map(|fit| Ok((fit.state, arborescence_distribution(&fit.costs)?)));
+        Ok(Self {
+            states: states.collect::<Result<_, RecoveryError>>()?,
+        })
     }
-    let greatest = states
-        .iter()
-        .map(|(l, _)| *l)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let weight = |logarithm: f64| Float::exp(logarithm - greatest);
-    let total: f64 = states.iter().map(|(logarithm, _)| weight(*logarithm)).sum();
-    let found = parents.iter().enumerate().map(|(member, parent)| {
-        let of_states = states.iter().map(|(logarithm, distribution)| {
-            let probability = match parent {
-                Some(parent) => distribution.edge_probability(*parent, member),
-                None => distribution.root_probability(member),
-            };
-            weight(*logarithm) * probability.unwrap_or(0.0)
-        });
-        let probability = of_states.sum::<f64>() / total;
-        let any = 1.0 / parents.len() as f64;
-        ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
-    });
-    Ok(found.collect())
+
+    fn stages(&self) -> StageWeights {
+        StageWeights::new(self.states.iter().map(|(state, distribution)| {
+            let logarithm = distribution.log_partition() + Float::ln(state.prior_of_growth());
+            (state.stage, logarithm)
+        }))
+    }
+
+    /// How probable each member's parent is, or that it is the root, and what is second.
+    ///
+    /// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no
+    /// distance shows; so that share is spread evenly over all parents, unless one is known.
+    fn beliefs(&self, parents: &[Option<usize>], constraints: &MemberConstraints) -> Vec<Belief> {
+        let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
+            distribution.log_partition() + Float::ln(state.prior())
+        };
+        let greatest = (self.states.iter().map(logarithm)).fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = (self.states.iter())
+            .map(|state| Float::exp(logarithm(state) - greatest))
+            .collect();
+        let total: f64 = weights.iter().sum();
+        let members = parents.len();
+        let probability = |member: usize, parent: Option<usize>| {
+            let of_states =
+                (self.states.iter().zip(&weights)).map(|((_, distribution), weight)| {
+                    let probability = match parent {
+                        Some(parent) => distribution.edge_probability(parent, member),
+                        None => distribution.root_probability(member),
+                    };
+                    weight * probability.unwrap_or(0.0)
+                });
+            let any = 1.0 / members as f64;
+            let probability = of_states.sum::<f64>() / total;
+            ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
+        };
+        let belief = |(member, &parent): (usize, &Option<usize>)| {
+            if constraints.is_known(member) {
+                return Belief {
+                    confidence: 1.0,
+                    runner_up: None,
+                };
+            }
+            let confidence = probability(member, parent);
+            let allowed = |&other: &usize| constraints.allows(other, member);
+            let parents = (0..members).filter(allowed).map(Some);
+            let mut runner_up: Option<RunnerUp> = None;
+            for other in parents.chain([None]).filter(|other| *other != parent) {
+                let confidence = probability(member, other);
+                if runner_up.is_none_or(|best| confidence > best.confidence) {
+                    let parent = other;
+                    runner_up = Some(RunnerUp { parent, confidence });
+                }
+            }
+            Belief {
+                confidence,
+                runner_up: runner_up.filter(|_| members > 1),
+            }
+        };
+        parents.iter().enumerate().map(belief).collect()
+    }
 }
 
 /// What the cost of an edge is made of, for every pair of a cluster.
-struct Pairs {
-    /// What each member was copied of.
-    originals: Vec<Option<usize>>,
+struct Pairs<'a> {
+    constraints: &'a MemberConstraints,
     /// c (ln D² + f).
     structure: CondensedMatrix,
     /// b from the first to the second model.
@@ -184,8 +246,8 @@ struct Pairs {
     votes: CondensedMatrix,
 }
 
-impl Pairs {
-    fn new(cluster: &Cluster<'_>) -> Result<Self, RecoveryError> {
+impl<'a> Pairs<'a> {
+    fn new(cluster: &'a Cluster<'_>) -> Result<Self, RecoveryError> {
         let models = cluster.len();
         let largest = cluster
             .distances()
@@ -197,7 +259,7 @@ impl Pairs {
             .map(|model| cluster.layer_scores(model))
             .collect();
         Ok(Self {
-            originals: (0..models).map(|model| cluster.original(model)).collect(),
+            constraints: cluster.constraints(),
             structure: CondensedMatrix::from_fn(models, |first, second| {
                 if largest == 0.0 {
                     return 0.0;
@@ -219,11 +281,14 @@ impl Pairs {
     }
 
     fn cost(&self, parent: usize, child: usize, growth: GrowthState, stage: Option<Stage>) -> f64 {
-        // A copy is a leaf of its original.
-        let other_parent = self.originals[child].is_some_and(|original| original != parent);
-        if other_parent || self.originals[parent].is_some() {
+        if !self.constraints.allows(parent, child) {
             return f64::INFINITY;
         }
+        let early = if self.constraints.is_early(parent, child) {
+            EARLY
+        } else {
+            0.0
+        };
         let directed = |table: &CondensedMatrix| {
             let value = table.distance(parent, child).unwrap_or(0.0);
             if parent < child { value } else { -value }
@@ -239,6 +304,7 @@ impl Pairs {
             None => 0.0,
         };
         self.structure.distance(parent, child).unwrap_or(0.0)
+            + early
             + SHARPNESS * (1.0 - grown) / 2.0
             + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
     }

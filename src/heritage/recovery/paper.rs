@@ -1,9 +1,10 @@
 //! Eq. 4 to 6: the minimum arborescence of the distances and a penalty for a wrong direction.
 
+use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
-use super::{RecoveryError, Stage};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
+use crate::heritage::Stage;
 
 /// The tree for c of Eq. 6 and the stage that made each member.
 pub(super) fn tree(
@@ -13,6 +14,9 @@ pub(super) fn tree(
 ) -> Result<Tree, RecoveryError> {
     let lambda = c * mean(cluster.distances());
     let costs = DenseDigraph::from_fn(cluster.len(), |parent, child| {
+        if !cluster.constraints().allows(parent, child) {
+            return f64::INFINITY;
+        }
         let against = match (cluster.score(parent), cluster.score(child)) {
             (Some(of_parent), Some(of_child)) => match stage(child) {
                 Stage::Specialization => of_parent < of_child,
@@ -24,7 +28,8 @@ pub(super) fn tree(
     })?;
     Ok(Tree {
         parents: minimum_arborescence(&costs, Root::Any)?.parents().into(),
-        confidences: None,
+        beliefs: None,
+        stages: None,
     })
 }
 
