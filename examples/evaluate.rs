@@ -13,7 +13,9 @@ use mother::heritage::Trees;
 use serde::Serialize;
 use support::job::{self, Seconds, Strictness};
 use support::models::Models;
+use support::reliability::Reliability;
 use support::settings::{self, Argument, Settings};
+use support::table;
 use support::terminal::{Failure, finish, note, print};
 use support::truth::{Accuracy, Share, Truth};
 
@@ -55,9 +57,25 @@ fn run() -> Result<(), Failure> {
             "{folder}: no split with a truth.json"
         )));
     }
+    let beliefs = results
+        .iter()
+        .flat_map(|result| result.beliefs.iter().copied());
+    let reliability = Reliability::new(beliefs);
     match options.format {
-        Format::Markdown => print(markdown(&results)),
-        Format::Json => print(serde_json::to_string(&results).map_err(Failure::run)?),
+        Format::Markdown => {
+            let table = markdown(&results);
+            match reliability {
+                Some(reliability) => print(format_args!("{table}\n\n{}", reliability.markdown())),
+                None => print(table),
+            }
+        }
+        Format::Json => {
+            let report = Report {
+                splits: &results,
+                reliability,
+            };
+            print(serde_json::to_string(&report).map_err(Failure::run)?)
+        }
     }
 }
 
@@ -121,6 +139,13 @@ fn splits(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(splits)
 }
 
+/// What the JSON holds.
+#[derive(Serialize)]
+struct Report<'a> {
+    splits: &'a [Evaluation],
+    reliability: Option<Reliability>,
+}
+
 /// One line of the table.
 #[derive(Serialize)]
 struct Evaluation {
@@ -133,6 +158,9 @@ struct Evaluation {
     edges_by_tree: Vec<Share>,
     edges: Share,
     seconds: Seconds,
+    /// How sure recovery was of each parent or root, and whether that is right.
+    #[serde(skip)]
+    beliefs: Vec<(f64, bool)>,
 }
 
 fn evaluate(folder: &Path, split: String, settings: &Settings) -> Result<Evaluation, Failure> {
@@ -155,6 +183,7 @@ fn evaluate(folder: &Path, split: String, settings: &Settings) -> Result<Evaluat
         edges_by_tree,
         edges,
         seconds: outcome.seconds,
+        beliefs: truth.beliefs(&outcome.graph),
     })
 }
 
@@ -195,7 +224,7 @@ fn markdown(results: &[Evaluation]) -> String {
     ];
     all.extend(times(results.iter().map(|result| result.seconds).sum()));
     rows.push(all);
-    align(&rows)
+    table::align(&rows)
 }
 
 /// `0.944`, or `-` where there is nothing to be right about.
@@ -213,25 +242,4 @@ fn times(seconds: Seconds) -> [String; 6] {
         total,
     } = seconds;
     [read, score, distance, cluster, tree, total].map(|seconds| format!("{seconds:.3}"))
-}
-
-/// Rows of cells, the first of them the head, as a Markdown table that is also one to the eye.
-fn align(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let mut lines: Vec<String> = (rows.iter())
-        .map(|row| {
-            let cells = row.iter().zip(&widths);
-            let cells: Vec<_> = cells
-                .map(|(cell, &width)| format!("{cell:width$}"))
-                .collect();
-            format!("| {} |", cells.join(" | "))
-        })
-        .collect();
-    let rules: Vec<_> = widths.iter().map(|&width| "-".repeat(width + 2)).collect();
-    lines.insert(1, format!("|{}|", rules.join("|")));
-    lines.join("\n")
 }

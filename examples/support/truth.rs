@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use mother::heritage::metrics::{clustering_accuracy, compare_edges_by_tree};
-use mother::heritage::{GraphError, ModelGraph};
+use mother::heritage::{GraphError, Model, ModelGraph};
 use serde::{Deserialize, Serialize};
 
 use super::terminal::Failure;
@@ -81,6 +81,27 @@ impl Truth {
             edges_by_tree,
             clusters: self.clusters(found)?,
         })
+    }
+
+    /// For every model whose parent or lack of one is known, how sure recovery was of what it found,
+    /// and whether that is true.
+    pub(crate) fn beliefs(&self, found: &ModelGraph) -> Vec<(f64, bool)> {
+        let belief = |model: &Model| {
+            let position = self.graph.index(model.name())?;
+            let truth = self.graph.parent(position);
+            // The parents of models whose tree has several roots are missing.
+            let tree = self.trees.get(model.name());
+            let roots = self.graph.roots().iter().filter(|&&root| {
+                self.graph.name(root).and_then(|name| self.trees.get(name)) == tree
+            });
+            let known = truth.is_some() || roots.count() == 1;
+            let parent = model
+                .descent()
+                .and_then(|descent| found.name(descent.parent()));
+            let right = parent == truth.and_then(|parent| self.graph.name(parent));
+            Some((model.confidence().filter(|_| known)?, right))
+        };
+        found.models().iter().filter_map(belief).collect()
     }
 
     fn clusters(&self, found: &ModelGraph) -> Result<Share, Failure> {

@@ -122,6 +122,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 self.measure_layer::<f32>(layer, clock)?;
             }
         }
+        clock.tick(Phase::Comparing, 0)?;
         self.into_evidence(&layers)
     }
 

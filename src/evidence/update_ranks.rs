@@ -47,20 +47,25 @@ pub(super) fn find_updates<S: WeightSource>(
         .filter(|&model| !is_copy(model))
         .collect();
     let pairs = relative_neighbours(squared_distances, &trained);
+    let mut layers: Vec<&LayerShape> = layers.iter().collect();
+    // Where the largest rank can be is the first that tells full updates from others.
+    layers.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer)));
+    let full_rank = layers.first().map_or(0, |layer| largest_rank(layer));
     let outcomes = for_each_pair(&pairs, |solver, &(first, second)| {
-        let (mut rank, mut full_rank) = (0, 0);
-        for layer in layers {
-            let pair = [(first, members[first]), (second, members[second])];
-            let (of_layer, full) = rank_of_update(solver, layer, pair)?;
-            rank = rank.max(of_layer);
-            full_rank = full_rank.max(full);
-        }
-        Ok(Update {
+        let mut update = Update {
             first,
             second,
-            rank,
+            rank: 0,
             full_rank,
-        })
+        };
+        for layer in &layers {
+            if !update.is_low_rank() {
+                break;
+            }
+            let pair = [(first, members[first]), (second, members[second])];
+            update.rank = update.rank.max(rank_of_update(solver, layer, pair)?);
+        }
+        Ok(update)
     });
     let mut updates = Vec::new();
     let mut failures: Vec<(usize, ModelFailure)> = Vec::new();
@@ -101,7 +106,13 @@ fn relative_neighbours(
     pairs
 }
 
-/// The rank of the difference of two models on one layer, and the largest that it could be.
+/// The largest rank that the difference of a layer can have.
+fn largest_rank(layer: &LayerShape) -> usize {
+    let shape = MatrixShape::of_matrix(layer);
+    shape.rows.min(shape.width)
+}
+
+/// The rank of the difference of two models on one layer.
 ///
 /// Of a large matrix it is that of rows and columns evenly spaced over it. Almost every such part of
 /// a matrix of low rank has its rank; where the part has full rank, so has the matrix, or nearly.
@@ -109,15 +120,14 @@ fn rank_of_update<S: WeightSource>(
     solver: &mut SingularValueSolver,
     layer: &LayerShape,
     pair: [(usize, &Candidate<'_, S>); 2],
-) -> Result<(usize, usize), (usize, ModelFailure)> {
+) -> Result<usize, (usize, ModelFailure)> {
     let shape = MatrixShape::of_matrix(layer);
-    let full_rank = shape.rows.min(shape.width);
     let mut parts = [Vec::new(), Vec::new()];
     for (part, (model, candidate)) in parts.iter_mut().zip(pair) {
         *part = read_part(candidate, layer, shape).map_err(|failure| (model, failure))?;
     }
     if parts[0] == parts[1] {
-        return Ok((0, full_rank));
+        return Ok(0);
     }
     let stored = pair.map(|(_, candidate)| candidate.element_type(layer));
     let (rows, columns) = (shape.rows.min(SIDE), shape.width.min(SIDE));
@@ -130,9 +140,9 @@ fn rank_of_update<S: WeightSource>(
         (pair[0].0, failure)
     })?;
     Ok(if rank == rows.min(columns) {
-        (full_rank, full_rank)
+        largest_rank(layer)
     } else {
-        (rank, full_rank)
+        rank
     })
 }
 

@@ -11,14 +11,15 @@ pub struct Update {
     pub first: usize,
     /// The position of the second.
     pub second: usize,
-    /// The largest rank of the difference of a layer.
+    /// The largest rank of the difference of a layer; where that is more than half of the largest
+    /// that it could be, of the layers up to the first such one.
     pub rank: usize,
-    /// The largest rank that it could have.
+    /// The largest rank that the difference of any layer could have.
     pub full_rank: usize,
 }
 
 impl Update {
-    /// Whether no layer has changed by more than half of the rank that it could have.
+    /// Whether no layer has changed by more than half of the largest rank.
     #[must_use]
     pub const fn is_low_rank(&self) -> bool {
         self.rank <= self.full_rank / 2

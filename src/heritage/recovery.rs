@@ -210,7 +210,7 @@ impl Recovery {
     ///
     /// Two known roots are not in one cluster, and neither are an average of unrelated models and
     /// what it is an average of; but for that, the nearest are joined first. A known edge joins its
-    /// ends.
+    /// ends, even if fewer clusters are left than were asked for.
     ///
     /// # Errors
     ///
@@ -255,7 +255,9 @@ impl Recovery {
                     merges: Vec::new(),
                 },
                 Method::Joint => {
-                    let merges = group.geometry().map(find_merges).unwrap_or_default();
+                    let mut merges = group.geometry().map(find_merges).unwrap_or_default();
+                    // A copy of a merge is a copy.
+                    merges.retain(|merge| group.original(merge.model()) == Some(merge.model()));
                     Rules {
                         constraints: constraints.with_copies(group).with_merges(group, &merges),
                         merges,
@@ -325,15 +327,15 @@ impl Recovery {
     /// Finds the tree of one cluster, or the trees where the rules leave none.
     fn span<'a>(
         &self,
-        cluster: Cluster<'a>,
+        mut cluster: Cluster<'a>,
         rules: &Rules,
         trees: &mut Vec<(Cluster<'a>, Tree)>,
     ) -> Result<(), RecoveryError> {
-        match self.tree(&cluster) {
+        match self.tree(&mut cluster) {
             Err(RecoveryError::Arborescence(ArborescenceError::NoArborescence { .. })) => {
                 for part in cluster.parts()? {
-                    let part = cluster.part(part, &rules.constraints)?;
-                    let tree = self.tree(&part)?;
+                    let mut part = cluster.part(part, &rules.constraints)?;
+                    let tree = self.tree(&mut part)?;
                     trees.push((part, tree));
                 }
             }
@@ -342,17 +344,23 @@ impl Recovery {
         Ok(())
     }
 
-    fn tree(&self, cluster: &Cluster<'_>) -> Result<Tree, RecoveryError> {
+    /// The tree of a cluster, in which nothing was made of an average of itself.
+    fn tree(&self, cluster: &mut Cluster<'_>) -> Result<Tree, RecoveryError> {
         let stages: Vec<Option<Stage>> = (0..cluster.len())
             .map(|member| self.stages.get(cluster.name(member)).copied())
             .collect();
-        match self.method {
-            Method::Joint => joint::tree(cluster, self.stage, &stages),
-            Method::Paper => {
-                let stage = self.stage.unwrap_or_default();
-                paper::tree(cluster, self.penalty, |member| {
-                    stages[member].unwrap_or(stage)
-                })
+        loop {
+            let tree = match self.method {
+                Method::Joint => joint::tree(cluster, self.stage, &stages)?,
+                Method::Paper => {
+                    let stage = self.stage.unwrap_or_default();
+                    paper::tree(cluster, self.penalty, |member| {
+                        stages[member].unwrap_or(stage)
+                    })?
+                }
+            };
+            if !cluster.constraints_mut().forbid_circle(&tree.parents) {
+                return Ok(tree);
             }
         }
     }

@@ -18,6 +18,7 @@ mod entropy;
 mod graph;
 mod growth;
 mod joint;
+mod knowledge;
 mod merges;
 mod metrics;
 mod mixed_heritage;

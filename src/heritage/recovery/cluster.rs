@@ -66,6 +66,10 @@ impl<'a> Cluster<'a> {
         &self.constraints
     }
 
+    pub(super) const fn constraints_mut(&mut self) -> &mut MemberConstraints {
+        &mut self.constraints
+    }
+
     /// How a member was made of another, if that was measured.
     pub(super) fn kind(&self, parent: usize, child: usize) -> Option<DescentKind> {
         let (parent, child) = (self.members[parent], self.members[child]);

@@ -89,11 +89,22 @@ fn cut_into(
             counts[group] += 1;
         }
     }
-    dendrograms
-        .iter()
-        .zip(counts)
-        .map(|(dendrogram, count)| Ok(dendrogram.cut_into(count)?))
-        .collect()
+    let cuts = groups.iter().zip(dendrograms.iter().zip(counts));
+    cuts.map(|((_, constraints), (dendrogram, count))| {
+        Ok(with_known_edges(constraints, &dendrogram.cut_into(count)?))
+    })
+    .collect()
+}
+
+/// The same clusters, but for those that a known edge joins.
+fn with_known_edges(constraints: &Constraints, partition: &Partition) -> Partition {
+    let mut clusters = Sets::new(partition.count());
+    let labels = partition.labels();
+    for (child, parent) in constraints.known_edges() {
+        clusters.join(labels[child], labels[parent]);
+    }
+    let joined: Vec<usize> = labels.iter().map(|&label| clusters.find(label)).collect();
+    Partition::from_labels(&joined)
 }
 
 /// The dendrogram of a group, in which what may be one tree is joined before what may not.
@@ -181,24 +192,24 @@ fn are_apart(trees: &mut Sets, constraints: &Constraints, first: usize, second: 
     })
 }
 
-/// Disjoint sets of models.
+/// Disjoint sets.
 struct Sets(Vec<usize>);
 
 impl Sets {
-    fn new(models: usize) -> Self {
-        Self((0..models).collect())
+    fn new(items: usize) -> Self {
+        Self((0..items).collect())
     }
 
-    /// The model that stands for the set.
-    fn find(&mut self, mut model: usize) -> usize {
-        while self.0[model] != model {
-            self.0[model] = self.0[self.0[model]];
-            model = self.0[model];
+    /// The item that stands for its set.
+    fn find(&mut self, mut item: usize) -> usize {
+        while self.0[item] != item {
+            self.0[item] = self.0[self.0[item]];
+            item = self.0[item];
         }
-        model
+        item
     }
 
-    /// Joins two sets, and tells which model stands for the union.
+    /// Joins two sets, and tells which item stands for the union.
     fn join(&mut self, first: usize, second: usize) -> usize {
         let (first, second) = (self.find(first), self.find(second));
         self.0[first.max(second)] = first.min(second);

@@ -31,7 +31,9 @@ pub(super) struct Constraints {
     /// Pairs of a child and what is not its parent.
     not_parents: HashSet<(usize, usize)>,
     times: Vec<Option<i64>>,
-    /// Pairs of a merged model and one that it was averaged of, which are of different trees.
+    /// Pairs of a merged model and one that it was averaged of.
+    sources: Vec<(usize, usize)>,
+    /// Those of them that are of different trees.
     apart: Vec<(usize, usize)>,
 }
 
@@ -46,6 +48,7 @@ impl Constraints {
             times: (group.models().iter())
                 .map(|model| knowledge.time(model))
                 .collect(),
+            sources: Vec::new(),
             apart: Vec::new(),
         };
         let positions =
@@ -88,7 +91,7 @@ impl Constraints {
                 (parents.iter().filter_map(to_first)).all(|unrelated| unrelated <= UNRELATED)
             });
             let model = merge.model();
-            (self.not_parents).extend(parents.iter().map(|&parent| (parent, model)));
+            (self.sources).extend(parents.iter().map(|&parent| (model, parent)));
             if related {
                 self.prefer(model, parents);
             } else if self.origins[model] == Origin::Any {
@@ -149,6 +152,9 @@ impl Constraints {
                 .filter_map(|&(child, parent)| Some((member(child)?, member(parent)?)))
                 .collect(),
             times: members.iter().map(|&model| self.times[model]).collect(),
+            sources: (self.sources.iter())
+                .filter_map(|&(merge, source)| Some((member(merge)?, member(source)?)))
+                .collect(),
         }
     }
 }
@@ -169,6 +175,7 @@ pub(super) struct MemberConstraints {
     childless: Vec<bool>,
     not_parents: HashSet<(usize, usize)>,
     times: Vec<Option<i64>>,
+    sources: Vec<(usize, usize)>,
 }
 
 impl MemberConstraints {
@@ -186,11 +193,50 @@ impl MemberConstraints {
         matches!(self.allowed[member], Allowed::Only(_))
     }
 
+    /// Whether the member can't be a root.
+    pub(super) fn must_descend(&self, member: usize) -> bool {
+        match &self.allowed[member] {
+            Allowed::Any => false,
+            Allowed::These(parents) => !parents.is_empty(),
+            Allowed::Only(_) => true,
+        }
+    }
+
+    /// What every edge into a member is to be cheaper, so that it is a root only where nothing else
+    /// is possible; `range` is the most that a tree of the cluster may cost more than another.
+    pub(super) fn bonus(&self, member: usize, range: f64) -> f64 {
+        if self.must_descend(member) {
+            range
+        } else {
+            0.0
+        }
+    }
+
     /// Whether a child was uploaded before its parent.
     pub(super) fn is_early(&self, parent: usize, child: usize) -> bool {
         match (self.times[parent], self.times[child]) {
             (Some(of_parent), Some(of_child)) => of_child < of_parent,
             _ => false,
         }
+    }
+
+    /// Forbids an edge of a tree in which a model was made of an average of itself; tells whether
+    /// there was one.
+    ///
+    /// It is the edge by which the average leads to what it was averaged of.
+    pub(super) fn forbid_circle(&mut self, parents: &[Option<usize>]) -> bool {
+        let circle = self.sources.iter().find_map(|&(merge, source)| {
+            let mut model = source;
+            while let Some(parent) = parents[model] {
+                if parent == merge {
+                    return Some((model, merge));
+                }
+                model = parent;
+            }
+            None
+        });
+        let free = circle.filter(|&(child, _)| !self.is_known(child));
+        self.not_parents.extend(free);
+        free.is_some()
     }
 }

@@ -20,6 +20,10 @@ use crate::heritage::{RunnerUp, Stage};
 /// How much a doubling of the squared distance counts, in units of log-probability.
 const SHARPNESS: f64 = 18.0;
 
+/// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
+/// what a third model saves, times and scores.
+const COST_RANGE: f64 = 2000.0;
+
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
 
@@ -238,6 +242,8 @@ impl Posterior {
 /// What the cost of an edge is made of, for every pair of a cluster.
 struct Pairs<'a> {
     constraints: &'a MemberConstraints,
+    /// More than any two trees can differ in cost.
+    range: f64,
     /// c (ln D² + f).
     structure: CondensedMatrix,
     /// b from the first to the second model.
@@ -260,6 +266,7 @@ impl<'a> Pairs<'a> {
             .collect();
         Ok(Self {
             constraints: cluster.constraints(),
+            range: COST_RANGE * models as f64,
             structure: CondensedMatrix::from_fn(models, |first, second| {
                 if largest == 0.0 {
                     return 0.0;
@@ -303,8 +310,8 @@ impl<'a> Pairs<'a> {
             Some(Stage::Generalization) => -directed(&self.votes),
             None => 0.0,
         };
-        self.structure.distance(parent, child).unwrap_or(0.0)
-            + early
+        self.structure.distance(parent, child).unwrap_or(0.0) + early
+            - self.constraints.bonus(child, self.range)
             + SHARPNESS * (1.0 - grown) / 2.0
             + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
     }

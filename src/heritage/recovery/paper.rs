@@ -13,6 +13,13 @@ pub(super) fn tree(
     stage: impl Fn(usize) -> Stage,
 ) -> Result<Tree, RecoveryError> {
     let lambda = c * mean(cluster.distances());
+    let largest = cluster
+        .distances()
+        .values()
+        .iter()
+        .copied()
+        .fold(0.0, f64::max);
+    let range = cluster.len() as f64 * (largest + lambda);
     let costs = DenseDigraph::from_fn(cluster.len(), |parent, child| {
         if !cluster.constraints().allows(parent, child) {
             return f64::INFINITY;
@@ -24,7 +31,8 @@ pub(super) fn tree(
             },
             _ => false,
         };
-        cluster.distance(parent, child) + if against { lambda } else { 0.0 }
+        let penalty = if against { lambda } else { 0.0 };
+        cluster.distance(parent, child) + penalty - cluster.constraints().bonus(child, range)
     })?;
     Ok(Tree {
         parents: minimum_arborescence(&costs, Root::Any)?.parents().into(),

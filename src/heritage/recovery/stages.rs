@@ -143,10 +143,10 @@ mod tests {
             weights(0.9, 0.2, 0.4),
         ];
         let mut sums = [[0.0; 3]; 3];
-        for shared in 0..3 {
+        for (shared, most) in STAGES.into_iter().enumerate() {
             for code in 0..27 {
                 let stages = [code % 3, code / 3 % 3, code / 9];
-                let mut weight = prior(STAGES[shared]);
+                let mut weight = prior(most);
                 for (tree, &stage) in trees.iter().zip(&stages) {
                     let same = if stage == shared { SHARED } else { 0.0 };
                     weight *= (same + (1.0 - SHARED) * prior(STAGES[stage])) * tree.0[stage].exp();
