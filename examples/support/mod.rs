@@ -11,6 +11,7 @@ pub(crate) mod models;
 pub(crate) mod reliability;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod synthetic;
 pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod truth;
