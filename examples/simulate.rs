@@ -23,6 +23,8 @@ Recover families of made-up models, and compare with the truth.
 
 simulate [OPTIONS]
 
+  --rows NAME            shapes (the default): a line for each kind of family and shape; kinds: one
+                         for each kind, over all shapes
   --models N             how many models a family has (15)
   --draws N              how many families there are for each line of the table (20)
   --seed N               for other families (0)
@@ -30,8 +32,8 @@ simulate [OPTIONS]
 Each line is the mean share of right edges over the families of one kind and one shape: with the
 paper's method, which is told the stage; with the spanning tree of the distances that is shortest,
 directions put aside; with that tree and the root that the kurtosis says; with distances and growth
-alone; and with the default method, which is told nothing. Then how sure the default was of its
-parents and roots, and the mean squared error of that (Brier score).
+alone; and with the default method, first told the stage and then told nothing. Then how sure the
+last was of its parents and roots, and the mean squared error of that (Brier score).
 ";
 
 /// What a family is like, beside its shape and size.
@@ -124,12 +126,13 @@ fn run() -> Result<(), Failure> {
         return print(HELP.trim_end());
     };
     let head = [
-        "families",
+        "family",
         "shape",
         "paper",
         "undirected",
         "kurtosis",
         "growth",
+        "default, told",
         "default",
         "sure",
         "Brier",
@@ -137,13 +140,20 @@ fn run() -> Result<(), Failure> {
     let mut rows = vec![head.map(String::from).to_vec()];
     for condition in &CONDITIONS {
         note(format!("{} ...", condition.name));
+        let mut of_all_shapes = Vec::new();
         for (name, shape) in Shape::ALL {
             let family = (condition.change)(Family::new(shape, options.models));
             let draws = (0..options.draws).into_par_iter();
             let results: Result<Vec<Marks>, Failure> = draws
                 .map(|draw| Marks::of(&family, condition.stage, options.seed + draw))
                 .collect();
-            rows.push(line(condition.name, name, &results?));
+            match options.rows {
+                Rows::Shapes => rows.push(line(condition.name, name, &results?)),
+                Rows::Kinds => of_all_shapes.extend(results?),
+            }
+        }
+        if options.rows == Rows::Kinds {
+            rows.push(line(condition.name, "all", &of_all_shapes));
         }
     }
     print(table::align(&rows))
@@ -154,6 +164,14 @@ fn line(condition: &str, shape: &str, results: &[Marks]) -> Vec<String> {
         let sum: f64 = results.iter().map(of).sum();
         format!("{:.3}", sum / results.len() as f64)
     };
+    let beliefs: Vec<&Beliefs> = results.iter().filter_map(|m| m.beliefs.as_ref()).collect();
+    let believed = |of: fn(&Beliefs) -> f64| {
+        let sum: f64 = beliefs.iter().map(|belief| of(belief)).sum();
+        match beliefs.len() {
+            0 => "-".into(),
+            count => format!("{:.3}", sum / count as f64),
+        }
+    };
     vec![
         condition.into(),
         shape.into(),
@@ -161,9 +179,10 @@ fn line(condition: &str, shape: &str, results: &[Marks]) -> Vec<String> {
         mean(|marks| marks.undirected),
         mean(|marks| marks.kurtosis),
         mean(|marks| marks.growth),
+        mean(|marks| marks.told),
         mean(|marks| marks.default),
-        mean(|marks| marks.sure),
-        mean(|marks| marks.brier),
+        believed(|belief| belief.sure),
+        believed(|belief| belief.brier),
     ]
 }
 
@@ -173,7 +192,14 @@ struct Marks {
     undirected: f64,
     kurtosis: f64,
     growth: f64,
+    told: f64,
     default: f64,
+    /// `None` for large families.
+    beliefs: Option<Beliefs>,
+}
+
+/// How sure the default method was of its parents and roots, and how far from the truth.
+struct Beliefs {
     sure: f64,
     brier: f64,
 }
@@ -209,7 +235,7 @@ impl Marks {
             })
             .collect();
         let mean = |of: fn(&(f64, bool)) -> f64| {
-            beliefs.iter().map(of).sum::<f64>() / beliefs.len().max(1) as f64
+            beliefs.iter().map(of).sum::<f64>() / beliefs.len() as f64
         };
         Ok(Self {
             paper: right(&recover(Recovery::paper().with_stage(stage))?),
@@ -218,9 +244,14 @@ impl Marks {
                 .unwrap_or(1.0),
             kurtosis: right(&rooted_by_score(group, &shortest, stage)?),
             growth: right(&by_growth),
+            told: right(&recover(Recovery::new().with_stage(stage))?),
             default: right(&default),
-            sure: mean(|(confidence, _)| *confidence),
-            brier: mean(|(confidence, right)| (confidence - f64::from(u8::from(*right))).powi(2)),
+            beliefs: (!beliefs.is_empty()).then(|| Beliefs {
+                sure: mean(|(confidence, _)| *confidence),
+                brier: mean(|(confidence, right)| {
+                    (confidence - f64::from(u8::from(*right))).powi(2)
+                }),
+            }),
         })
     }
 }
@@ -284,8 +315,16 @@ fn rooted_by_score(
     graph(group, &parents)
 }
 
+/// What has a line of its own.
+#[derive(Clone, Copy, PartialEq)]
+enum Rows {
+    Shapes,
+    Kinds,
+}
+
 /// What the command line says.
 struct Options {
+    rows: Rows,
     models: usize,
     draws: u64,
     seed: u64,
@@ -295,6 +334,7 @@ impl Options {
     /// Reads the arguments; `None` when only help was asked for.
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let mut options = Self {
+            rows: Rows::Shapes,
             models: 15,
             draws: 20,
             seed: 0,
@@ -309,6 +349,11 @@ impl Options {
                 option: &option,
                 parser: &mut parser,
             };
+            if option == "rows" {
+                options.rows =
+                    argument.one_of(&[("shapes", Rows::Shapes), ("kinds", Rows::Kinds)])?;
+                continue;
+            }
             let number = argument.read(|text| {
                 let number: Option<u64> = text.parse().ok();
                 number.ok_or_else(|| "wanted is a whole number".into())

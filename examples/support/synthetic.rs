@@ -135,7 +135,7 @@ impl Family {
             weights.push(
                 weights[original]
                     .iter()
-                    .map(|layer| copied(layer, copy % 4))
+                    .map(|layer| copied(layer, copy % 3))
                     .collect(),
             );
         }
@@ -226,18 +226,18 @@ impl Family {
 }
 
 const LAYERS: usize = 6;
-const ROWS: usize = 24;
-const WIDTH: usize = 32;
+const ROWS: usize = 32;
+const WIDTH: usize = 40;
 
-/// A duplicate, a cast to bfloat16, 8-bit integers, or half of the weights pruned.
+/// Cast to bfloat16, rounded to 8-bit integers, or half of the weights pruned. (Which of two
+/// duplicates is the original can't be told.)
 fn copied(layer: &[f64], kind: usize) -> Vec<f64> {
     let mut sizes: Vec<f64> = layer.iter().map(|weight| weight.abs()).collect();
     sizes.sort_by(f64::total_cmp);
     let (median, largest) = (sizes[sizes.len() / 2], sizes[sizes.len() - 1]);
     let copy = |&weight: &f64| match kind {
-        0 => weight,
-        1 => f64::from(half::bf16::from_f32(weight as f32).to_f32()),
-        2 => (weight as f32 / (largest / 127.0) as f32).round() as f64 * largest / 127.0,
+        0 => f64::from(half::bf16::from_f32(weight as f32).to_f32()),
+        1 => (weight as f32 / (largest / 127.0) as f32).round() as f64 * largest / 127.0,
         _ => {
             if weight.abs() < median {
                 0.0

@@ -1,5 +1,6 @@
 //! Recovery: from evidence to the forest of who was trained from whom.
 
+mod additivity;
 mod cluster;
 mod clusters;
 mod constraints;

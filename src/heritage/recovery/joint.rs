@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::RecoveryError;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::stages::{self, StageWeights};
+use super::{RecoveryError, additivity};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -110,17 +110,14 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
-    let fits = fits(cluster, stage, stages)?;
-    let mut best: Option<&Fit> = None;
-    for fit in &fits {
-        if best.is_none_or(|best| fit.cost() < best.cost()) {
-            best = Some(fit);
-        }
+    let mut pairs = Pairs::new(cluster, SHARPNESS)?;
+    let mut fits = fits(&pairs, stage, stages)?;
+    let sharpness = additivity::sharpness(cluster, &best(&fits), SHARPNESS);
+    if sharpness > SHARPNESS {
+        pairs = Pairs::new(cluster, sharpness)?;
+        fits = self::fits(&pairs, stage, stages)?;
     }
-    let parents = match best {
-        Some(fit) => fit.tree.parents().to_vec(),
-        None => Vec::new(),
-    };
+    let parents = best(&fits);
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
         Some(Posterior::new(&fits)?)
     } else {
@@ -141,18 +138,28 @@ pub(super) fn tree(
     })
 }
 
+/// The parents in the best tree of all states.
+fn best(fits: &[Fit]) -> Vec<Option<usize>> {
+    let mut best: Option<&Fit> = None;
+    for fit in fits {
+        if best.is_none_or(|best| fit.cost() < best.cost()) {
+            best = Some(fit);
+        }
+    }
+    best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
+}
+
 /// The best tree of every state there may be.
 fn fits(
-    cluster: &Cluster<'_>,
+    pairs: &Pairs<'_>,
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Vec<Fit>, RecoveryError> {
-    let pairs = Pairs::new(cluster)?;
     let states = State::ALL.into_iter();
     states
         .filter(|state| stage.is_none() || state.stage == stage)
         .map(|state| {
-            let costs = DenseDigraph::from_fn(cluster.len(), |parent, child| {
+            let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {
                 let stage = stages[child].or(state.stage);
                 pairs.cost(parent, child, state.growth, stage)
             })?;
@@ -244,7 +251,7 @@ struct Pairs<'a> {
     constraints: &'a MemberConstraints,
     /// More than any two trees can differ in cost.
     range: f64,
-    /// c (ln D² + f).
+    /// c′ ln D² + c f.
     structure: CondensedMatrix,
     /// b from the first to the second model.
     growth: CondensedMatrix,
@@ -253,7 +260,7 @@ struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    fn new(cluster: &'a Cluster<'_>) -> Result<Self, RecoveryError> {
+    fn new(cluster: &'a Cluster<'_>, sharpness: f64) -> Result<Self, RecoveryError> {
         let models = cluster.len();
         let largest = cluster
             .distances()
@@ -266,14 +273,14 @@ impl<'a> Pairs<'a> {
             .collect();
         Ok(Self {
             constraints: cluster.constraints(),
-            range: COST_RANGE * models as f64,
+            range: COST_RANGE * models as f64 * sharpness / SHARPNESS,
             structure: CondensedMatrix::from_fn(models, |first, second| {
                 if largest == 0.0 {
                     return 0.0;
                 }
                 let distance = cluster.distance(first, second) / largest;
                 let log = 2.0 * Float::ln(distance.max(SMALLEST_DISTANCE));
-                SHARPNESS * (log + saving(cluster, first, second))
+                sharpness * log + SHARPNESS * saving(cluster, first, second)
             })?,
             growth: CondensedMatrix::from_fn(models, |first, second| {
                 let (coefficient, layer_error, model_error) =
