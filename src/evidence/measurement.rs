@@ -210,8 +210,9 @@ impl Measurement {
         }
         // A model that fails may have kept others from sharing a layer, so all that depend on it
         // are grouped and measured anew.
+        let mut clock = Clock::new(observer);
         evidence.groups = loop {
-            match self.measure_groups(&candidates, observer) {
+            match self.measure_groups(&candidates, &mut clock) {
                 Ok(groups) => break groups,
                 Err(Interruption::Stopped(error)) => return Err(error),
                 Err(Interruption::Failed(failures)) => {
@@ -258,7 +259,7 @@ impl Measurement {
     fn measure_groups<S: WeightSource>(
         &self,
         candidates: &[Candidate<'_, S>],
-        observer: &mut dyn Observer,
+        clock: &mut Clock<'_>,
     ) -> Result<Vec<GroupEvidence>, Interruption> {
         let architectures: Vec<&Architecture> = candidates
             .iter()
@@ -283,10 +284,11 @@ impl Measurement {
         if !failures.is_empty() {
             return Err(Interruption::Failed(failures));
         }
-        let mut clock = Clock::new(observer, passes.iter().map(|(pass, _)| pass.work()).sum());
+        let work = passes.iter().map(|(pass, _)| pass.work());
+        clock.begin(work.fold(0, u64::saturating_add));
         let mut groups = Vec::new();
         for (pass, group) in passes {
-            match pass.run(&mut clock) {
+            match pass.run(clock) {
                 Ok(evidence) => groups.push(evidence),
                 Err(Interruption::Failed(failed)) => {
                     failures.extend(failed.into_iter().map(|(member, why)| (group[member], why)));

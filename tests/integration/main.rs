@@ -15,6 +15,7 @@ mod command;
 #[cfg(feature = "half")]
 mod copies;
 mod entropy;
+mod faults;
 mod graph;
 mod growth;
 mod joint;
