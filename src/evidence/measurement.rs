@@ -43,8 +43,8 @@ pub enum Distance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrowthMeasure {
-    /// It is; beside the distances that needs up to 1.4 kB of memory for each pair, and models that
-    /// may be copies are read again.
+    /// It is; beside the distances that needs up to 1.4 kB of memory for each pair and 8 bytes for
+    /// every 64 Ki weights of a model, and models that may be copies are read again.
     #[default]
     Measured,
     /// It isn't: the paper's method doesn't need either.
@@ -182,6 +182,12 @@ impl Measurement {
     ///
     /// O(n² w) time for n models of w weights, with ranks O(n² w r) for matrices with shorter side
     /// r. Beside the [buffer](Self::with_buffer_size) memory is O(n²).
+    ///
+    /// # Changes
+    ///
+    /// Where values are read a second time - for [ranks](Distance), [entropy](Score::Entropy) and
+    /// [copies](super::ModelCopy) - checksums tell whether they are still the same; a model that
+    /// changed fails with [`ModelFailure::Changed`]. Otherwise each value is read once.
     pub fn measure_observed<S: WeightSource>(
         &self,
         models: &[S],

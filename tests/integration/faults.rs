@@ -114,7 +114,7 @@ fn a_model_that_fails_at_any_read_is_named_and_the_rest_is_as_without_it() {
                             reason: format!("read {read} failed"),
                         },
                     };
-                    assert_eq!(evidence.skipped, [lost.clone()]);
+                    assert_eq!(evidence.skipped, core::slice::from_ref(&lost));
                     assert_eq!(bits(&evidence), expected, "{name} {read}");
 
                     let stopped = stop.measure(&models_with(faulty, fault));

@@ -24,6 +24,7 @@ mod metrics;
 mod mixed_heritage;
 mod moments;
 mod noise;
+mod numbers;
 mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
