@@ -9,6 +9,7 @@ mod block;
 mod candidate;
 mod comparison;
 mod copies;
+mod digest;
 mod failure;
 mod geometry;
 mod glob;

@@ -15,8 +15,11 @@
 //! A layer whose type can't be decoded is no error: [`skipped_layers`](WeightSource::skipped_layers)
 //! lists it with the reason.
 //!
-//! A file must not change while its model is in use. Its length and time of modification are
-//! compared after every read, so that reading a changed file is an error, not a wrong number.
+//! A file must not change while its model is in use. Its length, its time of modification and, on
+//! Unix, its device and number are compared after every read, so that reading a changed file is an
+//! error ([`SafetensorsError::Changed`]), not a wrong number. What is written in place within one tick
+//! of the file system's clock after the model was opened can't be seen so; a
+//! [measurement](crate::evidence::Measurement) sees it when it reads the same values again.
 //!
 //! # Memory
 //!

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::ModelFailure;
 use super::architecture::{self, Architecture, LayerShape};
+use super::digest::Digest;
 use crate::Scalar;
 use crate::weights::{ElementType, Layer, WeightSource, element_count};
 
@@ -61,6 +62,8 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
     }
 
     /// Reads the values of a layer from `offset` on, all of which must be finite.
+    ///
+    /// Values that the source doesn't fill in count as NaN.
     pub(super) fn read<T: Scalar>(
         &self,
         layer: &LayerShape,
@@ -74,6 +77,8 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
         let Some(handle) = self.layers.get(&layer.name) else {
             return Err(reading("it is no longer there".into()));
         };
+        // What a source leaves unfilled must not pass for what the buffer held before.
+        values.fill(T::nan());
         handle
             .read(offset, values)
             .map_err(|error| reading(error.to_string()))?;
@@ -84,6 +89,46 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
                 index: offset + at,
                 value: format!("{}", values[at]),
             }),
+        }
+    }
+
+    /// Reads values of a layer once more, which must be what they were before.
+    ///
+    /// `seen` is the digest of the whole layer; the values are one segment of it.
+    pub(super) fn read_segment_again<T: Scalar>(
+        &self,
+        layer: &LayerShape,
+        offset: usize,
+        values: &mut [T],
+        seen: &Digest,
+    ) -> Result<(), ModelFailure> {
+        self.read(layer, offset, values)?;
+        if seen.has_segment(offset, values) {
+            Ok(())
+        } else {
+            Err(ModelFailure::Changed {
+                layer: layer.name.clone(),
+            })
+        }
+    }
+
+    /// Reads a whole layer once more, which must be what it was before.
+    #[cfg(feature = "svd")]
+    pub(super) fn read_again<T: Scalar>(
+        &self,
+        layer: &LayerShape,
+        values: &mut [T],
+        seen: &Digest,
+    ) -> Result<(), ModelFailure> {
+        self.read(layer, 0, values)?;
+        let mut digest = Digest::new(values.len());
+        digest.add(0, values);
+        if digest == *seen {
+            Ok(())
+        } else {
+            Err(ModelFailure::Changed {
+                layer: layer.name.clone(),
+            })
         }
     }
 }

@@ -6,13 +6,10 @@ use hashbrown::HashSet;
 
 use super::ModelFailure;
 use super::architecture::LayerShape;
-use super::block::MatrixShape;
 use super::candidate::Candidate;
+use super::digest::Digest;
 use crate::condensed::CondensedMatrix;
 use crate::weights::{WeightSource, element_count};
-
-/// Values of a model that are read at once when it is compared with what it may be a copy of.
-const BLOCK: usize = 64 * 1024;
 
 /// A layer with no more distinct values than a byte has may be quantised, if it has many values.
 const LEVELS: usize = 256;
@@ -130,6 +127,12 @@ impl Grain {
     }
 }
 
+/// A layer that was compared, with the digest of what each model has there.
+pub(super) struct SeenLayer<'a> {
+    pub(super) shape: &'a LayerShape,
+    pub(super) digests: &'a [Digest],
+}
+
 /// The copies among the models of a group, each with its nearest possible original.
 ///
 /// Of duplicates the first is the original.
@@ -139,7 +142,7 @@ impl Grain {
 /// The model that couldn't be read again, and why.
 pub(super) fn find_copies<S: WeightSource>(
     members: &[&Candidate<'_, S>],
-    layers: &[LayerShape],
+    layers: &[SeenLayer<'_>],
     grains: &[Grain],
     squared_distances: &CondensedMatrix,
 ) -> Result<Vec<ModelCopy>, (usize, ModelFailure)> {
@@ -149,7 +152,13 @@ pub(super) fn find_copies<S: WeightSource>(
             let distance = squared_distances.distance(copy, other);
             distance.unwrap_or(f64::INFINITY)
         };
-        if let Some(original) = (0..copy).find(|&other| distance(other) == 0.0) {
+        // A distance may also be zero because squares of what is between them are too small.
+        let same = |other: usize| {
+            let mut layers = layers.iter();
+            layers.all(|layer| layer.digests.get(copy) == layer.digests.get(other))
+        };
+        let mut duplicates = (0..copy).filter(|&other| distance(other) == 0.0 && same(other));
+        if let Some(original) = duplicates.next() {
             let kind = CopyKind::Duplicate;
             copies.push(ModelCopy {
                 copy,
@@ -218,7 +227,7 @@ impl Possible {
 }
 
 impl<S: WeightSource> Pair<'_, '_, S> {
-    fn kind(&self, layers: &[LayerShape]) -> Result<Option<CopyKind>, (usize, ModelFailure)> {
+    fn kind(&self, layers: &[SeenLayer<'_>]) -> Result<Option<CopyKind>, (usize, ModelFailure)> {
         let mut possible = Possible {
             single: true,
             bfloat: true,
@@ -252,8 +261,8 @@ impl<S: WeightSource> Pair<'_, '_, S> {
     }
 
     /// The values that the copy's layer has, if it is large.
-    fn grid(&self, layer: &LayerShape) -> Result<Option<Grid>, (usize, ModelFailure)> {
-        if element_count(&layer.shape).unwrap_or(0) < MANY_VALUES {
+    fn grid(&self, layer: &SeenLayer<'_>) -> Result<Option<Grid>, (usize, ModelFailure)> {
+        if element_count(&layer.shape.shape).unwrap_or(0) < MANY_VALUES {
             return Ok(None);
         }
         let mut values = HashSet::new();
@@ -267,15 +276,17 @@ impl<S: WeightSource> Pair<'_, '_, S> {
     /// Reads a layer of both in step, until `see` has seen enough.
     fn blocks(
         &self,
-        layer: &LayerShape,
+        layer: &SeenLayer<'_>,
         mut see: impl FnMut(&[f64], &[f64]) -> bool,
     ) -> Result<(), (usize, ModelFailure)> {
         let mut values = [Vec::new(), Vec::new()];
-        for block in MatrixShape::of_outputs(layer).blocks(BLOCK) {
-            for ((member, candidate), values) in self.members.iter().zip(&mut values) {
-                values.resize(block.length, 0.0_f64);
-                let read = candidate.read(layer, block.offset, values);
-                read.map_err(|failure| (*member, failure))?;
+        let length = element_count(&layer.shape.shape).unwrap_or(0);
+        for offset in (0..length).step_by(Digest::SEGMENT) {
+            for (&(member, candidate), values) in self.members.iter().zip(&mut values) {
+                values.resize(Digest::SEGMENT.min(length - offset), 0.0_f64);
+                let seen = &layer.digests[member];
+                let read = candidate.read_segment_again(layer.shape, offset, values, seen);
+                read.map_err(|failure| (member, failure))?;
             }
             if !see(&values[0], &values[1]) {
                 break;

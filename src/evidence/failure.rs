@@ -22,6 +22,11 @@ pub enum ModelFailure {
         /// What the source said.
         reason: String,
     },
+    /// A layer was read again and held other values than before.
+    Changed {
+        /// The layer's name.
+        layer: String,
+    },
     /// A weight is NaN or infinite.
     NotFinite {
         /// The layer's name.
@@ -41,7 +46,8 @@ pub enum ModelFailure {
         /// The layer's name.
         layer: String,
     },
-    /// Squares of the weights of its group overflow double precision.
+    /// Sums of squares of its weights, or of how they differ from another model's, overflow double
+    /// precision.
     Overflow,
     /// The model has no tensor with two dimensions longer than 1.
     NoWeightMatrix,
@@ -66,6 +72,9 @@ impl fmt::Display for ModelFailure {
             Self::Reading { layer, reason } => {
                 write!(f, "layer `{layer}` can't be read: {reason}")
             }
+            Self::Changed { layer } => {
+                write!(f, "layer `{layer}` changed while it was measured")
+            }
             Self::NotFinite {
                 layer,
                 index,
@@ -75,9 +84,7 @@ impl fmt::Display for ModelFailure {
             Self::TooLarge { layer } => {
                 write!(f, "layer `{layer}` has more elements than can be counted")
             }
-            Self::Overflow => {
-                f.write_str("squares of the weights of its architecture's models overflow")
-            }
+            Self::Overflow => f.write_str("squares of its weights overflow"),
             Self::NoWeightMatrix => f.write_str("it has no weight matrix"),
             Self::NoSharedLayer { models } => write!(
                 f,

@@ -11,7 +11,8 @@ use super::architecture::LayerShape;
 use super::block::MatrixShape;
 use super::candidate::Candidate;
 use super::comparison::Comparison;
-use super::copies::{Grain, find_copies};
+use super::copies::{Grain, SeenLayer, find_copies};
+use super::digest::Digest;
 use super::observer::Clock;
 #[cfg(feature = "svd")]
 use super::ranks::{WholeLayer, ranks};
@@ -67,6 +68,8 @@ struct Tables {
     ranks: Vec<f64>,
     layer_scores: Vec<Vec<f64>>,
     grains: Vec<Grain>,
+    /// By compared layer and model, if copies are looked for.
+    digests: Vec<Vec<Digest>>,
 }
 
 impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
@@ -96,6 +99,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 ranks: vec![0.0; pairs],
                 layer_scores: vec![Vec::new(); models],
                 grains: vec![Grain::new(); models],
+                digests: Vec::new(),
             },
         }
     }
@@ -140,6 +144,9 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
             shape.width,
             self.settings.growth,
         );
+        let length = element_count(&layer.shape).unwrap_or(0);
+        let seen = self.reads_again(layer);
+        let mut digests = vec![Digest::new(if seen { length } else { 0 }); models];
         let mut values: Vec<Vec<T>> = vec![Vec::new(); models];
         let capacity = self.settings.buffer_size / (models * size_of::<T>()).max(1);
         for block in shape.blocks(capacity.min(LARGEST_BLOCK)) {
@@ -148,6 +155,12 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 values.resize(block.length, T::zero());
                 member.read(layer, block.offset, values)
             })?;
+            if seen {
+                on_each(&mut digests, &values, |digest, values| {
+                    digest.add(block.offset, values);
+                    Ok(())
+                })?;
+            }
             if scored {
                 clock.tick(Phase::Scoring, 0)?;
                 on_each(&mut accumulators, &values, |accumulator, values| {
@@ -171,16 +184,31 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         drop(values);
         if scored {
             clock.tick(Phase::Scoring, 0)?;
-            self.add_scores::<T>(layer, &accumulators)?;
+            self.add_scores::<T>(layer, &accumulators, &digests)?;
         }
         if compared {
             self.tables.add(layer, &comparison);
             #[cfg(feature = "svd")]
             if let Distance::Rank { tolerance, .. } = self.settings.distance {
-                self.add_ranks::<T>(layer, tolerance, clock)?;
+                self.add_ranks::<T>(layer, tolerance, &digests, clock)?;
+            }
+            if self.settings.growth == GrowthMeasure::Measured {
+                self.tables.digests.push(digests);
             }
         }
         Ok(())
+    }
+
+    /// Whether anything takes values of this layer from a second read.
+    fn reads_again(&self, layer: &LayerShape) -> bool {
+        let compared = self.settings.compares(layer);
+        #[cfg(feature = "svd")]
+        let ranked = matches!(self.settings.distance, Distance::Rank { .. });
+        #[cfg(not(feature = "svd"))]
+        let ranked = false;
+        let copied = self.settings.growth == GrowthMeasure::Measured;
+        (compared && (ranked || copied))
+            || (self.settings.scores(layer) && self.settings.score.reads_again())
     }
 
     /// Takes the layer's score of every model, unless it is undefined for one of them.
@@ -188,14 +216,20 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         &mut self,
         layer: &LayerShape,
         accumulators: &[MomentsAccumulator],
+        digests: &[Digest],
     ) -> Result<(), Interruption> {
         let mut scores = vec![None; self.members.len()];
         let score = self.settings.score;
-        let inputs: Vec<_> = self.members.iter().zip(accumulators).collect();
-        on_each(&mut scores, &inputs, |found, (member, accumulator)| {
-            *found = score.of_layer::<T, S>(member, layer, &accumulator.moments())?;
-            Ok(())
-        })?;
+        let seen = accumulators.iter().zip(digests);
+        let inputs: Vec<_> = self.members.iter().zip(seen).collect();
+        on_each(
+            &mut scores,
+            &inputs,
+            |found, (member, (moments, digest))| {
+                *found = score.of_layer::<T, S>(member, layer, &moments.moments(), digest)?;
+                Ok(())
+            },
+        )?;
         let scores: Vec<f64> = scores.into_iter().flatten().collect();
         if scores.len() == self.members.len() {
             for (of_model, score) in self.tables.layer_scores.iter_mut().zip(scores) {
@@ -211,6 +245,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         &mut self,
         layer: &LayerShape,
         tolerance: Option<Tolerance>,
+        digests: &[Digest],
         clock: &mut Clock<'_>,
     ) -> Result<(), Interruption> {
         let models = self.members.len();
@@ -218,13 +253,13 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         let held = self.settings.buffer_size / length.saturating_mul(size_of::<T>()).max(1);
         let at_once = (held / 2).clamp(1, models);
         for start in (0..models).step_by(at_once) {
-            let first = self.whole_layers::<T>(layer, start, at_once)?;
+            let first = self.whole_layers::<T>(layer, start, at_once, digests)?;
             for other in (start..models).step_by(at_once) {
                 clock.tick(Phase::Comparing, 0)?;
                 let others = if other == start {
                     Vec::new()
                 } else {
-                    self.whole_layers::<T>(layer, other, at_once)?
+                    self.whole_layers::<T>(layer, other, at_once, digests)?
                 };
                 let seconds = if other == start { &first } else { &others };
                 let pairs: Vec<_> = first
@@ -251,6 +286,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         layer: &LayerShape,
         start: usize,
         count: usize,
+        digests: &[Digest],
     ) -> Result<Vec<WholeLayer<T>>, Interruption> {
         let length = element_count(&layer.shape).unwrap_or(0);
         let models: Vec<usize> = (start..self.members.len().min(start + count)).collect();
@@ -264,7 +300,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
             .collect();
         on_each(&mut layers, &models, |whole, &model| {
             whole.values.resize(length, T::zero());
-            self.members[model].read(layer, 0, &mut whole.values)
+            self.members[model].read_again(layer, &mut whole.values, &digests[model])
         })
         .map_err(|interruption| match interruption {
             Interruption::Failed(failures) => Interruption::Failed(
@@ -285,24 +321,34 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
             .iter()
             .map(|member| member.name().into())
             .collect();
-        let grains = self.tables.grains.clone();
+        let mut tables = self.tables;
+        let grains = core::mem::take(&mut tables.grains);
+        let digests = core::mem::take(&mut tables.digests);
         // Weights are finite, so only sums of squares that are too large for `f64` end here.
-        let overflow = ModelFailure::Overflow;
-        let evidence = self
-            .tables
+        let overflowing = tables.overflowing();
+        if !overflowing.is_empty() {
+            let failed = overflowing.into_iter();
+            return Err(Interruption::Failed(
+                failed
+                    .map(|model| (model, ModelFailure::Overflow))
+                    .collect(),
+            ));
+        }
+        let evidence = tables
             .into_evidence(names, self.settings.distance)
             .map_err(|error| match error {
-                EvidenceError::Number { .. } => fail_all(models, &overflow),
+                EvidenceError::Number { .. } => fail_all(models, &ModelFailure::Overflow),
                 error => Interruption::Stopped(error),
             })?;
         let (Some(geometry), GrowthMeasure::Measured) = (evidence.geometry(), self.settings.growth)
         else {
             return Ok(evidence);
         };
-        let compared: Vec<LayerShape> = layers
+        let compared: Vec<SeenLayer<'_>> = layers
             .iter()
             .filter(|layer| self.settings.compares(layer))
-            .cloned()
+            .zip(&digests)
+            .map(|(shape, digests)| SeenLayer { shape, digests })
             .collect();
         let distances = geometry.squared_distances();
         let copies = find_copies(&self.members, &compared, &grains, distances);
@@ -333,6 +379,31 @@ impl Tables {
         for (growth, pair) in self.growth.iter_mut().zip(&comparison.pairs) {
             growth.add(&pair.growth);
         }
+    }
+
+    /// The models whose squares overflow; where only those of differences do, the larger ones.
+    fn overflowing(&self) -> Vec<usize> {
+        let norms = &self.squared_norms;
+        let mut models: Vec<usize> = (0..norms.len())
+            .filter(|&model| !norms[model].is_finite())
+            .collect();
+        if models.is_empty() {
+            let pairs = (0..norms.len())
+                .flat_map(|first| (first + 1..norms.len()).map(move |second| (first, second)));
+            models = (pairs.zip(&self.squared_distances))
+                .filter(|(_, distance)| !distance.is_finite())
+                .map(|((first, second), _)| {
+                    if norms[first] > norms[second] {
+                        first
+                    } else {
+                        second
+                    }
+                })
+                .collect();
+            models.sort_unstable();
+            models.dedup();
+        }
+        models
     }
 
     fn into_evidence(

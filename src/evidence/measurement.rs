@@ -43,8 +43,8 @@ pub enum Distance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrowthMeasure {
-    /// It is; beside the distances that needs up to 1.4 kB of memory for each pair, and models that
-    /// may be copies are read again.
+    /// It is; beside the distances that needs up to 1.4 kB of memory for each pair and 8 bytes for
+    /// every 64 Ki weights of a model, and models that may be copies are read again.
     #[default]
     Measured,
     /// It isn't: the paper's method doesn't need either.
@@ -182,6 +182,12 @@ impl Measurement {
     ///
     /// O(n² w) time for n models of w weights, with ranks O(n² w r) for matrices with shorter side
     /// r. Beside the [buffer](Self::with_buffer_size) memory is O(n²).
+    ///
+    /// # Changes
+    ///
+    /// Where values are read a second time - for [ranks](Distance), [entropy](Score::Entropy) and
+    /// [copies](super::ModelCopy) - checksums tell whether they are still the same; a model that
+    /// changed fails with [`ModelFailure::Changed`]. Otherwise each value is read once.
     pub fn measure_observed<S: WeightSource>(
         &self,
         models: &[S],
@@ -210,8 +216,9 @@ impl Measurement {
         }
         // A model that fails may have kept others from sharing a layer, so all that depend on it
         // are grouped and measured anew.
+        let mut clock = Clock::new(observer);
         evidence.groups = loop {
-            match self.measure_groups(&candidates, observer) {
+            match self.measure_groups(&candidates, &mut clock) {
                 Ok(groups) => break groups,
                 Err(Interruption::Stopped(error)) => return Err(error),
                 Err(Interruption::Failed(failures)) => {
@@ -258,7 +265,7 @@ impl Measurement {
     fn measure_groups<S: WeightSource>(
         &self,
         candidates: &[Candidate<'_, S>],
-        observer: &mut dyn Observer,
+        clock: &mut Clock<'_>,
     ) -> Result<Vec<GroupEvidence>, Interruption> {
         let architectures: Vec<&Architecture> = candidates
             .iter()
@@ -283,10 +290,11 @@ impl Measurement {
         if !failures.is_empty() {
             return Err(Interruption::Failed(failures));
         }
-        let mut clock = Clock::new(observer, passes.iter().map(|(pass, _)| pass.work()).sum());
+        let work = passes.iter().map(|(pass, _)| pass.work());
+        clock.begin(work.fold(0, u64::saturating_add));
         let mut groups = Vec::new();
         for (pass, group) in passes {
-            match pass.run(&mut clock) {
+            match pass.run(clock) {
                 Ok(evidence) => groups.push(evidence),
                 Err(Interruption::Failed(failed)) => {
                     failures.extend(failed.into_iter().map(|(member, why)| (group[member], why)));

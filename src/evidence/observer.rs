@@ -26,7 +26,7 @@ pub struct Progress {
     pub done: u64,
     /// The work there is.
     ///
-    /// It grows when a model fails and its group has to be measured anew.
+    /// It is estimated anew when a model fails and the others have to be measured without it.
     pub total: u64,
 }
 
@@ -69,16 +69,21 @@ pub(super) struct Clock<'a> {
 }
 
 impl<'a> Clock<'a> {
-    pub(super) fn new(observer: &'a mut dyn Observer, total: u64) -> Self {
+    pub(super) fn new(observer: &'a mut dyn Observer) -> Self {
         Self {
             observer,
             done: 0,
-            total,
+            total: 0,
         }
     }
 
+    /// From now on there is so much to do, beside what is done already.
+    pub(super) fn begin(&mut self, work: u64) {
+        self.total = self.done.saturating_add(work);
+    }
+
     pub(super) fn tick(&mut self, phase: Phase, done: u64) -> Result<(), EvidenceError> {
-        self.done += done;
+        self.done = self.done.saturating_add(done);
         let progress = Progress {
             phase,
             done: self.done,

@@ -6,13 +6,11 @@ use alloc::vec;
 use super::ModelFailure;
 use super::architecture::LayerShape;
 use super::candidate::Candidate;
+use super::digest::Digest;
 use crate::Scalar;
 use crate::entropy::Histogram;
 use crate::moments::Moments;
 use crate::weights::{WeightSource, element_count};
-
-/// Values that are read at once when a layer is read again for its histogram.
-const HISTOGRAM_BLOCK: usize = 16 * 1024;
 
 /// The directional score of a layer; a model's is the sum over its layers (section 6.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,18 +29,24 @@ pub enum Score {
 }
 
 impl Score {
-    /// The score of a layer with these moments; `None` where it is undefined.
+    /// Whether it takes the values a second time.
+    pub(super) fn reads_again(self) -> bool {
+        self == Self::Entropy
+    }
+
+    /// The score of a layer with these moments and this digest; `None` where it is undefined.
     pub(super) fn of_layer<T: Scalar, S: WeightSource>(
         self,
         model: &Candidate<'_, S>,
         layer: &LayerShape,
         moments: &Moments,
+        seen: &Digest,
     ) -> Result<Option<f64>, ModelFailure> {
         let score = match self {
             Self::Kurtosis => moments.kurtosis(),
             Self::Variance => moments.variance(),
             Self::Skewness => moments.skewness(),
-            Self::Entropy => entropy::<T, S>(model, layer, moments)?,
+            Self::Entropy => entropy::<T, S>(model, layer, moments, seen)?,
         };
         Ok(score.filter(|score| score.is_finite()))
     }
@@ -53,6 +57,7 @@ fn entropy<T: Scalar, S: WeightSource>(
     model: &Candidate<'_, S>,
     layer: &LayerShape,
     moments: &Moments,
+    seen: &Digest,
 ) -> Result<Option<f64>, ModelFailure> {
     let (Some(minimum), Some(maximum)) = (moments.minimum(), moments.maximum()) else {
         return Ok(None);
@@ -67,10 +72,10 @@ fn entropy<T: Scalar, S: WeightSource>(
     let mut histogram =
         Histogram::new(minimum, maximum, Histogram::DEFAULT_BINS).map_err(refused)?;
     let length = element_count(&layer.shape).unwrap_or(0);
-    let mut values = vec![T::zero(); HISTOGRAM_BLOCK.min(length)];
-    for offset in (0..length).step_by(HISTOGRAM_BLOCK) {
-        let values = &mut values[..HISTOGRAM_BLOCK.min(length - offset)];
-        model.read(layer, offset, values)?;
+    let mut values = vec![T::zero(); Digest::SEGMENT.min(length)];
+    for offset in (0..length).step_by(Digest::SEGMENT) {
+        let values = &mut values[..Digest::SEGMENT.min(length - offset)];
+        model.read_segment_again(layer, offset, values, seen)?;
         histogram.extend_from_slice(values).map_err(refused)?;
     }
     Ok(histogram.entropy())

@@ -132,7 +132,8 @@ impl Moments {
     ///
     /// The result is as accurate as one pass over both, but its last bits depend on the order in
     /// which sets are merged; to measure *one sequence* in pieces with the bits of one pass, use
-    /// [`MomentsAccumulator::append`]. A count beyond `u64::MAX` stays at `u64::MAX`.
+    /// [`MomentsAccumulator::append`]. A count beyond `u64::MAX` stays at `u64::MAX`; variance, skewness
+    /// and kurtosis of so many values then are too large.
     ///
     /// # Complexity
     ///

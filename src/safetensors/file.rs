@@ -100,6 +100,9 @@ struct Fingerprint {
     length: u64,
     /// `None` where the file system doesn't know.
     modified: Option<SystemTime>,
+    /// The device and the number of the file, where files have numbers.
+    #[cfg(unix)]
+    identity: (u64, u64),
 }
 
 impl Fingerprint {
@@ -108,6 +111,11 @@ impl Fingerprint {
         Ok(Self {
             length: metadata.len(),
             modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            identity: {
+                use std::os::unix::fs::MetadataExt;
+                (metadata.dev(), metadata.ino())
+            },
         })
     }
 }

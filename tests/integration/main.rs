@@ -15,6 +15,7 @@ mod command;
 #[cfg(feature = "half")]
 mod copies;
 mod entropy;
+mod faults;
 mod graph;
 mod growth;
 mod joint;
@@ -24,6 +25,7 @@ mod metrics;
 mod mixed_heritage;
 mod moments;
 mod noise;
+mod numbers;
 mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;

@@ -1,6 +1,8 @@
 //! The safetensors adapter, with the format's reference implementation as the oracle.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+#[cfg(unix)]
+mod changes;
 mod files;
 mod format;
 mod hostile;

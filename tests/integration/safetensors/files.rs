@@ -14,7 +14,7 @@ use mother::weights::{Layer, WeightSource};
 use super::{TempFolder, error_of, file_of, read_all};
 
 /// For tests that say how many files are kept open, which is the same for the whole process.
-fn with_limit(files: usize) -> MutexGuard<'static, ()> {
+pub(super) fn with_limit(files: usize) -> MutexGuard<'static, ()> {
     static LIMIT: Mutex<()> = Mutex::new(());
     let guard = LIMIT.lock().unwrap_or_else(PoisonError::into_inner);
     set_open_file_limit(files);
@@ -26,7 +26,7 @@ fn names(found: &[ModelPath]) -> Vec<&str> {
 }
 
 /// Sets the time of modification, whose clock may be too coarse to show two changes in a row.
-fn touch(path: &Path) {
+pub(super) fn touch(path: &Path) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_modified(SystemTime::now() + Duration::from_secs(60))
         .unwrap();
