@@ -30,6 +30,9 @@ mod merges;
 pub mod metrics;
 mod mixed;
 mod recovery;
+#[cfg(doc)]
+#[doc = include_str!("heritage/simulations.md")]
+pub mod simulations {}
 mod stage;
 
 pub use self::graph::{

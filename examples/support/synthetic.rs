@@ -146,17 +146,13 @@ impl Family {
         let truth = ModelGraph::from_parents(
             (names.iter().zip(&parents)).map(|(name, parent)| (name, parent.map(|p| &names[p]))),
         )?;
-        let model = |(name, layers): (&String, Vec<Vec<f64>>)| {
-            let layers = layers.into_iter().enumerate();
-            layers.fold(
-                Ok(InMemoryModel::new(name.clone())),
-                |model, (number, layer)| {
-                    let values: Vec<f32> = layer.into_iter().map(|value| value as f32).collect();
-                    model.and_then(|model| {
-                        model.with_layer(format!("layer{number}"), [ROWS, WIDTH], values)
-                    })
-                },
-            )
+        let model = |(name, layers): (&String, Vec<Vec<f64>>)| -> Result<_, ShapeError> {
+            let mut model = InMemoryModel::new(name.clone());
+            for (number, layer) in layers.into_iter().enumerate() {
+                let values: Vec<f32> = layer.into_iter().map(|value| value as f32).collect();
+                model = model.with_layer(format!("layer{number}"), [ROWS, WIDTH], values)?;
+            }
+            Ok(model)
         };
         let models: Result<Vec<_>, ShapeError> = names.iter().zip(weights).map(model).collect();
         Ok((models?, truth))

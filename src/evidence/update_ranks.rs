@@ -1,7 +1,6 @@
 //! Measuring the rank of updates: of pairs between which no third model lies.
 
 use alloc::string::ToString;
-use alloc::vec;
 use alloc::vec::Vec;
 
 #[cfg(feature = "rayon")]
@@ -10,6 +9,8 @@ use rayon::prelude::*;
 use super::architecture::LayerShape;
 use super::block::MatrixShape;
 use super::candidate::Candidate;
+use super::copies::SeenLayer;
+use super::digest::Digest;
 use super::{ModelCopy, ModelFailure, Update};
 use crate::condensed::CondensedMatrix;
 use crate::rank::{
@@ -38,7 +39,7 @@ const ARITHMETIC: f64 = 4.0;
 /// The models that couldn't be read again, and why.
 pub(super) fn find_updates<S: WeightSource>(
     members: &[&Candidate<'_, S>],
-    layers: &[LayerShape],
+    layers: &[SeenLayer<'_>],
     squared_distances: &CondensedMatrix,
     copies: &[ModelCopy],
 ) -> Result<Vec<Update>, Vec<(usize, ModelFailure)>> {
@@ -47,10 +48,10 @@ pub(super) fn find_updates<S: WeightSource>(
         .filter(|&model| !is_copy(model))
         .collect();
     let pairs = relative_neighbours(squared_distances, &trained);
-    let mut layers: Vec<&LayerShape> = layers.iter().collect();
+    let mut layers: Vec<&SeenLayer<'_>> = layers.iter().collect();
     // Where the largest rank can be is the first that tells full updates from others.
-    layers.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer)));
-    let full_rank = layers.first().map_or(0, |layer| largest_rank(layer));
+    layers.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer.shape)));
+    let full_rank = layers.first().map_or(0, |layer| largest_rank(layer.shape));
     let outcomes = for_each_pair(&pairs, |solver, &(first, second)| {
         let mut update = Update {
             first,
@@ -118,29 +119,30 @@ fn largest_rank(layer: &LayerShape) -> usize {
 /// a matrix of low rank has its rank; where the part has full rank, so has the matrix, or nearly.
 fn rank_of_update<S: WeightSource>(
     solver: &mut SingularValueSolver,
-    layer: &LayerShape,
+    layer: &SeenLayer<'_>,
     pair: [(usize, &Candidate<'_, S>); 2],
 ) -> Result<usize, (usize, ModelFailure)> {
-    let shape = MatrixShape::of_matrix(layer);
+    let shape = MatrixShape::of_matrix(layer.shape);
     let mut parts = [Vec::new(), Vec::new()];
     for (part, (model, candidate)) in parts.iter_mut().zip(pair) {
-        *part = read_part(candidate, layer, shape).map_err(|failure| (model, failure))?;
+        let read = read_part(candidate, layer.shape, &layer.digests[model]);
+        *part = read.map_err(|failure| (model, failure))?;
     }
     if parts[0] == parts[1] {
         return Ok(0);
     }
-    let stored = pair.map(|(_, candidate)| candidate.element_type(layer));
+    let stored = pair.map(|(_, candidate)| candidate.element_type(layer.shape));
     let (rows, columns) = (shape.rows.min(SIDE), shape.width.min(SIDE));
     let rank = rank_above_rounding(solver, &parts, (rows, columns), stored);
     let rank = rank.map_err(|error| {
         let failure = ModelFailure::Rank {
-            layer: layer.name.clone(),
+            layer: layer.shape.name.clone(),
             reason: error.to_string(),
         };
         (pair[0].0, failure)
     })?;
     Ok(if rank == rows.min(columns) {
-        largest_rank(layer)
+        largest_rank(layer.shape)
     } else {
         rank
     })
@@ -150,14 +152,24 @@ fn rank_of_update<S: WeightSource>(
 fn read_part<S: WeightSource>(
     candidate: &Candidate<'_, S>,
     layer: &LayerShape,
-    shape: MatrixShape,
+    seen: &Digest,
 ) -> Result<Vec<f64>, ModelFailure> {
-    let (rows, columns) = (shape.rows.min(SIDE), shape.width.min(SIDE));
-    let mut part = Vec::with_capacity(rows * columns);
-    let mut row = vec![0.0_f64; shape.width];
-    for chosen in 0..rows {
-        candidate.read(layer, chosen * shape.rows / rows * shape.width, &mut row)?;
-        part.extend((0..columns).map(|column| row[column * shape.width / columns]));
+    let MatrixShape { rows, width } = MatrixShape::of_matrix(layer);
+    let (chosen_rows, chosen_columns) = (rows.min(SIDE), width.min(SIDE));
+    let mut part = Vec::with_capacity(chosen_rows * chosen_columns);
+    let mut segment = Vec::new();
+    let mut read = None;
+    for row in (0..chosen_rows).map(|row| row * rows / chosen_rows) {
+        for column in (0..chosen_columns).map(|column| column * width / chosen_columns) {
+            let index = row * width + column;
+            let start = index - index % Digest::SEGMENT;
+            if read != Some(start) {
+                segment.resize(Digest::SEGMENT.min(rows * width - start), 0.0_f64);
+                candidate.read_segment_again(layer, start, &mut segment, seen)?;
+                read = Some(start);
+            }
+            part.push(segment[index - start]);
+        }
     }
     Ok(part)
 }
