@@ -56,12 +56,14 @@
 //! # Ok::<(), mother::rank::RankError>(())
 //! ```
 
+mod concentration;
 mod decomposition;
 mod error;
 mod format;
 mod matrix;
 mod noise;
 mod singular_values;
+mod sketch;
 mod solver;
 mod tolerance;
 
@@ -70,6 +72,7 @@ pub use format::FloatFormat;
 pub use matrix::MatrixView;
 pub use noise::RoundingNoise;
 pub use singular_values::{Method, NumericalRank, SingularValues};
+pub use sketch::{RandomProjection, Sketch, SketchSolver};
 pub use solver::SingularValueSolver;
 pub use tolerance::Tolerance;
 

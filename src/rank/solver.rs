@@ -217,7 +217,7 @@ impl SingularValueSolver {
 }
 
 /// Room for `additional` more values.
-fn reserve(values: &mut Vec<f64>, additional: usize) -> Result<(), RankError> {
+pub(super) fn reserve(values: &mut Vec<f64>, additional: usize) -> Result<(), RankError> {
     values
         .try_reserve_exact(additional)
         .map_err(|_| RankError::OutOfMemory {

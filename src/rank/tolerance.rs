@@ -108,23 +108,35 @@ impl Tolerance {
 
     /// What a singular value must exceed to count; the tolerance must be valid.
     pub(super) fn threshold(self, singular_values: &SingularValues) -> f64 {
-        let (rows, columns) = (singular_values.rows(), singular_values.columns());
-        let largest = singular_values.largest();
+        let shape = (singular_values.rows(), singular_values.columns());
+        let (largest, resolution) = (singular_values.largest(), singular_values.resolution());
+        self.threshold_by_largest(shape, largest, resolution)
+            .unwrap_or_else(|| {
+                let noise = optimal_ratio(shape.0, shape.1) * singular_values.median();
+                Float::max(noise, resolution)
+            })
+    }
+
+    /// The threshold of a rule that asks no more of the singular values of a matrix of a shape than
+    /// the largest, and their resolution. It never falls when these rise.
+    pub(super) fn threshold_by_largest(
+        self,
+        (rows, columns): (usize, usize),
+        largest: f64,
+        resolution: f64,
+    ) -> Option<f64> {
         match self {
-            Self::Absolute(epsilon) => epsilon,
-            Self::Relative(ratio) => largest * ratio,
+            Self::Absolute(epsilon) => Some(epsilon),
+            Self::Relative(ratio) => Some(largest * ratio),
             // The order of the factors is numpy's, so that the last bit is numpy's too.
             Self::Numpy { epsilon } if largest > 0.0 => {
-                largest * (rows.max(columns) as f64 * epsilon)
+                Some(largest * (rows.max(columns) as f64 * epsilon))
             }
-            Self::Numpy { .. } => 0.0,
-            Self::GavishDonoho => {
-                let noise = optimal_ratio(rows, columns) * singular_values.median();
-                Float::max(noise, singular_values.resolution())
-            }
+            Self::Numpy { .. } => Some(0.0),
+            Self::GavishDonoho => None,
             Self::RoundingNoise { deviation } => {
                 let edge = deviation * (Float::sqrt(rows as f64) + Float::sqrt(columns as f64));
-                Float::max(ROUNDING_NOISE_MARGIN * edge, singular_values.resolution())
+                Some(Float::max(ROUNDING_NOISE_MARGIN * edge, resolution))
             }
         }
     }
