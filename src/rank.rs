@@ -58,6 +58,7 @@
 
 mod concentration;
 mod decomposition;
+mod differences;
 mod error;
 mod format;
 mod matrix;
@@ -67,6 +68,7 @@ mod sketch;
 mod solver;
 mod tolerance;
 
+pub use differences::{Difference, ranks_of_differences};
 pub use error::RankError;
 pub use format::FloatFormat;
 pub use matrix::MatrixView;

@@ -38,30 +38,6 @@ impl Concentration {
         ratio * size
     }
 
-    /// The smallest singular value of G with so many columns; none if there are too many to tell.
-    ///
-    /// Halko, Martinsson and Tropp (2011), proposition 10.4: the inverse is larger than
-    /// e·√n/(q + 1)·t with a probability of at most t^−(q + 1), n = rank + q.
-    pub(super) fn smallest_singular_value(self, rank: usize) -> Option<f64> {
-        // What holds for a matrix holds for one of its columns.
-        let spare = self.size.checked_sub(rank.max(2)).filter(|&q| q >= 4)?;
-        let power = (spare + 1) as f64;
-        let factor = Float::exp(1.0 + EXPONENT / power);
-        Some(power / (factor * Float::sqrt(self.size as f64)))
-    }
-
-    /// The largest singular value of G with so many columns.
-    ///
-    /// Davidson and Szarek (2001), theorem II.13.
-    pub(super) fn norm(self, columns: usize) -> f64 {
-        Float::sqrt(self.size as f64) + Float::sqrt(columns as f64) + Self::deviation()
-    }
-
-    /// The largest √(sum of squares) of G with so many columns.
-    pub(super) fn frobenius_norm(self, columns: usize) -> f64 {
-        Float::sqrt(self.size as f64 * columns as f64) + Self::deviation()
-    }
-
     /// The two factors a, b of the largest ‖GAH‖ ≤ a·‖A‖ + b·‖A‖_F, with H the transpose of another
     /// Gaussian matrix.
     ///
@@ -87,18 +63,5 @@ mod tests {
             let bound = (ratio.ln() + 1.0 - ratio) * size as f64 / 2.0;
             assert!((bound + EXPONENT).abs() < 0.1, "{size}: {bound}");
         }
-    }
-
-    #[test]
-    fn fewer_columns_leave_larger_singular_values() {
-        let bounds = Concentration::new(96);
-        let values: Vec<_> = (0..=92)
-            .map(|rank| bounds.smallest_singular_value(rank).unwrap())
-            .collect();
-        assert!(values.is_sorted_by(|first, second| first >= second));
-        // Almost never below, so below what it is on average: √96 − √48.
-        assert!(values[48] < 2.87 && values[48] > 0.5);
-        assert_eq!(bounds.smallest_singular_value(93), None);
-        assert_eq!(bounds.smallest_singular_value(usize::MAX), None);
     }
 }

@@ -82,13 +82,14 @@ pub(super) fn decompose(
         Method::PivotedQr => {
             let request = StackReq::and(
                 temp_mat_scratch::<f64>(long, short),
-                pivoted_triangle_request(long, short),
+                pivoted_qr_request(long, short, 0),
             );
             let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
             let (mut factor, stack) = temp_mat_zeroed::<f64, _, _>(long, short, stack);
             let mut factor = factor.as_mat_mut();
             factor.copy_from(tall);
-            pivoted_triangle_in_place(factor.as_mut(), stack);
+            let none = faer::MatMut::from_column_major_slice_mut(&mut [], long, 0);
+            pivoted_qr(factor.as_mut(), none, stack, |_| ());
             for (index, value) in values.iter_mut().enumerate() {
                 *value = factor[(index, index)].abs();
             }
@@ -102,49 +103,70 @@ pub(super) fn decompose(
     }
 }
 
-/// The memory that [`pivoted_triangle_in_place`] works in.
-fn pivoted_triangle_request(rows: usize, columns: usize) -> faer::dyn_stack::StackReq {
+/// The memory that [`pivoted_qr`] works in, where Qᵀ is applied to so many other columns.
+fn pivoted_qr_request(rows: usize, columns: usize, others: usize) -> faer::dyn_stack::StackReq {
     use faer::dyn_stack::StackReq;
-    use faer::linalg::qr::col_pivoting::factor as pivoted_qr;
+    use faer::linalg::householder::apply_block_householder_sequence_transpose_on_the_left_in_place_scratch as apply_scratch;
+    use faer::linalg::qr::col_pivoting::factor;
     use faer::linalg::temp_mat_scratch;
 
-    let block = pivoted_qr::recommended_block_size::<f64>(rows, columns);
+    let block = factor::recommended_block_size::<f64>(rows, columns);
+    let settings = Default::default();
+    let decompose = factor::qr_in_place_scratch::<usize, f64>(
+        rows,
+        columns,
+        block,
+        faer::Par::Seq,
+        settings,
+    );
     StackReq::all_of(&[
         temp_mat_scratch::<f64>(block, columns),
         StackReq::new::<usize>(columns).array(2),
-        pivoted_qr::qr_in_place_scratch::<usize, f64>(
-            rows,
-            columns,
-            block,
-            faer::Par::Seq,
-            Default::default(),
-        ),
+        decompose.or(apply_scratch::<f64>(rows, block, others)),
     ])
 }
 
-/// Replaces the upper triangle of a matrix with that of its column-pivoted QR decomposition.
-fn pivoted_triangle_in_place(
+/// Replaces the upper triangle of a matrix, which isn't wider than high, with that of its
+/// column-pivoted QR decomposition, and other columns with Qᵀ times them. Calls `order` with where
+/// each column of the triangle was.
+fn pivoted_qr(
     mut matrix: faer::MatMut<'_, f64>,
+    others: faer::MatMut<'_, f64>,
     stack: &mut faer::dyn_stack::MemStack,
+    order: impl FnOnce(&[usize]),
 ) {
-    use faer::linalg::qr::col_pivoting::factor as pivoted_qr;
+    use faer::linalg::householder::apply_block_householder_sequence_transpose_on_the_left_in_place_with_conj as apply;
+    use faer::linalg::qr::col_pivoting::factor;
     use faer::linalg::temp_mat_zeroed;
     use faer::mat::AsMatMut;
+    use faer::{Conj, Par};
 
     let (rows, columns) = matrix.shape();
-    let block = pivoted_qr::recommended_block_size::<f64>(rows, columns);
+    let block = factor::recommended_block_size::<f64>(rows, columns);
     let (mut householder, stack) = temp_mat_zeroed::<f64, _, _>(block, columns, stack);
-    let (mut order, stack) = stack.make_with(columns, |_| 0_usize);
+    let (mut forward, stack) = stack.make_with(columns, |_| 0_usize);
     let (mut inverse, stack) = stack.make_with(columns, |_| 0_usize);
-    pivoted_qr::qr_in_place(
+    let mut householder = householder.as_mat_mut();
+    factor::qr_in_place(
         matrix.as_mut(),
-        householder.as_mat_mut(),
-        &mut order,
+        householder.as_mut(),
+        &mut forward,
         &mut inverse,
-        faer::Par::Seq,
+        Par::Seq,
         stack,
         Default::default(),
     );
+    if others.ncols() > 0 {
+        apply(
+            matrix.as_ref(),
+            householder.as_ref(),
+            Conj::No,
+            others,
+            Par::Seq,
+            stack,
+        );
+    }
+    order(&forward);
 }
 
 /// A matrix in a slice whose rows follow each other at a distance, or the transpose of one.
@@ -193,8 +215,9 @@ pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
     );
 }
 
-/// Replaces a square row-major matrix with the lower triangle L of its decomposition P·L·Qᵀ, with P
-/// a permutation and Q orthogonal. L has the same singular values, and its columns shrink.
+/// Decomposes the leading square part of a square row-major matrix into P·L·Qᵀ, with P a
+/// permutation, L lower triangular with columns that shrink, and Q orthogonal. The part is replaced
+/// by L, the rows below it by themselves times Q, and `order` by where each row of L was.
 ///
 /// # Errors
 ///
@@ -202,44 +225,58 @@ pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
 pub(super) fn pivoted_triangle(
     matrix: &mut [f64],
     size: usize,
+    part: usize,
+    order: &mut Vec<usize>,
     scratch: &mut Scratch,
 ) -> Result<(), RankError> {
-    let bytes = pivoted_triangle_request(size, size).unaligned_bytes_required();
+    let bytes = pivoted_qr_request(part, part, size - part).unaligned_bytes_required();
     let stack = faer::dyn_stack::MemStack::new(reserve(scratch, bytes)?);
-    // Read column by column it is the transpose, whose R is the transpose of L.
+    // Read column by column it is the transpose, and L that of R.
     let transpose = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
-    pivoted_triangle_in_place(transpose, stack);
-    for (row, values) in matrix.chunks_exact_mut(size).enumerate() {
-        values[row + 1..].fill(0.0);
+    let (triangle, others) = transpose.split_at_row_mut(part).0.split_at_col_mut(part);
+    order.clear();
+    pivoted_qr(triangle, others, stack, |forward| {
+        order.extend_from_slice(forward);
+    });
+    for (row, values) in matrix.chunks_exact_mut(size).take(part).enumerate() {
+        values[row + 1..part].fill(0.0);
     }
     Ok(())
 }
 
-/// Whether the symmetric matrix whose lower triangle is given, row-major, is positive definite; the
-/// triangle is overwritten.
+/// Replaces the lower triangle of a symmetric row-major matrix with that of its Cholesky
+/// decomposition, and says whether the matrix is positive definite.
 ///
 /// # Errors
 ///
 /// [`RankError::OutOfMemory`].
-pub(super) fn is_positive_definite(
+pub(super) fn cholesky(
     matrix: &mut [f64],
     size: usize,
     scratch: &mut Scratch,
 ) -> Result<bool, RankError> {
     use faer::dyn_stack::MemStack;
     use faer::linalg::cholesky::llt::factor;
+
     let settings = Default::default();
     let request = factor::cholesky_in_place_scratch::<f64>(size, faer::Par::Seq, settings);
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
     let matrix = faer::MatMut::from_row_major_slice_mut(matrix, size, size);
-    let outcome = factor::cholesky_in_place(
-        matrix,
-        Default::default(),
-        faer::Par::Seq,
-        stack,
-        settings,
-    );
+    let none = Default::default();
+    let outcome = factor::cholesky_in_place(matrix, none, faer::Par::Seq, stack, settings);
     Ok(outcome.is_ok())
+}
+
+/// Multiplies row-major `rows` by the inverse of the symmetric matrix whose [`cholesky`] is given.
+pub(super) fn divide_by_symmetric(rows: &mut [f64], cholesky: &[f64], size: usize) {
+    use faer::dyn_stack::MemStack;
+    use faer::linalg::cholesky::llt::solve::solve_in_place;
+
+    let count = rows.len() / size.max(1);
+    let columns = faer::MatMut::from_column_major_slice_mut(rows, size, count);
+    let lower = faer::MatRef::from_row_major_slice(cholesky, size, size);
+    // It needs no memory.
+    solve_in_place(lower, columns, faer::Par::Seq, MemStack::new(&mut []));
 }
 
 /// At least `bytes` bytes of `scratch`, which grows if it must.

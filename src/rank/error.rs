@@ -27,6 +27,11 @@ pub enum RankError {
         /// Rows and columns of the second matrix.
         second: (usize, usize),
     },
+    /// A pair names a matrix that there isn't.
+    UnknownMatrix {
+        /// The position given, from 0.
+        position: usize,
+    },
     /// An entry of the matrix, or of the difference of two, is NaN or infinite.
     NonFinite {
         /// The entry's row, from 0.
@@ -98,6 +103,7 @@ impl fmt::Display for RankError {
                 "no difference of a matrix of {}x{} and one of {}x{}",
                 first.0, first.1, second.0, second.1
             ),
+            Self::UnknownMatrix { position } => write!(f, "there is no matrix {position}"),
             Self::NonFinite { row, column, value } => {
                 write!(f, "the entry in row {row}, column {column} is {value}")
             }

@@ -8,7 +8,7 @@ use num_traits::Float;
 
 use super::concentration::Concentration;
 use super::decomposition::{
-    Operand, Scratch, add_product, gram, is_positive_definite, pivoted_triangle,
+    Operand, Scratch, add_product, cholesky, divide_by_symmetric, gram, pivoted_triangle,
 };
 use super::solver::reserve;
 use super::{MatrixView, RankError, Tolerance};
@@ -17,8 +17,11 @@ use crate::Scalar;
 /// So many rows of a matrix are widened to `f64` at once.
 const BLOCK: usize = 128;
 
-/// Sketches smaller than this tell nothing.
-const SMALLEST: usize = 24;
+/// The rows and columns of a sketch that check what the others tell.
+const PROBES: usize = 48;
+
+/// Smaller parts of a sketch tell too little.
+const SMALLEST: usize = 16;
 
 /// Squares and fourth powers of what is within this and its inverse don't overflow.
 const RANGE: f64 = 1e60;
@@ -233,15 +236,14 @@ impl Sketch {
         self.size
     }
 
-    /// At most how far a sketch of the difference may be from what exact arithmetic gives.
+    /// How far, in the Frobenius norm, a sketch of the difference may be from what exact arithmetic
+    /// gives.
     ///
-    /// Of products of n terms each is within n·2⁻⁵³ of the sum of their magnitudes.
+    /// Sums of n terms of random signs are within a few √n·2⁻⁵³ of their size (Higham and Mary 2019);
+    /// this is 16 times that.
     fn rounding_of_difference(&self, other: &Self, size: usize) -> f64 {
-        let random = Concentration::new(size);
-        let (rows, columns) = self.shape;
-        let of_right = columns as f64 * random.frobenius_norm(columns) * random.norm(rows);
-        let of_left = rows as f64 * random.frobenius_norm(rows) * random.norm(columns);
-        f64::EPSILON * (of_right + of_left) * (self.norm + other.norm)
+        let sums = Float::sqrt(self.shape.0 as f64) + Float::sqrt(self.shape.1 as f64);
+        8.0 * f64::EPSILON * sums * size as f64 * (self.norm + other.norm)
     }
 }
 
@@ -249,46 +251,53 @@ impl Sketch {
 ///
 /// # When it is certain
 ///
-/// Let D be the difference, C = S·D·R its sketch, or the leading k rows and columns of it, and σ(i)
-/// the i-th singular value of a matrix. For matrices S and R of independent normal values, three
-/// bounds hold with high probability, without any assumption about D:
+/// Let D be the difference and σ(i) the i-th singular value of a matrix. The sketch S·D·R has a
+/// leading part C of p rows and columns, from which a decomposition tells r, the number of its
+/// singular values that look large, and a matrix of rank r that is near to D. The 48 rows of S and
+/// columns of R that follow are independent of both, so they probe what is left of D: the spectral
+/// norm of T, what is left in their place of the sketch. For S and R of independent normal values,
+/// three bounds hold with high probability, without any assumption about D:
 ///
-/// - σ(i) of C is at least s²·σ(i) of D, where s is a lower bound of the smallest singular value of
-///   a Gaussian matrix of k rows and i columns;
-/// - ‖C‖ is at least ℓ·‖D‖, with ℓ a lower bound of χ² of k degrees of freedom;
-/// - what is left of D without its r largest singular values, of spectral norm σ and Frobenius norm
-///   φ, adds at most a·σ + b·φ to the singular values of C (Chevet), a ≈ k and b ≈ 2√k.
+/// - σ(r + 1) of D is at most ‖T‖/ℓ(48), where ℓ(n) is a lower bound of χ² of n degrees of freedom;
+/// - ‖D‖ is at most ‖C‖/ℓ(p);
+/// - what is left of D without its i largest singular values, of spectral norm σ and Frobenius norm
+///   φ, adds at most a·σ + b·φ to the singular values of C (Chevet), a ≈ p and b ≈ 2√p.
 ///
-/// From the first, what the sketch has beyond its r-th singular value bounds the rest of D; from the
-/// other two the largest singular value of D has a lower and an upper bound, and so has the
-/// threshold. The rank is r if σ(r + 1) of D must be below the least threshold, and σ(r) of C is
-/// larger than it could be if σ(r) of D were at the largest threshold. The singular values of C are
-/// bounded by a column-pivoted QR decomposition and a Cholesky decomposition; bounds of rounding
-/// errors are added to all.
+/// From the first and the last, the largest singular value of D has a lower bound, and so the
+/// threshold has a lower and an upper one. The rank is r if σ(r + 1) of D must be below the lower
+/// one, and σ(r) of C is larger than it could be if σ(r) of D were no more than the upper one. The
+/// decomposition is a column-pivoted QR one, and a Cholesky decomposition shows that all r singular
+/// values are so large. Rounding errors are added to all bounds, at 16 times what they are
+/// if they are random.
 ///
 /// So the rank is the one that all singular values would give, unless a bound fails: for one
-/// difference at most with probability 10⁻⁹, over the choice of S and R. These are fixed for a
+/// difference at most with probability 10⁻¹⁰, over the choice of S and R. These are fixed for a
 /// shape, so matrices that were made to deceive it can. There is no answer where singular values are
-/// close to the threshold - within a factor of about 100 for r ≈ k/2, less for smaller r - nor
-/// where the rank is more than about k/2, nor for [`Tolerance::GavishDonoho`], which needs all
-/// singular values.
+/// within a factor of about 100 of the threshold on either side, nor where the rank is near to p or
+/// larger, nor for [`Tolerance::GavishDonoho`], which needs all singular values.
 ///
 /// # References
 ///
 /// - N. Halko, P. G. Martinsson, J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2),
 ///   2011, section 10. [doi:10.1137/090771806](https://doi.org/10.1137/090771806)
-/// - K. R. Davidson, S. J. Szarek, "Local operator theory, random matrices and Banach spaces", in
-///   Handbook of the Geometry of Banach Spaces 1, 2001.
-///   [doi:10.1016/S1874-5849(01)80010-3](https://doi.org/10.1016/S1874-5849(01)80010-3)
+/// - Y. Nakatsukasa, "Fast and stable randomized low-rank matrix approximation", 2020, whose
+///   approximation is the one of rank r. [arXiv:2009.11392](https://arxiv.org/abs/2009.11392)
+/// - N. J. Higham, T. Mary, "A new approach to probabilistic rounding error analysis", SIAM Journal
+///   on Scientific Computing 41(5), 2019. [doi:10.1137/18M1226312](https://doi.org/10.1137/18M1226312)
 ///
 /// # Examples
 ///
 /// See [`RandomProjection`].
 #[derive(Clone, Default)]
 pub struct SketchSolver {
-    triangle: Vec<f64>,
-    product: Vec<f64>,
-    square: Vec<f64>,
+    /// The leading part of the sketch and the probes around it; L after the decomposition.
+    sketch: Vec<f64>,
+    /// The decomposition's permutation of rows.
+    order: Vec<usize>,
+    /// LᵀL of the first columns of L.
+    gram: Vec<f64>,
+    cholesky: Vec<f64>,
+    products: [Vec<f64>; 3],
     scratch: Scratch,
 }
 
@@ -316,24 +325,23 @@ impl SketchSolver {
     ///
     /// # Complexity
     ///
-    /// O(k³) time, where k is about twice the rank if that is less than the size of the sketches.
+    /// O(p³) time, where p is about 1.5 times the rank if that is less than the size of the sketches.
     pub fn rank_of_difference(
         &mut self,
         first: &Sketch,
         second: &Sketch,
         tolerance: Tolerance,
     ) -> Result<Option<usize>, RankError> {
-        let size = first.size.min(second.size);
-        self.rank_within(first, second, tolerance, SMALLEST..size + 1)
+        self.rank_beyond(first, second, tolerance, 0)
     }
 
-    /// The same, from parts of the sketches of these sizes only.
-    pub(super) fn rank_within(
+    /// The same, but for what sketches of a smaller size tell.
+    pub(super) fn rank_beyond(
         &mut self,
         first: &Sketch,
         second: &Sketch,
         tolerance: Tolerance,
-        sizes: Range<usize>,
+        smaller: usize,
     ) -> Result<Option<usize>, RankError> {
         tolerance.validate()?;
         if first.shape != second.shape {
@@ -342,17 +350,14 @@ impl SketchSolver {
                 second: second.shape,
             });
         }
-        let largest = sizes.end.saturating_sub(1);
-        // From the smallest, each half as large again, to the largest.
-        let halvings = |size: &usize| Some(size * 2 / 3);
-        let steps = core::iter::successors(Some(largest), halvings)
-            .take_while(|size| *size >= sizes.start.max(SMALLEST))
-            .count();
-        for step in (0..steps).rev() {
-            let size = core::iter::successors(Some(largest), halvings)
-                .nth(step)
-                .unwrap_or(largest);
-            let rank = self.rank_of_part(first, second, tolerance, size)?;
+        let largest = first.size.min(second.size).saturating_sub(PROBES);
+        let least = smaller.saturating_sub(PROBES).max(SMALLEST - 1);
+        // From a small part on, each half as large again as the one before, to the largest.
+        let parts = core::iter::successors(Some(largest), |part| Some(part * 2 / 3));
+        let count = parts.clone().take_while(|&part| part > least).count();
+        for step in (0..count).rev() {
+            let part = parts.clone().nth(step).unwrap_or(largest);
+            let rank = self.rank_of_part(first, second, tolerance, part)?;
             if rank.is_some() {
                 return Ok(rank);
             }
@@ -360,131 +365,183 @@ impl SketchSolver {
         Ok(None)
     }
 
-    /// The same, from the leading rows and columns.
+    /// The same, from the leading rows and columns, and as many probes as there are.
     fn rank_of_part(
         &mut self,
         first: &Sketch,
         second: &Sketch,
         tolerance: Tolerance,
-        size: usize,
+        part: usize,
     ) -> Result<Option<usize>, RankError> {
         let shape = first.shape;
         // The resolution is that of the decomposition of the whole matrix.
         let resolution = shape.0.max(shape.1) as f64 * f64::EPSILON;
         let threshold =
             |largest: f64| tolerance.threshold_by_largest(shape, largest, largest * resolution);
+        let size = part + PROBES;
         let norm = self.load_difference(first, second, size)?;
         if !(norm > 1.0 / RANGE && norm < RANGE && first.norm + second.norm < RANGE) {
             return Ok(None);
         }
-        pivoted_triangle(&mut self.triangle, size, &mut self.scratch)?;
-        let of_guess = self.triangle[0].abs() / size as f64;
-        let Some(guess) = threshold(of_guess).map(|threshold| threshold * size as f64) else {
-            return Ok(None);
-        };
-        let diagonal = self.triangle.iter().step_by(size + 1);
-        let rank = diagonal.take_while(|value| value.abs() > guess).count();
-        let random = Concentration::new(size);
-        let Some(stretch) = random.smallest_singular_value(rank + 1) else {
-            return Ok(None);
-        };
         let sides = size as f64;
         let rounding = first.rounding_of_difference(second, size)
             + 4.0 * f64::EPSILON * sides * Float::sqrt(sides) * norm;
-
-        let tail = self.norm_of_tail(rank, size)?;
-        let (above, below) = random.norm_of_both_sides();
-        let rest = (tail + rounding) / (stretch * stretch);
-        let rest_norm = rest * Float::sqrt(shape.0.min(shape.1) as f64);
-        let head = self.norm_of_head(rank, size)?;
-        let upper = Float::sqrt(head.end + tail * tail) + rounding;
-        let lower = Float::sqrt(head.start) - rounding - below * rest_norm;
-        let most = threshold(upper / random.least_square());
-        let least = threshold(Float::max(
-            lower / (above + below * Float::sqrt(rank as f64)),
-            0.0,
-        ));
-        let (Some(least), Some(most)) = (least, most) else {
+        pivoted_triangle(
+            &mut self.sketch,
+            size,
+            part,
+            &mut self.order,
+            &mut self.scratch,
+        )?;
+        let Some(guess) = threshold(self.sketch[0].abs() / part as f64) else {
             return Ok(None);
         };
-        if !(rest < least) {
+        let guess = guess * part as f64;
+        let diagonal = self.sketch.iter().step_by(size + 1).take(part);
+        let rank = diagonal.take_while(|value| value.abs() > guess).count();
+        if rank == part {
             return Ok(None);
         }
+
+        let head = self.square_of_head(rank, part)?;
+        let Some(probed) = self.norm_of_rest(rank, part, rounding)? else {
+            return Ok(None);
+        };
+        let rest = probed / Concentration::new(PROBES).least_square();
+        let rest_norm = rest * Float::sqrt(shape.0.min(shape.1) as f64);
+        let random = Concentration::new(part);
+        let (above, below) = random.norm_of_both_sides();
+        let tail = self.square_of_tail(rank, part);
+        let upper = Float::sqrt(head.end + tail) + rounding;
+        let lower = Float::sqrt(head.start) - rounding - below * rest_norm;
+        let lower = lower.max(0.0) / (above + below * Float::sqrt(rank as f64));
+        let (Some(least), Some(most)) =
+            (threshold(lower), threshold(upper / random.least_square()))
+        else {
+            return Ok(None);
+        };
         let needed = (above + below) * most + below * rest_norm + rounding;
-        let certain = rank == 0 || self.head_exceeds(needed, rank, size, head.end)?;
+        let certain = rest < least && self.head_exceeds(needed, rank, head.end)?;
         Ok(certain.then_some(rank))
     }
 
-    /// Loads a part of the sketch of the difference, and returns its Frobenius norm.
+    /// Loads the leading part of the sketch of the difference, and returns its Frobenius norm.
     fn load_difference(
         &mut self,
         first: &Sketch,
         second: &Sketch,
         size: usize,
     ) -> Result<f64, RankError> {
-        self.triangle.clear();
-        reserve(&mut self.triangle, size * size)?;
+        self.sketch.clear();
+        reserve(&mut self.sketch, size * size)?;
         let mut squares = 0.0;
         for row in 0..size {
             let first = &first.values[row * first.size..][..size];
             let second = &second.values[row * second.size..][..size];
-            self.triangle
-                .extend(first.iter().zip(second).map(|(first, second)| first - second));
-            let row = &self.triangle[row * size..];
-            squares += row.iter().map(|value| value * value).sum::<f64>();
+            let difference = first.iter().zip(second).map(|(first, second)| first - second);
+            self.sketch.extend(difference);
+            squares += sum_of_squares(&self.sketch[row * size..]);
         }
         Ok(Float::sqrt(squares))
     }
 
-    /// An upper bound of the spectral norm of the triangle without its first columns.
-    fn norm_of_tail(&mut self, rank: usize, size: usize) -> Result<f64, RankError> {
-        let side = size - rank;
-        resize(&mut self.product, side * side)?;
-        let start = rank * size + rank;
-        let tail = Operand::new(&self.triangle[start..], (side, side), size);
-        gram(&mut self.product, tail);
-        Ok(Float::sqrt(norm_of_lower(&self.product, side)))
+    /// The first columns of L.
+    fn head(&self, rank: usize, part: usize) -> Operand<'_> {
+        Operand::new(&self.sketch, (part, rank), part + PROBES)
     }
 
-    /// Bounds of the square of the spectral norm of the triangle's first columns, whose Gram matrix
-    /// is left in `product`.
-    fn norm_of_head(&mut self, rank: usize, size: usize) -> Result<Range<f64>, RankError> {
-        if rank == 0 {
-            return Ok(0.0..0.0);
-        }
-        resize(&mut self.product, rank * rank)?;
-        resize(&mut self.square, rank * rank)?;
-        let head = Operand::new(&self.triangle, (size, rank), size);
-        gram(&mut self.product, head.transpose());
-        for row in 0..rank {
-            for column in row + 1..rank {
-                self.product[row * rank + column] = self.product[column * rank + row];
-            }
-        }
-        let product = Operand::new(&self.product, (rank, rank), rank);
-        gram(&mut self.square, product);
-        let fourth = norm_of_lower(&self.square, rank);
-        let second = norm_of_lower(&self.product, rank);
-        Ok(fourth / second..Float::sqrt(fourth))
+    /// Bounds of the square of the spectral norm of the first columns of L.
+    fn square_of_head(&mut self, rank: usize, part: usize) -> Result<Range<f64>, RankError> {
+        let mut product = core::mem::take(&mut self.gram);
+        resize(&mut product, rank * rank)?;
+        gram(&mut product, self.head(rank, part).transpose());
+        self.gram = product;
+        bounds_of_norm(&mut self.gram, &mut self.products[0], rank)
     }
 
-    /// Whether all singular values of the triangle's first columns are larger than `needed`.
+    /// An upper bound of the square of the spectral norm of the other columns of L.
+    fn square_of_tail(&self, rank: usize, part: usize) -> f64 {
+        let rows = self.sketch.chunks_exact(part + PROBES).take(part);
+        rows.map(|row| sum_of_squares(&row[rank..part])).sum()
+    }
+
+    /// The spectral norm of what the probes see of the difference without its approximation of a
+    /// rank, which must be less than the part's size; none if that can't be had.
+    ///
+    /// With H the first columns of L, G = HᵀH, and X, Y the probes' rows and columns, turned as the
+    /// decomposition did, the approximation is X·G⁻¹·Hᵀ·Y. Whatever errors it has, its rank is right;
+    /// errors in its product with the probes are in the result.
+    fn norm_of_rest(
+        &mut self,
+        rank: usize,
+        part: usize,
+        rounding: f64,
+    ) -> Result<Option<f64>, RankError> {
+        let size = part + PROBES;
+        self.cholesky.clone_from(&self.gram);
+        if !cholesky(&mut self.cholesky, rank, &mut self.scratch)? {
+            return Ok(None);
+        }
+        let [rest, left, right] = &mut self.products;
+        let head = Operand::new(&self.sketch, (part, rank), size);
+        let (square, below) = self.sketch.split_at(part * size);
+
+        // X·G⁻¹, then times Hᵀ.
+        resize(right, 0)?;
+        reserve(right, PROBES * rank)?;
+        for row in below.chunks_exact(size) {
+            right.extend_from_slice(&row[..rank]);
+        }
+        divide_by_symmetric(right, &self.cholesky, rank);
+        resize(left, PROBES * part)?;
+        let solved = Operand::new(right, (PROBES, rank), rank);
+        add_product(left, solved, head.transpose());
+        let gain_of_rows = Float::sqrt(sum_of_squares(left));
+
+        // −Y, so that products are subtracted.
+        resize(right, 0)?;
+        reserve(right, part * PROBES)?;
+        for &row in &self.order {
+            let probes = &square[row * size + part..][..PROBES];
+            right.extend(probes.iter().map(|value| -value));
+        }
+        resize(rest, 0)?;
+        reserve(rest, PROBES * PROBES)?;
+        for row in below.chunks_exact(size) {
+            rest.extend_from_slice(&row[part..]);
+        }
+        let columns = Operand::new(right, (part, PROBES), PROBES);
+        add_product(rest, Operand::new(left, (PROBES, part), part), columns);
+
+        // Yᵀ·H·G⁻¹ is as large as what an error in X is multiplied by.
+        resize(left, PROBES * rank)?;
+        add_product(left, columns.transpose(), head);
+        divide_by_symmetric(left, &self.cholesky, rank);
+        let gain_of_columns = Float::sqrt(sum_of_squares(left));
+
+        resize(right, PROBES * PROBES)?;
+        gram(right, Operand::new(rest, (PROBES, PROBES), PROBES));
+        let square = bounds_of_norm(right, left, PROBES)?.end;
+        let gain = (1.0 + gain_of_rows) * (1.0 + gain_of_columns);
+        Ok(Some(Float::sqrt(square) + gain * rounding))
+    }
+
+    /// Whether all singular values of the first columns of L are larger than `needed`.
     fn head_exceeds(
         &mut self,
         needed: f64,
         rank: usize,
-        size: usize,
         largest_square: f64,
     ) -> Result<bool, RankError> {
         let square = needed * needed;
         // Below this, rounding of the Gram matrix may decide.
-        if !(square > 16.0 * size as f64 * f64::EPSILON * largest_square) {
+        if rank > 0 && !(square > 16.0 * rank as f64 * f64::EPSILON * largest_square) {
             return Ok(false);
         }
-        for value in self.product.iter_mut().step_by(rank + 1) {
+        for value in self.gram.iter_mut().step_by(rank + 1) {
             *value -= square;
         }
-        is_positive_definite(&mut self.product, rank, &mut self.scratch)
+        cholesky(&mut self.gram, rank, &mut self.scratch)
     }
 }
 
@@ -495,11 +552,36 @@ fn resize(values: &mut Vec<f64>, count: usize) -> Result<(), RankError> {
     Ok(())
 }
 
-/// The Frobenius norm of a symmetric matrix whose lower triangle is given.
-fn norm_of_lower(values: &[f64], size: usize) -> f64 {
-    let squares = values.chunks_exact(size).enumerate().map(|(row, values)| {
-        let left: f64 = values[..row].iter().map(|value| value * value).sum();
-        2.0 * left + values[row] * values[row]
-    });
-    Float::sqrt(squares.sum())
+fn sum_of_squares(values: &[f64]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += value * value;
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
+}
+
+/// Bounds of the spectral norm of a symmetric matrix whose lower triangle is given, and which is
+/// completed: with λ its eigenvalues, Σλ⁴/Σλ² ≤ max λ² ≤ √Σλ⁴.
+fn bounds_of_norm(
+    matrix: &mut [f64],
+    square: &mut Vec<f64>,
+    size: usize,
+) -> Result<Range<f64>, RankError> {
+    for row in 0..size {
+        for column in row + 1..size {
+            matrix[row * size + column] = matrix[column * size + row];
+        }
+    }
+    resize(square, size * size)?;
+    gram(square, Operand::new(matrix, (size, size), size));
+    let lower = square.chunks_exact(size.max(1)).enumerate();
+    let fourth: f64 = lower
+        .map(|(row, values)| 2.0 * sum_of_squares(&values[..row]) + values[row] * values[row])
+        .sum();
+    let second = sum_of_squares(matrix);
+    let least = if second > 0.0 { fourth / second } else { 0.0 };
+    Ok(Float::sqrt(least)..Float::sqrt(Float::sqrt(fourth)))
 }
