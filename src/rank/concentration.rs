@@ -1,12 +1,12 @@
 //! How far Gaussian matrices stretch vectors and matrices, almost surely.
 //!
-//! Each bound fails with a probability of at most 2⁻⁴⁰, whatever it is applied to, as long as that
+//! Each bound fails with a probability of at most 2⁻³², whatever it is applied to, as long as that
 //! was chosen without knowing the Gaussian matrix.
 
 use num_traits::Float;
 
 /// −ln of the probability that a bound fails.
-const EXPONENT: f64 = 40.0 * core::f64::consts::LN_2;
+const EXPONENT: f64 = 32.0 * core::f64::consts::LN_2;
 
 /// Gaussian matrices: entries are independent, of mean 0 and variance 1.
 #[derive(Clone, Copy, Debug)]

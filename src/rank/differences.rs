@@ -10,7 +10,7 @@ use super::Tolerance;
 use crate::Scalar;
 
 /// The size of the first sketches.
-const FIRST: usize = 96;
+const FIRST: usize = 128;
 
 /// Two matrices of a slice, and the rule for the rank of their difference.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -18,7 +18,7 @@ use crate::Scalar;
 const BLOCK: usize = 128;
 
 /// The rows and columns of a sketch that check what the others tell.
-const PROBES: usize = 48;
+const PROBES: usize = 64;
 
 /// Smaller parts of a sketch tell too little.
 const SMALLEST: usize = 16;
