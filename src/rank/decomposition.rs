@@ -27,6 +27,7 @@ pub(super) fn decompose(
     use faer::diag::DiagMut;
     use faer::dyn_stack::{MemStack, StackReq};
     use faer::linalg::matmul::triangular::{self, BlockStructure};
+    use faer::linalg::qr::col_pivoting::factor as pivoted_qr;
     use faer::linalg::{evd, svd, temp_mat_scratch, temp_mat_zeroed};
     use faer::mat::AsMatMut;
     use faer::{Accum, MatRef, Par, Spec};
@@ -80,16 +81,36 @@ pub(super) fn decompose(
             outcome.is_ok()
         }
         Method::PivotedQr => {
-            let request = StackReq::and(
+            let settings = Default::default();
+            let block = pivoted_qr::recommended_block_size::<f64>(long, short);
+            let request = StackReq::all_of(&[
                 temp_mat_scratch::<f64>(long, short),
-                pivoted_qr_request(long, short, 0),
-            );
+                temp_mat_scratch::<f64>(block, short),
+                StackReq::new::<usize>(short).array(2),
+                pivoted_qr::qr_in_place_scratch::<usize, f64>(
+                    long,
+                    short,
+                    block,
+                    Par::Seq,
+                    settings,
+                ),
+            ]);
             let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
             let (mut factor, stack) = temp_mat_zeroed::<f64, _, _>(long, short, stack);
+            let (mut householder, stack) = temp_mat_zeroed::<f64, _, _>(block, short, stack);
+            let (mut order, stack) = stack.make_with(short, |_| 0_usize);
+            let (mut inverse, stack) = stack.make_with(short, |_| 0_usize);
             let mut factor = factor.as_mat_mut();
             factor.copy_from(tall);
-            let none = faer::MatMut::from_column_major_slice_mut(&mut [], long, 0);
-            pivoted_qr(factor.as_mut(), none, stack, |_| ());
+            pivoted_qr::qr_in_place(
+                factor.as_mut(),
+                householder.as_mat_mut(),
+                &mut order,
+                &mut inverse,
+                Par::Seq,
+                stack,
+                settings,
+            );
             for (index, value) in values.iter_mut().enumerate() {
                 *value = factor[(index, index)].abs();
             }
@@ -101,72 +122,6 @@ pub(super) fn decompose(
     } else {
         Err(RankError::NoConvergence { rows, columns })
     }
-}
-
-/// The memory that [`pivoted_qr`] works in, where Qᵀ is applied to so many other columns.
-fn pivoted_qr_request(rows: usize, columns: usize, others: usize) -> faer::dyn_stack::StackReq {
-    use faer::dyn_stack::StackReq;
-    use faer::linalg::householder::apply_block_householder_sequence_transpose_on_the_left_in_place_scratch as apply_scratch;
-    use faer::linalg::qr::col_pivoting::factor;
-    use faer::linalg::temp_mat_scratch;
-
-    let block = factor::recommended_block_size::<f64>(rows, columns);
-    let settings = Default::default();
-    let decompose = factor::qr_in_place_scratch::<usize, f64>(
-        rows,
-        columns,
-        block,
-        faer::Par::Seq,
-        settings,
-    );
-    StackReq::all_of(&[
-        temp_mat_scratch::<f64>(block, columns),
-        StackReq::new::<usize>(columns).array(2),
-        decompose.or(apply_scratch::<f64>(rows, block, others)),
-    ])
-}
-
-/// Replaces the upper triangle of a matrix, which isn't wider than high, with that of its
-/// column-pivoted QR decomposition, and other columns with Qᵀ times them. Calls `order` with where
-/// each column of the triangle was.
-fn pivoted_qr(
-    mut matrix: faer::MatMut<'_, f64>,
-    others: faer::MatMut<'_, f64>,
-    stack: &mut faer::dyn_stack::MemStack,
-    order: impl FnOnce(&[usize]),
-) {
-    use faer::linalg::householder::apply_block_householder_sequence_transpose_on_the_left_in_place_with_conj as apply;
-    use faer::linalg::qr::col_pivoting::factor;
-    use faer::linalg::temp_mat_zeroed;
-    use faer::mat::AsMatMut;
-    use faer::{Conj, Par};
-
-    let (rows, columns) = matrix.shape();
-    let block = factor::recommended_block_size::<f64>(rows, columns);
-    let (mut householder, stack) = temp_mat_zeroed::<f64, _, _>(block, columns, stack);
-    let (mut forward, stack) = stack.make_with(columns, |_| 0_usize);
-    let (mut inverse, stack) = stack.make_with(columns, |_| 0_usize);
-    let mut householder = householder.as_mat_mut();
-    factor::qr_in_place(
-        matrix.as_mut(),
-        householder.as_mut(),
-        &mut forward,
-        &mut inverse,
-        Par::Seq,
-        stack,
-        Default::default(),
-    );
-    if others.ncols() > 0 {
-        apply(
-            matrix.as_ref(),
-            householder.as_ref(),
-            Conj::No,
-            others,
-            Par::Seq,
-            stack,
-        );
-    }
-    order(&forward);
 }
 
 /// A matrix in a slice whose rows follow each other at a distance, or the transpose of one.
@@ -198,12 +153,14 @@ pub(super) fn add_product(sum: &mut [f64], first: Operand<'_>, second: Operand<'
     );
 }
 
-/// The lower triangle of the product of a matrix and its transpose, row-major; what is above the
+/// The upper triangle of the product of a matrix and its transpose, row-major; what is below the
 /// diagonal is left as it was.
 pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
     use faer::linalg::matmul::triangular::{self, BlockStructure};
+
+    let size = matrix.0.nrows();
     triangular::matmul(
-        faer::MatMut::from_row_major_slice_mut(product, matrix.0.nrows(), matrix.0.nrows()),
+        faer::MatMut::from_column_major_slice_mut(product, size, size),
         BlockStructure::TriangularLower,
         faer::Accum::Replace,
         matrix.0,
@@ -215,37 +172,44 @@ pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
     );
 }
 
-/// Decomposes the leading square part of a square row-major matrix into P·L·Qᵀ, with P a
-/// permutation, L lower triangular with columns that shrink, and Q orthogonal. The part is replaced
-/// by L, the rows below it by themselves times Q, and `order` by where each row of L was.
+/// Decomposes a symmetric matrix whose upper triangle is given, row-major, into RᵀR, with rows of R
+/// that shrink; `order` becomes where each column of R was. R replaces the triangle, as far as it is
+/// more than rounding errors: so many rows are returned, none if the matrix isn't positive.
 ///
 /// # Errors
 ///
 /// [`RankError::OutOfMemory`].
-pub(super) fn pivoted_triangle(
+pub(super) fn pivoted_cholesky(
     matrix: &mut [f64],
-    size: usize,
-    part: usize,
     order: &mut Vec<usize>,
+    size: usize,
     scratch: &mut Scratch,
-) -> Result<(), RankError> {
-    let bytes = pivoted_qr_request(part, part, size - part).unaligned_bytes_required();
-    let stack = faer::dyn_stack::MemStack::new(reserve(scratch, bytes)?);
-    // Read column by column it is the transpose, and L that of R.
-    let transpose = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
-    let (triangle, others) = transpose.split_at_row_mut(part).0.split_at_col_mut(part);
+) -> Result<usize, RankError> {
+    use faer::dyn_stack::{MemStack, StackReq};
+    use faer::linalg::cholesky::llt_pivoting::factor;
+
+    let settings = Default::default();
+    let request = factor::cholesky_in_place_scratch::<usize, f64>(size, faer::Par::Seq, settings);
+    let request = StackReq::new::<usize>(size).array(2).and(request);
+    let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
+    let (mut forward, stack) = stack.make_with(size, |_| 0_usize);
+    let (mut inverse, stack) = stack.make_with(size, |_| 0_usize);
+    let outcome = factor::cholesky_in_place(
+        faer::MatMut::from_column_major_slice_mut(matrix, size, size),
+        &mut forward,
+        &mut inverse,
+        faer::Par::Seq,
+        stack,
+        settings,
+    );
+    let rows = outcome.map_or(0, |(found, _)| found.rank);
     order.clear();
-    pivoted_qr(triangle, others, stack, |forward| {
-        order.extend_from_slice(forward);
-    });
-    for (row, values) in matrix.chunks_exact_mut(size).take(part).enumerate() {
-        values[row + 1..part].fill(0.0);
-    }
-    Ok(())
+    order.extend_from_slice(&forward);
+    Ok(rows)
 }
 
-/// Replaces the lower triangle of a symmetric row-major matrix with that of its Cholesky
-/// decomposition, and says whether the matrix is positive definite.
+/// Decomposes a symmetric matrix whose upper triangle is given, row-major, into RᵀR. R replaces the
+/// triangle. Says whether the matrix is positive definite.
 ///
 /// # Errors
 ///
@@ -261,22 +225,28 @@ pub(super) fn cholesky(
     let settings = Default::default();
     let request = factor::cholesky_in_place_scratch::<f64>(size, faer::Par::Seq, settings);
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
-    let matrix = faer::MatMut::from_row_major_slice_mut(matrix, size, size);
+    let matrix = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
     let none = Default::default();
     let outcome = factor::cholesky_in_place(matrix, none, faer::Par::Seq, stack, settings);
     Ok(outcome.is_ok())
 }
 
-/// Multiplies row-major `rows` by the inverse of the symmetric matrix whose [`cholesky`] is given.
-pub(super) fn divide_by_symmetric(rows: &mut [f64], cholesky: &[f64], size: usize) {
-    use faer::dyn_stack::MemStack;
-    use faer::linalg::cholesky::llt::solve::solve_in_place;
-
+/// Multiplies row-major `rows` by the inverse of the leading `size` rows and columns of a triangle R,
+/// whose rows follow each other at a distance.
+pub(super) fn divide_by_triangle(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
     let count = rows.len() / size.max(1);
-    let columns = faer::MatMut::from_column_major_slice_mut(rows, size, count);
-    let lower = faer::MatRef::from_row_major_slice(cholesky, size, size);
-    // It needs no memory.
-    solve_in_place(lower, columns, faer::Par::Seq, MemStack::new(&mut []));
+    let rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
+    let lower = faer::MatRef::from_column_major_slice_with_stride(triangle, size, size, stride);
+    faer::linalg::triangular_solve::solve_lower_triangular_in_place(lower, rows, faer::Par::Seq);
+}
+
+/// Multiplies row-major `rows` by the inverse of RᵀR.
+pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize) {
+    let count = rows.len() / size.max(1);
+    divide_by_triangle(rows, triangle, size, size);
+    let rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
+    let upper = faer::MatRef::from_row_major_slice(triangle, size, size);
+    faer::linalg::triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
 }
 
 /// At least `bytes` bytes of `scratch`, which grows if it must.

@@ -8,7 +8,8 @@ use num_traits::Float;
 
 use super::concentration::Concentration;
 use super::decomposition::{
-    Operand, Scratch, add_product, cholesky, divide_by_symmetric, gram, pivoted_triangle,
+    Operand, Scratch, add_product, cholesky, divide_by_product, divide_by_triangle, gram,
+    pivoted_cholesky,
 };
 use super::solver::reserve;
 use super::{MatrixView, RankError, Tolerance};
@@ -153,23 +154,23 @@ fn widen_into<T: Scalar>(
         .zip(values.chunks_exact(columns))
         .enumerate()
     {
-        let mut of_row = 0.0;
-        let mut finite = true;
         for (to, from) in widened.iter_mut().zip(values) {
             *to = from.widen();
-            finite &= to.is_finite();
-            of_row += *to * *to;
         }
-        if !finite {
-            let at_fault = widened.iter().enumerate().find(|(_, v)| !v.is_finite());
-            let (column, &value) = at_fault.unwrap_or((0, &f64::NAN));
+        let of_row = sum_of_squares(widened);
+        squares += of_row;
+        // Finite values may have squares that aren't.
+        let mut entries = widened.iter().enumerate();
+        let at_fault = (!of_row.is_finite())
+            .then(|| entries.find(|(_, value)| !value.is_finite()))
+            .flatten();
+        if let Some((column, &value)) = at_fault {
             return Err(RankError::NonFinite {
                 row: first_row + row,
                 column,
                 value,
             });
         }
-        squares += of_row;
     }
     Ok(squares)
 }
@@ -290,11 +291,13 @@ impl Sketch {
 /// See [`RandomProjection`].
 #[derive(Clone, Default)]
 pub struct SketchSolver {
-    /// The leading part of the sketch and the probes around it; L after the decomposition.
+    /// The leading part of the sketch, and the probes around it.
     sketch: Vec<f64>,
-    /// The decomposition's permutation of rows.
+    /// R of the leading part.
+    triangle: Vec<f64>,
+    /// The column of the sketch that each column of R belongs to.
     order: Vec<usize>,
-    /// LᵀL of the first columns of L.
+    /// R·Rᵀ of the first rows of R, and its own Cholesky decomposition.
     gram: Vec<f64>,
     cholesky: Vec<f64>,
     products: [Vec<f64>; 3],
@@ -386,24 +389,16 @@ impl SketchSolver {
         let sides = size as f64;
         let rounding = first.rounding_of_difference(second, size)
             + 4.0 * f64::EPSILON * sides * Float::sqrt(sides) * norm;
-        pivoted_triangle(
-            &mut self.sketch,
-            size,
-            part,
-            &mut self.order,
-            &mut self.scratch,
-        )?;
-        let Some(guess) = threshold(self.sketch[0].abs() / part as f64) else {
+        let all_squares = self.decompose(part)?;
+        let Some(guess) = threshold(self.triangle[0] / part as f64) else {
             return Ok(None);
         };
-        let guess = guess * part as f64;
-        let diagonal = self.sketch.iter().step_by(size + 1).take(part);
-        let rank = diagonal.take_while(|value| value.abs() > guess).count();
+        let rank = self.rows_above(guess * part as f64, part);
         if rank == part {
             return Ok(None);
         }
 
-        let head = self.square_of_head(rank, part)?;
+        let (head, tail) = self.squares(rank, part, all_squares)?;
         let Some(probed) = self.norm_of_rest(rank, part, rounding)? else {
             return Ok(None);
         };
@@ -411,7 +406,6 @@ impl SketchSolver {
         let rest_norm = rest * Float::sqrt(shape.0.min(shape.1) as f64);
         let random = Concentration::new(part);
         let (above, below) = random.norm_of_both_sides();
-        let tail = self.square_of_tail(rank, part);
         let upper = Float::sqrt(head.end + tail) + rounding;
         let lower = Float::sqrt(head.start) - rounding - below * rest_norm;
         let lower = lower.max(0.0) / (above + below * Float::sqrt(rank as f64));
@@ -421,7 +415,7 @@ impl SketchSolver {
             return Ok(None);
         };
         let needed = (above + below) * most + below * rest_norm + rounding;
-        let certain = rest < least && self.head_exceeds(needed, rank, head.end)?;
+        let certain = rest < least && self.head_exceeds(needed, rank, all_squares)?;
         Ok(certain.then_some(rank))
     }
 
@@ -445,32 +439,50 @@ impl SketchSolver {
         Ok(Float::sqrt(squares))
     }
 
-    /// The first columns of L.
-    fn head(&self, rank: usize, part: usize) -> Operand<'_> {
-        Operand::new(&self.sketch, (part, rank), part + PROBES)
+    /// Decomposes the leading part: a column-pivoted QR decomposition without Q. Returns the sum of
+    /// its squares.
+    fn decompose(&mut self, part: usize) -> Result<f64, RankError> {
+        resize(&mut self.triangle, part * part)?;
+        let leading = Operand::new(&self.sketch, (part, part), part + PROBES);
+        gram(&mut self.triangle, leading.transpose());
+        let squares = self.triangle.iter().step_by(part + 1).sum();
+        let (triangle, order) = (&mut self.triangle, &mut self.order);
+        let rows = pivoted_cholesky(triangle, order, part, &mut self.scratch)?;
+        for (index, row) in triangle.chunks_exact_mut(part).enumerate() {
+            row[..if index < rows { index } else { part }].fill(0.0);
+        }
+        Ok(squares)
     }
 
-    /// Bounds of the square of the spectral norm of the first columns of L.
-    fn square_of_head(&mut self, rank: usize, part: usize) -> Result<Range<f64>, RankError> {
-        let mut product = core::mem::take(&mut self.gram);
-        resize(&mut product, rank * rank)?;
-        gram(&mut product, self.head(rank, part).transpose());
-        self.gram = product;
-        bounds_of_norm(&mut self.gram, &mut self.products[0], rank)
+    /// How many rows of R are above a threshold, on the diagonal.
+    fn rows_above(&self, threshold: f64, part: usize) -> usize {
+        let diagonal = self.triangle.iter().step_by(part + 1);
+        diagonal.take_while(|&&value| value > threshold).count()
     }
 
-    /// An upper bound of the square of the spectral norm of the other columns of L.
-    fn square_of_tail(&self, rank: usize, part: usize) -> f64 {
-        let rows = self.sketch.chunks_exact(part + PROBES).take(part);
-        rows.map(|row| sum_of_squares(&row[rank..part])).sum()
+    /// Of the first rows of R, bounds of the square of the spectral norm; of the others, an upper
+    /// bound of it.
+    fn squares(
+        &mut self,
+        rank: usize,
+        part: usize,
+        all_squares: f64,
+    ) -> Result<(Range<f64>, f64), RankError> {
+        let head = &self.triangle[..rank * part];
+        resize(&mut self.gram, rank * rank)?;
+        gram(&mut self.gram, Operand::new(head, (rank, part), part));
+        let tail = (all_squares - sum_of_squares(head)).max(0.0);
+        let bounds = bounds_of_norm(&mut self.gram, &mut self.products[0], rank)?;
+        Ok((bounds, tail + rounding_of_squares(all_squares, part)))
     }
 
     /// The spectral norm of what the probes see of the difference without its approximation of a
     /// rank, which must be less than the part's size; none if that can't be had.
     ///
-    /// With H the first columns of L, G = HᵀH, and X, Y the probes' rows and columns, turned as the
-    /// decomposition did, the approximation is X·G⁻¹·Hᵀ·Y. Whatever errors it has, its rank is right;
-    /// errors in its product with the probes are in the result.
+    /// With C the part, H the first rows of R, H₁ the first columns of these, and X, Y the probes'
+    /// rows and columns, all in the order of R, it approximates the probes of the probes by
+    /// X·Z, Z = Hᵀ(HHᵀ)⁻¹·H₁⁻ᵀ·(the first rows of CᵀY). However inaccurate Z is, its rank is right,
+    /// and errors in its product with X are in the result.
     fn norm_of_rest(
         &mut self,
         rank: usize,
@@ -482,62 +494,68 @@ impl SketchSolver {
         if !cholesky(&mut self.cholesky, rank, &mut self.scratch)? {
             return Ok(None);
         }
-        let [rest, left, right] = &mut self.products;
-        let head = Operand::new(&self.sketch, (part, rank), size);
-        let (square, below) = self.sketch.split_at(part * size);
+        let [wide, narrow, rest] = &mut self.products;
+        let head = Operand::new(&self.triangle, (rank, part), part);
+        let leading = Operand::new(&self.sketch, (part, part), size);
+        let columns = Operand::new(&self.sketch[part..], (part, PROBES), size);
+        let below = &self.sketch[part * size..];
 
-        // X·G⁻¹, then times Hᵀ.
-        resize(right, 0)?;
-        reserve(right, PROBES * rank)?;
-        for row in below.chunks_exact(size) {
-            right.extend_from_slice(&row[..rank]);
+        // Zᵀ, and its columns in the order of the sketch.
+        resize(wide, PROBES * part)?;
+        add_product(wide, columns.transpose(), leading);
+        resize(narrow, PROBES * rank)?;
+        for (narrow, wide) in rows_of(narrow, rank).zip(wide.chunks_exact(part)) {
+            for (to, &from) in narrow.iter_mut().zip(&self.order) {
+                *to = wide[from];
+            }
         }
-        divide_by_symmetric(right, &self.cholesky, rank);
-        resize(left, PROBES * part)?;
-        let solved = Operand::new(right, (PROBES, rank), rank);
-        add_product(left, solved, head.transpose());
-        let gain_of_rows = Float::sqrt(sum_of_squares(left));
-
-        // −Y, so that products are subtracted.
-        resize(right, 0)?;
-        reserve(right, part * PROBES)?;
-        for &row in &self.order {
-            let probes = &square[row * size + part..][..PROBES];
-            right.extend(probes.iter().map(|value| -value));
+        divide_by_triangle(narrow, &self.triangle, rank, part);
+        divide_by_product(narrow, &self.cholesky, rank);
+        wide.fill(0.0);
+        add_product(wide, Operand::new(narrow, (PROBES, rank), rank), head);
+        let gain_of_rows = Float::sqrt(sum_of_squares(wide));
+        resize(rest, PROBES * part)?;
+        for (to, from) in rest.chunks_exact_mut(part).zip(wide.chunks_exact(part)) {
+            for (from, &to_column) in from.iter().zip(&self.order) {
+                to[to_column] = -from;
+            }
         }
-        resize(rest, 0)?;
-        reserve(rest, PROBES * PROBES)?;
-        for row in below.chunks_exact(size) {
-            rest.extend_from_slice(&row[part..]);
+        resize(wide, PROBES * PROBES)?;
+        for (to, from) in wide.chunks_exact_mut(PROBES).zip(below.chunks_exact(size)) {
+            to.copy_from_slice(&from[part..]);
         }
-        let columns = Operand::new(right, (part, PROBES), PROBES);
-        add_product(rest, Operand::new(left, (PROBES, part), part), columns);
+        let rows = Operand::new(below, (PROBES, part), size);
+        let approximation = Operand::new(rest, (PROBES, part), part).transpose();
+        add_product(wide, rows, approximation);
+        resize(rest, PROBES * PROBES)?;
+        gram(rest, Operand::new(wide, (PROBES, PROBES), PROBES));
+        let square = bounds_of_norm(rest, narrow, PROBES)?.end;
 
-        // Yᵀ·H·G⁻¹ is as large as what an error in X is multiplied by.
-        resize(left, PROBES * rank)?;
-        add_product(left, columns.transpose(), head);
-        divide_by_symmetric(left, &self.cholesky, rank);
-        let gain_of_columns = Float::sqrt(sum_of_squares(left));
-
-        resize(right, PROBES * PROBES)?;
-        gram(right, Operand::new(rest, (PROBES, PROBES), PROBES));
-        let square = bounds_of_norm(right, left, PROBES)?.end;
+        // X·Hᵀ(HHᵀ)⁻¹, which errors in Y are multiplied by.
+        resize(wide, PROBES * part)?;
+        for (to, from) in wide.chunks_exact_mut(part).zip(below.chunks_exact(size)) {
+            for (to, &column) in to.iter_mut().zip(&self.order) {
+                *to = from[column];
+            }
+        }
+        resize(narrow, PROBES * rank)?;
+        let ordered = Operand::new(wide, (PROBES, part), part);
+        add_product(narrow, ordered, head.transpose());
+        divide_by_product(narrow, &self.cholesky, rank);
+        let gain_of_columns = Float::sqrt(sum_of_squares(narrow));
         let gain = (1.0 + gain_of_rows) * (1.0 + gain_of_columns);
         Ok(Some(Float::sqrt(square) + gain * rounding))
     }
 
-    /// Whether all singular values of the first columns of L are larger than `needed`.
+    /// Whether all singular values of the first rows of R are larger than `needed`, and rounding of
+    /// the Gram matrices can't have made them so.
     fn head_exceeds(
         &mut self,
         needed: f64,
         rank: usize,
-        largest_square: f64,
+        all_squares: f64,
     ) -> Result<bool, RankError> {
-        let square = needed * needed;
-        // Below this, rounding of the Gram matrix may decide.
-        if rank > 0 && !(square > 16.0 * rank as f64 * f64::EPSILON * largest_square) {
-            return Ok(false);
-        }
+        let square = needed * needed + rounding_of_squares(all_squares, rank);
         for value in self.gram.iter_mut().step_by(rank + 1) {
             *value -= square;
         }
@@ -552,6 +570,16 @@ fn resize(values: &mut Vec<f64>, count: usize) -> Result<(), RankError> {
     Ok(())
 }
 
+/// Rows of so many values; none if that is 0.
+fn rows_of(values: &mut [f64], length: usize) -> impl Iterator<Item = &mut [f64]> {
+    values.chunks_exact_mut(length.max(1))
+}
+
+/// What rounding may do to a matrix of sums of squares, of so many rows, and to its decomposition.
+fn rounding_of_squares(all_squares: f64, size: usize) -> f64 {
+    4.0 * size as f64 * f64::EPSILON * all_squares
+}
+
 fn sum_of_squares(values: &[f64]) -> f64 {
     let (chunks, rest) = values.as_chunks::<8>();
     let mut sums = [0.0; 8];
@@ -563,23 +591,23 @@ fn sum_of_squares(values: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
 }
 
-/// Bounds of the spectral norm of a symmetric matrix whose lower triangle is given, and which is
+/// Bounds of the spectral norm of a symmetric matrix whose upper triangle is given, and which is
 /// completed: with λ its eigenvalues, Σλ⁴/Σλ² ≤ max λ² ≤ √Σλ⁴.
 fn bounds_of_norm(
     matrix: &mut [f64],
     square: &mut Vec<f64>,
     size: usize,
 ) -> Result<Range<f64>, RankError> {
-    for row in 0..size {
-        for column in row + 1..size {
+    for row in 1..size {
+        for column in 0..row {
             matrix[row * size + column] = matrix[column * size + row];
         }
     }
     resize(square, size * size)?;
     gram(square, Operand::new(matrix, (size, size), size));
-    let lower = square.chunks_exact(size.max(1)).enumerate();
-    let fourth: f64 = lower
-        .map(|(row, values)| 2.0 * sum_of_squares(&values[..row]) + values[row] * values[row])
+    let rows = square.chunks_exact(size.max(1)).enumerate();
+    let fourth: f64 = rows
+        .map(|(row, values)| 2.0 * sum_of_squares(&values[row..]) - values[row] * values[row])
         .sum();
     let second = sum_of_squares(matrix);
     let least = if second > 0.0 { fourth / second } else { 0.0 };
