@@ -10,7 +10,10 @@ use super::Tolerance;
 use crate::Scalar;
 
 /// The size of the first sketches.
-const FIRST: usize = 128;
+const FIRST: usize = 320;
+
+/// Smaller sketches tell too little.
+const LEAST: usize = 96;
 
 /// Two matrices of a slice, and the rule for the rank of their difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,7 +112,7 @@ fn sizes((rows, columns): (usize, usize)) -> impl Iterator<Item = usize> {
     // Larger sketches aren't quicker than the decomposition.
     let largest = rows.min(columns) / 2;
     let next = move |&size: &usize| (size < largest).then(|| (size / 3 * 8).min(largest));
-    core::iter::successors((FIRST <= largest).then_some(FIRST), next)
+    core::iter::successors((largest >= LEAST).then_some(FIRST.min(largest)), next)
 }
 
 /// Sketches of the matrices of pairs whose rank isn't known; none of others, nor where it fails.
