@@ -5,9 +5,11 @@ mod source;
 
 use core::ops::ControlFlow;
 
+#[cfg(feature = "svd")]
+use mother::evidence::Distance;
 use mother::evidence::{
-    Distance, Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase,
-    Progress, Score, SkippedModel,
+    Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase, Progress,
+    Score, SkippedModel,
 };
 use mother::weights::InMemoryModel;
 
