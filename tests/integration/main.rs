@@ -38,3 +38,5 @@ mod safetensors;
 mod serde;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
+#[cfg(all(feature = "half", feature = "svd"))]
+mod updates;
