@@ -362,7 +362,9 @@ fn vote(first: &[f64], second: &[f64]) -> f64 {
     let Some(median) = changes.get(changes.len() / 2).map(|change| change.abs()) else {
         return 0.0;
     };
-    let votes = changes.iter().map(|change| (change / median).clamp(-1.0, 1.0));
+    let votes = changes
+        .iter()
+        .map(|change| (change / median).clamp(-1.0, 1.0));
     let layers = changes.len() as f64;
     let share = votes.sum::<f64>() / layers;
     share.signum() * (share.abs() - 1.0 / Float::sqrt(layers + 1.0)).max(0.0)
