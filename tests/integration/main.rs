@@ -16,6 +16,8 @@ mod command;
 mod copies;
 mod entropy;
 mod faults;
+#[cfg(feature = "proptest")]
+mod fuzzed;
 mod graph;
 mod growth;
 mod joint;

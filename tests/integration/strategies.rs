@@ -4,7 +4,9 @@ use mother::arborescence::{Root, minimum_arborescence};
 use mother::clustering::{Linkage, linkage};
 use mother::evidence::Measurement;
 use mother::heritage::Recovery;
-use mother::strategies::{Family, Shape, Step, Ties, condensed_matrices, digraphs, families};
+use mother::strategies::{
+    Family, FamilyOptions, Shape, Step, Ties, condensed_matrices, digraphs, families,
+};
 use proptest::prelude::*;
 
 fn recovered(family: &Family) -> Vec<Option<usize>> {
@@ -17,22 +19,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
-    fn chains_are_recovered(family in families(2..=8, Shape::Chain, Step::Full)) {
+    fn chains_are_recovered(family in families(FamilyOptions::new(2..=8).with_shape(Shape::Chain).with_step(Step::Full))) {
         prop_assert_eq!(recovered(&family), family.parents);
     }
 
     #[test]
-    fn stars_are_recovered(family in families(3..=8, Shape::Star, Step::Full)) {
+    fn stars_are_recovered(family in families(FamilyOptions::new(3..=8).with_shape(Shape::Star).with_step(Step::Full))) {
         prop_assert_eq!(recovered(&family), family.parents);
     }
 
     #[test]
-    fn random_families_are_recovered(family in families(2..=8, Shape::Random, Step::Full)) {
+    fn random_families_are_recovered(family in families(FamilyOptions::new(2..=8).with_shape(Shape::Random).with_step(Step::Full))) {
         prop_assert_eq!(recovered(&family), family.parents);
     }
 
     #[test]
-    fn low_rank_steps_are_of_that_rank(family in families(2..=2, Shape::Chain, Step::LowRank(3))) {
+    fn low_rank_steps_are_of_that_rank(family in families(FamilyOptions::new(2..=2).with_shape(Shape::Chain).with_step(Step::LowRank(3)))) {
         use mother::weights::{Layer, WeightSource};
         let read = |model: usize| {
             let layer = family.models[model].layers().next().unwrap().unwrap();
