@@ -161,7 +161,7 @@ impl Table {
     }
 }
 
-/// The widest range of weights whose logarithms are computed as they are.
+/// The greatest weights, and the widest range of them, that are computed with as they are.
 const WIDEST: f64 = 1e9;
 
 /// The logarithms of the rates at which a walk goes from child to parent.
@@ -185,7 +185,8 @@ impl Elimination {
             rates.set(edge.to, edge.from, -weight);
             (least, greatest) = (least.min(weight), greatest.max(weight));
         }
-        if greatest - least > WIDEST {
+        let magnitude = digraph.largest_magnitude();
+        if f64::max(greatest - least, magnitude) > WIDEST {
             return Self::narrowed(digraph, root);
         }
         let range = if least <= greatest {
@@ -194,7 +195,6 @@ impl Elimination {
             0.0
         };
         // Another root saves one edge, at most; e⁻¹⁰⁰ is far below rounding.
-        let magnitude = digraph.largest_magnitude();
         let root_rate = -(2.0 * nodes as f64 * range + magnitude + 100.0);
         for node in 0..nodes {
             rates.set(node, nodes, root_rate);

@@ -33,7 +33,10 @@ pub(crate) fn check(bytes: &[u8]) {
     let ((tree, certificate), (sparse, sparse_certificate)) = match (dense, sparse) {
         (Ok(dense), Ok(sparse)) => (dense, sparse),
         (Err(dense), Err(sparse)) => {
-            assert_eq!(dense, sparse);
+            // With too few edges for any arborescence other nodes are named.
+            if edges.len() + 1 >= size {
+                assert_eq!(dense, sparse);
+            }
             return check_refusal(&digraph, root, &dense);
         }
         (dense, sparse) => panic!("{dense:?} {sparse:?}"),

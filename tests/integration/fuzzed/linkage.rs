@@ -8,7 +8,7 @@ use super::bytes::Bytes;
 
 pub(crate) fn check(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
-    let points = bytes.below(14);
+    let points = bytes.below(11);
     let hostile = bytes.below(4) == 0;
     let mut value = || {
         if hostile {
@@ -107,13 +107,20 @@ fn slow_heights(distances: &CondensedMatrix, method: Linkage, unit: f64) -> Opti
         .collect();
     let mut heights = Vec::new();
     while clusters.len() > 1 {
-        let mut pairs: Vec<(f64, usize, usize)> = (0..clusters.len())
-            .flat_map(|j| (0..j).map(move |i| (i, j)))
-            .map(|(i, j)| (table[i][j], i, j))
-            .collect();
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (height, i, j) = pairs[0];
-        if pairs.get(1).is_some_and(|next| next.0 - height < 1e-6) {
+        let mut nearest = (f64::INFINITY, 0, 1);
+        let mut next = f64::INFINITY;
+        for (j, row) in table.iter().enumerate() {
+            for (i, &distance) in row[..j].iter().enumerate() {
+                if distance < nearest.0 {
+                    next = nearest.0;
+                    nearest = (distance, i, j);
+                } else {
+                    next = next.min(distance);
+                }
+            }
+        }
+        let (height, i, j) = nearest;
+        if next - height < 1e-6 {
             return None;
         }
         heights.push(height);
