@@ -233,11 +233,11 @@ impl Elimination {
             .map(given)
             .fold(f64::NEG_INFINITY, f64::max);
         let root_rate = -(3.0 * nodes as f64 * WIDEST + 100.0);
-        for node in 0..nodes {
+        for (node, &greatest) in greatest.iter().enumerate() {
             for parent in 0..nodes {
                 let rate = rates.get(node, parent);
                 if rate > f64::NEG_INFINITY {
-                    rates.set(node, parent, f64::max(rate - greatest[node], -WIDEST));
+                    rates.set(node, parent, f64::max(rate - greatest, -WIDEST));
                 }
             }
             let given = (given(node) - most_given).clamp(-WIDEST, 0.0);

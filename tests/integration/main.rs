@@ -20,6 +20,8 @@ mod faults;
 mod fuzzed;
 mod graph;
 mod growth;
+#[cfg(feature = "proptest")]
+mod invariants;
 mod joint;
 mod merges;
 mod metrics;
