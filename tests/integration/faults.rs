@@ -6,8 +6,8 @@ mod source;
 use core::ops::ControlFlow;
 
 use mother::evidence::{
-    Distance, Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase,
-    Progress, Score, SkippedModel,
+    Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase, Progress,
+    Score, SkippedModel,
 };
 use mother::weights::InMemoryModel;
 
@@ -65,10 +65,12 @@ fn measurements() -> Vec<Measurement> {
         single.clone(),
         single.clone().with_score(Score::Entropy),
         #[cfg(feature = "svd")]
-        single.clone().with_distance(Distance::Rank {
-            tolerance: None,
-            over_layers: mother::evidence::RankOverLayers::Maximum,
-        }),
+        single
+            .clone()
+            .with_distance(mother::evidence::Distance::Rank {
+                tolerance: None,
+                over_layers: mother::evidence::RankOverLayers::Maximum,
+            }),
         small,
         Measurement::new(),
     ]
