@@ -14,7 +14,7 @@ FLOORS = {
     "lora-f": (20, 21),
     "lora-v": (20, 21),
     "merged": (0, 16),
-    "merges": (17, 21),
+    "merges": (18, 24),
     "mixed": (20, 21),
     "pruned90": (20, 21),
     "quant-bf16": (20, 21),
@@ -26,7 +26,8 @@ FLOORS = {
 
 def main():
     command, folder = sys.argv[1:]
-    splits = json.loads(subprocess.check_output([command, folder, "--format", "json"]))
+    report = json.loads(subprocess.check_output([command, folder, "--format", "json"]))
+    splits = report["splits"]
     missing = FLOORS.keys() - {split["split"] for split in splits}
     assert not missing, f"no such split: {missing}"
     for split in splits:

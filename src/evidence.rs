@@ -23,6 +23,9 @@ mod ranks;
 mod score;
 mod selection;
 mod table;
+#[cfg(feature = "svd")]
+mod update_ranks;
+mod updates;
 
 pub use self::copies::{CopyKind, ModelCopy};
 pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
@@ -36,3 +39,4 @@ pub use self::ranks::RankOverLayers;
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};
+pub use self::updates::Update;

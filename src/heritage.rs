@@ -25,12 +25,21 @@
 
 mod export;
 mod graph;
+mod knowledge;
 mod merges;
 pub mod metrics;
 mod mixed;
 mod recovery;
+#[cfg(doc)]
+#[doc = include_str!("heritage/simulations.md")]
+pub mod simulations {}
+mod stage;
 
-pub use self::graph::{Descent, GraphError, Model, ModelGraph, ModelTree};
+pub use self::graph::{
+    Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree, RunnerUp,
+};
+pub use self::knowledge::{Contradiction, Knowledge};
 pub use self::merges::{Merge, find_merges};
 pub use self::mixed::{ClusterSimilarity, MixedHeritageError, cluster_similarities};
-pub use self::recovery::{Recovery, RecoveryError, Stage, Trees, UnknownStage};
+pub use self::recovery::{Recovery, RecoveryError, Trees};
+pub use self::stage::{Stage, StageEstimate, UnknownStage};

@@ -8,8 +8,12 @@
 
 pub(crate) mod job;
 pub(crate) mod models;
+pub(crate) mod random;
+pub(crate) mod reliability;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod synthetic;
+pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod truth;
 pub(crate) mod zoo;

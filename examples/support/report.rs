@@ -85,12 +85,45 @@ struct ModelReport<'a> {
     distance: Option<f64>,
     score: Option<f64>,
     confidence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runner_up: Option<RunnerUpReport<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    merged_from: Vec<MergeReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct RunnerUpReport<'a> {
+    parent: Option<&'a str>,
+    confidence: f64,
+}
+
+#[derive(Serialize)]
+struct MergeReport<'a> {
+    parent: Option<&'a str>,
+    weight: f64,
 }
 
 #[derive(Serialize)]
 struct TreeReport<'a> {
     root: Option<&'a str>,
     size: usize,
+    /// How sure the root is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<StageReport>,
+}
+
+#[derive(Serialize)]
+struct StageReport {
+    /// `null` where it can't be told.
+    name: Option<String>,
+    specialization: f64,
+    generalization: f64,
 }
 
 #[derive(Serialize)]
@@ -103,6 +136,9 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
     let graph = &outcome.graph;
     let models = graph.models().iter().enumerate().map(|(at, model)| {
         let descent = model.descent();
+        let kind = descent.and_then(|descent| descent.kind());
+        let runner_up = model.runner_up();
+        let merged_from = model.merged_from().iter();
         ModelReport {
             id: model.name(),
             tree: graph.tree(at),
@@ -110,11 +146,32 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
             distance: descent.and_then(|descent| descent.distance()),
             score: model.score(),
             confidence: model.confidence(),
+            runner_up: runner_up.map(|runner_up| RunnerUpReport {
+                parent: runner_up.parent.and_then(|parent| graph.name(parent)),
+                confidence: runner_up.confidence,
+            }),
+            kind: kind.map(|kind| kind.name()),
+            rank: kind.and_then(|kind| kind.rank()),
+            merged_from: merged_from
+                .map(|parent| MergeReport {
+                    parent: graph.name(parent.parent),
+                    weight: parent.weight,
+                })
+                .collect(),
         }
     });
-    let trees = graph.trees().map(|tree| TreeReport {
-        root: graph.name(tree.root),
-        size: tree.size,
+    let trees = graph.trees().map(|tree| {
+        let root = &graph.models()[tree.root];
+        TreeReport {
+            root: Some(root.name()),
+            size: tree.size,
+            confidence: root.confidence(),
+            stage: root.stage().map(|estimate| StageReport {
+                name: estimate.stage().map(|stage| stage.to_string()),
+                specialization: estimate.specialization,
+                generalization: estimate.generalization,
+            }),
+        }
     });
     Report {
         models: models.collect(),

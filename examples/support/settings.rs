@@ -2,22 +2,23 @@
 
 use core::fmt::Display;
 use core::str::FromStr;
+use std::collections::BTreeMap;
 
 use lexopt::Parser;
 use mother::clustering::Linkage;
 use mother::evidence::{
     Distance, Glob, GrowthMeasure, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
 };
-use mother::heritage::{Recovery, Stage, Trees};
+use mother::heritage::{Knowledge, Recovery, Stage, Trees};
 use mother::rank::Tolerance;
+use serde::Deserialize;
 
 use super::terminal::Failure;
 
 /// What `--help` says of them.
-pub(crate) const HELP: &str =
-    "  --method NAME          joint (the default): decides over distances, growth and scores together
+pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): decides over distances, growth and scores together
                          paper: Eq. 1 to 6 of the paper
-  --distance NAME        l2 | rank | auto (the default; takes l2 for now)
+  --distance NAME        l2 | rank | auto (the default: l2, which is right for low-rank updates, too)
   --tolerance RULE       which singular values count for the rank: absolute:E | relative:R |
                          numpy:E | gavish-donoho | rounding-noise:S; by default numpy's rule with
                          the precision of the stored type, for 16-bit types gavish-donoho
@@ -32,8 +33,11 @@ pub(crate) const HELP: &str =
   --lambda C             paper: the penalty of a wrong direction, times the mean distance (0.3)
   --layers GLOB          which shared layers to measure distances on (repeatable; all)
   --score-layers GLOB    which shared layers to sum the score over (repeatable; all)
+  --known FILE           what is known beside the weights, as JSON: {"parents": {"child": "parent"},
+                         "not_parents": {"child": ["other"]}, "roots": ["id"], "leaves": ["id"],
+                         "times": {"id": 1700000000}}, each of them optional
   --threads N            how many threads to use (as many as there are processors)
-";
+"#;
 
 /// How a forest is recovered from evidence.
 #[derive(Clone, Copy, PartialEq)]
@@ -63,7 +67,49 @@ pub(crate) struct Settings {
     penalty: Option<f64>,
     layers: LayerSelection,
     score_layers: LayerSelection,
+    knowledge: Knowledge,
     threads: Option<usize>,
+}
+
+/// What is known, as it is written down.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Known {
+    parents: BTreeMap<String, String>,
+    not_parents: BTreeMap<String, Vec<String>>,
+    roots: Vec<String>,
+    leaves: Vec<String>,
+    times: BTreeMap<String, i64>,
+}
+
+impl Known {
+    fn read(path: &str) -> Result<Knowledge, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let known: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let knowledge = known.into_knowledge();
+        knowledge.check().map_err(|error| error.to_string())?;
+        Ok(knowledge)
+    }
+
+    fn into_knowledge(self) -> Knowledge {
+        let mut knowledge = Knowledge::new();
+        for (child, parent) in self.parents {
+            knowledge = knowledge.with_parent(child, parent);
+        }
+        for (child, others) in self.not_parents {
+            let without = |knowledge: Knowledge, other| knowledge.without_parent(&child, other);
+            knowledge = others.into_iter().fold(knowledge, without);
+        }
+        knowledge = self.roots.into_iter().fold(knowledge, Knowledge::with_root);
+        knowledge = self
+            .leaves
+            .into_iter()
+            .fold(knowledge, Knowledge::with_leaf);
+        for (model, time) in self.times {
+            knowledge = knowledge.with_time(model, time);
+        }
+        knowledge
+    }
 }
 
 impl Settings {
@@ -81,6 +127,7 @@ impl Settings {
             penalty: None,
             layers: LayerSelection::new(),
             score_layers: LayerSelection::new(),
+            knowledge: Knowledge::new(),
             threads: None,
         }
     }
@@ -138,6 +185,7 @@ impl Settings {
                 let layers = self.score_layers.clone();
                 self.score_layers = layers.with_glob(argument.parsed::<Glob>()?);
             }
+            "known" => self.knowledge = argument.read(Known::read)?,
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -201,7 +249,9 @@ impl Settings {
         if let Some(penalty) = self.penalty {
             recovery = recovery.with_penalty(penalty);
         }
-        recovery.with_trees(trees)
+        recovery
+            .with_trees(trees)
+            .with_knowledge(self.knowledge.clone())
     }
 
     /// Starts the threads; to be called once.
@@ -249,7 +299,7 @@ impl Argument<'_> {
     }
 }
 
-fn positive(text: &str) -> Result<usize, String> {
+pub(crate) fn positive(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&number| number > 0);
     number.ok_or_else(|| "wanted is a whole number above 0".into())
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use mother::heritage::metrics::{clustering_accuracy, compare_edges_by_tree};
-use mother::heritage::{GraphError, ModelGraph};
+use mother::heritage::{GraphError, Model, ModelGraph};
 use serde::{Deserialize, Serialize};
 
+use super::random::Random;
 use super::terminal::Failure;
 
 /// Who was really trained from whom.
@@ -53,6 +54,39 @@ impl Truth {
             .map_err(|error| Failure::Run(format!("{}: {error}", path.display())))
     }
 
+    /// The truth about some of the models: each but the roots is left out with this probability.
+    ///
+    /// The parent of a model is then the nearest of its ancestors that is kept.
+    pub(crate) fn with_models_left_out(
+        &self,
+        share: f64,
+        random: &mut Random,
+    ) -> Result<Self, Failure> {
+        let kept: Vec<bool> = (0..self.graph.len())
+            .map(|model| self.graph.parent(model).is_none() || random.uniform() > share)
+            .collect();
+        let name = |model| self.graph.name(model).unwrap_or_default();
+        let models = (0..self.graph.len()).filter(|&model| kept[model]);
+        let parents = models.map(|model| {
+            let ancestor = self.graph.ancestors(model).find(|&ancestor| kept[ancestor]);
+            (name(model), ancestor.map(name))
+        });
+        let graph = ModelGraph::from_parents(parents).map_err(Failure::run)?;
+        let trees = self
+            .trees
+            .iter()
+            .filter(|(model, _)| graph.index(model).is_some());
+        Ok(Self {
+            trees: trees.map(|(model, tree)| (model.clone(), *tree)).collect(),
+            graph,
+        })
+    }
+
+    /// Whether there is a truth about a model.
+    pub(crate) fn knows(&self, model: &str) -> bool {
+        self.graph.index(model).is_some()
+    }
+
     /// The number of trees.
     pub(crate) fn tree_count(&self) -> usize {
         let mut trees: Vec<_> = self.trees.values().collect();
@@ -81,6 +115,27 @@ impl Truth {
             edges_by_tree,
             clusters: self.clusters(found)?,
         })
+    }
+
+    /// For every model whose parent or lack of one is known, how sure recovery was of what it found,
+    /// and whether that is true.
+    pub(crate) fn beliefs(&self, found: &ModelGraph) -> Vec<(f64, bool)> {
+        let belief = |model: &Model| {
+            let position = self.graph.index(model.name())?;
+            let truth = self.graph.parent(position);
+            // The parents of models whose tree has several roots are missing.
+            let tree = self.trees.get(model.name());
+            let roots = self.graph.roots().iter().filter(|&&root| {
+                self.graph.name(root).and_then(|name| self.trees.get(name)) == tree
+            });
+            let known = truth.is_some() || roots.count() == 1;
+            let parent = model
+                .descent()
+                .and_then(|descent| found.name(descent.parent()));
+            let right = parent == truth.and_then(|parent| self.graph.name(parent));
+            Some((model.confidence().filter(|_| known)?, right))
+        };
+        found.models().iter().filter_map(belief).collect()
     }
 
     fn clusters(&self, found: &ModelGraph) -> Result<Share, Failure> {

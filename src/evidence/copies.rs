@@ -35,6 +35,19 @@ pub enum CopyKind {
     Pruned,
 }
 
+impl CopyKind {
+    /// Its name: `duplicate`, `cast`, `quantised` or `pruned`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::Cast => "cast",
+            Self::Quantised => "quantised",
+            Self::Pruned => "pruned",
+        }
+    }
+}
+
 /// A model that is a copy of another of its group: it was not trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -16,6 +16,8 @@ use super::digest::Digest;
 use super::observer::Clock;
 #[cfg(feature = "svd")]
 use super::ranks::{WholeLayer, ranks};
+#[cfg(feature = "svd")]
+use super::update_ranks::find_updates;
 use super::{
     Distance, EvidenceError, Geometry, GroupEvidence, Growth, GrowthMeasure, Measurement,
     ModelFailure, Phase,
@@ -131,6 +133,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 Err(stopped) => return Err(stopped),
             }
         }
+        clock.tick(Phase::Comparing, 0)?;
         self.into_evidence(&layers)
     }
 
@@ -394,7 +397,13 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         let distances = geometry.squared_distances();
         let copies = find_copies(&self.members, &compared, &grains, distances);
         let copies = copies.map_err(|failure| Interruption::Failed(vec![failure]))?;
-        Ok(evidence.with_copies(copies)?)
+        #[cfg(feature = "svd")]
+        let updates = find_updates(&self.members, &compared, distances, &copies)
+            .map_err(Interruption::Failed)?;
+        let evidence = evidence.with_copies(copies)?;
+        #[cfg(feature = "svd")]
+        let evidence = evidence.with_updates(updates)?;
+        Ok(evidence)
     }
 }
 

@@ -26,6 +26,13 @@ use crate::weights::WeightSource;
 #[non_exhaustive]
 pub enum Distance {
     /// Eq. 1: the mean over layers of the Frobenius norm of the difference.
+    ///
+    /// The default for updates of low rank, too: on trees of nothing else,
+    /// [`Recovery`](crate::heritage::Recovery) was right on the same edges with either distance
+    /// (all of them, on two trees of 21 real models), and elsewhere on fewer with the rank: on 0.85
+    /// of those of a tree that mixes low-rank with full updates, where l2 is right on all, and on
+    /// 0.47 of those of fifteen sets, against 0.99. A rank of full updates says nothing of how far
+    /// apart models are.
     #[default]
     L2,
     /// Eq. 2: the rank of the difference, over all layers (feature `svd`).

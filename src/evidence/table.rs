@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{EvidenceError, Geometry, Growth, ModelCopy, SkippedModel};
+use super::{EvidenceError, Geometry, Growth, ModelCopy, SkippedModel, Update};
 use crate::condensed::CondensedMatrix;
 use crate::weights::SkippedLayer;
 
@@ -23,6 +23,7 @@ pub struct GroupEvidence {
     pub(super) growth: Option<Growth>,
     pub(super) layer_scores: Option<Vec<Vec<f64>>>,
     pub(super) copies: Vec<ModelCopy>,
+    pub(super) updates: Vec<Update>,
 }
 
 /// The tables as they were written down, by whomever.
@@ -43,6 +44,8 @@ struct Unchecked {
     layer_scores: Option<Vec<Vec<f64>>>,
     #[serde(default)]
     copies: Vec<ModelCopy>,
+    #[serde(default)]
+    updates: Vec<Update>,
 }
 
 #[cfg(feature = "serde")]
@@ -66,7 +69,7 @@ impl TryFrom<Unchecked> for GroupEvidence {
             evidence = evidence.with_layer_scores(scores)?;
         }
         evidence.layers = unchecked.layers;
-        evidence.with_copies(unchecked.copies)
+        (evidence.with_copies(unchecked.copies)?).with_updates(unchecked.updates)
     }
 }
 
@@ -135,6 +138,7 @@ impl GroupEvidence {
             growth: None,
             layer_scores: None,
             copies: Vec::new(),
+            updates: Vec::new(),
         })
     }
 
@@ -276,6 +280,51 @@ impl GroupEvidence {
             }
         }
         None
+    }
+
+    /// The ranks of the differences of some pairs, sorted by pair; none where that was not measured.
+    #[must_use]
+    pub fn updates(&self) -> &[Update] {
+        &self.updates
+    }
+
+    /// The rank of the difference of two models, in either order, if it was measured.
+    #[must_use]
+    pub fn update(&self, first: usize, second: usize) -> Option<&Update> {
+        let pair = (first.min(second), first.max(second));
+        let found = self.updates.binary_search_by_key(&pair, Update::pair);
+        found.ok().and_then(|at| self.updates.get(at))
+    }
+
+    /// Sets the ranks of the differences of some pairs, by their positions in
+    /// [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Update`] where a position is of no model, a model is compared with itself,
+    /// a pair is there twice, or a rank is above the largest that there can be.
+    pub fn with_updates(mut self, mut updates: Vec<Update>) -> Result<Self, EvidenceError> {
+        updates.sort_by_key(Update::pair);
+        let wrong = |update: &Update| EvidenceError::Update {
+            first: update.first,
+            second: update.second,
+        };
+        let models = self.models.len();
+        let impossible = |update: &&Update| {
+            let (first, second) = update.pair();
+            first == second || second >= models || update.rank > update.full_rank
+        };
+        if let Some(update) = updates.iter().find(impossible) {
+            return Err(wrong(update));
+        }
+        if let Some(twice) = updates
+            .windows(2)
+            .find(|two| two[0].pair() == two[1].pair())
+        {
+            return Err(wrong(&twice[1]));
+        }
+        self.updates = updates;
+        Ok(self)
     }
 
     fn check_size(&self, table: &'static str, found: usize) -> Result<(), EvidenceError> {

@@ -14,7 +14,10 @@ mod names;
 mod plain;
 
 pub use self::error::GraphError;
-pub use self::model::{Descent, Model};
+pub use self::model::{Descent, DescentKind, MergeParent, Model, RunnerUp};
+
+#[cfg(feature = "serde")]
+use super::StageEstimate;
 
 use self::layout::Layout;
 use self::names::NameIndex;
@@ -71,6 +74,10 @@ use self::names::NameIndex;
 ///             {"id": "chat", "tree": 0, "parent": "base", "distance": 0.0125, "score": null, "confidence": 0.98}],
 ///  "trees": [{"root": "base", "size": 2}]}
 /// ```
+///
+/// A model that has them also has `runner_up` (`{"parent": "base", "confidence": 0.01}`), `kind`
+/// (see [`DescentKind::name`]) with a `rank`, `merged_from` (`[{"parent": "base", "weight": 0.5}]`),
+/// and, if it is a root, `tree_stage` (`{"specialization": 0.9, "generalization": 0.05}`).
 ///
 /// Only `id` is required of what is read, in any order of the models. Unknown keys are ignored, and
 /// so are `tree` and `trees`, which follow from the parents. A list of `nodes` is read as `models`.
@@ -138,23 +145,13 @@ impl ModelGraph {
     pub fn from_parents<S: AsRef<str>>(
         parents: impl IntoIterator<Item = (S, Option<S>)>,
     ) -> Result<Self, GraphError> {
-        let models = parents.into_iter().map(|(name, parent)| {
-            let edge = parent.map(|parent| (parent, Descent::new(usize::MAX)));
-            (Model::new(name.as_ref()), edge)
-        });
-        Self::from_descents(models)
-    }
-
-    /// Makes a graph of models whose parents are given by name.
-    ///
-    /// The position that a descent comes with is overwritten.
-    fn from_descents<S: AsRef<str>>(
-        models: impl IntoIterator<Item = (Model, Option<(S, Descent)>)>,
-    ) -> Result<Self, GraphError> {
-        let (mut models, descents): (Vec<Model>, Vec<_>) = models.into_iter().unzip();
+        let (mut models, parents): (Vec<Model>, Vec<Option<S>>) = parents
+            .into_iter()
+            .map(|(name, parent)| (Model::new(name.as_ref()), parent))
+            .unzip();
         let names = NameIndex::new(&models)?;
-        for (child, descent) in descents.into_iter().enumerate() {
-            let Some((parent, descent)) = descent else {
+        for (child, parent) in parents.into_iter().enumerate() {
+            let Some(parent) = parent else {
                 continue;
             };
             let Some(position) = names.position(&models, parent.as_ref()) else {
@@ -163,10 +160,7 @@ impl ModelGraph {
                     parent: parent.as_ref().to_string(),
                 });
             };
-            models[child].descent = Some(Descent {
-                parent: position,
-                ..descent
-            });
+            models[child].descent = Some(Descent::new(position));
         }
         Self::assemble(models, names)
     }

@@ -1,25 +1,30 @@
 //! Recovery: from evidence to the forest of who was trained from whom.
 
+mod additivity;
 mod cluster;
+mod clusters;
+mod constraints;
 mod error;
+mod forest;
 mod joint;
 mod paper;
-mod stage;
+mod stages;
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
 pub use self::error::RecoveryError;
-pub use self::stage::{Stage, UnknownStage};
 
 use self::cluster::{Cluster, Tree};
-use super::{Descent, Model, ModelGraph};
-use crate::clustering::{Dendrogram, Linkage, Partition, linkage};
-use crate::condensed::CondensedMatrix;
-use crate::evidence::{Evidence, GroupEvidence};
+use self::clusters::Group;
+use self::constraints::Constraints;
+use self::forest::Forest;
+use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage, find_merges};
+use crate::arborescence::ArborescenceError;
+use crate::clustering::{Linkage, Partition};
+use crate::evidence::Evidence;
 
 /// Above this share of the squared distance of independent weights, models are unrelated.
 const UNRELATED: f64 = 0.75;
@@ -53,7 +58,7 @@ enum Method {
 /// which way the score changes, and whether growth and score can be trusted at all: among all
 /// arborescences the one of the least cost. The cost of the edge from i to j is
 ///
-/// c · (ln D² + f) + γ(b) + ln((1 + exp(2 s v)) / 2),
+/// c′ · ln D² + c · f + γ(b) + ln((1 + exp(2 s v)) / 2),
 ///
 /// where
 /// - D is the distance of i and j, and f ∈ \[0, 1\] is the largest share of the way between them
@@ -64,9 +69,10 @@ enum Method {
 ///   β / (1 + σ² of the layers + c · σ² of the model). γ(b) = c (1 − b) / 2, since d² (1 − β) / 2 is
 ///   how far i is from the last common ancestor of i and j. To first order, so far, the cost is
 ///   c · ln(d² + what i is away from the ancestor + what a third model saves).
-/// - v ∈ \[−1, 1\] is the share of layers whose score rises from i to j less that of those where it
-///   falls, brought towards 0 by what chance gives, 1/√(layers + 1). A unanimous vote has odds of
-///   e² (0.88), about what kurtosis was right on in the paper's trees.
+/// - v ∈ \[−1, 1\] is how much the score rises from i to j on most layers: the mean of Huber's ψ of
+///   the relative changes, its scale their median, brought towards 0 by what chance gives,
+///   1/√(layers + 1). A unanimous vote has odds of e² (0.88), about what kurtosis was right on in
+///   the paper's trees.
 /// - s is 1 for specialisation, −1 for generalisation, and 0 where the score says nothing: prior
 ///   probabilities 0.45, 0.45, 0.1 unless the stage is given.
 /// - Where growth says nothing of direction (prior probability 0.03), γ(b) = c (1/2 − |b|/6).
@@ -74,17 +80,29 @@ enum Method {
 /// For each of the six states the least arborescence is found exactly; the tree is the best of
 /// them, its prior included. c = 18: on real trees of small transformers and residual networks, of
 /// which models were left out at random, the true parents were most probable for c from 12 to 36.
-/// The scale of the weights changes nothing.
+/// The scale of the weights changes nothing. c′ is the inverse of the relative error with which
+/// squared distances add up along the tree that c′ = c gives, but at least c: siblings that learnt
+/// the same add up badly (0.05 to 0.3 in real trees), and where all steps are orthogonal, much
+/// smaller differences of distances mean something.
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging
-/// Face's Model Atlas*, arXiv:2503.10633).
+/// Face's Model Atlas*, arXiv:2503.10633). [Averages](find_merges) of unrelated models root trees
+/// of their own, averages of related ones are children of one of them, and nothing was made of an
+/// average of itself. What is [known](Knowledge) beside the weights comes before all of this.
 ///
-/// Every edge and root carries a confidence: its posterior probability over all trees and states
-/// with costs as −ln of probabilities, found by
+/// Every tree carries what the states say of its [stage](super::StageEstimate), given that trees
+/// of one recovery mostly share it. Every edge carries its [kind](super::DescentKind).
+///
+/// Every edge and root carries a confidence, and what would be second: its posterior probability
+/// over all trees and states with costs as −ln of probabilities, found by
 /// [`arborescence_distribution`](crate::arborescence::arborescence_distribution), less 3 % for
 /// what the evidence can't show. Clusters of more than 300 models have none, since it takes O(n³)
 /// time.
+///
+/// [`simulations`](super::simulations) shows where this works and where not. What misleads it most
+/// are siblings that learnt the same: a model that was trained longer on what another was trained
+/// on, from the same parent, lies nearer to that other than to the parent.
 ///
 /// Where evidence has no growth, b = 0; where it has no layer scores, the score is one layer's.
 ///
@@ -106,6 +124,11 @@ enum Method {
 /// assert_eq!(graph.parent(1), graph.index("base"));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
+///
+/// # References
+///
+/// P. J. Huber, "Robust Estimation of a Location Parameter", *The Annals of Mathematical
+/// Statistics* 35, 1964. [doi:10.1214/aoms/1177703732](https://doi.org/10.1214/aoms/1177703732)
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
     method: Method,
@@ -114,6 +137,7 @@ pub struct Recovery {
     penalty: f64,
     stage: Option<Stage>,
     stages: HashMap<String, Stage>,
+    knowledge: Knowledge,
 }
 
 impl Default for Recovery {
@@ -133,6 +157,7 @@ impl Recovery {
             penalty: 0.3,
             stage: None,
             stages: HashMap::new(),
+            knowledge: Knowledge::new(),
         }
     }
 
@@ -183,6 +208,13 @@ impl Recovery {
         self
     }
 
+    /// Sets what is known of models beside their weights.
+    #[must_use]
+    pub fn with_knowledge(mut self, knowledge: Knowledge) -> Self {
+        self.knowledge = knowledge;
+        self
+    }
+
     /// Clusters the models and spans every cluster: [`clusters`](Self::clusters), then
     /// [`graph`](Self::graph).
     ///
@@ -195,86 +227,74 @@ impl Recovery {
 
     /// The clusters of every group of the evidence.
     ///
+    /// Two known roots are not in one cluster, and neither are an average of unrelated models and
+    /// what it is an average of; but for that, the nearest are joined first. A known edge joins its
+    /// ends, even if fewer clusters are left than were asked for.
+    ///
     /// # Errors
     ///
     /// [`RecoveryError::Threshold`] for one that is NaN or negative, [`RecoveryError::Count`] for
-    /// no tree or more trees than models, and [`RecoveryError::Clustering`].
+    /// no tree or more trees than models, [`RecoveryError::Knowledge`], and
+    /// [`RecoveryError::Clustering`].
     ///
     /// # Complexity
     ///
-    /// O(n²) time and memory, or that of the [`linkage`] chosen.
+    /// O(n²) time and memory, or that of the [`linkage`](crate::clustering::linkage) chosen;
+    /// O(n² log n) time where roots or edges are known, and that of [`find_merges`].
     pub fn clusters(&self, evidence: &Evidence) -> Result<Vec<Partition>, RecoveryError> {
-        let groups = &evidence.groups;
-        match self.trees {
-            Trees::Found => groups.iter().map(|group| self.find_trees(group)).collect(),
-            Trees::Threshold(distance) if distance >= 0.0 => {
-                let cut = |group| Ok(self.dendrogram(group)?.cut_at(distance));
-                groups.iter().map(cut).collect()
+        let rules = self.rules(evidence)?;
+        let groups: Vec<Group<'_>> = (evidence.groups.iter().zip(rules))
+            .map(|(group, rules)| (group, rules.constraints))
+            .collect();
+        clusters::clusters(&groups, self.trees, self.linkage)
+    }
+
+    /// The rules for each group.
+    fn rules(&self, evidence: &Evidence) -> Result<Vec<Rules>, Contradiction> {
+        self.knowledge.check()?;
+        let group_of = |model: &str| {
+            let mut groups = evidence.groups.iter();
+            groups.position(|group| group.position(model).is_some())
+        };
+        for (child, parent) in self.knowledge.parents() {
+            if let (Some(first), Some(second)) = (group_of(child), group_of(parent))
+                && first != second
+            {
+                return Err(Contradiction::Architectures {
+                    model: child.into(),
+                    parent: parent.into(),
+                });
             }
-            Trees::Threshold(distance) => Err(RecoveryError::Threshold { distance }),
-            Trees::Count(trees) => self.cut_into(trees, groups),
         }
-    }
-
-    fn dendrogram(&self, group: &GroupEvidence) -> Result<Dendrogram, RecoveryError> {
-        Ok(linkage(group.distances(), self.linkage)?)
-    }
-
-    fn find_trees(&self, group: &GroupEvidence) -> Result<Partition, RecoveryError> {
-        Ok(match group.geometry() {
-            Some(geometry) => {
-                let unrelatedness = CondensedMatrix::from_fn(group.models().len(), |i, j| {
-                    geometry.unrelatedness(i, j).unwrap_or(1.0)
-                })?;
-                linkage(&unrelatedness, self.linkage)?.cut_at(UNRELATED)
-            }
-            None => self.dendrogram(group)?.cut_at_widest_gap().partition,
-        })
-    }
-
-    /// Undoes the highest merges of all groups until there are so many clusters.
-    fn cut_into(
-        &self,
-        trees: usize,
-        groups: &[GroupEvidence],
-    ) -> Result<Vec<Partition>, RecoveryError> {
-        let models = groups.iter().map(|group| group.models().len()).sum();
-        if trees == 0 || trees > models {
-            return Err(RecoveryError::Count { trees, models });
-        }
-        let dendrograms: Vec<Dendrogram> = groups
-            .iter()
-            .map(|group| self.dendrogram(group))
-            .collect::<Result<_, _>>()?;
-        let mut counts = vec![1; groups.len()];
-        for _ in groups.len()..trees {
-            let mut highest: Option<(usize, f64)> = None;
-            for (group, dendrogram) in dendrograms.iter().enumerate() {
-                let left = dendrogram.steps().len() + 1 - counts[group];
-                if let Some(step) = dendrogram.steps()[..left].last()
-                    && highest.is_none_or(|(_, height)| step.height > height)
-                {
-                    highest = Some((group, step.height));
+        let rules = |group| {
+            let constraints = Constraints::new(group, &self.knowledge);
+            match self.method {
+                Method::Paper => Rules {
+                    constraints,
+                    merges: Vec::new(),
+                },
+                Method::Joint => {
+                    let mut merges = group.geometry().map(find_merges).unwrap_or_default();
+                    // A copy of a merge is a copy.
+                    merges.retain(|merge| group.original(merge.model()) == Some(merge.model()));
+                    Rules {
+                        constraints: constraints.with_copies(group).with_merges(group, &merges),
+                        merges,
+                    }
                 }
             }
-            if let Some((group, _)) = highest {
-                counts[group] += 1;
-            }
-        }
-        dendrograms
-            .iter()
-            .zip(counts)
-            .map(|(dendrogram, count)| Ok(dendrogram.cut_into(count)?))
-            .collect()
+        };
+        Ok(evidence.groups.iter().map(rules).collect())
     }
 
-    /// The tree of every cluster, over every possible root.
+    /// The tree of every cluster, over every possible root; more trees than clusters where what is
+    /// known leaves no other.
     ///
     /// # Errors
     ///
     /// [`RecoveryError::Penalty`] for a c that is negative or not finite,
-    /// [`RecoveryError::Partition`] when the clusters aren't those of this evidence, and
-    /// [`RecoveryError::Arborescence`].
+    /// [`RecoveryError::Partition`] when the clusters aren't those of this evidence,
+    /// [`RecoveryError::Knowledge`], and [`RecoveryError::Arborescence`].
     ///
     /// # Complexity
     ///
@@ -291,95 +311,82 @@ impl Recovery {
         if clusters.len() != evidence.groups.len() {
             return Err(RecoveryError::Partition);
         }
-        let mut found: Vec<Found<'_>> = Vec::new();
-        for (group, partition) in evidence.groups.iter().zip(clusters) {
-            if partition.labels().len() != group.models().len() {
+        let rules = self.rules(evidence)?;
+        let mut trees: Vec<(Cluster<'_>, Tree)> = Vec::new();
+        for ((group, rules), partition) in evidence.groups.iter().zip(&rules).zip(clusters) {
+            let labels = partition.labels();
+            if labels.len() != group.models().len() {
                 return Err(RecoveryError::Partition);
             }
+            if let Some((child, parent)) = (rules.constraints.known_edges())
+                .find(|&(child, parent)| labels[child] != labels[parent])
+            {
+                return Err(RecoveryError::Knowledge(Contradiction::Clusters {
+                    model: group.models()[child].clone(),
+                    parent: group.models()[parent].clone(),
+                }));
+            }
             for members in partition.members() {
-                self.span(group, members, &mut found)?;
+                self.span(
+                    Cluster::new(group, members, &rules.constraints)?,
+                    rules,
+                    &mut trees,
+                )?;
             }
         }
-        found.sort_by(|first, second| first.name.cmp(second.name));
-        let positions: HashMap<&str, usize> = found
-            .iter()
-            .enumerate()
-            .map(|(position, model)| (model.name, position))
-            .collect();
-        let models = found.iter().map(|found| found.model(&positions)).collect();
-        Ok(ModelGraph::new(models)?)
+        let mut forest = Forest::new(&trees);
+        let groups = evidence.groups.iter().zip(&rules);
+        for (group, merge) in groups.flat_map(|(group, r)| r.merges.iter().map(move |m| (group, m)))
+        {
+            forest.add_merge(group.models(), merge);
+        }
+        forest.into_graph()
     }
 
-    /// Finds the tree of one cluster.
+    /// Finds the tree of one cluster, or the trees where the rules leave none.
     fn span<'a>(
         &self,
-        group: &'a GroupEvidence,
-        members: Vec<usize>,
-        found: &mut Vec<Found<'a>>,
+        mut cluster: Cluster<'a>,
+        rules: &Rules,
+        trees: &mut Vec<(Cluster<'a>, Tree)>,
     ) -> Result<(), RecoveryError> {
-        let cluster = Cluster::new(group, members)?;
+        match self.tree(&mut cluster) {
+            Err(RecoveryError::Arborescence(ArborescenceError::NoArborescence { .. })) => {
+                for part in cluster.parts()? {
+                    let mut part = cluster.part(part, &rules.constraints)?;
+                    let tree = self.tree(&mut part)?;
+                    trees.push((part, tree));
+                }
+            }
+            tree => trees.push((cluster, tree?)),
+        }
+        Ok(())
+    }
+
+    /// The tree of a cluster, in which nothing was made of an average of itself.
+    fn tree(&self, cluster: &mut Cluster<'_>) -> Result<Tree, RecoveryError> {
         let stages: Vec<Option<Stage>> = (0..cluster.len())
             .map(|member| self.stages.get(cluster.name(member)).copied())
             .collect();
-        let tree = match self.method {
-            Method::Joint => joint::tree(&cluster, self.stage, &stages)?,
-            Method::Paper => {
-                let stage = self.stage.unwrap_or_default();
-                paper::tree(&cluster, self.penalty, |member| {
-                    stages[member].unwrap_or(stage)
-                })?
-            }
-        };
-        found.extend((0..cluster.len()).map(|member| Found::new(&cluster, &tree, member)));
-        Ok(())
-    }
-}
-
-/// A model as recovered.
-struct Found<'a> {
-    name: &'a str,
-    score: Option<f64>,
-    confidence: Option<f64>,
-    parent: Option<Ancestry<'a>>,
-}
-
-/// The parent of a model by name, and what the edge rests on.
-struct Ancestry<'a> {
-    parent: &'a str,
-    distance: f64,
-}
-
-impl<'a> Found<'a> {
-    fn new(cluster: &Cluster<'a>, tree: &Tree, member: usize) -> Self {
-        Self {
-            name: cluster.name(member),
-            score: cluster.score(member),
-            confidence: tree
-                .confidences
-                .as_ref()
-                .map(|confidences| confidences[member]),
-            parent: tree.parents[member].map(|parent| Ancestry {
-                parent: cluster.name(parent),
-                distance: cluster.distance(parent, member),
-            }),
-        }
-    }
-
-    fn model(&self, positions: &HashMap<&str, usize>) -> Model {
-        let mut model = Model::new(self.name);
-        if let Some(score) = self.score {
-            model = model.with_score(score);
-        }
-        let Some(ancestry) = &self.parent else {
-            return match self.confidence {
-                Some(confidence) => model.with_root_confidence(confidence),
-                None => model,
+        loop {
+            let tree = match self.method {
+                Method::Joint => joint::tree(cluster, self.stage, &stages)?,
+                Method::Paper => {
+                    let stage = self.stage.unwrap_or_default();
+                    paper::tree(cluster, self.penalty, |member| {
+                        stages[member].unwrap_or(stage)
+                    })?
+                }
             };
-        };
-        let mut descent = Descent::new(positions[ancestry.parent]).with_distance(ancestry.distance);
-        if let Some(confidence) = self.confidence {
-            descent = descent.with_confidence(confidence);
+            if !cluster.constraints_mut().forbid_circle(&tree.parents) {
+                return Ok(tree);
+            }
         }
-        model.with_descent(descent)
     }
+}
+
+/// What holds for the models of a group, and the averages among them.
+struct Rules {
+    constraints: Constraints,
+    merges: Vec<Merge>,
 }

@@ -5,6 +5,8 @@ mod source;
 
 use core::ops::ControlFlow;
 
+#[cfg(feature = "svd")]
+use mother::evidence::Distance;
 use mother::evidence::{
     Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase, Progress,
     Score, SkippedModel,
@@ -65,12 +67,10 @@ fn measurements() -> Vec<Measurement> {
         single.clone(),
         single.clone().with_score(Score::Entropy),
         #[cfg(feature = "svd")]
-        single
-            .clone()
-            .with_distance(mother::evidence::Distance::Rank {
-                tolerance: None,
-                over_layers: mother::evidence::RankOverLayers::Maximum,
-            }),
+        single.clone().with_distance(Distance::Rank {
+            tolerance: None,
+            over_layers: mother::evidence::RankOverLayers::Maximum,
+        }),
         small,
         Measurement::new(),
     ]

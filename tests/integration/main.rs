@@ -23,6 +23,7 @@ mod growth;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod joint;
+mod knowledge;
 mod merges;
 mod metrics;
 mod mixed_heritage;
@@ -41,3 +42,5 @@ mod safetensors;
 mod serde;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
+#[cfg(all(feature = "half", feature = "svd"))]
+mod updates;

@@ -1,7 +1,7 @@
 //! Averages among trained models.
 
 use mother::evidence::Measurement;
-use mother::heritage::find_merges;
+use mother::heritage::{Recovery, Trees, find_merges};
 use mother::weights::InMemoryModel;
 
 use crate::noise;
@@ -15,8 +15,8 @@ fn add(first: &[f32], factor: f32, second: &[f32], other: f32) -> Vec<f32> {
     pairs.map(|(a, b)| factor * a + other * b).collect()
 }
 
-/// The merges among models, by name, with the weight of the first parent.
-fn merges(models: &[(&str, Vec<f32>)]) -> Vec<(String, [String; 2], f64)> {
+/// The merges among models, by name, with the weights of the parents.
+fn merges(models: &[(&str, Vec<f32>)]) -> Vec<(String, Vec<(String, f64)>)> {
     let models: Vec<_> = models
         .iter()
         .map(|(name, weights)| {
@@ -32,11 +32,13 @@ fn merges(models: &[(&str, Vec<f32>)]) -> Vec<(String, [String; 2], f64)> {
     find_merges(group.geometry().unwrap())
         .iter()
         .map(|merge| {
-            let [(first, weight), (second, other)] = *merge.parents();
-            assert!((weight + other - 1.0).abs() < 1e-12);
+            let sum: f64 = merge.parents().iter().map(|(_, weight)| weight).sum();
+            assert!((sum - 1.0).abs() < 1e-12);
             // Distances are those of weights rounded to single precision.
             assert!(merge.residual() < 1e-6, "{}", merge.residual());
-            (name(merge.model()), [name(first), name(second)], weight)
+            let parents = merge.parents().iter();
+            let parents = parents.map(|&(parent, weight)| (name(parent), weight));
+            (name(merge.model()), parents.collect())
         })
         .collect()
 }
@@ -55,16 +57,120 @@ fn averages_are_found_with_their_weights_and_nothing_else_is() {
         ("bc", bc),
         ("c", c),
     ];
-    let found = merges(&models);
-    let names: Vec<_> = found
-        .iter()
-        .map(|(model, [a, b], _)| (&model[..], &a[..], &b[..]))
-        .collect();
-    assert_eq!(names, [("ab", "a", "b"), ("bc", "b", "c")]);
-    assert!(
-        (found[0].2 - 0.5).abs() < 1e-5 && (found[1].2 - 0.2).abs() < 1e-5,
-        "{found:?}"
+    assert_merges(
+        &models,
+        &[
+            ("ab", &[("a", 0.5), ("b", 0.5)]),
+            ("bc", &[("b", 0.2), ("c", 0.8)]),
+        ],
     );
+}
+
+fn assert_merges(models: &[(&str, Vec<f32>)], expected: &[(&str, &[(&str, f64)])]) {
+    let found = merges(models);
+    assert_eq!(found.len(), expected.len(), "{found:?}");
+    for ((model, parents), (expected, weights)) in found.iter().zip(expected) {
+        assert_eq!(model, expected);
+        assert_eq!(parents.len(), weights.len(), "{model}: {parents:?}");
+        for ((parent, weight), (name, expected)) in parents.iter().zip(*weights) {
+            assert_eq!(parent, name);
+            assert!((weight - expected).abs() < 1e-5, "{model}: {parents:?}");
+        }
+    }
+}
+
+fn average(models: &[(&[f32], f32)]) -> Vec<f32> {
+    let zero = vec![0.0; models[0].0.len()];
+    let sum = |sum: Vec<f32>, &(model, weight): &(&[f32], f32)| add(&sum, 1.0, model, weight);
+    models.iter().fold(zero, sum)
+}
+
+#[test]
+fn averages_of_many_are_found_among_their_relatives() {
+    let base = noise(1);
+    let tuned: Vec<Vec<f32>> = (2..9)
+        .map(|seed| add(&base, 1.0, &noise(seed), 0.3))
+        .collect();
+    let stranger = noise(20);
+    let soup = average(&[
+        (&tuned[0], 0.25),
+        (&tuned[1], 0.25),
+        (&tuned[2], 0.25),
+        (&tuned[3], 0.25),
+    ]);
+    let three = average(&[(&tuned[4], 0.5), (&tuned[5], 0.3), (&stranger, 0.2)]);
+    let mut models = vec![
+        ("base", base.clone()),
+        ("soup", soup.clone()),
+        ("soup-tuned", add(&soup, 1.0, &noise(10), 0.2)),
+        ("stranger", stranger),
+        ("three", three),
+    ];
+    let names = ["t0", "t1", "t2", "t3", "t4", "t5", "t6"];
+    models.extend(names.into_iter().zip(tuned));
+    let soup: &[(&str, f64)] = &[("t0", 0.25), ("t1", 0.25), ("t2", 0.25), ("t3", 0.25)];
+    let three: &[(&str, f64)] = &[("stranger", 0.2), ("t4", 0.5), ("t5", 0.3)];
+    assert_merges(&models, &[("soup", soup), ("three", three)]);
+}
+
+#[test]
+fn an_average_of_unrelated_models_roots_a_tree_and_one_of_siblings_stays_in_theirs() {
+    let (a, b) = (noise(1), noise(2));
+    // Rows of unequal steps: growth is told from what all rows have in common.
+    let child = |of: &[f32], seed| {
+        let step = noise(seed).into_iter().enumerate();
+        let step = step.map(|(index, step)| (index / 64 % 5 + 1) as f32 * step);
+        add(of, 1.0, &step.collect::<Vec<_>>(), 0.1)
+    };
+    let ab = add(&a, 0.5, &b, 0.5);
+    let (a1, a2) = (child(&a, 3), child(&a, 4));
+    let between = add(&a1, 0.5, &a2, 0.5);
+    let models = [
+        ("a", a.clone()),
+        ("a1", a1),
+        ("a2", a2),
+        ("ab", ab.clone()),
+        ("ab1", child(&ab, 5)),
+        ("b", b.clone()),
+        ("b1", child(&b, 6)),
+        ("between", between.clone()),
+        ("between1", child(&between, 7)),
+    ];
+    let models: Vec<_> = (models.into_iter())
+        .map(|(name, weights)| {
+            let model = InMemoryModel::new(name);
+            model.with_layer("w", [64, 64], weights).unwrap()
+        })
+        .collect();
+    let evidence = Measurement::new().measure(&models).unwrap();
+    for trees in [Trees::Found, Trees::Count(3)] {
+        let graph = Recovery::new()
+            .with_trees(trees)
+            .recover(&evidence)
+            .unwrap();
+        let parent = |name| {
+            let parent = graph.parent(graph.index(name).unwrap())?;
+            graph.name(parent)
+        };
+        for (child, expected) in [
+            ("a", None),
+            ("a1", Some("a")),
+            ("a2", Some("a")),
+            ("ab", None),
+            ("ab1", Some("ab")),
+            ("b", None),
+            ("b1", Some("b")),
+            ("between1", Some("between")),
+        ] {
+            assert_eq!(parent(child), expected, "{child} {trees:?}");
+        }
+        assert!(matches!(parent("between"), Some("a1" | "a2")));
+        let merged = |name| graph.models()[graph.index(name).unwrap()].merged_from();
+        let parents: Vec<_> = merged("ab").iter().map(|p| graph.name(p.parent)).collect();
+        assert_eq!(parents, [Some("a"), Some("b")]);
+        assert_eq!(merged("between").len(), 2);
+        assert!(merged("a").is_empty());
+    }
 }
 
 #[test]

@@ -49,6 +49,13 @@ pub enum GraphError {
         /// The distance.
         distance: f64,
     },
+    /// The weight of a parent of a merged model is NaN or infinite.
+    NonFiniteWeight {
+        /// The merged model.
+        model: String,
+        /// The weight.
+        weight: f64,
+    },
     /// A confidence is not a number from 0 to 1.
     ConfidenceOutOfRange {
         /// The child's name.
@@ -81,6 +88,10 @@ impl fmt::Display for GraphError {
             Self::NonFiniteDistance { model, distance } => write!(
                 f,
                 "distance {distance} of model {model:?} from its parent is not finite"
+            ),
+            Self::NonFiniteWeight { model, weight } => write!(
+                f,
+                "weight {weight} of a parent of the merged model {model:?} is not finite"
             ),
             Self::ConfidenceOutOfRange { model, confidence } => write!(
                 f,

@@ -1,8 +1,11 @@
 //! One node of a model graph, and the edge it hangs on.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::GraphError;
+use crate::evidence::CopyKind;
+use crate::heritage::StageEstimate;
 
 /// A model as a [`ModelGraph`](super::ModelGraph) knows it: a name, a directional score, and what
 /// it descends from.
@@ -26,6 +29,9 @@ pub struct Model {
     pub(super) score: Option<f64>,
     pub(super) descent: Option<Descent>,
     pub(super) root_confidence: Option<f64>,
+    pub(super) runner_up: Option<RunnerUp>,
+    pub(super) merged_from: Vec<MergeParent>,
+    pub(super) stage: Option<StageEstimate>,
 }
 
 impl Model {
@@ -37,6 +43,9 @@ impl Model {
             score: None,
             descent: None,
             root_confidence: None,
+            runner_up: None,
+            merged_from: Vec::new(),
+            stage: None,
         }
     }
 
@@ -58,6 +67,30 @@ impl Model {
     #[must_use]
     pub const fn with_root_confidence(mut self, confidence: f64) -> Self {
         self.root_confidence = Some(confidence);
+        self
+    }
+
+    /// Sets what else the model may descend from.
+    #[must_use]
+    pub const fn with_runner_up(mut self, runner_up: RunnerUp) -> Self {
+        self.runner_up = Some(runner_up);
+        self
+    }
+
+    /// Makes the model an average of others.
+    ///
+    /// These edges stand beside the tree: a model that was averaged has a parent in the tree only if
+    /// it has a [`descent`](Self::descent), too.
+    #[must_use]
+    pub fn with_merged_from(mut self, parents: Vec<MergeParent>) -> Self {
+        self.merged_from = parents;
+        self
+    }
+
+    /// Sets the stage of training of the tree that the model is the root of.
+    #[must_use]
+    pub const fn with_stage(mut self, stage: StageEstimate) -> Self {
+        self.stage = Some(stage);
         self
     }
 
@@ -89,6 +122,24 @@ impl Model {
         }
     }
 
+    /// What the model descends from if not from its parent, and how probable that is.
+    #[must_use]
+    pub const fn runner_up(&self) -> Option<&RunnerUp> {
+        self.runner_up.as_ref()
+    }
+
+    /// The models that this one is an average of, with their weights; none for most models.
+    #[must_use]
+    pub fn merged_from(&self) -> &[MergeParent] {
+        &self.merged_from
+    }
+
+    /// The stage of training of the tree that the model is the root of, if it was asked for.
+    #[must_use]
+    pub const fn stage(&self) -> Option<&StageEstimate> {
+        self.stage.as_ref()
+    }
+
     /// The position of the model's parent.
     pub(super) fn parent(&self) -> Option<usize> {
         self.descent().map(Descent::parent)
@@ -105,13 +156,39 @@ impl Model {
                 score,
             });
         }
-        if let Some(confidence) = self.confidence()
-            && !(0.0..=1.0).contains(&confidence)
+        let of_stage = self.stage.iter();
+        let confidences = (self.confidence().into_iter())
+            .chain(self.runner_up.map(|runner_up| runner_up.confidence))
+            .chain(of_stage.flat_map(|stage| [stage.specialization, stage.generalization]));
+        for confidence in confidences {
+            if !(0.0..=1.0).contains(&confidence) {
+                return Err(GraphError::ConfidenceOutOfRange {
+                    model: model(),
+                    confidence,
+                });
+            }
+        }
+        if let Some(MergeParent { weight, .. }) =
+            (self.merged_from.iter()).find(|parent| !parent.weight.is_finite())
         {
-            return Err(GraphError::ConfidenceOutOfRange {
+            return Err(GraphError::NonFiniteWeight {
                 model: model(),
-                confidence,
+                weight: *weight,
             });
+        }
+        let beside = (self
+            .runner_up
+            .and_then(|runner_up| runner_up.parent)
+            .into_iter())
+        .chain(self.merged_from.iter().map(|parent| parent.parent));
+        for parent in beside {
+            if parent >= models {
+                return Err(GraphError::ParentOutOfRange {
+                    model: model(),
+                    parent,
+                    models,
+                });
+            }
         }
         let Some(Descent {
             parent, distance, ..
@@ -145,6 +222,7 @@ pub struct Descent {
     pub(super) parent: usize,
     pub(super) distance: Option<f64>,
     pub(super) confidence: Option<f64>,
+    pub(super) kind: Option<DescentKind>,
 }
 
 impl Descent {
@@ -155,6 +233,7 @@ impl Descent {
             parent,
             distance: None,
             confidence: None,
+            kind: None,
         }
     }
 
@@ -169,6 +248,13 @@ impl Descent {
     #[must_use]
     pub const fn with_confidence(mut self, confidence: f64) -> Self {
         self.confidence = Some(confidence);
+        self
+    }
+
+    /// Sets how the child was made.
+    #[must_use]
+    pub const fn with_kind(mut self, kind: DescentKind) -> Self {
+        self.kind = Some(kind);
         self
     }
 
@@ -189,4 +275,83 @@ impl Descent {
     pub const fn confidence(&self) -> Option<f64> {
         self.confidence
     }
+
+    /// How the child was made, as far as the weights show it.
+    #[must_use]
+    pub const fn kind(&self) -> Option<DescentKind> {
+        self.kind
+    }
+}
+
+/// How a child was made of its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum DescentKind {
+    /// By training all weights: the difference has full rank.
+    Full,
+    /// By training an update of low rank, such as LoRA.
+    LowRank {
+        /// The largest rank of a layer's difference.
+        rank: usize,
+    },
+    /// Without training.
+    Copy(CopyKind),
+}
+
+impl DescentKind {
+    /// Its name: `full`, `low-rank`, `duplicate`, `cast`, `quantised` or `pruned`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::LowRank { .. } => "low-rank",
+            Self::Copy(kind) => kind.name(),
+        }
+    }
+
+    /// The largest rank of a layer's difference, where that is low.
+    #[must_use]
+    pub const fn rank(self) -> Option<usize> {
+        match self {
+            Self::LowRank { rank } => Some(rank),
+            _ => None,
+        }
+    }
+
+    /// The kind of this name, with the rank that it needs.
+    #[cfg(feature = "serde")]
+    pub(super) fn from_name(name: &str, rank: Option<usize>) -> Option<Self> {
+        let kinds = [
+            CopyKind::Duplicate,
+            CopyKind::Cast,
+            CopyKind::Quantised,
+            CopyKind::Pruned,
+        ];
+        let all = [Self::Full]
+            .into_iter()
+            .chain(rank.map(|rank| Self::LowRank { rank }))
+            .chain(kinds.map(Self::Copy));
+        all.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// The second most probable descent of a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RunnerUp {
+    /// The position of the parent; `None` if the model may be a root.
+    pub parent: Option<usize>,
+    /// How probable it is, from 0 to 1.
+    pub confidence: f64,
+}
+
+/// One of the models of which another is the weighted average.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MergeParent {
+    /// Its position.
+    pub parent: usize,
+    /// Its weight; the weights of all parents of a model sum to 1.
+    pub weight: f64,
 }

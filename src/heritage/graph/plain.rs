@@ -3,9 +3,12 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Descent, GraphError, Model, ModelGraph};
+use super::{
+    Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, RunnerUp, StageEstimate,
+};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "ModelGraph")]
@@ -16,6 +19,7 @@ pub(super) struct PlainGraph<'a> {
     trees: Vec<PlainTree<'a>>,
 }
 
+// The keys and their order are those of the command's JSON.
 // The keys and their order are those of the command's JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Model")]
@@ -31,6 +35,32 @@ struct PlainModel<'a> {
     score: Option<f64>,
     #[serde(default)]
     confidence: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    runner_up: Option<PlainRunnerUp<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rank: Option<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    merged_from: Vec<PlainMergeParent<'a>>,
+    /// Of the tree that the model is the root of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tree_stage: Option<StageEstimate>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "RunnerUp")]
+struct PlainRunnerUp<'a> {
+    #[serde(default)]
+    parent: Option<Cow<'a, str>>,
+    confidence: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "MergeParent")]
+struct PlainMergeParent<'a> {
+    parent: Cow<'a, str>,
+    weight: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -43,13 +73,29 @@ struct PlainTree<'a> {
 impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
     fn from(graph: &'a ModelGraph) -> Self {
         let name = |position: usize| Cow::Borrowed(graph.models[position].name());
-        let plain = |(model, &tree): (&'a Model, &usize)| PlainModel {
-            id: Cow::Borrowed(model.name()),
-            tree,
-            parent: model.parent().map(name),
-            distance: model.descent().and_then(Descent::distance),
-            score: model.score(),
-            confidence: model.confidence(),
+        let plain = |(model, &tree): (&'a Model, &usize)| {
+            let kind = model.descent().and_then(Descent::kind);
+            PlainModel {
+                id: Cow::Borrowed(model.name()),
+                tree,
+                parent: model.parent().map(name),
+                distance: model.descent().and_then(Descent::distance),
+                score: model.score(),
+                confidence: model.confidence(),
+                runner_up: model.runner_up().map(|runner_up| PlainRunnerUp {
+                    parent: runner_up.parent.map(name),
+                    confidence: runner_up.confidence,
+                }),
+                kind: kind.map(|kind| Cow::Borrowed(kind.name())),
+                rank: kind.and_then(DescentKind::rank),
+                merged_from: (model.merged_from().iter())
+                    .map(|parent| PlainMergeParent {
+                        parent: name(parent.parent),
+                        weight: parent.weight,
+                    })
+                    .collect(),
+                tree_stage: model.stage().copied(),
+            }
         };
         Self {
             models: graph
@@ -73,24 +119,59 @@ impl TryFrom<PlainGraph<'_>> for ModelGraph {
     type Error = GraphError;
 
     fn try_from(plain: PlainGraph<'_>) -> Result<Self, GraphError> {
-        Self::from_descents(plain.models.into_iter().map(|plain| {
-            let model = Model {
-                name: plain.id.into_owned(),
-                score: plain.score,
-                descent: None,
-                root_confidence: if plain.parent.is_none() {
-                    plain.confidence
-                } else {
-                    None
-                },
-            };
-            let descent = Descent {
-                parent: usize::MAX,
-                distance: plain.distance,
+        let ids = plain.models.iter().enumerate();
+        let positions: HashMap<&str, usize> = ids.map(|(at, model)| (&*model.id, at)).collect();
+        let models = plain.models.iter().map(|plain| plain.model(&positions));
+        Self::new(models.collect::<Result<_, _>>()?)
+    }
+}
+
+impl PlainModel<'_> {
+    /// The model, with parents by position; one that is not among the models is an error.
+    fn model(&self, positions: &HashMap<&str, usize>) -> Result<Model, GraphError> {
+        let position = |parent: &Cow<'_, str>| {
+            let position = positions.get(&**parent).copied();
+            position.ok_or_else(|| GraphError::UnknownParent {
+                model: self.id.clone().into_owned(),
+                parent: parent.clone().into_owned(),
+            })
+        };
+        let kind = self.kind.as_deref();
+        let kind = kind.and_then(|kind| DescentKind::from_name(kind, self.rank));
+        let descent = |parent| {
+            Ok(Descent {
+                parent: position(parent)?,
+                distance: self.distance,
+                confidence: self.confidence,
+                kind,
+            })
+        };
+        let runner_up = |plain: &PlainRunnerUp<'_>| {
+            Ok(RunnerUp {
+                parent: plain.parent.as_ref().map(position).transpose()?,
                 confidence: plain.confidence,
-            };
-            (model, plain.parent.map(|parent| (parent, descent)))
-        }))
+            })
+        };
+        let merge_parent = |plain: &PlainMergeParent<'_>| {
+            Ok(MergeParent {
+                parent: position(&plain.parent)?,
+                weight: plain.weight,
+            })
+        };
+        Ok(Model {
+            name: self.id.clone().into_owned(),
+            score: self.score,
+            descent: self.parent.as_ref().map(descent).transpose()?,
+            root_confidence: match self.parent {
+                Some(_) => None,
+                None => self.confidence,
+            },
+            runner_up: self.runner_up.as_ref().map(runner_up).transpose()?,
+            merged_from: (self.merged_from.iter())
+                .map(merge_parent)
+                .collect::<Result<_, _>>()?,
+            stage: self.tree_stage,
+        })
     }
 }
 

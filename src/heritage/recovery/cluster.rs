@@ -3,27 +3,43 @@
 use alloc::vec::Vec;
 
 use super::RecoveryError;
+use super::constraints::{Constraints, MemberConstraints};
+use super::stages::StageWeights;
+use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 use crate::evidence::GroupEvidence;
+use crate::heritage::{DescentKind, RunnerUp};
 
 /// The models of one cluster, sorted by name.
 pub(super) struct Cluster<'a> {
     group: &'a GroupEvidence,
     members: Vec<usize>,
     distances: CondensedMatrix,
+    constraints: MemberConstraints,
 }
 
 impl<'a> Cluster<'a> {
     pub(super) fn new(
         group: &'a GroupEvidence,
         members: Vec<usize>,
+        constraints: &Constraints,
     ) -> Result<Self, RecoveryError> {
         let distances = group.distances().select(&members);
         Ok(Self {
             group,
             distances: distances.ok_or(RecoveryError::Partition)?,
+            constraints: constraints.select(&members),
             members,
         })
+    }
+
+    /// Some of the models, by their position in the group.
+    pub(super) fn part(
+        &self,
+        members: Vec<usize>,
+        constraints: &Constraints,
+    ) -> Result<Self, RecoveryError> {
+        Self::new(self.group, members, constraints)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -46,14 +62,63 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// What a member was copied of, if it is a copy and that is in the cluster.
-    pub(super) fn original(&self, member: usize) -> Option<usize> {
-        let model = self.members[member];
-        let original = self
-            .group
-            .original(model)
-            .filter(|&original| original != model)?;
-        self.members.binary_search(&original).ok()
+    pub(super) const fn constraints(&self) -> &MemberConstraints {
+        &self.constraints
+    }
+
+    pub(super) const fn constraints_mut(&mut self) -> &mut MemberConstraints {
+        &mut self.constraints
+    }
+
+    /// How a member was made of another, if that was measured.
+    pub(super) fn kind(&self, parent: usize, child: usize) -> Option<DescentKind> {
+        let (parent, child) = (self.members[parent], self.members[child]);
+        if let Some(copy) = (self.group.copies().iter()).find(|copy| copy.copy == child)
+            && self.group.original(child) == Some(parent)
+        {
+            return Some(DescentKind::Copy(copy.kind));
+        }
+        let update = self.group.update(parent, child)?;
+        Some(if update.is_low_rank() {
+            DescentKind::LowRank { rank: update.rank }
+        } else {
+            DescentKind::Full
+        })
+    }
+
+    /// The trees of the shortest forest with the fewest roots that the rules allow.
+    pub(super) fn parts(&self) -> Result<Vec<Vec<usize>>, RecoveryError> {
+        let models = self.len();
+        let largest = self.distances.values().iter().copied().fold(0.0, f64::max);
+        // A root is worse than any forest with one root less.
+        let root = models as f64 * if largest > 0.0 { largest } else { 1.0 };
+        let costs = DenseDigraph::from_fn(models + 1, |parent, child| {
+            if child == models || (parent == models && self.constraints.is_known(child)) {
+                f64::INFINITY
+            } else if parent == models {
+                root
+            } else if self.constraints.allows(parent, child) {
+                self.distance(parent, child)
+            } else {
+                f64::INFINITY
+            }
+        })?;
+        let forest = minimum_arborescence(&costs, Root::At(models))?;
+        let root_of = |mut member: usize| {
+            while let Some(parent) = forest.parent(member).filter(|&parent| parent < models) {
+                member = parent;
+            }
+            member
+        };
+        let mut parts: Vec<(usize, Vec<usize>)> = Vec::new();
+        for member in 0..models {
+            let root = root_of(member);
+            match parts.iter_mut().find(|(other, _)| *other == root) {
+                Some((_, part)) => part.push(self.members[member]),
+                None => parts.push((root, Vec::from([self.members[member]]))),
+            }
+        }
+        Ok(parts.into_iter().map(|(_, part)| part).collect())
     }
 
     pub(super) const fn distances(&self) -> &CondensedMatrix {
@@ -89,8 +154,18 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The parent of every member of a cluster, and how sure it is, if that is known.
+/// The parent of every member of a cluster, and what its probabilities say, where they are known.
 pub(super) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
-    pub(super) confidences: Option<Vec<f64>>,
+    pub(super) beliefs: Option<Vec<Belief>>,
+    /// `None` where the stage was told or no score is used.
+    pub(super) stages: Option<StageWeights>,
+}
+
+/// How sure a member's parent is, or that it is the root, and what else it may be.
+#[derive(Clone, Copy)]
+pub(super) struct Belief {
+    pub(super) confidence: f64,
+    /// The parent by its position in the cluster.
+    pub(super) runner_up: Option<RunnerUp>,
 }

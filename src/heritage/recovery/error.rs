@@ -6,7 +6,7 @@ use core::fmt;
 use crate::arborescence::ArborescenceError;
 use crate::clustering::ClusteringError;
 use crate::condensed::CondensedError;
-use crate::heritage::GraphError;
+use crate::heritage::{Contradiction, GraphError};
 
 /// Why there is no forest.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub enum RecoveryError {
     },
     /// The clusters are for other evidence.
     Partition,
+    /// What is said to be known can't be.
+    Knowledge(Contradiction),
     /// The distances can't be clustered.
     Clustering(ClusteringError),
     /// A table of distances is broken.
@@ -52,6 +54,7 @@ impl fmt::Display for RecoveryError {
             }
             Self::Penalty { c } => write!(f, "the penalty c can't be {c}"),
             Self::Partition => f.write_str("the clusters are not those of this evidence"),
+            Self::Knowledge(error) => error.fmt(f),
             Self::Clustering(error) => error.fmt(f),
             Self::Distances(error) => error.fmt(f),
             Self::Arborescence(error) => error.fmt(f),
@@ -73,6 +76,7 @@ macro_rules! from_error {
 }
 
 from_error!(
+    Knowledge(Contradiction),
     Clustering(ClusteringError),
     Distances(CondensedError),
     Arborescence(ArborescenceError),

@@ -6,15 +6,23 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::cluster::{Cluster, Tree};
-use super::{RecoveryError, Stage};
+use super::cluster::{Belief, Cluster, Tree};
+use super::constraints::MemberConstraints;
+use super::stages::{self, StageWeights};
+use super::{RecoveryError, additivity};
 use crate::arborescence::{
-    Arborescence, DenseDigraph, Root, arborescence_distribution, minimum_arborescence,
+    Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
+    minimum_arborescence,
 };
 use crate::condensed::CondensedMatrix;
+use crate::heritage::{RunnerUp, Stage};
 
 /// How much a doubling of the squared distance counts, in units of log-probability.
 const SHARPNESS: f64 = 18.0;
+
+/// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
+/// what a third model saves, times and scores.
+const COST_RANGE: f64 = 2000.0;
 
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
@@ -24,6 +32,9 @@ const UNDIRECTED: f64 = 1.0 / 3.0;
 
 /// Relative differences of layer scores below this are rounding.
 const SCORE_ROUNDING: f64 = 1e-12;
+
+/// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
+const EARLY: f64 = 5.8;
 
 /// The share of edges that are wrong for reasons the evidence doesn't show.
 const UNFORESEEN: f64 = 0.03;
@@ -66,12 +77,15 @@ impl State {
         ]
     };
 
-    fn prior(self) -> f64 {
-        let growth = match self.growth {
+    fn prior_of_growth(self) -> f64 {
+        match self.growth {
             GrowthState::Directed => 0.97,
             GrowthState::Undirected => 0.03,
-        };
-        growth * if self.stage.is_some() { 0.45 } else { 0.1 }
+        }
+    }
+
+    fn prior(self) -> f64 {
+        self.prior_of_growth() * stages::prior(self.stage)
     }
 }
 
@@ -96,40 +110,56 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
-    let fits = fits(cluster, stage, stages)?;
+    let mut pairs = Pairs::new(cluster, SHARPNESS)?;
+    let mut fits = fits(&pairs, stage, stages)?;
+    let sharpness = additivity::sharpness(cluster, &best(&fits), SHARPNESS);
+    if sharpness > SHARPNESS {
+        pairs = Pairs::new(cluster, sharpness)?;
+        fits = self::fits(&pairs, stage, stages)?;
+    }
+    let parents = best(&fits);
+    let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
+        Some(Posterior::new(&fits)?)
+    } else {
+        None
+    };
+    let weights = match &posterior {
+        Some(posterior) => posterior.stages(),
+        None => StageWeights::new(fits.iter().map(|fit| {
+            let logarithm = Float::ln(fit.state.prior_of_growth()) - fit.tree.weight();
+            (fit.state.stage, logarithm)
+        })),
+    };
+    let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
+    Ok(Tree {
+        beliefs: posterior.map(|posterior| posterior.beliefs(&parents, cluster.constraints())),
+        parents,
+        stages: asked.then_some(weights),
+    })
+}
+
+/// The parents in the best tree of all states.
+fn best(fits: &[Fit]) -> Vec<Option<usize>> {
     let mut best: Option<&Fit> = None;
-    for fit in &fits {
+    for fit in fits {
         if best.is_none_or(|best| fit.cost() < best.cost()) {
             best = Some(fit);
         }
     }
-    let parents = match best {
-        Some(fit) => fit.tree.parents().to_vec(),
-        None => Vec::new(),
-    };
-    let confidences = if cluster.len() <= MOST_WITH_CONFIDENCE {
-        Some(confidences(&fits, &parents)?)
-    } else {
-        None
-    };
-    Ok(Tree {
-        parents,
-        confidences,
-    })
+    best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
 }
 
 /// The best tree of every state there may be.
 fn fits(
-    cluster: &Cluster<'_>,
+    pairs: &Pairs<'_>,
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Vec<Fit>, RecoveryError> {
-    let pairs = Pairs::new(cluster)?;
     let states = State::ALL.into_iter();
     states
         .filter(|state| stage.is_none() || state.stage == stage)
         .map(|state| {
-            let costs = DenseDigraph::from_fn(cluster.len(), |parent, child| {
+            let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {
                 let stage = stages[child].or(state.stage);
                 pairs.cost(parent, child, state.growth, stage)
             })?;
@@ -139,44 +169,89 @@ fn fits(
         .collect()
 }
 
-/// How probable each member's parent is, or that it is the root, over all trees and states.
-///
-/// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no
-/// distance shows; so that share is spread evenly over all parents.
-fn confidences(fits: &[Fit], parents: &[Option<usize>]) -> Result<Vec<f64>, RecoveryError> {
-    let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
-    let mut states = Vec::new();
-    for fit in fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE) {
-        let distribution = arborescence_distribution(&fit.costs)?;
-        let logarithm = distribution.log_partition() + Float::ln(fit.state.prior());
-        states.push((logarithm, distribution));
+/// The distribution over all trees and states.
+struct Posterior {
+    /// The states that count.
+    states: Vec<(State, ArborescenceDistribution)>,
+}
+
+impl Posterior {
+    fn new(fits: &[Fit]) -> Result<Self, RecoveryError> {
+        let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
+        let count = fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE);
+        let states = count.map(|fit| Ok((fit.state, arborescence_distribution(&fit.costs)?)));
+        Ok(Self {
+            states: states.collect::<Result<_, RecoveryError>>()?,
+        })
     }
-    let greatest = states
-        .iter()
-        .map(|(l, _)| *l)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let weight = |logarithm: f64| Float::exp(logarithm - greatest);
-    let total: f64 = states.iter().map(|(logarithm, _)| weight(*logarithm)).sum();
-    let found = parents.iter().enumerate().map(|(member, parent)| {
-        let of_states = states.iter().map(|(logarithm, distribution)| {
-            let probability = match parent {
-                Some(parent) => distribution.edge_probability(*parent, member),
-                None => distribution.root_probability(member),
-            };
-            weight(*logarithm) * probability.unwrap_or(0.0)
-        });
-        let probability = of_states.sum::<f64>() / total;
-        let any = 1.0 / parents.len() as f64;
-        ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
-    });
-    Ok(found.collect())
+
+    fn stages(&self) -> StageWeights {
+        StageWeights::new(self.states.iter().map(|(state, distribution)| {
+            let logarithm = distribution.log_partition() + Float::ln(state.prior_of_growth());
+            (state.stage, logarithm)
+        }))
+    }
+
+    /// How probable each member's parent is, or that it is the root, and what is second.
+    ///
+    /// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no
+    /// distance shows; so that share is spread evenly over all parents, unless one is known.
+    fn beliefs(&self, parents: &[Option<usize>], constraints: &MemberConstraints) -> Vec<Belief> {
+        let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
+            distribution.log_partition() + Float::ln(state.prior())
+        };
+        let greatest = (self.states.iter().map(logarithm)).fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = (self.states.iter())
+            .map(|state| Float::exp(logarithm(state) - greatest))
+            .collect();
+        let total: f64 = weights.iter().sum();
+        let members = parents.len();
+        let probability = |member: usize, parent: Option<usize>| {
+            let of_states =
+                (self.states.iter().zip(&weights)).map(|((_, distribution), weight)| {
+                    let probability = match parent {
+                        Some(parent) => distribution.edge_probability(parent, member),
+                        None => distribution.root_probability(member),
+                    };
+                    weight * probability.unwrap_or(0.0)
+                });
+            let any = 1.0 / members as f64;
+            let probability = of_states.sum::<f64>() / total;
+            ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
+        };
+        let belief = |(member, &parent): (usize, &Option<usize>)| {
+            if constraints.is_known(member) {
+                return Belief {
+                    confidence: 1.0,
+                    runner_up: None,
+                };
+            }
+            let confidence = probability(member, parent);
+            let allowed = |&other: &usize| constraints.allows(other, member);
+            let parents = (0..members).filter(allowed).map(Some);
+            let mut runner_up: Option<RunnerUp> = None;
+            for other in parents.chain([None]).filter(|other| *other != parent) {
+                let confidence = probability(member, other);
+                if runner_up.is_none_or(|best| confidence > best.confidence) {
+                    let parent = other;
+                    runner_up = Some(RunnerUp { parent, confidence });
+                }
+            }
+            Belief {
+                confidence,
+                runner_up: runner_up.filter(|_| members > 1),
+            }
+        };
+        parents.iter().enumerate().map(belief).collect()
+    }
 }
 
 /// What the cost of an edge is made of, for every pair of a cluster.
-struct Pairs {
-    /// What each member was copied of.
-    originals: Vec<Option<usize>>,
-    /// c (ln D² + f).
+struct Pairs<'a> {
+    constraints: &'a MemberConstraints,
+    /// More than any two trees can differ in cost.
+    range: f64,
+    /// c′ ln D² + c f.
     structure: CondensedMatrix,
     /// b from the first to the second model.
     growth: CondensedMatrix,
@@ -184,8 +259,8 @@ struct Pairs {
     votes: CondensedMatrix,
 }
 
-impl Pairs {
-    fn new(cluster: &Cluster<'_>) -> Result<Self, RecoveryError> {
+impl<'a> Pairs<'a> {
+    fn new(cluster: &'a Cluster<'_>, sharpness: f64) -> Result<Self, RecoveryError> {
         let models = cluster.len();
         let largest = cluster
             .distances()
@@ -197,14 +272,15 @@ impl Pairs {
             .map(|model| cluster.layer_scores(model))
             .collect();
         Ok(Self {
-            originals: (0..models).map(|model| cluster.original(model)).collect(),
+            constraints: cluster.constraints(),
+            range: COST_RANGE * models as f64 * sharpness / SHARPNESS,
             structure: CondensedMatrix::from_fn(models, |first, second| {
                 if largest == 0.0 {
                     return 0.0;
                 }
                 let distance = cluster.distance(first, second) / largest;
                 let log = 2.0 * Float::ln(distance.max(SMALLEST_DISTANCE));
-                SHARPNESS * (log + saving(cluster, first, second))
+                sharpness * log + SHARPNESS * saving(cluster, first, second)
             })?,
             growth: CondensedMatrix::from_fn(models, |first, second| {
                 let (coefficient, layer_error, model_error) =
@@ -219,11 +295,14 @@ impl Pairs {
     }
 
     fn cost(&self, parent: usize, child: usize, growth: GrowthState, stage: Option<Stage>) -> f64 {
-        // A copy is a leaf of its original.
-        let other_parent = self.originals[child].is_some_and(|original| original != parent);
-        if other_parent || self.originals[parent].is_some() {
+        if !self.constraints.allows(parent, child) {
             return f64::INFINITY;
         }
+        let early = if self.constraints.is_early(parent, child) {
+            EARLY
+        } else {
+            0.0
+        };
         let directed = |table: &CondensedMatrix| {
             let value = table.distance(parent, child).unwrap_or(0.0);
             if parent < child { value } else { -value }
@@ -238,7 +317,8 @@ impl Pairs {
             Some(Stage::Generalization) => -directed(&self.votes),
             None => 0.0,
         };
-        self.structure.distance(parent, child).unwrap_or(0.0)
+        self.structure.distance(parent, child).unwrap_or(0.0) + early
+            - self.constraints.bonus(child, self.range)
             + SHARPNESS * (1.0 - grown) / 2.0
             + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
     }
@@ -264,20 +344,28 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     }
 }
 
-/// v: the share of layers on which the score rises less that of those on which it falls, less
-/// what chance gives.
+/// v: by how much the score rises on most layers, from −1 to 1, less what chance gives.
+///
+/// The mean of Huber's ψ of the relative changes, with the median change as its scale: half of the
+/// layers have a whole vote, the others in proportion to how much they change, so that neither one
+/// layer that changes much nor many that hardly change decide.
 fn vote(first: &[f64], second: &[f64]) -> f64 {
-    let (mut balance, mut layers) = (0.0, 0.0_f64);
-    for (first, second) in first.iter().zip(second) {
-        let difference = second - first;
-        if difference.abs() > SCORE_ROUNDING * first.abs().max(second.abs()) {
-            layers += 1.0;
-            balance += difference.signum();
-        }
-    }
-    if layers == 0.0 {
+    let change = |(first, second): (&f64, &f64)| {
+        let size = (first.abs() + second.abs()).max(f64::MIN_POSITIVE);
+        (second - first) / size
+    };
+    let changes = first.iter().zip(second).map(change);
+    let mut changes: Vec<f64> = changes
+        .filter(|change| change.abs() > SCORE_ROUNDING)
+        .collect();
+    changes.sort_by(|first, second| first.abs().total_cmp(&second.abs()));
+    let Some(median) = changes.get(changes.len() / 2).map(|change| change.abs()) else {
         return 0.0;
-    }
-    let share: f64 = balance / layers;
+    };
+    let votes = changes
+        .iter()
+        .map(|change| (change / median).clamp(-1.0, 1.0));
+    let layers = changes.len() as f64;
+    let share = votes.sum::<f64>() / layers;
     share.signum() * (share.abs() - 1.0 / Float::sqrt(layers + 1.0)).max(0.0)
 }

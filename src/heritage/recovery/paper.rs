@@ -1,9 +1,10 @@
 //! Eq. 4 to 6: the minimum arborescence of the distances and a penalty for a wrong direction.
 
+use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
-use super::{RecoveryError, Stage};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
+use crate::heritage::Stage;
 
 /// The tree for c of Eq. 6 and the stage that made each member.
 pub(super) fn tree(
@@ -12,7 +13,17 @@ pub(super) fn tree(
     stage: impl Fn(usize) -> Stage,
 ) -> Result<Tree, RecoveryError> {
     let lambda = c * mean(cluster.distances());
+    let largest = cluster
+        .distances()
+        .values()
+        .iter()
+        .copied()
+        .fold(0.0, f64::max);
+    let range = cluster.len() as f64 * (largest + lambda);
     let costs = DenseDigraph::from_fn(cluster.len(), |parent, child| {
+        if !cluster.constraints().allows(parent, child) {
+            return f64::INFINITY;
+        }
         let against = match (cluster.score(parent), cluster.score(child)) {
             (Some(of_parent), Some(of_child)) => match stage(child) {
                 Stage::Specialization => of_parent < of_child,
@@ -20,11 +31,13 @@ pub(super) fn tree(
             },
             _ => false,
         };
-        cluster.distance(parent, child) + if against { lambda } else { 0.0 }
+        let penalty = if against { lambda } else { 0.0 };
+        cluster.distance(parent, child) + penalty - cluster.constraints().bonus(child, range)
     })?;
     Ok(Tree {
         parents: minimum_arborescence(&costs, Root::Any)?.parents().into(),
-        confidences: None,
+        beliefs: None,
+        stages: None,
     })
 }
 

@@ -30,17 +30,35 @@ fn every_split_is_a_row() {
     assert_eq!(rows[2][..6], split("one"));
     assert_eq!(rows[3][..6], split("two"));
     assert_eq!(rows[4][..6], ["all", "12", "4 of 4", "1.000", "0.750", ""]);
-    assert_eq!(rows.len(), 5);
     let width = |line: &str| line.chars().count();
+    let table = run.stdout.lines().take(5);
     assert!(
-        run.stdout
-            .lines()
-            .all(|line| width(line) == width(run.stdout.lines().next().unwrap()))
+        table
+            .clone()
+            .all(|line| width(line) == width(table.clone().next().unwrap()))
     );
+    // Under it, how sure recovery was of the parents and roots of both splits, and how right.
+    assert_eq!(rows[5], [""]);
+    assert_eq!(
+        rows[6],
+        ["confidence from", "statements", "mean confidence", "right"]
+    );
+    let statements = |row: &Vec<&str>| row[1].parse::<usize>().unwrap();
+    assert_eq!(rows[8..14].iter().map(statements).sum::<usize>(), 12);
+    assert!(rows[15][0].starts_with("10 of 12 parents and roots are right, Brier score 0."));
 
     let json = super::run("evaluate", [folder.path(), "--format=json".as_ref()]).json();
-    assert_eq!(json[1]["split"], "two");
-    assert_eq!(json[1]["edges"], serde_json::json!({"right": 3, "of": 4}));
+    assert_eq!(json["splits"][1]["split"], "two");
+    let reliability = &json["reliability"];
+    assert_eq!(
+        (&reliability["statements"], &reliability["right"]),
+        (&12.into(), &10.into())
+    );
+    assert!(reliability["brier"].as_f64().unwrap() < 0.25);
+    assert_eq!(
+        json["splits"][1]["edges"],
+        serde_json::json!({"right": 3, "of": 4})
+    );
     let json = super::run(
         "evaluate",
         [
@@ -49,7 +67,7 @@ fn every_split_is_a_row() {
             "--clusters=1".as_ref(),
         ],
     );
-    assert_eq!(json.json()[0]["trees"], 1);
+    assert_eq!(json.json()["splits"][0]["trees"], 1);
 }
 
 #[test]

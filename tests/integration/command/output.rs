@@ -40,9 +40,27 @@ fn json_has_the_documented_keys_in_their_order() {
         |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
     // The parser sorts keys.
     assert_eq!(keys(&json), ["models", "seconds", "skipped", "trees"]);
-    let model = ["confidence", "distance", "id", "parent", "score", "tree"];
-    assert_eq!(keys(&json["models"][0]), model);
-    assert_eq!(keys(&json["trees"][0]), ["root", "size"]);
+    let root = [
+        "confidence",
+        "distance",
+        "id",
+        "parent",
+        "runner_up",
+        "score",
+        "tree",
+    ];
+    assert_eq!(keys(&json["models"][0]), root);
+    let mut child = [&root[..], &["kind"]].concat();
+    child.sort_unstable();
+    assert_eq!(keys(&json["models"][1]), child);
+    assert_eq!(
+        keys(&json["trees"][0]),
+        ["confidence", "root", "size", "stage"]
+    );
+    assert_eq!(
+        keys(&json["trees"][0]["stage"]),
+        ["generalization", "name", "specialization"]
+    );
     assert_eq!(keys(&json["skipped"][0]), ["id", "reason"]);
     let stages = ["cluster", "distance", "read", "score", "total", "tree"];
     assert_eq!(keys(&json["seconds"]), stages);
@@ -66,10 +84,18 @@ fn json_has_the_documented_keys_in_their_order() {
     );
     assert!(child["distance"].as_f64().unwrap() > 0.0);
     assert!(child["score"].as_f64() < json["models"][0]["score"].as_f64());
+    assert_eq!(child["kind"], "full");
+    let runner_up = child["runner_up"]["confidence"].as_f64().unwrap();
+    assert!(runner_up < child["confidence"].as_f64().unwrap());
     assert_eq!(
-        json["trees"],
-        serde_json::json!([{"root": "a0", "size": 3}])
+        (&json["trees"][0]["root"], &json["trees"][0]["size"]),
+        (&"a0".into(), &3.into())
     );
+
+    let paper = recover_folder(folder.path(), &["--method", "paper"]).json();
+    let contract = ["confidence", "distance", "id", "parent", "score", "tree"];
+    assert_eq!(keys(&paper["models"][1]), contract);
+    assert_eq!(keys(&paper["trees"][0]), ["root", "size"]);
 }
 
 #[test]

@@ -1,0 +1,369 @@
+//! What is known of models beside their weights.
+
+use core::error::Error;
+use core::fmt;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What is known of models beside their weights: a model card that names the parent, a foundation
+/// model that everybody knows, the days on which models were uploaded.
+///
+/// Models are known by name. What is known of models that aren't among the evidence is passed over,
+/// since one that can't be read costs the others nothing; but an edge of which both ends are there
+/// must be possible.
+///
+/// Parents, roots and leaves are facts: [`Recovery`](super::Recovery) finds the best forest that
+/// agrees with them, with more trees than asked for where they leave no other. Times are not: of the
+/// edges on a hub 99.7 % go from an earlier model to a later one (Horwitz et al., *Charting and
+/// Navigating Hugging Face's Model Atlas*, arXiv:2503.10633), so an edge to an earlier model costs
+/// the joint method ln(0.997 / 0.003) = 5.8, and nothing in
+/// [`Recovery::paper`](super::Recovery::paper).
+///
+/// # Examples
+///
+/// ```
+/// use mother::condensed::CondensedMatrix;
+/// use mother::evidence::{Evidence, GroupEvidence};
+/// use mother::heritage::{Knowledge, Recovery, Trees};
+///
+/// let names = ["base", "chat", "code"].map(String::from).to_vec();
+/// let distances = CondensedMatrix::new(3, vec![1.0, 1.0, 1.4])?;
+/// let mut evidence = Evidence::default();
+/// evidence.groups.push(GroupEvidence::new(names, None, distances)?);
+///
+/// let knowledge = Knowledge::new().with_root("base").with_parent("code", "chat");
+/// let recovery = Recovery::new().with_trees(Trees::Count(1)).with_knowledge(knowledge);
+/// let graph = recovery.recover(&evidence)?;
+/// assert_eq!(graph.path(0, 2), Some(vec![0, 1, 2]));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
+pub struct Knowledge {
+    /// Pairs of a child and its parent.
+    parents: BTreeSet<(String, String)>,
+    /// Pairs of a model and what is not its parent.
+    not_parents: BTreeSet<(String, String)>,
+    roots: BTreeSet<String>,
+    leaves: BTreeSet<String>,
+    times: BTreeMap<String, i64>,
+}
+
+impl Knowledge {
+    /// Nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `child` was made of `parent`.
+    #[must_use]
+    pub fn with_parent(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
+        self.parents.insert((child.into(), parent.into()));
+        self
+    }
+
+    /// `child` was not made of `parent`, at least not directly.
+    #[must_use]
+    pub fn without_parent(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
+        self.not_parents.insert((child.into(), parent.into()));
+        self
+    }
+
+    /// The model was made of no other.
+    #[must_use]
+    pub fn with_root(mut self, model: impl Into<String>) -> Self {
+        self.roots.insert(model.into());
+        self
+    }
+
+    /// No other was made of the model.
+    #[must_use]
+    pub fn with_leaf(mut self, model: impl Into<String>) -> Self {
+        self.leaves.insert(model.into());
+        self
+    }
+
+    /// The model was uploaded at this time, in any unit that all times are in, such as seconds since
+    /// 1970. A second call replaces the first.
+    #[must_use]
+    pub fn with_time(mut self, model: impl Into<String>, time: i64) -> Self {
+        self.times.insert(model.into(), time);
+        self
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Every known edge as child and parent, sorted.
+    pub fn parents(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        self.parents
+            .iter()
+            .map(|(child, parent)| (&**child, &**parent))
+    }
+
+    /// Every model with what is known not to be its parent, sorted.
+    pub fn not_parents(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        let pairs = self.not_parents.iter();
+        pairs.map(|(child, parent)| (&**child, &**parent))
+    }
+
+    /// The known roots, sorted.
+    pub fn roots(&self) -> impl Iterator<Item = &str> + '_ {
+        self.roots.iter().map(|model| &**model)
+    }
+
+    /// The known leaves, sorted.
+    pub fn leaves(&self) -> impl Iterator<Item = &str> + '_ {
+        self.leaves.iter().map(|model| &**model)
+    }
+
+    /// When a model was uploaded.
+    #[must_use]
+    pub fn time(&self, model: &str) -> Option<i64> {
+        self.times.get(model).copied()
+    }
+
+    /// Looks for what can't be true together.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Contradiction`] by the names of the models.
+    ///
+    /// # Complexity
+    ///
+    /// O(k log k) time for k facts.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let mut parents: BTreeMap<&str, &str> = BTreeMap::new();
+        for (child, parent) in self.parents() {
+            let edge = |of: fn(String, String) -> Contradiction| of(child.into(), parent.into());
+            if let Some(other) = parents.insert(child, parent) {
+                return Err(Contradiction::TwoParents {
+                    model: child.into(),
+                    parents: [other.into(), parent.into()],
+                });
+            }
+            let not_parent = (String::from(child), String::from(parent));
+            if self.not_parents.contains(&not_parent) {
+                return Err(edge(|model, parent| Contradiction::NotParent {
+                    model,
+                    parent,
+                }));
+            }
+            if self.roots.contains(child) {
+                return Err(edge(|model, parent| Contradiction::RootWithParent {
+                    model,
+                    parent,
+                }));
+            }
+            if self.leaves.contains(parent) {
+                return Err(edge(|child, model| Contradiction::LeafWithChild {
+                    model,
+                    child,
+                }));
+            }
+        }
+        find_cycle(&parents).map_or(Ok(()), |models| Err(Contradiction::Cycle { models }))
+    }
+}
+
+/// The models of a cycle, the first by name first, each followed by its parent.
+fn find_cycle(parents: &BTreeMap<&str, &str>) -> Option<Vec<String>> {
+    // Models of which all ancestors were walked.
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    for &start in parents.keys() {
+        let mut walked: Vec<&str> = Vec::new();
+        let mut on_the_way: BTreeSet<&str> = BTreeSet::new();
+        let mut model = start;
+        while !done.contains(model) {
+            if !on_the_way.insert(model) {
+                let first = walked.iter().position(|&other| other == model)?;
+                let mut cycle: Vec<String> =
+                    walked[first..].iter().map(|&model| model.into()).collect();
+                let least = (0..cycle.len()).min_by(|&a, &b| cycle[a].cmp(&cycle[b]))?;
+                cycle.rotate_left(least);
+                return Some(cycle);
+            }
+            walked.push(model);
+            match parents.get(model) {
+                Some(parent) => model = parent,
+                None => break,
+            }
+        }
+        done.extend(walked);
+    }
+    None
+}
+
+/// What is said to be known and can't be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Contradiction {
+    /// A model was made of two others.
+    TwoParents {
+        /// The model.
+        model: String,
+        /// Its parents, sorted.
+        parents: [String; 2],
+    },
+    /// A model was made of another, and was not.
+    NotParent {
+        /// The model.
+        model: String,
+        /// The other.
+        parent: String,
+    },
+    /// A root was made of another model.
+    RootWithParent {
+        /// The root.
+        model: String,
+        /// The other.
+        parent: String,
+    },
+    /// Another model was made of a leaf.
+    LeafWithChild {
+        /// The leaf.
+        model: String,
+        /// The other.
+        child: String,
+    },
+    /// Models are their own ancestors.
+    Cycle {
+        /// The models, each followed by its parent, the last one's parent being the first.
+        models: Vec<String>,
+    },
+    /// A model was made of another that shares too few layers with it.
+    Architectures {
+        /// The model.
+        model: String,
+        /// The other.
+        parent: String,
+    },
+    /// A model was made of another that is in another of the clusters that were given.
+    Clusters {
+        /// The model.
+        model: String,
+        /// The other.
+        parent: String,
+    },
+}
+
+impl fmt::Display for Contradiction {
+    // Names are printed with `{:?}`, so that a line break in one doesn't break the message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TwoParents {
+                model,
+                parents: [first, second],
+            } => write!(
+                f,
+                "model {model:?} has two known parents, {first:?} and {second:?}"
+            ),
+            Self::NotParent { model, parent } => write!(
+                f,
+                "{parent:?} is known to be the parent of model {model:?} and known not to be"
+            ),
+            Self::RootWithParent { model, parent } => {
+                write!(
+                    f,
+                    "model {model:?} is a known root with a known parent, {parent:?}"
+                )
+            }
+            Self::LeafWithChild { model, child } => {
+                write!(
+                    f,
+                    "model {model:?} is a known leaf with a known child, {child:?}"
+                )
+            }
+            Self::Cycle { models } => {
+                f.write_str("models are known to be their own ancestors:")?;
+                models
+                    .iter()
+                    .try_for_each(|model| write!(f, " {model:?} from"))?;
+                write!(f, " {:?}", models.first().map_or("", |model| model))
+            }
+            Self::Architectures { model, parent } => write!(
+                f,
+                "the known parent of model {model:?}, {parent:?}, is of another architecture"
+            ),
+            Self::Clusters { model, parent } => write!(
+                f,
+                "the known parent of model {model:?}, {parent:?}, is in another cluster"
+            ),
+        }
+    }
+}
+
+impl Error for Contradiction {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contradiction_is_named() {
+        let broken = [
+            (
+                Knowledge::new().with_parent("b", "a").with_parent("b", "c"),
+                r#"model "b" has two known parents, "a" and "c""#,
+            ),
+            (
+                Knowledge::new()
+                    .with_parent("b", "a")
+                    .without_parent("b", "a"),
+                r#""a" is known to be the parent of model "b" and known not to be"#,
+            ),
+            (
+                Knowledge::new().with_parent("b", "a").with_root("b"),
+                r#"model "b" is a known root with a known parent, "a""#,
+            ),
+            (
+                Knowledge::new().with_parent("b", "a").with_leaf("a"),
+                r#"model "a" is a known leaf with a known child, "b""#,
+            ),
+            (
+                Knowledge::new()
+                    .with_parent("a", "c")
+                    .with_parent("c", "d")
+                    .with_parent("d", "b")
+                    .with_parent("b", "c"),
+                r#"models are known to be their own ancestors: "b" from "c" from "d" from "b""#,
+            ),
+            (
+                Knowledge::new().with_parent("a", "a"),
+                r#"models are known to be their own ancestors: "a" from "a""#,
+            ),
+        ];
+        for (knowledge, message) in broken {
+            assert_eq!(
+                alloc::format!("{}", knowledge.check().unwrap_err()),
+                message
+            );
+        }
+    }
+
+    #[test]
+    fn what_can_be_is_no_contradiction() {
+        let knowledge = Knowledge::new()
+            .with_parent("b", "a")
+            .with_parent("c", "a")
+            .with_parent("d", "b")
+            .without_parent("d", "a")
+            .with_root("a")
+            .with_leaf("d")
+            .with_time("a", 3)
+            .with_time("b", 1);
+        assert_eq!(knowledge.check(), Ok(()));
+        assert!(!knowledge.is_empty());
+        assert!(Knowledge::new().is_empty());
+    }
+}

@@ -1,0 +1,211 @@
+//! The point nearest to a model among all averages of others: Wolfe's algorithm.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::evidence::Geometry;
+
+/// Averages of more models are not followed further.
+const MOST_POINTS: usize = 8;
+
+/// Points are taken in and out; a few times as many rounds as points are enough.
+const MOST_ROUNDS: usize = 64;
+
+/// Products of this share of the squared lengths are rounding.
+const ROUNDING: f64 = 1e-12;
+
+/// An average of some models with weights that sum to 1, as seen from another model.
+pub(super) struct NearestAverage<'a> {
+    geometry: &'a Geometry,
+    origin: usize,
+    points: Vec<usize>,
+    weights: Vec<f64>,
+}
+
+impl<'a> NearestAverage<'a> {
+    /// The nearest to `origin` of the averages of `others` with weights that are not negative, or of
+    /// those of the first eight that are taken in.
+    pub(super) fn find(geometry: &'a Geometry, origin: usize, others: &[usize]) -> Option<Self> {
+        let mut average = Self {
+            geometry,
+            origin,
+            points: Vec::new(),
+            weights: Vec::new(),
+        };
+        let nearest = least(others, |other| average.product(other, other))?;
+        average.points.push(nearest);
+        average.weights.push(1.0);
+        for _ in 0..MOST_ROUNDS {
+            // A point on the near side of the plane through the average, across the line of sight.
+            let near = least(others, |other| average.product_with(other))?;
+            let scale = average
+                .product(near, near)
+                .max(average.product(nearest, nearest));
+            let on_plane = average.squared_distance() - average.product_with(near);
+            if on_plane <= ROUNDING * scale
+                || average.points.contains(&near)
+                || average.points.len() == MOST_POINTS
+            {
+                break;
+            }
+            average.points.push(near);
+            average.weights.push(0.0);
+            average.settle()?;
+        }
+        Some(average)
+    }
+
+    /// The same without the models of lesser weight; `None` if less than two are left, or if one
+    /// of those has too little weight without the others.
+    pub(super) fn without_below(mut self, least_weight: f64) -> Option<Self> {
+        let heavy = |&at: &usize| self.weights[at] >= least_weight;
+        let kept: Vec<usize> = (0..self.points.len()).filter(heavy).collect();
+        self.points = kept.iter().map(|&at| self.points[at]).collect();
+        self.weights = self.affine_weights()?;
+        let heavy = self.weights.iter().all(|&weight| weight >= least_weight);
+        (heavy && self.points.len() > 1).then_some(self)
+    }
+
+    /// The models, each with its weight.
+    pub(super) fn points(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.points
+            .iter()
+            .copied()
+            .zip(self.weights.iter().copied())
+    }
+
+    pub(super) fn squared_distance(&self) -> f64 {
+        let products = self
+            .points()
+            .map(|(point, weight)| weight * self.product_with(point));
+        products.sum::<f64>().max(0.0)
+    }
+
+    /// Moves to the nearest average of the points, and drops those that it doesn't need.
+    fn settle(&mut self) -> Option<()> {
+        loop {
+            let wanted = self.affine_weights()?;
+            // The way on which no weight becomes negative.
+            let mut way = 1.0_f64;
+            for (&weight, &wanted) in self.weights.iter().zip(&wanted) {
+                if wanted < 0.0 {
+                    way = way.min(weight / (weight - wanted));
+                }
+            }
+            for (weight, wanted) in self.weights.iter_mut().zip(&wanted) {
+                *weight += way * (wanted - *weight);
+            }
+            if way >= 1.0 {
+                self.weights = wanted;
+                return Some(());
+            }
+            let before = self.points.len();
+            let weights = core::mem::take(&mut self.weights);
+            let mut kept = weights.iter().map(|&weight| weight > ROUNDING);
+            self.points.retain(|_| kept.next().unwrap_or(false));
+            self.weights = weights
+                .into_iter()
+                .filter(|&weight| weight > ROUNDING)
+                .collect();
+            if self.points.len() == before || self.points.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    /// The weights, whatever their signs, of the nearest point of the plane through the points:
+    /// the solution of G w = μ 1, 1·w = 1.
+    fn affine_weights(&self) -> Option<Vec<f64>> {
+        let count = self.points.len();
+        let scale = self
+            .points
+            .iter()
+            .map(|&p| self.product(p, p))
+            .fold(0.0, f64::max);
+        let mut rows: Vec<Vec<f64>> = (self.points.iter())
+            .map(|&first| {
+                let products = self
+                    .points
+                    .iter()
+                    .map(|&second| self.product(first, second) / scale);
+                products.chain([1.0, 0.0]).collect()
+            })
+            .collect();
+        let mut last = vec![1.0; count + 2];
+        last[count] = 0.0;
+        rows.push(last);
+        let mut solution = solve(rows)?;
+        solution.truncate(count);
+        Some(solution)
+    }
+
+    /// The inner product of a point with the average, seen from the origin.
+    fn product_with(&self, point: usize) -> f64 {
+        self.points()
+            .map(|(other, weight)| weight * self.product(point, other))
+            .sum()
+    }
+
+    /// The inner product of two points, seen from the origin.
+    fn product(&self, first: usize, second: usize) -> f64 {
+        let distances = self.geometry.squared_distances();
+        let squared = |a, b| distances.distance(a, b).unwrap_or(0.0);
+        let from_origin = squared(self.origin, first) + squared(self.origin, second);
+        0.5 * (from_origin - squared(first, second))
+    }
+}
+
+/// The item with the least key, the first of several.
+fn least(items: &[usize], key: impl Fn(usize) -> f64) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for &item in items {
+        let key = key(item);
+        if best.is_none_or(|(_, least)| key < least) {
+            best = Some((item, key));
+        }
+    }
+    best.map(|(item, _)| item)
+}
+
+/// Solves linear equations, each a row of coefficients and the right side, by elimination with
+/// partial pivoting; `None` if they have no single solution.
+fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
+    let count = rows.len();
+    for column in 0..count {
+        let pivot = (column..count)
+            .max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs()))?;
+        rows.swap(column, pivot);
+        let (above, below) = rows.split_at_mut(column + 1);
+        let pivot = above.last()?;
+        if pivot[column].abs() <= f64::EPSILON || pivot[column].is_nan() {
+            return None;
+        }
+        for row in below {
+            let factor = row[column] / pivot[column];
+            for (value, of_pivot) in row.iter_mut().zip(pivot).skip(column) {
+                *value -= factor * of_pivot;
+            }
+        }
+    }
+    let mut solution = vec![0.0; count];
+    for at in (0..count).rev() {
+        let known: f64 = (at + 1..count)
+            .map(|other| rows[at][other] * solution[other])
+            .sum();
+        solution[at] = (rows[at][count] - known) / rows[at][at];
+    }
+    Some(solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equations_are_solved_or_refused() {
+        let rows = vec![vec![0.0, 2.0, 4.0], vec![1.0, 1.0, 5.0]];
+        assert_eq!(solve(rows), Some(vec![3.0, 2.0]));
+        let same = vec![vec![1.0, 2.0, 4.0], vec![2.0, 4.0, 5.0]];
+        assert_eq!(solve(same), None);
+    }
+}

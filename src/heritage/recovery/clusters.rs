@@ -1,0 +1,218 @@
+//! Which models form one tree.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::constraints::Constraints;
+use super::{RecoveryError, Trees, UNRELATED};
+use crate::clustering::{Dendrogram, Linkage, Partition, linkage};
+use crate::condensed::CondensedMatrix;
+use crate::evidence::{Geometry, GroupEvidence};
+
+/// One architecture with the rules for its models.
+pub(super) type Group<'a> = (&'a GroupEvidence, Constraints);
+
+/// The clusters of every group.
+pub(super) fn clusters(
+    groups: &[Group<'_>],
+    trees: Trees,
+    method: Linkage,
+) -> Result<Vec<Partition>, RecoveryError> {
+    match trees {
+        Trees::Found => each(groups, |group| find_trees(group, method)),
+        Trees::Threshold(distance) if distance >= 0.0 => each(groups, |group| {
+            Ok(linkage(group.distances(), method)?.cut_at(distance))
+        }),
+        Trees::Threshold(distance) => Err(RecoveryError::Threshold { distance }),
+        Trees::Count(trees) => cut_into(trees, groups, method),
+    }
+}
+
+/// Clusters every group by itself, and then to its rules.
+fn each(
+    groups: &[Group<'_>],
+    cluster: impl Fn(&GroupEvidence) -> Result<Partition, RecoveryError>,
+) -> Result<Vec<Partition>, RecoveryError> {
+    let obedient = |(group, constraints): &Group<'_>| {
+        let partition = cluster(group)?;
+        Ok(if binds(constraints) {
+            obey(group, constraints, &partition)
+        } else {
+            partition
+        })
+    };
+    groups.iter().map(obedient).collect()
+}
+
+fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, RecoveryError> {
+    Ok(match group.geometry() {
+        Some(geometry) => {
+            let unrelatedness = CondensedMatrix::from_fn(group.models().len(), |i, j| {
+                geometry.unrelatedness(i, j).unwrap_or(1.0)
+            })?;
+            linkage(&unrelatedness, method)?.cut_at(UNRELATED)
+        }
+        None => {
+            linkage(group.distances(), method)?
+                .cut_at_widest_gap()
+                .partition
+        }
+    })
+}
+
+/// Undoes the highest merges of all groups until there are so many clusters.
+fn cut_into(
+    trees: usize,
+    groups: &[Group<'_>],
+    method: Linkage,
+) -> Result<Vec<Partition>, RecoveryError> {
+    let models = groups.iter().map(|(group, _)| group.models().len()).sum();
+    if trees == 0 || trees > models {
+        return Err(RecoveryError::Count { trees, models });
+    }
+    let dendrograms: Vec<Dendrogram> = groups
+        .iter()
+        .map(|group| obedient_dendrogram(group, method))
+        .collect::<Result<_, _>>()?;
+    let mut counts = vec![1; groups.len()];
+    for _ in groups.len()..trees {
+        let mut highest: Option<(usize, f64)> = None;
+        for (group, dendrogram) in dendrograms.iter().enumerate() {
+            let left = dendrogram.steps().len() + 1 - counts[group];
+            if let Some(step) = dendrogram.steps()[..left].last()
+                && highest.is_none_or(|(_, height)| step.height > height)
+            {
+                highest = Some((group, step.height));
+            }
+        }
+        if let Some((group, _)) = highest {
+            counts[group] += 1;
+        }
+    }
+    let cuts = groups.iter().zip(dendrograms.iter().zip(counts));
+    cuts.map(|((_, constraints), (dendrogram, count))| {
+        Ok(with_known_edges(constraints, &dendrogram.cut_into(count)?))
+    })
+    .collect()
+}
+
+/// The same clusters, but for those that a known edge joins.
+fn with_known_edges(constraints: &Constraints, partition: &Partition) -> Partition {
+    let mut clusters = Sets::new(partition.count());
+    let labels = partition.labels();
+    for (child, parent) in constraints.known_edges() {
+        clusters.join(labels[child], labels[parent]);
+    }
+    let joined: Vec<usize> = labels.iter().map(|&label| clusters.find(label)).collect();
+    Partition::from_labels(&joined)
+}
+
+/// The dendrogram of a group, in which what may be one tree is joined before what may not.
+fn obedient_dendrogram(
+    (group, constraints): &Group<'_>,
+    method: Linkage,
+) -> Result<Dendrogram, RecoveryError> {
+    if !binds(constraints) {
+        return Ok(linkage(group.distances(), method)?);
+    }
+    let models = group.models().len();
+    let related = match group.geometry() {
+        Some(_) => find_trees(group, method)?,
+        None => Partition::from_labels(&vec![0; models]),
+    };
+    let possible = obey(group, constraints, &related);
+    let mut known = Sets::new(models);
+    for (child, parent) in constraints.known_edges() {
+        known.join(child, parent);
+    }
+    let distances = group.distances();
+    let largest = distances.values().iter().copied().fold(0.0, f64::max);
+    // Above all that joins models of one cluster, whatever the linkage.
+    let far = (models as f64) * if largest > 0.0 { largest } else { 1.0 };
+    let obedient = CondensedMatrix::from_fn(models, |first, second| {
+        let distance = distances.distance(first, second).unwrap_or(0.0);
+        if known.find(first) == known.find(second) {
+            0.0
+        } else if possible.labels()[first] == possible.labels()[second] {
+            distance
+        } else {
+            far + distance
+        }
+    })?;
+    Ok(linkage(&obedient, method)?)
+}
+
+/// Whether any rule says what is, or isn't, in one tree.
+fn binds(constraints: &Constraints) -> bool {
+    constraints.roots().next().is_some() || constraints.known_edges().next().is_some()
+}
+
+/// Joins what is known to be in one tree, and then the nearest related models of a cluster first,
+/// but never two roots nor a merge with what it was made of.
+///
+/// O(n² log n) time for n models, and for each root that is a merge O(n²).
+fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -> Partition {
+    let models = group.models().len();
+    let mut trees = Sets::new(models);
+    for (child, parent) in constraints.known_edges() {
+        trees.join(child, parent);
+    }
+    let mut rooted = vec![false; models];
+    for root in constraints.roots() {
+        rooted[trees.find(root)] = true;
+    }
+    let labels = related.labels();
+    let unrelated = |first, second| {
+        let unrelatedness = |geometry: &Geometry| geometry.unrelatedness(first, second);
+        (group.geometry().and_then(unrelatedness)).is_some_and(|share| share > UNRELATED)
+    };
+    let mut pairs: Vec<(usize, usize, f64)> = (group.distances().pairs())
+        .filter(|&(first, second, _)| labels[first] == labels[second] && !unrelated(first, second))
+        .collect();
+    // A stable sort: of equal distances the one of the models that come first by name.
+    pairs.sort_by(|first, second| first.2.total_cmp(&second.2));
+    for (first, second, _) in pairs {
+        let (first, second) = (trees.find(first), trees.find(second));
+        let both_rooted = rooted[first] && rooted[second];
+        if first == second || both_rooted || are_apart(&mut trees, constraints, first, second) {
+            continue;
+        }
+        let either_rooted = rooted[first] || rooted[second];
+        rooted[trees.join(first, second)] = either_rooted;
+    }
+    let labels: Vec<usize> = (0..models).map(|model| trees.find(model)).collect();
+    Partition::from_labels(&labels)
+}
+
+/// Whether a merge is in one of the two sets, and what it was made of in the other.
+fn are_apart(trees: &mut Sets, constraints: &Constraints, first: usize, second: usize) -> bool {
+    constraints.apart().iter().any(|&(merge, parent)| {
+        let (merge, parent) = (trees.find(merge), trees.find(parent));
+        (merge, parent) == (first, second) || (parent, merge) == (first, second)
+    })
+}
+
+/// Disjoint sets.
+struct Sets(Vec<usize>);
+
+impl Sets {
+    fn new(items: usize) -> Self {
+        Self((0..items).collect())
+    }
+
+    /// The item that stands for its set.
+    fn find(&mut self, mut item: usize) -> usize {
+        while self.0[item] != item {
+            self.0[item] = self.0[self.0[item]];
+            item = self.0[item];
+        }
+        item
+    }
+
+    /// Joins two sets, and tells which item stands for the union.
+    fn join(&mut self, first: usize, second: usize) -> usize {
+        let (first, second) = (self.find(first), self.find(second));
+        self.0[first.max(second)] = first.min(second);
+        first.min(second)
+    }
+}

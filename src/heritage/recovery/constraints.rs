@@ -1,0 +1,242 @@
+//! Which models of a group may be made of which: what is known, copies and merges, as one.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::UNRELATED;
+use crate::evidence::GroupEvidence;
+use crate::heritage::{Knowledge, Merge};
+
+/// What a model may have been made of.
+#[derive(Clone, Debug, PartialEq)]
+enum Origin {
+    /// Any other model.
+    Any,
+    /// No model.
+    Nothing,
+    /// One that is known.
+    Known(usize),
+    /// One of these if it is in the same cluster, else any.
+    Preferred(Vec<usize>),
+}
+
+/// The rules for the models of one group, by their position.
+#[derive(Clone, Debug)]
+pub(super) struct Constraints {
+    origins: Vec<Origin>,
+    /// Whether models may be made of this one; known children are anyway.
+    childless: Vec<bool>,
+    /// Pairs of a child and what is not its parent.
+    not_parents: HashSet<(usize, usize)>,
+    times: Vec<Option<i64>>,
+    /// Pairs of a merged model and one that it was averaged of.
+    sources: Vec<(usize, usize)>,
+    /// Those of them that are of different trees.
+    apart: Vec<(usize, usize)>,
+}
+
+impl Constraints {
+    /// Those of what is known alone.
+    pub(super) fn new(group: &GroupEvidence, knowledge: &Knowledge) -> Self {
+        let models = group.models().len();
+        let mut constraints = Self {
+            origins: vec![Origin::Any; models],
+            childless: vec![false; models],
+            not_parents: HashSet::new(),
+            times: (group.models().iter())
+                .map(|model| knowledge.time(model))
+                .collect(),
+            sources: Vec::new(),
+            apart: Vec::new(),
+        };
+        let positions =
+            |(child, parent): (&str, &str)| Some((group.position(child)?, group.position(parent)?));
+        for (child, parent) in knowledge.parents().filter_map(positions) {
+            constraints.origins[child] = Origin::Known(parent);
+        }
+        for root in knowledge.roots().filter_map(|root| group.position(root)) {
+            constraints.origins[root] = Origin::Nothing;
+        }
+        for leaf in knowledge.leaves().filter_map(|leaf| group.position(leaf)) {
+            constraints.childless[leaf] = true;
+        }
+        let not_parents = knowledge.not_parents().filter_map(positions);
+        constraints.not_parents.extend(not_parents);
+        constraints
+    }
+
+    /// Adds that copies are leaves of what they were made of.
+    pub(super) fn with_copies(mut self, group: &GroupEvidence) -> Self {
+        for copy in group.copies() {
+            if let Some(original) = group.original(copy.copy) {
+                self.prefer(copy.copy, vec![original]);
+                self.childless[copy.copy] = true;
+            }
+        }
+        self
+    }
+
+    /// Adds that an average of unrelated models is the root of a tree of its own, and one of related
+    /// models a child of one of them.
+    pub(super) fn with_merges(mut self, group: &GroupEvidence, merges: &[Merge]) -> Self {
+        let Some(geometry) = group.geometry() else {
+            return self;
+        };
+        for merge in merges {
+            let parents: Vec<usize> = merge.parents().iter().map(|&(parent, _)| parent).collect();
+            let related = parents.iter().all(|&first| {
+                let to_first = |&second: &usize| geometry.unrelatedness(first, second);
+                (parents.iter().filter_map(to_first)).all(|unrelated| unrelated <= UNRELATED)
+            });
+            let model = merge.model();
+            (self.sources).extend(parents.iter().map(|&parent| (model, parent)));
+            if related {
+                self.prefer(model, parents);
+            } else if self.origins[model] == Origin::Any {
+                self.origins[model] = Origin::Nothing;
+                (self.apart).extend(parents.into_iter().map(|parent| (model, parent)));
+            }
+        }
+        self
+    }
+
+    fn prefer(&mut self, model: usize, parents: Vec<usize>) {
+        if self.origins[model] == Origin::Any {
+            self.origins[model] = Origin::Preferred(parents);
+        }
+    }
+
+    /// Every known edge as child and parent.
+    pub(super) fn known_edges(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let origins = self.origins.iter().enumerate();
+        origins.filter_map(|(child, origin)| match origin {
+            Origin::Known(parent) => Some((child, *parent)),
+            _ => None,
+        })
+    }
+
+    /// The models that must be roots.
+    pub(super) fn roots(&self) -> impl Iterator<Item = usize> + '_ {
+        let origins = self.origins.iter().enumerate();
+        origins.filter_map(|(model, origin)| (*origin == Origin::Nothing).then_some(model))
+    }
+
+    /// Pairs that can't be in one tree, beside two roots.
+    pub(super) fn apart(&self) -> &[(usize, usize)] {
+        &self.apart
+    }
+
+    /// Those of some models, ascending, which are then known by their position in the list.
+    pub(super) fn select(&self, members: &[usize]) -> MemberConstraints {
+        let member = |model: usize| members.binary_search(&model).ok();
+        let allowed = |child: usize| match &self.origins[child] {
+            Origin::Any => Allowed::Any,
+            Origin::Nothing => Allowed::These(Vec::new()),
+            Origin::Known(parent) => Allowed::Only(member(*parent)),
+            Origin::Preferred(parents) => {
+                let here: Vec<usize> = parents.iter().copied().filter_map(member).collect();
+                if here.is_empty() {
+                    Allowed::Any
+                } else {
+                    Allowed::These(here)
+                }
+            }
+        };
+        let not_parents = self.not_parents.iter();
+        MemberConstraints {
+            allowed: members.iter().map(|&child| allowed(child)).collect(),
+            childless: members.iter().map(|&model| self.childless[model]).collect(),
+            not_parents: not_parents
+                .filter_map(|&(child, parent)| Some((member(child)?, member(parent)?)))
+                .collect(),
+            times: members.iter().map(|&model| self.times[model]).collect(),
+            sources: (self.sources.iter())
+                .filter_map(|&(merge, source)| Some((member(merge)?, member(source)?)))
+                .collect(),
+        }
+    }
+}
+
+/// What a member of a cluster may have been made of.
+#[derive(Clone, Debug)]
+enum Allowed {
+    Any,
+    These(Vec<usize>),
+    /// A known parent, whatever else is said of it.
+    Only(Option<usize>),
+}
+
+/// The rules for the members of a cluster, by their position in it.
+#[derive(Clone, Debug)]
+pub(super) struct MemberConstraints {
+    allowed: Vec<Allowed>,
+    childless: Vec<bool>,
+    not_parents: HashSet<(usize, usize)>,
+    times: Vec<Option<i64>>,
+    sources: Vec<(usize, usize)>,
+}
+
+impl MemberConstraints {
+    pub(super) fn allows(&self, parent: usize, child: usize) -> bool {
+        let may_be_parent = match &self.allowed[child] {
+            Allowed::Only(known) => return *known == Some(parent),
+            Allowed::These(parents) => parents.contains(&parent),
+            Allowed::Any => true,
+        };
+        may_be_parent && !self.childless[parent] && !self.not_parents.contains(&(child, parent))
+    }
+
+    /// Whether it is known what the member was made of.
+    pub(super) fn is_known(&self, member: usize) -> bool {
+        matches!(self.allowed[member], Allowed::Only(_))
+    }
+
+    /// Whether the member can't be a root.
+    pub(super) fn must_descend(&self, member: usize) -> bool {
+        match &self.allowed[member] {
+            Allowed::Any => false,
+            Allowed::These(parents) => !parents.is_empty(),
+            Allowed::Only(_) => true,
+        }
+    }
+
+    /// What every edge into a member is to be cheaper, so that it is a root only where nothing else
+    /// is possible; `range` is the most that a tree of the cluster may cost more than another.
+    pub(super) fn bonus(&self, member: usize, range: f64) -> f64 {
+        if self.must_descend(member) {
+            range
+        } else {
+            0.0
+        }
+    }
+
+    /// Whether a child was uploaded before its parent.
+    pub(super) fn is_early(&self, parent: usize, child: usize) -> bool {
+        match (self.times[parent], self.times[child]) {
+            (Some(of_parent), Some(of_child)) => of_child < of_parent,
+            _ => false,
+        }
+    }
+
+    /// Forbids an edge of a tree in which a model was made of an average of itself; tells whether
+    /// there was one.
+    ///
+    /// It is the edge by which the average leads to what it was averaged of.
+    pub(super) fn forbid_circle(&mut self, parents: &[Option<usize>]) -> bool {
+        let circle = self.sources.iter().find_map(|&(merge, source)| {
+            let mut model = source;
+            while let Some(parent) = parents[model] {
+                if parent == merge {
+                    return Some((model, merge));
+                }
+                model = parent;
+            }
+            None
+        });
+        let free = circle.filter(|&(child, _)| !self.is_known(child));
+        self.not_parents.extend(free);
+        free.is_some()
+    }
+}
