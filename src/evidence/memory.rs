@@ -8,9 +8,6 @@ use super::GrowthMeasure;
 use super::comparison::PairSums;
 use crate::growth::PooledGrowth;
 
-/// What is kept of a matrix in [`PooledGrowth`].
-const EQUATIONS: usize = 40;
-
 /// The bytes that all pairs of so many models take on so many layers; `None` where they overflow.
 pub(super) fn of_pairs(models: usize, layers: usize, growth: GrowthMeasure) -> Option<usize> {
     let pairs = models.checked_mul(models.saturating_sub(1))? / 2;
@@ -18,7 +15,7 @@ pub(super) fn of_pairs(models: usize, layers: usize, growth: GrowthMeasure) -> O
         // A vector has room for four at first, and then doubles.
         GrowthMeasure::Measured => {
             let matrices = layers.clamp(4, PooledGrowth::GROUPS).next_power_of_two();
-            size_of::<PooledGrowth>() + EQUATIONS * matrices
+            size_of::<PooledGrowth>() + PooledGrowth::GROUP_SIZE * matrices
         }
         GrowthMeasure::LeftOut => 0,
     };
