@@ -192,6 +192,9 @@ impl PooledGrowth {
     /// beyond that they are dealt out in turn, so that memory doesn't grow with depth.
     pub const GROUPS: usize = 32;
 
+    /// The bytes that are kept of a group.
+    pub(crate) const GROUP_SIZE: usize = size_of::<NormalEquations>();
+
     /// Of no matrices yet.
     #[must_use]
     pub fn new() -> Self {

@@ -34,7 +34,7 @@
 //!
 //! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
 //! `core` and `alloc` alone. `serde` (de)serialises evidence, dendrograms, graphs and options, `proptest` brings
-//! strategies for your own property tests.
+//! strategies and invariants for your own property tests.
 //!
 //! # References
 //!
@@ -54,6 +54,8 @@ pub mod entropy;
 pub mod evidence;
 pub mod growth;
 pub mod heritage;
+#[cfg(feature = "proptest")]
+pub mod invariants;
 pub mod moments;
 pub mod pairwise;
 #[cfg(feature = "svd")]

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::architecture::{self, Architecture, LayerShape};
 use super::candidate::Candidate;
 use super::group::{GroupPass, Interruption};
+use super::memory;
 use super::observer::Clock;
 #[cfg(feature = "svd")]
 use super::ranks::RankOverLayers;
@@ -183,7 +184,7 @@ impl Measurement {
     /// # Errors
     ///
     /// [`EvidenceError::DuplicateModel`]; [`EvidenceError::Cancelled`] when the observer breaks;
-    /// [`EvidenceError::Model`] with [`OnFailure::Stop`].
+    /// [`EvidenceError::Model`] with [`OnFailure::Stop`]; [`EvidenceError::Memory`].
     ///
     /// # Complexity
     ///
@@ -285,7 +286,12 @@ impl Measurement {
                 .into_iter()
                 .filter(|layer| self.compares(layer) || self.scores(layer))
                 .collect();
-            if layers.iter().any(|layer| self.compares(layer)) {
+            let compared = layers.iter().filter(|layer| self.compares(layer)).count();
+            if compared > 0 {
+                if !memory::is_there(memory::of_pairs(group.len(), compared, self.growth)) {
+                    let models = group.len();
+                    return Err(Interruption::Stopped(EvidenceError::Memory { models }));
+                }
                 let members = group.iter().map(|&index| &candidates[index]).collect();
                 passes.push((GroupPass::new(self, members, layers), group));
             } else {

@@ -322,3 +322,31 @@ fn a_model_whose_squares_overflow_does_not_cost_the_others() {
     assert_eq!(evidence.skipped.len(), 1);
     assert_eq!(evidence.skipped[0].model, "large");
 }
+
+/// Otherwise strangers could make a measurement as long as they like.
+#[test]
+fn models_that_fail_one_after_the_other_are_found_in_one_pass() {
+    let count = 30;
+    let faulty = |index: usize| {
+        let mut values = noise(index as u64, 40 * 8);
+        if index < count {
+            values[8 * index + 3] = f32::NAN;
+        }
+        let model = InMemoryModel::new(format!("{index:02}"));
+        let model = model.with_layer("w", [40, 8], values).unwrap();
+        Faulty::new(model, Fault::None)
+    };
+    let models: Vec<Faulty> = (0..count + 3).map(faulty).collect();
+    let measurement = Measurement::new()
+        .with_buffer_size(0)
+        .with_growth(GrowthMeasure::LeftOut);
+    let evidence = measurement.measure(&models).unwrap();
+    assert_eq!(evidence.skipped.len(), count);
+    let good: Vec<Faulty> = (count..count + 3).map(faulty).collect();
+    assert_eq!(bits(&evidence), bits(&measurement.measure(&good).unwrap()));
+    for (index, model) in models.iter().enumerate() {
+        // Once until the first fails, once to the end, and once more without those that fail.
+        let most = if index < count { 2 + index } else { 3 * 40 };
+        assert!(model.log().len() <= most, "{index}: {}", model.log().len());
+    }
+}

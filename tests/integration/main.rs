@@ -16,8 +16,12 @@ mod command;
 mod copies;
 mod entropy;
 mod faults;
+#[cfg(feature = "proptest")]
+mod fuzzed;
 mod graph;
 mod growth;
+#[cfg(feature = "proptest")]
+mod invariants;
 mod joint;
 mod knowledge;
 mod merges;
