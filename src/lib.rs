@@ -33,8 +33,8 @@
 //! # Features
 //!
 //! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
-//! `core` and `alloc` alone. `serde` (de)serialises evidence, dendrograms, graphs and options, `proptest` brings
-//! strategies and invariants for your own property tests.
+//! `core` and `alloc` alone. `serde` (de)serialises evidence, dendrograms, graphs and options,
+//! `proptest` brings strategies and invariants for your own property tests.
 //!
 //! # References
 //!
@@ -62,6 +62,9 @@ pub mod pairwise;
 pub mod rank;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
+#[cfg(doc)]
+#[doc = include_str!("robustness.md")]
+pub mod robustness {}
 mod scalar;
 #[cfg(feature = "proptest")]
 pub mod strategies;

@@ -9,6 +9,7 @@
 
 mod arborescence;
 mod arborescence_distribution;
+mod auto_traits;
 mod clustering;
 #[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
 mod command;
