@@ -10,14 +10,16 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 use mother::heritage::Trees;
+use mother::weights::WeightSource as _;
 use serde::Serialize;
 use support::job::{self, Seconds, Strictness};
 use support::models::Models;
+use support::random::Random;
 use support::reliability::Reliability;
 use support::settings::{self, Argument, Settings};
 use support::table;
 use support::terminal::{Failure, finish, note, print};
-use support::truth::{Accuracy, Share, Truth};
+use support::truth::{Share, Truth};
 
 const USAGE: &str = "\
 Recover every split of a folder, and compare with the truth.
@@ -28,6 +30,9 @@ evaluate [OPTIONS] FOLDER
                          truth about them. Recovery is told the number of trees, unless
                          --clusters or --threshold is given, and nothing else
   --format NAME          markdown (the default) | json
+  --left-out SHARE       leave out so many of the models that aren't roots, at random (0); the parent
+                         of a model is then the nearest of its ancestors that is left
+  --draws N              do so N times and add up the results (1)
 ";
 
 fn main() -> ExitCode {
@@ -45,7 +50,7 @@ fn run() -> Result<(), Failure> {
     for folder in &splits {
         let split = folder.file_name().unwrap_or_default().to_string_lossy();
         note(format!("{split} ..."));
-        let result = evaluate(folder, split.clone().into(), &options.settings);
+        let result = evaluate(folder, &split, &options);
         results.push(result.map_err(|failure| match failure {
             Failure::Run(reason) => Failure::Run(format!("split {split}: {reason}")),
             usage => usage,
@@ -90,28 +95,38 @@ struct Options {
     folder: PathBuf,
     settings: Settings,
     format: Format,
+    /// The share of models that are left out.
+    left_out: f64,
+    draws: u64,
 }
 
 impl Options {
     /// Reads the arguments, in any order; `None` when only help was asked for.
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let (mut folder, mut format) = (None, Format::Markdown);
+        let (mut left_out, mut draws) = (0.0, 1);
         let mut settings = Settings::new();
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Value(path) if folder.is_none() => folder = Some(PathBuf::from(path)),
                 Arg::Short('h') | Arg::Long("help") => return Ok(None),
-                Arg::Long("format") => {
-                    let mut argument = Argument {
-                        option: "format",
-                        parser: &mut parser,
-                    };
-                    format = argument
-                        .one_of(&[("markdown", Format::Markdown), ("json", Format::Json)])?;
-                }
                 Arg::Long(option) => {
                     let option = option.to_string();
-                    settings.take(&option, &mut parser)?;
+                    let mut argument = Argument {
+                        option: &option,
+                        parser: &mut parser,
+                    };
+                    match &*option {
+                        "format" => {
+                            format = argument.one_of(&[
+                                ("markdown", Format::Markdown),
+                                ("json", Format::Json),
+                            ])?;
+                        }
+                        "left-out" => left_out = argument.read(share_of_models)?,
+                        "draws" => draws = argument.read(settings::positive)? as u64,
+                        _ => settings.take(&option, &mut parser)?,
+                    }
                 }
                 _ => return Err(argument.unexpected().into()),
             }
@@ -122,8 +137,15 @@ impl Options {
             folder,
             settings,
             format,
+            left_out,
+            draws,
         }))
     }
+}
+
+fn share_of_models(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "wanted is a number from 0 to below 1".into())
 }
 
 /// The sub-folders that have a truth, sorted by name.
@@ -147,7 +169,7 @@ struct Report<'a> {
 }
 
 /// One line of the table.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Evaluation {
     split: String,
     models: usize,
@@ -163,28 +185,51 @@ struct Evaluation {
     beliefs: Vec<(f64, bool)>,
 }
 
-fn evaluate(folder: &Path, split: String, settings: &Settings) -> Result<Evaluation, Failure> {
-    let truth = Truth::read(&folder.join("truth.json"))?;
-    let true_trees = truth.tree_count();
-    let trees = settings.trees_or(Trees::Count(true_trees));
-    let open = || Models::open(&[folder.into()]);
-    let outcome = job::recover(open, settings, trees, Strictness::Lenient)?;
-    let Accuracy {
-        edges,
-        edges_by_tree,
-        clusters,
-    } = truth.accuracy(&outcome.graph)?;
-    Ok(Evaluation {
-        split,
-        models: outcome.graph.len(),
-        trees: outcome.graph.roots().len(),
-        true_trees,
-        clusters,
-        edges_by_tree,
-        edges,
-        seconds: outcome.seconds,
-        beliefs: truth.beliefs(&outcome.graph),
-    })
+/// Recovers a split once for each draw of the models that are left out.
+fn evaluate(folder: &Path, split: &str, options: &Options) -> Result<Evaluation, Failure> {
+    let whole = Truth::read(&folder.join("truth.json"))?;
+    let mut sum = Evaluation {
+        split: split.into(),
+        ..Evaluation::default()
+    };
+    for draw in 0..options.draws {
+        let truth = whole.with_models_left_out(options.left_out, &mut Random::new(draw))?;
+        let open = || {
+            let mut models = Models::open(&[folder.into()])?;
+            let kept = |model: &str| truth.knows(model) || !whole.knows(model);
+            models.open.retain(|model| kept(model.name()));
+            Ok(models)
+        };
+        sum.add(open, &truth, &options.settings)?;
+    }
+    Ok(sum)
+}
+
+impl Evaluation {
+    /// Recovers models, and compares with the truth about them.
+    fn add(
+        &mut self,
+        open: impl FnOnce() -> Result<Models, Failure>,
+        truth: &Truth,
+        settings: &Settings,
+    ) -> Result<(), Failure> {
+        let trees = settings.trees_or(Trees::Count(truth.tree_count()));
+        let outcome = job::recover(open, settings, trees, Strictness::Lenient)?;
+        let accuracy = truth.accuracy(&outcome.graph)?;
+        self.models += outcome.graph.len();
+        self.trees += outcome.graph.roots().len();
+        self.true_trees += truth.tree_count();
+        self.clusters.add(accuracy.clusters);
+        self.edges.add(accuracy.edges);
+        let of_trees = accuracy.edges_by_tree;
+        self.edges_by_tree.resize(of_trees.len(), Share::default());
+        for (sum, share) in self.edges_by_tree.iter_mut().zip(of_trees) {
+            sum.add(share);
+        }
+        self.seconds = [self.seconds, outcome.seconds].into_iter().sum();
+        self.beliefs.extend(truth.beliefs(&outcome.graph));
+        Ok(())
+    }
 }
 
 const HEAD: [&str; 12] = [

@@ -16,6 +16,7 @@ mod glob;
 mod group;
 mod growth;
 mod measurement;
+mod memory;
 mod observer;
 #[cfg(feature = "svd")]
 mod ranks;

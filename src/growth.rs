@@ -20,6 +20,10 @@
 //! one β and one κ to several matrices, each weighted by how well its own fit explains its rows.
 //! Exchanging u and v exactly changes the sign of β and nothing else.
 //!
+//! [`RankedRows`] and [`RankGrowth`] ask only whether the rows that moved most are those that
+//! lengthened most. That takes memory for all rows of every pair of models, so
+//! [`Measurement`](crate::evidence::Measurement) fits β.
+//!
 //! # Limits
 //!
 //! An average of vectors is shorter than they are, and rounding moves weights without regard to
@@ -44,6 +48,10 @@
 //! assert!((growth - 1.0).abs() < 0.05, "{growth}");
 //! assert!(pooled.model_error() < 0.3);
 //! ```
+
+mod ranked;
+
+pub use self::ranked::{RankGrowth, RankedRows};
 
 use alloc::vec::Vec;
 use core::ops::{AddAssign, SubAssign};
@@ -183,6 +191,9 @@ impl PooledGrowth {
     /// Up to so many matrices each is a group of its own for [`layer_error`](Self::layer_error);
     /// beyond that they are dealt out in turn, so that memory doesn't grow with depth.
     pub const GROUPS: usize = 32;
+
+    /// The bytes that are kept of a group.
+    pub(crate) const GROUP_SIZE: usize = size_of::<NormalEquations>();
 
     /// Of no matrices yet.
     #[must_use]

@@ -33,8 +33,8 @@
 //! # Features
 //!
 //! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
-//! `core` and `alloc` alone. `serde` (de)serialises evidence, dendrograms, graphs and options, `proptest` brings
-//! strategies for your own property tests.
+//! `core` and `alloc` alone. `serde` (de)serialises evidence, dendrograms, graphs and options,
+//! `proptest` brings strategies and invariants for your own property tests.
 //!
 //! # References
 //!
@@ -54,12 +54,17 @@ pub mod entropy;
 pub mod evidence;
 pub mod growth;
 pub mod heritage;
+#[cfg(feature = "proptest")]
+pub mod invariants;
 pub mod moments;
 pub mod pairwise;
 #[cfg(feature = "svd")]
 pub mod rank;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
+#[cfg(doc)]
+#[doc = include_str!("robustness.md")]
+pub mod robustness {}
 mod scalar;
 #[cfg(feature = "proptest")]
 pub mod strategies;

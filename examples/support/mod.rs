@@ -8,6 +8,7 @@
 
 pub(crate) mod job;
 pub(crate) mod models;
+pub(crate) mod random;
 pub(crate) mod reliability;
 pub(crate) mod report;
 pub(crate) mod settings;

@@ -8,6 +8,7 @@ use mother::heritage::metrics::{clustering_accuracy, compare_edges_by_tree};
 use mother::heritage::{GraphError, Model, ModelGraph};
 use serde::{Deserialize, Serialize};
 
+use super::random::Random;
 use super::terminal::Failure;
 
 /// Who was really trained from whom.
@@ -51,6 +52,39 @@ impl Truth {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string());
         text.and_then(|text| Self::parse(&text))
             .map_err(|error| Failure::Run(format!("{}: {error}", path.display())))
+    }
+
+    /// The truth about some of the models: each but the roots is left out with this probability.
+    ///
+    /// The parent of a model is then the nearest of its ancestors that is kept.
+    pub(crate) fn with_models_left_out(
+        &self,
+        share: f64,
+        random: &mut Random,
+    ) -> Result<Self, Failure> {
+        let kept: Vec<bool> = (0..self.graph.len())
+            .map(|model| self.graph.parent(model).is_none() || random.uniform() > share)
+            .collect();
+        let name = |model| self.graph.name(model).unwrap_or_default();
+        let models = (0..self.graph.len()).filter(|&model| kept[model]);
+        let parents = models.map(|model| {
+            let ancestor = self.graph.ancestors(model).find(|&ancestor| kept[ancestor]);
+            (name(model), ancestor.map(name))
+        });
+        let graph = ModelGraph::from_parents(parents).map_err(Failure::run)?;
+        let trees = self
+            .trees
+            .iter()
+            .filter(|(model, _)| graph.index(model).is_some());
+        Ok(Self {
+            trees: trees.map(|(model, tree)| (model.clone(), *tree)).collect(),
+            graph,
+        })
+    }
+
+    /// Whether there is a truth about a model.
+    pub(crate) fn knows(&self, model: &str) -> bool {
+        self.graph.index(model).is_some()
     }
 
     /// The number of trees.

@@ -126,6 +126,11 @@ pub enum EvidenceError {
     Model(SkippedModel),
     /// The observer stopped the measurement.
     Cancelled,
+    /// There is no memory for tables of all pairs of so many models of one architecture.
+    Memory {
+        /// How many models there are.
+        models: usize,
+    },
     /// A table that was handed in doesn't have one row for every model.
     Size {
         /// What the table holds.
@@ -173,6 +178,9 @@ impl fmt::Display for EvidenceError {
             Self::DuplicateModel { model } => write!(f, "two models are named `{model}`"),
             Self::Model(skipped) => skipped.fmt(f),
             Self::Cancelled => f.write_str("the measurement was cancelled"),
+            Self::Memory { models } => {
+                write!(f, "there is no memory for the pairs of {models} models")
+            }
             Self::Size {
                 table,
                 found,

@@ -117,17 +117,61 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
     /// Measures all layers.
     pub(super) fn run(mut self, clock: &mut Clock<'_>) -> Result<GroupEvidence, Interruption> {
         let layers = core::mem::take(&mut self.layers);
-        for layer in &layers {
+        for (index, layer) in layers.iter().enumerate() {
             let mut stored = self.members.iter().map(|member| member.element_type(layer));
             // All other types fit into single precision without rounding.
-            if stored.any(|element| element == Some(ElementType::F64)) {
-                self.measure_layer::<f64>(layer, clock)?;
+            let measured = if stored.any(|element| element == Some(ElementType::F64)) {
+                self.measure_layer::<f64>(layer, clock)
             } else {
-                self.measure_layer::<f32>(layer, clock)?;
+                self.measure_layer::<f32>(layer, clock)
+            };
+            match measured {
+                Ok(()) => {}
+                Err(Interruption::Failed(failures)) => {
+                    return Err(self.read_on(&layers[index..], failures, clock));
+                }
+                Err(stopped) => return Err(stopped),
             }
         }
         clock.tick(Phase::Comparing, 0)?;
         self.into_evidence(&layers)
+    }
+
+    /// Reads all that is left once some models have failed, to find all others that will.
+    ///
+    /// Otherwise the models would be measured anew for each of them.
+    fn read_on(
+        &self,
+        layers: &[LayerShape],
+        mut failures: Vec<(usize, ModelFailure)>,
+        clock: &mut Clock<'_>,
+    ) -> Interruption {
+        let has_failed = |failures: &[(usize, ModelFailure)], member| {
+            failures.iter().any(|&(failed, _)| failed == member)
+        };
+        let mut kept: Vec<usize> = (0..self.members.len()).collect();
+        kept.retain(|&member| !has_failed(&failures, member));
+        let capacity = self.settings.buffer_size / (kept.len() * size_of::<f64>()).max(1);
+        for layer in layers {
+            let blocks = MatrixShape::of_outputs(layer).blocks(capacity.min(LARGEST_BLOCK));
+            for block in blocks {
+                if let Err(cancelled) = clock.tick(Phase::Reading, 0) {
+                    return cancelled.into();
+                }
+                let mut values = vec![vec![0.0_f64; block.length]; kept.len()];
+                let read = on_each(&mut values, &kept, |values, &member| {
+                    self.members[member].read(layer, block.offset, values)
+                });
+                if let Err(Interruption::Failed(more)) = read {
+                    let more: Vec<_> = (more.into_iter())
+                        .map(|(index, why)| (kept[index], why))
+                        .collect();
+                    kept.retain(|&member| !has_failed(&more, member));
+                    failures.extend(more);
+                }
+            }
+        }
+        Interruption::Failed(failures)
     }
 
     fn measure_layer<T: Scalar>(

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::architecture::{self, Architecture, LayerShape};
 use super::candidate::Candidate;
 use super::group::{GroupPass, Interruption};
+use super::memory;
 use super::observer::Clock;
 #[cfg(feature = "svd")]
 use super::ranks::RankOverLayers;
@@ -25,6 +26,13 @@ use crate::weights::WeightSource;
 #[non_exhaustive]
 pub enum Distance {
     /// Eq. 1: the mean over layers of the Frobenius norm of the difference.
+    ///
+    /// The default for updates of low rank, too: on trees of nothing else,
+    /// [`Recovery`](crate::heritage::Recovery) was right on the same edges with either distance
+    /// (all of them, on two trees of 21 real models), and elsewhere on fewer with the rank: on 0.85
+    /// of those of a tree that mixes low-rank with full updates, where l2 is right on all, and on
+    /// 0.47 of those of fifteen sets, against 0.99. A rank of full updates says nothing of how far
+    /// apart models are.
     #[default]
     L2,
     /// Eq. 2: the rank of the difference, over all layers (feature `svd`).
@@ -176,7 +184,7 @@ impl Measurement {
     /// # Errors
     ///
     /// [`EvidenceError::DuplicateModel`]; [`EvidenceError::Cancelled`] when the observer breaks;
-    /// [`EvidenceError::Model`] with [`OnFailure::Stop`].
+    /// [`EvidenceError::Model`] with [`OnFailure::Stop`]; [`EvidenceError::Memory`].
     ///
     /// # Complexity
     ///
@@ -278,7 +286,12 @@ impl Measurement {
                 .into_iter()
                 .filter(|layer| self.compares(layer) || self.scores(layer))
                 .collect();
-            if layers.iter().any(|layer| self.compares(layer)) {
+            let compared = layers.iter().filter(|layer| self.compares(layer)).count();
+            if compared > 0 {
+                if !memory::is_there(memory::of_pairs(group.len(), compared, self.growth)) {
+                    let models = group.len();
+                    return Err(Interruption::Stopped(EvidenceError::Memory { models }));
+                }
                 let members = group.iter().map(|&index| &candidates[index]).collect();
                 passes.push((GroupPass::new(self, members, layers), group));
             } else {

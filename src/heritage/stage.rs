@@ -64,9 +64,9 @@ pub struct StageEstimate {
 
 impl StageEstimate {
     /// A stage less probable than this can't be told.
-    const TOLD: f64 = 0.8;
+    const TOLD: f64 = 2.0 / 3.0;
 
-    /// The stage, if one has a probability above 0.8; otherwise it can't be told.
+    /// The stage, if one is twice as probable as all else together; otherwise it can't be told.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         (self.confidence() > Self::TOLD).then(|| self.likelier())

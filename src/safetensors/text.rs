@@ -80,16 +80,31 @@ impl Visitor<'_> for &mut Texts {
     }
 }
 
-/// How many characters of a name or message that somebody else wrote are shown.
+/// How long a name or message that somebody else wrote may be when it is shown.
 const LONGEST: usize = 200;
+
+/// The same for paths, of which the end is shown: an index can name files as it likes.
+const LONGEST_PATH: usize = 400;
 
 /// Shows a file's path or name on one line between backquotes.
 pub(super) struct FileName<'a>(pub(super) &'a str);
 
 impl fmt::Display for FileName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut length = 0;
+        let too_long = self.0.char_indices().rev().find(|&(_, character)| {
+            length += shown(character).count();
+            length > LONGEST_PATH
+        });
         f.write_str("`")?;
-        escape(self.0, usize::MAX, f)?;
+        let end = match too_long {
+            Some((at, character)) => {
+                f.write_str("…")?;
+                self.0.get(at + character.len_utf8()..).unwrap_or_default()
+            }
+            None => self.0,
+        };
+        escape(end, f)?;
         f.write_str("`")
     }
 }
@@ -108,23 +123,32 @@ pub(super) struct Line<'a>(pub(super) &'a str);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        escape(self.0, LONGEST, f)
+        let mut length = 0;
+        let too_long = self.0.char_indices().find(|&(_, character)| {
+            length += shown(character).count();
+            length > LONGEST
+        });
+        match too_long {
+            Some((at, _)) => {
+                escape(self.0.get(..at).unwrap_or_default(), f)?;
+                f.write_str("…")
+            }
+            None => escape(self.0, f),
+        }
     }
 }
 
-/// Writes at most so many characters, none of which can break the line or steer a terminal.
-fn escape(text: &str, longest: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (position, character) in text.chars().enumerate() {
-        if position == longest {
-            return f.write_str("…");
-        }
-        if character.is_control() {
-            write!(f, "{}", character.escape_default())?;
-        } else {
-            f.write_char(character)?;
-        }
-    }
-    Ok(())
+/// What is shown of a character: none that could break the line or steer a terminal.
+fn shown(character: char) -> impl Iterator<Item = char> {
+    let escaped = character.is_control().then(|| character.escape_default());
+    let itself = escaped.is_none().then_some(character);
+    escaped.into_iter().flatten().chain(itself)
+}
+
+fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars()
+        .flat_map(shown)
+        .try_for_each(|c| f.write_char(c))
 }
 
 /// Shows the first lengths of a shape.
@@ -145,6 +169,7 @@ impl fmt::Display for Shape<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use alloc::string::ToString;
 
     #[test]
@@ -152,7 +177,20 @@ mod tests {
         assert_eq!(Quoted("a\n\u{1b}[2Jé").to_string(), "`a\\n\\u{1b}[2Jé`");
         let long = Quoted(&"é".repeat(1000)).to_string();
         assert_eq!(long.chars().count(), LONGEST + 3);
-        let path = FileName(&"é\n".repeat(1000)).to_string();
-        assert_eq!(path.chars().count(), 3002);
+        // What is escaped counts as long as it is shown.
+        let control = Quoted(&"\u{7f}".repeat(1000)).to_string();
+        assert_eq!(control.chars().count(), LONGEST / 6 * 6 + 3);
+    }
+
+    #[test]
+    fn of_long_paths_the_end_is_shown() {
+        let long = FileName(&format!("{}é\nend", "é\n".repeat(1000))).to_string();
+        assert!(
+            long.starts_with("`…") && long.ends_with("é\\né\\nend`"),
+            "{long}"
+        );
+        assert!((LONGEST_PATH..LONGEST_PATH + 4).contains(&long.chars().count()));
+        let path = "a/".repeat(LONGEST_PATH / 2);
+        assert_eq!(FileName(&path).to_string(), format!("`{path}`"));
     }
 }

@@ -41,6 +41,13 @@ impl<'a> InMemoryModel<'a> {
         }
     }
 
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Adds a layer: a name, the length of each dimension, and the values in row-major order.
     ///
     /// # Errors

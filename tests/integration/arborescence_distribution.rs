@@ -165,3 +165,52 @@ fn no_arborescence_is_an_error() {
         Err(ArborescenceError::Empty)
     );
 }
+
+/// What fuzzing found: NaN, rows of zeros, and sums of 1.1.
+#[test]
+fn probabilities_stay_some_whatever_the_range_of_the_weights() {
+    for heavy in [
+        1e8,
+        1e10,
+        1e12,
+        1e16,
+        1e300,
+        f64::MAX,
+        -1e10,
+        -1e16,
+        -1e300,
+        -f64::MAX,
+    ] {
+        // A pair of which either may be the root, and a third node that must hang on the first by a
+        // weight that no other comes near.
+        let weights = vec![
+            0.0,
+            0.0,
+            heavy, //
+            3.0_f64.ln(),
+            0.0,
+            f64::INFINITY, //
+            f64::INFINITY,
+            f64::INFINITY,
+            0.0,
+        ];
+        let digraph = DenseDigraph::new(3, weights).unwrap();
+        let distribution = arborescence_distribution(&digraph).unwrap();
+        let close = |found: Option<f64>, expected: f64| {
+            let found = found.unwrap();
+            let tolerance = if heavy.abs() < 1e9 { 1e-5 } else { 1e-3 };
+            assert!(
+                (found - expected).abs() < tolerance,
+                "{heavy:e}: {found} {expected}"
+            );
+        };
+        close(distribution.edge_probability(0, 2), 1.0);
+        close(distribution.edge_probability(0, 1), 0.75);
+        close(distribution.root_probability(0), 0.75);
+        close(distribution.root_probability(1), 0.25);
+        close(distribution.root_probability(2), 0.0);
+        let expected = -heavy + (4.0_f64 / 3.0).ln();
+        let error = (distribution.log_partition() - expected).abs();
+        assert!(error <= 1e-3 + 1e-12 * heavy.abs(), "{heavy:e}: {error}");
+    }
+}

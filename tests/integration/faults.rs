@@ -5,9 +5,11 @@ mod source;
 
 use core::ops::ControlFlow;
 
+#[cfg(feature = "svd")]
+use mother::evidence::Distance;
 use mother::evidence::{
-    Distance, Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase,
-    Progress, Score, SkippedModel,
+    Evidence, EvidenceError, GrowthMeasure, Measurement, ModelFailure, OnFailure, Phase, Progress,
+    Score, SkippedModel,
 };
 use mother::weights::InMemoryModel;
 
@@ -93,6 +95,18 @@ fn reads(measurement: &Measurement, model: usize) -> usize {
     models[model].log().len()
 }
 
+/// The model is named, with a layer whose reading failed: threads may read several at once.
+fn assert_lost(lost: &SkippedModel, name: &str, read: usize, log: &[String]) {
+    assert_eq!(lost.model, name);
+    match &lost.failure {
+        ModelFailure::Reading { layer, reason } => {
+            assert!(log[read..].contains(layer), "{layer}: {log:?} from {read}");
+            assert_eq!(*reason, format!("read {read} failed"));
+        }
+        failure => panic!("{failure}"),
+    }
+}
+
 #[test]
 fn a_model_that_fails_at_any_read_is_named_and_the_rest_is_as_without_it() {
     let mut cases = 0;
@@ -106,19 +120,19 @@ fn a_model_that_fails_at_any_read_is_named_and_the_rest_is_as_without_it() {
                 for fault in [Fault::FailsAt(read), Fault::FailsFrom(read)] {
                     let models = models_with(faulty, fault);
                     let evidence = measurement.measure(&models).unwrap();
-                    let layer = models[faulty].log()[read].clone();
-                    let lost = SkippedModel {
-                        model: name.into(),
-                        failure: ModelFailure::Reading {
-                            layer,
-                            reason: format!("read {read} failed"),
-                        },
+                    let [lost] = &evidence.skipped[..] else {
+                        panic!("{:?}", evidence.skipped);
                     };
-                    assert_eq!(evidence.skipped, core::slice::from_ref(&lost));
+                    assert_lost(lost, name, read, &models[faulty].log());
                     assert_eq!(bits(&evidence), expected, "{name} {read}");
 
-                    let stopped = stop.measure(&models_with(faulty, fault));
-                    assert_eq!(stopped.unwrap_err(), EvidenceError::Model(lost));
+                    let models = models_with(faulty, fault);
+                    match stop.measure(&models).unwrap_err() {
+                        EvidenceError::Model(lost) => {
+                            assert_lost(&lost, name, read, &models[faulty].log());
+                        }
+                        error => panic!("{error}"),
+                    }
                     cases += 1;
                 }
             }
@@ -319,4 +333,32 @@ fn a_model_whose_squares_overflow_does_not_cost_the_others() {
     let evidence = Measurement::new().measure(&models).unwrap();
     assert_eq!(evidence.skipped.len(), 1);
     assert_eq!(evidence.skipped[0].model, "large");
+}
+
+/// Otherwise strangers could make a measurement as long as they like.
+#[test]
+fn models_that_fail_one_after_the_other_are_found_in_one_pass() {
+    let count = 30;
+    let faulty = |index: usize| {
+        let mut values = noise(index as u64, 40 * 8);
+        if index < count {
+            values[8 * index + 3] = f32::NAN;
+        }
+        let model = InMemoryModel::new(format!("{index:02}"));
+        let model = model.with_layer("w", [40, 8], values).unwrap();
+        Faulty::new(model, Fault::None)
+    };
+    let models: Vec<Faulty> = (0..count + 3).map(faulty).collect();
+    let measurement = Measurement::new()
+        .with_buffer_size(0)
+        .with_growth(GrowthMeasure::LeftOut);
+    let evidence = measurement.measure(&models).unwrap();
+    assert_eq!(evidence.skipped.len(), count);
+    let good: Vec<Faulty> = (count..count + 3).map(faulty).collect();
+    assert_eq!(bits(&evidence), bits(&measurement.measure(&good).unwrap()));
+    for (index, model) in models.iter().enumerate() {
+        // Once until the first fails, once to the end, and once more without those that fail.
+        let most = if index < count { 2 + index } else { 3 * 40 };
+        assert!(model.log().len() <= most, "{index}: {}", model.log().len());
+    }
 }

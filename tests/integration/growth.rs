@@ -1,7 +1,7 @@
 //! Growth through the public API: against a dense oracle, and on steps whose direction is known.
 
 use mother::evidence::{Evidence, GrowthMeasure, Measurement};
-use mother::growth::{PooledGrowth, RowSums};
+use mother::growth::{PooledGrowth, RankGrowth, RankedRows, RowSums};
 use mother::weights::InMemoryModel;
 use proptest::prelude::*;
 
@@ -60,6 +60,44 @@ fn oracle(matrices: &[Vec<Row>], width: usize) -> f64 {
     least_squares(&all, width).0
 }
 
+fn ranked(rows: &[Row]) -> RankedRows {
+    let mut ranked = RankedRows::new();
+    for &(before, after, moved) in rows {
+        ranked.add(before, after, moved);
+    }
+    ranked
+}
+
+/// Spearman's coefficient by its definition: Pearson's of ranks that are counted one by one.
+fn spearman(rows: &[Row]) -> f64 {
+    let rank = |value: f64, values: &[f64]| {
+        let below = values.iter().filter(|&&other| other < value).count();
+        let equal = values.iter().filter(|&&other| other == value).count();
+        below as f64 + (equal as f64 + 1.0) / 2.0
+    };
+    let ranks = |of: &dyn Fn(&Row) -> f64| {
+        let values: Vec<f64> = rows.iter().map(of).collect();
+        let ranks: Vec<f64> = values.iter().map(|&value| rank(value, &values)).collect();
+        let mean = ranks.iter().sum::<f64>() / ranks.len() as f64;
+        ranks
+            .into_iter()
+            .map(|rank| rank - mean)
+            .collect::<Vec<f64>>()
+    };
+    let moved = ranks(&|&(before, after, moved)| moved / (before.sqrt() * after.sqrt()));
+    let lengthened = ranks(&|&(before, after, _)| after.ln() - before.ln());
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    product(&moved, &lengthened)
+        / (product(&moved, &moved) * product(&lengthened, &lengthened)).sqrt()
+}
+
+/// Rows of few lengths, so that many ranks are tied.
+fn tied_rows() -> impl Strategy<Value = Vec<Row>> {
+    let row = (1..4_u8, 1..4_u8, 1..4_u8)
+        .prop_map(|(before, after, moved)| (before.into(), after.into(), moved.into()));
+    prop::collection::vec(row, 2..20)
+}
+
 fn matrices() -> impl Strategy<Value = Vec<Vec<Row>>> {
     let row = (1.0..10.0_f64, -0.9..3.0_f64, 0.1..2.0_f64)
         .prop_map(|(before, growth, moved)| (before, before + growth, moved));
@@ -87,6 +125,21 @@ proptest! {
         prop_assert_eq!(there.coefficient().unwrap(), -back.coefficient().unwrap());
         prop_assert_eq!(there.model_error(), back.model_error());
         prop_assert_eq!(there.layer_error(), back.layer_error());
+    }
+
+    #[test]
+    fn the_rank_correlation_is_that_of_its_definition(
+        rows in prop_oneof![matrices().prop_map(|matrices| matrices[0].clone()), tied_rows()],
+    ) {
+        let reverse: Vec<Row> = rows.iter().map(|&(u, v, moved)| (v, u, moved)).collect();
+        match ranked(&rows).correlation() {
+            None => prop_assert!(spearman(&rows).is_nan()),
+            Some(found) => {
+                // The oracle rounds the square root of a product of sums.
+                prop_assert!((found - spearman(&rows)).abs() < 1e-12);
+                prop_assert_eq!(ranked(&reverse).correlation(), Some(-found));
+            }
+        }
     }
 
     #[test]
@@ -169,6 +222,32 @@ fn a_child_grew_out_of_its_parent_whatever_the_decay() {
             assert_eq!(growth.coefficient(descendant, parent), Some(-beta));
         }
     }
+}
+
+#[test]
+fn ranks_tell_the_direction_of_noisy_rows_too() {
+    let mut noise = Noise::new(8);
+    let (base, mut growth) = (random(&mut noise), RankGrowth::new());
+    let mut child = step(&base, 0.1, 0.01, &mut noise);
+    for (before, after) in base.iter().zip(&mut child) {
+        // One row of every matrix loses nearly all that it had.
+        for weight in &mut after[..WIDTH] {
+            *weight *= 0.01;
+        }
+        let mut rows = RankedRows::new();
+        for (before, after) in before.chunks(WIDTH).zip(after.chunks(WIDTH)) {
+            let squares = |values: &[f32]| values.iter().map(|&w| f64::from(w).powi(2)).sum();
+            let moved: Vec<f32> = before.iter().zip(after).map(|(u, v)| v - u).collect();
+            rows.add(squares(before), squares(after), squares(&moved));
+        }
+        assert_eq!(rows.rows(), ROWS);
+        growth.add(&rows);
+    }
+    // By the size of the error, ranks alone would be as high as this once in a million times.
+    assert!(
+        growth.correlation().unwrap() > 5.0 * growth.standard_error(),
+        "{growth:?}"
+    );
 }
 
 #[test]

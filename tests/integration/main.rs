@@ -9,6 +9,7 @@
 
 mod arborescence;
 mod arborescence_distribution;
+mod auto_traits;
 mod clustering;
 #[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
 mod command;
@@ -16,8 +17,12 @@ mod command;
 mod copies;
 mod entropy;
 mod faults;
+#[cfg(feature = "proptest")]
+mod fuzzed;
 mod graph;
 mod growth;
+#[cfg(feature = "proptest")]
+mod invariants;
 mod joint;
 mod knowledge;
 mod merges;
@@ -38,3 +43,5 @@ mod safetensors;
 mod serde;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
+#[cfg(all(feature = "half", feature = "svd"))]
+mod updates;

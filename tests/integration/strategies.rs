@@ -4,8 +4,12 @@ use mother::arborescence::{Root, minimum_arborescence};
 use mother::clustering::{Linkage, linkage};
 use mother::evidence::Measurement;
 use mother::heritage::Recovery;
-use mother::strategies::{Family, Shape, Step, Ties, condensed_matrices, digraphs, families};
+use mother::strategies::{
+    Family, FamilyOptions, Shape, Step, StoredType, Ties, condensed_matrices, digraphs, families,
+};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 fn recovered(family: &Family) -> Vec<Option<usize>> {
     let evidence = Measurement::new().measure(&family.models).unwrap();
@@ -17,22 +21,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
-    fn chains_are_recovered(family in families(2..=8, Shape::Chain, Step::Full)) {
+    fn chains_are_recovered(family in families(FamilyOptions::new(2..=8).with_shape(Shape::Chain).with_step(Step::Full))) {
         prop_assert_eq!(recovered(&family), family.parents);
     }
 
     #[test]
-    fn stars_are_recovered(family in families(3..=8, Shape::Star, Step::Full)) {
+    fn stars_are_recovered(family in families(FamilyOptions::new(3..=8).with_shape(Shape::Star).with_step(Step::Full))) {
         prop_assert_eq!(recovered(&family), family.parents);
     }
 
     #[test]
-    fn random_families_are_recovered(family in families(2..=8, Shape::Random, Step::Full)) {
+    fn random_families_are_recovered(family in families(FamilyOptions::new(2..=8).with_shape(Shape::Random).with_step(Step::Full))) {
         prop_assert_eq!(recovered(&family), family.parents);
     }
 
     #[test]
-    fn low_rank_steps_are_of_that_rank(family in families(2..=2, Shape::Chain, Step::LowRank(3))) {
+    fn low_rank_steps_are_of_that_rank(family in families(FamilyOptions::new(2..=2).with_shape(Shape::Chain).with_step(Step::LowRank(3)))) {
         use mother::weights::{Layer, WeightSource};
         let read = |model: usize| {
             let layer = family.models[model].layers().next().unwrap().unwrap();
@@ -73,6 +77,100 @@ proptest! {
     ) {
         if let Ok(tree) = minimum_arborescence(&digraph, Root::Any) {
             prop_assert_eq!(tree.edges().count(), digraph.size() - 1);
+        }
+    }
+}
+
+/// The options one by one, and what must still be recovered.
+fn options() -> Vec<FamilyOptions> {
+    let family = || FamilyOptions::new(3..=9);
+    vec![
+        family().with_trees(1..=3),
+        family().with_shape(Shape::Branching(2)),
+        family().with_layers(3).with_layer_shape(64, 48),
+        family().with_stored_type(StoredType::F64),
+        family().with_noise(0.02),
+        family().with_pruned(0.3),
+        family().with_quantised(255),
+        family().with_step_size(0.2),
+        family().with_step(Step::LowRank(4)),
+        #[cfg(feature = "half")]
+        family().with_stored_type(StoredType::Bf16),
+        #[cfg(feature = "half")]
+        family().with_stored_type(StoredType::F16).with_trees(2..=2),
+    ]
+}
+
+#[test]
+fn families_of_any_make_are_recovered() {
+    for options in options() {
+        let config = ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::with_cases(8)
+        };
+        let strategy = families(options.clone());
+        let tested = TestRunner::new_with_rng(
+            config,
+            TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+        )
+        .run(&strategy, |family| {
+            prop_assert_eq!(recovered(&family), family.parents);
+            Ok(())
+        });
+        if let Err(error) = tested {
+            panic!("{options:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_remains_of_a_smaller_family_is_what_it_was() {
+    let mut runner = TestRunner::deterministic();
+    for shape in [
+        Shape::Chain,
+        Shape::Star,
+        Shape::Random,
+        Shape::Branching(3),
+    ] {
+        let options = FamilyOptions::new(2..=9)
+            .with_shape(shape)
+            .with_layer_shape(4, 3);
+        let mut tree = families(options).new_tree(&mut runner).unwrap();
+        let mut before = tree.current();
+        while tree.simplify() {
+            let after = tree.current();
+            let kept = after.models.len();
+            if after.trees == before.trees[..kept] {
+                assert_eq!(after.models, before.models[..kept]);
+                assert_eq!(after.parents, before.parents[..kept]);
+            }
+            before = after;
+        }
+        assert_eq!(before.models.len(), 2);
+    }
+}
+
+#[test]
+fn published_models_are_what_was_asked_for() {
+    use mother::weights::{ElementType, Layer, WeightSource};
+    let mut runner = TestRunner::deterministic();
+    let options = FamilyOptions::new(2..=2)
+        .with_layers(2)
+        .with_pruned(0.25)
+        .with_quantised(15);
+    let family = families(options).new_tree(&mut runner).unwrap().current();
+    for model in &family.models {
+        for layer in model.layers() {
+            let layer = layer.unwrap();
+            assert_eq!(layer.element_type(), ElementType::F32);
+            let mut values = vec![0.0_f32; 120 * 96];
+            layer.read(0, &mut values).unwrap();
+            let zeros = values.iter().filter(|&&value| value == 0.0).count();
+            assert!(zeros >= 120 * 96 / 4);
+            values.sort_by(f32::total_cmp);
+            values.iter_mut().for_each(|value| *value += 0.0);
+            values.dedup();
+            assert!((3..=15).contains(&values.len()), "{}", values.len());
         }
     }
 }

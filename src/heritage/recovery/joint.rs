@@ -344,20 +344,28 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     }
 }
 
-/// v: the share of layers on which the score rises less that of those on which it falls, less
-/// what chance gives.
+/// v: by how much the score rises on most layers, from −1 to 1, less what chance gives.
+///
+/// The mean of Huber's ψ of the relative changes, with the median change as its scale: half of the
+/// layers have a whole vote, the others in proportion to how much they change, so that neither one
+/// layer that changes much nor many that hardly change decide.
 fn vote(first: &[f64], second: &[f64]) -> f64 {
-    let (mut balance, mut layers) = (0.0, 0.0_f64);
-    for (first, second) in first.iter().zip(second) {
-        let difference = second - first;
-        if difference.abs() > SCORE_ROUNDING * first.abs().max(second.abs()) {
-            layers += 1.0;
-            balance += difference.signum();
-        }
-    }
-    if layers == 0.0 {
+    let change = |(first, second): (&f64, &f64)| {
+        let size = (first.abs() + second.abs()).max(f64::MIN_POSITIVE);
+        (second - first) / size
+    };
+    let changes = first.iter().zip(second).map(change);
+    let mut changes: Vec<f64> = changes
+        .filter(|change| change.abs() > SCORE_ROUNDING)
+        .collect();
+    changes.sort_by(|first, second| first.abs().total_cmp(&second.abs()));
+    let Some(median) = changes.get(changes.len() / 2).map(|change| change.abs()) else {
         return 0.0;
-    }
-    let share: f64 = balance / layers;
+    };
+    let votes = changes
+        .iter()
+        .map(|change| (change / median).clamp(-1.0, 1.0));
+    let layers = changes.len() as f64;
+    let share = votes.sum::<f64>() / layers;
     share.signum() * (share.abs() - 1.0 / Float::sqrt(layers + 1.0)).max(0.0)
 }

@@ -71,10 +71,40 @@ fn every_split_is_a_row() {
 }
 
 #[test]
+fn models_are_left_out_but_for_roots() {
+    let folder = TempFolder::new();
+    write_family(&folder, "one/a", 1, 24);
+    write_family(&folder, "one/b", 2, 24);
+    folder.write("one/truth.json", TRUTH);
+    let split = |left_out: &str| {
+        let options = ["--format=json", "--draws=2", left_out].map(AsRef::as_ref);
+        let json = run("evaluate", [folder.path()].into_iter().chain(options)).json();
+        json["splits"][0].clone()
+    };
+    let all = split("--left-out=0");
+    assert_eq!(
+        (&all["models"], &all["edges"]["of"]),
+        (&12.into(), &8.into())
+    );
+    let roots = split("--left-out=0.999999999");
+    assert_eq!(
+        (&roots["models"], &roots["edges"]["of"]),
+        (&4.into(), &0.into())
+    );
+    assert_eq!(roots["clusters"], serde_json::json!({"right": 4, "of": 4}));
+    // Of every model that is left, the parent is known.
+    let some = split("--left-out=0.5");
+    let count = |value: &serde_json::Value| value.as_u64().unwrap();
+    assert_eq!(count(&some["models"]), count(&some["edges"]["of"]) + 4);
+}
+
+#[test]
 fn failures_have_their_codes() {
     run::<&str>("evaluate", []).assert_failed(2, &["evaluate: ", "folder"]);
     run("evaluate", ["x", "y"]).assert_failed(2, &["evaluate: ", "y"]);
     run("evaluate", ["x", "--strict"]).assert_failed(2, &["evaluate: ", "--strict"]);
+    run("evaluate", ["x", "--left-out=1"]).assert_failed(2, &["evaluate: ", "--left-out"]);
+    run("evaluate", ["x", "--draws=0"]).assert_failed(2, &["evaluate: ", "--draws"]);
     let folder = TempFolder::new();
     run("evaluate", [folder.path()]).assert_failed(1, &["no split"]);
     run("evaluate", [folder.path().join("absent")]).assert_failed(1, &["absent"]);

@@ -117,7 +117,7 @@ impl Layer for FaultyLayer<'_> {
                 return Err(Failure(format!("read {now} failed")));
             }
             Fault::FailsFrom(read) if now >= read => {
-                return Err(Failure(format!("read {now} failed")));
+                return Err(Failure(format!("read {read} failed")));
             }
             Fault::ShortAt(read) if now == read => values.len() - 1,
             _ => values.len(),

@@ -124,8 +124,9 @@ fn a_change_at_any_step_is_seen_or_came_after_the_last_read() {
                     let kept_open =
                         limit > 0 && matches!(change, Change::Replaced | Change::Removed);
                     let [lost] = &evidence.skipped[..] else {
-                        // The file that was opened is still there, or it was read to its end.
-                        assert!(kept_open || at + 4 >= steps, "{change:?} {at} of {steps}");
+                        // The file that was opened is still there, or it was read to its end, after
+                        // which there are five more steps.
+                        assert!(kept_open || at + 5 >= steps, "{change:?} {at} of {steps}");
                         assert_eq!(evidence, whole);
                         continue;
                     };

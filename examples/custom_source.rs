@@ -1,0 +1,157 @@
+//! Your own format, tested with this crate's harness: a `WeightSource` over a made-up packed format,
+//! held to what every source promises, on models of any make.
+//!
+//! In a crate of your own, `check` would be the body of a test. Run it with
+//! `cargo run --release --example custom_source --features proptest`.
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
+use core::error::Error;
+use core::fmt;
+
+use mother::Scalar;
+use mother::invariants::{same_weights, weight_source};
+use mother::strategies::in_memory_models;
+use mother::weights::{
+    DecodeError, ElementType, InMemoryModel, Layer, WeightSource, element_count,
+};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+/// A model in one block of bytes: the format that is to be tested. It keeps F64 only.
+struct Packed {
+    name: String,
+    directory: Vec<Entry>,
+    bytes: Vec<u8>,
+}
+
+struct Entry {
+    layer: String,
+    shape: Vec<usize>,
+    start: usize,
+}
+
+struct PackedLayer<'a> {
+    model: &'a Packed,
+    entry: &'a Entry,
+}
+
+#[derive(Debug, PartialEq)]
+enum PackedError {
+    EndsTooSoon,
+    Decode(DecodeError),
+}
+
+impl fmt::Display for PackedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EndsTooSoon => f.write_str("the model ends before the layer does"),
+            Self::Decode(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for PackedError {}
+
+impl Packed {
+    /// Writes any model.
+    fn write<S: WeightSource>(model: &S) -> Result<Self, S::Error> {
+        let (mut directory, mut bytes) = (Vec::new(), Vec::new());
+        for layer in model.layers() {
+            let layer = layer?;
+            let mut values = vec![0.0_f64; element_count(layer.shape()).unwrap_or(0)];
+            layer.read(0, &mut values)?;
+            directory.push(Entry {
+                layer: layer.name().into(),
+                shape: layer.shape().into(),
+                start: bytes.len(),
+            });
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        Ok(Self {
+            name: model.name().into(),
+            directory,
+            bytes,
+        })
+    }
+}
+
+impl WeightSource for Packed {
+    type Error = PackedError;
+    type Layer<'a> = PackedLayer<'a>;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<PackedLayer<'_>, PackedError>> {
+        let layer = |entry| Ok(PackedLayer { model: self, entry });
+        self.directory.iter().map(layer)
+    }
+}
+
+impl Layer for PackedLayer<'_> {
+    type Error = PackedError;
+
+    fn name(&self) -> &str {
+        &self.entry.layer
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.entry.shape
+    }
+
+    fn element_type(&self) -> ElementType {
+        ElementType::F64
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), PackedError> {
+        let begin = self.entry.start + 8 * offset;
+        let bytes = self.model.bytes.get(begin..begin + 8 * values.len());
+        let bytes = bytes.ok_or(PackedError::EndsTooSoon)?;
+        ElementType::F64
+            .decode(bytes, values)
+            .map_err(PackedError::Decode)
+    }
+}
+
+/// What is read back is what was written, and the source keeps all its promises.
+fn check(model: &InMemoryModel<'_>) -> Result<(), TestCaseError> {
+    let failed = |error: &dyn Error| TestCaseError::fail(error.to_string());
+    let packed = Packed::write(model).map_err(|error| failed(&error))?;
+    weight_source(&packed).map_err(|violation| failed(&violation))?;
+    let again = Packed::write(&packed).map_err(|error| failed(&error))?;
+    same_weights(&packed, &again).map_err(|violation| failed(&violation))
+}
+
+/// A runner whose cases are the same every time.
+fn runner() -> TestRunner {
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    runner().run(&in_memory_models(), |model| check(&model))?;
+    let cases = runner().config().cases;
+    println!("{cases} models of any make: written, read back, all promises kept");
+
+    // What a mistake looks like: the last layer begins a value too late. The smallest model is shown.
+    let broken = runner().run(&in_memory_models(), |model| {
+        let failed = |error: &dyn Error| TestCaseError::fail(error.to_string());
+        let mut packed = Packed::write(&model).map_err(|error| failed(&error))?;
+        if let Some(last) = packed.directory.last_mut() {
+            last.start += 8;
+        }
+        weight_source(&packed).map_err(|violation| failed(&violation))
+    });
+    match broken {
+        Err(TestError::Fail(reason, model)) => {
+            let layers = model.layers().count();
+            println!("a mistake is found: {reason} ({layers} layer)");
+        }
+        Err(aborted) => return Err(aborted.to_string().into()),
+        Ok(()) => return Err("a mistake was not found".into()),
+    }
+    Ok(())
+}

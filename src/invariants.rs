@@ -1,0 +1,34 @@
+//! What must hold of any right answer, as plain functions: to test an implementation with, ours or
+//! yours.
+//!
+//! Each takes a result as plain data and says what is wrong with it in a [`Violation`]. They are slow
+//! and obvious, and share no code with what they judge. Feed them from the
+//! [`strategies`](crate::strategies), from a fuzzer, or from your own cases:
+//!
+//! - of clusterings: [`dendrogram`], [`monotone_heights`], [`nested`];
+//! - of arborescences: [`arborescence`], and [`dual_certificate`], which proves the minimum;
+//! - of forests: [`forest`], [`recovered_forest`];
+//! - of weight sources: [`weight_source`], [`same_weights`];
+//! - of anything that must not depend on names, units and origin: [`relabelled_parents`],
+//!   [`relabelled_distances`], [`scaled_distances`].
+//!
+//! # Examples
+//!
+//! ```
+//! use mother::invariants::{Violation, forest};
+//!
+//! assert_eq!(forest(&[None, Some(0), Some(1)]), Ok(()));
+//! assert_eq!(forest(&[Some(1), Some(0)]), Err(Violation::Cycle { node: 0 }));
+//! ```
+
+mod clusters;
+mod source;
+mod symmetry;
+mod trees;
+mod violation;
+
+pub use self::clusters::{dendrogram, monotone_heights, nested};
+pub use self::source::{same_weights, weight_source};
+pub use self::symmetry::{relabelled_distances, relabelled_parents, scaled_distances};
+pub use self::trees::{arborescence, dual_certificate, forest, recovered_forest};
+pub use self::violation::Violation;

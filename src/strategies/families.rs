@@ -1,0 +1,371 @@
+//! Families of models made by steps from roots, with their true parents.
+
+use core::ops::RangeInclusive;
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::noise::Noise;
+use crate::weights::{InMemoryModel, WeightValues};
+
+/// How the models of a tree hang together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Each model is the parent of the next.
+    Chain,
+    /// The first model is the parent of all others.
+    Star,
+    /// Each model's parent is any of those before it.
+    Random,
+    /// Each model has so many children, level by level.
+    Branching(usize),
+}
+
+/// What a training changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// Every weight, as full fine-tuning does.
+    Full,
+    /// A product of two matrices with so many columns is added to every layer, as merged LoRA does.
+    LowRank(usize),
+}
+
+/// What the weights are stored in, to which they are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoredType {
+    /// Double precision.
+    F64,
+    /// Single precision.
+    F32,
+    /// Half precision.
+    #[cfg(feature = "half")]
+    F16,
+    /// bfloat16.
+    #[cfg(feature = "half")]
+    Bf16,
+}
+
+/// Models with their true parents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// The models, named `00`, `01`, …; a parent stands before its children.
+    pub models: Vec<InMemoryModel<'static>>,
+    /// The position of each model's parent.
+    pub parents: Vec<Option<usize>>,
+    /// The number of each model's tree.
+    pub trees: Vec<usize>,
+}
+
+/// What families are to be drawn.
+///
+/// The default is one tree of any shape, of models with one layer of 120 × 96 in single precision,
+/// and full steps of which most change the weights by a fifth to two fifths of their norm.
+///
+/// # Examples
+///
+/// ```
+/// use mother::strategies::{FamilyOptions, Shape, Step, StoredType, families};
+/// use proptest::test_runner::TestRunner;
+///
+/// let options = FamilyOptions::new(6..=8)
+///     .with_trees(2..=2)
+///     .with_shape(Shape::Branching(2))
+///     .with_step(Step::LowRank(3))
+///     .with_layers(2)
+///     .with_stored_type(StoredType::F64);
+/// TestRunner::deterministic()
+///     .run(&families(options), |family| {
+///         assert_eq!(family.parents.iter().filter(|parent| parent.is_none()).count(), 2);
+///         Ok(())
+///     })
+///     .unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilyOptions {
+    models: RangeInclusive<usize>,
+    trees: RangeInclusive<usize>,
+    shape: Shape,
+    step: Step,
+    step_size: f64,
+    layers: usize,
+    rows: usize,
+    columns: usize,
+    noise: f64,
+    stored: StoredType,
+    pruned: f64,
+    levels: Option<u32>,
+}
+
+impl FamilyOptions {
+    /// So many models, and else the default.
+    #[must_use]
+    pub fn new(models: RangeInclusive<usize>) -> Self {
+        Self {
+            models,
+            trees: 1..=1,
+            shape: Shape::Random,
+            step: Step::Full,
+            step_size: 1.0,
+            layers: 1,
+            rows: 120,
+            columns: 96,
+            noise: 0.0,
+            stored: StoredType::F32,
+            pruned: 0.0,
+            levels: None,
+        }
+    }
+
+    /// Sets the number of trees, of which each has at least one model, as far as there are enough.
+    #[must_use]
+    pub fn with_trees(mut self, trees: RangeInclusive<usize>) -> Self {
+        self.trees = trees;
+        self
+    }
+
+    /// Sets the shape of the trees.
+    #[must_use]
+    pub fn with_shape(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// Sets what a training changes.
+    #[must_use]
+    pub fn with_step(mut self, step: Step) -> Self {
+        self.step = step;
+        self
+    }
+
+    /// Multiplies what a training changes.
+    #[must_use]
+    pub fn with_step_size(mut self, factor: f64) -> Self {
+        self.step_size = factor;
+        self
+    }
+
+    /// Sets the number of layers.
+    #[must_use]
+    pub fn with_layers(mut self, layers: usize) -> Self {
+        self.layers = layers;
+        self
+    }
+
+    /// Sets the shape of every layer.
+    #[must_use]
+    pub fn with_layer_shape(mut self, rows: usize, columns: usize) -> Self {
+        (self.rows, self.columns) = (rows, columns);
+        self
+    }
+
+    /// Sets the standard deviation of noise that is added to each model once all are trained, where
+    /// that of the roots' weights is 1.
+    #[must_use]
+    pub fn with_noise(mut self, deviation: f64) -> Self {
+        self.noise = deviation;
+        self
+    }
+
+    /// Sets what the weights are stored in.
+    #[must_use]
+    pub fn with_stored_type(mut self, stored: StoredType) -> Self {
+        self.stored = stored;
+        self
+    }
+
+    /// Sets this share of each layer to zero in every model: the weights nearest to zero.
+    #[must_use]
+    pub fn with_pruned(mut self, share: f64) -> Self {
+        self.pruned = share;
+        self
+    }
+
+    /// Rounds each layer of every model to so many evenly spaced values.
+    #[must_use]
+    pub fn with_quantised(mut self, levels: u32) -> Self {
+        self.levels = Some(levels);
+        self
+    }
+}
+
+/// Families whose steps are random, nearly orthogonal, and longer for some rows than for others.
+///
+/// A family follows from its numbers of models and trees and a seed. The numbers shrink; the models
+/// that remain keep their weights.
+///
+/// # Examples
+///
+/// ```
+/// use mother::strategies::{FamilyOptions, Shape, families};
+/// use proptest::test_runner::TestRunner;
+///
+/// let options = FamilyOptions::new(1..=4).with_shape(Shape::Chain);
+/// TestRunner::deterministic()
+///     .run(&families(options), |family| {
+///         assert_eq!(family.parents.first(), Some(&None));
+///         assert_eq!(family.models.len(), family.parents.len());
+///         Ok(())
+///     })
+///     .unwrap();
+/// ```
+pub fn families(options: FamilyOptions) -> impl Strategy<Value = Family> {
+    let (models, trees) = (options.models.clone(), options.trees.clone());
+    (models, trees, any::<u64>().no_shrink()).prop_map(move |(models, trees, seed)| {
+        let maker = Maker {
+            options: &options,
+            seed,
+        };
+        maker.family(models, trees.max(1))
+    })
+}
+
+struct Maker<'a> {
+    options: &'a FamilyOptions,
+    seed: u64,
+}
+
+/// All layers, one after the other.
+type Weights = Vec<f64>;
+
+impl Maker<'_> {
+    /// Models go to the trees in turn.
+    fn family(&self, models: usize, trees: usize) -> Family {
+        let parents: Vec<Option<usize>> = (0..models)
+            .map(|model| {
+                let parent = self.parent(model, model / trees)?;
+                Some(parent * trees + model % trees)
+            })
+            .collect();
+        let mut weights: Vec<Weights> = Vec::new();
+        for (model, parent) in parents.iter().enumerate() {
+            let mut noise = Noise::new(self.seed, model as u64);
+            let length = self.options.layers * self.layer_length();
+            let next = match parent {
+                None => (0..length).map(|_| noise.next()).collect(),
+                Some(parent) => self.stepped(&weights[*parent], model, &mut noise),
+            };
+            weights.push(next);
+        }
+        let models = weights.into_iter().enumerate();
+        Family {
+            models: models
+                .map(|(model, weights)| self.finished(model, weights))
+                .collect(),
+            trees: (0..parents.len()).map(|model| model % trees).collect(),
+            parents,
+        }
+    }
+
+    /// The parent of a tree's model, both counted in the tree.
+    fn parent(&self, model: usize, in_tree: usize) -> Option<usize> {
+        let last = in_tree.checked_sub(1)?;
+        Some(match self.options.shape {
+            Shape::Star => 0,
+            Shape::Chain => last,
+            Shape::Random => Noise::new(!self.seed, model as u64).below(in_tree),
+            Shape::Branching(children) => last / children.max(1),
+        })
+    }
+
+    fn layer_length(&self) -> usize {
+        self.options.rows * self.options.columns
+    }
+
+    /// The weights after a step of which rows take from one to six parts, as `model` turns them.
+    fn stepped(&self, from: &[f64], model: usize, noise: &mut Noise) -> Weights {
+        let columns = self.options.columns.max(1);
+        let part = |index: usize| ((index / columns + model) % 6 + 1) as f64 / 15.0;
+        let change: Weights = match self.options.step {
+            Step::Full => from.iter().map(|_| noise.next()).collect(),
+            Step::LowRank(rank) => {
+                let layers = (0..self.options.layers).flat_map(|_| self.product(rank, noise));
+                layers.collect()
+            }
+        };
+        let weights = from.iter().zip(change).enumerate();
+        weights
+            .map(|(index, (weight, change))| weight + self.options.step_size * part(index) * change)
+            .collect()
+    }
+
+    /// A layer that is the product of two matrices with so many columns.
+    fn product(&self, rank: usize, noise: &mut Noise) -> Weights {
+        let FamilyOptions { rows, columns, .. } = *self.options;
+        let mut product = vec![0.0; self.layer_length()];
+        for _ in 0..rank {
+            let left: Vec<f64> = (0..rows).map(|_| noise.next()).collect();
+            let right: Vec<f64> = (0..columns).map(|_| noise.next()).collect();
+            for (index, value) in product.iter_mut().enumerate() {
+                *value += left[index / columns] * right[index % columns];
+            }
+        }
+        product
+    }
+
+    /// The model as it is published: noisy, pruned, quantised and stored.
+    fn finished(&self, model: usize, mut weights: Weights) -> InMemoryModel<'static> {
+        let options = self.options;
+        let mut noise = Noise::new(self.seed.rotate_left(32), model as u64);
+        if options.noise > 0.0 {
+            for weight in &mut weights {
+                *weight += options.noise * noise.next();
+            }
+        }
+        let mut finished = InMemoryModel::new(format!("{model:02}"));
+        for (number, layer) in weights.chunks_mut(self.layer_length().max(1)).enumerate() {
+            prune(layer, options.pruned);
+            if let Some(levels) = options.levels {
+                quantise(layer, levels);
+            }
+            let name = format!("layer.{number}.weight");
+            let shape = [options.rows, options.columns];
+            let values = stored(layer, options.stored);
+            // As many values as the shape has, so it holds them.
+            if let Ok(longer) = finished.clone().with_layer(name, shape, values) {
+                finished = longer;
+            }
+        }
+        finished
+    }
+}
+
+/// Sets the weights nearest to zero to zero.
+fn prune(layer: &mut [f64], share: f64) {
+    let count = (share.clamp(0.0, 1.0) * layer.len() as f64) as usize;
+    let mut order: Vec<usize> = (0..layer.len()).collect();
+    order.sort_by(|&a, &b| layer[a].abs().total_cmp(&layer[b].abs()));
+    for &index in &order[..count] {
+        layer[index] = 0.0;
+    }
+}
+
+/// Rounds to evenly spaced values from the least to the greatest in magnitude.
+fn quantise(layer: &mut [f64], levels: u32) {
+    let largest = layer
+        .iter()
+        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let step = largest / f64::from((levels / 2).max(1));
+    for value in layer {
+        if step > 0.0 {
+            *value = num_traits::Float::round(*value / step) * step;
+        }
+    }
+}
+
+fn stored(layer: &[f64], stored: StoredType) -> WeightValues<'static> {
+    let values = layer.iter().copied();
+    match stored {
+        StoredType::F64 => layer.to_vec().into(),
+        StoredType::F32 => values.map(|value| value as f32).collect::<Vec<_>>().into(),
+        #[cfg(feature = "half")]
+        StoredType::F16 => values.map(half::f16::from_f64).collect::<Vec<_>>().into(),
+        #[cfg(feature = "half")]
+        StoredType::Bf16 => values.map(half::bf16::from_f64).collect::<Vec<_>>().into(),
+    }
+}

@@ -1,0 +1,155 @@
+//! What is public can be sent to other threads and shared between them.
+
+use mother::{
+    arborescence, clustering, condensed, entropy, evidence, growth, heritage, moments, pairwise,
+    weights,
+};
+
+/// What no thread is bound to, and nothing can break by unwinding.
+trait Free: Send + Sync + Unpin + core::panic::UnwindSafe + core::panic::RefUnwindSafe {}
+
+impl<T: Send + Sync + Unpin + core::panic::UnwindSafe + core::panic::RefUnwindSafe> Free for T {}
+
+/// Compiles only if all of them are.
+macro_rules! assert_free {
+    ($($item:ty),* $(,)?) => {{
+        fn free<T: Free>() {}
+        $(free::<$item>();)*
+    }};
+}
+
+#[test]
+fn kernels_are_send_and_sync() {
+    assert_free!(
+        arborescence::Arborescence,
+        arborescence::ArborescenceDistribution,
+        arborescence::ArborescenceError,
+        arborescence::CertificateError,
+        arborescence::DenseDigraph,
+        arborescence::DualCertificate,
+        arborescence::Edge,
+        arborescence::Root,
+        clustering::ClusteringError,
+        clustering::Dendrogram,
+        clustering::Linkage,
+        clustering::Partition,
+        clustering::Step,
+        clustering::UnknownLinkage,
+        clustering::WidestGap,
+        condensed::CondensedError,
+        condensed::CondensedMatrix,
+        entropy::Histogram,
+        entropy::HistogramError,
+        growth::PooledGrowth,
+        growth::RankGrowth,
+        growth::RankedRows,
+        growth::RowSums,
+        moments::Moments,
+        moments::MomentsAccumulator,
+        moments::MomentsError,
+        pairwise::PairwiseError,
+        pairwise::VectorSet,
+    );
+    #[cfg(feature = "svd")]
+    {
+        use mother::rank;
+        assert_free!(
+            rank::FloatFormat,
+            rank::MatrixView<'static, f32>,
+            rank::Method,
+            rank::NumericalRank,
+            rank::RankError,
+            rank::RoundingNoise,
+            rank::SingularValueSolver,
+            rank::SingularValues,
+            rank::Tolerance,
+        );
+    }
+}
+
+#[test]
+fn evidence_and_graphs_are_send_and_sync() {
+    assert_free!(
+        evidence::CopyKind,
+        evidence::Distance,
+        evidence::Evidence,
+        evidence::EvidenceError,
+        evidence::Geometry,
+        evidence::Glob,
+        evidence::GroupEvidence,
+        evidence::Growth,
+        evidence::GrowthMeasure,
+        evidence::LayerKinds,
+        evidence::LayerSelection,
+        evidence::Measurement,
+        evidence::ModelCopy,
+        evidence::ModelFailure,
+        evidence::OnFailure,
+        evidence::Phase,
+        evidence::Progress,
+        evidence::Score,
+        evidence::SkippedLayerOf,
+        evidence::SkippedModel,
+        evidence::Update,
+        heritage::ClusterSimilarity,
+        heritage::Contradiction,
+        heritage::Descent,
+        heritage::DescentKind,
+        heritage::GraphError,
+        heritage::Knowledge,
+        heritage::Merge,
+        heritage::MergeParent,
+        heritage::MixedHeritageError,
+        heritage::Model,
+        heritage::ModelGraph,
+        heritage::ModelTree,
+        heritage::Recovery,
+        heritage::RecoveryError,
+        heritage::RunnerUp,
+        heritage::Stage,
+        heritage::StageEstimate,
+        heritage::Trees,
+        heritage::UnknownStage,
+        heritage::metrics::EdgeCounts,
+        heritage::metrics::MetricError,
+    );
+    #[cfg(feature = "svd")]
+    assert_free!(evidence::RankOverLayers);
+}
+
+#[test]
+fn sources_are_send_and_sync() {
+    assert_free!(
+        weights::DecodeError,
+        weights::ElementType,
+        weights::InMemoryLayer<'static>,
+        weights::InMemoryModel<'static>,
+        weights::ShapeError,
+        weights::SkippedLayer,
+        weights::UnknownElementType,
+        weights::WeightSlice<'static>,
+        weights::WeightValues<'static>,
+    );
+    #[cfg(feature = "safetensors")]
+    {
+        use mother::safetensors;
+        assert_free!(
+            safetensors::ModelPath,
+            safetensors::SafetensorsError,
+            safetensors::SafetensorsModel<'static>,
+        );
+    }
+    #[cfg(feature = "proptest")]
+    {
+        use mother::{invariants, strategies};
+        assert_free!(
+            invariants::Violation,
+            strategies::Family,
+            strategies::FamilyOptions,
+            strategies::Shape,
+            strategies::Step,
+            strategies::StoredType,
+            strategies::Ties,
+        );
+    }
+}
