@@ -63,8 +63,9 @@ mod error;
 mod format;
 mod matrix;
 mod noise;
+mod projection;
 mod singular_values;
-mod sketch;
+mod sketch_solver;
 mod solver;
 mod tolerance;
 
@@ -73,8 +74,9 @@ pub use error::RankError;
 pub use format::FloatFormat;
 pub use matrix::MatrixView;
 pub use noise::RoundingNoise;
+pub use projection::{RandomProjection, Sketch};
 pub use singular_values::{Method, NumericalRank, SingularValues};
-pub use sketch::{RandomProjection, Sketch, SketchSolver};
+pub use sketch_solver::SketchSolver;
 pub use solver::SingularValueSolver;
 pub use tolerance::Tolerance;
 

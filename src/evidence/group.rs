@@ -305,15 +305,16 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 } else {
                     self.whole_layers::<T>(layer, other, at_once, digests)?
                 };
-                let seconds = if other == start { &first } else { &others };
-                let pairs: Vec<_> = first
-                    .iter()
-                    .flat_map(|u| seconds.iter().map(move |v| (u, v)))
-                    .filter(|(u, v)| u.model < v.model)
+                let loaded: Vec<_> = first.iter().chain(&others).collect();
+                let seconds = if other == start { 0 } else { first.len() };
+                let pairs: Vec<_> = (0..first.len())
+                    .flat_map(|u| (seconds..loaded.len()).map(move |v| (u, v)))
+                    .filter(|&(u, v)| loaded[u].model < loaded[v].model)
                     .collect();
-                let found = ranks(layer, &pairs, tolerance).map_err(Interruption::Failed)?;
-                for ((u, v), rank) in pairs.iter().zip(found) {
-                    let pair = condensed_index(models, u.model, v.model);
+                let found =
+                    ranks(layer, &loaded, &pairs, tolerance).map_err(Interruption::Failed)?;
+                for (&(u, v), rank) in pairs.iter().zip(found) {
+                    let pair = condensed_index(models, loaded[u].model, loaded[v].model);
                     if let Distance::Rank { over_layers, .. } = self.settings.distance {
                         over_layers.take(&mut self.tables.ranks[pair], rank);
                     }

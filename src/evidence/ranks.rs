@@ -4,14 +4,11 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
-
 use super::ModelFailure;
 use super::architecture::LayerShape;
 use super::block::MatrixShape;
 use crate::Scalar;
-use crate::rank::{MatrixView, RankError, SingularValueSolver, Tolerance};
+use crate::rank::{Difference, MatrixView, RankError, Tolerance, ranks_of_differences};
 use crate::weights::ElementType;
 
 /// How the ranks of a pair's layers become one distance.
@@ -44,34 +41,44 @@ pub(super) struct WholeLayer<T> {
     pub(super) stored: Option<ElementType>,
 }
 
-/// The rank of the difference for pairs of models on one layer, in the order of the pairs.
+/// The rank of the difference for pairs of models on one layer, in the order of the pairs, which are
+/// positions in `models`.
 pub(super) fn ranks<T: Scalar>(
     layer: &LayerShape,
-    pairs: &[(&WholeLayer<T>, &WholeLayer<T>)],
+    models: &[&WholeLayer<T>],
+    pairs: &[(usize, usize)],
     tolerance: Option<Tolerance>,
 ) -> Result<Vec<f64>, Vec<(usize, ModelFailure)>> {
     let MatrixShape { rows, width } = MatrixShape::of_matrix(layer);
-    let rank = |solver: &mut SingularValueSolver,
-                (first, second): &(&WholeLayer<T>, &WholeLayer<T>)| {
-        let tolerance = tolerance.unwrap_or_else(|| stored_rule(first.stored, second.stored));
-        let first = MatrixView::new(&first.values, rows, width)?;
-        let second = MatrixView::new(&second.values, rows, width)?;
-        let found = solver.singular_values_of_difference(first, second)?;
-        Ok(found.rank(tolerance)?.value() as f64)
+    let failure = |model: usize, error: RankError| {
+        let layer = layer.name.clone();
+        let reason = error.to_string();
+        (model, ModelFailure::Rank { layer, reason })
     };
-    let outcomes = for_each_pair(pairs, rank);
-    let mut found = vec![0.0; pairs.len()];
+    let matrices = (models.iter())
+        .map(|whole| {
+            MatrixView::new(&whole.values, rows, width)
+                .map_err(|error| vec![failure(whole.model, error)])
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let differences: Vec<Difference> = pairs
+        .iter()
+        .map(|&(first, second)| Difference {
+            first,
+            second,
+            tolerance: tolerance
+                .unwrap_or_else(|| stored_rule(models[first].stored, models[second].stored)),
+        })
+        .collect();
+    let mut found = Vec::with_capacity(pairs.len());
     let mut failures: Vec<(usize, ModelFailure)> = Vec::new();
-    for ((rank, outcome), (first, _)) in found.iter_mut().zip(outcomes).zip(pairs) {
+    for (&(first, _), outcome) in pairs
+        .iter()
+        .zip(ranks_of_differences(&matrices, &differences))
+    {
         match outcome {
-            Ok(value) => *rank = value,
-            Err(error) => failures.push((
-                first.model,
-                ModelFailure::Rank {
-                    layer: layer.name.clone(),
-                    reason: error.to_string(),
-                },
-            )),
+            Ok(rank) => found.push(rank as f64),
+            Err(error) => failures.push(failure(models[first].model, error)),
         }
     }
     if failures.is_empty() {
@@ -79,23 +86,6 @@ pub(super) fn ranks<T: Scalar>(
     } else {
         failures.dedup_by_key(|(model, _)| *model);
         Err(failures)
-    }
-}
-
-/// Applies `rank` to every pair, with a solver for each thread.
-fn for_each_pair<P: Sync>(
-    pairs: &[P],
-    rank: impl Fn(&mut SingularValueSolver, &P) -> Result<f64, RankError> + Sync + Send,
-) -> Vec<Result<f64, RankError>> {
-    #[cfg(feature = "rayon")]
-    return pairs
-        .par_iter()
-        .map_init(SingularValueSolver::new, rank)
-        .collect();
-    #[cfg(not(feature = "rayon"))]
-    {
-        let mut solver = SingularValueSolver::new();
-        pairs.iter().map(|pair| rank(&mut solver, pair)).collect()
     }
 }
 

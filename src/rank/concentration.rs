@@ -53,6 +53,8 @@ impl Concentration {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
@@ -62,6 +64,69 @@ mod tests {
             let ratio = least / size as f64;
             let bound = (ratio.ln() + 1.0 - ratio) * size as f64 / 2.0;
             assert!((bound + EXPONENT).abs() < 0.1, "{size}: {bound}");
+        }
+    }
+
+    /// About normal values of variance 1, from xorshift64.
+    fn normal(state: &mut u64) -> f64 {
+        let mut uniform = || {
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            (*state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        (0..12).map(|_| uniform()).sum::<f64>() - 6.0
+    }
+
+    #[test]
+    fn squares_are_never_less() {
+        let (size, mut state) = (64, 1);
+        let bound = Concentration::new(size).least_square();
+        let draws = (0..10_000).map(|_| (0..size).map(|_| normal(&mut state).powi(2)).sum());
+        let least: f64 = draws.fold(f64::INFINITY, f64::min);
+        // Of 10,000, the least is some 3.7 standard deviations of 11.3 below 64.
+        assert!(bound < least && least < 3.0 * bound, "{bound} {least}");
+    }
+
+    /// A diagonal matrix between two Gaussian ones: of one large entry, and of many equal ones.
+    #[test]
+    fn norms_are_never_more_and_not_much_less() {
+        let (size, length, mut state) = (24, 60, 1);
+        let (of_spectral, of_frobenius) = Concentration::new(size).norm_of_both_sides();
+        for large in [1, 8, length] {
+            let diagonal = |index: usize| if index < large { 1.0 } else { 0.01 };
+            let squares: f64 = (0..length).map(|index| diagonal(index).powi(2)).sum();
+            let bound = of_spectral + of_frobenius * squares.sqrt();
+            for _ in 0..10 {
+                let draw = |_| (0..length).map(|_| normal(&mut state)).collect::<Vec<_>>();
+                let rows: Vec<Vec<f64>> = (0..2 * size).map(draw).collect();
+                let (left, right) = rows.split_at(size);
+                let product = |vector: &[f64], from: &[Vec<f64>], to: &[Vec<f64>]| -> Vec<f64> {
+                    let inner: Vec<f64> = (0..length)
+                        .map(|i| {
+                            diagonal(i)
+                                * from
+                                    .iter()
+                                    .zip(vector)
+                                    .map(|(row, v)| row[i] * v)
+                                    .sum::<f64>()
+                        })
+                        .collect();
+                    let dot = |row: &Vec<f64>| row.iter().zip(&inner).map(|(a, b)| a * b).sum();
+                    to.iter().map(dot).collect()
+                };
+                // Power iteration: from below, so what it finds must be below the bound too.
+                let mut vector: Vec<f64> = (0..size).map(|_| normal(&mut state)).collect();
+                let mut norm = 0.0;
+                for _ in 0..10 {
+                    let other = product(&vector, right, left);
+                    vector = product(&other, left, right);
+                    norm = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
+                    vector.iter_mut().for_each(|v| *v /= norm);
+                }
+                let norm = norm.sqrt();
+                assert!(norm < bound && bound < 12.0 * norm, "{norm} {bound}");
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
-use super::{MatrixView, RandomProjection, RankError, SingularValueSolver, Sketch, SketchSolver};
 use super::Tolerance;
+use super::{MatrixView, RandomProjection, RankError, SingularValueSolver, Sketch, SketchSolver};
 use crate::Scalar;
 
 /// The size of the first sketches.

@@ -10,6 +10,7 @@ use mother::rank::{
 
 use matrix::{Matrix, assert_close, generator, normal, with_spectrum};
 
+mod differences;
 mod matrix;
 mod properties;
 

@@ -1,4 +1,4 @@
-//! Small random projections of matrices, from which the rank of a difference can be told.
+//! The rank of a difference from two sketches, where they leave no doubt.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,12 +11,9 @@ use super::decomposition::{
     Operand, Scratch, add_product, cholesky, divide_by_product, divide_by_triangle, gram,
     pivoted_cholesky,
 };
+use super::projection::{Sketch, sum_of_squares};
 use super::solver::reserve;
-use super::{MatrixView, RankError, Tolerance};
-use crate::Scalar;
-
-/// So many rows of a matrix are widened to `f64` at once.
-const BLOCK: usize = 128;
+use super::{RankError, Tolerance};
 
 /// The rows and columns of a sketch that check what the others tell.
 const PROBES: usize = 64;
@@ -27,239 +24,18 @@ const SMALLEST: usize = 16;
 /// Squares and fourth powers of what is within this and its inverse don't overflow.
 const RANGE: f64 = 1e60;
 
-/// A projection of matrices of one shape to small square matrices, W ↦ S·W·R.
-///
-/// S and R are Gaussian matrices whose seed is the shape: every projection of one shape is the
-/// same, but for its size, and a smaller one is the first rows and columns of a larger one.
-///
-/// # Examples
-///
-/// ```
-/// use mother::rank::{MatrixView, RandomProjection, SketchSolver, Tolerance};
-///
-/// // Multiplication tables: the second has 3 more in every entry.
-/// let first: Vec<f64> = (0..300 * 200).map(|i| ((i / 200) * (i % 200)) as f64).collect();
-/// let second: Vec<f64> = first.iter().map(|value| value + 3.0).collect();
-/// let projection = RandomProjection::new(300, 200, 64)?;
-/// let first = projection.sketch(MatrixView::new(&first, 300, 200)?)?;
-/// let second = projection.sketch(MatrixView::new(&second, 300, 200)?)?;
-/// let rank = SketchSolver::new().rank_of_difference(&first, &second, Tolerance::Relative(1e-5))?;
-/// assert_eq!(rank, Some(1));
-/// # Ok::<(), mother::rank::RankError>(())
-/// ```
-#[derive(Clone)]
-pub struct RandomProjection {
-    shape: (usize, usize),
-    size: usize,
-    /// S, row after row.
-    left: Vec<f64>,
-    /// The transpose of R, row after row.
-    right: Vec<f64>,
-}
-
-impl fmt::Debug for RandomProjection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RandomProjection")
-            .field("shape", &self.shape)
-            .field("size", &self.size)
-            .finish_non_exhaustive()
-    }
-}
-
-impl RandomProjection {
-    /// The projection of matrices with `rows` and `columns` to square matrices of `size`.
-    ///
-    /// Ranks up to half of `size` can be told, so it is of use up to about half of the shorter side.
-    ///
-    /// # Errors
-    ///
-    /// [`RankError::OutOfMemory`].
-    ///
-    /// # Complexity
-    ///
-    /// O((rows + columns)·size) time and space.
-    pub fn new(rows: usize, columns: usize, size: usize) -> Result<Self, RankError> {
-        let seed = (rows as u64).rotate_left(32) ^ (columns as u64);
-        Ok(Self {
-            shape: (rows, columns),
-            size,
-            left: gaussian(seed, rows, size)?,
-            right: gaussian(!seed, columns, size)?,
-        })
-    }
-
-    /// The rows and columns of sketches.
-    #[must_use]
-    pub const fn size(&self) -> usize {
-        self.size
-    }
-
-    /// Projects `matrix`.
-    ///
-    /// # Errors
-    ///
-    /// [`RankError::ShapesDiffer`] when it hasn't the shape of the projection's matrices;
-    /// [`RankError::NonFinite`] naming the first row and column of NaN or an infinity;
-    /// [`RankError::OutOfMemory`].
-    ///
-    /// # Complexity
-    ///
-    /// O(m·n·size) time for m rows of n values; the sketch, and 128 rows in `f64`, of extra space.
-    pub fn sketch<T: Scalar>(&self, matrix: MatrixView<'_, T>) -> Result<Sketch, RankError> {
-        let (rows, columns) = (matrix.rows(), matrix.columns());
-        if (rows, columns) != self.shape {
-            return Err(RankError::ShapesDiffer {
-                first: self.shape,
-                second: (rows, columns),
-            });
-        }
-        let size = self.size;
-        let mut values = zeros(size.saturating_mul(size))?;
-        let mut block = zeros(rows.min(BLOCK) * columns)?;
-        let mut projected = zeros(rows.min(BLOCK).saturating_mul(size))?;
-        let mut squares = 0.0;
-        if columns > 0 && size > 0 {
-            for (index, some) in matrix.values().chunks(BLOCK * columns).enumerate() {
-                let (first, count) = (index * BLOCK, some.len() / columns);
-                let block = &mut block[..some.len()];
-                squares += widen_into(block, some, first, columns)?;
-                let projected = &mut projected[..count * size];
-                projected.fill(0.0);
-                let block = Operand::new(block, (count, columns), columns);
-                let right = Operand::new(&self.right, (size, columns), columns);
-                add_product(projected, block, right.transpose());
-                let left = Operand::new(&self.left[first..], (size, count), rows);
-                add_product(&mut values, left, Operand::new(projected, (count, size), size));
-            }
-        }
-        Ok(Sketch {
-            shape: self.shape,
-            size,
-            values,
-            norm: Float::sqrt(squares),
-        })
-    }
-}
-
-/// Widens values, and returns the sum of their squares.
-fn widen_into<T: Scalar>(
-    widened: &mut [f64],
-    values: &[T],
-    first_row: usize,
-    columns: usize,
-) -> Result<f64, RankError> {
-    let mut squares = 0.0;
-    for (row, (widened, values)) in widened
-        .chunks_exact_mut(columns)
-        .zip(values.chunks_exact(columns))
-        .enumerate()
-    {
-        for (to, from) in widened.iter_mut().zip(values) {
-            *to = from.widen();
-        }
-        let of_row = sum_of_squares(widened);
-        squares += of_row;
-        // Finite values may have squares that aren't.
-        let mut entries = widened.iter().enumerate();
-        let at_fault = (!of_row.is_finite())
-            .then(|| entries.find(|(_, value)| !value.is_finite()))
-            .flatten();
-        if let Some((column, &value)) = at_fault {
-            return Err(RankError::NonFinite {
-                row: first_row + row,
-                column,
-                value,
-            });
-        }
-    }
-    Ok(squares)
-}
-
-fn zeros(count: usize) -> Result<Vec<f64>, RankError> {
-    let mut values = Vec::new();
-    reserve(&mut values, count)?;
-    values.resize(count, 0.0);
-    Ok(values)
-}
-
-/// So many rows of independent normal values of mean 0 and variance 1.
-fn gaussian(seed: u64, columns: usize, rows: usize) -> Result<Vec<f64>, RankError> {
-    let count = rows.saturating_mul(columns);
-    let mut values = Vec::new();
-    // Values come in pairs.
-    reserve(&mut values, count.saturating_add(1))?;
-    let mut state = seed;
-    // Steele, Lea, Flood (2014): SplitMix64. In (0, 1), so that it has a logarithm.
-    let mut uniform = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        ((mixed >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    };
-    while values.len() < count {
-        // Box and Muller (1958).
-        let radius = Float::sqrt(-2.0 * Float::ln(uniform()));
-        let (sine, cosine) = Float::sin_cos(core::f64::consts::TAU * uniform());
-        values.push(radius * cosine);
-        values.push(radius * sine);
-    }
-    values.truncate(count);
-    Ok(values)
-}
-
-/// A matrix as a [`RandomProjection`] sees it: a small square matrix.
-///
-/// The sketch of a difference is the difference of the sketches.
-#[derive(Clone, PartialEq)]
-pub struct Sketch {
-    shape: (usize, usize),
-    size: usize,
-    /// Row after row.
-    values: Vec<f64>,
-    /// The Frobenius norm of the matrix.
-    norm: f64,
-}
-
-impl fmt::Debug for Sketch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sketch")
-            .field("shape", &self.shape)
-            .field("size", &self.size)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Sketch {
-    /// The number of rows, and of columns, of the sketch.
-    #[must_use]
-    pub const fn size(&self) -> usize {
-        self.size
-    }
-
-    /// How far, in the Frobenius norm, a sketch of the difference may be from what exact arithmetic
-    /// gives.
-    ///
-    /// Sums of n terms of random signs are within a few √n·2⁻⁵³ of their size (Higham and Mary 2019);
-    /// this is 16 times that.
-    fn rounding_of_difference(&self, other: &Self, size: usize) -> f64 {
-        let sums = Float::sqrt(self.shape.0 as f64) + Float::sqrt(self.shape.1 as f64);
-        8.0 * f64::EPSILON * sums * size as f64 * (self.norm + other.norm)
-    }
-}
-
 /// Tells the rank of differences from sketches, where that is certain, reusing its working memory.
 ///
 /// # When it is certain
 ///
 /// Let D be the difference and σ(i) the i-th singular value of a matrix. The sketch S·D·R has a
 /// leading part C of p rows and columns, from which a decomposition tells r, the number of its
-/// singular values that look large, and a matrix of rank r that is near to D. The 48 rows of S and
+/// singular values that look large, and a matrix of rank r that is near to D. The 64 rows of S and
 /// columns of R that follow are independent of both, so they probe what is left of D: the spectral
 /// norm of T, what is left in their place of the sketch. For S and R of independent normal values,
 /// three bounds hold with high probability, without any assumption about D:
 ///
-/// - σ(r + 1) of D is at most ‖T‖/ℓ(48), where ℓ(n) is a lower bound of χ² of n degrees of freedom;
+/// - σ(r + 1) of D is at most ‖T‖/ℓ(64), where ℓ(n) is a lower bound of χ² of n degrees of freedom;
 /// - ‖D‖ is at most ‖C‖/ℓ(p);
 /// - what is left of D without its i largest singular values, of spectral norm σ and Frobenius norm
 ///   φ, adds at most a·σ + b·φ to the singular values of C (Chevet), a ≈ p and b ≈ 2√p.
@@ -432,7 +208,10 @@ impl SketchSolver {
         for row in 0..size {
             let first = &first.values[row * first.size..][..size];
             let second = &second.values[row * second.size..][..size];
-            let difference = first.iter().zip(second).map(|(first, second)| first - second);
+            let difference = first
+                .iter()
+                .zip(second)
+                .map(|(first, second)| first - second);
             self.sketch.extend(difference);
             squares += sum_of_squares(&self.sketch[row * size..]);
         }
@@ -580,17 +359,6 @@ fn rounding_of_squares(all_squares: f64, size: usize) -> f64 {
     4.0 * size as f64 * f64::EPSILON * all_squares
 }
 
-fn sum_of_squares(values: &[f64]) -> f64 {
-    let (chunks, rest) = values.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for chunk in chunks {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += value * value;
-        }
-    }
-    sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
-}
-
 /// Bounds of the spectral norm of a symmetric matrix whose upper triangle is given, and which is
 /// completed: with λ its eigenvalues, Σλ⁴/Σλ² ≤ max λ² ≤ √Σλ⁴.
 fn bounds_of_norm(
@@ -612,4 +380,180 @@ fn bounds_of_norm(
     let second = sum_of_squares(matrix);
     let least = if second > 0.0 { fourth / second } else { 0.0 };
     Ok(Float::sqrt(least)..Float::sqrt(Float::sqrt(fourth)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rank::{MatrixView, RandomProjection};
+
+    const SHAPE: (usize, usize) = (200, 170);
+
+    /// The sketch of a matrix with these singular values.
+    ///
+    /// A diagonal matrix is as good as any: turning it is turning normal values, which changes
+    /// nothing for these.
+    fn sketch(projection: &RandomProjection, spectrum: impl Fn(usize) -> f64) -> Sketch {
+        let mut values = alloc::vec![0.0; SHAPE.0 * SHAPE.1];
+        for index in 0..SHAPE.1 {
+            values[index * SHAPE.1 + index] = spectrum(index);
+        }
+        let matrix = MatrixView::new(&values, SHAPE.0, SHAPE.1).unwrap();
+        projection.sketch(matrix).unwrap()
+    }
+
+    fn rank(sketch: &Sketch, zero: &Sketch, tolerance: Tolerance) -> Option<usize> {
+        let found = SketchSolver::new().rank_of_difference(sketch, zero, tolerance);
+        assert_eq!(
+            SketchSolver::new().rank_of_difference(zero, sketch, tolerance),
+            found
+        );
+        found.unwrap()
+    }
+
+    fn projection_and_zero(size: usize) -> (RandomProjection, Sketch) {
+        let projection = RandomProjection::new(SHAPE.0, SHAPE.1, size).unwrap();
+        let zero = sketch(&projection, |_| 0.0);
+        (projection, zero)
+    }
+
+    #[test]
+    fn clear_ranks_are_told() {
+        let (projection, zero) = projection_and_zero(160);
+        for large in [1, 2, 5, 17, 48, 64] {
+            let spectrum = |index| if index < large { 1.0 } else { 1e-7 };
+            let sketch = sketch(&projection, spectrum);
+            for tolerance in [
+                Tolerance::Relative(1e-4),
+                Tolerance::Absolute(1e-4),
+                Tolerance::Numpy { epsilon: 5e-7 },
+                Tolerance::RoundingNoise { deviation: 4e-6 },
+            ] {
+                let found = rank(&sketch, &zero, tolerance);
+                assert_eq!(found, Some(large), "{large}, {tolerance}");
+            }
+        }
+        let sketch = sketch(&projection, |_| 1e-7);
+        assert_eq!(rank(&sketch, &zero, Tolerance::Absolute(1e-4)), Some(0));
+    }
+
+    /// Every answer must be the number of values above the threshold, however these lie.
+    #[test]
+    fn an_answer_is_right_whatever_the_spectrum() {
+        let (projection, zero) = projection_and_zero(144);
+        let mut told = 0;
+        let mut check = |spectrum: &dyn Fn(usize) -> f64| {
+            let sketch = sketch(&projection, spectrum);
+            for exponent in [-2, -4, -6] {
+                let threshold = 10.0_f64.powi(exponent);
+                let right = (0..SHAPE.1).filter(|&i| spectrum(i) > threshold).count();
+                for tolerance in [
+                    Tolerance::Absolute(threshold),
+                    Tolerance::Relative(threshold / spectrum(0)),
+                ] {
+                    let found = SketchSolver::new().rank_of_difference(&sketch, &zero, tolerance);
+                    if let Some(found) = found.unwrap() {
+                        assert_eq!(found, right, "{tolerance}");
+                        told += 1;
+                    }
+                }
+            }
+        };
+        for large in [1, 20, 60, 80, 120] {
+            for rest in [0.0, 1e-7, 9.5e-5, 1.2e-4, 1e-3] {
+                // A step, a step to a single value, a slope that ends in a step.
+                check(&|i| if i < large { 1.0 } else { rest });
+                check(&|i| match i {
+                    i if i < large => 1.0,
+                    i if i == large => rest,
+                    _ => 1e-12,
+                });
+                check(&|i| {
+                    if i < large {
+                        0.9_f64.powi(i as i32)
+                    } else {
+                        rest.min(1e-6)
+                    }
+                });
+            }
+        }
+        for ratio in [0.5_f64, 0.8, 0.95, 0.999] {
+            check(&|i| ratio.powi(i as i32));
+        }
+        // One value that is large hides what is small beside it.
+        check(&|i| if i == 0 { 1e6 } else { 1e-3 });
+        assert!(told > 100, "{told}");
+    }
+
+    /// A sketch shows some of these as larger than they are.
+    #[test]
+    fn a_value_just_below_the_threshold_does_not_count() {
+        let (projection, zero) = projection_and_zero(SMALLEST + PROBES);
+        for place in 0..60 {
+            let spectrum = |index| match index {
+                index if index == place => 1.0,
+                index if index == place + 1 => 0.95e-4,
+                _ => 1e-9,
+            };
+            let sketch = sketch(&projection, spectrum);
+            for tolerance in [Tolerance::Relative(1e-4), Tolerance::Absolute(1e-4)] {
+                let found = rank(&sketch, &zero, tolerance);
+                assert!(matches!(found, None | Some(1)), "{found:?}, {tolerance}");
+            }
+        }
+    }
+
+    #[test]
+    fn doubt_has_no_answer() {
+        let (projection, zero) = projection_and_zero(160);
+        let tolerance = Tolerance::Relative(1e-4);
+        let of = |spectrum: &dyn Fn(usize) -> f64| {
+            rank(&sketch(&projection, spectrum), &zero, tolerance)
+        };
+        // Just above and below the threshold, too many, all noise, all zero, too large for squares.
+        assert_eq!(of(&|i| if i < 8 { 1.0 } else { 1.1e-4 }), None);
+        assert_eq!(of(&|i| if i < 8 { 1.0 } else { 0.9e-4 }), None);
+        assert_eq!(of(&|i| if i < 150 { 1.0 } else { 1e-9 }), None);
+        assert_eq!(of(&|_| 1.0), None);
+        assert_eq!(of(&|_| 0.0), None);
+        assert_eq!(of(&|_| 1e200), None);
+        let clear = sketch(&projection, |i| if i < 8 { 1.0 } else { 1e-9 });
+        assert_eq!(rank(&clear, &zero, Tolerance::GavishDonoho), None);
+        // What is hidden by the rounding of large matrices.
+        let large = sketch(&projection, |_| 1e14);
+        assert_eq!(rank(&clear, &large, Tolerance::Absolute(1e-4)), None);
+    }
+
+    #[test]
+    fn of_sketches_of_two_sizes_the_leading_part_is_used() {
+        let (small, small_zero) = projection_and_zero(120);
+        let (large, large_zero) = projection_and_zero(160);
+        let spectrum = |i| if i < 8 { 1.0 } else { 1e-9 };
+        let (small, large) = (sketch(&small, spectrum), sketch(&large, spectrum));
+        let tolerance = Tolerance::Relative(1e-4);
+        assert_eq!(rank(&small, &large_zero, tolerance), Some(8));
+        assert_eq!(rank(&large, &small_zero, tolerance), Some(8));
+    }
+
+    #[test]
+    fn wrong_shapes_and_tolerances_are_errors() {
+        let (projection, zero) = projection_and_zero(96);
+        let other = RandomProjection::new(3, 5, 96).unwrap();
+        let matrix = [0.0; 15];
+        let other = other.sketch(MatrixView::new(&matrix, 3, 5).unwrap());
+        let mut solver = SketchSolver::new();
+        let tolerance = Tolerance::Relative(1e-4);
+        assert_eq!(
+            solver.rank_of_difference(&zero, &other.unwrap(), tolerance),
+            Err(RankError::ShapesDiffer {
+                first: SHAPE,
+                second: (3, 5)
+            })
+        );
+        let sketch = sketch(&projection, |_| 1.0);
+        for value in [f64::NAN, f64::INFINITY, -1.0] {
+            let found = solver.rank_of_difference(&zero, &sketch, Tolerance::Relative(value));
+            assert!(matches!(found, Err(RankError::InvalidTolerance { .. })));
+        }
+    }
 }
