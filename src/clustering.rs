@@ -14,6 +14,7 @@ mod generic;
 mod linkage;
 mod minimum;
 mod neighbours;
+mod rounds;
 mod sets;
 mod single;
 mod triangle;

@@ -1,21 +1,29 @@
 //! From distances to a dendrogram: checks, scaling, and the algorithm for each linkage.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::chain::chain;
-use super::formula::{Average, Centroid, Complete, Formula, Median, Ward, Weighted};
+use super::dendrogram::Merge;
+use super::formula::greater;
+use super::formula::{Average, Centroid, Complete, Formula, Median, Reducible, Ward, Weighted};
 use super::generic::generic;
+use super::neighbours::{Neighbours, Pair};
+use super::rounds::{Between, Round};
 use super::single::minimum_spanning_tree;
 use super::triangle::Triangle;
 use super::{ClusteringError, Dendrogram, Linkage};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
 
+/// A pass over all distances pays when at least one in so many clusters merges with its nearest.
+const FEW: usize = 8;
+
 /// Clusters points bottom up.
 ///
-/// On inputs without ties the steps are those of scipy's `linkage`, row for row. Among equal
-/// distances the points that come first are merged first; in single linkage the partition at any
-/// height doesn't depend on that. Distances may be of any magnitude; of those of one input, what is
+/// On inputs without ties the steps are those of scipy's `linkage`, row for row. Of equally near
+/// clusters the one whose points come first counts as the nearest; in single linkage the partition at
+/// any height doesn't depend on that. Distances may be of any magnitude; of those of one input, what is
 /// 1e-150 times the largest may count as zero in Ward's, centroid and median linkage.
 ///
 /// # Errors
@@ -26,7 +34,9 @@ use crate::condensed::CondensedMatrix;
 /// # Complexity
 ///
 /// O(n²) time for all but centroid and median, which take O(n²) on ordinary inputs and O(n³) at
-/// worst. Single linkage needs O(n) space, the others a copy of the distances in `f64`.
+/// worst. Single linkage needs O(n) space, the others at most a copy of the distances in `f64`.
+/// Where many clusters are each other's nearest, they merge in one pass over the distances, and only
+/// what is left after the first such pass is copied.
 ///
 /// # Examples
 ///
@@ -50,28 +60,18 @@ pub fn linkage<T: Scalar>(
     distances: &CondensedMatrix<T>,
     linkage: Linkage,
 ) -> Result<Dendrogram, ClusteringError> {
-    let largest = check(distances)?;
-    let points = distances.size();
-    if linkage == Linkage::Single {
-        return Ok(single(distances));
-    }
-    let mut values = Vec::new();
-    values
-        .try_reserve_exact(distances.values().len())
-        .map_err(|_| ClusteringError::Memory { points })?;
-    values.extend(distances.values().iter().map(|distance| distance.widen()));
-    Ok(agglomerate(points, values, largest, linkage))
+    agglomerate(distances, linkage)
 }
 
-/// [`linkage`] in the memory of the distances, without a copy.
+/// [`linkage`] in the memory of the distances, without a copy of them.
 ///
 /// # Errors
 ///
-/// Those of [`linkage`] but for the one about memory.
+/// Those of [`linkage`].
 ///
 /// # Complexity
 ///
-/// The time of [`linkage`], O(n) space beside the distances.
+/// The time of [`linkage`]; beside the distances at most a quarter of the space that they take.
 ///
 /// # Examples
 ///
@@ -88,85 +88,310 @@ pub fn linkage_in_place(
     distances: CondensedMatrix,
     linkage: Linkage,
 ) -> Result<Dendrogram, ClusteringError> {
-    let largest = check(&distances)?;
-    if linkage == Linkage::Single {
-        return Ok(single(&distances));
-    }
-    let points = distances.size();
-    Ok(agglomerate(
-        points,
-        distances.into_values(),
-        largest,
-        linkage,
-    ))
+    agglomerate(distances, linkage)
 }
 
-/// The largest distance.
-fn check<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<f64, ClusteringError> {
+/// Distances to be clustered, borrowed or owned.
+trait Distances: Sized {
+    type Value: Scalar;
+
+    fn matrix(&self) -> &CondensedMatrix<Self::Value>;
+
+    /// Clusters of one point each, in owned memory.
+    fn into_points(self, scale: Scale) -> Result<Triangle, ClusteringError>;
+
+    /// The clusters after a first round of merges.
+    fn into_round<F: Formula>(
+        self,
+        round: &Round<F>,
+        scale: Scale,
+        between: &mut Between,
+    ) -> Result<(Triangle, Neighbours), ClusteringError>;
+}
+
+impl<T: Scalar> Distances for &CondensedMatrix<T> {
+    type Value = T;
+
+    fn matrix(&self) -> &CondensedMatrix<T> {
+        self
+    }
+
+    #[inline(always)]
+    fn into_points(self, scale: Scale) -> Result<Triangle, ClusteringError> {
+        let points = self.size();
+        let mut values = Vec::new();
+        values
+            .try_reserve_exact(self.values().len())
+            .map_err(|_| ClusteringError::Memory { points })?;
+        let distances = self.values().iter();
+        values.extend(distances.map(|distance| scale.enter(distance.widen())));
+        Ok(Triangle::of_points(points, values))
+    }
+
+    /// Only what is left after the round is copied.
+    #[inline(always)]
+    fn into_round<F: Formula>(
+        self,
+        round: &Round<F>,
+        scale: Scale,
+        between: &mut Between,
+    ) -> Result<(Triangle, Neighbours), ClusteringError> {
+        let points = self.size();
+        let read = |value: T| scale.enter(value.widen());
+        round
+            .of(self.values(), read, between)
+            .ok_or(ClusteringError::Memory { points })
+    }
+}
+
+impl Distances for CondensedMatrix {
+    type Value = f64;
+
+    fn matrix(&self) -> &CondensedMatrix {
+        self
+    }
+
+    #[inline(always)]
+    fn into_points(self, scale: Scale) -> Result<Triangle, ClusteringError> {
+        let points = self.size();
+        let mut values = self.into_values();
+        if scale.squared {
+            values
+                .iter_mut()
+                .for_each(|value| *value = scale.enter(*value));
+        }
+        Ok(Triangle::of_points(points, values))
+    }
+
+    #[inline(always)]
+    fn into_round<F: Formula>(
+        self,
+        round: &Round<F>,
+        scale: Scale,
+        between: &mut Between,
+    ) -> Result<(Triangle, Neighbours), ClusteringError> {
+        Ok(round.apply(self.into_points(scale)?, between))
+    }
+}
+
+fn agglomerate(distances: impl Distances, linkage: Linkage) -> Result<Dendrogram, ClusteringError> {
+    let points = distances.matrix().size();
+    let task = Task { distances, linkage };
+    // Compiled for the vector registers that the machine turns out to have.
+    #[cfg(feature = "std")]
+    let merges = pulp::Arch::new().dispatch(task)?;
+    #[cfg(not(feature = "std"))]
+    let merges = task.merges()?;
+    let monotone = !matches!(linkage, Linkage::Centroid | Linkage::Median);
+    Ok(Dendrogram::from_merges(points, merges, monotone))
+}
+
+struct Task<D> {
+    distances: D,
+    linkage: Linkage,
+}
+
+#[cfg(feature = "std")]
+impl<D: Distances> pulp::NullaryFnOnce for Task<D> {
+    type Output = Result<Vec<Merge>, ClusteringError>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        self.merges()
+    }
+}
+
+impl<D: Distances> Task<D> {
+    #[inline(always)]
+    fn merges(self) -> Result<Vec<Merge>, ClusteringError> {
+        let Self { distances, linkage } = self;
+        match linkage {
+            Linkage::Single => single(distances.matrix()),
+            Linkage::Complete => reducible::<Complete>(distances),
+            Linkage::Average => reducible::<Average>(distances),
+            Linkage::Weighted => reducible::<Weighted>(distances),
+            Linkage::Ward => reducible::<Ward>(distances),
+            Linkage::Centroid => any::<Centroid>(distances),
+            Linkage::Median => any::<Median>(distances),
+        }
+    }
+}
+
+#[inline(always)]
+fn single<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<Vec<Merge>, ClusteringError> {
     if distances.size() == 0 {
         return Err(ClusteringError::Empty);
     }
-    let mut largest = T::zero();
-    let mut least = T::zero();
-    for &value in distances.values() {
-        largest = if value > largest { value } else { largest };
-        least = if value < least { value } else { least };
-    }
-    if least < T::zero() || !largest.is_finite() {
-        let refused = |&(_, _, value): &(usize, usize, T)| !value.is_finite() || value < T::zero();
-        if let Some((row, column, value)) = distances.pairs().find(refused) {
-            let value = value.widen();
-            return Err(ClusteringError::Distance { row, column, value });
-        }
-    }
-    Ok(largest.widen())
+    minimum_spanning_tree(distances.size(), distances.values()).ok_or_else(|| refusal(distances))
 }
 
-fn single<T: Scalar>(distances: &CondensedMatrix<T>) -> Dendrogram {
-    let merges = minimum_spanning_tree(distances.size(), distances.values());
-    Dendrogram::from_merges(distances.size(), merges, true)
-}
-
-/// All linkages but single.
-fn agglomerate(points: usize, values: Vec<f64>, largest: f64, linkage: Linkage) -> Dendrogram {
-    let run = match linkage {
-        Linkage::Single | Linkage::Complete => run::<Complete>,
-        Linkage::Average => run::<Average>,
-        Linkage::Weighted => run::<Weighted>,
-        Linkage::Ward => run::<Ward>,
-        Linkage::Centroid => run::<Centroid>,
-        Linkage::Median => run::<Median>,
-    };
-    run(points, values, largest)
-}
-
-fn run<F: Formula>(points: usize, mut values: Vec<f64>, largest: f64) -> Dendrogram {
-    let scale = power_of_two(SCALED - exponent(largest));
-    if F::SQUARED {
-        for value in &mut values {
-            let scaled = *value * scale;
-            *value = scaled * scaled;
-        }
-    }
-    let triangle = Triangle::new(points, values);
-    let mut merges = if F::REDUCIBLE {
-        chain::<F>(triangle)
+/// Merges by a linkage whose nearest pairs may merge in any order.
+///
+/// All clusters that are each other's nearest merge at once, in one pass over the distances, as long as
+/// there are many of them; else some merge one after another.
+#[inline(always)]
+fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, ClusteringError> {
+    let Survey {
+        largest,
+        mut neighbours,
+    } = Survey::of(distances.matrix())?;
+    let points = distances.matrix().size();
+    let scale = Scale::of::<F>(largest);
+    neighbours.map_distances(|distance| scale.enter(distance));
+    let mut merges = Vec::with_capacity(points - 1);
+    let mut between = Between::with_room_for(points)?;
+    let pairs = neighbours.reciprocal();
+    let mut triangle;
+    if are_many(&pairs, points) {
+        merges.extend(
+            pairs
+                .iter()
+                .map(|pair| Merge::new(pair.low, pair.high, pair.distance)),
+        );
+        let round = Round::<F>::new(&pairs, vec![1.0; points]);
+        (triangle, neighbours) = distances.into_round(&round, scale, &mut between)?;
     } else {
-        generic::<F>(triangle)
-    };
-    if F::SQUARED {
-        for merge in &mut merges {
-            // A height may be larger than any distance, and so larger than any number.
-            let height = num_traits::Float::sqrt(merge.height) / scale;
-            merge.height = height.min(f64::MAX);
+        triangle = distances.into_points(scale)?;
+    }
+    while triangle.slots() > 1 {
+        let pairs = neighbours.reciprocal();
+        if are_many(&pairs, triangle.slots()) {
+            let merge = |pair: &Pair| triangle.merge_of(pair.low, pair.high, pair.distance);
+            merges.extend(pairs.iter().map(merge));
+            let round = Round::<F>::new(&pairs, triangle.sizes.clone());
+            (triangle, neighbours) = round.apply(triangle, &mut between);
+        } else {
+            let count = (triangle.slots() / FEW).max(1);
+            chain::<F>(&mut triangle, neighbours, count, &mut merges);
+            triangle.compact();
+            neighbours = Neighbours::of_all(&triangle);
         }
     }
-    Dendrogram::from_merges(points, merges, F::REDUCIBLE)
+    scale.leave(&mut merges);
+    Ok(merges)
 }
 
-/// The exponent that the largest distance gets before distances are squared: high, so that the
-/// squares of the least ones don't vanish, but not so high that sums of squares overflow.
-const SCALED: i32 = 480;
+/// Whether a pass over all distances pays.
+const fn are_many(pairs: &[Pair], clusters: usize) -> bool {
+    pairs.len() * FEW >= clusters
+}
+
+/// Merges by a linkage whose nearest pair must merge first.
+#[inline(always)]
+fn any<F: Formula>(distances: impl Distances) -> Result<Vec<Merge>, ClusteringError> {
+    let Survey { largest, .. } = Survey::of(distances.matrix())?;
+    let scale = Scale::of::<F>(largest);
+    let mut merges = generic::<F>(distances.into_points(scale)?);
+    scale.leave(&mut merges);
+    Ok(merges)
+}
+
+/// What one pass over the distances says of them.
+struct Survey {
+    largest: f64,
+    neighbours: Neighbours,
+}
+
+impl Survey {
+    #[inline(always)]
+    fn of<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<Self, ClusteringError> {
+        let points = distances.size();
+        if points == 0 {
+            return Err(ClusteringError::Empty);
+        }
+        let mut row = vec![0.0; points];
+        let mut neighbours = Neighbours::new(points);
+        let mut largest = 0.0;
+        let mut rest = distances.values();
+        for point in 0..points {
+            let (values, others) = rest.split_at(points - point - 1);
+            rest = others;
+            let row = &mut row[..values.len()];
+            largest = greater(widen(values, row), largest);
+            neighbours.observe(point, row);
+        }
+        let least = neighbours.distances().iter().copied().fold(0.0, f64::min);
+        if least < 0.0 || largest == f64::INFINITY {
+            return Err(refusal(distances));
+        }
+        Ok(Self {
+            largest,
+            neighbours,
+        })
+    }
+}
+
+/// Writes the values as `f64` and returns the largest.
+#[inline(always)]
+fn widen<T: Scalar>(values: &[T], wide: &mut [f64]) -> f64 {
+    let mut lanes = [0.0; 8];
+    let (chunks, rest) = values.as_chunks::<8>();
+    let (wide, wide_rest) = wide.as_chunks_mut::<8>();
+    for (values, wide) in chunks.iter().zip(wide) {
+        for lane in 0..8 {
+            wide[lane] = values[lane].widen();
+            lanes[lane] = greater(wide[lane], lanes[lane]);
+        }
+    }
+    let mut largest = lanes.into_iter().fold(0.0, greater);
+    for (value, wide) in rest.iter().zip(wide_rest) {
+        *wide = value.widen();
+        largest = greater(*wide, largest);
+    }
+    largest
+}
+
+/// Names the first value that is no distance.
+fn refusal<T: Scalar>(distances: &CondensedMatrix<T>) -> ClusteringError {
+    let refused = |&(_, _, value): &(usize, usize, T)| !value.is_finite() || value < T::zero();
+    let (row, column, value) = distances.pairs().find(refused).unwrap_or_default();
+    ClusteringError::Distance {
+        row,
+        column,
+        value: value.widen(),
+    }
+}
+
+/// How distances are written during the clustering.
+#[derive(Clone, Copy)]
+struct Scale {
+    factor: f64,
+    squared: bool,
+}
+
+impl Scale {
+    /// The exponent that the largest distance gets before distances are squared: high, so that the
+    /// squares of the least ones don't vanish, but not so high that sums of squares overflow.
+    const EXPONENT: i32 = 480;
+
+    fn of<F: Formula>(largest: f64) -> Self {
+        Self {
+            factor: power_of_two(Self::EXPONENT - exponent(largest)),
+            squared: F::SQUARED,
+        }
+    }
+
+    #[inline(always)]
+    fn enter(self, distance: f64) -> f64 {
+        if self.squared {
+            let scaled = distance * self.factor;
+            scaled * scaled
+        } else {
+            distance
+        }
+    }
+
+    /// Gives heights as distances again.
+    fn leave(self, merges: &mut [Merge]) {
+        if self.squared {
+            for merge in merges {
+                // A height may be larger than any distance, and so larger than any number.
+                let height = num_traits::Float::sqrt(merge.height) / self.factor;
+                merge.height = height.min(f64::MAX);
+            }
+        }
+    }
+}
 
 /// The exponent of the power of two that is just not above the value.
 fn exponent(value: f64) -> i32 {

@@ -3,28 +3,31 @@
 use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
-use super::formula::Formula;
+use super::formula::Reducible;
 use super::neighbours::Neighbours;
 use super::triangle::{Nearest, Triangle};
 
-/// Goes from cluster to nearest cluster until two are each other's, merges those, and goes on from
-/// what is left of the way.
+/// Makes so many merges: goes from cluster to nearest cluster until two are each other's, merges
+/// those, and goes on from what is left of the way.
 ///
 /// A union is never nearer to a third cluster than both its parts were, so a nearest neighbour stays
 /// one for as long as it isn't merged itself; only after that is it looked for again.
 #[inline(always)]
-pub(super) fn chain<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
-    let points = triangle.slots();
-    let mut merges = Vec::with_capacity(points - 1);
-    let mut neighbours = Neighbours::of_all(&triangle);
+pub(super) fn chain<F: Reducible>(
+    triangle: &mut Triangle,
+    mut neighbours: Neighbours,
+    count: usize,
+    merges: &mut Vec<Merge>,
+) {
+    let end = merges.len() + count;
     let mut chain: Vec<usize> = Vec::new();
     let mut start = 0;
-    while merges.len() + 1 < points {
+    while merges.len() < end {
         let Some(&tip) = chain.last() else {
             chain.push(start);
             continue;
         };
-        let known = neighbours.get(tip, &triangle);
+        let known = neighbours.get(tip, triangle);
         let Some((nearest, distance)) = known.or_else(|| triangle.nearest(tip)) else {
             break;
         };
@@ -37,23 +40,13 @@ pub(super) fn chain<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
         };
         chain.truncate(chain.len() - 2);
         let (low, high) = (tip.min(last), tip.max(last));
-        merges.push(Merge::new(
-            triangle.point(low),
-            triangle.point(high),
-            distance,
-        ));
+        merges.push(triangle.merge_of(low, high, distance));
         neighbours.renew(low);
-        let mut nearest = Nearest::NONE;
-        let later = triangle.merge::<F>(low, high, distance, |slot, distance| {
-            nearest.offer(slot, distance);
+        let mut before = Nearest::NONE;
+        let after = triangle.merge::<F>(low, high, distance, |slot, distance| {
+            before.offer(slot, distance);
         });
-        neighbours.set(low, nearest.or_later(later));
+        neighbours.set(low, before.or_later(after));
         start = low;
-        if let Some(numbers) = triangle.compact() {
-            neighbours.renumber(&numbers);
-            start = numbers[start];
-            chain.iter_mut().for_each(|slot| *slot = numbers[*slot]);
-        }
     }
-    merges
 }

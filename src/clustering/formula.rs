@@ -1,23 +1,54 @@
 //! The formulas of Lance and Williams: how far every other cluster is from the union of two.
 
-/// One linkage's formula.
-pub(super) trait Formula {
+/// One linkage's formula for the union of two clusters i and j.
+pub(super) trait Formula: Copy {
     /// Whether it works on squared distances.
     const SQUARED: bool;
-    /// Whether a union is never nearer to a third cluster than both its parts, as rounded, too.
-    const REDUCIBLE: bool;
 
-    /// Given the distance `between` two clusters of `i` and `j` points: the distance of their union
-    /// to a cluster of k points, from the distances of the two to it and k.
-    fn union(between: f64, i: f64, j: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy;
+    /// The formula for clusters of `i` and `j` points and the distance `between` them.
+    fn new(between: f64, i: f64, j: f64) -> Self;
+
+    /// The distance of the union to a third cluster, of k points, from those of i and j to it.
+    fn union(self, to_i: f64, to_j: f64, k: f64) -> f64;
 }
 
+/// The formula of a linkage whose unions are never nearer to a third cluster than both their parts,
+/// as rounded, too, when i and j are each other's nearest clusters.
+pub(super) trait Reducible: Formula {}
+
+#[derive(Clone, Copy)]
 pub(super) struct Complete;
-pub(super) struct Average;
+
+#[derive(Clone, Copy)]
+pub(super) struct Average {
+    share: f64,
+}
+
+#[derive(Clone, Copy)]
 pub(super) struct Weighted;
-pub(super) struct Ward;
-pub(super) struct Centroid;
-pub(super) struct Median;
+
+#[derive(Clone, Copy)]
+pub(super) struct Ward {
+    between: f64,
+    i: f64,
+    j: f64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Centroid {
+    share: f64,
+    less: f64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Median {
+    less: f64,
+}
+
+impl Reducible for Complete {}
+impl Reducible for Average {}
+impl Reducible for Weighted {}
+impl Reducible for Ward {}
 
 /// The lesser; unlike `f64::min` one instruction, as nothing here is NaN.
 #[inline(always)]
@@ -33,69 +64,93 @@ pub(super) fn greater(a: f64, b: f64) -> f64 {
 
 impl Formula for Complete {
     const SQUARED: bool = false;
-    const REDUCIBLE: bool = true;
 
     #[inline(always)]
-    fn union(_: f64, _: f64, _: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy {
-        |to_i, to_j, _| greater(to_i, to_j)
+    fn new(_: f64, _: f64, _: f64) -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
+        greater(to_i, to_j)
     }
 }
 
 impl Formula for Average {
     const SQUARED: bool = false;
-    const REDUCIBLE: bool = true;
 
     #[inline(always)]
-    fn union(_: f64, i: f64, j: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy {
-        let share = j / (i + j);
+    fn new(_: f64, i: f64, j: f64) -> Self {
+        Self { share: j / (i + j) }
+    }
+
+    #[inline(always)]
+    fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
         // The mean as a step from one to the other can't overflow.
-        move |to_i, to_j, _| greater(to_i + (to_j - to_i) * share, lesser(to_i, to_j))
+        let mean = to_i + (to_j - to_i) * self.share;
+        greater(mean, lesser(to_i, to_j))
     }
 }
 
 impl Formula for Weighted {
     const SQUARED: bool = false;
-    const REDUCIBLE: bool = true;
 
     #[inline(always)]
-    fn union(_: f64, _: f64, _: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy {
-        |to_i, to_j, _| greater(0.5 * to_i + 0.5 * to_j, lesser(to_i, to_j))
+    fn new(_: f64, _: f64, _: f64) -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
+        greater(0.5 * to_i + 0.5 * to_j, lesser(to_i, to_j))
     }
 }
 
 impl Formula for Ward {
     const SQUARED: bool = true;
-    const REDUCIBLE: bool = true;
 
     #[inline(always)]
-    fn union(between: f64, i: f64, j: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy {
-        move |to_i, to_j, k| {
-            let sum = (i + k) * to_i + (j + k) * to_j - k * between;
-            greater(sum / (i + j + k), lesser(to_i, to_j))
-        }
+    fn new(between: f64, i: f64, j: f64) -> Self {
+        Self { between, i, j }
+    }
+
+    #[inline(always)]
+    fn union(self, to_i: f64, to_j: f64, k: f64) -> f64 {
+        let Self { between, i, j } = self;
+        let sum = (i + k) * to_i + (j + k) * to_j - k * between;
+        greater(sum / (i + j + k), lesser(to_i, to_j))
     }
 }
 
 impl Formula for Centroid {
     const SQUARED: bool = true;
-    const REDUCIBLE: bool = false;
 
     #[inline(always)]
-    fn union(between: f64, i: f64, j: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy {
+    fn new(between: f64, i: f64, j: f64) -> Self {
         let share = j / (i + j);
-        let less = share * (1.0 - share) * between;
+        let less = share * (i / (i + j)) * between;
+        Self { share, less }
+    }
+
+    #[inline(always)]
+    fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
         // Rounding may take a square of zero below it.
-        move |to_i, to_j, _| greater(to_i + (to_j - to_i) * share - less, 0.0)
+        greater(to_i + (to_j - to_i) * self.share - self.less, 0.0)
     }
 }
 
 impl Formula for Median {
     const SQUARED: bool = true;
-    const REDUCIBLE: bool = false;
 
     #[inline(always)]
-    fn union(between: f64, _: f64, _: f64) -> impl Fn(f64, f64, f64) -> f64 + Copy {
-        let less = 0.25 * between;
-        move |to_i, to_j, _| greater(0.5 * to_i + 0.5 * to_j - less, 0.0)
+    fn new(between: f64, _: f64, _: f64) -> Self {
+        Self {
+            less: 0.25 * between,
+        }
+    }
+
+    #[inline(always)]
+    fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
+        greater(0.5 * to_i + 0.5 * to_j - self.less, 0.0)
     }
 }

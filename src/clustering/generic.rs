@@ -29,11 +29,7 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
             neighbours.set(low, triangle.nearest_after(low));
             continue;
         };
-        merges.push(Merge::new(
-            triangle.point(low),
-            triangle.point(high),
-            distance,
-        ));
+        merges.push(triangle.merge_of(low, high, distance));
         neighbours.renew(low);
         let later = triangle.merge::<F>(low, high, distance, |slot, distance| {
             let known = neighbours.distances()[slot];
@@ -42,7 +38,7 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
             }
         });
         neighbours.set(low, later);
-        if let Some(numbers) = triangle.compact() {
+        if let Some(numbers) = triangle.compact_if_sparse() {
             neighbours.renumber(&numbers);
         }
     }

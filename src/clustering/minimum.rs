@@ -3,7 +3,7 @@
 use super::formula::lesser;
 
 /// So many numbers are compared at once.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 /// So many numbers are looked through for the position of their minimum.
 const BLOCK: usize = 64;
 
@@ -48,4 +48,18 @@ fn minimum(values: &[f64], weights: &[f64]) -> f64 {
 #[inline(always)]
 fn counted(value: f64, weight: f64) -> f64 {
     if weight > 0.0 { value } else { f64::INFINITY }
+}
+
+/// The first position of a value.
+#[inline(always)]
+pub(super) fn position(values: &[f64], value: f64) -> Option<usize> {
+    let has = |block: &[f64]| {
+        block
+            .iter()
+            .fold(false, |has, &other| has | (other == value))
+    };
+    let number = values.chunks(BLOCK).position(has)?;
+    let start = number * BLOCK;
+    let within = values[start..].iter().position(|&other| other == value)?;
+    Some(start + within)
 }

@@ -3,6 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::formula::lesser;
+use super::minimum::{LANES, position};
 use super::triangle::Triangle;
 
 /// The neighbour found last for every slot of a [`Triangle`].
@@ -15,6 +17,14 @@ pub(super) struct Neighbours {
     made: Vec<usize>,
     /// How many merges there were.
     merges: usize,
+}
+
+/// Two clusters that are each other's nearest.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) low: usize,
+    pub(super) high: usize,
+    pub(super) distance: f64,
 }
 
 /// No slot.
@@ -32,26 +42,68 @@ impl Neighbours {
         }
     }
 
-    /// The nearest of all clusters, in one pass over the distances.
+    /// The nearest of all clusters, in one pass over the distances of a triangle without gaps.
     #[inline(always)]
     pub(super) fn of_all(triangle: &Triangle) -> Self {
         let mut all = Self::new(triangle.slots());
         for slot in 0..triangle.slots() {
-            let nearest = triangle.nearest_after(slot);
-            if nearest.is_some_and(|(_, distance)| distance < all.distances[slot]) {
-                all.set(slot, nearest);
-            }
-            let after = slot + 1;
-            let others = all.distances[after..]
-                .iter_mut()
-                .zip(&mut all.slots[after..]);
-            for ((distance, neighbour), &found) in others.zip(triangle.row(slot)) {
-                let nearer = found < *distance;
-                *neighbour = if nearer { slot } else { *neighbour };
-                *distance = if nearer { found } else { *distance };
-            }
+            all.observe(slot, triangle.row(slot));
         }
         all
+    }
+
+    /// Takes note of a slot's distances to those after it; slots come in order.
+    #[inline(always)]
+    pub(super) fn observe(&mut self, slot: usize, row: &[f64]) {
+        let mut least = [f64::INFINITY; LANES];
+        let (known, known_rest) = self.distances[slot + 1..].as_chunks_mut::<LANES>();
+        let (slots, slots_rest) = self.slots[slot + 1..].as_chunks_mut::<LANES>();
+        let (found, found_rest) = row.as_chunks::<LANES>();
+        for ((known, slots), found) in known.iter_mut().zip(slots).zip(found) {
+            let mut any = false;
+            for lane in 0..LANES {
+                any |= found[lane] < known[lane];
+                least[lane] = lesser(found[lane], least[lane]);
+            }
+            // Rare after the first few rows.
+            if any {
+                for lane in 0..LANES {
+                    let nearer = found[lane] < known[lane];
+                    slots[lane] = if nearer { slot } else { slots[lane] };
+                    known[lane] = lesser(found[lane], known[lane]);
+                }
+            }
+        }
+        let rest = known_rest.iter_mut().zip(slots_rest).zip(found_rest);
+        for ((known, neighbour), &found) in rest {
+            if found < *known {
+                (*known, *neighbour) = (found, slot);
+            }
+        }
+        let least = least
+            .into_iter()
+            .chain(found_rest.iter().copied())
+            .fold(f64::INFINITY, lesser);
+        if least < self.distances[slot] {
+            self.set(
+                slot,
+                position(row, least).map(|after| (slot + 1 + after, least)),
+            );
+        }
+    }
+
+    /// The pairs that are each other's nearest, in the order of their lower slots.
+    pub(super) fn reciprocal(&self) -> Vec<Pair> {
+        let pair = |(low, (&high, &distance)): (usize, (&usize, &f64))| {
+            let mutual = high != NONE && low < high && self.slots[high] == low;
+            mutual.then_some(Pair {
+                low,
+                high,
+                distance,
+            })
+        };
+        let slots = self.slots.iter().zip(&self.distances);
+        slots.enumerate().filter_map(pair).collect()
     }
 
     /// Says that the cluster of this slot is a new one.
@@ -82,6 +134,13 @@ impl Neighbours {
     #[inline(always)]
     pub(super) fn last(&self, slot: usize) -> usize {
         self.slots[slot]
+    }
+
+    /// Changes every distance by a function that rises.
+    pub(super) fn map_distances(&mut self, change: impl Fn(f64) -> f64) {
+        for distance in &mut self.distances {
+            *distance = change(*distance);
+        }
     }
 
     /// The distance to each slot's neighbour, or that to its last one.

@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::dendrogram::Merge;
 use super::formula::Formula;
 use super::minimum::first_minimum;
 
@@ -23,6 +24,11 @@ pub(super) struct Triangle {
     points: Vec<usize>,
 }
 
+/// The number of pairs.
+pub(super) const fn pairs(size: usize) -> usize {
+    size * size.saturating_sub(1) / 2
+}
+
 /// Where each row of a condensed matrix begins, and where the last one ends.
 pub(super) fn row_starts(size: usize) -> Vec<usize> {
     let lengths = (0..size).rev();
@@ -34,14 +40,25 @@ pub(super) fn row_starts(size: usize) -> Vec<usize> {
 }
 
 impl Triangle {
-    pub(super) fn new(size: usize, values: Vec<f64>) -> Self {
+    /// Clusters from their condensed distances, sizes, and first points.
+    pub(super) fn new(values: Vec<f64>, sizes: Vec<f64>, points: Vec<usize>) -> Self {
         Self {
             values,
-            starts: row_starts(size),
-            sizes: vec![1.0; size],
-            live: (0..size).collect(),
-            points: (0..size).collect(),
+            starts: row_starts(sizes.len()),
+            live: (0..sizes.len()).collect(),
+            sizes,
+            points,
         }
+    }
+
+    /// Clusters of one point each.
+    pub(super) fn of_points(points: usize, values: Vec<f64>) -> Self {
+        Self::new(values, vec![1.0; points], (0..points).collect())
+    }
+
+    /// The distances and the first points of the clusters, if there is no gap.
+    pub(super) fn into_parts(self) -> (Vec<f64>, Vec<usize>) {
+        (self.values, self.points)
     }
 
     /// The number of slots.
@@ -49,8 +66,9 @@ impl Triangle {
         self.sizes.len()
     }
 
-    pub(super) fn point(&self, slot: usize) -> usize {
-        self.points[slot]
+    /// The merge of the clusters of two slots.
+    pub(super) fn merge_of(&self, low: usize, high: usize, height: f64) -> Merge {
+        Merge::new(self.points[low], self.points[high], height)
     }
 
     /// The distances of a slot to those after it.
@@ -100,7 +118,7 @@ impl Triangle {
         between: f64,
         mut before: impl FnMut(usize, f64),
     ) -> Option<(usize, f64)> {
-        let union = F::union(between, self.sizes[low], self.sizes[high]);
+        let formula = F::new(between, self.sizes[low], self.sizes[high]);
         self.sizes[low] += self.sizes[high];
         self.sizes[high] = 0.0;
         let to_high = self.live_before(high);
@@ -110,7 +128,7 @@ impl Triangle {
         for &other in &self.live[..to_low] {
             let target = self.index(other, low);
             let to_high = self.values[self.index(other, high)];
-            let distance = union(self.values[target], to_high, self.sizes[other]);
+            let distance = formula.union(self.values[target], to_high, self.sizes[other]);
             self.values[target] = distance;
             before(other, distance);
         }
@@ -118,7 +136,7 @@ impl Triangle {
         for &other in &self.live[to_low + 1..to_high] {
             let target = self.index(low, other);
             let to_high = self.values[self.index(other, high)];
-            let distance = union(self.values[target], to_high, self.sizes[other]);
+            let distance = formula.union(self.values[target], to_high, self.sizes[other]);
             self.values[target] = distance;
             nearest.offer(other, distance);
         }
@@ -129,7 +147,7 @@ impl Triangle {
         let from_low = &mut from_low[from_low_start..];
         let sizes = &self.sizes[high + 1..];
         for ((target, &to_high), &size) in from_low.iter_mut().zip(from_high).zip(sizes) {
-            *target = union(*target, to_high, size);
+            *target = formula.union(*target, to_high, size);
         }
         let later = first_minimum(from_low, sizes);
         nearest.or_later(later.map(|(position, distance)| (high + 1 + position, distance)))
@@ -137,11 +155,14 @@ impl Triangle {
 
     /// Closes the gaps that dead slots leave once they are many, so that what is read together is
     /// together. Returns each old slot's new number then.
-    pub(super) fn compact(&mut self) -> Option<Vec<usize>> {
+    pub(super) fn compact_if_sparse(&mut self) -> Option<Vec<usize>> {
+        let sparse = self.slots() >= SMALL && self.live.len() <= self.slots() - self.slots() / 4;
+        sparse.then(|| self.compact())
+    }
+
+    /// Closes the gaps that dead slots leave. Returns each old slot's new number.
+    pub(super) fn compact(&mut self) -> Vec<usize> {
         let slots = self.slots();
-        if slots < SMALL || self.live.len() > slots - slots / 4 {
-            return None;
-        }
         let mut written = 0;
         for (position, &slot) in self.live.iter().enumerate() {
             let start = self.starts[slot];
@@ -162,7 +183,7 @@ impl Triangle {
         self.points.truncate(size);
         self.live = (0..size).collect();
         self.starts = row_starts(size);
-        Some(numbers)
+        numbers
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mother::clustering::{ClusteringError, Linkage, Partition, linkage};
+use mother::clustering::{ClusteringError, Linkage, Partition, linkage, linkage_in_place};
 use mother::condensed::CondensedMatrix;
 use proptest::prelude::*;
 
@@ -144,6 +144,60 @@ fn euclidean(points: &[[f64; 3]], scale: f64) -> CondensedMatrix {
     .unwrap()
 }
 
+/// More points than in the properties below, of which all, many or few are each other's nearest.
+fn larger_inputs() -> Vec<CondensedMatrix> {
+    let mut state = 1_u64;
+    let mut uniform = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let scattered: Vec<_> = (0..90).map(|_| [uniform(), uniform(), uniform()]).collect();
+    let growing = (0..70).map(|index| [1.2_f64.powi(index), 0.0, 0.0]);
+    let paired = scattered.iter().take(40).flat_map(|&[x, y, z]| {
+        let apart = 1e-3 * (x + y);
+        [[x, y, z], [x + apart, y, z]]
+    });
+    let growing: Vec<_> = growing.collect();
+    let paired: Vec<_> = paired.collect();
+    // The same from the other end, and both kinds in turn.
+    let shrinking: Vec<_> = growing.iter().rev().copied().collect();
+    let mixed: Vec<_> = (growing.iter().zip(&scattered))
+        .flat_map(|(&[x, ..], &[u, v, w])| [[x, 0.0, 0.0], [1e3 * u, 1e3 * v, 1e3 * w]])
+        .collect();
+    [scattered, growing, paired, shrinking, mixed]
+        .iter()
+        .map(|points| euclidean(points, 1.0))
+        .collect()
+}
+
+#[test]
+fn neither_rounds_nor_chains_nor_memory_change_a_linkage() {
+    for distances in larger_inputs() {
+        let singles: Vec<f32> = distances.values().iter().map(|&d| d as f32).collect();
+        let widened = singles.iter().copied().map(f64::from).collect();
+        let singles = CondensedMatrix::new(distances.size(), singles).unwrap();
+        let widened = CondensedMatrix::new(distances.size(), widened).unwrap();
+        for method in Linkage::ALL {
+            let found = linkage(&distances, method).unwrap();
+            for (step, expected) in found.steps().iter().zip(slow_linkage(&distances, method)) {
+                let (left, right, height, size) = expected;
+                assert_eq!(
+                    (step.left, step.right, step.size),
+                    (left, right, size),
+                    "{method}"
+                );
+                let error = (step.height - height).abs();
+                assert!(error <= 1e-9 * height, "{method} {} {height}", step.height);
+            }
+            assert_eq!(linkage_in_place(distances.clone(), method).unwrap(), found);
+            let of_singles = linkage(&singles, method).unwrap();
+            assert_eq!(linkage(&widened, method).unwrap(), of_singles);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -212,6 +266,18 @@ fn what_is_no_distance_is_refused() {
             let error = linkage(&distances, method).unwrap_err();
             let (row, column) = (0, 2);
             assert_eq!(error, ClusteringError::Distance { row, column, value });
+        }
+    }
+    let good = &larger_inputs()[0];
+    for (index, (row, column, _)) in good.pairs().enumerate().step_by(7) {
+        for value in [-1.0, f64::INFINITY] {
+            let mut values = good.values().to_vec();
+            values[index] = value;
+            let distances = CondensedMatrix::new(good.size(), values).unwrap();
+            for method in [Linkage::Single, Linkage::Average, Linkage::Median] {
+                let error = linkage(&distances, method).unwrap_err();
+                assert_eq!(error, ClusteringError::Distance { row, column, value });
+            }
         }
     }
     assert!(CondensedMatrix::new(2, vec![f64::NAN]).is_err());
