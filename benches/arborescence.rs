@@ -1,5 +1,4 @@
 //! Minimum spanning arborescences beside the `chu-liu-edmonds` crate and one scan of the matrix.
-#![allow(clippy::unwrap_used, reason = "a benchmark of a failure is none")]
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -10,6 +9,8 @@ use mother::arborescence::{
     minimum_arborescence_with,
 };
 use ndarray::ArrayView2;
+
+use crate::arrays::share;
 
 /// splitmix64
 struct Generator(u64);
@@ -67,6 +68,9 @@ fn dense(criterion: &mut Criterion) {
         group.warm_up_time(Duration::from_secs(1));
 
         let weights = random_weights(size);
+        if size < 1000 {
+            share(&format!("arborescence-{size}.f64"), &[&weights]);
+        }
         group.bench_function("scan", |bencher| {
             bencher.iter(|| scan(black_box(&weights)));
         });

@@ -1,5 +1,4 @@
 //! Agglomerative clustering beside the `kodama` crate.
-#![allow(clippy::unwrap_used, reason = "a benchmark of a failure is none")]
 
 use core::hint::black_box;
 use core::time::Duration;
@@ -7,6 +6,8 @@ use core::time::Duration;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use mother::clustering::{Linkage, linkage, linkage_in_place};
 use mother::condensed::CondensedMatrix;
+
+use crate::arrays::share;
 
 const DIMENSIONS: usize = 8;
 
@@ -74,6 +75,7 @@ fn compare(group: &mut BenchmarkGroup<'_, WallTime>, distances: &CondensedMatrix
 pub(crate) fn all(criterion: &mut Criterion) {
     for size in [1000, 10_000] {
         let distances = distances(size);
+        share(&format!("linkage-{size}.f64"), &[distances.values()]);
         for method in Linkage::ALL {
             let small_only = matches!(method, Linkage::Centroid | Linkage::Median);
             if small_only && size > 1000 {

@@ -1,18 +1,33 @@
 //! All benchmarks; ids are `module/operation/size`.
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails should stop")]
 
 mod arborescence;
+mod arrays;
 mod clustering;
+#[cfg(all(feature = "rayon", feature = "safetensors"))]
+mod files;
+#[cfg(feature = "safetensors")]
+mod models;
 mod moments;
 mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
-#[cfg(not(feature = "svd"))]
-mod rank {
-    pub(crate) fn all(_: &mut criterion::Criterion) {}
-}
+#[cfg(feature = "safetensors")]
+mod whole;
 
-use criterion::{criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn optional(criterion: &mut Criterion) {
+    #[cfg(feature = "svd")]
+    rank::all(criterion);
+    #[cfg(feature = "safetensors")]
+    whole::all(criterion);
+    #[cfg(all(feature = "rayon", feature = "safetensors"))]
+    files::all(criterion);
+    // Without these features there is nothing to time.
+    let _ = criterion;
+}
 
 criterion_group!(
     benches,
@@ -20,6 +35,6 @@ criterion_group!(
     clustering::all,
     moments::all,
     pairwise::all,
-    rank::all
+    optional
 );
 criterion_main!(benches);

@@ -5,6 +5,8 @@ use core::hint::black_box;
 use criterion::{Criterion, Throughput};
 use mother::pairwise::{PairwiseError, squared_distances};
 
+use crate::arrays::share;
+
 /// Vectors that differ from one another by a thousandth of their norm.
 fn relatives(count: usize, length: usize) -> Vec<Vec<f32>> {
     let mut state = 1_u64;
@@ -40,6 +42,9 @@ fn plain(vectors: &[&[f32]], condensed: &mut [f64]) {
 fn l2(criterion: &mut Criterion, count: usize, length: usize, samples: usize, rival: bool) {
     let vectors = relatives(count, length);
     let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+    if rival {
+        share(&format!("distance-{count}x{length}.f32"), &vectors);
+    }
     let pairs = count * (count - 1) / 2;
     let mut condensed = vec![0.0; pairs];
     let mut group = criterion.benchmark_group(format!("distance/l2/{count}x{length}"));

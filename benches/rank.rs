@@ -1,97 +1,173 @@
-//! Rank of the difference of every pair of matrices, against faer's own convenience call.
-#![allow(clippy::unwrap_used, reason = "a benchmark that fails should stop")]
+//! Ranks of the differences of all pairs, beside all singular values of each by faer.
 
 use core::hint::black_box;
+use core::time::Duration;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use mother::rank::{FloatFormat, MatrixView, SingularValueSolver, Tolerance};
+use faer::linalg::matmul::matmul;
+use faer::traits::ComplexField;
+use faer::{Accum, Mat, MatRef, Par};
+use mother::Scalar;
+use mother::rank::{Difference, FloatFormat, MatrixView, Tolerance, ranks_of_differences};
 
-const UPDATE_RANK: usize = 16;
+use crate::arrays::share;
 
-/// Multiples of 2^-24 between -1/2 and 1/2, from xorshift64.
-fn random(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed;
-    core::iter::repeat_with(|| {
+const MODELS: usize = 21;
+const LAYERS: usize = 12;
+const SIDE: usize = 768;
+/// Singular values of one in so many pairs are computed, as they take as long for every pair.
+const SAMPLED: usize = 84;
+
+/// Normal values of this standard deviation, from xorshift64 and Box and Muller.
+fn normal(count: usize, deviation: f64, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut uniform = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state >> 40) as f32 / (1_u64 << 24) as f32 - 0.5
+        ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    };
+    core::iter::repeat_with(|| {
+        let radius = (-2.0 * uniform().ln()).sqrt();
+        deviation * radius * (core::f64::consts::TAU * uniform()).cos()
     })
     .take(count)
     .collect()
 }
 
-/// Square matrices that are one base plus an update of low rank each.
-fn models(count: usize, side: usize) -> Vec<Vec<f32>> {
-    let base = random(side * side, 1);
-    (0..count as u64)
-        .map(|model| {
-            let left = random(side * UPDATE_RANK, 2 * model + 2);
-            let right = random(side * UPDATE_RANK, 2 * model + 3);
-            let (left, _) = left.as_chunks::<UPDATE_RANK>();
-            let (right, _) = right.as_chunks::<UPDATE_RANK>();
-            let updates = left.iter().flat_map(|row| {
-                let dot = |column: &[f32; UPDATE_RANK]| -> f32 {
-                    row.iter().zip(column).map(|(x, y)| x * y).sum()
-                };
-                right.iter().map(dot).collect::<Vec<_>>()
-            });
-            base.iter()
-                .zip(updates)
-                .map(|(base, update)| base + update)
-                .collect()
-        })
+/// The rank of the update that made a model: 8, 16, 32 or 64, mixed.
+fn update_rank(model: usize) -> usize {
+    8 << ((model + model / 4) % 4)
+}
+
+/// One layer of a root, its 4 children, and 4 children of each.
+///
+/// Weights have a standard deviation of 0.02; updates, as LoRA makes them, are products of two thin
+/// matrices, with entries of a tenth of that.
+fn layer_of_models(layer: usize) -> Vec<Vec<f32>> {
+    let seed = |model: usize, part: usize| (layer * 64 + model * 2 + part) as u64 + 1;
+    let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+    let mut models: Vec<Vec<f32>> = vec![single(&normal(SIDE * SIDE, 0.02, seed(0, 0)))];
+    for model in 1..MODELS {
+        let rank = update_rank(model);
+        let left = normal(SIDE * rank, 1.0, seed(model, 0));
+        let right = normal(rank * SIDE, 0.002 / (rank as f64).sqrt(), seed(model, 1));
+        let parent = &models[(model - 1) / 4];
+        let mut child: Vec<f64> = parent.iter().copied().map(f64::from).collect();
+        matmul(
+            faer::MatMut::from_row_major_slice_mut(&mut child, SIDE, SIDE),
+            Accum::Add,
+            MatRef::from_row_major_slice(&left, SIDE, rank),
+            MatRef::from_row_major_slice(&right, rank, SIDE),
+            1.0,
+            Par::Seq,
+        );
+        models.push(single(&child));
+    }
+    models
+}
+
+fn pairs() -> impl Iterator<Item = (usize, usize)> {
+    (0..MODELS).flat_map(|first| (first + 1..MODELS).map(move |second| (first, second)))
+}
+
+fn ranks(layer: &[Vec<f32>]) -> Vec<usize> {
+    let view = |values| MatrixView::new(values, SIDE, SIDE).unwrap();
+    let views: Vec<_> = layer.iter().map(|values| view(values)).collect();
+    let tolerance = Tolerance::numpy(FloatFormat::F32);
+    let difference = |(first, second)| Difference {
+        first,
+        second,
+        tolerance,
+    };
+    let differences: Vec<_> = pairs().map(difference).collect();
+    let ranks = ranks_of_differences(&views, &differences);
+    ranks.into_iter().map(Result::unwrap).collect()
+}
+
+/// With all singular values, in the precision of `T`.
+fn faer_rank<T: Scalar + ComplexField<Real = T>>(first: &[f32], second: &[f32]) -> usize {
+    let entry = |values: &[f32], index: usize| T::from_single(values[index]);
+    let difference = Mat::from_fn(SIDE, SIDE, |row, column| {
+        entry(first, row * SIDE + column) - entry(second, row * SIDE + column)
+    });
+    let values = difference.singular_values().unwrap();
+    let threshold = values[0].widen() * (SIDE as f64 * f64::from(f32::EPSILON));
+    let large = |value: &&T| value.widen() > threshold;
+    values.iter().filter(large).count()
+}
+
+/// The ranks of the sampled pairs of all layers.
+fn sampled_ranks<T: Scalar + ComplexField<Real = T>>(layers: &[Vec<Vec<f32>>]) -> Vec<usize> {
+    let all = layers
+        .iter()
+        .flat_map(|layer| pairs().map(move |(first, second)| (&layer[first], &layer[second])));
+    all.step_by(SAMPLED)
+        .map(|(first, second)| faer_rank::<T>(first, second))
         .collect()
 }
 
-fn pairs(models: &[Vec<f32>]) -> impl Iterator<Item = (&[f32], &[f32])> {
-    models.iter().enumerate().flat_map(move |(index, first)| {
-        models[..index]
-            .iter()
-            .map(move |second| (first.as_slice(), second.as_slice()))
-    })
+/// Runs on one thread, as faer does here.
+struct OneThread {
+    #[cfg(feature = "rayon")]
+    pool: rayon::ThreadPool,
 }
 
-/// The sum of the ranks, so that both functions can be seen to compute the same.
-fn mother_ranks(models: &[Vec<f32>], side: usize) -> usize {
-    let view = |values| MatrixView::new(values, side, side).unwrap();
-    let mut solver = SingularValueSolver::new();
-    pairs(models)
-        .map(|(first, second)| {
-            let values = solver
-                .singular_values_of_difference(view(first), view(second))
-                .unwrap();
-            let rank = values.rank(Tolerance::numpy(FloatFormat::F32)).unwrap();
-            rank.value()
-        })
-        .sum()
-}
+impl OneThread {
+    fn new() -> Self {
+        Self {
+            #[cfg(feature = "rayon")]
+            pool: (rayon::ThreadPoolBuilder::new().num_threads(1).build()).unwrap(),
+        }
+    }
 
-fn faer_ranks(models: &[Vec<f32>], side: usize) -> usize {
-    pairs(models)
-        .map(|(first, second)| {
-            let difference = faer::Mat::from_fn(side, side, |row, column| {
-                let index = row * side + column;
-                f64::from(first[index]) - f64::from(second[index])
-            });
-            let values = difference.singular_values().unwrap();
-            let threshold = values[0] * (side as f64 * f64::from(f32::EPSILON));
-            values.iter().filter(|&&value| value > threshold).count()
-        })
-        .sum()
+    fn run<R: Send>(&self, function: impl FnOnce() -> R + Send) -> R {
+        #[cfg(feature = "rayon")]
+        return self.pool.install(function);
+        #[cfg(not(feature = "rayon"))]
+        function()
+    }
 }
 
 pub(crate) fn all(criterion: &mut Criterion) {
-    for (count, side) in [(12, 256), (2, 768)] {
-        let models = models(count, side);
-        assert_eq!(mother_ranks(&models, side), faer_ranks(&models, side));
-        let mut group = criterion.benchmark_group(format!("rank/pairs/{count}x{side}"));
-        group.sample_size(10);
-        group.throughput(Throughput::Elements(pairs(&models).count() as u64));
-        group.bench_function("mother", |b| {
-            b.iter(|| mother_ranks(black_box(&models), side));
+    faer::set_global_parallelism(Par::Seq);
+    let one_thread = OneThread::new();
+    let layers: Vec<_> = (0..LAYERS).map(layer_of_models).collect();
+    let first: Vec<&[f32]> = layers[0].iter().map(Vec::as_slice).collect();
+    share(&format!("rank-{MODELS}x{SIDE}.f32"), &first);
+    let found: Vec<usize> = layers.iter().flat_map(|layer| ranks(layer)).collect();
+    let sampled: Vec<usize> = found.iter().copied().step_by(SAMPLED).collect();
+    assert_eq!(sampled, sampled_ranks::<f64>(&layers));
+    assert_eq!(sampled, sampled_ranks::<f32>(&layers));
+
+    let mut group = criterion.benchmark_group(format!("rank/pairs/{MODELS}x{LAYERS}x{SIDE}"));
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_secs(5))
+        .throughput(Throughput::Elements(found.len() as u64));
+    group.bench_function("mother", |bencher| {
+        let all = || layers.iter().flat_map(|layer| ranks(layer)).sum::<usize>();
+        bencher.iter(|| one_thread.run(|| black_box(all())));
+    });
+    let share_of_pairs = found.len() as f64 / sampled.len() as f64;
+    for (name, rival) in [
+        (
+            "faer",
+            sampled_ranks::<f64> as fn(&[Vec<Vec<f32>>]) -> Vec<usize>,
+        ),
+        ("faer-f32", sampled_ranks::<f32>),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|iterations| {
+                let start = Instant::now();
+                for _ in 0..iterations {
+                    black_box(rival(black_box(&layers)));
+                }
+                start.elapsed().mul_f64(share_of_pairs)
+            });
         });
-        group.bench_function("faer", |b| b.iter(|| faer_ranks(black_box(&models), side)));
-        group.finish();
     }
+    group.finish();
 }

@@ -90,6 +90,9 @@ impl Geometry {
         })
     }
 
+    /// Above this [`unrelatedness`](Self::unrelatedness) models count as unrelated.
+    pub(crate) const UNRELATED: f64 = 0.75;
+
     /// ‖u‖² of every model.
     #[must_use]
     pub fn squared_norms(&self) -> &[f64] {

@@ -399,7 +399,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         let copies = find_copies(&self.members, &compared, &grains, distances);
         let copies = copies.map_err(|failure| Interruption::Failed(vec![failure]))?;
         #[cfg(feature = "svd")]
-        let updates = find_updates(&self.members, &compared, distances, &copies)
+        let updates = find_updates(&self.members, &compared, geometry, &copies)
             .map_err(Interruption::Failed)?;
         let evidence = evidence.with_copies(copies)?;
         #[cfg(feature = "svd")]

@@ -11,8 +11,7 @@ use super::block::MatrixShape;
 use super::candidate::Candidate;
 use super::copies::SeenLayer;
 use super::digest::Digest;
-use super::{ModelCopy, ModelFailure, Update};
-use crate::condensed::CondensedMatrix;
+use super::{Geometry, ModelCopy, ModelFailure, Update};
 use crate::rank::{
     FloatFormat, MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance,
 };
@@ -29,10 +28,11 @@ const BETWEEN: f64 = 0.6;
 /// were below twice what storing explains. This margin is twice that.
 const ARITHMETIC: f64 = 4.0;
 
-/// The updates of all pairs between which no third model lies, but for copies, which were not
-/// trained.
+/// The updates of all related pairs between which no third model lies, but for copies, which were
+/// not trained.
 ///
-/// Squared distances add up along a tree, so the edges of the tree are among them.
+/// Squared distances add up along a tree, so the edges of the tree are among them. The difference of
+/// unrelated models is no update: it holds the weights of both.
 ///
 /// # Errors
 ///
@@ -40,14 +40,14 @@ const ARITHMETIC: f64 = 4.0;
 pub(super) fn find_updates<S: WeightSource>(
     members: &[&Candidate<'_, S>],
     layers: &[SeenLayer<'_>],
-    squared_distances: &CondensedMatrix,
+    geometry: &Geometry,
     copies: &[ModelCopy],
 ) -> Result<Vec<Update>, Vec<(usize, ModelFailure)>> {
     let is_copy = |model: usize| copies.iter().any(|copy| copy.copy == model);
     let trained: Vec<usize> = (0..members.len())
         .filter(|&model| !is_copy(model))
         .collect();
-    let pairs = relative_neighbours(squared_distances, &trained);
+    let pairs = relative_neighbours(geometry, &trained);
     let mut layers: Vec<&SeenLayer<'_>> = layers.iter().collect();
     // Where the largest rank can be is the first that tells full updates from others.
     layers.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer.shape)));
@@ -84,22 +84,21 @@ pub(super) fn find_updates<S: WeightSource>(
     }
 }
 
-/// The pairs that have no third point much nearer to both than they are to each other.
-fn relative_neighbours(
-    squared_distances: &CondensedMatrix,
-    points: &[usize],
-) -> Vec<(usize, usize)> {
-    let distance = |u, v| squared_distances.distance(u, v).unwrap_or(0.0);
+/// The related pairs that have no third model much nearer to both than they are to each other.
+fn relative_neighbours(geometry: &Geometry, models: &[usize]) -> Vec<(usize, usize)> {
+    let distance = |u, v| geometry.squared_distances().distance(u, v).unwrap_or(0.0);
+    let unrelatedness = |u, v| geometry.unrelatedness(u, v).unwrap_or(1.0);
     let mut pairs = Vec::new();
-    for (at, &first) in points.iter().enumerate() {
-        for &second in &points[at + 1..] {
+    for (at, &first) in models.iter().enumerate() {
+        for &second in &models[at + 1..] {
             let between = distance(first, second);
             let nearer = |&third: &usize| {
                 third != first
                     && third != second
                     && distance(first, third).max(distance(third, second)) < BETWEEN * between
             };
-            if between > 0.0 && !points.iter().any(nearer) {
+            let related = between > 0.0 && unrelatedness(first, second) <= Geometry::UNRELATED;
+            if related && !models.iter().any(nearer) {
                 pairs.push((first, second));
             }
         }

@@ -26,9 +26,6 @@ use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
 use crate::evidence::Evidence;
 
-/// Above this share of the squared distance of independent weights, models are unrelated.
-const UNRELATED: f64 = 0.75;
-
 /// How many trees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]

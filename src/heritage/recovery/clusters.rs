@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::constraints::Constraints;
-use super::{RecoveryError, Trees, UNRELATED};
+use super::{RecoveryError, Trees};
 use crate::clustering::{Dendrogram, Linkage, Partition, linkage};
 use crate::condensed::CondensedMatrix;
 use crate::evidence::{Geometry, GroupEvidence};
@@ -50,7 +50,7 @@ fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, Recov
             let unrelatedness = CondensedMatrix::from_fn(group.models().len(), |i, j| {
                 geometry.unrelatedness(i, j).unwrap_or(1.0)
             })?;
-            linkage(&unrelatedness, method)?.cut_at(UNRELATED)
+            linkage(&unrelatedness, method)?.cut_at(Geometry::UNRELATED)
         }
         None => {
             linkage(group.distances(), method)?
@@ -164,7 +164,7 @@ fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -
     let labels = related.labels();
     let unrelated = |first, second| {
         let unrelatedness = |geometry: &Geometry| geometry.unrelatedness(first, second);
-        (group.geometry().and_then(unrelatedness)).is_some_and(|share| share > UNRELATED)
+        (group.geometry().and_then(unrelatedness)).is_some_and(|share| share > Geometry::UNRELATED)
     };
     let mut pairs: Vec<(usize, usize, f64)> = (group.distances().pairs())
         .filter(|&(first, second, _)| labels[first] == labels[second] && !unrelated(first, second))

@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::UNRELATED;
-use crate::evidence::GroupEvidence;
+use crate::evidence::{Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
 
 /// What a model may have been made of.
@@ -88,7 +87,8 @@ impl Constraints {
             let parents: Vec<usize> = merge.parents().iter().map(|&(parent, _)| parent).collect();
             let related = parents.iter().all(|&first| {
                 let to_first = |&second: &usize| geometry.unrelatedness(first, second);
-                (parents.iter().filter_map(to_first)).all(|unrelated| unrelated <= UNRELATED)
+                (parents.iter().filter_map(to_first))
+                    .all(|unrelated| unrelated <= Geometry::UNRELATED)
             });
             let model = merge.model();
             (self.sources).extend(parents.iter().map(|&parent| (model, parent)));
