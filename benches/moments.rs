@@ -112,7 +112,7 @@ fn encoded(
         .measurement_time(Duration::from_secs(3))
         .throughput(Throughput::Elements(COUNT as u64));
     group.bench_function("mother", |bencher| {
-        let mut decoded = vec![0.0_f32; 8192];
+        let mut decoded = vec![0.0_f32; 4096];
         bencher.iter(|| {
             let mut accumulator = moments::MomentsAccumulator::new();
             for chunk in black_box(&bytes).chunks(size_of::<u16>() * decoded.len()) {

@@ -139,10 +139,17 @@ fn decode_each<T, const SIZE: usize>(
     values: &mut [T],
     decode: impl Fn([u8; SIZE]) -> T,
 ) {
-    let (elements, _) = bytes.as_chunks::<SIZE>();
-    for (value, &element) in values.iter_mut().zip(elements) {
-        *value = decode(element);
-    }
+    let each = || {
+        let (elements, _) = bytes.as_chunks::<SIZE>();
+        for (value, &element) in values.iter_mut().zip(elements) {
+            *value = decode(element);
+        }
+    };
+    // Compiled for the vector registers that the machine turns out to have.
+    #[cfg(feature = "std")]
+    pulp::Arch::new().dispatch(each);
+    #[cfg(not(feature = "std"))]
+    each();
 }
 
 /// Decodes half-precision numbers in batches, which is where the hardware's conversion pays.
