@@ -55,6 +55,10 @@
 //! assert_eq!(ranks, [1, 2]);
 //! # Ok::<(), mother::rank::RankError>(())
 //! ```
+//!
+//! The differences of many pairs among some matrices are the job of [`ranks_of_differences`]: it
+//! projects each matrix once to a [`Sketch`], from which the rank of a difference can be told without
+//! singular values wherever it is clear.
 
 mod concentration;
 mod decomposition;

@@ -137,6 +137,7 @@ impl<'a, F: Formula> Rows<'a, F> {
         }
     }
 
+    /// The distances of the next cluster to those after it.
     #[inline(always)]
     fn next<S: Copy>(&mut self, values: &[S], read: impl Fn(S) -> f64 + Copy) -> Option<&[f64]> {
         let new = self.done;

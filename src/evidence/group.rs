@@ -133,8 +133,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 Err(stopped) => return Err(stopped),
             }
         }
-        clock.tick(Phase::Comparing, 0)?;
-        self.into_evidence(&layers)
+        self.into_evidence(&layers, clock)
     }
 
     /// Reads all that is left once some models have failed, to find all others that will.
@@ -359,7 +358,12 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         Ok(layers)
     }
 
-    fn into_evidence(self, layers: &[LayerShape]) -> Result<GroupEvidence, Interruption> {
+    fn into_evidence(
+        self,
+        layers: &[LayerShape],
+        clock: &mut Clock<'_>,
+    ) -> Result<GroupEvidence, Interruption> {
+        clock.tick(Phase::Comparing, 0)?;
         let models = self.members.len();
         let names = self
             .members
@@ -399,8 +403,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         let copies = find_copies(&self.members, &compared, &grains, distances);
         let copies = copies.map_err(|failure| Interruption::Failed(vec![failure]))?;
         #[cfg(feature = "svd")]
-        let updates = find_updates(&self.members, &compared, geometry, &copies)
-            .map_err(Interruption::Failed)?;
+        let updates = find_updates(&self.members, &compared, geometry, &copies, clock)?;
         let evidence = evidence.with_copies(copies)?;
         #[cfg(feature = "svd")]
         let evidence = evidence.with_updates(updates)?;

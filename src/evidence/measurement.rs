@@ -142,7 +142,8 @@ impl Measurement {
     /// Sets how many bytes of weights are held at once, of all models together; 64 MiB unless set.
     ///
     /// It is a wish: 4096 values of each model are always held, and with rank distances a whole
-    /// layer of two models for each thread. Results don't depend on it.
+    /// layer of two models for each thread. Sketches of layers, from which ranks are told, come on
+    /// top: at most half as much again. Results don't depend on it.
     #[must_use]
     pub fn with_buffer_size(mut self, bytes: usize) -> Self {
         self.buffer_size = bytes;

@@ -11,6 +11,8 @@ use super::block::MatrixShape;
 use super::candidate::Candidate;
 use super::copies::SeenLayer;
 use super::digest::Digest;
+use super::group::Interruption;
+use super::observer::{Clock, Phase};
 use super::{Geometry, ModelCopy, ModelFailure, Update};
 use crate::rank::{
     FloatFormat, MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance,
@@ -19,6 +21,9 @@ use crate::weights::{ElementType, WeightSource};
 
 /// Of larger matrices so many rows and columns are looked at.
 const SIDE: usize = 128;
+
+/// So many pairs are looked at before the observer is asked again.
+const AT_ONCE: usize = 64;
 
 /// A third model that is so much nearer to both than they are to each other lies between them.
 const BETWEEN: f64 = 0.6;
@@ -36,13 +41,14 @@ const ARITHMETIC: f64 = 4.0;
 ///
 /// # Errors
 ///
-/// The models that couldn't be read again, and why.
+/// The models that couldn't be read again, and why; that the observer stops it.
 pub(super) fn find_updates<S: WeightSource>(
     members: &[&Candidate<'_, S>],
     layers: &[SeenLayer<'_>],
     geometry: &Geometry,
     copies: &[ModelCopy],
-) -> Result<Vec<Update>, Vec<(usize, ModelFailure)>> {
+    clock: &mut Clock<'_>,
+) -> Result<Vec<Update>, Interruption> {
     let is_copy = |model: usize| copies.iter().any(|copy| copy.copy == model);
     let trained: Vec<usize> = (0..members.len())
         .filter(|&model| !is_copy(model))
@@ -52,7 +58,7 @@ pub(super) fn find_updates<S: WeightSource>(
     // Where the largest rank can be is the first that tells full updates from others.
     layers.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer.shape)));
     let full_rank = layers.first().map_or(0, |layer| largest_rank(layer.shape));
-    let outcomes = for_each_pair(&pairs, |solver, &(first, second)| {
+    let update_of = |solver: &mut SingularValueSolver, &(first, second): &(usize, usize)| {
         let mut update = Update {
             first,
             second,
@@ -67,7 +73,12 @@ pub(super) fn find_updates<S: WeightSource>(
             update.rank = update.rank.max(rank_of_update(solver, layer, pair)?);
         }
         Ok(update)
-    });
+    };
+    let mut outcomes = Vec::with_capacity(pairs.len());
+    for pairs in pairs.chunks(AT_ONCE) {
+        clock.tick(Phase::Comparing, 0)?;
+        outcomes.extend(for_each_pair(pairs, update_of));
+    }
     let mut updates = Vec::new();
     let mut failures: Vec<(usize, ModelFailure)> = Vec::new();
     for outcome in outcomes {
@@ -80,7 +91,7 @@ pub(super) fn find_updates<S: WeightSource>(
     if failures.is_empty() {
         Ok(updates)
     } else {
-        Err(failures)
+        Err(Interruption::Failed(failures))
     }
 }
 

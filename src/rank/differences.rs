@@ -40,10 +40,12 @@ struct Solvers {
 /// Matrices are [sketched](RandomProjection) once, and the rank of a pair is told from two sketches:
 /// small ones first, larger ones for the pairs that are left, up to half of the shorter side. Only
 /// where these leave a doubt, singular values are computed. So it is quick where the ranks are small
-/// in comparison with the matrices, and where few singular values are near the threshold; it is no
-/// slower than the decompositions by more than a twentieth or so elsewhere. A pair's rank doesn't
-/// depend on the other pairs or on the number of threads. Where a sketch is not at fault, which is
-/// as likely as [`SketchSolver`] says, it is the same as without sketches.
+/// in comparison with the matrices and few singular values are near the threshold, and elsewhere
+/// little slower than the decompositions. Of matrices with fewer than 192 rows or columns singular
+/// values are computed at once.
+///
+/// A pair's rank doesn't depend on the other pairs or on the number of threads. It is that of the
+/// singular values, but for the small probability that [`SketchSolver`] states.
 ///
 /// # Errors
 ///

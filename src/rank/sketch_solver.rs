@@ -47,11 +47,14 @@ const RANGE: f64 = 1e60;
 /// values are so large. Rounding errors are added to all bounds, at 16 times what they are
 /// if they are random.
 ///
-/// So the rank is the one that all singular values would give, unless a bound fails: for one
-/// difference at most with probability 10⁻¹⁰, over the choice of S and R. These are fixed for a
-/// shape, so matrices that were made to deceive it can. There is no answer where singular values are
-/// within a factor of about 100 of the threshold on either side, nor where the rank is near to p or
-/// larger, nor for [`Tolerance::GavishDonoho`], which needs all singular values.
+/// So the rank is the one that all singular values would give, unless a bound fails. Each fails with a
+/// probability of at most 2⁻³², and a rank rests on at most some two hundred: for one difference it is
+/// wrong with a probability below 10⁻⁷, over the choice of S and R. These are fixed for a shape, so
+/// matrices that were made to deceive it can.
+///
+/// There is no answer where singular values come nearer to the threshold than a factor of some 10 to
+/// 100 on either side, more the larger the matrix and the nearer the rank is to p; nor for
+/// [`Tolerance::GavishDonoho`], which needs all singular values; nor for a difference of zero.
 ///
 /// # References
 ///

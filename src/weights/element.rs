@@ -139,17 +139,23 @@ fn decode_each<T, const SIZE: usize>(
     values: &mut [T],
     decode: impl Fn([u8; SIZE]) -> T,
 ) {
-    let each = || {
-        let (elements, _) = bytes.as_chunks::<SIZE>();
-        for (value, &element) in values.iter_mut().zip(elements) {
-            *value = decode(element);
-        }
-    };
     // Compiled for the vector registers that the machine turns out to have.
     #[cfg(feature = "std")]
-    pulp::Arch::new().dispatch(each);
+    pulp::Arch::new().dispatch(|| decode_in_turn(bytes, values, decode));
     #[cfg(not(feature = "std"))]
-    each();
+    decode_in_turn(bytes, values, decode);
+}
+
+#[inline(always)]
+fn decode_in_turn<T, const SIZE: usize>(
+    bytes: &[u8],
+    values: &mut [T],
+    decode: impl Fn([u8; SIZE]) -> T,
+) {
+    let (elements, _) = bytes.as_chunks::<SIZE>();
+    for (value, &element) in values.iter_mut().zip(elements) {
+        *value = decode(element);
+    }
 }
 
 /// Decodes half-precision numbers in batches, which is where the hardware's conversion pays.

@@ -54,14 +54,18 @@ fn kernels_are_send_and_sync() {
     {
         use mother::rank;
         assert_free!(
+            rank::Difference,
             rank::FloatFormat,
             rank::MatrixView<'static, f32>,
             rank::Method,
             rank::NumericalRank,
+            rank::RandomProjection,
             rank::RankError,
             rank::RoundingNoise,
             rank::SingularValueSolver,
             rank::SingularValues,
+            rank::Sketch,
+            rank::SketchSolver,
             rank::Tolerance,
         );
     }
