@@ -82,7 +82,7 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
         handle
             .read(offset, values)
             .map_err(|error| reading(error.to_string()))?;
-        match values.iter().position(|value| !value.is_finite()) {
+        match first_not_finite(values) {
             None => Ok(()),
             Some(at) => Err(ModelFailure::NotFinite {
                 layer: layer.name.clone(),
@@ -131,4 +131,21 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
             })
         }
     }
+}
+
+/// Where the first value is that is NaN or infinite.
+fn first_not_finite<T: Scalar>(values: &[T]) -> Option<usize> {
+    const AT_ONCE: usize = 1024;
+    // Without a way out, so that the compiler can look at many values at once.
+    let finite = |values: &[T]| {
+        values
+            .iter()
+            .fold(true, |all, value| all & value.is_finite())
+    };
+    let chunk = values.chunks(AT_ONCE).position(|values| !finite(values))?;
+    let start = chunk * AT_ONCE;
+    let within = values[start..]
+        .iter()
+        .position(|value| !value.is_finite())?;
+    Some(start + within)
 }

@@ -13,25 +13,22 @@ use crate::Scalar;
 use crate::growth::RowSums;
 use crate::pairwise::{PairwiseError, VectorSet};
 
+/// What is read again for every tile should stay in the processor's cache: so many bytes of all models.
+const CACHED: usize = 4 << 20;
+
 /// Sums over the rows of one layer that were seen so far.
 pub(super) struct Comparison {
     width: usize,
-    growth: GrowthMeasure,
     /// ‖u‖² of every model.
     pub(super) squared_norms: Vec<f64>,
-    /// ‖u − v‖² and growth of every pair, in condensed order.
-    pub(super) pairs: Vec<PairSums>,
+    /// ‖u − v‖² of every pair, in condensed order.
+    pub(super) squared_distances: Vec<f64>,
+    /// Of every pair, in condensed order; of none where growth isn't measured.
+    pub(super) growth: Vec<RowSums>,
     /// ‖u‖² of every model over the row that isn't complete.
     row_norms: Vec<f64>,
     /// ‖u − v‖² of every pair over that row.
     row_distances: Vec<f64>,
-}
-
-/// What is summed over the rows of a pair.
-#[derive(Clone, Default)]
-pub(super) struct PairSums {
-    pub(super) squared_distance: f64,
-    pub(super) growth: RowSums,
 }
 
 /// A piece of a row of all models: their values, and their ‖u‖² over the row up to its end.
@@ -45,8 +42,8 @@ struct Compared<'a> {
 struct Tile<'a> {
     first: Range<usize>,
     width: usize,
-    growth: GrowthMeasure,
-    pairs: &'a mut [PairSums],
+    squared_distances: &'a mut [f64],
+    growth: &'a mut [RowSums],
     row_distances: &'a mut [f64],
 }
 
@@ -54,11 +51,15 @@ impl Comparison {
     /// For a layer whose rows have so many values.
     pub(super) fn new(models: usize, width: usize, growth: GrowthMeasure) -> Self {
         let pairs = models * models.saturating_sub(1) / 2;
+        let grown = match growth {
+            GrowthMeasure::Measured => pairs,
+            GrowthMeasure::LeftOut => 0,
+        };
         Self {
             width,
-            growth,
             squared_norms: vec![0.0; models],
-            pairs: vec![PairSums::default(); pairs],
+            squared_distances: vec![0.0; pairs],
+            growth: vec![RowSums::new(); grown],
             row_norms: vec![0.0; models],
             row_distances: vec![0.0; pairs],
         }
@@ -76,43 +77,38 @@ impl Comparison {
         block: Block,
         models: &[Vec<T>],
     ) -> Result<(), PairwiseError> {
-        let pieces = block
-            .pieces()
-            .map(|piece| self.compared(&piece, models))
-            .collect::<Result<Vec<_>, _>>()?;
-        let add = |mut tile: Tile<'_>| pieces.iter().try_for_each(|piece| tile.add(piece));
-        #[cfg(feature = "rayon")]
-        return self
-            .tiles()
-            .into_par_iter()
-            .with_max_len(1)
-            .try_for_each(add);
-        #[cfg(not(feature = "rayon"))]
-        return self.tiles().into_iter().try_for_each(add);
+        let pieces: Vec<Piece> = block.pieces().collect();
+        let longest = self.width.min(Block::LONGEST_PIECE);
+        let at_once = CACHED / (models.len() * longest * size_of::<T>()).max(1);
+        for pieces in pieces.chunks(at_once.max(1)) {
+            let mut compared = compare(pieces, models)?;
+            for piece in &mut compared {
+                self.take_norms(piece);
+            }
+            let add = |mut tile: Tile<'_>| compared.iter().try_for_each(|piece| tile.add(piece));
+            #[cfg(feature = "rayon")]
+            self.tiles()
+                .into_par_iter()
+                .with_max_len(1)
+                .try_for_each(add)?;
+            #[cfg(not(feature = "rayon"))]
+            self.tiles().into_iter().try_for_each(add)?;
+        }
+        Ok(())
     }
 
-    /// Takes the piece into the norms.
-    fn compared<'a, T: Scalar>(
-        &mut self,
-        piece: &Piece,
-        models: &'a [Vec<T>],
-    ) -> Result<Compared<'a>, PairwiseError> {
-        let values = |model: &'a Vec<T>| &model[piece.range.clone()];
-        for (norm, model) in self.row_norms.iter_mut().zip(models) {
-            *norm += squared_norm(values(model));
+    /// Takes the norms of a piece, and makes them those of its row.
+    fn take_norms(&mut self, piece: &mut Compared<'_>) {
+        for (norm, row) in piece.row_norms.iter_mut().zip(&mut self.row_norms) {
+            *row += *norm;
+            *norm = *row;
         }
-        let compared = Compared {
-            vectors: VectorSet::new(models.iter().map(values))?,
-            row_norms: self.row_norms.clone(),
-            ends_row: piece.ends_row,
-        };
         if piece.ends_row {
             for (norm, row) in self.squared_norms.iter_mut().zip(&mut self.row_norms) {
                 *norm += *row;
                 *row = 0.0;
             }
         }
-        Ok(compared)
     }
 
     /// All pairs, in tiles of a few first models.
@@ -120,24 +116,49 @@ impl Comparison {
         const FIRST_MODELS: usize = 16;
         let models = self.squared_norms.len();
         let mut tiles = Vec::new();
-        let mut pairs = self.pairs.as_mut_slice();
-        let mut row = self.row_distances.as_mut_slice();
+        let mut squared_distances = self.squared_distances.as_mut_slice();
+        let mut growth = self.growth.as_mut_slice();
+        let mut row_distances = self.row_distances.as_mut_slice();
         for start in (0..models).step_by(FIRST_MODELS) {
             let first = start..(start + FIRST_MODELS).min(models);
             let count = first.clone().map(|model| models - 1 - model).sum();
-            let (of_tile, other_pairs) = pairs.split_at_mut(count);
-            let (row_distances, rest_of_row) = row.split_at_mut(count);
-            (pairs, row) = (other_pairs, rest_of_row);
             tiles.push(Tile {
                 first,
                 width: self.width,
-                growth: self.growth,
-                pairs: of_tile,
-                row_distances,
+                squared_distances: split_off_front(&mut squared_distances, count),
+                growth: split_off_front(&mut growth, count),
+                row_distances: split_off_front(&mut row_distances, count),
             });
         }
         tiles
     }
+}
+
+/// The first values, as many as there are up to `count`, which are taken off the slice.
+fn split_off_front<'a, T>(values: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let all = core::mem::take(values);
+    let (front, rest) = all.split_at_mut(count.min(all.len()));
+    *values = rest;
+    front
+}
+
+/// The pieces of all models, each with its own norms.
+fn compare<'a, T: Scalar>(
+    pieces: &[Piece],
+    models: &'a [Vec<T>],
+) -> Result<Vec<Compared<'a>>, PairwiseError> {
+    let compare = |piece: &Piece| {
+        let values = |model: &'a Vec<T>| &model[piece.range.clone()];
+        Ok(Compared {
+            row_norms: models.iter().map(|m| squared_norm(values(m))).collect(),
+            vectors: VectorSet::new(models.iter().map(values))?,
+            ends_row: piece.ends_row,
+        })
+    };
+    #[cfg(feature = "rayon")]
+    return pieces.par_iter().map(compare).collect();
+    #[cfg(not(feature = "rayon"))]
+    return pieces.iter().map(compare).collect();
 }
 
 impl Tile<'_> {
@@ -152,25 +173,41 @@ impl Tile<'_> {
     }
 
     fn end_row(&mut self, norms: &[f64]) {
-        let mut sums = self.pairs.iter_mut().zip(&mut *self.row_distances);
+        let mut grown = self.growth.iter_mut().zip(&*self.row_distances);
         for first in self.first.clone() {
             let before = norms[first];
-            for (&after, (pair, moved)) in norms[first + 1..].iter().zip(&mut sums) {
-                pair.squared_distance += *moved;
-                if self.growth == GrowthMeasure::Measured {
-                    pair.growth.add(self.width, before, after, *moved);
-                }
-                *moved = 0.0;
+            for (&after, (growth, &moved)) in norms[first + 1..].iter().zip(&mut grown) {
+                growth.add(self.width, before, after, moved);
             }
+        }
+        let row = self.row_distances.iter_mut();
+        for (sum, moved) in self.squared_distances.iter_mut().zip(row) {
+            *sum += *moved;
+            *moved = 0.0;
         }
     }
 }
 
+/// Compiled for the vector registers that the machine turns out to have.
 fn squared_norm<T: Scalar>(values: &[T]) -> f64 {
+    #[cfg(feature = "std")]
+    return pulp::Arch::new().dispatch(|| sum_of_squares(values));
+    #[cfg(not(feature = "std"))]
+    sum_of_squares(values)
+}
+
+#[inline(always)]
+fn sum_of_squares<T: Scalar>(values: &[T]) -> f64 {
     // Eight sums, which the compiler can keep in vector registers.
     let mut lanes = [0.0_f64; 8];
-    for (index, value) in values.iter().enumerate() {
-        lanes[index % 8] += value.widen() * value.widen();
+    let (chunks, rest) = values.as_chunks::<8>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value.widen() * value.widen();
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += value.widen() * value.widen();
     }
     lanes.iter().sum()
 }

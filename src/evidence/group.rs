@@ -420,12 +420,12 @@ impl Tables {
             *sum += norm;
         }
         let sums = self.l2.iter_mut().zip(&mut self.squared_distances);
-        for ((l2, squared), pair) in sums.zip(&comparison.pairs) {
-            *l2 += num_traits::Float::sqrt(pair.squared_distance);
-            *squared += pair.squared_distance;
+        for ((l2, squared), &distance) in sums.zip(&comparison.squared_distances) {
+            *l2 += num_traits::Float::sqrt(distance);
+            *squared += distance;
         }
-        for (growth, pair) in self.growth.iter_mut().zip(&comparison.pairs) {
-            growth.add(&pair.growth);
+        for (growth, rows) in self.growth.iter_mut().zip(&comparison.growth) {
+            growth.add(rows);
         }
     }
 

@@ -5,8 +5,7 @@ use core::hint::black_box;
 use alloc::vec::Vec;
 
 use super::GrowthMeasure;
-use super::comparison::PairSums;
-use crate::growth::PooledGrowth;
+use crate::growth::{PooledGrowth, RowSums};
 
 /// The bytes that all pairs of so many models take on so many layers; `None` where they overflow.
 pub(super) fn of_pairs(models: usize, layers: usize, growth: GrowthMeasure) -> Option<usize> {
@@ -15,12 +14,12 @@ pub(super) fn of_pairs(models: usize, layers: usize, growth: GrowthMeasure) -> O
         // A vector has room for four at first, and then doubles.
         GrowthMeasure::Measured => {
             let matrices = layers.clamp(4, PooledGrowth::GROUPS).next_power_of_two();
-            size_of::<PooledGrowth>() + PooledGrowth::GROUP_SIZE * matrices
+            size_of::<PooledGrowth>() + PooledGrowth::GROUP_SIZE * matrices + size_of::<RowSums>()
         }
         GrowthMeasure::LeftOut => 0,
     };
-    // Distances, their squares, ranks, those of a row, and distances in another order.
-    let numbers = 5 * size_of::<f64>() + size_of::<PairSums>();
+    // Distances, their squares, ranks, those of a layer and of a row, and distances in another order.
+    let numbers = 6 * size_of::<f64>();
     pairs.checked_mul(numbers + grown)
 }
 
