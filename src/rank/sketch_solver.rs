@@ -67,7 +67,7 @@ const RANGE: f64 = 1e60;
 ///
 /// # Examples
 ///
-/// See [`RandomProjection`].
+/// See [`RandomProjection`](super::RandomProjection).
 #[derive(Clone, Default)]
 pub struct SketchSolver {
     /// The leading part of the sketch, and the probes around it.
