@@ -26,7 +26,7 @@ const BLOCK: usize = 128;
 /// // Multiplication tables: the second has 3 more in every entry.
 /// let first: Vec<f64> = (0..300 * 200).map(|i| ((i / 200) * (i % 200)) as f64).collect();
 /// let second: Vec<f64> = first.iter().map(|value| value + 3.0).collect();
-/// let projection = RandomProjection::new(300, 200, 64)?;
+/// let projection = RandomProjection::new(300, 200, 96)?;
 /// let first = projection.sketch(MatrixView::new(&first, 300, 200)?)?;
 /// let second = projection.sketch(MatrixView::new(&second, 300, 200)?)?;
 /// let rank = SketchSolver::new().rank_of_difference(&first, &second, Tolerance::Relative(1e-5))?;
