@@ -1,54 +1,35 @@
-//! How far Gaussian matrices stretch vectors and matrices, almost surely.
-//!
-//! Each bound fails with a probability of at most 2⁻³², whatever it is applied to, as long as that
-//! was chosen without knowing the Gaussian matrix.
+//! How far a Gaussian vector can be from its expected length, almost surely.
 
 use num_traits::Float;
 
 /// −ln of the probability that a bound fails.
 const EXPONENT: f64 = 32.0 * core::f64::consts::LN_2;
 
-/// Gaussian matrices: entries are independent, of mean 0 and variance 1.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Concentration {
-    /// The number of rows.
-    size: usize,
+/// The least ‖Gx‖² of a unit vector x that was chosen without knowing G, a matrix with so many rows
+/// of independent normal values of mean 0 and variance 1: less has a probability of at most 2⁻³².
+///
+/// Chernoff's bound for χ² of n degrees of freedom: P(χ² ≤ yn) ≤ (y·e^(1 − y))^(n/2).
+pub(super) fn least_square(rows: usize) -> f64 {
+    let rows = rows as f64;
+    let mut ratio = 0.0;
+    // Rises to the solution of y·e^(1 − y) = p^(2/n), so stopping early is safe.
+    for _ in 0..30 {
+        ratio = Float::exp(ratio - 1.0 - 2.0 * EXPONENT / rows);
+    }
+    ratio * rows
 }
 
-impl Concentration {
-    pub(super) const fn new(size: usize) -> Self {
-        Self { size }
-    }
-
-    /// How far a function that changes no faster than its arguments is from its mean.
-    fn deviation() -> f64 {
-        Float::sqrt(2.0 * EXPONENT)
-    }
-
-    /// The least ‖Gx‖² of a unit vector x.
-    ///
-    /// Chernoff's bound for χ² of n degrees of freedom: P(χ² ≤ yn) ≤ (y·e^(1 − y))^(n/2).
-    pub(super) fn least_square(self) -> f64 {
-        let size = self.size as f64;
-        let mut ratio = 0.0;
-        // Rises to the solution of y·e^(1 − y) = p^(2/n), so stopping early is safe.
-        for _ in 0..30 {
-            ratio = Float::exp(ratio - 1.0 - 2.0 * EXPONENT / size);
-        }
-        ratio * size
-    }
-
-    /// The two factors a, b of the largest ‖GAH‖ ≤ a·‖A‖ + b·‖A‖_F, with H the transpose of another
-    /// Gaussian matrix.
-    ///
-    /// Chevet's inequality, as in Halko, Martinsson and Tropp (2011), propositions 10.1 and 10.3,
-    /// from either side: ‖AH‖ ≤ (√n + t)‖A‖ + ‖A‖_F, ‖AH‖_F ≤ √n‖A‖_F + t‖A‖, and ‖GB‖ likewise.
-    pub(super) fn norm_of_both_sides(self) -> (f64, f64) {
-        let deviation = Self::deviation();
-        let root = Float::sqrt(self.size as f64);
-        let side = root + deviation;
-        (side * side + deviation, side + root)
-    }
+/// The two factors a, b of the largest ‖GAH‖ ≤ a·‖A‖ + b·‖A‖_F, with so many rows of G and columns of
+/// H, independent Gaussian matrices: more has a probability of at most 4·2⁻³².
+///
+/// Chevet's inequality, as in Halko, Martinsson and Tropp (2011), propositions 10.1 and 10.3,
+/// from either side: ‖AH‖ ≤ (√n + t)‖A‖ + ‖A‖_F, ‖AH‖_F ≤ √n‖A‖_F + t‖A‖, and ‖GB‖ likewise.
+pub(super) fn largest_norm(rows: usize) -> (f64, f64) {
+    // How far a function that changes no faster than its arguments is from its mean.
+    let deviation = Float::sqrt(2.0 * EXPONENT);
+    let root = Float::sqrt(rows as f64);
+    let side = root + deviation;
+    (side * side + deviation, side + root)
 }
 
 #[cfg(test)]
@@ -60,7 +41,7 @@ mod tests {
     #[test]
     fn the_least_square_solves_the_bound() {
         for size in [24, 64, 96, 256, 1024] {
-            let least = Concentration::new(size).least_square();
+            let least = least_square(size);
             let ratio = least / size as f64;
             let bound = (ratio.ln() + 1.0 - ratio) * size as f64 / 2.0;
             assert!((bound + EXPONENT).abs() < 0.1, "{size}: {bound}");
@@ -81,7 +62,7 @@ mod tests {
     #[test]
     fn squares_are_never_less() {
         let (size, mut state) = (64, 1);
-        let bound = Concentration::new(size).least_square();
+        let bound = least_square(size);
         let draws = (0..10_000).map(|_| (0..size).map(|_| normal(&mut state).powi(2)).sum());
         let least: f64 = draws.fold(f64::INFINITY, f64::min);
         // Of 10,000, the least is some 3.7 standard deviations of 11.3 below 64.
@@ -92,7 +73,7 @@ mod tests {
     #[test]
     fn norms_are_never_more_and_not_much_less() {
         let (size, length, mut state) = (24, 60, 1);
-        let (of_spectral, of_frobenius) = Concentration::new(size).norm_of_both_sides();
+        let (of_spectral, of_frobenius) = largest_norm(size);
         for large in [1, 8, length] {
             let diagonal = |index: usize| if index < large { 1.0 } else { 0.01 };
             let squares: f64 = (0..length).map(|index| diagonal(index).powi(2)).sum();

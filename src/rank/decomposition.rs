@@ -188,7 +188,9 @@ pub(super) fn pivoted_cholesky(
     use faer::dyn_stack::{MemStack, StackReq};
     use faer::linalg::cholesky::llt_pivoting::factor;
 
-    let settings = Default::default();
+    let mut settings = faer::Spec::<factor::PivLltParams, f64>::default();
+    // Columns of a block are brought up to date one by one, the others by a matrix product.
+    settings.block_size = 16;
     let request = factor::cholesky_in_place_scratch::<usize, f64>(size, faer::Par::Seq, settings);
     let request = StackReq::new::<usize>(size).array(2).and(request);
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);

@@ -38,11 +38,12 @@ struct Solvers {
 /// [`rank_of_difference`](super::rank_of_difference) would find it, in the order of the pairs.
 ///
 /// Matrices are [sketched](RandomProjection) once, and the rank of a pair is told from two sketches:
-/// small ones first, larger ones for the pairs that are left, up to half of the shorter side. Only
-/// where these leave a doubt, singular values are computed. So it is quick where the ranks are small
-/// in comparison with the matrices and few singular values are near the threshold, and elsewhere
-/// little slower than the decompositions. Of matrices with fewer than 192 rows or columns singular
-/// values are computed at once.
+/// small ones first, larger ones for the pairs that are left, up to three quarters of the shorter side.
+/// Only where these leave a doubt, eigenvalues of the Gram matrix are computed, and singular values
+/// only where one of these is so near to the threshold that rounding decides. So it is quick where the
+/// ranks are small in comparison with the matrices and few singular values are near the threshold, and
+/// elsewhere still quicker than the decompositions. Matrices with fewer than 128 rows or columns aren't
+/// sketched.
 ///
 /// A pair's rank doesn't depend on the other pairs or on the number of threads. It is that of the
 /// singular values, but for the small probability that [`SketchSolver`] states.
@@ -54,8 +55,8 @@ struct Solvers {
 ///
 /// # Complexity
 ///
-/// O(v·m·n·r + p·r³) time for v matrices of m rows and n columns and p pairs with ranks up to
-/// r < min(m, n)/4; O(m·n·min(m, n)) for other pairs. Space for at most v·min(m, n)²/4 values, and
+/// O(v·m·n·log m + p·r³) time for v matrices of m rows and n columns and p pairs with ranks up to
+/// r < min(m, n)/2; O(m·n·min(m, n)) for other pairs. Space for at most 0.6·v·min(m, n)² values, and
 /// for each thread what a [`SingularValueSolver`] takes, if it takes one.
 ///
 /// # Examples
@@ -100,9 +101,7 @@ pub fn ranks_of_differences<T: Scalar>(
         known.map_or_else(
             || {
                 let (first, second) = (matrix(pair.first)?, matrix(pair.second)?);
-                pair.tolerance.validate()?;
-                let values = solvers.exact.singular_values_of_difference(first, second)?;
-                Ok(values.rank(pair.tolerance)?.value())
+                (solvers.exact).rank_of_difference(first, second, pair.tolerance)
             },
             Ok,
         )
@@ -112,7 +111,7 @@ pub fn ranks_of_differences<T: Scalar>(
 /// The sizes of sketches for matrices of a shape, smallest first.
 fn sizes((rows, columns): (usize, usize)) -> impl Iterator<Item = usize> {
     // Larger sketches aren't quicker than the decomposition.
-    let largest = rows.min(columns) / 2;
+    let largest = rows.min(columns) * 3 / 4;
     let next = move |&size: &usize| (size < largest).then(|| (size / 3 * 8).min(largest));
     core::iter::successors((largest >= LEAST).then_some(FIRST.min(largest)), next)
 }

@@ -4,6 +4,8 @@ use core::fmt;
 
 use alloc::vec::Vec;
 
+use num_traits::Float;
+
 use super::{RankError, Tolerance};
 
 /// How singular values were found.
@@ -146,13 +148,54 @@ impl SingularValues {
     /// A rank by a threshold below this counts noise.
     #[must_use]
     pub fn resolution(&self) -> f64 {
-        let relative = self.rows.max(self.columns) as f64 * f64::EPSILON;
+        let relative = self.relative_rounding();
         let largest = self.largest();
         match self.method {
             Method::Svd | Method::PivotedQr if largest > 0.0 => largest * relative,
-            Method::Gram if largest > 0.0 => largest * num_traits::Float::sqrt(relative),
+            Method::Gram if largest > 0.0 => largest * Float::sqrt(relative),
             _ => 0.0,
         }
+    }
+
+    fn relative_rounding(&self) -> f64 {
+        self.rows.max(self.columns) as f64 * f64::EPSILON
+    }
+
+    fn count_above(&self, threshold: f64) -> usize {
+        self.values.partition_point(|&value| value > threshold)
+    }
+
+    /// The rank that [`Method::Svd`] gives, if what these values may be off can't change it; the
+    /// tolerance must be valid.
+    ///
+    /// Squares that [`Method::Gram`] finds are off by at most 4·max(m, n)·2⁻⁵²·Σσ²: a sum of k
+    /// products by less than k·2⁻⁵³ of their size, and eigenvalues by less than that again.
+    pub(super) fn certain_rank(&self, tolerance: Tolerance) -> Option<usize> {
+        match self.method {
+            Method::Svd => {}
+            Method::Gram if self.is_certain(tolerance) => {}
+            Method::Gram | Method::PivotedQr => return None,
+        }
+        let resolution = self.largest() * self.relative_rounding();
+        Some(self.count_above(tolerance.threshold(self, resolution)))
+    }
+
+    /// Whether no square is as near to that of the threshold as the two may be off.
+    fn is_certain(&self, tolerance: Tolerance) -> bool {
+        let resolution = self.largest() * self.relative_rounding();
+        let threshold = tolerance.threshold(self, resolution);
+        let square = threshold * threshold;
+        let squares: f64 = self.values.iter().map(|value| value * value).sum();
+        let error = 4.0 * self.relative_rounding() * squares;
+        // The threshold is as far off, relative to it, as the value that it is a multiple of.
+        let multiple_of = match tolerance {
+            Tolerance::GavishDonoho => self.median(),
+            _ => self.largest(),
+        };
+        let doubt = error + square * (error / (multiple_of * multiple_of));
+        let above = self.count_above(Float::sqrt(square + doubt));
+        // Not so where it isn't a number.
+        doubt < square && above == self.count_above(Float::sqrt(square - doubt))
     }
 
     /// The number of values above the threshold of `tolerance`.
@@ -166,9 +209,9 @@ impl SingularValues {
     /// O(log min(m, n)) time, no extra space.
     pub fn rank(&self, tolerance: Tolerance) -> Result<NumericalRank, RankError> {
         tolerance.validate()?;
-        let threshold = tolerance.threshold(self);
+        let threshold = tolerance.threshold(self, self.resolution());
         Ok(NumericalRank {
-            value: self.values.partition_point(|&value| value > threshold),
+            value: self.count_above(threshold),
             threshold,
             largest: self.largest(),
             resolution: self.resolution(),
@@ -414,5 +457,39 @@ mod tests {
                 "{broken}"
             );
         }
+    }
+
+    #[test]
+    fn squares_that_may_be_off_leave_a_doubt_near_the_threshold() {
+        let tolerance = Tolerance::Relative(1e-4);
+        for (value, expected) in [
+            (1.1e-4, Some(2)),
+            (0.9e-4, Some(1)),
+            (1.000_000_05e-4, None),
+            (1e-4, None),
+            (0.999_999_95e-4, None),
+        ] {
+            let values = [1.0, value, 1e-9];
+            let found = of(&values, 3, 3, Method::Gram).certain_rank(tolerance);
+            assert_eq!(found, expected, "{value}");
+            // Values of the decomposition are what is asked for; those of pivots are too far off.
+            let found = of(&values, 3, 3, Method::Svd);
+            assert_eq!(found.certain_rank(tolerance), Some(rank(&found, tolerance)));
+            let found = of(&values, 3, 3, Method::PivotedQr);
+            assert_eq!(found.certain_rank(tolerance), None);
+        }
+        // A threshold among what squares can't tell, and one that is a multiple of such a value.
+        let values = of(&[1.0, 1e-6, 1e-9], 3, 3, Method::Gram);
+        assert_eq!(values.certain_rank(Tolerance::Relative(1e-8)), None);
+        assert_eq!(values.certain_rank(Tolerance::Absolute(0.0)), None);
+        assert_eq!(values.certain_rank(Tolerance::Absolute(1e-5)), Some(1));
+        let values = of(&[1.0, 1e-9, 1e-9], 3, 3, Method::Gram);
+        assert_eq!(values.certain_rank(Tolerance::GavishDonoho), None);
+        let values = of(&[1.0, 1e-3, 1e-3], 3, 3, Method::Gram);
+        assert_eq!(values.certain_rank(Tolerance::GavishDonoho), Some(1));
+        // The threshold isn't below the decomposition's resolution, rather than this method's.
+        let values = of(&[1.0, 1e-2, 1e-2], 3, 3, Method::Gram);
+        let tolerance = Tolerance::RoundingNoise { deviation: 1e-3 };
+        assert_eq!(values.certain_rank(tolerance), Some(3));
     }
 }

@@ -6,17 +6,18 @@ use core::ops::Range;
 
 use num_traits::Float;
 
-use super::concentration::Concentration;
+use super::concentration::{largest_norm, least_square};
 use super::decomposition::{
     Operand, Scratch, add_product, cholesky, divide_by_product, divide_by_triangle, gram,
     pivoted_cholesky,
 };
-use super::projection::{Sketch, sum_of_squares};
+use super::projection::{PROBES, Sketch, sum_of_squares};
 use super::solver::reserve;
 use super::{RankError, Tolerance};
 
-/// The rows and columns of a sketch that check what the others tell.
-const PROBES: usize = 64;
+/// How much larger than the effective rank parts are at first: ranks of trained updates are up to twice
+/// that.
+const ROOM: f64 = 2.2;
 
 /// Smaller parts of a sketch tell too little.
 const SMALLEST: usize = 16;
@@ -28,32 +29,33 @@ const RANGE: f64 = 1e60;
 ///
 /// # When it is certain
 ///
-/// Let D be the difference and σ(i) the i-th singular value of a matrix. The sketch S·D·R has a
-/// leading part C of p rows and columns, from which a decomposition tells r, the number of its
-/// singular values that look large, and a matrix of rank r that is near to D. The 64 rows of S and
-/// columns of R that follow are independent of both, so they probe what is left of D: the spectral
-/// norm of T, what is left in their place of the sketch. For S and R of independent normal values,
-/// three bounds hold with high probability, without any assumption about D:
+/// Let D be the difference and σ(i) the i-th singular value of a matrix. The sketch S·D·R has a part C
+/// of p rows and columns after the first 64, from which a decomposition tells r, the number of its
+/// singular values that look large, and a matrix of rank r that is near to D. The first 64 rows of S
+/// and columns of R are independent of that, so they probe D, and what is left of it: T and U are
+/// what is in their place of the sketch, before and after that matrix is taken away. As the probes
+/// have independent normal values, and the other rows and columns are those of Hadamard matrices of
+/// orders M and N, these bounds hold, the first three with high probability, and without any
+/// assumption about D:
 ///
-/// - σ(r + 1) of D is at most ‖T‖/ℓ(64), where ℓ(n) is a lower bound of χ² of n degrees of freedom;
-/// - ‖D‖ is at most ‖C‖/ℓ(p);
-/// - what is left of D without its i largest singular values, of spectral norm σ and Frobenius norm
-///   φ, adds at most a·σ + b·φ to the singular values of C (Chevet), a ≈ p and b ≈ 2√p.
+/// - σ(r + 1) of D is at most ‖U‖/ℓ, where ℓ is a lower bound of χ² of 64 degrees of freedom;
+/// - ‖D‖ is at most ‖T‖/ℓ;
+/// - ‖T‖ is at most a·‖D‖ + b·‖D‖_F (Chevet), a ≈ 221 and b ≈ 23, where ‖D‖_F is at most √r·‖D‖ and
+///   what is left;
+/// - σ(r) of C is at most √(M·N)·σ(r) of D.
 ///
-/// From the first and the last, the largest singular value of D has a lower bound, and so the
-/// threshold has a lower and an upper one. The rank is r if σ(r + 1) of D must be below the lower
-/// one, and σ(r) of C is larger than it could be if σ(r) of D were no more than the upper one. The
-/// decomposition is a column-pivoted QR one, and a Cholesky decomposition shows that all r singular
-/// values are so large. Rounding errors are added to all bounds, at 16 times what they are
-/// if they are random.
+/// From the second and the third, the threshold has an upper and a lower bound. The rank is r if
+/// σ(r + 1) of D must be below the lower one, and σ(r) of D above the upper one. The decomposition is a
+/// column-pivoted QR one, and a Cholesky decomposition shows that all r singular values are so
+/// large. Rounding errors are added to all bounds, at 16 times what they are if they are random.
 ///
 /// So the rank is the one that all singular values would give, unless a bound fails. Each fails with a
-/// probability of at most 2⁻³², and a rank rests on at most some two hundred: for one difference it is
-/// wrong with a probability below 10⁻⁷, over the choice of S and R. These are fixed for a shape, so
-/// matrices that were made to deceive it can.
+/// probability of at most 2⁻³⁰, and a rank rests on at most some sixty: for one difference it is wrong
+/// with a probability below 10⁻⁷, over the choice of S and R. These are fixed for a shape, so matrices
+/// that were made to deceive it can.
 ///
 /// There is no answer where singular values come nearer to the threshold than a factor of some 10 to
-/// 100 on either side, more the larger the matrix and the nearer the rank is to p; nor for
+/// 100 on either side, more the nearer the rank is to p; nor for
 /// [`Tolerance::GavishDonoho`], which needs all singular values; nor for a difference of zero.
 ///
 /// # References
@@ -76,9 +78,8 @@ pub struct SketchSolver {
     triangle: Vec<f64>,
     /// The column of the sketch that each column of R belongs to.
     order: Vec<usize>,
-    /// R·Rᵀ of the first rows of R, and its own Cholesky decomposition.
+    /// R·Rᵀ of the first rows of R, or its own Cholesky decomposition.
     gram: Vec<f64>,
-    cholesky: Vec<f64>,
     products: [Vec<f64>; 3],
     scratch: Scratch,
 }
@@ -87,6 +88,28 @@ impl fmt::Debug for SketchSolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SketchSolver").finish_non_exhaustive()
     }
+}
+
+/// Two sketches, and what the probes tell of their difference.
+struct SketchedDifference<'a> {
+    first: &'a Sketch,
+    second: &'a Sketch,
+    tolerance: Tolerance,
+    probed: Probed,
+}
+
+struct Probed {
+    /// Bounds of the spectral norm of the probes.
+    norm: Range<f64>,
+    /// About (Σσ²)²/Σσ⁴ of the difference: no more than its rank.
+    effective_rank: f64,
+}
+
+/// What a part of two sketches tells of the rank.
+enum Finding {
+    Certain(usize),
+    /// What it looks like.
+    Doubtful(usize),
 }
 
 impl SketchSolver {
@@ -107,7 +130,7 @@ impl SketchSolver {
     ///
     /// # Complexity
     ///
-    /// O(p³) time, where p is about 1.5 times the rank if that is less than the size of the sketches.
+    /// O(p³) time, where p is about 1.5 times the rank if that is less than the size of the sketches less 64.
     pub fn rank_of_difference(
         &mut self,
         first: &Sketch,
@@ -134,27 +157,44 @@ impl SketchSolver {
         }
         let largest = first.size.min(second.size).saturating_sub(PROBES);
         let least = smaller.saturating_sub(PROBES).max(SMALLEST - 1);
-        // From a small part on, each half as large again as the one before, to the largest.
-        let parts = core::iter::successors(Some(largest), |part| Some(part * 2 / 3));
-        let count = parts.clone().take_while(|&part| part > least).count();
-        for step in (0..count).rev() {
-            let part = parts.clone().nth(step).unwrap_or(largest);
-            let rank = self.rank_of_part(first, second, tolerance, part)?;
-            if rank.is_some() {
-                return Ok(rank);
-            }
+        if largest <= least || first.norm.max(second.norm) > RANGE {
+            return Ok(None);
         }
-        Ok(None)
+        let probed = self.probe(first, second)?;
+        if !(probed.norm.end > 1.0 / RANGE && probed.norm.end < RANGE) {
+            return Ok(None);
+        }
+        let difference = SketchedDifference {
+            first,
+            second,
+            tolerance,
+            probed,
+        };
+        // Where the rank isn't much more than the effective one, the first part will do.
+        let likely = (ROOM * difference.probed.effective_rank) as usize;
+        let mut part = likely.clamp(least + 1, largest);
+        loop {
+            let looks_like = match self.rank_of_part(&difference, part)? {
+                Finding::Certain(rank) => return Ok(Some(rank)),
+                Finding::Doubtful(_) if part == largest => return Ok(None),
+                Finding::Doubtful(rank) => rank,
+            };
+            part = (part * 5 / 4).max(looks_like * 4 / 3).min(largest);
+        }
     }
 
-    /// The same, from the leading rows and columns, and as many probes as there are.
+    /// The same, from the leading rows and columns after the probes.
     fn rank_of_part(
         &mut self,
-        first: &Sketch,
-        second: &Sketch,
-        tolerance: Tolerance,
+        difference: &SketchedDifference<'_>,
         part: usize,
-    ) -> Result<Option<usize>, RankError> {
+    ) -> Result<Finding, RankError> {
+        let SketchedDifference {
+            first,
+            second,
+            tolerance,
+            probed,
+        } = difference;
         let shape = first.shape;
         // The resolution is that of the decomposition of the whole matrix.
         let resolution = shape.0.max(shape.1) as f64 * f64::EPSILON;
@@ -162,40 +202,55 @@ impl SketchSolver {
             |largest: f64| tolerance.threshold_by_largest(shape, largest, largest * resolution);
         let size = part + PROBES;
         let norm = self.load_difference(first, second, size)?;
-        if !(norm > 1.0 / RANGE && norm < RANGE && first.norm + second.norm < RANGE) {
-            return Ok(None);
-        }
         let sides = size as f64;
         let rounding = first.rounding_of_difference(second, size)
             + 4.0 * f64::EPSILON * sides * Float::sqrt(sides) * norm;
         let all_squares = self.decompose(part)?;
-        let Some(guess) = threshold(self.triangle[0] / part as f64) else {
-            return Ok(None);
-        };
+        let guess = threshold(self.triangle[0] / part as f64).unwrap_or(0.0);
         let rank = self.rows_above(guess * part as f64, part);
+        let doubtful = Ok(Finding::Doubtful(rank));
         if rank == part {
-            return Ok(None);
+            return doubtful;
         }
 
-        let (head, tail) = self.squares(rank, part, all_squares)?;
-        let Some(probed) = self.norm_of_rest(rank, part, rounding)? else {
-            return Ok(None);
+        let seen = least_square(PROBES);
+        let Some(most) = threshold((probed.norm.end + rounding) / seen) else {
+            return doubtful;
         };
-        let rest = probed / Concentration::new(PROBES).least_square();
+        if !self.head_exceeds(most * first.stretch + rounding, rank, part, all_squares)? {
+            return doubtful;
+        }
+        let Some(rest) = self.norm_of_rest(rank, part, rounding)? else {
+            return doubtful;
+        };
+        let rest = rest / seen;
+        let (of_spectral, of_frobenius) = largest_norm(PROBES);
         let rest_norm = rest * Float::sqrt(shape.0.min(shape.1) as f64);
-        let random = Concentration::new(part);
-        let (above, below) = random.norm_of_both_sides();
-        let upper = Float::sqrt(head.end + tail) + rounding;
-        let lower = Float::sqrt(head.start) - rounding - below * rest_norm;
-        let lower = lower.max(0.0) / (above + below * Float::sqrt(rank as f64));
-        let (Some(least), Some(most)) =
-            (threshold(lower), threshold(upper / random.least_square()))
-        else {
-            return Ok(None);
-        };
-        let needed = (above + below) * most + below * rest_norm + rounding;
-        let certain = rest < least && self.head_exceeds(needed, rank, all_squares)?;
-        Ok(certain.then_some(rank))
+        let lower = (probed.norm.start - rounding - of_frobenius * rest_norm).max(0.0)
+            / (of_spectral + of_frobenius * Float::sqrt(rank as f64));
+        let certain = threshold(lower).is_some_and(|least| rest < least);
+        if certain {
+            Ok(Finding::Certain(rank))
+        } else {
+            doubtful
+        }
+    }
+
+    /// What the probes alone tell of a difference.
+    fn probe(&mut self, first: &Sketch, second: &Sketch) -> Result<Probed, RankError> {
+        self.load_difference(first, second, PROBES)?;
+        let [_, square, product] = &mut self.products;
+        let probes = Operand::new(&self.sketch, (PROBES, PROBES), PROBES);
+        resize(product, PROBES * PROBES)?;
+        gram(product, probes);
+        let trace: f64 = product.iter().step_by(PROBES + 1).sum();
+        let squares = bounds_of_norm(product, square, PROBES)?;
+        // With n probes, E‖TTᵀ‖² ≈ n⁴Σσ⁴ + 2n³(Σσ²)², and E‖T‖² = n²Σσ².
+        let ratio = sum_of_squares(product) / (trace * trace) - 2.0 / PROBES as f64;
+        Ok(Probed {
+            norm: Float::sqrt(squares.start)..Float::sqrt(squares.end),
+            effective_rank: 1.0 / ratio.max(1e-3),
+        })
     }
 
     /// Loads the leading part of the sketch of the difference, and returns its Frobenius norm.
@@ -225,7 +280,7 @@ impl SketchSolver {
     /// its squares.
     fn decompose(&mut self, part: usize) -> Result<f64, RankError> {
         resize(&mut self.triangle, part * part)?;
-        let leading = Operand::new(&self.sketch, (part, part), part + PROBES);
+        let leading = leading(&self.sketch, part);
         gram(&mut self.triangle, leading.transpose());
         let squares = self.triangle.iter().step_by(part + 1).sum();
         let (triangle, order) = (&mut self.triangle, &mut self.order);
@@ -242,22 +297,6 @@ impl SketchSolver {
         diagonal.take_while(|&&value| value > threshold).count()
     }
 
-    /// Of the first rows of R, bounds of the square of the spectral norm; of the others, an upper
-    /// bound of it.
-    fn squares(
-        &mut self,
-        rank: usize,
-        part: usize,
-        all_squares: f64,
-    ) -> Result<(Range<f64>, f64), RankError> {
-        let head = &self.triangle[..rank * part];
-        resize(&mut self.gram, rank * rank)?;
-        gram(&mut self.gram, Operand::new(head, (rank, part), part));
-        let tail = (all_squares - sum_of_squares(head)).max(0.0);
-        let bounds = bounds_of_norm(&mut self.gram, &mut self.products[0], rank)?;
-        Ok((bounds, tail + rounding_of_squares(all_squares, part)))
-    }
-
     /// The spectral norm of what the probes see of the difference without its approximation of a
     /// rank, which must be less than the part's size; none if that can't be had.
     ///
@@ -272,15 +311,13 @@ impl SketchSolver {
         rounding: f64,
     ) -> Result<Option<f64>, RankError> {
         let size = part + PROBES;
-        self.cholesky.clone_from(&self.gram);
-        if !cholesky(&mut self.cholesky, rank, &mut self.scratch)? {
+        if !cholesky(&mut self.gram, rank, &mut self.scratch)? {
             return Ok(None);
         }
         let [wide, narrow, rest] = &mut self.products;
         let head = Operand::new(&self.triangle, (rank, part), part);
-        let leading = Operand::new(&self.sketch, (part, part), size);
-        let columns = Operand::new(&self.sketch[part..], (part, PROBES), size);
-        let below = &self.sketch[part * size..];
+        let leading = leading(&self.sketch, part);
+        let columns = Operand::new(&self.sketch[PROBES * size..], (part, PROBES), size);
 
         // Zᵀ, and its columns in the order of the sketch.
         resize(wide, PROBES * part)?;
@@ -292,7 +329,7 @@ impl SketchSolver {
             }
         }
         divide_by_triangle(narrow, &self.triangle, rank, part);
-        divide_by_product(narrow, &self.cholesky, rank);
+        divide_by_product(narrow, &self.gram, rank);
         wide.fill(0.0);
         add_product(wide, Operand::new(narrow, (PROBES, rank), rank), head);
         let gain_of_rows = Float::sqrt(sum_of_squares(wide));
@@ -303,10 +340,13 @@ impl SketchSolver {
             }
         }
         resize(wide, PROBES * PROBES)?;
-        for (to, from) in wide.chunks_exact_mut(PROBES).zip(below.chunks_exact(size)) {
-            to.copy_from_slice(&from[part..]);
+        for (to, from) in wide
+            .chunks_exact_mut(PROBES)
+            .zip(self.sketch.chunks_exact(size))
+        {
+            to.copy_from_slice(&from[..PROBES]);
         }
-        let rows = Operand::new(below, (PROBES, part), size);
+        let rows = Operand::new(&self.sketch[PROBES..], (PROBES, part), size);
         let approximation = Operand::new(rest, (PROBES, part), part).transpose();
         add_product(wide, rows, approximation);
         resize(rest, PROBES * PROBES)?;
@@ -315,33 +355,42 @@ impl SketchSolver {
 
         // X·Hᵀ(HHᵀ)⁻¹, which errors in Y are multiplied by.
         resize(wide, PROBES * part)?;
-        for (to, from) in wide.chunks_exact_mut(part).zip(below.chunks_exact(size)) {
+        for (to, from) in wide
+            .chunks_exact_mut(part)
+            .zip(self.sketch.chunks_exact(size))
+        {
             for (to, &column) in to.iter_mut().zip(&self.order) {
-                *to = from[column];
+                *to = from[PROBES + column];
             }
         }
         resize(narrow, PROBES * rank)?;
         let ordered = Operand::new(wide, (PROBES, part), part);
         add_product(narrow, ordered, head.transpose());
-        divide_by_product(narrow, &self.cholesky, rank);
+        divide_by_product(narrow, &self.gram, rank);
         let gain_of_columns = Float::sqrt(sum_of_squares(narrow));
         let gain = (1.0 + gain_of_rows) * (1.0 + gain_of_columns);
         Ok(Some(Float::sqrt(square) + gain * rounding))
     }
 
     /// Whether all singular values of the first rows of R are larger than `needed`, and rounding of
-    /// the Gram matrices can't have made them so.
+    /// the Gram matrices can't have made them so. The Gram matrix of these rows is kept.
     fn head_exceeds(
         &mut self,
         needed: f64,
         rank: usize,
+        part: usize,
         all_squares: f64,
     ) -> Result<bool, RankError> {
-        let square = needed * needed + rounding_of_squares(all_squares, rank);
-        for value in self.gram.iter_mut().step_by(rank + 1) {
+        resize(&mut self.gram, rank * rank)?;
+        let head = &self.triangle[..rank * part];
+        gram(&mut self.gram, Operand::new(head, (rank, part), part));
+        let [shifted, ..] = &mut self.products;
+        shifted.clone_from(&self.gram);
+        let square = needed * needed + rounding_of_squares(all_squares, part);
+        for value in shifted.iter_mut().step_by(rank + 1) {
             *value -= square;
         }
-        cholesky(&mut self.gram, rank, &mut self.scratch)
+        cholesky(shifted, rank, &mut self.scratch)
     }
 }
 
@@ -360,6 +409,12 @@ fn rows_of(values: &mut [f64], length: usize) -> impl Iterator<Item = &mut [f64]
 /// What rounding may do to a matrix of sums of squares, of so many rows, and to its decomposition.
 fn rounding_of_squares(all_squares: f64, size: usize) -> f64 {
     4.0 * size as f64 * f64::EPSILON * all_squares
+}
+
+/// The part of a sketch that isn't the probes.
+fn leading(sketch: &[f64], part: usize) -> Operand<'_> {
+    let size = part + PROBES;
+    Operand::new(&sketch[PROBES * size + PROBES..], (part, part), size)
 }
 
 /// Bounds of the spectral norm of a symmetric matrix whose upper triangle is given, and which is

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::decomposition::{Scratch, decompose};
 use super::format::{biased_exponent, power_of_two};
-use super::{MatrixView, Method, RankError, SingularValues};
+use super::{MatrixView, Method, RankError, SingularValues, Tolerance};
 use crate::Scalar;
 
 /// The methods in the order they are tried.
@@ -90,7 +90,12 @@ impl SingularValueSolver {
         matrix: MatrixView<'_, T>,
     ) -> Result<&SingularValues, RankError> {
         let entries = matrix.values().iter().map(|value| value.widen());
-        self.solve(entries, (matrix.rows(), matrix.columns()), decompose)
+        self.solve(
+            entries,
+            (matrix.rows(), matrix.columns()),
+            &METHODS,
+            decompose,
+        )
     }
 
     /// The singular values of `first` − `second`, the difference taken in `f64`.
@@ -109,6 +114,37 @@ impl SingularValueSolver {
         first: MatrixView<'_, T>,
         second: MatrixView<'_, U>,
     ) -> Result<&SingularValues, RankError> {
+        self.solve_difference(first, second, &METHODS)
+    }
+
+    /// The rank of `first` − `second` that the singular values give, by the quickest method that leaves
+    /// no doubt.
+    pub(super) fn rank_of_difference<T: Scalar>(
+        &mut self,
+        first: MatrixView<'_, T>,
+        second: MatrixView<'_, T>,
+        tolerance: Tolerance,
+    ) -> Result<usize, RankError> {
+        tolerance.validate()?;
+        match self.solve_difference(first, second, &[Method::Gram]) {
+            Ok(values) => {
+                if let Some(rank) = values.certain_rank(tolerance) {
+                    return Ok(rank);
+                }
+            }
+            Err(RankError::NoConvergence { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let values = self.singular_values_of_difference(first, second)?;
+        Ok(values.rank(tolerance)?.value())
+    }
+
+    fn solve_difference<T: Scalar, U: Scalar>(
+        &mut self,
+        first: MatrixView<'_, T>,
+        second: MatrixView<'_, U>,
+        methods: &[Method],
+    ) -> Result<&SingularValues, RankError> {
         let shape = (first.rows(), first.columns());
         if shape != (second.rows(), second.columns()) {
             return Err(RankError::ShapesDiffer {
@@ -121,7 +157,7 @@ impl SingularValueSolver {
             .iter()
             .zip(second.values())
             .map(|(first, second)| first.widen() - second.widen());
-        self.solve(entries, shape, decompose)
+        self.solve(entries, shape, methods, decompose)
     }
 
     /// What the last call found; of an empty matrix if it failed or there was none.
@@ -137,6 +173,7 @@ impl SingularValueSolver {
         &mut self,
         entries: impl ExactSizeIterator<Item = f64>,
         (rows, columns): (usize, usize),
+        methods: &[Method],
         decompose: impl Fn(
             Method,
             &[f64],
@@ -162,7 +199,7 @@ impl SingularValueSolver {
                 .chunks_mut(columns)
                 .map(|row| scale_row(row, scale))
                 .sum();
-            used = first_success(|method| {
+            used = first_success(methods, |method| {
                 decompose(
                     method,
                     &self.matrix,
@@ -217,11 +254,11 @@ impl SingularValueSolver {
 }
 
 /// Room for `additional` more values.
-pub(super) fn reserve(values: &mut Vec<f64>, additional: usize) -> Result<(), RankError> {
+pub(super) fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), RankError> {
     values
         .try_reserve_exact(additional)
         .map_err(|_| RankError::OutOfMemory {
-            bytes: additional.saturating_mul(size_of::<f64>()),
+            bytes: additional.saturating_mul(size_of::<T>()),
         })
 }
 
@@ -242,12 +279,13 @@ fn scaling_exponent(largest: f64) -> i32 {
     (biased_exponent(largest).cast_signed() - 1023).clamp(-1000, 1000)
 }
 
-/// The first method that `attempt` doesn't fail with [`RankError::NoConvergence`].
+/// The first of some methods that `attempt` doesn't fail with [`RankError::NoConvergence`].
 fn first_success(
+    methods: &[Method],
     mut attempt: impl FnMut(Method) -> Result<(), RankError>,
 ) -> Result<Method, RankError> {
     let mut last = Ok(Method::Svd);
-    for method in METHODS {
+    for &method in methods {
         last = attempt(method).map(|()| method);
         if !matches!(last, Err(RankError::NoConvergence { .. })) {
             break;
@@ -269,7 +307,7 @@ fn is_plausible(method: Method, values: &[f64], squares: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rank::{FloatFormat, Tolerance};
+    use crate::rank::FloatFormat;
 
     /// 6 rows of 4 with the singular values 8, 4, 2 and 0: columns of a Hadamard matrix, turned.
     const MATRIX: [f64; 24] = [
@@ -293,6 +331,7 @@ mod tests {
             .solve(
                 matrix.iter().copied(),
                 shape,
+                &METHODS,
                 |method, matrix, shape, values, scratch| {
                     if failing.contains(&method) {
                         // A failed attempt may leave anything behind.
@@ -406,6 +445,7 @@ mod tests {
                 .solve(
                     MATRIX.iter().copied(),
                     (6, 4),
+                    &METHODS,
                     |method, matrix, shape, values, scratch| {
                         decompose(method, matrix, shape, values, scratch)?;
                         if method != Method::PivotedQr {
@@ -423,10 +463,15 @@ mod tests {
     fn lack_of_memory_ends_the_search() {
         let mut solver = SingularValueSolver::new();
         let error = RankError::OutOfMemory { bytes: 7 };
-        let outcome = solver.solve(MATRIX.iter().copied(), (6, 4), |method, _, _, _, _| {
-            assert_eq!(method, Method::Svd);
-            Err(error.clone())
-        });
+        let outcome = solver.solve(
+            MATRIX.iter().copied(),
+            (6, 4),
+            &METHODS,
+            |method, _, _, _, _| {
+                assert_eq!(method, Method::Svd);
+                Err(error.clone())
+            },
+        );
         assert_eq!(outcome, Err(error.clone()));
     }
 

@@ -106,11 +106,10 @@ impl Tolerance {
         }
     }
 
-    /// What a singular value must exceed to count; the tolerance must be valid.
-    pub(super) fn threshold(self, singular_values: &SingularValues) -> f64 {
+    /// What a singular value of some resolution must exceed to count; the tolerance must be valid.
+    pub(super) fn threshold(self, singular_values: &SingularValues, resolution: f64) -> f64 {
         let shape = (singular_values.rows(), singular_values.columns());
-        let (largest, resolution) = (singular_values.largest(), singular_values.resolution());
-        self.threshold_by_largest(shape, largest, resolution)
+        self.threshold_by_largest(shape, singular_values.largest(), resolution)
             .unwrap_or_else(|| {
                 let noise = optimal_ratio(shape.0, shape.1) * singular_values.median();
                 Float::max(noise, resolution)

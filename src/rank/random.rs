@@ -1,0 +1,104 @@
+//! Random numbers from a seed, the same on every machine.
+
+use alloc::vec::Vec;
+
+use num_traits::Float;
+
+use super::RankError;
+use super::solver::reserve;
+
+/// The generator of Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators".
+pub(super) struct SplitMix(u64);
+
+impl SplitMix {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) const fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// In (0, 1), so that it has a logarithm.
+    fn uniform(&mut self) -> f64 {
+        ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    /// So many independent normal values of mean 0 and variance 1.
+    pub(super) fn normal(&mut self, count: usize) -> Result<Vec<f64>, RankError> {
+        let mut values = Vec::new();
+        // Values come in pairs.
+        reserve(&mut values, count.saturating_add(1))?;
+        while values.len() < count {
+            // Box and Muller (1958).
+            let radius = Float::sqrt(-2.0 * Float::ln(self.uniform()));
+            let (sine, cosine) = Float::sin_cos(core::f64::consts::TAU * self.uniform());
+            values.push(radius * cosine);
+            values.push(radius * sine);
+        }
+        values.truncate(count);
+        Ok(values)
+    }
+
+    /// So many of the numbers below a limit, which isn't less, in random order.
+    pub(super) fn choose(&mut self, count: usize, limit: usize) -> Result<Vec<usize>, RankError> {
+        let mut numbers = Vec::new();
+        reserve(&mut numbers, limit)?;
+        numbers.extend(0..limit);
+        // Fisher and Yates. What the remainder prefers is far too little to matter.
+        for index in 0..count {
+            let others = (limit - index) as u64;
+            numbers.swap(index, index + (self.bits() % others) as usize);
+        }
+        numbers.truncate(count);
+        Ok(numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_those_of_the_reference() {
+        // From java.util.SplittableRandom's seed 0, as in Vigna's splitmix64.c.
+        let mut random = SplitMix::new(0);
+        assert_eq!(random.bits(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(random.bits(), 0x6e78_9e6a_a1b9_65f4);
+    }
+
+    #[test]
+    fn normal_values_have_the_moments_of_the_normal_distribution() {
+        let values = SplitMix::new(7).normal(100_000).unwrap();
+        let moment = |power| values.iter().map(|v| v.powi(power)).sum::<f64>() / 1e5;
+        // Five standard deviations of these means: √((2k − 1)!!/10⁵) at most for the k-th moment.
+        assert!(moment(1).abs() < 0.016);
+        assert!((moment(2) - 1.0).abs() < 0.023);
+        assert!(moment(3).abs() < 0.062);
+        assert!((moment(4) - 3.0).abs() < 0.16);
+        assert_ne!(values, SplitMix::new(8).normal(100_000).unwrap());
+        assert_eq!(values[..3], SplitMix::new(7).normal(3).unwrap());
+    }
+
+    #[test]
+    fn numbers_are_chosen_once_and_evenly() {
+        let mut random = SplitMix::new(1);
+        let mut counts = [0; 10];
+        for _ in 0..10_000 {
+            let mut chosen = random.choose(4, 10).unwrap();
+            counts[chosen[0]] += 1;
+            chosen.sort_unstable();
+            chosen.dedup();
+            assert!(chosen.len() == 4 && chosen[3] < 10);
+        }
+        // Five standard deviations of 30.
+        assert!(
+            counts.iter().all(|count| (850..=1150).contains(count)),
+            "{counts:?}"
+        );
+        assert!(random.choose(0, 0).unwrap().is_empty());
+    }
+}
