@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::chain::chain;
 use super::dendrogram::Merge;
-use super::formula::greater;
 use super::formula::{Average, Centroid, Complete, Formula, Median, Reducible, Ward, Weighted};
+use super::formula::{greater, lesser};
 use super::generic::generic;
 use super::neighbours::{Neighbours, Pair};
 use super::rounds::{Between, Round};
@@ -279,11 +279,37 @@ const fn are_many(pairs: &[Pair], clusters: usize) -> bool {
 /// Merges by a linkage whose nearest pair must merge first.
 #[inline(always)]
 fn any<F: Formula>(distances: impl Distances) -> Result<Vec<Merge>, ClusteringError> {
-    let Survey { largest, .. } = Survey::of(distances.matrix())?;
-    let scale = Scale::of::<F>(largest);
+    let scale = Scale::of::<F>(largest(distances.matrix())?);
     let mut merges = generic::<F>(distances.into_points(scale)?);
     scale.leave(&mut merges);
     Ok(merges)
+}
+
+/// The largest distance, if all are distances.
+#[inline(always)]
+fn largest<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<f64, ClusteringError> {
+    if distances.size() == 0 {
+        return Err(ClusteringError::Empty);
+    }
+    let (chunks, rest) = distances.values().as_chunks::<8>();
+    let mut extremes = [(0.0, 0.0); 8];
+    for values in chunks {
+        for ((least, largest), value) in extremes.iter_mut().zip(values) {
+            (*least, *largest) = (
+                lesser(value.widen(), *least),
+                greater(value.widen(), *largest),
+            );
+        }
+    }
+    let last = rest.iter().map(|value| (value.widen(), value.widen()));
+    let (least, largest) = extremes
+        .into_iter()
+        .chain(last)
+        .fold((0.0, 0.0), |a, b| (lesser(b.0, a.0), greater(b.1, a.1)));
+    if least < 0.0 || largest == f64::INFINITY {
+        return Err(refusal(distances));
+    }
+    Ok(largest)
 }
 
 /// What one pass over the distances says of them.
