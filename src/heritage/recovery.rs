@@ -67,8 +67,8 @@ enum Method {
 ///   how far i is from the last common ancestor of i and j. To first order, so far, the cost is
 ///   c · ln(d² + what i is away from the ancestor + what a third model saves).
 /// - v ∈ \[−1, 1\] is how much the score rises from i to j on most layers: the mean of Huber's ψ of
-///   the relative changes, its scale their median, brought towards 0 by what chance gives,
-///   1/√(layers + 1). A unanimous vote has odds of e² (0.88), about what kurtosis was right on in
+///   the relative changes, its scale their median, brought towards 0 by about half of what chance
+///   gives, 1/(2√(layers + 1)). A unanimous vote has odds of e² (0.88), about what kurtosis was right on in
 ///   the paper's trees.
 /// - s is 1 for specialisation, −1 for generalisation, and 0 where the score says nothing: prior
 ///   probabilities 0.45, 0.45, 0.1 unless the stage is given.

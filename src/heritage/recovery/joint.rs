@@ -344,11 +344,12 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     }
 }
 
-/// v: by how much the score rises on most layers, from −1 to 1, less what chance gives.
+/// v: by how much the score rises on most layers, from −1 to 1, less half of what chance gives.
 ///
 /// The mean of Huber's ψ of the relative changes, with the median change as its scale: half of the
 /// layers have a whole vote, the others in proportion to how much they change, so that neither one
-/// layer that changes much nor many that hardly change decide.
+/// layer that changes much nor many that hardly change decide. Taking off all that chance gives would
+/// leave nothing of the votes of few layers, though those of the edges of a tree add up.
 fn vote(first: &[f64], second: &[f64]) -> f64 {
     let change = |(first, second): (&f64, &f64)| {
         let size = (first.abs() + second.abs()).max(f64::MIN_POSITIVE);
@@ -367,5 +368,5 @@ fn vote(first: &[f64], second: &[f64]) -> f64 {
         .map(|change| (change / median).clamp(-1.0, 1.0));
     let layers = changes.len() as f64;
     let share = votes.sum::<f64>() / layers;
-    share.signum() * (share.abs() - 1.0 / Float::sqrt(layers + 1.0)).max(0.0)
+    share.signum() * (share.abs() - 0.5 / Float::sqrt(layers + 1.0)).max(0.0)
 }
