@@ -130,7 +130,8 @@ impl SketchSolver {
     ///
     /// # Complexity
     ///
-    /// O(p³) time, where p is about 1.5 times the rank if that is less than the size of the sketches less 64.
+    /// O(p³) time, where p is about 1.5 times the rank if that is less than the size of the sketches less
+    /// 64.
     pub fn rank_of_difference(
         &mut self,
         first: &Sketch,
@@ -157,7 +158,8 @@ impl SketchSolver {
         }
         let largest = first.size.min(second.size).saturating_sub(PROBES);
         let least = smaller.saturating_sub(PROBES).max(SMALLEST - 1);
-        if largest <= least || first.norm.max(second.norm) > RANGE {
+        let hopeless = largest <= least || tolerance == Tolerance::GavishDonoho;
+        if hopeless || first.norm.max(second.norm) > RANGE {
             return Ok(None);
         }
         let probed = self.probe(first, second)?;
@@ -170,16 +172,25 @@ impl SketchSolver {
             tolerance,
             probed,
         };
+        // Few sizes, since the bounds must hold for all that may be looked at: each is four fifths of the
+        // next.
+        let at_least = |wanted: usize| {
+            let mut part = largest;
+            while part * 4 / 5 >= wanted {
+                part = part * 4 / 5;
+            }
+            part
+        };
         // Where the rank isn't much more than the effective one, the first part will do.
         let likely = (ROOM * difference.probed.effective_rank) as usize;
-        let mut part = likely.clamp(least + 1, largest);
+        let mut part = at_least(likely.max(least + 1));
         loop {
             let looks_like = match self.rank_of_part(&difference, part)? {
                 Finding::Certain(rank) => return Ok(Some(rank)),
                 Finding::Doubtful(_) if part == largest => return Ok(None),
                 Finding::Doubtful(rank) => rank,
             };
-            part = (part * 5 / 4).max(looks_like * 4 / 3).min(largest);
+            part = at_least((looks_like * 4 / 3).max(part + 1));
         }
     }
 
