@@ -325,16 +325,13 @@ impl Survey {
         if points == 0 {
             return Err(ClusteringError::Empty);
         }
-        let mut row = vec![0.0; points];
         let mut neighbours = Neighbours::new(points);
         let mut largest = 0.0;
         let mut rest = distances.values();
         for point in 0..points {
             let (values, others) = rest.split_at(points - point - 1);
             rest = others;
-            let row = &mut row[..values.len()];
-            largest = greater(widen(values, row), largest);
-            neighbours.observe(point, row);
+            largest = greater(neighbours.observe(point, values, Scalar::widen), largest);
         }
         let least = neighbours.distances().iter().copied().fold(0.0, f64::min);
         if least < 0.0 || largest == f64::INFINITY {
@@ -345,26 +342,6 @@ impl Survey {
             neighbours,
         })
     }
-}
-
-/// Writes the values as `f64` and returns the largest.
-#[inline(always)]
-fn widen<T: Scalar>(values: &[T], wide: &mut [f64]) -> f64 {
-    let mut lanes = [0.0; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
-    let (wide, wide_rest) = wide.as_chunks_mut::<8>();
-    for (values, wide) in chunks.iter().zip(wide) {
-        for lane in 0..8 {
-            wide[lane] = values[lane].widen();
-            lanes[lane] = greater(wide[lane], lanes[lane]);
-        }
-    }
-    let mut largest = lanes.into_iter().fold(0.0, greater);
-    for (value, wide) in rest.iter().zip(wide_rest) {
-        *wide = value.widen();
-        largest = greater(*wide, largest);
-    }
-    largest
 }
 
 /// Names the first value that is no distance.

@@ -50,16 +50,12 @@ fn counted(value: f64, weight: f64) -> f64 {
     if weight > 0.0 { value } else { f64::INFINITY }
 }
 
-/// The first position of a value.
+/// The first position of what is sought.
 #[inline(always)]
-pub(super) fn position(values: &[f64], value: f64) -> Option<usize> {
-    let has = |block: &[f64]| {
-        block
-            .iter()
-            .fold(false, |has, &other| has | (other == value))
-    };
+pub(super) fn position<S: Copy>(values: &[S], sought: impl Fn(S) -> bool) -> Option<usize> {
+    let has = |block: &[S]| block.iter().fold(false, |has, &value| has | sought(value));
     let number = values.chunks(BLOCK).position(has)?;
     let start = number * BLOCK;
-    let within = values[start..].iter().position(|&other| other == value)?;
+    let within = values[start..].iter().position(|&value| sought(value))?;
     Some(start + within)
 }

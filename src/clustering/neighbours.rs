@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::formula::lesser;
+use super::formula::{greater, lesser};
 use super::minimum::{LANES, position};
 use super::triangle::Triangle;
 
@@ -27,6 +27,25 @@ pub(super) struct Pair {
     pub(super) distance: f64,
 }
 
+/// Takes over what is nearer.
+#[inline(always)]
+fn take_nearer(
+    slot: usize,
+    found: [f64; LANES],
+    known: &mut [f64; LANES],
+    slots: &mut [usize; LANES],
+) {
+    let (before, others) = (*known, *slots);
+    *slots = core::array::from_fn(|lane| {
+        if found[lane] < before[lane] {
+            slot
+        } else {
+            others[lane]
+        }
+    });
+    *known = core::array::from_fn(|lane| lesser(found[lane], before[lane]));
+}
+
 /// No slot.
 const NONE: usize = usize::MAX;
 
@@ -47,49 +66,54 @@ impl Neighbours {
     pub(super) fn of_all(triangle: &Triangle) -> Self {
         let mut all = Self::new(triangle.slots());
         for slot in 0..triangle.slots() {
-            all.observe(slot, triangle.row(slot));
+            all.observe(slot, triangle.row(slot), |distance| distance);
         }
         all
     }
 
-    /// Takes note of a slot's distances to those after it; slots come in order.
+    /// Takes note of a slot's distances to those after it, and returns the largest; slots come in
+    /// order.
     #[inline(always)]
-    pub(super) fn observe(&mut self, slot: usize, row: &[f64]) {
+    pub(super) fn observe<S: Copy>(
+        &mut self,
+        slot: usize,
+        row: &[S],
+        read: impl Fn(S) -> f64 + Copy,
+    ) -> f64 {
+        let mut largest = [0.0; LANES];
         let mut least = [f64::INFINITY; LANES];
         let (known, known_rest) = self.distances[slot + 1..].as_chunks_mut::<LANES>();
         let (slots, slots_rest) = self.slots[slot + 1..].as_chunks_mut::<LANES>();
         let (found, found_rest) = row.as_chunks::<LANES>();
         for ((known, slots), found) in known.iter_mut().zip(slots).zip(found) {
+            let found = found.map(read);
             let mut any = false;
             for lane in 0..LANES {
                 any |= found[lane] < known[lane];
                 least[lane] = lesser(found[lane], least[lane]);
+                largest[lane] = greater(found[lane], largest[lane]);
             }
             // Rare after the first few rows.
             if any {
-                for lane in 0..LANES {
-                    let nearer = found[lane] < known[lane];
-                    slots[lane] = if nearer { slot } else { slots[lane] };
-                    known[lane] = lesser(found[lane], known[lane]);
-                }
+                take_nearer(slot, found, known, slots);
             }
         }
+        let mut least = least.into_iter().fold(f64::INFINITY, lesser);
+        let mut largest = largest.into_iter().fold(0.0, greater);
         let rest = known_rest.iter_mut().zip(slots_rest).zip(found_rest);
         for ((known, neighbour), &found) in rest {
+            let found = read(found);
             if found < *known {
                 (*known, *neighbour) = (found, slot);
             }
+            least = lesser(found, least);
+            largest = greater(found, largest);
         }
-        let least = least
-            .into_iter()
-            .chain(found_rest.iter().copied())
-            .fold(f64::INFINITY, lesser);
         if least < self.distances[slot] {
-            self.set(
-                slot,
-                position(row, least).map(|after| (slot + 1 + after, least)),
-            );
+            let after = position(row, |value| read(value) == least);
+            self.set(slot, after.map(|after| (slot + 1 + after, least)));
         }
+        largest
     }
 
     /// The pairs that are each other's nearest, in the order of their lower slots.

@@ -156,7 +156,7 @@ impl<'a, F: Formula> Rows<'a, F> {
         }
         self.from_new = from_new;
         let row = &self.from_new[new + 1..];
-        self.neighbours.observe(new, row);
+        self.neighbours.observe(new, row, |distance| distance);
         Some(row)
     }
 
