@@ -102,6 +102,8 @@ impl<F: Formula> Round<F> {
 /// The rows after a round, one after another.
 struct Rows<'a, F> {
     round: &'a Round<F>,
+    /// Where in a row that begins with slot 1 the clusters after the round are; the first is in none.
+    columns: Vec<usize>,
     /// Where the rows before the round begin.
     starts: Vec<usize>,
     /// From the current cluster, if it is a union, to those before the round.
@@ -125,6 +127,7 @@ impl<'a, F: Formula> Rows<'a, F> {
             sizes[union.new] += round.sizes[union.high];
         }
         Self {
+            columns: round.old.iter().map(|old| old.saturating_sub(1)).collect(),
             starts: row_starts(round.sizes.len()),
             from_old: vec![0.0; round.sizes.len()],
             from_new: vec![0.0; sizes.len()],
@@ -148,11 +151,11 @@ impl<'a, F: Formula> Rows<'a, F> {
         if let Some(union) = union.filter(|union| union.new == new) {
             self.merge(*union, values, read);
             self.done_unions += 1;
-            let row = &self.from_old[low + 1..];
-            self.narrow(&mut from_new, low, row, |distance| distance);
+            self.narrow(&mut from_new, &self.from_old[1..], |distance| distance);
         } else {
-            let row = &values[self.starts[low]..self.starts[low + 1]];
-            self.narrow(&mut from_new, low, row, read);
+            // Begins before the row, where the distance to slot 1 would be.
+            let row = &values[self.starts[low] - low..self.starts[low + 1]];
+            self.narrow(&mut from_new, row, read);
         }
         self.from_new = from_new;
         let row = &self.from_new[new + 1..];
@@ -160,23 +163,18 @@ impl<'a, F: Formula> Rows<'a, F> {
         Some(row)
     }
 
-    /// The current cluster's distances to those after the round, from those to all after `low`.
+    /// The current cluster's distances to those after the round, from those to slot 1 and later
+    /// ones before it.
     #[inline(always)]
-    fn narrow<S: Copy>(
-        &self,
-        from_new: &mut [f64],
-        low: usize,
-        row: &[S],
-        read: impl Fn(S) -> f64,
-    ) {
+    fn narrow<S: Copy>(&self, from_new: &mut [f64], row: &[S], read: impl Fn(S) -> f64) {
         let others = from_new[self.done..].iter_mut();
-        for (distance, &old) in others.zip(&self.round.old[self.done..]) {
-            *distance = read(row[old - low - 1]);
+        for (distance, &column) in others.zip(&self.columns[self.done..]) {
+            *distance = read(row[column]);
         }
         let size = self.sizes[self.done - 1];
         for other in &self.round.unions[self.done_unions..] {
             let distance = &mut from_new[other.new];
-            let to_high = read(row[other.high - low - 1]);
+            let to_high = read(row[other.high - 1]);
             *distance = other.formula.union(*distance, to_high, size);
         }
     }
@@ -283,8 +281,9 @@ impl Between {
                 }
                 let target = self.starts[number] + (rows.start - low - 1);
                 let targets = &mut self.distances[target..target + rows.len()];
-                for (target, row) in targets.iter_mut().zip(rows) {
-                    *target = read(values[row_starts[row] + (high - row - 1)]);
+                let starts = row_starts[rows.clone()].iter().zip(rows);
+                for (target, (start, row)) in targets.iter_mut().zip(starts) {
+                    *target = read(values[start + (high - row - 1)]);
                 }
             }
         }
