@@ -190,3 +190,31 @@ impl Neighbours {
         self.made.truncate(slots);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_observed_gives_the_first_of_the_nearest_and_the_largest() {
+        for slots in [1, 2, 7, 8, 9, 10, 17, 18, 64, 65, 90] {
+            // Few different distances, so that many are equally near.
+            let distance = |i: usize, j: usize| ((i * j + i + j) % 11) as f32;
+            let between = |i: usize, j: usize| f64::from(distance(i.min(j), i.max(j)));
+            let mut neighbours = Neighbours::new(slots);
+            for slot in 0..slots {
+                let row: Vec<f32> = (slot + 1..slots).map(|j| distance(slot, j)).collect();
+                let largest = neighbours.observe(slot, &row, f64::from);
+                let expected = row.iter().copied().fold(0.0, f32::max);
+                assert_eq!(largest, f64::from(expected));
+            }
+            for slot in 0..slots {
+                let others = (0..slots).filter(|&other| other != slot);
+                let nearest = others.min_by(|&a, &b| between(slot, a).total_cmp(&between(slot, b)));
+                assert_eq!(neighbours.slots[slot], nearest.unwrap_or(NONE));
+                let least = nearest.map_or(f64::INFINITY, |other| between(slot, other));
+                assert_eq!(neighbours.distances[slot], least);
+            }
+        }
+    }
+}
