@@ -12,26 +12,40 @@ pub(super) const LANES: usize = 8;
 /// An entry of each vector.
 type Lanes = [f64; LANES];
 
-/// Some rows and columns of a Hadamard matrix, in random order, its columns with random signs.
+/// Rows are transformed in blocks of so many, which stay in the first-level cache.
+const LARGEST_BLOCK: usize = 256;
+
+/// Some rows and columns of a Hadamard matrix, in random order, with random signs.
 ///
-/// Entries are 1 and −1. Columns are chosen at random too, since neighbours have the same entries in
-/// many rows: few rows would tell little of what is in a few neighbouring entries of vectors.
+/// Entries are 1 and −1. The matrix is made of square blocks, each of which is Sylvester's matrix H with
+/// random signs for its rows and for its columns. Those of a row of blocks stand side by side; the other
+/// rows of blocks are the same but for whole blocks' signs, which are those of a small Sylvester matrix.
+/// So all rows are orthogonal, whatever the random signs are, and few rows need few blocks transformed:
+/// as many as the vectors fill.
+///
+/// Columns are chosen at random too, since neighbours have the same entries in many rows: few rows
+/// would tell little of what is in a few neighbouring entries of vectors.
 ///
 /// # References
 ///
 /// N. Ailon, B. Chazelle, "The fast Johnson–Lindenstrauss transform and approximate nearest
-/// neighbors", SIAM Journal on Computing 39(1), 2009, in the form of J. A. Tropp, "Improved analysis
-/// of the subsampled randomized Hadamard transform", Advances in Adaptive Data Analysis 3, 2011.
-/// [arXiv:1011.1595](https://arxiv.org/abs/1011.1595)
+/// neighbors", SIAM Journal on Computing 39(1), 2009, by blocks as in O. Balabanov, M. Beaupère,
+/// L. Grigori, V. Lederer, "Block subsampled randomized Hadamard transform for low-rank approximation on
+/// distributed architectures", 2022. [arXiv:2210.11295](https://arxiv.org/abs/2210.11295)
 #[derive(Clone)]
 pub(super) struct HadamardRows {
-    /// The rows.
+    /// The rows, each by its place in every block.
     rows: Vec<usize>,
+    /// The signs of each row in each block.
+    row_signs: Vec<f64>,
     /// The columns, one for each entry of a vector, and their signs.
     columns: Vec<usize>,
     signs: Vec<f64>,
-    /// The rows of the whole matrix, a power of two.
-    order: usize,
+    /// The rows of a block, a power of two.
+    block: usize,
+    /// How many blocks vectors fill.
+    blocks: usize,
+    stretch: f64,
 }
 
 impl HadamardRows {
@@ -42,23 +56,46 @@ impl HadamardRows {
         wanted: usize,
         random: &mut SplitMix,
     ) -> Result<Self, RankError> {
-        let mut signs = Vec::new();
-        reserve(&mut signs, length)?;
-        signs.extend((0..length).map(|_| if random.bits() >> 63 == 0 { 1.0 } else { -1.0 }));
         let order = length.next_power_of_two();
-        let columns = random.choose(length, order)?;
-        let rows = random.choose(wanted.min(order), order)?;
+        let block = order.min(LARGEST_BLOCK);
+        let blocks = length.div_ceil(block);
+        let signs = random.signs(length)?;
+        let columns = random.choose(length, blocks * block)?;
+        let block_signs = random.signs(blocks * block)?;
+        let wanted = wanted.min(order);
+        let (mut rows, mut row_signs) = (Vec::new(), Vec::new());
+        reserve(&mut rows, wanted)?;
+        reserve(&mut row_signs, wanted.saturating_mul(blocks))?;
+        for row_of_blocks in 0..wanted.div_ceil(block) {
+            for row in random.choose(block.min(wanted - rows.len()), block)? {
+                rows.push(row);
+                row_signs.extend((0..blocks).map(|at| {
+                    let negative = (row_of_blocks & at).count_ones() % 2 == 1;
+                    block_signs[at * block + row] * if negative { -1.0 } else { 1.0 }
+                }));
+            }
+        }
+        // Rows are orthogonal, and as long as the blocks that vectors fill if they are of one row of
+        // blocks. Others are a part of the whole matrix.
+        let squares = if wanted <= block {
+            blocks * block
+        } else {
+            order
+        };
         Ok(Self {
             rows,
+            row_signs,
             columns,
             signs,
-            order,
+            block,
+            blocks,
+            stretch: num_traits::Float::sqrt(squares as f64),
         })
     }
 
     /// How many times longer a vector can become.
-    pub(super) fn stretch(&self) -> f64 {
-        num_traits::Float::sqrt(self.order as f64)
+    pub(super) const fn stretch(&self) -> f64 {
+        self.stretch
     }
 
     /// Room for vectors and their products.
@@ -70,41 +107,86 @@ impl HadamardRows {
             Ok(values)
         };
         Ok(Panel {
-            entries: lanes(self.signs.len())?,
-            transformed: lanes(self.order)?,
+            transformed: lanes(self.blocks * self.block)?,
             product: lanes(self.rows.len())?,
         })
     }
 
-    /// The products of these rows with the vectors in a panel.
-    pub(super) fn product<'a>(&self, panel: &'a mut Panel) -> &'a [Lanes] {
-        panel.transformed.fill(Lanes::default());
-        let signs = self.columns.iter().zip(&self.signs);
-        for (entry, (&column, sign)) in panel.entries.iter().zip(signs) {
-            panel.transformed[column] = entry.map(|value| value * sign);
-        }
+    /// The products of these rows with vectors, whose entries at an index `entry` gives.
+    pub(super) fn product<'a>(
+        &self,
+        panel: &'a mut Panel,
+        entry: impl Fn(usize) -> Lanes,
+    ) -> &'a [Lanes] {
+        let product = Product {
+            rows: self,
+            panel: &mut *panel,
+            entry,
+        };
         #[cfg(feature = "std")]
-        pulp::Arch::new().dispatch(InRegisters(&mut panel.transformed));
+        pulp::Arch::new().dispatch(product);
         #[cfg(not(feature = "std"))]
-        transform(&mut panel.transformed, 1, Arrays);
-        for (product, &row) in panel.product.iter_mut().zip(&self.rows) {
-            *product = panel.transformed[row];
-        }
+        product.compute(|block| transform(block, 1, Arrays));
         &panel.product
     }
 }
 
 /// Some vectors side by side, and their products.
 pub(super) struct Panel {
-    entries: Vec<Lanes>,
     transformed: Vec<Lanes>,
     product: Vec<Lanes>,
 }
 
-impl Panel {
-    /// The entries of the vectors.
-    pub(super) fn entries(&mut self) -> &mut [Lanes] {
-        &mut self.entries
+/// A product about to be computed.
+struct Product<'a, E> {
+    rows: &'a HadamardRows,
+    panel: &'a mut Panel,
+    entry: E,
+}
+
+impl<E: Fn(usize) -> Lanes> Product<'_, E> {
+    #[inline(always)]
+    fn compute(self, transform: impl Fn(&mut [Lanes])) {
+        let HadamardRows { block, blocks, .. } = *self.rows;
+        let Panel {
+            transformed,
+            product,
+        } = self.panel;
+        if self.rows.columns.len() < transformed.len() {
+            transformed.fill(Lanes::default());
+        }
+        let columns = self.rows.columns.iter().zip(&self.rows.signs);
+        for (index, (&column, &sign)) in columns.enumerate() {
+            transformed[column] = (self.entry)(index).map(|value| value * sign);
+        }
+        transformed.chunks_exact_mut(block).for_each(transform);
+        let signs = self.rows.row_signs.chunks_exact(blocks.max(1));
+        for ((sum, &row), signs) in product.iter_mut().zip(&self.rows.rows).zip(signs) {
+            let mut lanes = Lanes::default();
+            for (block, &sign) in transformed.chunks_exact(block).zip(signs) {
+                let values = block[row];
+                lanes = core::array::from_fn(|lane| lanes[lane] + values[lane] * sign);
+            }
+            *sum = lanes;
+        }
+    }
+}
+
+/// In the widest registers this processor has.
+#[cfg(feature = "std")]
+impl<E: Fn(usize) -> Lanes> pulp::WithSimd for Product<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        self.compute(
+            #[inline(always)]
+            |block| {
+                // Eight lanes fill any register a whole number of times.
+                let (registers, _) = S::as_mut_simd_f64s(block.as_flattened_mut());
+                transform(registers, LANES / S::F64_LANES, Registers(simd));
+            },
+        );
     }
 }
 
@@ -128,22 +210,6 @@ impl Arithmetic for Arrays {
             core::array::from_fn(|lane| a[lane] + b[lane]),
             core::array::from_fn(|lane| a[lane] - b[lane]),
         )
-    }
-}
-
-/// In the widest registers this processor has.
-#[cfg(feature = "std")]
-struct InRegisters<'a>(&'a mut [Lanes]);
-
-#[cfg(feature = "std")]
-impl pulp::WithSimd for InRegisters<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) {
-        // Eight lanes fill any register a whole number of times.
-        let (registers, _) = S::as_mut_simd_f64s(self.0.as_flattened_mut());
-        transform(registers, LANES / S::F64_LANES, Registers(simd));
     }
 }
 
@@ -199,10 +265,9 @@ mod tests {
         let mut found = alloc::vec![alloc::vec![0.0; length]; rows.rows.len()];
         let mut panel = rows.panel().unwrap();
         for column in (0..length).step_by(LANES) {
-            for (row, entry) in panel.entries().iter_mut().enumerate() {
-                *entry = core::array::from_fn(|lane| f64::from(u8::from(column + lane == row)));
-            }
-            for (found, product) in found.iter_mut().zip(rows.product(&mut panel)) {
+            let entry =
+                |row| core::array::from_fn(|lane| f64::from(u8::from(column + lane == row)));
+            for (found, product) in found.iter_mut().zip(rows.product(&mut panel, entry)) {
                 for (to, from) in found[column..].iter_mut().zip(product) {
                     *to = *from;
                 }
@@ -213,7 +278,7 @@ mod tests {
 
     #[test]
     fn entries_are_signs() {
-        for length in [1_usize, 2, 3, 7, 16, 33, 100, 257] {
+        for length in [1_usize, 2, 3, 7, 16, 33, 100, 257, 600] {
             let order = length.next_power_of_two();
             let found = dense(length, usize::MAX);
             assert_eq!(found.len(), order);
@@ -224,7 +289,7 @@ mod tests {
     /// All rows together turn and stretch; so some of them stretch no more.
     #[test]
     fn columns_are_orthogonal() {
-        for length in [1, 2, 5, 8, 31, 40, 64] {
+        for length in [1, 2, 5, 8, 31, 40, 64, 300] {
             let found = dense(length, usize::MAX);
             for (first, second) in (0..length).flat_map(|i| (0..length).map(move |j| (i, j))) {
                 let sum: f64 = found.iter().map(|row| row[first] * row[second]).sum();
@@ -238,10 +303,29 @@ mod tests {
         }
     }
 
+    /// Rows of one row of blocks: as many blocks as vectors fill, fewer than there are.
+    #[test]
+    fn rows_are_orthogonal_and_no_longer_than_said() {
+        for (length, wanted) in [(520, 256), (520, 20), (768, 40), (1000, 9)] {
+            let rows = HadamardRows::new(length, wanted, &mut SplitMix::new(7)).unwrap();
+            let positions = rows.blocks * rows.block;
+            assert_eq!(rows.stretch(), (positions as f64).sqrt());
+            // With the columns that vectors don't fill.
+            let all = HadamardRows::new(positions, wanted, &mut SplitMix::new(7)).unwrap();
+            assert_eq!(all.stretch(), rows.stretch());
+            let found = dense(positions, wanted);
+            for (i, j) in (0..wanted).flat_map(|i| (0..i + 1).map(move |j| (i, j))) {
+                let sum: f64 = found[i].iter().zip(&found[j]).map(|(a, b)| a * b).sum();
+                assert_eq!(sum, if i == j { positions as f64 } else { 0.0 });
+            }
+        }
+    }
+
     #[test]
     fn fewer_rows_are_the_first_ones() {
         let all = dense(20, usize::MAX);
         assert_eq!(dense(20, 5), all[..5]);
+        assert_eq!(dense(600, 300), dense(600, 520)[..300]);
         assert!(dense(20, 0).is_empty());
         assert!(dense(0, 3).iter().all(Vec::is_empty));
     }
@@ -256,6 +340,19 @@ mod tests {
         let both = || low.iter().zip(&high);
         let sums = both().map(|(a, b)| a + b);
         sums.chain(both().map(|(a, b)| a - b)).collect()
+    }
+
+    #[cfg(feature = "std")]
+    struct InRegisters<'a>(&'a mut [Lanes]);
+
+    #[cfg(feature = "std")]
+    impl pulp::WithSimd for InRegisters<'_> {
+        type Output = ();
+
+        fn with_simd<S: pulp::Simd>(self, simd: S) {
+            let (registers, _) = S::as_mut_simd_f64s(self.0.as_flattened_mut());
+            transform(registers, LANES / S::F64_LANES, Registers(simd));
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ const BLOCK: usize = 64;
 /// A projection of matrices of one shape to small square matrices, W ↦ S·W·R.
 ///
 /// The first 64 rows of S and columns of R are Gaussian; the others have entries of 1 and −1, from a
-/// subsampled randomised Hadamard transform. Their seed is the shape: every projection of one shape
+/// subsampled randomised Hadamard transform by blocks of at most 256. Their seed is the shape: every projection of one shape
 /// is the same, but for its size, and a smaller one is the first rows and columns of a larger one.
 ///
 /// # Examples
@@ -97,8 +97,8 @@ impl RandomProjection {
     ///
     /// # Complexity
     ///
-    /// O(m·n·(64 + log m) + n·size·log n) time for m rows of n values; (m + n)·size values of extra
-    /// space.
+    /// O(m·n·(64 + size/256) + n·size·(64 + size/256)) time for m rows of n values; (64·m + n·size) values
+    /// of extra space.
     pub fn sketch<T: Scalar>(&self, matrix: MatrixView<'_, T>) -> Result<Sketch, RankError> {
         let shape = (self.left.length, self.right.length);
         if (matrix.rows(), matrix.columns()) != shape {
@@ -115,8 +115,8 @@ impl RandomProjection {
             norm: 0.0,
         };
         if !matrix.values().is_empty() && self.size > 0 {
-            let (from_left, probed) = self.project_rows(matrix, &mut sketch)?;
-            self.project_columns(&from_left, &probed, &mut sketch)?;
+            let from_left = self.project_rows(matrix, &mut sketch)?;
+            self.project_columns(&from_left, &mut sketch)?;
         }
         Ok(sketch)
     }
@@ -126,86 +126,75 @@ impl RandomProjection {
         self.size.min(PROBES)
     }
 
-    /// S·W, and the product of W and the first columns of R.
+    /// S·W, by columns of eight rows each, and its products with the first columns of R, which are the
+    /// first ones of the sketch.
     fn project_rows<T: Scalar>(
         &self,
         matrix: MatrixView<'_, T>,
         sketch: &mut Sketch,
-    ) -> Result<(Vec<f64>, Vec<f64>), RankError> {
+    ) -> Result<Vec<[f64; LANES]>, RankError> {
         let (rows, columns) = (matrix.rows(), matrix.columns());
-        let probes = self.probes();
-        let mut from_left = zeros(self.size.saturating_mul(columns))?;
-        let mut probed = zeros(rows * probes)?;
-        let mut widened = zeros(rows * columns.min(BLOCK))?;
+        let (size, probes) = (self.size, self.probes());
+        let groups = size.div_ceil(LANES);
+        let mut from_left = Vec::new();
+        reserve(&mut from_left, groups.saturating_mul(columns))?;
+        from_left.resize(groups * columns, [0.0; LANES]);
+        let mut probed = zeros(size * probes)?;
+        let mut widened = zeros(rows * columns.min(BLOCK) + LANES)?;
+        let mut products = zeros(size * columns.min(BLOCK))?;
         let mut panel = self.left.signs.panel()?;
+        let left = Operand::new(&self.left.gaussian, (probes, rows), rows);
         let mut squares = 0.0;
         for first in (0..columns).step_by(BLOCK) {
             let width = BLOCK.min(columns - first);
-            let widened = &mut widened[..rows * width];
-            squares += widen_into(widened, matrix, first, width)?;
-            let block = Operand::new(widened, (rows, width), width);
-            let right = Operand::new(&self.right.gaussian[first..], (probes, width), columns);
-            add_product(&mut probed, block, right.transpose());
-            let left = Operand::new(&self.left.gaussian, (probes, rows), rows);
-            let mut product = [0.0; PROBES * BLOCK];
-            let product = &mut product[..probes * width];
-            add_product(product, left, block);
-            let to_rows = from_left.chunks_exact_mut(columns);
-            for (to, from) in to_rows.zip(product.chunks_exact(width)) {
-                to[first..][..width].copy_from_slice(from);
-            }
+            squares += widen_into(&mut widened[..rows * width], matrix, first, width)?;
+            let products = &mut products[..size * width];
+            let (of_gaussian, of_signs) = products.split_at_mut(probes * width);
+            of_gaussian.fill(0.0);
+            add_product(
+                of_gaussian,
+                left,
+                Operand::new(&widened, (rows, width), width),
+            );
             for column in (0..width).step_by(LANES) {
-                for (entry, row) in panel.entries().iter_mut().zip(widened.chunks_exact(width)) {
-                    copy_lanes(entry, &row[column..]);
+                // What lanes hold beyond the last column is dropped.
+                let entry = |row: usize| {
+                    let row = widened[row * width + column..].first_chunk();
+                    row.copied().unwrap_or_default()
+                };
+                let to_rows = of_signs.chunks_exact_mut(width);
+                for (to, from) in to_rows.zip(self.left.signs.product(&mut panel, entry)) {
+                    copy_lanes(&mut to[column..], from);
                 }
-                let to_rows = from_left.chunks_exact_mut(columns).skip(probes);
-                for (to, from) in to_rows.zip(self.left.signs.product(&mut panel)) {
-                    copy_lanes(&mut to[first + column..], from);
-                }
+            }
+            let right = Operand::new(&self.right.gaussian[first..], (probes, width), columns);
+            let projected = Operand::new(products, (size, width), width);
+            add_product(&mut probed, projected, right.transpose());
+            let to_groups = from_left.chunks_exact_mut(columns);
+            for (to, rows) in to_groups.zip(products.chunks(LANES * width)) {
+                transpose_into(&mut to[first..][..width], rows);
             }
         }
-        sketch.norm = Float::sqrt(squares);
-        Ok((from_left, probed))
-    }
-
-    /// S·W·R, from S·W and the product of W and the first columns of R.
-    fn project_columns(
-        &self,
-        from_left: &[f64],
-        probed: &[f64],
-        sketch: &mut Sketch,
-    ) -> Result<(), RankError> {
-        let (size, probes) = (self.size, self.probes());
-        let (rows, columns) = sketch.shape;
-        let mut of_probes = zeros(probes * probes)?;
-        let left = Operand::new(&self.left.gaussian, (probes, rows), rows);
-        let right = Operand::new(probed, (rows, probes), probes);
-        add_product(&mut of_probes, left, right);
         let to_rows = sketch.values.chunks_exact_mut(size);
-        for (to, from) in to_rows.zip(of_probes.chunks_exact(probes)) {
+        for (to, from) in to_rows.zip(probed.chunks_exact(probes)) {
             to[..probes].copy_from_slice(from);
         }
-        let mut panel = self.left.signs.panel()?;
-        for column in (0..probes).step_by(LANES) {
-            for (entry, row) in panel.entries().iter_mut().zip(probed.chunks_exact(probes)) {
-                copy_lanes(entry, &row[column..]);
-            }
-            let to_rows = sketch.values.chunks_exact_mut(size).skip(probes);
-            for (to, from) in to_rows.zip(self.left.signs.product(&mut panel)) {
-                copy_lanes(&mut to[column..probes], from);
-            }
-        }
+        sketch.norm = Float::sqrt(squares);
+        Ok(from_left)
+    }
+
+    /// The other columns of S·W·R, from S·W.
+    fn project_columns(
+        &self,
+        from_left: &[[f64; LANES]],
+        sketch: &mut Sketch,
+    ) -> Result<(), RankError> {
+        let (size, probes, columns) = (self.size, self.probes(), sketch.shape.1);
         let mut panel = self.right.signs.panel()?;
-        for (from_rows, to_rows) in
-            (from_left.chunks(LANES * columns)).zip(sketch.values.chunks_mut(LANES * size))
-        {
-            for (lane, row) in from_rows.chunks_exact(columns).enumerate() {
-                for (entry, &value) in panel.entries().iter_mut().zip(row) {
-                    entry[lane] = value;
-                }
-            }
-            let product = self.right.signs.product(&mut panel);
-            for (lane, row) in to_rows.chunks_exact_mut(size).enumerate() {
+        let groups = from_left.chunks_exact(columns);
+        for (from, to) in groups.zip(sketch.values.chunks_mut(LANES * size)) {
+            let product = self.right.signs.product(&mut panel, |column| from[column]);
+            for (lane, row) in to.chunks_exact_mut(size).enumerate() {
                 for (to, from) in row[probes..].iter_mut().zip(product) {
                     *to = from[lane];
                 }
@@ -239,6 +228,15 @@ impl Side {
     }
 }
 
+/// The columns of at most eight rows, each as long as `columns`; lanes of other rows keep what they had.
+fn transpose_into(columns: &mut [[f64; LANES]], rows: &[f64]) {
+    for (lane, row) in rows.chunks_exact(columns.len()).enumerate() {
+        for (column, &value) in columns.iter_mut().zip(row) {
+            column[lane] = value;
+        }
+    }
+}
+
 /// As many values as there are in both.
 #[inline(always)]
 fn copy_lanes(to: &mut [f64], from: &[f64]) {
@@ -259,12 +257,19 @@ fn widen_into<T: Scalar>(
     width: usize,
 ) -> Result<f64, RankError> {
     let rows = matrix.values().chunks_exact(matrix.columns());
-    for (widened, row) in widened.chunks_exact_mut(width).zip(rows) {
-        for (to, from) in widened.iter_mut().zip(&row[first..]) {
-            *to = from.widen();
-        }
-    }
-    let squares = sum_of_squares(widened);
+    let squares = in_wide_registers(
+        #[inline(always)]
+        || {
+            let mut squares = 0.0;
+            for (widened, row) in widened.chunks_exact_mut(width).zip(rows) {
+                for (to, from) in widened.iter_mut().zip(&row[first..]) {
+                    *to = from.widen();
+                }
+                squares += sum_of_squares(widened);
+            }
+            squares
+        },
+    );
     // Finite values may have squares that aren't.
     if !squares.is_finite() {
         check_finite(matrix)?;
@@ -292,7 +297,16 @@ fn zeros(count: usize) -> Result<Vec<f64>, RankError> {
     Ok(values)
 }
 
+/// Calls a function that compilers make quicker for wide registers.
+pub(super) fn in_wide_registers<R>(function: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "std")]
+    return pulp::Arch::new().dispatch(function);
+    #[cfg(not(feature = "std"))]
+    function()
+}
+
 /// In eight sums, which compilers make quick.
+#[inline(always)]
 pub(super) fn sum_of_squares(values: &[f64]) -> f64 {
     let (chunks, rest) = values.as_chunks::<8>();
     let mut sums = [0.0; 8];
@@ -337,6 +351,10 @@ impl Sketch {
         self.size
     }
 
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.values.chunks_exact(self.size.max(1))
+    }
+
     /// How far, in the Frobenius norm, a sketch of the difference may be from what exact arithmetic
     /// gives.
     ///
@@ -367,9 +385,8 @@ mod tests {
         let first = rows.len();
         let mut panel = side.signs.panel().unwrap();
         for column in 0..side.length {
-            panel.entries().fill([0.0; LANES]);
-            panel.entries()[column][0] = 1.0;
-            for (index, product) in side.signs.product(&mut panel).iter().enumerate() {
+            let entry = |index| [f64::from(u8::from(index == column)); LANES];
+            for (index, product) in side.signs.product(&mut panel, entry).iter().enumerate() {
                 if column == 0 {
                     rows.push(alloc::vec![0.0; side.length]);
                 }

@@ -43,6 +43,14 @@ impl SplitMix {
         Ok(values)
     }
 
+    /// So many numbers that are 1 or −1.
+    pub(super) fn signs(&mut self, count: usize) -> Result<Vec<f64>, RankError> {
+        let mut signs = Vec::new();
+        reserve(&mut signs, count)?;
+        signs.extend((0..count).map(|_| if self.bits() >> 63 == 0 { 1.0 } else { -1.0 }));
+        Ok(signs)
+    }
+
     /// So many of the numbers below a limit, which isn't less, in random order.
     pub(super) fn choose(&mut self, count: usize, limit: usize) -> Result<Vec<usize>, RankError> {
         let mut numbers = Vec::new();

@@ -11,13 +11,13 @@ use super::decomposition::{
     Operand, Scratch, add_product, cholesky, divide_by_product, divide_by_triangle, gram,
     pivoted_cholesky,
 };
-use super::projection::{PROBES, Sketch, sum_of_squares};
+use super::projection::{PROBES, Sketch, in_wide_registers, sum_of_squares};
 use super::solver::reserve;
 use super::{RankError, Tolerance};
 
 /// How much larger than the effective rank parts are at first: ranks of trained updates are up to twice
 /// that.
-const ROOM: f64 = 2.2;
+const ROOM: f64 = 2.0;
 
 /// Smaller parts of a sketch tell too little.
 const SMALLEST: usize = 16;
@@ -34,9 +34,10 @@ const RANGE: f64 = 1e60;
 /// singular values that look large, and a matrix of rank r that is near to D. The first 64 rows of S
 /// and columns of R are independent of that, so they probe D, and what is left of it: T and U are
 /// what is in their place of the sketch, before and after that matrix is taken away. As the probes
-/// have independent normal values, and the other rows and columns are those of Hadamard matrices of
-/// orders M and N, these bounds hold, the first three with high probability, and without any
-/// assumption about D:
+/// have independent normal values, and the other rows and columns are a part of orthogonal ones of
+/// squared lengths M and N, these bounds hold, the first three with high probability, and without any
+/// assumption about D. M and N are the sides of D, rounded up to powers of two or, where 256 rows and
+/// columns are enough, to multiples of 256:
 ///
 /// - σ(r + 1) of D is at most ‖U‖/ℓ, where ℓ is a lower bound of χ² of 64 degrees of freedom;
 /// - ‖D‖ is at most ‖T‖/ℓ;
@@ -96,6 +97,8 @@ struct SketchedDifference<'a> {
     second: &'a Sketch,
     tolerance: Tolerance,
     probed: Probed,
+    /// The size of the largest part.
+    largest: usize,
 }
 
 struct Probed {
@@ -130,7 +133,7 @@ impl SketchSolver {
     ///
     /// # Complexity
     ///
-    /// O(p³) time, where p is about 1.5 times the rank if that is less than the size of the sketches less
+    /// O(p³) time, where p is about 1.4 times the rank if that is less than the size of the sketches less
     /// 64.
     pub fn rank_of_difference(
         &mut self,
@@ -171,6 +174,7 @@ impl SketchSolver {
             second,
             tolerance,
             probed,
+            largest,
         };
         // Few sizes, since the bounds must hold for all that may be looked at: each is four fifths of the
         // next.
@@ -181,16 +185,19 @@ impl SketchSolver {
             }
             part
         };
-        // Where the rank isn't much more than the effective one, the first part will do.
+        // Where the rank isn't much more than the effective one, the first part will do. A part that is
+        // too small is cheap to find out, and one that is larger than it need be is not.
         let likely = (ROOM * difference.probed.effective_rank) as usize;
         let mut part = at_least(likely.max(least + 1));
         loop {
             let looks_like = match self.rank_of_part(&difference, part)? {
                 Finding::Certain(rank) => return Ok(Some(rank)),
                 Finding::Doubtful(_) if part == largest => return Ok(None),
+                // All of it looks large: the rank can be any larger one.
+                Finding::Doubtful(rank) if rank == part => part * 4 / 3,
                 Finding::Doubtful(rank) => rank,
             };
-            part = at_least((looks_like * 4 / 3).max(part + 1));
+            part = at_least(least_part(looks_like).max(part + 1));
         }
     }
 
@@ -205,6 +212,7 @@ impl SketchSolver {
             second,
             tolerance,
             probed,
+            largest,
         } = difference;
         let shape = first.shape;
         // The resolution is that of the decomposition of the whole matrix.
@@ -220,7 +228,8 @@ impl SketchSolver {
         let guess = threshold(self.triangle[0] / part as f64).unwrap_or(0.0);
         let rank = self.rows_above(guess * part as f64, part);
         let doubtful = Ok(Finding::Doubtful(rank));
-        if rank == part {
+        // Where there are larger parts, this one would likely be in vain.
+        if rank == part || (part < *largest && part < least_part(rank)) {
             return doubtful;
         }
 
@@ -228,19 +237,25 @@ impl SketchSolver {
         let Some(most) = threshold((probed.norm.end + rounding) / seen) else {
             return doubtful;
         };
-        if !self.head_exceeds(most * first.stretch + rounding, rank, part, all_squares)? {
+        let needed = most * first.stretch.min(second.stretch) + rounding;
+        if !self.head_exceeds(needed, rank, part, all_squares)? {
             return doubtful;
         }
-        let Some(rest) = self.norm_of_rest(rank, part, rounding)? else {
+        let Some((rest, gain_of_rows)) = self.norm_of_rest(rank, part)? else {
             return doubtful;
         };
-        let rest = rest / seen;
         let (of_spectral, of_frobenius) = largest_norm(PROBES);
-        let rest_norm = rest * Float::sqrt(shape.0.min(shape.1) as f64);
-        let lower = (probed.norm.start - rounding - of_frobenius * rest_norm).max(0.0)
-            / (of_spectral + of_frobenius * Float::sqrt(rank as f64));
-        let certain = threshold(lower).is_some_and(|least| rest < least);
-        if certain {
+        let certain = |gain_of_columns: f64| {
+            let gain = (1.0 + gain_of_rows) * (1.0 + gain_of_columns);
+            let rest = (rest + gain * rounding) / seen;
+            let rest_norm = rest * Float::sqrt(shape.0.min(shape.1) as f64);
+            let lower = (probed.norm.start - rounding - of_frobenius * rest_norm).max(0.0)
+                / (of_spectral + of_frobenius * Float::sqrt(rank as f64));
+            threshold(lower).is_some_and(|least| rest < least)
+        };
+        // No singular value of H is less than what is needed, so a bound of the gain comes free. Rounding
+        // rarely matters so much that more must be known.
+        if certain(self.norm_of_rows(part) / needed) || certain(self.gain_of_columns(rank, part)?) {
             Ok(Finding::Certain(rank))
         } else {
             doubtful
@@ -271,19 +286,25 @@ impl SketchSolver {
         second: &Sketch,
         size: usize,
     ) -> Result<f64, RankError> {
-        self.sketch.clear();
-        reserve(&mut self.sketch, size * size)?;
-        let mut squares = 0.0;
-        for row in 0..size {
-            let first = &first.values[row * first.size..][..size];
-            let second = &second.values[row * second.size..][..size];
-            let difference = first
-                .iter()
-                .zip(second)
-                .map(|(first, second)| first - second);
-            self.sketch.extend(difference);
-            squares += sum_of_squares(&self.sketch[row * size..]);
-        }
+        // All of it is overwritten.
+        let unused = (size * size).saturating_sub(self.sketch.len());
+        reserve(&mut self.sketch, unused)?;
+        self.sketch.resize(size * size, 0.0);
+        let (first, second) = (first.rows(), second.rows());
+        let rows = self.sketch.chunks_exact_mut(size).zip(first.zip(second));
+        let squares: f64 = in_wide_registers(
+            #[inline(always)]
+            || {
+                let mut squares = 0.0;
+                for (row, (first, second)) in rows {
+                    for (to, (first, second)) in row.iter_mut().zip(first.iter().zip(second)) {
+                        *to = first - second;
+                    }
+                    squares += sum_of_squares(row);
+                }
+                squares
+            },
+        );
         Ok(Float::sqrt(squares))
     }
 
@@ -314,13 +335,9 @@ impl SketchSolver {
     /// With C the part, H the first rows of R, H₁ the first columns of these, and X, Y the probes'
     /// rows and columns, all in the order of R, it approximates the probes of the probes by
     /// X·Z, Z = Hᵀ(HHᵀ)⁻¹·H₁⁻ᵀ·(the first rows of CᵀY). However inaccurate Z is, its rank is right,
-    /// and errors in its product with X are in the result.
-    fn norm_of_rest(
-        &mut self,
-        rank: usize,
-        part: usize,
-        rounding: f64,
-    ) -> Result<Option<f64>, RankError> {
+    /// and errors in its product with X are in the result. The second value is the norm of Z, which
+    /// errors in X are multiplied by.
+    fn norm_of_rest(&mut self, rank: usize, part: usize) -> Result<Option<(f64, f64)>, RankError> {
         let size = part + PROBES;
         if !cholesky(&mut self.gram, rank, &mut self.scratch)? {
             return Ok(None);
@@ -363,8 +380,21 @@ impl SketchSolver {
         resize(rest, PROBES * PROBES)?;
         gram(rest, Operand::new(wide, (PROBES, PROBES), PROBES));
         let square = bounds_of_norm(rest, narrow, PROBES)?.end;
+        Ok(Some((Float::sqrt(square), gain_of_rows)))
+    }
 
-        // X·Hᵀ(HHᵀ)⁻¹, which errors in Y are multiplied by.
+    /// The norm of X.
+    fn norm_of_rows(&self, part: usize) -> f64 {
+        let rows = self.sketch.chunks_exact(part + PROBES).take(PROBES);
+        Float::sqrt(rows.map(|row| sum_of_squares(&row[PROBES..])).sum())
+    }
+
+    /// The norm of X·Hᵀ(HHᵀ)⁻¹, which errors in Y are multiplied by, after
+    /// [`norm_of_rest`](Self::norm_of_rest).
+    fn gain_of_columns(&mut self, rank: usize, part: usize) -> Result<f64, RankError> {
+        let size = part + PROBES;
+        let [wide, narrow, _] = &mut self.products;
+        let head = Operand::new(&self.triangle, (rank, part), part);
         resize(wide, PROBES * part)?;
         for (to, from) in wide
             .chunks_exact_mut(part)
@@ -378,9 +408,7 @@ impl SketchSolver {
         let ordered = Operand::new(wide, (PROBES, part), part);
         add_product(narrow, ordered, head.transpose());
         divide_by_product(narrow, &self.gram, rank);
-        let gain_of_columns = Float::sqrt(sum_of_squares(narrow));
-        let gain = (1.0 + gain_of_rows) * (1.0 + gain_of_columns);
-        Ok(Some(Float::sqrt(square) + gain * rounding))
+        Ok(Float::sqrt(sum_of_squares(narrow)))
     }
 
     /// Whether all singular values of the first rows of R are larger than `needed`, and rounding of
@@ -403,6 +431,11 @@ impl SketchSolver {
         }
         cholesky(shifted, rank, &mut self.scratch)
     }
+}
+
+/// The size of a part that will likely tell a rank.
+const fn least_part(rank: usize) -> usize {
+    rank * 7 / 6
 }
 
 fn resize(values: &mut Vec<f64>, count: usize) -> Result<(), RankError> {
@@ -591,6 +624,35 @@ mod tests {
         // What is hidden by the rounding of large matrices.
         let large = sketch(&projection, |_| 1e14);
         assert_eq!(rank(&clear, &large, Tolerance::Absolute(1e-4)), None);
+    }
+
+    /// What saves computing a gain must not be less than it.
+    #[test]
+    fn the_gain_of_columns_is_no_more_than_its_bound() {
+        let (projection, zero) = projection_and_zero(160);
+        for (large, ratio) in [(1, 1.0_f64), (8, 0.7), (40, 0.95), (70, 1.0)] {
+            let spectrum = |index| {
+                if index < large {
+                    ratio.powi(index as i32)
+                } else {
+                    1e-9
+                }
+            };
+            let sketch = sketch(&projection, spectrum);
+            let (mut solver, part) = (SketchSolver::new(), 96);
+            solver
+                .load_difference(&sketch, &zero, part + PROBES)
+                .unwrap();
+            let squares = solver.decompose(part).unwrap();
+            let mut needed = 1e3;
+            while !solver.head_exceeds(needed, large, part, squares).unwrap() {
+                needed *= 0.9;
+            }
+            solver.norm_of_rest(large, part).unwrap().unwrap();
+            let bound = solver.norm_of_rows(part) / needed;
+            let gain = solver.gain_of_columns(large, part).unwrap();
+            assert!(gain <= bound && gain > 1e-3 * bound, "{gain} {bound}");
+        }
     }
 
     #[test]
