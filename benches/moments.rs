@@ -112,6 +112,15 @@ fn encoded(
         .measurement_time(Duration::from_secs(3))
         .throughput(Throughput::Elements(COUNT as u64));
     group.bench_function("mother", |bencher| {
+        bencher.iter(|| {
+            let mut accumulator = moments::MomentsAccumulator::new();
+            accumulator
+                .extend_from_bytes(element, black_box(&bytes))
+                .unwrap();
+            accumulator.moments()
+        });
+    });
+    group.bench_function("decoded", |bencher| {
         let mut decoded = vec![0.0_f32; 4096];
         bencher.iter(|| {
             let mut accumulator = moments::MomentsAccumulator::new();

@@ -24,7 +24,8 @@
 //!
 //! # Speed
 //!
-//! Values are read from memory once. With the feature `std` the widest vector registers of the
+//! Values are read from memory once, 16-bit floats as they are stored
+//! ([`MomentsAccumulator::extend_from_bytes`]). With the feature `std` the widest vector registers of the
 //! processor are used; without it the result is the same and takes about four times as long.
 //!
 //! # Conventions
@@ -72,12 +73,15 @@
 
 mod accumulator;
 mod block;
+mod encoding;
 mod error;
 mod lanes;
 mod scale;
 #[cfg(feature = "std")]
 mod simd;
 mod summary;
+#[cfg(all(feature = "std", feature = "half"))]
+mod words;
 
 pub use self::accumulator::MomentsAccumulator;
 pub use self::error::MomentsError;

@@ -18,6 +18,8 @@ use alloc::string::String;
 use crate::Scalar;
 
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
+#[cfg(feature = "half")]
+pub(crate) use self::element::{bfloat16, binary16};
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
 pub use self::values::{WeightSlice, WeightValues};
 

@@ -2,27 +2,27 @@
 
 use alloc::vec::Vec;
 
+use super::encoding::{Encoding, Plain};
 use super::lanes::Pass;
 use super::scale::{power_of_two, unit_exponent};
 use super::summary::Moments;
 use crate::Scalar;
-use crate::scalar::ScalarSlice;
 
 /// Values in a full block: long enough that what is done once a block doesn't count, short enough
 /// that it stays in the first-level cache.
 pub(super) const BLOCK: usize = 4096;
 
 /// The moments of at most a block of values, or the index of the first that is not finite.
-pub(super) fn summarise<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
+pub(super) fn summarise<E: Encoding>(values: &[E::Stored]) -> Result<Moments, usize> {
     if values.is_empty() {
         return Ok(Moments::new());
     }
-    let pass = run(values);
+    let pass = E::pass(values);
     // Not finite if any value is not; then the extremes can't be trusted either.
     if pass.sums.about_centre.fourth.is_finite() && unit_exponent(pass.minimum, pass.maximum) == 0 {
         return Ok(finish(values.len(), &pass));
     }
-    summarise_extreme(values)
+    summarise_extreme::<E>(values)
 }
 
 /// Moments from a pass over values in the unit that its extremes call for (which are not in it).
@@ -42,10 +42,10 @@ fn finish(count: usize, pass: &Pass) -> Moments {
 
 /// Values that are not finite, or whose powers leave the range of `f64`.
 #[cold]
-fn summarise_extreme<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
+fn summarise_extreme<E: Encoding>(values: &[E::Stored]) -> Result<Moments, usize> {
     let (mut minimum, mut maximum) = (f64::INFINITY, f64::NEG_INFINITY);
-    for (index, value) in values.iter().enumerate() {
-        let value = value.widen();
+    for (index, &value) in values.iter().enumerate() {
+        let value = E::decode(value).widen();
         if !value.is_finite() {
             return Err(index);
         }
@@ -53,27 +53,13 @@ fn summarise_extreme<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
         maximum = maximum.max(value);
     }
     let inverse = power_of_two(-unit_exponent(minimum, maximum));
-    let scaled: Vec<f64> = values.iter().map(|value| value.widen() * inverse).collect();
+    let scaled: Vec<f64> = (values.iter())
+        .map(|&value| E::decode(value).widen() * inverse)
+        .collect();
     let pass = Pass {
         minimum: minimum + 0.0,
         maximum: maximum + 0.0,
-        ..run(&scaled)
+        ..Plain::pass(&scaled)
     };
     Ok(finish(values.len(), &pass))
-}
-
-/// One pass over values that are not empty.
-fn run<T: Scalar>(values: &[T]) -> Pass {
-    #[cfg(feature = "std")]
-    use super::simd::dispatch;
-
-    #[cfg(not(feature = "std"))]
-    fn dispatch<T: Scalar>(values: &[T]) -> Pass {
-        super::lanes::pass(super::lanes::Arrays, values)
-    }
-
-    match T::scalar_slice(values) {
-        ScalarSlice::Single(values) => dispatch(values),
-        ScalarSlice::Double(values) => dispatch(values),
-    }
 }

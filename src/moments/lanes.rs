@@ -4,6 +4,9 @@
 //! there are any. Each lane only ever adds and multiplies (never a fused multiply-add, which would
 //! round differently), so all implementations give the same bits.
 
+use num_traits::Float;
+
+use super::encoding::Encoding;
 use super::summary::{Central, ShiftedSums};
 use crate::Scalar;
 
@@ -15,13 +18,13 @@ pub(super) const STEP: usize = 2 * LANES;
 /// The centre of a block is the mean of its first values, so that one pass is nearly always enough.
 const SAMPLE: usize = 32;
 
-/// Eight `f64` lanes, and the extremes of values of type `T` in as many lanes as suits them.
-pub(super) trait Lanes<T: Scalar>: Copy {
+/// Eight `f64` lanes, and the extremes of stored values in as many lanes as suits them.
+pub(super) trait Lanes<E: Encoding>: Copy {
     type Row: Copy;
     type Extremes: Copy;
 
     fn splat(self, value: f64) -> Self::Row;
-    fn widen(self, row: &[T; LANES]) -> Self::Row;
+    fn widen(self, row: &[E::Stored; LANES]) -> Self::Row;
     fn to_array(self, row: Self::Row) -> [f64; LANES];
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
     fn subtract(self, a: Self::Row, b: Self::Row) -> Self::Row;
@@ -29,9 +32,9 @@ pub(super) trait Lanes<T: Scalar>: Copy {
 
     /// Extremes of no values.
     fn no_extremes(self) -> Self::Extremes;
-    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes;
-    /// Minimum and maximum over all lanes.
-    fn reduce_extremes(self, extremes: Self::Extremes) -> (T, T);
+    fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes;
+    /// Minimum and maximum over all lanes; `steps` are the values, should they be needed again.
+    fn reduce_extremes(self, extremes: Self::Extremes, steps: &[[E::Stored; STEP]]) -> (f64, f64);
 }
 
 /// What one pass over the values of a block finds.
@@ -50,12 +53,12 @@ pub(super) struct Pass {
 /// Both are small beside what stays if nδ² is at most half of Σ(x−c)², that is δ² at most the
 /// variance. Where the sample was further off, the block is summed again about its mean.
 #[inline(always)]
-pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
+pub(super) fn pass<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored]) -> Pass {
     let sample = &values[..values.len().min(SAMPLE)];
-    let mut centre = sum(lanes, sample) / sample.len() as f64;
+    let mut centre = sum::<E, L>(lanes, sample) / sample.len() as f64;
     let mut again = true;
     loop {
-        let pass = pass_about(lanes, values, centre);
+        let pass = pass_about::<E, L>(lanes, values, centre);
         let offset = pass.sums.first / values.len() as f64;
         let far = pass.sums.first * offset > 0.5 * pass.sums.about_centre.second;
         // One repetition is enough, and must be: rounding could keep δ above the variance.
@@ -68,7 +71,7 @@ pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
 }
 
 #[inline(always)]
-fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pass {
+fn pass_about<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored], centre: f64) -> Pass {
     let centres = lanes.splat(centre);
     let zero = lanes.splat(0.0);
     let (mut first, mut second, mut third, mut fourth) = (zero, zero, zero, zero);
@@ -88,10 +91,9 @@ fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pa
     }
 
     let mut powers = [first, second, third, fourth].map(|row| lanes.to_array(row));
-    let (minimum, maximum) = lanes.reduce_extremes(extremes);
-    let (mut minimum, mut maximum) = (minimum.widen(), maximum.widen());
-    for (index, value) in rest.iter().enumerate() {
-        let value = value.widen();
+    let (mut minimum, mut maximum) = lanes.reduce_extremes(extremes, steps);
+    for (index, &value) in rest.iter().enumerate() {
+        let value = E::decode(value).widen();
         minimum = minimum.min(value);
         maximum = maximum.max(value);
         let deviation = value - centre;
@@ -119,15 +121,15 @@ fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pa
 }
 
 #[inline(always)]
-fn sum<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> f64 {
+fn sum<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored]) -> f64 {
     let (rows, rest) = values.as_chunks::<LANES>();
     let mut total = lanes.splat(0.0);
     for row in rows {
         total = lanes.add(total, lanes.widen(row));
     }
     let mut total = lanes.to_array(total);
-    for (lane, value) in total.iter_mut().zip(rest) {
-        *lane += value.widen();
+    for (lane, &value) in total.iter_mut().zip(rest) {
+        *lane += E::decode(value).widen();
     }
     fold(total)
 }
@@ -141,9 +143,9 @@ fn fold(v: [f64; LANES]) -> f64 {
 #[derive(Clone, Copy)]
 pub(super) struct Arrays;
 
-impl<T: Scalar> Lanes<T> for Arrays {
+impl<E: Encoding> Lanes<E> for Arrays {
     type Row = [f64; LANES];
-    type Extremes = ([T; STEP], [T; STEP]);
+    type Extremes = ([E::Scalar; STEP], [E::Scalar; STEP]);
 
     #[inline(always)]
     fn splat(self, value: f64) -> Self::Row {
@@ -151,8 +153,8 @@ impl<T: Scalar> Lanes<T> for Arrays {
     }
 
     #[inline(always)]
-    fn widen(self, row: &[T; LANES]) -> Self::Row {
-        row.map(T::widen)
+    fn widen(self, row: &[E::Stored; LANES]) -> Self::Row {
+        row.map(|value| E::decode(value).widen())
     }
 
     #[inline(always)]
@@ -177,12 +179,13 @@ impl<T: Scalar> Lanes<T> for Arrays {
 
     #[inline(always)]
     fn no_extremes(self) -> Self::Extremes {
-        ([T::infinity(); STEP], [T::neg_infinity(); STEP])
+        ([Float::infinity(); STEP], [Float::neg_infinity(); STEP])
     }
 
     #[inline(always)]
-    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes {
+    fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes {
         let (minima, maxima) = extremes;
+        let step = step.map(E::decode);
         (
             core::array::from_fn(|lane| lesser(step[lane], minima[lane])),
             core::array::from_fn(|lane| greater(step[lane], maxima[lane])),
@@ -190,11 +193,14 @@ impl<T: Scalar> Lanes<T> for Arrays {
     }
 
     #[inline(always)]
-    fn reduce_extremes(self, extremes: Self::Extremes) -> (T, T) {
+    fn reduce_extremes(self, extremes: Self::Extremes, _: &[[E::Stored; STEP]]) -> (f64, f64) {
         let (minima, maxima) = extremes;
         (
-            minima.into_iter().fold(T::infinity(), lesser),
-            maxima.into_iter().fold(T::neg_infinity(), greater),
+            minima.into_iter().fold(Float::infinity(), lesser).widen(),
+            maxima
+                .into_iter()
+                .fold(Float::neg_infinity(), greater)
+                .widen(),
         )
     }
 }

@@ -2,26 +2,27 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::encoding::{Encoding, Plain};
 use super::lanes::{Arrays, LANES, Lanes, Pass, STEP, pass};
 use crate::Scalar;
 
 /// [`pass`] with the widest registers this processor has.
-pub(super) fn dispatch<T: Element>(values: &[T]) -> Pass {
-    Arch::new().dispatch(Dispatch(values))
+pub(super) fn dispatch<E: Element>(values: &[E::Stored]) -> Pass {
+    Arch::new().dispatch(Dispatch::<E>(values))
 }
 
-struct Dispatch<'a, T>(&'a [T]);
+struct Dispatch<'a, E: Encoding>(&'a [E::Stored]);
 
-impl<T: Element> WithSimd for Dispatch<'_, T> {
+impl<E: Element> WithSimd for Dispatch<'_, E> {
     type Output = Pass;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Pass {
         match S::F64_LANES {
-            8 => pass(Registers::<S, 1>(simd), self.0),
-            4 => pass(Registers::<S, 2>(simd), self.0),
-            2 => pass(Registers::<S, 4>(simd), self.0),
-            _ => pass(Arrays, self.0),
+            8 => pass::<E, _>(Registers::<S, 1>(simd), self.0),
+            4 => pass::<E, _>(Registers::<S, 2>(simd), self.0),
+            2 => pass::<E, _>(Registers::<S, 4>(simd), self.0),
+            _ => pass::<E, _>(Arrays, self.0),
         }
     }
 }
@@ -41,9 +42,9 @@ impl<S: Simd, const N: usize> Registers<S, N> {
     }
 }
 
-impl<T: Element, S: Simd, const N: usize> Lanes<T> for Registers<S, N> {
+impl<E: Element, S: Simd, const N: usize> Lanes<E> for Registers<S, N> {
     type Row = [S::f64s; N];
-    type Extremes = (T::Vector<S>, T::Vector<S>);
+    type Extremes = E::Extremes<S>;
 
     #[inline(always)]
     fn splat(self, value: f64) -> Self::Row {
@@ -51,8 +52,8 @@ impl<T: Element, S: Simd, const N: usize> Lanes<T> for Registers<S, N> {
     }
 
     #[inline(always)]
-    fn widen(self, row: &[T; LANES]) -> Self::Row {
-        let wide = row.map(T::widen);
+    fn widen(self, row: &[E::Stored; LANES]) -> Self::Row {
+        let wide = E::decode_row(self.0, row).map(Scalar::widen);
         let (registers, _) = S::as_simd_f64s(&wide);
         core::array::from_fn(|register| registers[register])
     }
@@ -82,77 +83,79 @@ impl<T: Element, S: Simd, const N: usize> Lanes<T> for Registers<S, N> {
 
     #[inline(always)]
     fn no_extremes(self) -> Self::Extremes {
-        (
-            T::splat(self.0, T::infinity()),
-            T::splat(self.0, T::neg_infinity()),
-        )
+        E::no_extremes(self.0)
     }
 
     #[inline(always)]
-    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes {
-        let (mut minima, mut maxima) = extremes;
-        for &vector in T::vectors::<S>(step) {
-            minima = T::lesser(self.0, minima, vector);
-            maxima = T::greater(self.0, maxima, vector);
-        }
-        (minima, maxima)
+    fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes {
+        E::update_extremes(self.0, extremes, step)
     }
 
     #[inline(always)]
-    fn reduce_extremes(self, extremes: Self::Extremes) -> (T, T) {
-        let (minima, maxima) = extremes;
-        (
-            T::reduce_lesser(self.0, minima),
-            T::reduce_greater(self.0, maxima),
-        )
+    fn reduce_extremes(self, extremes: Self::Extremes, steps: &[[E::Stored; STEP]]) -> (f64, f64) {
+        E::reduce_extremes(self.0, extremes, steps)
     }
 }
 
-/// A scalar type and its vectors.
-pub(super) trait Element: Scalar {
-    type Vector<S: Simd>: Copy;
+/// How stored values are decoded and compared with vectors.
+pub(super) trait Element: Encoding {
+    type Extremes<S: Simd>: Copy;
 
-    fn vectors<S: Simd>(step: &[Self; STEP]) -> &[Self::Vector<S>];
-    fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
-    fn lesser<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn greater<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn reduce_lesser<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
-    fn reduce_greater<S: Simd>(simd: S, vector: Self::Vector<S>) -> Self;
+    fn no_extremes<S: Simd>(simd: S) -> Self::Extremes<S>;
+    fn update_extremes<S: Simd>(
+        simd: S,
+        extremes: Self::Extremes<S>,
+        step: &[Self::Stored; STEP],
+    ) -> Self::Extremes<S>;
+    fn reduce_extremes<S: Simd>(
+        simd: S,
+        extremes: Self::Extremes<S>,
+        steps: &[[Self::Stored; STEP]],
+    ) -> (f64, f64);
+
+    /// The numbers of a row.
+    #[inline(always)]
+    fn decode_row<S: Simd>(_: S, row: &[Self::Stored; LANES]) -> [Self::Scalar; LANES] {
+        row.map(Self::decode)
+    }
 }
 
 macro_rules! implement_element {
     ($scalar:ty, $vector:ident, $vectors:ident, $splat:ident, $min:ident, $max:ident, $reduce_min:ident, $reduce_max:ident) => {
-        impl Element for $scalar {
-            type Vector<S: Simd> = S::$vector;
+        impl Element for Plain<$scalar> {
+            type Extremes<S: Simd> = (S::$vector, S::$vector);
 
             #[inline(always)]
-            fn vectors<S: Simd>(step: &[Self; STEP]) -> &[S::$vector] {
-                S::$vectors(step).0
+            fn no_extremes<S: Simd>(simd: S) -> Self::Extremes<S> {
+                (
+                    simd.$splat(<$scalar>::INFINITY),
+                    simd.$splat(<$scalar>::NEG_INFINITY),
+                )
             }
 
             #[inline(always)]
-            fn splat<S: Simd>(simd: S, value: Self) -> S::$vector {
-                simd.$splat(value)
+            fn update_extremes<S: Simd>(
+                simd: S,
+                (mut minima, mut maxima): Self::Extremes<S>,
+                step: &[$scalar; STEP],
+            ) -> Self::Extremes<S> {
+                for &vector in S::$vectors(step).0 {
+                    minima = simd.$min(minima, vector);
+                    maxima = simd.$max(maxima, vector);
+                }
+                (minima, maxima)
             }
 
             #[inline(always)]
-            fn lesser<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$min(a, b)
-            }
-
-            #[inline(always)]
-            fn greater<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$max(a, b)
-            }
-
-            #[inline(always)]
-            fn reduce_lesser<S: Simd>(simd: S, vector: S::$vector) -> Self {
-                simd.$reduce_min(vector)
-            }
-
-            #[inline(always)]
-            fn reduce_greater<S: Simd>(simd: S, vector: S::$vector) -> Self {
-                simd.$reduce_max(vector)
+            fn reduce_extremes<S: Simd>(
+                simd: S,
+                (minima, maxima): Self::Extremes<S>,
+                _: &[[$scalar; STEP]],
+            ) -> (f64, f64) {
+                (
+                    simd.$reduce_min(minima).widen(),
+                    simd.$reduce_max(maxima).widen(),
+                )
             }
         }
     };
@@ -186,6 +189,59 @@ mod tests {
 
     use super::*;
 
+    /// Words of every size and sign, and of one sign only, whose extremes are found in another way.
+    #[cfg(feature = "half")]
+    fn words(highest: u16, sign: impl Fn(u32) -> u16) -> Vec<[u8; 2]> {
+        (0..4096_u32)
+            .map(|index| {
+                let magnitude = (index.wrapping_mul(2_654_435_769) >> 16) as u16 % highest;
+                (magnitude | sign(index) << 15).to_le_bytes()
+            })
+            .collect()
+    }
+
+    /// The registers' and the arrays' passes over the first `count` words, and that over their numbers.
+    #[cfg(feature = "half")]
+    fn assert_same_passes<E>(words: &[[u8; 2]])
+    where
+        E: Element<Stored = [u8; 2], Scalar = f32>,
+    {
+        let singles: Vec<f32> = words.iter().map(|&word| E::decode(word)).collect();
+        for count in (1..100).chain([4095, 4096]) {
+            let expected = format!("{:?}", pass::<Plain<f32>, _>(Arrays, &singles[..count]));
+            let words = &words[..count];
+            assert_eq!(format!("{:?}", pass::<E, _>(Arrays, words)), expected);
+            assert_eq!(format!("{:?}", dispatch::<E>(words)), expected);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                let narrow = Simd::vectorize(simd, Dispatch::<E>(words));
+                assert_eq!(format!("{narrow:?}"), expected);
+            }
+            // Without instructions made for it.
+            let plain = pulp::Scalar::new().vectorize(Dispatch::<E>(words));
+            assert_eq!(format!("{plain:?}"), expected);
+        }
+    }
+
+    #[cfg(feature = "half")]
+    #[test]
+    fn words_give_the_bits_of_their_numbers() {
+        use super::super::encoding::{Bf16, F16};
+
+        for sign in [
+            |index| (index % 3 == 0).into(),
+            |_| 0,
+            |_| 1,
+            |index| u16::from(index == 37),
+        ] {
+            assert_same_passes::<F16>(&words(0x7C00, sign));
+            // Subnormal numbers only.
+            assert_same_passes::<F16>(&words(0x0400, sign));
+            assert_same_passes::<Bf16>(&words(0x7F80, sign));
+            assert_same_passes::<Bf16>(&words(0x0080, sign));
+        }
+    }
+
     #[test]
     fn registers_and_arrays_give_the_same_bits() {
         let values: Vec<f32> = (0..4096_u32)
@@ -193,10 +249,19 @@ mod tests {
             .collect();
         let wide: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
         for count in (1..300).chain([4095, 4096]) {
-            let expected = format!("{:?}", pass(Arrays, &values[..count]));
-            assert_eq!(format!("{:?}", dispatch(&values[..count])), expected);
-            assert_eq!(format!("{:?}", dispatch(&wide[..count])), expected);
-            assert_eq!(format!("{:?}", pass(Arrays, &wide[..count])), expected);
+            let expected = format!("{:?}", pass::<Plain<f32>, _>(Arrays, &values[..count]));
+            assert_eq!(
+                format!("{:?}", dispatch::<Plain<f32>>(&values[..count])),
+                expected
+            );
+            assert_eq!(
+                format!("{:?}", dispatch::<Plain<f64>>(&wide[..count])),
+                expected
+            );
+            assert_eq!(
+                format!("{:?}", pass::<Plain<f64>, _>(Arrays, &wide[..count])),
+                expected
+            );
         }
     }
 
@@ -210,9 +275,12 @@ mod tests {
         let values: Vec<f32> = (0..4096_u32)
             .map(|index| index.wrapping_mul(2_654_435_769) as f32 * 1e-9)
             .collect();
-        let expected = format!("{:?}", pass(Arrays, &values));
+        let expected = format!("{:?}", pass::<Plain<f32>, _>(Arrays, &values));
         assert_eq!(
-            format!("{:?}", Simd::vectorize(simd, Dispatch(&values))),
+            format!(
+                "{:?}",
+                Simd::vectorize(simd, Dispatch::<Plain<f32>>(&values))
+            ),
             expected
         );
     }

@@ -119,10 +119,9 @@ impl ElementType {
             Self::F16 => decode_each(bytes, values, |b| {
                 T::from_single(binary16(u16::from_le_bytes(b)))
             }),
-            // A bfloat16 is the upper half of the f32 of the same value.
             #[cfg(feature = "half")]
-            Self::Bf16 => decode_each(bytes, values, |[low, high]| {
-                T::from_single(f32::from_le_bytes([0, 0, low, high]))
+            Self::Bf16 => decode_each(bytes, values, |b| {
+                T::from_single(bfloat16(u16::from_le_bytes(b)))
             }),
             Self::F8E4M3 => decode_each(bytes, values, |[b]| T::from_single(f8_e4m3(b))),
             Self::F8E5M2 => decode_each(bytes, values, |[b]| T::from_single(f8_e5m2(b))),
@@ -164,7 +163,7 @@ fn decode_in_turn<T, const SIZE: usize>(
 /// what the processor can do for every four numbers.
 #[cfg(feature = "half")]
 #[inline(always)]
-fn binary16(bits: u16) -> f32 {
+pub(crate) fn binary16(bits: u16) -> f32 {
     const INFINITY: u32 = 0x7C00;
     const LEAST_NORMAL: u32 = 0x0400;
     let (sign, magnitude) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7FFF));
@@ -183,6 +182,13 @@ fn binary16(bits: u16) -> f32 {
         large
     };
     f32::from_bits(sign | value)
+}
+
+/// A bfloat16 is the upper half of the f32 of the same value.
+#[cfg(feature = "half")]
+#[inline(always)]
+pub(crate) const fn bfloat16(bits: u16) -> f32 {
+    f32::from_bits((bits as u32) << 16)
 }
 
 /// E4M3 has a bias of 7, no infinities, and NaN only as all ones.
