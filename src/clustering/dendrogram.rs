@@ -2,9 +2,11 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::ClusteringError;
 use super::sets::DisjointSets;
+use crate::condensed::{CondensedMatrix, condensed_index};
 
 /// One merge of a dendrogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -215,6 +217,61 @@ impl Dendrogram {
             ratio: widest.0,
             partition: self.partition(|step, _| step < widest.1),
         }
+    }
+
+    /// The height at which every two points come into one cluster.
+    ///
+    /// For single linkage it is the largest distance on the way between them in the minimum spanning
+    /// tree, the least there is over all ways.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusteringError::Memory`] where there is no memory for n points.
+    ///
+    /// # Complexity
+    ///
+    /// O(n²) time and memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::clustering::{Linkage, linkage};
+    /// use mother::condensed::CondensedMatrix;
+    ///
+    /// let distances = CondensedMatrix::new(3, vec![1.0, 9.0, 4.0])?;
+    /// let cophenetic = linkage(&distances, Linkage::Single)?.cophenetic_distances()?;
+    /// assert_eq!(cophenetic.values(), [1.0, 4.0, 4.0]);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// R. R. Sokal, F. J. Rohlf, "The Comparison of Dendrograms by Objective Methods", *Taxon* 11,
+    /// 1962. [doi:10.2307/1217208](https://doi.org/10.2307/1217208)
+    pub fn cophenetic_distances(&self) -> Result<CondensedMatrix, ClusteringError> {
+        let memory = ClusteringError::Memory {
+            points: self.points,
+        };
+        let mut members: Vec<Vec<usize>> = (0..self.points).map(|point| vec![point]).collect();
+        let mut heights = Vec::new();
+        let pairs = self.points * self.points.saturating_sub(1) / 2;
+        if heights.try_reserve_exact(pairs).is_err() {
+            return Err(memory);
+        }
+        heights.resize(pairs, 0.0);
+        for step in &self.steps {
+            let mut left = mem::take(&mut members[step.left]);
+            let right = mem::take(&mut members[step.right]);
+            for &first in &left {
+                for &second in &right {
+                    heights[condensed_index(self.points, first, second)] = step.height;
+                }
+            }
+            left.extend(right);
+            members.push(left);
+        }
+        // Heights are numbers, and as many as there are pairs.
+        CondensedMatrix::new(self.points, heights).map_err(|_| memory)
     }
 
     /// Joins the points of every step that `keep` accepts.

@@ -55,7 +55,7 @@ enum Method {
 /// which way the score changes, and whether growth and score can be trusted at all: among all
 /// arborescences the one of the least cost. The cost of the edge from i to j is
 ///
-/// c′ · ln D² + c · f + γ(b) + ln((1 + exp(2 s v)) / 2),
+/// c · ln D² + c · f + γ(b) + ln((1 + exp(2 s v)) / 2) − ln((1 + r^(c − c′)) / 2),
 ///
 /// where
 /// - D is the distance of i and j, and f ∈ \[0, 1\] is the largest share of the way between them
@@ -80,10 +80,20 @@ enum Method {
 /// For each of the six states the least arborescence is found exactly; the tree is the best of
 /// them, its prior included. c = 18: on real trees of small transformers and residual networks, of
 /// which models were left out at random, the true parents were most probable for c from 12 to 36.
-/// The scale of the weights changes nothing. c′ is the inverse of the relative error with which
-/// squared distances add up along the tree that c′ = c gives, but at least c: siblings that learnt
-/// the same add up badly (0.05 to 0.3 in real trees), and where all steps are orthogonal, much
-/// smaller differences of distances mean something.
+/// The scale of the weights changes nothing.
+///
+/// Where all steps go in random directions of N dimensions, −ln of the probability of a step is
+/// N/2 · ln D², and N is the inverse of the mean squared cosine of two steps. That is estimated from
+/// how squared distances add up along the tree that the other terms give, with five pairs of N = 2c
+/// more. c′ is half of it: some hundreds in trees whose steps are orthogonal, where much smaller
+/// differences of distances mean something, below c where siblings learnt the same.
+/// - If c′ > c, r ≥ 1 is D² over the largest squared distance on the way from i to j in the minimum
+///   spanning tree: 1 on the edges of that tree. An edge has an even chance beforehand to be one of
+///   them, up to chance; else the true tree is another, most of all where a parent is missing, and
+///   the cost is ln 2 whatever r is. So small differences of distances decide before small ones of
+///   growth do, and never against clear growth.
+/// - If c′ < c, the last term is left out, and confidences are those of c′/c of all costs, but at
+///   least a fifth: distances and growth that don't fit any tree are believed less.
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging

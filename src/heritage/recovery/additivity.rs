@@ -1,50 +1,66 @@
-//! How well squared distances add up along a tree, and how much they are to be trusted for it.
+//! How well squared distances add up along a tree: in how many dimensions its steps seem to go.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use num_traits::Float;
-
 use super::cluster::Cluster;
 
-/// As many pairs as count for the error that real trees have.
-const PRIOR_PAIRS: f64 = 20.0;
+/// As many pairs as count for what real trees usually have.
+const PRIOR_PAIRS: f64 = 5.0;
 
-/// The least error that is believed.
-const LEAST_ERROR: f64 = 0.01;
-
-/// The inverse of the relative error of squared distances as sums along the tree's paths.
+/// The number of dimensions in which random steps would be as nearly orthogonal as those of the tree,
+/// drawn to `usual` as by five pairs more.
 ///
-/// Were all steps orthogonal, there would be none but chance; steps of siblings that learnt the
-/// same make it large. It is the root of the mean of ((d²(i, j) − Σ) / Σ)² over all pairs that no
-/// edge joins, where Σ is the sum over the path between them, with 20 pairs more that have the error
-/// `1 / usual`.
+/// In N dimensions the cosine of two random steps has the mean square 1/N. For a path of steps of
+/// lengths aᵢ, d² of its ends is Σ aᵢ² + 2 Σ aᵢ aⱼ cos(i, j), so (d² − Σ aᵢ²)² has the mean
+/// 4/N · Σ aᵢ² aⱼ² over pairs i < j of its steps. N is the inverse of the mean of the ratio of the two,
+/// over all pairs of models that no edge joins. Siblings that learnt the same make it small.
 ///
 /// O(n²) time and space.
-pub(super) fn sharpness(cluster: &Cluster<'_>, parents: &[Option<usize>], usual: f64) -> f64 {
+pub(super) fn dimensions(cluster: &Cluster<'_>, parents: &[Option<usize>], usual: f64) -> f64 {
     let models = parents.len();
-    let mut paths = vec![0.0; models * models];
+    let mut paths = vec![Path::default(); models * models];
     let mut placed: Vec<usize> = Vec::new();
-    let (mut squares, mut pairs) = (PRIOR_PAIRS / (usual * usual), PRIOR_PAIRS);
+    let (mut squared_cosines, mut pairs) = (PRIOR_PAIRS / usual, PRIOR_PAIRS);
     for model in downwards(parents) {
-        let Some(parent) = parents[model] else {
-            placed.push(model);
-            continue;
-        };
-        let step = cluster.squared_distance(parent, model);
-        for &other in &placed {
-            let path = paths[parent * models + other] + step;
-            paths[model * models + other] = path;
-            paths[other * models + model] = path;
-            if other != parent && path > 0.0 {
-                let error = cluster.squared_distance(model, other) / path - 1.0;
-                squares += error * error;
-                pairs += 1.0;
+        if let Some(parent) = parents[model] {
+            let step = cluster.squared_distance(parent, model);
+            for &other in &placed {
+                let path = paths[parent * models + other].longer(step);
+                paths[model * models + other] = path;
+                paths[other * models + model] = path;
+                let products = path.products();
+                if other != parent && products > 0.0 {
+                    let error = cluster.squared_distance(model, other) - path.sum;
+                    squared_cosines += error / products * error;
+                    pairs += 1.0;
+                }
             }
         }
         placed.push(model);
     }
-    1.0 / Float::sqrt(squares / pairs).max(LEAST_ERROR)
+    pairs / squared_cosines
+}
+
+/// The squared lengths of the steps between two models.
+#[derive(Clone, Copy, Default)]
+struct Path {
+    sum: f64,
+    sum_of_squares: f64,
+}
+
+impl Path {
+    fn longer(self, step: f64) -> Self {
+        Self {
+            sum: self.sum + step,
+            sum_of_squares: self.sum_of_squares + step * step,
+        }
+    }
+
+    /// Four times the sum of the products of any two of them.
+    fn products(self) -> f64 {
+        2.0 * (self.sum * self.sum - self.sum_of_squares)
+    }
 }
 
 /// All models, parents before children.

@@ -14,11 +14,19 @@ use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
 };
+use crate::clustering::{Linkage, linkage};
 use crate::condensed::CondensedMatrix;
 use crate::heritage::{RunnerUp, Stage};
 
-/// How much a doubling of the squared distance counts, in units of log-probability.
+/// c: how much ln of the squared distance counts, in units of log-probability. Half the number of
+/// dimensions that the steps of real trees seem to have.
 const SHARPNESS: f64 = 18.0;
+
+/// The share of pairs that are joined although a shorter way leads past them.
+const DETOURS: f64 = 0.5;
+
+/// The least share of the differences in cost that is believed, however badly distances add up.
+const LEAST_BELIEF: f64 = 0.2;
 
 /// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
 /// what a third model saves, times and scores.
@@ -97,9 +105,22 @@ struct Fit {
 }
 
 impl Fit {
-    /// −ln of the probability of state and tree, but for a constant.
-    fn cost(&self) -> f64 {
-        self.tree.weight() - Float::ln(self.state.prior())
+    /// −ln of the probability of state and tree, but for a constant, if this share of the costs is
+    /// believed.
+    fn cost(&self, belief: f64) -> f64 {
+        belief * self.tree.weight() - Float::ln(self.state.prior())
+    }
+
+    /// The distribution over all trees of the state.
+    fn distribution(&self, belief: f64) -> Result<ArborescenceDistribution, RecoveryError> {
+        if belief >= 1.0 {
+            return Ok(arborescence_distribution(&self.costs)?);
+        }
+        let costs = DenseDigraph::from_fn(self.tree.parents().len(), |parent, child| {
+            let cost = self.costs.weight(parent, child);
+            cost.map_or(f64::INFINITY, |cost| belief * cost)
+        })?;
+        Ok(arborescence_distribution(&costs)?)
     }
 }
 
@@ -110,23 +131,24 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
-    let mut pairs = Pairs::new(cluster, SHARPNESS)?;
+    let mut pairs = Pairs::new(cluster)?;
     let mut fits = fits(&pairs, stage, stages)?;
-    let sharpness = additivity::sharpness(cluster, &best(&fits), SHARPNESS);
+    let sharpness = additivity::dimensions(cluster, &best(&fits), 2.0 * SHARPNESS) / 2.0;
     if sharpness > SHARPNESS {
-        pairs = Pairs::new(cluster, sharpness)?;
+        pairs.prefer_shortest_ways(cluster, sharpness)?;
         fits = self::fits(&pairs, stage, stages)?;
     }
     let parents = best(&fits);
+    let belief = (sharpness / SHARPNESS).clamp(LEAST_BELIEF, 1.0);
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
-        Some(Posterior::new(&fits)?)
+        Some(Posterior::new(&fits, belief)?)
     } else {
         None
     };
     let weights = match &posterior {
         Some(posterior) => posterior.stages(),
         None => StageWeights::new(fits.iter().map(|fit| {
-            let logarithm = Float::ln(fit.state.prior_of_growth()) - fit.tree.weight();
+            let logarithm = Float::ln(fit.state.prior_of_growth()) - belief * fit.tree.weight();
             (fit.state.stage, logarithm)
         })),
     };
@@ -142,7 +164,7 @@ pub(super) fn tree(
 fn best(fits: &[Fit]) -> Vec<Option<usize>> {
     let mut best: Option<&Fit> = None;
     for fit in fits {
-        if best.is_none_or(|best| fit.cost() < best.cost()) {
+        if best.is_none_or(|best| fit.cost(1.0) < best.cost(1.0)) {
             best = Some(fit);
         }
     }
@@ -176,10 +198,11 @@ struct Posterior {
 }
 
 impl Posterior {
-    fn new(fits: &[Fit]) -> Result<Self, RecoveryError> {
-        let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
-        let count = fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE);
-        let states = count.map(|fit| Ok((fit.state, arborescence_distribution(&fit.costs)?)));
+    fn new(fits: &[Fit], belief: f64) -> Result<Self, RecoveryError> {
+        let costs = fits.iter().map(|fit| fit.cost(belief));
+        let least = costs.fold(f64::INFINITY, f64::min);
+        let count = (fits.iter()).filter(|fit| fit.cost(belief) - least < NEGLIGIBLE);
+        let states = count.map(|fit| Ok((fit.state, fit.distribution(belief)?)));
         Ok(Self {
             states: states.collect::<Result<_, RecoveryError>>()?,
         })
@@ -251,7 +274,7 @@ struct Pairs<'a> {
     constraints: &'a MemberConstraints,
     /// More than any two trees can differ in cost.
     range: f64,
-    /// c′ ln D² + c f.
+    /// c ln D² + c f, and what the detour costs.
     structure: CondensedMatrix,
     /// b from the first to the second model.
     growth: CondensedMatrix,
@@ -260,7 +283,7 @@ struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    fn new(cluster: &'a Cluster<'_>, sharpness: f64) -> Result<Self, RecoveryError> {
+    fn new(cluster: &'a Cluster<'_>) -> Result<Self, RecoveryError> {
         let models = cluster.len();
         let largest = cluster
             .distances()
@@ -273,14 +296,13 @@ impl<'a> Pairs<'a> {
             .collect();
         Ok(Self {
             constraints: cluster.constraints(),
-            range: COST_RANGE * models as f64 * sharpness / SHARPNESS,
+            range: COST_RANGE * models as f64,
             structure: CondensedMatrix::from_fn(models, |first, second| {
                 if largest == 0.0 {
                     return 0.0;
                 }
-                let distance = cluster.distance(first, second) / largest;
-                let log = 2.0 * Float::ln(distance.max(SMALLEST_DISTANCE));
-                sharpness * log + SHARPNESS * saving(cluster, first, second)
+                let log = log_squared(cluster.distance(first, second) / largest);
+                SHARPNESS * (log + saving(cluster, first, second))
             })?,
             growth: CondensedMatrix::from_fn(models, |first, second| {
                 let (coefficient, layer_error, model_error) =
@@ -292,6 +314,30 @@ impl<'a> Pairs<'a> {
                 vote(&scores[first], &scores[second])
             })?,
         })
+    }
+
+    /// Adds to every pair what its detour costs, where distances add up better than usual.
+    fn prefer_shortest_ways(
+        &mut self,
+        cluster: &Cluster<'_>,
+        sharpness: f64,
+    ) -> Result<(), RecoveryError> {
+        let distances = cluster.distances();
+        let largest = distances.values().iter().copied().fold(0.0, f64::max);
+        if largest == 0.0 {
+            return Ok(());
+        }
+        let longest_steps = linkage(distances, Linkage::Single)?.cophenetic_distances()?;
+        self.structure = CondensedMatrix::from_fn(distances.size(), |first, second| {
+            let log = |table: &CondensedMatrix| {
+                log_squared(table.distance(first, second).unwrap_or(0.0) / largest)
+            };
+            let ratio = log(distances) - log(&longest_steps);
+            let by_chance = Float::exp(-(sharpness - SHARPNESS) * ratio.max(0.0));
+            let structure = self.structure.distance(first, second).unwrap_or(0.0);
+            structure - Float::ln(DETOURS + (1.0 - DETOURS) * by_chance)
+        })?;
+        Ok(())
     }
 
     fn cost(&self, parent: usize, child: usize, growth: GrowthState, stage: Option<Stage>) -> f64 {
@@ -322,6 +368,11 @@ impl<'a> Pairs<'a> {
             + SHARPNESS * (1.0 - grown) / 2.0
             + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
     }
+}
+
+/// ln D², for a distance as a share of the largest.
+fn log_squared(distance: f64) -> f64 {
+    2.0 * Float::ln(distance.max(SMALLEST_DISTANCE))
 }
 
 /// f: the least share of the squared way from one end at which a third model branches off, 0 where
