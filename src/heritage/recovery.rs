@@ -55,7 +55,7 @@ enum Method {
 /// which way the score changes, and whether growth and score can be trusted at all: among all
 /// arborescences the one of the least cost. The cost of the edge from i to j is
 ///
-/// c · ln D² + c · f + γ(b) + ln((1 + exp(2 s v)) / 2) − ln((1 + r^(c − c′)) / 2),
+/// c · ln D² + c · f + γ(b) + ln((1 + exp(2 s v)) / 2) − ln(0.7 + 0.3 r^(c − c′)),
 ///
 /// where
 /// - D is the distance of i and j, and f ∈ \[0, 1\] is the largest share of the way between them
@@ -88,12 +88,13 @@ enum Method {
 /// more. c′ is half of it: some hundreds in trees whose steps are orthogonal, where much smaller
 /// differences of distances mean something, below c where siblings learnt the same.
 /// - If c′ > c, r ≥ 1 is D² over the largest squared distance on the way from i to j in the minimum
-///   spanning tree: 1 on the edges of that tree. An edge has an even chance beforehand to be one of
-///   them, up to chance; else the true tree is another, most of all where a parent is missing, and
-///   the cost is ln 2 whatever r is. So small differences of distances decide before small ones of
-///   growth do, and never against clear growth.
-/// - If c′ < c, the last term is left out, and confidences are those of c′/c of all costs, but at
-///   least a fifth: distances and growth that don't fit any tree are believed less.
+///   spanning tree: 1 on the edges of that tree. With a probability of 0.3 the tree is right but for
+///   chance; else there is another reason, most often that a parent is missing, and the cost is
+///   −ln 0.7 whatever r is. So small differences of distances decide before small ones of growth do,
+///   and never against clear growth.
+/// - If c′ < c, the last term is left out, and confidences are those of √(c′/c) of all costs:
+///   distances and growth that don't fit any tree are believed less, by half of ln(c′/c), since on a
+///   wrong tree they fit worse than on the true one.
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging

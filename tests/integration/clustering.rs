@@ -342,6 +342,28 @@ proptest! {
     }
 
     #[test]
+    fn cophenetic_distances_are_heights_of_first_joins(
+        (size, values) in (1_usize..9).prop_flat_map(|size| {
+            (Just(size), prop::collection::vec(0_u8..9, size * (size - 1) / 2))
+        }),
+    ) {
+        let values = values.into_iter().map(f64::from).collect();
+        let distances = CondensedMatrix::new(size, values).unwrap();
+        for method in Linkage::ALL {
+            let dendrogram = linkage(&distances, method).unwrap();
+            let found = dendrogram.cophenetic_distances().unwrap();
+            prop_assert_eq!(found.size(), size);
+            for (first, second, height) in found.pairs() {
+                let join = dendrogram.steps().iter().enumerate().find(|&(step, _)| {
+                    let partition = dendrogram.cut_into(size - 1 - step).unwrap();
+                    partition.labels()[first] == partition.labels()[second]
+                });
+                prop_assert_eq!(join.map(|(_, step)| step.height), Some(height));
+            }
+        }
+    }
+
+    #[test]
     fn every_dendrogram_merges_all_points_once(
         (size, values) in (1_usize..12).prop_flat_map(|size| {
             (Just(size), prop::collection::vec(0_u8..5, size * (size - 1) / 2))

@@ -122,6 +122,57 @@ fn clear_evidence_is_believed_and_a_toss_is_not() {
     );
 }
 
+/// A star around a, whose leaf b moved little and c far: the exact distances, and growth that
+/// would rather have c be a child of b, by this much.
+fn star_with_a_near_leaf(models: usize, preference: f64) -> Evidence {
+    let step = |model: usize| match model {
+        0 => 0.0,
+        1 => 1.0,
+        2 => 100.0,
+        _ => 50.0,
+    };
+    let pairs = (0..models).flat_map(|i| (i + 1..models).map(move |j| (i, j)));
+    let (mut distances, mut growth) = (Vec::new(), Vec::new());
+    for (i, j) in pairs {
+        let squared = step(i) + step(j);
+        distances.push(f64::sqrt(squared));
+        growth.push(match (i, j) {
+            (0, 2) => 1.0 - preference,
+            (1, 2) => 1.0,
+            _ => (step(j) - step(i)) / squared,
+        });
+    }
+    evidence(&distances, Some((&growth, 0.0)), None)
+}
+
+#[test]
+fn where_distances_add_up_they_decide_before_small_differences_of_growth() {
+    let graph = recovery()
+        .recover(&star_with_a_near_leaf(15, 0.05))
+        .unwrap();
+    assert_eq!(graph.parent(2), Some(0));
+    // But growth that is clear decides before them.
+    let graph = recovery().recover(&star_with_a_near_leaf(15, 0.5)).unwrap();
+    assert_eq!(graph.parent(2), Some(1));
+}
+
+#[test]
+fn confidence_is_lower_where_distances_do_not_add_up() {
+    let fits = [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0].map(f64::sqrt);
+    // Siblings that share four fifths of what they learnt.
+    let does_not = [1.0, 1.0, 1.0, 1.0, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4].map(f64::sqrt);
+    let growth = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+    let mean = |distances: &[f64]| {
+        let graph = recovery()
+            .recover(&evidence(distances, Some((&growth, 0.02)), None))
+            .unwrap();
+        let sum: f64 = graph.models().iter().filter_map(|m| m.confidence()).sum();
+        sum / graph.len() as f64
+    };
+    let (fits, does_not) = (mean(&fits), mean(&does_not));
+    assert!(fits > 0.9 && does_not < 0.7, "{fits} {does_not}");
+}
+
 #[test]
 fn equal_models_and_one_model_are_no_trouble() {
     let graph = recovery()

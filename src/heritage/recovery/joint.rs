@@ -23,10 +23,7 @@ use crate::heritage::{RunnerUp, Stage};
 const SHARPNESS: f64 = 18.0;
 
 /// The share of pairs that are joined although a shorter way leads past them.
-const DETOURS: f64 = 0.5;
-
-/// The least share of the differences in cost that is believed, however badly distances add up.
-const LEAST_BELIEF: f64 = 0.2;
+const DETOURS: f64 = 0.7;
 
 /// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
 /// what a third model saves, times and scores.
@@ -139,7 +136,7 @@ pub(super) fn tree(
         fits = self::fits(&pairs, stage, stages)?;
     }
     let parents = best(&fits);
-    let belief = (sharpness / SHARPNESS).clamp(LEAST_BELIEF, 1.0);
+    let belief = Float::sqrt(sharpness / SHARPNESS).min(1.0);
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
         Some(Posterior::new(&fits, belief)?)
     } else {
