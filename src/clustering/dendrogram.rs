@@ -252,13 +252,15 @@ impl Dendrogram {
         let memory = ClusteringError::Memory {
             points: self.points,
         };
-        let mut members: Vec<Vec<usize>> = (0..self.points).map(|point| vec![point]).collect();
+        let Some(ordered) = self.points.checked_mul(self.points.saturating_sub(1)) else {
+            return Err(memory);
+        };
         let mut heights = Vec::new();
-        let pairs = self.points * self.points.saturating_sub(1) / 2;
-        if heights.try_reserve_exact(pairs).is_err() {
+        if heights.try_reserve_exact(ordered / 2).is_err() {
             return Err(memory);
         }
-        heights.resize(pairs, 0.0);
+        heights.resize(ordered / 2, 0.0);
+        let mut members: Vec<Vec<usize>> = (0..self.points).map(|point| vec![point]).collect();
         for step in &self.steps {
             let mut left = mem::take(&mut members[step.left]);
             let right = mem::take(&mut members[step.right]);
