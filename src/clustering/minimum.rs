@@ -1,6 +1,7 @@
 //! The first minimum of numbers that count, in independent lanes.
 
 use super::formula::lesser;
+use crate::Scalar;
 
 /// So many numbers are compared at once.
 pub(super) const LANES: usize = 8;
@@ -29,18 +30,19 @@ pub(super) fn first_minimum(values: &[f64], weights: &[f64]) -> Option<(usize, f
     Some((start + position, least))
 }
 
+/// The least of those whose `weights` are above zero; infinity if there is none.
 #[inline(always)]
-fn minimum(values: &[f64], weights: &[f64]) -> f64 {
+pub(super) fn minimum<T: Scalar>(values: &[T], weights: &[f64]) -> f64 {
     let (values, last_values) = values.as_chunks::<LANES>();
     let (weights, last_weights) = weights.as_chunks::<LANES>();
     let mut lanes = [f64::INFINITY; LANES];
     for (values, weights) in values.iter().zip(weights) {
         for lane in 0..LANES {
-            lanes[lane] = lesser(counted(values[lane], weights[lane]), lanes[lane]);
+            lanes[lane] = lesser(counted(values[lane].widen(), weights[lane]), lanes[lane]);
         }
     }
     for (lane, (&value, &weight)) in lanes.iter_mut().zip(last_values.iter().zip(last_weights)) {
-        *lane = lesser(counted(value, weight), *lane);
+        *lane = lesser(counted(value.widen(), weight), *lane);
     }
     lanes.into_iter().fold(f64::INFINITY, lesser)
 }

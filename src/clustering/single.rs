@@ -5,60 +5,324 @@ use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
 use super::formula::{greater, lesser};
-use super::minimum::{LANES, first_minimum};
+use super::minimum::{LANES, first_minimum, minimum};
 use super::triangle::row_starts;
 use crate::Scalar;
 
+/// So many distances of a row are looked at together, of which the least and the second least are
+/// kept: with more of them, bounds are higher.
+const SIFTED: usize = 2 * LANES;
+
 /// Prim's algorithm from point 0; none if a distance is negative or infinite.
+///
+/// The distances of a new point to later ones are a row, one after another in memory; those to earlier
+/// ones are each in a row of its own, and looking at them takes most of the time. So every row is read
+/// through once before: a few of its least distances are kept, and a bound below which there are no
+/// others. Points that come need to be looked at only from those earlier points for which they are
+/// kept, as long as the tree grows by less than the others' bounds. A point whose bound is reached
+/// has its row read again, and from then on is looked at from every new one.
 ///
 /// A merge joins a point with the one before it in the order of their coming, not with that which it
 /// is nearest to: the points of a cluster come one after another, so both give the same clusters.
+///
+/// O(n²) time, O(n) space.
 #[inline(always)]
 pub(super) fn minimum_spanning_tree<T: Scalar>(points: usize, values: &[T]) -> Option<Vec<Merge>> {
     let starts = row_starts(points);
-    let mut reach = vec![f64::INFINITY; points];
-    let mut outside = vec![1.0; points];
-    let mut ascending: Vec<usize> = (0..points).collect();
+    let row = |point: usize| &values[starts[point]..starts[point + 1]];
+    let mut near = NearPairs::new(points);
+    for point in 0..points {
+        near.sift(point, row(point))?;
+    }
+    let mut doubtful = near.by_bound();
+    let mut tree = Tree::new(points);
+    let mut certain: Vec<usize> = Vec::new();
     let mut merges = Vec::with_capacity(points - 1);
     let mut current = 0;
-    // Every pair is looked at, when the first of its points comes.
-    let mut infinite = false;
     while merges.len() + 1 < points {
-        outside[current] = 0.0;
-        let position = ascending.partition_point(|&point| point < current);
-        ascending.remove(position);
-        for &point in &ascending[..position] {
-            let distance = values[starts[point] + current - point - 1].widen();
-            infinite |= distance == f64::INFINITY;
-            reach[point] = lesser(distance, reach[point]);
+        tree.add(current);
+        near.of_later(current, |earlier, distance| {
+            tree.reach_at(earlier, distance);
+        });
+        certain.retain(|&point| tree.is_outside(point));
+        for &earlier in certain.iter().filter(|&&point| point < current) {
+            let distance = values[starts[earlier] + current - earlier - 1];
+            tree.reach_at(earlier, distance.widen());
         }
-        let row = &values[starts[current]..starts[current + 1]];
-        infinite |= lower(&mut reach[current + 1..], row) == f64::INFINITY;
-        let (nearest, distance) = first_minimum(&reach, &outside)?;
+        lower(&mut tree.reach[current + 1..], row(current));
+        let (mut nearest, mut distance) = tree.nearest()?;
+        while let Some(&(bound, point)) = doubtful.last() {
+            if tree.is_outside(point) {
+                if bound > distance {
+                    break;
+                }
+                tree.reach_along(point, row(point));
+                if (tree.reach[point], point) < (distance, nearest) {
+                    (distance, nearest) = (tree.reach[point], point);
+                }
+                certain.push(point);
+            }
+            doubtful.pop();
+        }
         merges.push(Merge::new(current, nearest, distance));
         current = nearest;
     }
-    let refused = infinite || merges.iter().any(|merge| merge.height < 0.0);
-    (!refused).then_some(merges)
+    Some(merges)
 }
 
-/// Lowers what is above the distances to these; returns the largest of them.
-#[inline(always)]
-fn lower<T: Scalar>(reach: &mut [f64], distances: &[T]) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let (reach, reach_rest) = reach.as_chunks_mut::<LANES>();
-    let (distances, distances_rest) = distances.as_chunks::<LANES>();
-    for (reach, distances) in reach.iter_mut().zip(distances) {
-        for lane in 0..LANES {
-            let distance = distances[lane].widen();
-            lanes[lane] = greater(distance, lanes[lane]);
-            reach[lane] = lesser(distance, reach[lane]);
+/// The points that have come, and how far the others are from them.
+struct Tree {
+    /// The distance of each point to the nearest that has come, if it is known or below the bound.
+    reach: Vec<f64>,
+    /// 1 for points that have come, else 0.
+    inside: Vec<f64>,
+    /// 0 for points that have come, else 1.
+    outside: Vec<f64>,
+}
+
+impl Tree {
+    fn new(points: usize) -> Self {
+        Self {
+            reach: vec![f64::INFINITY; points],
+            inside: vec![0.0; points],
+            outside: vec![1.0; points],
         }
     }
-    let mut largest = lanes.into_iter().fold(0.0, greater);
-    for (reach, distance) in reach_rest.iter_mut().zip(distances_rest) {
-        largest = greater(distance.widen(), largest);
+
+    fn add(&mut self, point: usize) {
+        self.inside[point] = 1.0;
+        self.outside[point] = 0.0;
+    }
+
+    fn is_outside(&self, point: usize) -> bool {
+        self.outside[point] > 0.0
+    }
+
+    #[inline(always)]
+    fn reach_at(&mut self, point: usize, distance: f64) {
+        self.reach[point] = lesser(distance, self.reach[point]);
+    }
+
+    /// Looks at all points that have come after this one, of which `row` has the distances.
+    #[inline(always)]
+    fn reach_along<T: Scalar>(&mut self, point: usize, row: &[T]) {
+        let distance = minimum(row, &self.inside[point + 1..]);
+        self.reach_at(point, distance);
+    }
+
+    /// The nearest point that hasn't come, the first of several, and its distance.
+    #[inline(always)]
+    fn nearest(&self) -> Option<(usize, f64)> {
+        first_minimum(&self.reach, &self.outside)
+    }
+}
+
+/// Pairs of points that are near to each other, as seen from the earlier one.
+struct NearPairs {
+    pairs: Vec<NearPair>,
+    /// For each point the last pair of which it is the later one, and none beyond the last.
+    last: Vec<usize>,
+    /// For each point what all distances to later ones that aren't kept are no less than.
+    bounds: Vec<f64>,
+}
+
+struct NearPair {
+    earlier: usize,
+    distance: f64,
+    /// Another pair with the same later point.
+    previous: usize,
+}
+
+impl NearPairs {
+    fn new(points: usize) -> Self {
+        Self {
+            pairs: Vec::new(),
+            last: vec![usize::MAX; points],
+            bounds: Vec::with_capacity(points),
+        }
+    }
+
+    /// Keeps the least distances of the next point to later ones; none if one is negative or
+    /// infinite.
+    #[inline(always)]
+    fn sift<T: Scalar>(&mut self, earlier: usize, row: &[T]) -> Option<()> {
+        let sieve = Sieve::of(row);
+        if sieve.refused {
+            return None;
+        }
+        let bound = sieve.second.into_iter().fold(f64::INFINITY, lesser);
+        for (lane, (&distance, &chunk)) in sieve.least.iter().zip(&sieve.chunks).enumerate() {
+            if distance < bound {
+                let last = &mut self.last[earlier + 1 + chunk as usize * SIFTED + lane];
+                let pair = NearPair {
+                    earlier,
+                    distance,
+                    previous: core::mem::replace(last, self.pairs.len()),
+                };
+                self.pairs.push(pair);
+            }
+        }
+        self.bounds.push(bound);
+        Some(())
+    }
+
+    /// Calls for every pair of which this is the later point.
+    #[inline(always)]
+    fn of_later(&self, later: usize, mut call: impl FnMut(usize, f64)) {
+        let mut next = self.last[later];
+        while let Some(pair) = self.pairs.get(next) {
+            call(pair.earlier, pair.distance);
+            next = pair.previous;
+        }
+    }
+
+    /// The points and their bounds, the least of them last.
+    fn by_bound(&self) -> Vec<(f64, usize)> {
+        let bounds = self.bounds.iter().copied().zip(0..);
+        let mut bounds: Vec<_> = bounds.filter(|(bound, _)| bound.is_finite()).collect();
+        bounds.sort_unstable_by(|first, second| second.0.total_cmp(&first.0));
+        bounds
+    }
+}
+
+/// The least and the second least of every so manieth distance of a row.
+struct Sieve {
+    least: [f64; SIFTED],
+    /// Where the least are.
+    chunks: [u64; SIFTED],
+    second: [f64; SIFTED],
+    /// Whether a distance is negative or infinite.
+    refused: bool,
+}
+
+impl Sieve {
+    #[inline(always)]
+    fn of<T: Scalar>(row: &[T]) -> Self {
+        let mut least = [f64::INFINITY; SIFTED];
+        let mut second = [f64::INFINITY; SIFTED];
+        let mut chunks = [0; SIFTED];
+        let mut largest = [0.0; SIFTED];
+        let (full, rest) = row.as_chunks::<SIFTED>();
+        let mut number = 0;
+        let mut sift = |number: u64, lane: usize, distance: f64| {
+            largest[lane] = greater(distance, largest[lane]);
+            second[lane] = lesser(greater(distance, least[lane]), second[lane]);
+            chunks[lane] = if distance < least[lane] {
+                number
+            } else {
+                chunks[lane]
+            };
+            least[lane] = lesser(distance, least[lane]);
+        };
+        for chunk in full {
+            for (lane, distance) in chunk.iter().enumerate() {
+                sift(number, lane, distance.widen());
+            }
+            number += 1;
+        }
+        for (lane, distance) in rest.iter().enumerate() {
+            sift(number, lane, distance.widen());
+        }
+        let refused = largest.contains(&f64::INFINITY) || least.iter().any(|&least| least < 0.0);
+        Self {
+            least,
+            chunks,
+            second,
+            refused,
+        }
+    }
+}
+
+/// Lowers what is above the distances to these.
+#[inline(always)]
+fn lower<T: Scalar>(reach: &mut [f64], distances: &[T]) {
+    for (reach, distance) in reach.iter_mut().zip(distances) {
         *reach = lesser(distance.widen(), *reach);
     }
-    largest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The heights of all merges, by Prim's algorithm as it stands in textbooks.
+    fn heights(points: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        let mut reach = vec![f64::INFINITY; points];
+        let mut outside: Vec<usize> = (1..points).collect();
+        let mut heights = Vec::new();
+        let mut current = 0;
+        while !outside.is_empty() {
+            for &point in &outside {
+                reach[point] = reach[point].min(distance(point.min(current), point.max(current)));
+            }
+            let nearer = |a: &usize, b: &usize| reach[*a].total_cmp(&reach[*b]).then(a.cmp(b));
+            current = outside.iter().copied().min_by(nearer).unwrap();
+            outside.retain(|&point| point != current);
+            heights.push(reach[current]);
+        }
+        heights
+    }
+
+    fn assert_right(points: usize, distance: impl Fn(usize, usize) -> f64) {
+        let values: Vec<f64> = (0..points)
+            .flat_map(|i| (i + 1..points).map(move |j| (i, j)))
+            .map(|(i, j)| distance(i, j))
+            .collect();
+        let found = minimum_spanning_tree(points, &values).unwrap();
+        let found: Vec<f64> = found.iter().map(|merge| merge.height).collect();
+        assert_eq!(found, heights(points, distance), "{points} points");
+    }
+
+    fn random(i: usize, j: usize) -> u64 {
+        let seed = (i as u64) << 32 | j as u64;
+        let mixed = (seed ^ seed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed ^ mixed >> 32).wrapping_mul(0x94D0_49BB_1331_11EB) >> 40
+    }
+
+    #[test]
+    fn rows_much_longer_than_a_sieve() {
+        for points in [1, 2, 16, 17, 18, 33, 34, 35, 100, 257] {
+            assert_right(points, |i, j| random(i, j) as f64);
+        }
+    }
+
+    #[test]
+    fn ties_beyond_what_is_kept() {
+        for values in [1, 2, 5, 50] {
+            assert_right(150, |i, j| (random(i, j) % values) as f64);
+        }
+    }
+
+    #[test]
+    fn groups_far_apart_read_rows_again() {
+        for groups in [2, 7, 60] {
+            assert_right(120, |i, j| {
+                let far = if i % groups == j % groups { 0.0 } else { 1e9 };
+                far + random(i, j) as f64
+            });
+        }
+    }
+
+    #[test]
+    fn points_that_come_from_the_last_to_the_first() {
+        assert_right(90, |i, j| {
+            if i == 0 {
+                1000.0 - j as f64
+            } else {
+                (j - i) as f64
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_no_distance_is_refused_wherever_it_is() {
+        let values = vec![1.0; 40 * 39 / 2];
+        for refused in [-1.0, f64::INFINITY] {
+            for position in 0..values.len() {
+                let mut values = values.clone();
+                values[position] = refused;
+                assert!(minimum_spanning_tree(40, &values).is_none());
+            }
+        }
+    }
 }

@@ -30,6 +30,9 @@ pub(super) trait Lanes<E: Encoding>: Copy {
     fn subtract(self, a: Self::Row, b: Self::Row) -> Self::Row;
     fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row;
 
+    /// Says that what comes some way after these values in memory will be needed.
+    fn prefetch(self, step: &[E::Stored; STEP]);
+
     /// Extremes of no values.
     fn no_extremes(self) -> Self::Extremes;
     fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes;
@@ -79,6 +82,7 @@ fn pass_about<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored], centre: 
 
     let (steps, rest) = values.as_chunks::<STEP>();
     for step in steps {
+        lanes.prefetch(step);
         extremes = lanes.update_extremes(extremes, step);
         for row in step.as_chunks::<LANES>().0 {
             let deviation = lanes.subtract(lanes.widen(row), centres);
@@ -176,6 +180,9 @@ impl<E: Encoding> Lanes<E> for Arrays {
     fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row {
         core::array::from_fn(|lane| a[lane] * b[lane])
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: &[E::Stored; STEP]) {}
 
     #[inline(always)]
     fn no_extremes(self) -> Self::Extremes {

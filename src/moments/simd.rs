@@ -1,10 +1,20 @@
 //! The lanes of a block in vector registers, chosen at run time.
 
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::_MM_HINT_T0;
+
+#[cfg(target_arch = "x86_64")]
+use pulp::core_arch::x86::Sse;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::encoding::{Encoding, Plain};
 use super::lanes::{Arrays, LANES, Lanes, Pass, STEP, pass};
 use crate::Scalar;
+
+/// So many bytes ahead memory is asked for: two pages, since what the processor does of itself ends
+/// with a page.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 8192;
 
 /// [`pass`] with the widest registers this processor has.
 pub(super) fn dispatch<E: Element>(values: &[E::Stored]) -> Pass {
@@ -79,6 +89,15 @@ impl<E: Element, S: Simd, const N: usize> Lanes<E> for Registers<S, N> {
     #[inline(always)]
     fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row {
         Self::map_pairs(a, b, |a, b| self.0.mul_f64s(a, b))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, step: &[E::Stored; STEP]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(sse) = Sse::try_new() {
+            let later = step.as_ptr().cast::<i8>().wrapping_add(AHEAD);
+            sse._mm_prefetch::<{ _MM_HINT_T0 }>(later);
+        }
     }
 
     #[inline(always)]
