@@ -72,12 +72,14 @@ enum Method {
 ///   the paper's trees.
 /// - s is 1 for specialisation, −1 for generalisation, and 0 where the score says nothing: prior
 ///   probabilities 0.45, 0.45, 0.1 unless the stage is given.
-/// - Where growth says nothing of direction (prior probability 0.03), γ(b) = c (1/2 − |b|/6).
+/// - Where growth says nothing of direction (prior probability 0.03), γ(b) = c (1/2 − |b|/6). Where
+///   steps make weights shorter by what they should become longer (0.003), γ(b) = c (1 + b) / 2 + 1:
+///   all trees but chains show that, since turned round they are no trees.
 ///
 /// Trees of all shapes are equally probable beforehand: what is true of balanced trees (their root
 /// is in the middle, the nearest to all) is false of chains.
 ///
-/// For each of the six states the least arborescence is found exactly; the tree is the best of
+/// For each of the nine states the least arborescence is found exactly; the tree is the best of
 /// them, its prior included. c = 18: on real trees of small transformers and residual networks, of
 /// which models were left out at random, the true parents were most probable for c from 12 to 36.
 /// The scale of the weights changes nothing.
@@ -87,14 +89,16 @@ enum Method {
 /// how squared distances add up along the tree that the other terms give, with five pairs of N = 2c
 /// more. c′ is half of it: some hundreds in trees whose steps are orthogonal, where much smaller
 /// differences of distances mean something, below c where siblings learnt the same.
-/// - If c′ > c, r ≥ 1 is D² over the largest squared distance on the way from i to j in the minimum
-///   spanning tree: 1 on the edges of that tree. With a probability of 0.3 the tree is right but for
-///   chance; else there is another reason, most often that a parent is missing, and the cost is
-///   −ln 0.7 whatever r is. So small differences of distances decide before small ones of growth do,
-///   and never against clear growth.
-/// - If c′ < c, the last term is left out, and confidences are those of √(c′/c) of all costs:
-///   distances and growth that don't fit any tree are believed less, by half of ln(c′/c), since on a
-///   wrong tree they fit worse than on the true one.
+///
+/// If c′ > c, r ≥ 1 is D² over the largest squared distance on the way from i to j in the minimum
+/// spanning tree: 1 on the edges of that tree. With a probability of 0.3 the tree is right but for
+/// chance; else there is another reason, most often that a parent is missing, and the cost is
+/// −ln 0.7 whatever r is. So small differences of distances decide before small ones of growth do,
+/// and never against clear growth. If c′ < c, the last term is left out.
+///
+/// Confidences are those of √(c′/c) times all costs, but at most twice: distances and growth that fit no
+/// tree are believed less, those that fit one well are believed more. It is the square root because on
+/// a wrong tree they fit worse than on the true one.
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging

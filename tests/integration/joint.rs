@@ -61,6 +61,44 @@ fn growth_finds_the_parent_of_siblings() {
     assert_eq!(parents(&graph), [Some(1), None, Some(1)]);
 }
 
+/// A family whose steps are of length 1 and orthogonal, and make weights longer or, where `sign` is
+/// −1, shorter.
+fn orthogonal_family(parents: &[Option<usize>], sign: f64) -> Evidence {
+    let lineage = |model: usize| {
+        let line = core::iter::successors(Some(model), |&model| parents[model]);
+        line.collect::<Vec<_>>()
+    };
+    let (mut distances, mut growth) = (Vec::new(), Vec::new());
+    for first in 0..parents.len() {
+        for second in first + 1..parents.len() {
+            let (first, second) = (lineage(first), lineage(second));
+            let down = second.iter().filter(|model| !first.contains(model)).count() as f64;
+            let up = first.iter().filter(|model| !second.contains(model)).count() as f64;
+            distances.push((down + up).sqrt());
+            growth.push(sign * (down - up) / (down + up));
+        }
+    }
+    evidence(&distances, Some((&growth, 0.05)), None)
+}
+
+#[test]
+fn a_tree_whose_steps_all_shorten_weights_is_no_tree_the_other_way_round() {
+    let tree = [None, Some(0), Some(0), Some(0), Some(1), Some(1), Some(2)];
+    let star = [None, Some(0), Some(0), Some(0), Some(0)];
+    for truth in [&tree[..], &star] {
+        for sign in [1.0, -1.0] {
+            let graph = recovery().recover(&orthogonal_family(truth, sign)).unwrap();
+            assert_eq!(parents(&graph), truth, "{sign}");
+        }
+    }
+    // A chain is.
+    let chain = [None, Some(0), Some(1), Some(2)];
+    let graph = recovery()
+        .recover(&orthogonal_family(&chain, -1.0))
+        .unwrap();
+    assert_eq!(parents(&graph), [Some(1), Some(2), Some(3), None]);
+}
+
 #[test]
 fn the_score_directs_where_growth_is_unknown() {
     let falling = evidence(

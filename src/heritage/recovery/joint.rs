@@ -35,6 +35,13 @@ const SMALLEST_DISTANCE: f64 = 1e-15;
 /// The share of growth's cost that is left where its direction means nothing.
 const UNDIRECTED: f64 = 1.0 / 3.0;
 
+/// What every edge costs more where steps make weights shorter: scores that are wrong about a whole
+/// chain must not turn growth round.
+const SHORTENING: f64 = 1.0;
+
+/// However well distances add up, costs count for confidences at most so many times.
+const MOST_BELIEF: f64 = 2.0;
+
 /// Relative differences of layer scores below this are rounding.
 const SCORE_ROUNDING: f64 = 1e-12;
 
@@ -50,11 +57,15 @@ const NEGLIGIBLE: f64 = 30.0;
 /// In larger clusters confidences would take longer than all the rest.
 const MOST_WITH_CONFIDENCE: usize = 300;
 
-/// Whether growth tells the direction.
+/// How growth tells the direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GrowthState {
+    /// Steps make weights longer.
     Directed,
+    /// It doesn't.
     Undirected,
+    /// Steps make weights shorter.
+    Reversed,
 }
 
 /// What is the same for all edges of a tree, but unknown.
@@ -67,11 +78,11 @@ struct State {
 
 impl State {
     /// All of them; of equally good trees that of the first is taken.
-    const ALL: [Self; 6] = {
+    const ALL: [Self; 9] = {
         const fn state(growth: GrowthState, stage: Option<Stage>) -> State {
             State { growth, stage }
         }
-        use GrowthState::{Directed, Undirected};
+        use GrowthState::{Directed, Reversed, Undirected};
         [
             state(Directed, Some(Stage::Specialization)),
             state(Directed, Some(Stage::Generalization)),
@@ -79,6 +90,9 @@ impl State {
             state(Undirected, Some(Stage::Specialization)),
             state(Undirected, Some(Stage::Generalization)),
             state(Undirected, None),
+            state(Reversed, Some(Stage::Specialization)),
+            state(Reversed, Some(Stage::Generalization)),
+            state(Reversed, None),
         ]
     };
 
@@ -86,6 +100,7 @@ impl State {
         match self.growth {
             GrowthState::Directed => 0.97,
             GrowthState::Undirected => 0.03,
+            GrowthState::Reversed => 0.003,
         }
     }
 
@@ -110,9 +125,6 @@ impl Fit {
 
     /// The distribution over all trees of the state.
     fn distribution(&self, belief: f64) -> Result<ArborescenceDistribution, RecoveryError> {
-        if belief >= 1.0 {
-            return Ok(arborescence_distribution(&self.costs)?);
-        }
         let costs = DenseDigraph::from_fn(self.tree.parents().len(), |parent, child| {
             let cost = self.costs.weight(parent, child);
             cost.map_or(f64::INFINITY, |cost| belief * cost)
@@ -136,7 +148,7 @@ pub(super) fn tree(
         fits = self::fits(&pairs, stage, stages)?;
     }
     let parents = best(&fits);
-    let belief = Float::sqrt(sharpness / SHARPNESS).min(1.0);
+    let belief = Float::sqrt(sharpness / SHARPNESS).min(MOST_BELIEF);
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
         Some(Posterior::new(&fits, belief)?)
     } else {
@@ -351,9 +363,10 @@ impl<'a> Pairs<'a> {
             if parent < child { value } else { -value }
         };
         let grown = directed(&self.growth);
-        let grown = match growth {
-            GrowthState::Directed => grown,
-            GrowthState::Undirected => UNDIRECTED * grown.abs(),
+        let against_growth = match growth {
+            GrowthState::Directed => SHARPNESS * (1.0 - grown) / 2.0,
+            GrowthState::Undirected => SHARPNESS * (1.0 - UNDIRECTED * grown.abs()) / 2.0,
+            GrowthState::Reversed => SHARPNESS * (1.0 + grown) / 2.0 + SHORTENING,
         };
         let risen = match stage {
             Some(Stage::Specialization) => directed(&self.votes),
@@ -362,7 +375,7 @@ impl<'a> Pairs<'a> {
         };
         self.structure.distance(parent, child).unwrap_or(0.0) + early
             - self.constraints.bonus(child, self.range)
-            + SHARPNESS * (1.0 - grown) / 2.0
+            + against_growth
             + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
     }
 }
