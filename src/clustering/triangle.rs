@@ -156,7 +156,7 @@ impl Triangle {
     /// Closes the gaps that dead slots leave once they are many, so that what is read together is
     /// together. Returns each old slot's new number then.
     pub(super) fn compact_if_sparse(&mut self) -> Option<Vec<usize>> {
-        let sparse = self.slots() >= SMALL && self.live.len() <= self.slots() - self.slots() / 4;
+        let sparse = self.slots() >= SMALL && self.live.len() <= self.slots() - self.slots() / 2;
         sparse.then(|| self.compact())
     }
 
