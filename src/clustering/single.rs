@@ -9,8 +9,8 @@ use super::minimum::{LANES, first_minimum, minimum};
 use super::triangle::row_starts;
 use crate::Scalar;
 
-/// So many distances of a row are looked at together, of which the least and the second least are
-/// kept: with more of them, bounds are higher.
+/// A row is dealt out into so many lanes, and the least distance of each is kept: with more of them,
+/// bounds are higher.
 const SIFTED: usize = 2 * LANES;
 
 /// Prim's algorithm from point 0; none if a distance is negative or infinite.
@@ -18,9 +18,9 @@ const SIFTED: usize = 2 * LANES;
 /// The distances of a new point to later ones are a row, one after another in memory; those to earlier
 /// ones are each in a row of its own, and looking at them takes most of the time. So every row is read
 /// through once before: a few of its least distances are kept, and a bound below which there are no
-/// others. Points that come need to be looked at only from those earlier points for which they are
-/// kept, as long as the tree grows by less than the others' bounds. A point whose bound is reached
-/// has its row read again, and from then on is looked at from every new one.
+/// others. As long as the tree grows by less than an earlier point's bound, only new points that are
+/// kept of its row can bring it nearer. When the bound is reached, the row is read again, and from
+/// then on the distance of every new point to this one is looked at.
 ///
 /// A merge joins a point with the one before it in the order of their coming, not with that which it
 /// is nearest to: the points of a cluster come one after another, so both give the same clusters.
@@ -72,7 +72,8 @@ pub(super) fn minimum_spanning_tree<T: Scalar>(points: usize, values: &[T]) -> O
 
 /// The points that have come, and how far the others are from them.
 struct Tree {
-    /// The distance of each point to the nearest that has come, if it is known or below the bound.
+    /// The distance of each point to the nearest that has come; of points with a bound it may be
+    /// more, but not if it is below the bound.
     reach: Vec<f64>,
     /// 1 for points that have come, else 0.
     inside: Vec<f64>,
@@ -185,10 +186,10 @@ impl NearPairs {
     }
 }
 
-/// The least and the second least of every so manieth distance of a row.
+/// The least and the second least distance in every lane of a row.
 struct Sieve {
     least: [f64; SIFTED],
-    /// Where the least are.
+    /// After how many others of its lane each of the least comes.
     chunks: [u64; SIFTED],
     second: [f64; SIFTED],
     /// Whether a distance is negative or infinite.
