@@ -6,7 +6,7 @@ use super::lanes::Pass;
 #[cfg(not(feature = "std"))]
 use super::lanes::{Arrays, pass};
 #[cfg(feature = "std")]
-use super::simd;
+use super::simd::dispatch;
 use crate::Scalar;
 #[cfg(feature = "std")]
 use crate::scalar::ScalarSlice;
@@ -25,6 +25,12 @@ pub(super) trait Encoding: Copy {
     fn pass(values: &[Self::Stored]) -> Pass;
 }
 
+/// Without the standard library there is no finding out what registers there are.
+#[cfg(not(feature = "std"))]
+fn dispatch<E: Encoding>(values: &[E::Stored]) -> Pass {
+    pass::<E, _>(Arrays, values)
+}
+
 /// Numbers as they are.
 #[derive(Clone, Copy)]
 pub(super) struct Plain<T>(PhantomData<T>);
@@ -41,11 +47,11 @@ impl<T: Scalar> Encoding for Plain<T> {
     fn pass(values: &[T]) -> Pass {
         #[cfg(feature = "std")]
         match T::scalar_slice(values) {
-            ScalarSlice::Single(values) => simd::dispatch::<Plain<f32>>(values),
-            ScalarSlice::Double(values) => simd::dispatch::<Plain<f64>>(values),
+            ScalarSlice::Single(values) => dispatch::<Plain<f32>>(values),
+            ScalarSlice::Double(values) => dispatch::<Plain<f64>>(values),
         }
         #[cfg(not(feature = "std"))]
-        pass::<Self, _>(Arrays, values)
+        dispatch::<Self>(values)
     }
 }
 
@@ -69,10 +75,7 @@ impl Encoding for F16 {
     }
 
     fn pass(values: &[Word]) -> Pass {
-        #[cfg(feature = "std")]
-        return simd::dispatch::<Self>(values);
-        #[cfg(not(feature = "std"))]
-        pass::<Self, _>(Arrays, values)
+        dispatch::<Self>(values)
     }
 }
 
@@ -92,9 +95,6 @@ impl Encoding for Bf16 {
     }
 
     fn pass(values: &[Word]) -> Pass {
-        #[cfg(feature = "std")]
-        return simd::dispatch::<Self>(values);
-        #[cfg(not(feature = "std"))]
-        pass::<Self, _>(Arrays, values)
+        dispatch::<Self>(values)
     }
 }
