@@ -1,5 +1,6 @@
 //! Agglomerative clustering against scipy and by its definition.
 
+use core::ops::Range;
 use std::collections::HashMap;
 
 use mother::clustering::{ClusteringError, Linkage, Partition, linkage, linkage_in_place};
@@ -198,6 +199,16 @@ fn neither_rounds_nor_chains_nor_memory_change_a_linkage() {
     }
 }
 
+/// Distances of so many points that are often the same.
+fn with_ties(points: Range<usize>, distances: Range<u8>) -> impl Strategy<Value = CondensedMatrix> {
+    let values = move |size| prop::collection::vec(distances.clone(), size * (size - 1) / 2);
+    let of_size = move |size| (Just(size), values(size));
+    points.prop_flat_map(of_size).prop_map(|(size, values)| {
+        let values = values.into_iter().map(f64::from).collect();
+        CondensedMatrix::new(size, values).unwrap()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -330,32 +341,24 @@ proptest! {
 
     #[test]
     fn single_linkage_joins_what_is_connected(
-        (size, values) in (1_usize..9).prop_flat_map(|size| {
-            (Just(size), prop::collection::vec(0_u8..6, size * (size - 1) / 2))
-        }),
+        distances in with_ties(1_usize..9, 0_u8..6),
         height in 0_u8..6,
     ) {
-        let values = values.into_iter().map(f64::from).collect();
-        let distances = CondensedMatrix::new(size, values).unwrap();
         let found = linkage(&distances, Linkage::Single).unwrap().cut_at(f64::from(height));
         prop_assert_eq!(found, joined_below(&distances, f64::from(height)));
     }
 
     #[test]
     fn cophenetic_distances_are_heights_of_first_joins(
-        (size, values) in (1_usize..9).prop_flat_map(|size| {
-            (Just(size), prop::collection::vec(0_u8..9, size * (size - 1) / 2))
-        }),
+        distances in with_ties(1_usize..9, 0_u8..9),
     ) {
-        let values = values.into_iter().map(f64::from).collect();
-        let distances = CondensedMatrix::new(size, values).unwrap();
         for method in Linkage::ALL {
             let dendrogram = linkage(&distances, method).unwrap();
             let found = dendrogram.cophenetic_distances().unwrap();
-            prop_assert_eq!(found.size(), size);
+            prop_assert_eq!(found.size(), distances.size());
             for (first, second, height) in found.pairs() {
                 let join = dendrogram.steps().iter().enumerate().find(|&(step, _)| {
-                    let partition = dendrogram.cut_into(size - 1 - step).unwrap();
+                    let partition = dendrogram.cut_into(distances.size() - 1 - step).unwrap();
                     partition.labels()[first] == partition.labels()[second]
                 });
                 prop_assert_eq!(join.map(|(_, step)| step.height), Some(height));
@@ -365,19 +368,15 @@ proptest! {
 
     #[test]
     fn every_dendrogram_merges_all_points_once(
-        (size, values) in (1_usize..12).prop_flat_map(|size| {
-            (Just(size), prop::collection::vec(0_u8..5, size * (size - 1) / 2))
-        }),
+        distances in with_ties(1_usize..12, 0_u8..5),
     ) {
-        let values = values.into_iter().map(f64::from).collect();
-        let distances = CondensedMatrix::new(size, values).unwrap();
         for method in Linkage::ALL {
             let dendrogram = linkage(&distances, method).unwrap();
             let mut merged: Vec<usize> =
                 dendrogram.steps().iter().flat_map(|step| [step.left, step.right]).collect();
             merged.sort_unstable();
-            prop_assert_eq!(merged, (0..2 * (size - 1)).collect::<Vec<_>>());
-            prop_assert_eq!(dendrogram.steps().last().map_or(1, |step| step.size), size);
+            prop_assert_eq!(merged, (0..2 * (distances.size() - 1)).collect::<Vec<_>>());
+            prop_assert_eq!(dendrogram.steps().last().map_or(1, |step| step.size), distances.size());
         }
     }
 }
