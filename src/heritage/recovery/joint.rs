@@ -117,8 +117,7 @@ struct Fit {
 }
 
 impl Fit {
-    /// −ln of the probability of state and tree, but for a constant, if this share of the costs is
-    /// believed.
+    /// −ln of the probability of state and tree, but for a constant, if costs count so many times.
     fn cost(&self, belief: f64) -> f64 {
         belief * self.tree.weight() - Float::ln(self.state.prior())
     }
