@@ -60,6 +60,7 @@ pub mod moments;
 pub mod pairwise;
 #[cfg(feature = "svd")]
 pub mod rank;
+mod registers;
 #[cfg(feature = "safetensors")]
 pub mod safetensors;
 #[cfg(doc)]

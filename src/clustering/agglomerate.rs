@@ -15,6 +15,7 @@ use super::triangle::Triangle;
 use super::{ClusteringError, Dendrogram, Linkage};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
+use crate::registers::{Kernel, in_wide_registers};
 
 /// A pass over all distances pays when at least one in so many clusters merges with its nearest.
 const FEW: usize = 8;
@@ -176,12 +177,7 @@ impl Distances for CondensedMatrix {
 
 fn agglomerate(distances: impl Distances, linkage: Linkage) -> Result<Dendrogram, ClusteringError> {
     let points = distances.matrix().size();
-    let task = Task { distances, linkage };
-    // Compiled for the vector registers that the machine turns out to have.
-    #[cfg(feature = "std")]
-    let merges = pulp::Arch::new().dispatch(task)?;
-    #[cfg(not(feature = "std"))]
-    let merges = task.merges()?;
+    let merges = in_wide_registers(Task { distances, linkage })?;
     let monotone = !matches!(linkage, Linkage::Centroid | Linkage::Median);
     Ok(Dendrogram::from_merges(points, merges, monotone))
 }
@@ -191,19 +187,11 @@ struct Task<D> {
     linkage: Linkage,
 }
 
-#[cfg(feature = "std")]
-impl<D: Distances> pulp::NullaryFnOnce for Task<D> {
+impl<D: Distances> Kernel for Task<D> {
     type Output = Result<Vec<Merge>, ClusteringError>;
 
     #[inline(always)]
-    fn call(self) -> Self::Output {
-        self.merges()
-    }
-}
-
-impl<D: Distances> Task<D> {
-    #[inline(always)]
-    fn merges(self) -> Result<Vec<Merge>, ClusteringError> {
+    fn compute(self) -> Self::Output {
         let Self { distances, linkage } = self;
         match linkage {
             Linkage::Single => single(distances.matrix()),

@@ -88,9 +88,6 @@ pub(super) struct Piece {
 }
 
 impl Block {
-    /// No piece has more values.
-    pub(super) const LONGEST_PIECE: usize = PIECE;
-
     pub(super) fn pieces(self) -> impl Iterator<Item = Piece> {
         let Self {
             offset,

@@ -9,6 +9,7 @@ use super::ModelFailure;
 use super::architecture::{self, Architecture, LayerShape};
 use super::digest::Digest;
 use crate::Scalar;
+use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::{ElementType, Layer, WeightSource, element_count};
 
 /// A model whose layers are listed.
@@ -135,17 +136,22 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
 
 /// Where the first value is that is NaN or infinite.
 fn first_not_finite<T: Scalar>(values: &[T]) -> Option<usize> {
-    const AT_ONCE: usize = 1024;
-    // Without a way out, so that the compiler can look at many values at once.
-    let finite = |values: &[T]| {
-        values
-            .iter()
-            .fold(true, |all, value| all & value.is_finite())
-    };
-    let chunk = values.chunks(AT_ONCE).position(|values| !finite(values))?;
-    let start = chunk * AT_ONCE;
-    let within = values[start..]
-        .iter()
-        .position(|value| !value.is_finite())?;
-    Some(start + within)
+    if in_wide_registers(AllFinite(values)) {
+        None
+    } else {
+        values.iter().position(|value| !value.is_finite())
+    }
+}
+
+struct AllFinite<'a, T>(&'a [T]);
+
+impl<T: Scalar> Kernel for AllFinite<'_, T> {
+    type Output = bool;
+
+    /// Without a way out, so that the compiler can look at many values at once.
+    #[inline(always)]
+    fn compute(self) -> bool {
+        let and = |all, value: &T| all & value.is_finite();
+        self.0.iter().fold(true, and)
+    }
 }

@@ -2,7 +2,6 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
@@ -12,9 +11,11 @@ use super::block::{Block, Piece};
 use crate::Scalar;
 use crate::growth::RowSums;
 use crate::pairwise::{PairwiseError, VectorSet};
+use crate::registers::{Kernel, in_wide_registers};
 
-/// What is read again for every tile should stay in the processor's cache: so many bytes of all models.
-const CACHED: usize = 4 << 20;
+/// Bytes of sums of pieces that are worked out, each by a thread that happens to be free, before they
+/// are added up in the order of the layer.
+const SUMS: usize = 4 << 20;
 
 /// Sums over the rows of one layer that were seen so far.
 pub(super) struct Comparison {
@@ -31,16 +32,20 @@ pub(super) struct Comparison {
     row_distances: Vec<f64>,
 }
 
-/// A piece of a row of all models: their values, and their ‖u‖² over the row up to its end.
-struct Compared<'a> {
-    vectors: VectorSet<'a>,
-    row_norms: Vec<f64>,
+/// The sums of all models over a piece of a row.
+struct PieceSums {
     ends_row: bool,
+    /// ‖u‖² of every model: over the row up to the piece's end, once those before it were added.
+    norms: Vec<f64>,
+    /// ‖u − v‖² of every pair over the piece alone, in condensed order.
+    distances: Vec<f64>,
 }
 
-/// The pairs (first, second > first) of some first models, with their sums.
-struct Tile<'a> {
-    first: Range<usize>,
+/// The pairs of one model with all after it, and their sums.
+struct Pairs<'a> {
+    first: usize,
+    /// Where they begin in condensed order.
+    start: usize,
     width: usize,
     squared_distances: &'a mut [f64],
     growth: &'a mut [RowSums],
@@ -67,7 +72,7 @@ impl Comparison {
 
     /// Takes the next block of the layer, of every model.
     ///
-    /// Every pair's additions come in the order of the layer, whatever the tiles and threads.
+    /// Every pair's additions come in the order of the layer, whatever the blocks and threads.
     ///
     /// # Errors
     ///
@@ -78,28 +83,24 @@ impl Comparison {
         models: &[Vec<T>],
     ) -> Result<(), PairwiseError> {
         let pieces: Vec<Piece> = block.pieces().collect();
-        let longest = self.width.min(Block::LONGEST_PIECE);
-        let at_once = CACHED / (models.len() * longest * size_of::<T>()).max(1);
+        let at_once = SUMS / size_of_val(self.squared_distances.as_slice()).max(1);
         for pieces in pieces.chunks(at_once.max(1)) {
-            let mut compared = compare(pieces, models)?;
-            for piece in &mut compared {
+            let mut sums = sums_of(pieces, models)?;
+            for piece in &mut sums {
                 self.take_norms(piece);
             }
-            let add = |mut tile: Tile<'_>| compared.iter().try_for_each(|piece| tile.add(piece));
+            let take = |mut pairs: Pairs<'_>| sums.iter().for_each(|piece| pairs.take(piece));
             #[cfg(feature = "rayon")]
-            self.tiles()
-                .into_par_iter()
-                .with_max_len(1)
-                .try_for_each(add)?;
+            self.pairs().into_par_iter().for_each(take);
             #[cfg(not(feature = "rayon"))]
-            self.tiles().into_iter().try_for_each(add)?;
+            self.pairs().into_iter().for_each(take);
         }
         Ok(())
     }
 
     /// Takes the norms of a piece, and makes them those of its row.
-    fn take_norms(&mut self, piece: &mut Compared<'_>) {
-        for (norm, row) in piece.row_norms.iter_mut().zip(&mut self.row_norms) {
+    fn take_norms(&mut self, piece: &mut PieceSums) {
+        for (norm, row) in piece.norms.iter_mut().zip(&mut self.row_norms) {
             *row += *norm;
             *norm = *row;
         }
@@ -111,26 +112,27 @@ impl Comparison {
         }
     }
 
-    /// All pairs, in tiles of a few first models.
-    fn tiles(&mut self) -> Vec<Tile<'_>> {
-        const FIRST_MODELS: usize = 16;
+    /// All pairs, by their first model.
+    fn pairs(&mut self) -> Vec<Pairs<'_>> {
         let models = self.squared_norms.len();
-        let mut tiles = Vec::new();
         let mut squared_distances = self.squared_distances.as_mut_slice();
         let mut growth = self.growth.as_mut_slice();
         let mut row_distances = self.row_distances.as_mut_slice();
-        for start in (0..models).step_by(FIRST_MODELS) {
-            let first = start..(start + FIRST_MODELS).min(models);
-            let count = first.clone().map(|model| models - 1 - model).sum();
-            tiles.push(Tile {
+        let mut start = 0;
+        let of_first = |first: usize| {
+            let count = models - 1 - first;
+            let pairs = Pairs {
                 first,
+                start,
                 width: self.width,
                 squared_distances: split_off_front(&mut squared_distances, count),
                 growth: split_off_front(&mut growth, count),
                 row_distances: split_off_front(&mut row_distances, count),
-            });
-        }
-        tiles
+            };
+            start += count;
+            pairs
+        };
+        (0..models).map(of_first).collect()
     }
 }
 
@@ -142,43 +144,60 @@ fn split_off_front<'a, T>(values: &mut &'a mut [T], count: usize) -> &'a mut [T]
     front
 }
 
-/// The pieces of all models, each with its own norms.
-fn compare<'a, T: Scalar>(
+/// The sums of every piece.
+fn sums_of<T: Scalar>(
     pieces: &[Piece],
-    models: &'a [Vec<T>],
-) -> Result<Vec<Compared<'a>>, PairwiseError> {
-    let compare = |piece: &Piece| {
-        let values = |model: &'a Vec<T>| &model[piece.range.clone()];
-        Ok(Compared {
-            row_norms: models.iter().map(|m| squared_norm(values(m))).collect(),
-            vectors: VectorSet::new(models.iter().map(values))?,
-            ends_row: piece.ends_row,
-        })
-    };
+    models: &[Vec<T>],
+) -> Result<Vec<PieceSums>, PairwiseError> {
+    let sums = |piece: &Piece| PieceSums::new(piece, models);
     #[cfg(feature = "rayon")]
-    return pieces.par_iter().map(compare).collect();
+    return pieces.par_iter().map(sums).collect();
     #[cfg(not(feature = "rayon"))]
-    return pieces.iter().map(compare).collect();
+    return pieces.iter().map(sums).collect();
 }
 
-impl Tile<'_> {
-    fn add(&mut self, piece: &Compared<'_>) -> Result<(), PairwiseError> {
-        piece
-            .vectors
-            .add_squared_distances_of(self.first.clone(), self.row_distances)?;
-        if piece.ends_row {
-            self.end_row(&piece.row_norms);
+impl PieceSums {
+    fn new<T: Scalar>(piece: &Piece, models: &[Vec<T>]) -> Result<Self, PairwiseError> {
+        let values = |model| -> &[T] { &Vec::as_slice(model)[piece.range.clone()] };
+        let vectors = VectorSet::new(models.iter().map(values))?;
+        let mut distances = vec![0.0; models.len() * models.len().saturating_sub(1) / 2];
+        let blocks = vectors.row_blocks(&mut distances)?;
+        let add = |(rows, output)| vectors.add_squared_distances_of(rows, output);
+        #[cfg(feature = "rayon")]
+        blocks.into_par_iter().try_for_each(add)?;
+        #[cfg(not(feature = "rayon"))]
+        blocks.into_iter().try_for_each(add)?;
+        Ok(Self {
+            ends_row: piece.ends_row,
+            norms: models
+                .iter()
+                .map(|m| in_wide_registers(SquaredNorm(values(m))))
+                .collect(),
+            distances,
+        })
+    }
+}
+
+impl Pairs<'_> {
+    /// Takes a piece, and the whole row where the piece ends it.
+    fn take(&mut self, piece: &PieceSums) {
+        for (row, moved) in self
+            .row_distances
+            .iter_mut()
+            .zip(&piece.distances[self.start..])
+        {
+            *row += moved;
         }
-        Ok(())
+        if piece.ends_row {
+            self.end_row(&piece.norms);
+        }
     }
 
     fn end_row(&mut self, norms: &[f64]) {
-        let mut grown = self.growth.iter_mut().zip(&*self.row_distances);
-        for first in self.first.clone() {
-            let before = norms[first];
-            for (&after, (growth, &moved)) in norms[first + 1..].iter().zip(&mut grown) {
-                growth.add(self.width, before, after, moved);
-            }
+        let (before, after) = (norms[self.first], &norms[self.first + 1..]);
+        let moved = self.row_distances.iter();
+        for (growth, (&after, &moved)) in self.growth.iter_mut().zip(after.iter().zip(moved)) {
+            growth.add(self.width, before, after, moved);
         }
         let row = self.row_distances.iter_mut();
         for (sum, moved) in self.squared_distances.iter_mut().zip(row) {
@@ -188,26 +207,25 @@ impl Tile<'_> {
     }
 }
 
-/// Compiled for the vector registers that the machine turns out to have.
-fn squared_norm<T: Scalar>(values: &[T]) -> f64 {
-    #[cfg(feature = "std")]
-    return pulp::Arch::new().dispatch(|| sum_of_squares(values));
-    #[cfg(not(feature = "std"))]
-    sum_of_squares(values)
-}
+/// ‖u‖² of some values.
+struct SquaredNorm<'a, T>(&'a [T]);
 
-#[inline(always)]
-fn sum_of_squares<T: Scalar>(values: &[T]) -> f64 {
-    // Eight sums, which the compiler can keep in vector registers.
-    let mut lanes = [0.0_f64; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
+impl<T: Scalar> Kernel for SquaredNorm<'_, T> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn compute(self) -> f64 {
+        // Eight sums, which the compiler can keep in vector registers.
+        let mut lanes = [0.0_f64; 8];
+        let (chunks, rest) = self.0.as_chunks::<8>();
+        for chunk in chunks {
+            for (lane, value) in lanes.iter_mut().zip(chunk) {
+                *lane += value.widen() * value.widen();
+            }
+        }
+        for (lane, value) in lanes.iter_mut().zip(rest) {
             *lane += value.widen() * value.widen();
         }
+        lanes.iter().sum()
     }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane += value.widen() * value.widen();
-    }
-    lanes.iter().sum()
 }

@@ -8,7 +8,9 @@ use super::ModelFailure;
 use super::architecture::LayerShape;
 use super::candidate::Candidate;
 use super::digest::Digest;
+use crate::Scalar;
 use crate::condensed::CondensedMatrix;
+use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::{WeightSource, element_count};
 
 /// A layer with no more distinct values than a byte has may be quantised, if it has many values.
@@ -88,18 +90,21 @@ impl Grain {
     }
 
     /// Takes the next values of a layer.
-    pub(super) fn add(&mut self, values: impl Iterator<Item = f64>) {
+    pub(super) fn add<T: Scalar>(&mut self, values: &[T]) {
+        self.values_of_layer += values.len();
+        self.zeros += in_wide_registers(Zeros(values));
+        self.single = self.single && all(values, |value| f64::from(value as f32) == value);
+        self.bfloat = self.bfloat && all(values, |value| (value as f32).to_bits() & 0xFFFF == 0);
+        self.half = self.half
+            && all(values, |value| {
+                rounded_to_half(value as f32) == value as f32
+            });
         for value in values {
-            let single = value as f32;
-            self.single &= f64::from(single) == value;
-            self.bfloat &= single.to_bits() & 0xFFFF == 0;
-            self.half = self.half && rounded_to_half(single) == single;
-            self.zeros += usize::from(value == 0.0);
-            self.values_of_layer += 1;
-            if self.levels.len() <= LEVELS {
-                // Zero has two signs.
-                self.levels.insert((value + 0.0).to_bits());
+            if self.levels.len() > LEVELS {
+                break;
             }
+            // Zero has two signs.
+            self.levels.insert((value.widen() + 0.0).to_bits());
         }
     }
 
@@ -124,6 +129,41 @@ impl Grain {
             || (self.single && self.half && !other.half)
             || (self.is_quantised() && !other.is_quantised())
             || self.zeros > other.zeros
+    }
+}
+
+/// Whether all values have a property.
+fn all<T: Scalar>(values: &[T], has: impl Fn(f64) -> bool + Copy) -> bool {
+    // Few at a time, as mostly the first ones tell.
+    const AT_ONCE: usize = 256;
+    let mut chunks = values.chunks(AT_ONCE);
+    chunks.all(|values| in_wide_registers(All { values, has }))
+}
+
+struct All<'a, T, F> {
+    values: &'a [T],
+    has: F,
+}
+
+impl<T: Scalar, F: Fn(f64) -> bool> Kernel for All<'_, T, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn compute(self) -> bool {
+        let and = |all, value: &T| all & (self.has)(value.widen());
+        self.values.iter().fold(true, and)
+    }
+}
+
+/// How many values are zero.
+struct Zeros<'a, T>(&'a [T]);
+
+impl<T: Scalar> Kernel for Zeros<'_, T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn compute(self) -> usize {
+        self.0.iter().filter(|value| value.is_zero()).count()
     }
 }
 
@@ -330,6 +370,7 @@ fn rounded_to_bfloat(value: f32) -> f32 {
 }
 
 /// To the nearest half-precision value, ties to even; what is too large stays as it is.
+#[inline(always)]
 fn rounded_to_half(value: f32) -> f32 {
     // Adding and taking away a number of which the last bit is that of the result rounds to it.
     let magnitude = value.abs();

@@ -215,7 +215,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 clock.tick(Phase::Comparing, 0)?;
                 if self.settings.growth == GrowthMeasure::Measured {
                     on_each(&mut self.tables.grains, &values, |grain, values| {
-                        grain.add(values.iter().map(|value| value.widen()));
+                        grain.add(values);
                         Ok(())
                     })?;
                 }

@@ -18,8 +18,9 @@ pub(super) fn of_pairs(models: usize, layers: usize, growth: GrowthMeasure) -> O
         }
         GrowthMeasure::LeftOut => 0,
     };
-    // Distances, their squares, ranks, those of a layer and of a row, and distances in another order.
-    let numbers = 6 * size_of::<f64>();
+    // Distances, their squares, ranks, those of a layer, of a row and of a piece of it, and distances in
+    // another order.
+    let numbers = 7 * size_of::<f64>();
     pairs.checked_mul(numbers + grown)
 }
 

@@ -1,6 +1,7 @@
 //! What `f32` cannot hold: values that are not finite, and squares that overflow or underflow.
 
 use crate::Scalar;
+use crate::registers::{Kernel, in_wide_registers};
 use crate::scalar::ScalarSlice;
 
 /// Values of at least this size (2⁻⁴⁰) differ by at least 2⁻⁶³ if at all, which has a normal square.
@@ -24,21 +25,16 @@ pub(super) enum Contents {
 
 /// Looks at all values.
 pub(super) fn contents(values: ScalarSlice<'_>) -> Contents {
-    #[cfg(feature = "std")]
-    return pulp::Arch::new().dispatch(Scan(values));
-    #[cfg(not(feature = "std"))]
-    return scan(values);
+    in_wide_registers(Scan(values))
 }
 
-#[cfg(feature = "std")]
 struct Scan<'a>(ScalarSlice<'a>);
 
-#[cfg(feature = "std")]
-impl pulp::NullaryFnOnce for Scan<'_> {
+impl Kernel for Scan<'_> {
     type Output = Contents;
 
     #[inline(always)]
-    fn call(self) -> Contents {
+    fn compute(self) -> Contents {
         scan(self.0)
     }
 }

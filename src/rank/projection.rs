@@ -11,6 +11,7 @@ use super::random::SplitMix;
 use super::solver::reserve;
 use super::{MatrixView, RankError};
 use crate::Scalar;
+use crate::registers::in_wide_registers;
 
 /// The rows and columns of a sketch that check what the others tell.
 pub(super) const PROBES: usize = 64;
@@ -295,14 +296,6 @@ fn zeros(count: usize) -> Result<Vec<f64>, RankError> {
     reserve(&mut values, count)?;
     values.resize(count, 0.0);
     Ok(values)
-}
-
-/// Calls a function that compilers make quicker for wide registers.
-pub(super) fn in_wide_registers<R>(function: impl FnOnce() -> R) -> R {
-    #[cfg(feature = "std")]
-    return pulp::Arch::new().dispatch(function);
-    #[cfg(not(feature = "std"))]
-    function()
 }
 
 /// In eight sums, which compilers make quick.

@@ -11,9 +11,10 @@ use super::decomposition::{
     Operand, Scratch, add_product, cholesky, divide_by_product, divide_by_triangle, gram,
     pivoted_cholesky,
 };
-use super::projection::{PROBES, Sketch, in_wide_registers, sum_of_squares};
+use super::projection::{PROBES, Sketch, sum_of_squares};
 use super::solver::reserve;
 use super::{RankError, Tolerance};
+use crate::registers::in_wide_registers;
 
 /// How much larger than the effective rank parts are at first: ranks of trained updates are up to twice
 /// that.

@@ -7,6 +7,7 @@ use core::str::FromStr;
 use alloc::string::{String, ToString};
 
 use crate::Scalar;
+use crate::registers::in_wide_registers;
 
 /// The type a layer's values are stored in.
 ///
@@ -140,11 +141,7 @@ fn decode_each<T, const SIZE: usize>(
     values: &mut [T],
     decode: impl Fn([u8; SIZE]) -> T,
 ) {
-    // Compiled for the vector registers that the machine turns out to have.
-    #[cfg(feature = "std")]
-    pulp::Arch::new().dispatch(|| decode_in_turn(bytes, values, decode));
-    #[cfg(not(feature = "std"))]
-    decode_in_turn(bytes, values, decode);
+    in_wide_registers(|| decode_in_turn(bytes, values, decode));
 }
 
 #[inline(always)]

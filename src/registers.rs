@@ -1,0 +1,42 @@
+//! Code compiled for the vector registers that the machine turns out to have.
+
+/// A computation that compilers make quicker for wide registers.
+///
+/// Closures are, too, but the compiler may leave what is in them as it is for all processors unless
+/// it is small.
+pub(crate) trait Kernel {
+    type Output;
+
+    /// To be `#[inline(always)]`, as all that it calls.
+    fn compute(self) -> Self::Output;
+}
+
+impl<R, F: FnOnce() -> R> Kernel for F {
+    type Output = R;
+
+    #[inline(always)]
+    fn compute(self) -> R {
+        self()
+    }
+}
+
+/// Computes it with the widest registers there are; results are the same with any.
+pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(feature = "std")]
+    return pulp::Arch::new().dispatch(Dispatched(kernel));
+    #[cfg(not(feature = "std"))]
+    kernel.compute()
+}
+
+#[cfg(feature = "std")]
+struct Dispatched<K>(K);
+
+#[cfg(feature = "std")]
+impl<K: Kernel> pulp::NullaryFnOnce for Dispatched<K> {
+    type Output = K::Output;
+
+    #[inline(always)]
+    fn call(self) -> K::Output {
+        self.0.compute()
+    }
+}
