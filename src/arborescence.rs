@@ -137,7 +137,7 @@ impl Scratch {
 ///
 /// # Complexity
 ///
-/// O(n²) time: every weight is read at most twice. Space is 12·n bytes for every contracted cycle
+/// O(n²) time: every weight is read at most twice. Space is 16·n bytes for every contracted cycle
 /// that isn't part of another one, of which there are at most n / 2 at a time and on random weights
 /// a few, and O(n) besides.
 ///

@@ -28,6 +28,17 @@ pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
     kernel.compute()
 }
 
+/// Computes it with registers of 256 bits at most; results are the same with any.
+///
+/// For memory that is read once and isn't aligned: every load of 512 bits would need two cache lines.
+pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(simd, Dispatched(kernel));
+    }
+    kernel.compute()
+}
+
 #[cfg(feature = "std")]
 struct Dispatched<K>(K);
 

@@ -10,6 +10,7 @@ use super::DenseDigraph;
 use super::contraction::{CheapestEdges, DisjointSets, Entering, Step};
 use super::scale::Scale;
 use crate::Scalar;
+use crate::registers::{Kernel, in_registers_of_256_bits};
 
 /// The cost of the cheapest edge from each node into one contracted cycle.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +20,8 @@ struct Column {
     /// Nothing is lower than NaN or equal to it, so it stays through every later contraction, and a
     /// node needs marking only once.
     costs: Vec<f64>,
-    /// The node the edge enters.
-    targets: Vec<u32>,
+    /// The node the edge enters, in the costs' type, so that both are selected at once.
+    targets: Vec<f64>,
 }
 
 /// Columns to be used again by the next contraction or the next digraph.
@@ -95,7 +96,7 @@ impl<'a, T: Scalar> DenseEdges<'a, T> {
             .extend(weights.map(|weight| self.scale.apply(weight.widen())));
         column.costs[set] = f64::NAN;
         column.targets.clear();
-        column.targets.resize(self.digraph.size(), set as u32);
+        column.targets.resize(self.digraph.size(), set as f64);
         (index, 0, entering.cost)
     }
 }
@@ -129,14 +130,25 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
             let paid = entering.cost;
             if let Some(inner) = self.column_of(set) {
                 let Column { costs, targets } = &self.pool.columns[inner];
-                union.lower_to(own_paid, costs, |cost| cost - paid, |from| targets[from]);
+                in_registers_of_256_bits(Lowering {
+                    column: &mut union,
+                    paid: own_paid,
+                    other: costs,
+                    reduce: |cost| cost - paid,
+                    target: |from: usize| targets[from],
+                });
                 union.leave_out_nodes_of(costs);
                 self.pool.free.push(inner);
             } else {
                 let scale = self.scale;
                 let weights = self.digraph.entering(set);
-                let reduce = |weight: T| scale.apply(weight.widen()) - paid;
-                union.lower_to(own_paid, weights, reduce, |_| set as u32);
+                in_registers_of_256_bits(Lowering {
+                    column: &mut union,
+                    paid: own_paid,
+                    other: weights,
+                    reduce: |weight: T| scale.apply(weight.widen()) - paid,
+                    target: |_| set as f64,
+                });
                 union.costs[set] = f64::NAN;
             }
             own_paid = 0.0;
@@ -146,45 +158,7 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
     }
 }
 
-/// Costs compared at once; few blocks of a late contraction hold one that is lower.
-const BLOCK: usize = 16;
-
 impl Column {
-    /// Takes `paid` off every cost, then takes over each cost of `other` that is lower, or equal
-    /// and for an edge into a lower node.
-    fn lower_to<X: Copy>(
-        &mut self,
-        paid: f64,
-        other: &[X],
-        reduce: impl Fn(X) -> f64,
-        target: impl Fn(usize) -> u32,
-    ) {
-        // Selecting instead of branching, since which of these costs are lower can't be predicted.
-        let take_over = |start: usize, costs: &mut [f64], targets: &mut [u32], other: &[X]| {
-            let kept = costs.iter_mut().zip(targets);
-            for (offset, ((kept, kept_target), &value)) in kept.zip(other).enumerate() {
-                let (cost, entered) = (reduce(value), target(start + offset));
-                let better = (cost < *kept) | ((cost == *kept) & (entered < *kept_target));
-                *kept = if better { cost } else { *kept };
-                *kept_target = if better { entered } else { *kept_target };
-            }
-        };
-        // Blocks of a length known to the compiler, so that it computes with many costs at once.
-        let (costs, last_costs) = self.costs.as_chunks_mut::<BLOCK>();
-        let (targets, last_targets) = self.targets.as_chunks_mut::<BLOCK>();
-        let (others, last_others) = other.as_chunks::<BLOCK>();
-        let start_of_last = BLOCK * costs.len();
-        let blocks = costs.iter_mut().zip(targets).zip(others).enumerate();
-        for (block, ((costs, targets), other)) in blocks {
-            if lower_by(paid, costs, other, &reduce) {
-                take_over(BLOCK * block, costs, targets, other);
-            }
-        }
-        if lower_by(paid, last_costs, last_others, &reduce) {
-            take_over(start_of_last, last_costs, last_targets, last_others);
-        }
-    }
-
     /// Leaves out the nodes that the cycle of another column leaves out.
     fn leave_out_nodes_of(&mut self, other: &[f64]) {
         for (cost, other) in self.costs.iter_mut().zip(other) {
@@ -195,15 +169,73 @@ impl Column {
     }
 }
 
-/// Takes `paid` off the costs, and says whether some cost of `other` is as low then.
-#[inline]
-fn lower_by<X: Copy>(paid: f64, costs: &mut [f64], other: &[X], reduce: impl Fn(X) -> f64) -> bool {
-    let mut any_as_low = false;
-    for (cost, &value) in costs.iter_mut().zip(other) {
-        *cost -= paid;
-        any_as_low |= reduce(value) <= *cost;
+/// Costs compared at once; few blocks of a late contraction hold one that is lower.
+const BLOCK: usize = 16;
+
+/// Takes `paid` off every cost of a column, then takes over each other cost that is lower, or equal
+/// and for an edge into a lower node.
+struct Lowering<'a, X, R, T> {
+    column: &'a mut Column,
+    paid: f64,
+    other: &'a [X],
+    /// What an element of `other` costs.
+    reduce: R,
+    /// The node that the edge from each node enters.
+    target: T,
+}
+
+impl<X: Copy, R: Fn(X) -> f64, T: Fn(usize) -> f64> Kernel for Lowering<'_, X, R, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute(self) {
+        // Blocks of a length known to the compiler, so that it computes with many costs at once.
+        let (costs, last_costs) = self.column.costs.as_chunks_mut::<BLOCK>();
+        let (targets, last_targets) = self.column.targets.as_chunks_mut::<BLOCK>();
+        let (others, last_others) = self.other.as_chunks::<BLOCK>();
+        let start_of_last = BLOCK * costs.len();
+        let blocks = costs.iter_mut().zip(targets).zip(others).enumerate();
+        for (block, ((costs, targets), other)) in blocks {
+            let reduced = other.map(&self.reduce);
+            let mut any_as_low = false;
+            for (cost, reduced) in costs.iter_mut().zip(&reduced) {
+                *cost -= self.paid;
+                any_as_low |= *reduced <= *cost;
+            }
+            if any_as_low {
+                let entered = core::array::from_fn(|lane| (self.target)(BLOCK * block + lane));
+                take_over(costs, targets, &reduced, &entered);
+            }
+        }
+        for (offset, &value) in last_others.iter().enumerate() {
+            let (cost, target) = (&mut last_costs[offset], &mut last_targets[offset]);
+            *cost -= self.paid;
+            let entered = (self.target)(start_of_last + offset);
+            take_over(
+                core::array::from_mut(cost),
+                core::array::from_mut(target),
+                &[(self.reduce)(value)],
+                &[entered],
+            );
+        }
     }
-    any_as_low
+}
+
+/// Takes over the costs that are lower, or equal and for an edge into a lower node.
+#[inline(always)]
+fn take_over<const N: usize>(
+    costs: &mut [f64; N],
+    targets: &mut [f64; N],
+    others: &[f64; N],
+    entered: &[f64; N],
+) {
+    // Selecting instead of branching, since which of these costs are lower can't be predicted.
+    for lane in 0..N {
+        let (cost, target) = (costs[lane], targets[lane]);
+        let better = (others[lane] < cost) | ((others[lane] == cost) & (entered[lane] < target));
+        costs[lane] = if better { others[lane] } else { cost };
+        targets[lane] = if better { entered[lane] } else { target };
+    }
 }
 
 /// Values compared at once, so that a search is not one long chain of comparisons.
@@ -211,32 +243,54 @@ const LANES: usize = 16;
 
 /// The lowest value below +∞ and the first position at which it stands; NaN is passed over.
 fn first_minimum<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
-    let lowest = minimum(values);
-    if lowest >= T::infinity() {
-        return None;
+    in_registers_of_256_bits(FirstMinimum(values))
+}
+
+struct FirstMinimum<'a, T>(&'a [T]);
+
+impl<T: Scalar> Kernel for FirstMinimum<'_, T> {
+    type Output = Option<(usize, T)>;
+
+    #[inline(always)]
+    fn compute(self) -> Self::Output {
+        let values = self.0;
+        let lowest = minimum(values);
+        if lowest >= T::infinity() {
+            return None;
+        }
+        // Whole chunks first: without a branch for every value this costs less than the minimum did.
+        let holds_lowest =
+            |chunk: &[T; LANES]| chunk.iter().fold(false, |any, &v| any | (v == lowest));
+        let (chunks, _) = values.as_chunks::<LANES>();
+        let before = chunks.iter().take_while(|chunk| !holds_lowest(chunk));
+        let start = LANES * before.count();
+        let offset = values[start..].iter().position(|&value| value == lowest)?;
+        Some((start + offset, lowest))
     }
-    // Whole chunks first: without a branch for every value this costs less than the minimum did.
-    let holds_lowest = |chunk: &[T; LANES]| chunk.iter().fold(false, |any, &v| any | (v == lowest));
-    let (chunks, _) = values.as_chunks::<LANES>();
-    let before = chunks.iter().take_while(|chunk| !holds_lowest(chunk));
-    let start = LANES * before.count();
-    let offset = values[start..].iter().position(|&value| value == lowest)?;
-    Some((start + offset, lowest))
 }
 
 /// The lowest value, +∞ for none; NaN is passed over.
+#[inline(always)]
 fn minimum<T: Scalar>(values: &[T]) -> T {
     // `Float::min` does more than this for NaN, and is slower.
     let lower = |value: T, lowest: T| if value < lowest { value } else { lowest };
-    let (chunks, rest) = values.as_chunks::<LANES>();
+    let Some(last) = values.last_chunk::<LANES>() else {
+        let all = values.iter();
+        return all.fold(T::infinity(), |lowest, &value| lower(value, lowest));
+    };
     let mut lanes = [T::infinity(); LANES];
-    for chunk in chunks {
+    // Some values are looked at twice, instead of the last few one after another.
+    for chunk in values.as_chunks().0.iter().chain([last]) {
         for (lane, &value) in lanes.iter_mut().zip(chunk) {
             *lane = lower(value, *lane);
         }
     }
-    let all = lanes.iter().chain(rest);
-    all.fold(T::infinity(), |lowest, &value| lower(value, lowest))
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = lower(lanes[lane], lanes[lane + half]);
+        }
+    }
+    lanes[0]
 }
 
 #[cfg(test)]
@@ -272,19 +326,28 @@ mod tests {
         for length in [4, 16, 35] {
             let mut column = Column {
                 costs: vec![3.0; length],
-                targets: vec![5; length],
+                targets: vec![5.0; length],
             };
             column.costs[1] = f64::NAN;
             column.costs[2] = f64::INFINITY;
             let mut other = vec![4.0_f32; length];
             other[0] = 3.0;
-            column.lower_to(1.0, &other, |x| f64::from(x) - 1.0, |_| 7);
+            let lower = |column: &mut Column, paid, target| {
+                in_registers_of_256_bits(Lowering {
+                    column,
+                    paid,
+                    other: &other,
+                    reduce: |cost| f64::from(cost) - 1.0,
+                    target: |_| target,
+                });
+            };
+            lower(&mut column, 1.0, 7.0);
             assert_eq!((column.costs[0], column.costs[2]), (2.0, 3.0));
             assert!(column.costs[1].is_nan());
-            assert_eq!(column.targets[..3], [5, 5, 7]);
-            column.lower_to(0.0, &other, |x| f64::from(x) - 1.0, |_| 4);
-            assert_eq!(column.targets[..3], [4, 5, 4]);
-            assert_eq!(column.targets[3..], vec![5; length - 3]);
+            assert_eq!(column.targets[..3], [5.0, 5.0, 7.0]);
+            lower(&mut column, 0.0, 4.0);
+            assert_eq!(column.targets[..3], [4.0, 5.0, 4.0]);
+            assert_eq!(column.targets[3..], vec![5.0; length - 3]);
             let mut inner = vec![1.0; length];
             inner[3] = f64::NAN;
             column.leave_out_nodes_of(&inner);
