@@ -2,8 +2,7 @@
 
 /// A computation that compilers make quicker for wide registers.
 ///
-/// Closures are, too, but the compiler may leave what is in them as it is for all processors unless
-/// it is small.
+/// A closure is one, too, but what is in it may be compiled for all processors alike unless it is small.
 pub(crate) trait Kernel {
     type Output;
 

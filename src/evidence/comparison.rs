@@ -158,8 +158,8 @@ fn sums_of<T: Scalar>(
 
 impl PieceSums {
     fn new<T: Scalar>(piece: &Piece, models: &[Vec<T>]) -> Result<Self, PairwiseError> {
-        let values = |model| -> &[T] { &Vec::as_slice(model)[piece.range.clone()] };
-        let vectors = VectorSet::new(models.iter().map(values))?;
+        let values = models.iter().map(|model| &model[piece.range.clone()]);
+        let vectors = VectorSet::new(values.clone())?;
         let mut distances = vec![0.0; models.len() * models.len().saturating_sub(1) / 2];
         let blocks = vectors.row_blocks(&mut distances)?;
         let add = |(rows, output)| vectors.add_squared_distances_of(rows, output);
@@ -169,9 +169,8 @@ impl PieceSums {
         blocks.into_iter().try_for_each(add)?;
         Ok(Self {
             ends_row: piece.ends_row,
-            norms: models
-                .iter()
-                .map(|m| in_wide_registers(SquaredNorm(values(m))))
+            norms: values
+                .map(|values| in_wide_registers(SquaredNorm(values)))
                 .collect(),
             distances,
         })
@@ -181,11 +180,8 @@ impl PieceSums {
 impl Pairs<'_> {
     /// Takes a piece, and the whole row where the piece ends it.
     fn take(&mut self, piece: &PieceSums) {
-        for (row, moved) in self
-            .row_distances
-            .iter_mut()
-            .zip(&piece.distances[self.start..])
-        {
+        let moved = &piece.distances[self.start..];
+        for (row, moved) in self.row_distances.iter_mut().zip(moved) {
             *row += moved;
         }
         if piece.ends_row {
@@ -227,5 +223,66 @@ impl<T: Scalar> Kernel for SquaredNorm<'_, T> {
             *lane += value.widen() * value.widen();
         }
         lanes.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::MatrixShape;
+    use super::*;
+
+    const MODELS: usize = 100;
+    const SHAPE: MatrixShape = MatrixShape {
+        rows: 260,
+        width: 3,
+    };
+
+    fn compared(models: &[Vec<f32>], capacity: usize) -> Comparison {
+        let mut comparison = Comparison::new(MODELS, SHAPE.width, GrowthMeasure::Measured);
+        for block in SHAPE.blocks(capacity) {
+            let range = block.offset..block.offset + block.length;
+            let values: Vec<Vec<f32>> = models.iter().map(|m| m[range.clone()].to_vec()).collect();
+            comparison.add(block, &values).unwrap();
+        }
+        comparison
+    }
+
+    #[test]
+    fn more_rows_than_are_worked_out_at_once_add_up() {
+        let rows_at_once = SUMS / (8 * MODELS * (MODELS - 1) / 2);
+        assert!(2 * rows_at_once < SHAPE.rows);
+        let value = |model: usize, index: usize| {
+            let bits = (model * 7919 + index) as u32;
+            (bits.wrapping_mul(2_654_435_769) >> 8) as f32 / 16_777_216.0
+        };
+        let models: Vec<Vec<f32>> = (0..MODELS)
+            .map(|model| {
+                (0..SHAPE.rows * SHAPE.width)
+                    .map(|i| value(model, i))
+                    .collect()
+            })
+            .collect();
+        let found = compared(&models, usize::MAX);
+        let mut pair = 0;
+        for (first, u) in models.iter().enumerate() {
+            for v in &models[first + 1..] {
+                let differences = u.iter().zip(v).map(|(&u, &v)| f64::from(u) - f64::from(v));
+                let expected: f64 = differences.map(|d| d * d).sum();
+                let distance = found.squared_distances[pair];
+                // Differences and their squares are rounded to single precision.
+                assert!((distance - expected).abs() < 1e-6 * expected, "{distance}");
+                assert_eq!(found.growth[pair].rows(), SHAPE.rows as u64);
+                pair += 1;
+            }
+            let expected: f64 = u.iter().map(|&u| f64::from(u) * f64::from(u)).sum();
+            let norm = found.squared_norms[first];
+            assert!((norm - expected).abs() < 1e-12 * expected, "{norm}");
+        }
+        for capacity in [1, 500] {
+            let cut = compared(&models, capacity);
+            assert_eq!(cut.squared_distances, found.squared_distances);
+            assert_eq!(cut.squared_norms, found.squared_norms);
+            assert_eq!(cut.growth, found.growth);
+        }
     }
 }
