@@ -3,7 +3,8 @@
 //! The algorithms are those that Müllner ("Modern hierarchical, agglomerative clustering
 //! algorithms", 2011, arXiv:1109.2378) recommends: a minimum spanning tree for single linkage, the
 //! nearest-neighbour chain for complete, average, weighted and Ward's, and a search by nearest
-//! neighbours for centroid and median, whose heights may fall.
+//! neighbours for centroid and median, whose heights may fall. Instead of following a chain, all
+//! clusters that are each other's nearest merge in one pass over the distances wherever there are many.
 
 mod agglomerate;
 mod chain;

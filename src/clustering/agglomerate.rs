@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 
 use super::chain::chain;
 use super::dendrogram::Merge;
+use super::formula::greater;
 use super::formula::{Average, Centroid, Complete, Formula, Median, Reducible, Ward, Weighted};
-use super::formula::{greater, lesser};
 use super::generic::generic;
+use super::minimum::extremes;
 use super::neighbours::{Neighbours, Pair};
-use super::rounds::{Between, Round};
+use super::rounds::Round;
 use super::single::minimum_spanning_tree;
-use super::triangle::Triangle;
+use super::triangle::{Triangle, row_starts};
 use super::{ClusteringError, Dendrogram, Linkage};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
@@ -23,7 +24,7 @@ const FEW: usize = 8;
 /// Clusters points bottom up.
 ///
 /// On inputs without ties the steps are those of scipy's `linkage`, row for row. Of equally near
-/// clusters the one whose points come first counts as the nearest; in single linkage the partition at
+/// clusters the one whose last point comes first counts as the nearest; in single linkage the partition at
 /// any height doesn't depend on that. Distances may be of any magnitude; of those of one input, what is
 /// 1e-150 times the largest may count as zero in Ward's, centroid and median linkage.
 ///
@@ -72,7 +73,7 @@ pub fn linkage<T: Scalar>(
 ///
 /// # Complexity
 ///
-/// The time of [`linkage`]; beside the distances at most a quarter of the space that they take.
+/// The time of [`linkage`]; O(n) space beside the distances.
 ///
 /// # Examples
 ///
@@ -106,7 +107,6 @@ trait Distances: Sized {
         self,
         round: &Round<F>,
         scale: Scale,
-        between: &mut Between,
     ) -> Result<(Triangle, Neighbours), ClusteringError>;
 }
 
@@ -135,12 +135,11 @@ impl<T: Scalar> Distances for &CondensedMatrix<T> {
         self,
         round: &Round<F>,
         scale: Scale,
-        between: &mut Between,
     ) -> Result<(Triangle, Neighbours), ClusteringError> {
         let points = self.size();
         let read = |value: T| scale.enter(value.widen());
         round
-            .of(self.values(), read, between)
+            .of_points(self.values(), read)
             .ok_or(ClusteringError::Memory { points })
     }
 }
@@ -169,9 +168,10 @@ impl Distances for CondensedMatrix {
         self,
         round: &Round<F>,
         scale: Scale,
-        between: &mut Between,
     ) -> Result<(Triangle, Neighbours), ClusteringError> {
-        Ok(round.apply(self.into_points(scale)?, between))
+        let mut triangle = self.into_points(scale)?;
+        let neighbours = round.apply(&mut triangle);
+        Ok((triangle, neighbours))
     }
 }
 
@@ -227,7 +227,6 @@ fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, Clus
     let scale = Scale::of::<F>(largest);
     neighbours.map_distances(|distance| scale.enter(distance));
     let mut merges = Vec::with_capacity(points - 1);
-    let mut between = Between::with_room_for(points)?;
     let pairs = neighbours.reciprocal();
     let mut triangle;
     if are_many(&pairs, points) {
@@ -236,22 +235,29 @@ fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, Clus
                 .iter()
                 .map(|pair| Merge::new(pair.low, pair.high, pair.distance)),
         );
-        let round = Round::<F>::new(&pairs, vec![1.0; points]);
-        (triangle, neighbours) = distances.into_round(&round, scale, &mut between)?;
+        let round = Round::<F>::new(&pairs, vec![1.0; points], &row_starts(points));
+        (triangle, neighbours) = distances.into_round(&round, scale)?;
     } else {
         triangle = distances.into_points(scale)?;
     }
-    while triangle.slots() > 1 {
+    while triangle.live.len() > 1 {
+        if let Some(numbers) = triangle.compact_if_sparse() {
+            neighbours.renumber(&numbers);
+        }
         let pairs = neighbours.reciprocal();
-        if are_many(&pairs, triangle.slots()) {
+        let clusters = triangle.live.len();
+        if are_many(&pairs, clusters) {
             let merge = |pair: &Pair| triangle.merge_of(pair.low, pair.high, pair.distance);
             merges.extend(pairs.iter().map(merge));
-            let round = Round::<F>::new(&pairs, triangle.sizes.clone());
-            (triangle, neighbours) = round.apply(triangle, &mut between);
+            let round = Round::<F>::new(&pairs, triangle.sizes.clone(), triangle.starts());
+            neighbours = round.apply(&mut triangle);
         } else {
-            let count = (triangle.slots() / FEW).max(1);
-            chain::<F>(&mut triangle, neighbours, count, &mut merges);
-            triangle.compact();
+            chain::<F>(
+                &mut triangle,
+                neighbours,
+                (clusters / FEW).max(1),
+                &mut merges,
+            );
             neighbours = Neighbours::of_all(&triangle);
         }
     }
@@ -279,21 +285,7 @@ fn largest<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<f64, ClusteringE
     if distances.size() == 0 {
         return Err(ClusteringError::Empty);
     }
-    let (chunks, rest) = distances.values().as_chunks::<8>();
-    let mut extremes = [(0.0, 0.0); 8];
-    for values in chunks {
-        for ((least, largest), value) in extremes.iter_mut().zip(values) {
-            (*least, *largest) = (
-                lesser(value.widen(), *least),
-                greater(value.widen(), *largest),
-            );
-        }
-    }
-    let last = rest.iter().map(|value| (value.widen(), value.widen()));
-    let (least, largest) = extremes
-        .into_iter()
-        .chain(last)
-        .fold((0.0, 0.0), |a, b| (lesser(b.0, a.0), greater(b.1, a.1)));
+    let (least, largest) = extremes(distances.values());
     if least < 0.0 || largest == f64::INFINITY {
         return Err(refusal(distances));
     }

@@ -21,7 +21,9 @@ pub(super) fn chain<F: Reducible>(
 ) {
     let end = merges.len() + count;
     let mut chain: Vec<usize> = Vec::new();
-    let mut start = 0;
+    let Some(&(mut start)) = triangle.live.first() else {
+        return;
+    };
     while merges.len() < end {
         let Some(&tip) = chain.last() else {
             chain.push(start);
@@ -41,12 +43,12 @@ pub(super) fn chain<F: Reducible>(
         chain.truncate(chain.len() - 2);
         let (low, high) = (tip.min(last), tip.max(last));
         merges.push(triangle.merge_of(low, high, distance));
-        neighbours.renew(low);
+        neighbours.renew(high);
         let mut before = Nearest::NONE;
         let after = triangle.merge::<F>(low, high, distance, |slot, distance| {
             before.offer(slot, distance);
         });
-        neighbours.set(low, before.or_later(after));
-        start = low;
+        neighbours.set(high, before.or_later(after));
+        start = high;
     }
 }

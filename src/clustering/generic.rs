@@ -8,8 +8,8 @@ use super::minimum::first_minimum;
 use super::neighbours::Neighbours;
 use super::triangle::Triangle;
 
-/// Merges the nearest two clusters, again and again; of several pairs equally near that whose points
-/// come first.
+/// Merges the nearest two clusters, again and again; of several pairs equally near that whose clusters'
+/// last points come first.
 ///
 /// Every cluster knows its nearest one among those after it, or at least a distance below which
 /// there is none: only when that is the least of all is the neighbour looked for again.
@@ -30,14 +30,14 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
             continue;
         };
         merges.push(triangle.merge_of(low, high, distance));
-        neighbours.renew(low);
+        neighbours.renew(high);
         let later = triangle.merge::<F>(low, high, distance, |slot, distance| {
             let known = neighbours.distances()[slot];
-            if distance < known || (distance == known && low <= neighbours.last(slot)) {
-                neighbours.set(slot, Some((low, distance)));
+            if distance < known || (distance == known && high <= neighbours.last(slot)) {
+                neighbours.set(slot, Some((high, distance)));
             }
         });
-        neighbours.set(low, later);
+        neighbours.set(high, later);
         if let Some(numbers) = triangle.compact_if_sparse() {
             neighbours.renumber(&numbers);
         }

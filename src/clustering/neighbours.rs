@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::formula::{greater, lesser};
-use super::minimum::{LANES, position};
+use super::minimum::{LANES, counted, counted_position, folded, position};
 use super::triangle::Triangle;
 
 /// The neighbour found last for every slot of a [`Triangle`].
@@ -61,12 +61,12 @@ impl Neighbours {
         }
     }
 
-    /// The nearest of all clusters, in one pass over the distances of a triangle without gaps.
+    /// The nearest of all clusters, in one pass over the distances.
     #[inline(always)]
     pub(super) fn of_all(triangle: &Triangle) -> Self {
         let mut all = Self::new(triangle.slots());
-        for slot in 0..triangle.slots() {
-            all.observe(slot, triangle.row(slot), |distance| distance);
+        for &slot in &triangle.live {
+            all.observe_counted(slot, triangle.row(slot), &triangle.sizes[slot + 1..]);
         }
         all
     }
@@ -80,35 +80,10 @@ impl Neighbours {
         row: &[S],
         read: impl Fn(S) -> f64 + Copy,
     ) -> f64 {
-        let mut largest = [0.0; LANES];
-        let mut least = [f64::INFINITY; LANES];
-        let (known, known_rest) = self.distances[slot + 1..].as_chunks_mut::<LANES>();
-        let (slots, slots_rest) = self.slots[slot + 1..].as_chunks_mut::<LANES>();
-        let (found, found_rest) = row.as_chunks::<LANES>();
-        for ((known, slots), found) in known.iter_mut().zip(slots).zip(found) {
-            let found = found.map(read);
-            let mut any = false;
-            for lane in 0..LANES {
-                any |= found[lane] < known[lane];
-                least[lane] = lesser(found[lane], least[lane]);
-                largest[lane] = greater(found[lane], largest[lane]);
-            }
-            // Rare after the first few rows.
-            if any {
-                take_nearer(slot, found, known, slots);
-            }
-        }
-        let mut least = least.into_iter().fold(f64::INFINITY, lesser);
-        let mut largest = largest.into_iter().fold(0.0, greater);
-        let rest = known_rest.iter_mut().zip(slots_rest).zip(found_rest);
-        for ((known, neighbour), &found) in rest {
-            let found = read(found);
-            if found < *known {
-                (*known, *neighbour) = (found, slot);
-            }
-            least = lesser(found, least);
-            largest = greater(found, largest);
-        }
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let chunks = chunks.iter().map(|values| values.map(read));
+        let rest = rest.iter().map(|&value| read(value));
+        let (least, largest) = self.take_note(slot, chunks, rest);
         if least < self.distances[slot] {
             let after = position(row, |value| read(value) == least);
             self.set(slot, after.map(|after| (slot + 1 + after, least)));
@@ -116,10 +91,63 @@ impl Neighbours {
         largest
     }
 
+    /// Takes note of a slot's distances to those after it whose `sizes` are above zero; slots come in
+    /// order.
+    #[inline(always)]
+    pub(super) fn observe_counted(&mut self, slot: usize, row: &[f64], sizes: &[f64]) {
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let (chunk_sizes, rest_sizes) = sizes.as_chunks::<LANES>();
+        let chunks = chunks
+            .iter()
+            .zip(chunk_sizes)
+            .map(|(values, sizes)| core::array::from_fn(|lane| counted(values[lane], sizes[lane])));
+        let rest = rest.iter().zip(rest_sizes);
+        let rest = rest.map(|(&value, &size)| counted(value, size));
+        let (least, _) = self.take_note(slot, chunks, rest);
+        if least < self.distances[slot] {
+            let after = counted_position(row, sizes, least);
+            self.set(slot, after.map(|after| (slot + 1 + after, least)));
+        }
+    }
+
+    /// Offers a slot to those after it as their neighbour, at these distances; returns the least and the
+    /// largest of them.
+    #[inline(always)]
+    fn take_note(
+        &mut self,
+        slot: usize,
+        chunks: impl Iterator<Item = [f64; LANES]>,
+        rest: impl Iterator<Item = f64>,
+    ) -> (f64, f64) {
+        let mut largest = [0.0; LANES];
+        let mut least = [f64::INFINITY; LANES];
+        let (known, known_rest) = self.distances[slot + 1..].as_chunks_mut::<LANES>();
+        let (slots, slots_rest) = self.slots[slot + 1..].as_chunks_mut::<LANES>();
+        for ((known, slots), found) in known.iter_mut().zip(slots).zip(chunks) {
+            for lane in 0..LANES {
+                least[lane] = lesser(found[lane], least[lane]);
+                largest[lane] = greater(found[lane], largest[lane]);
+            }
+            take_nearer(slot, found, known, slots);
+        }
+        let mut least = folded(least, lesser);
+        // Not `folded`, so that it isn't found where nobody asks for it.
+        let mut largest = largest.into_iter().fold(0.0, greater);
+        for ((known, neighbour), found) in known_rest.iter_mut().zip(slots_rest).zip(rest) {
+            if found < *known {
+                (*known, *neighbour) = (found, slot);
+            }
+            least = lesser(found, least);
+            largest = greater(found, largest);
+        }
+        (least, largest)
+    }
+
     /// The pairs that are each other's nearest, in the order of their lower slots.
     pub(super) fn reciprocal(&self) -> Vec<Pair> {
         let pair = |(low, (&high, &distance)): (usize, (&usize, &f64))| {
-            let mutual = high != NONE && low < high && self.slots[high] == low;
+            // One question, not two whose answers are hard to guess.
+            let mutual = (low < high) & (self.slots.get(high) == Some(&low));
             mutual.then_some(Pair {
                 low,
                 high,

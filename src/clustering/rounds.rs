@@ -4,293 +4,268 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::ClusteringError;
 use super::formula::Formula;
 use super::neighbours::{Neighbours, Pair};
 use super::triangle::{Triangle, pairs, row_starts};
 
-/// Who merges with whom, and which slot everybody has after it.
+/// Who merges with whom.
 pub(super) struct Round<F> {
-    /// The old slot of every cluster that stays; of a union the lower one.
-    old: Vec<usize>,
-    /// The clusters that merge.
+    /// In the order of their lower slots.
     unions: Vec<Union<F>>,
-    /// The sizes of the old clusters.
+    /// The union that each slot will have, if there is one.
+    union_at: Vec<Option<usize>>,
+    /// The slots that have clusters after the round.
+    after: Vec<usize>,
+    /// The sizes before the round; 0 where there is no cluster.
     sizes: Vec<f64>,
 }
 
+/// Two clusters that become one, in the slot of the higher one.
 #[derive(Clone, Copy)]
 struct Union<F> {
-    new: usize,
     low: usize,
     high: usize,
+    /// The position of the higher slot among those after the round.
+    number: usize,
     formula: F,
+    /// Where the lower one's distance to slot 0 would be, if rows weren't cut off.
+    start: usize,
+}
+
+impl<F: Formula> Union<F> {
+    /// Where the lower one's distance to a later slot is.
+    #[inline(always)]
+    fn index(&self, slot: usize) -> usize {
+        self.start.wrapping_add(slot)
+    }
+
+    /// Makes how far a cluster of this size is from the higher one how far it is from the union.
+    #[inline(always)]
+    fn merge(&self, distance: &mut f64, to_low: f64, size: f64) {
+        *distance = self.formula.union(to_low, *distance, size);
+    }
 }
 
 impl<F: Formula> Round<F> {
-    /// The round in which these pairs merge, in the order of their lower slots.
-    pub(super) fn new(pairs: &[Pair], sizes: Vec<f64>) -> Self {
-        let mut stays = vec![true; sizes.len()];
+    /// The round in which these pairs merge, which come in the order of their lower slots, of clusters
+    /// whose sizes and rows' starts these are.
+    pub(super) fn new(pairs: &[Pair], sizes: Vec<f64>, starts: &[usize]) -> Self {
+        let mut stays: Vec<bool> = sizes.iter().map(|&size| size > 0.0).collect();
         for pair in pairs {
-            stays[pair.high] = false;
+            stays[pair.low] = false;
         }
-        let old: Vec<usize> = (0..sizes.len()).filter(|&slot| stays[slot]).collect();
-        let mut pairs = pairs.iter().peekable();
-        let mut unions = Vec::with_capacity(pairs.len());
-        for (new, &low) in old.iter().enumerate() {
-            if let Some(&Pair { high, distance, .. }) = pairs.next_if(|pair| pair.low == low) {
-                let formula = F::new(distance, sizes[low], sizes[high]);
-                unions.push(Union {
-                    new,
-                    low,
-                    high,
-                    formula,
-                });
+        let mut numbers = vec![0; sizes.len()];
+        let mut after = Vec::with_capacity(sizes.len());
+        for slot in (0..sizes.len()).filter(|&slot| stays[slot]) {
+            numbers[slot] = after.len();
+            after.push(slot);
+        }
+        let mut union_at = vec![None; sizes.len()];
+        for (position, pair) in pairs.iter().enumerate() {
+            union_at[pair.high] = Some(position);
+        }
+        let union = |pair: &Pair| {
+            let (low, high) = (pair.low, pair.high);
+            Union {
+                low,
+                high,
+                number: numbers[high],
+                formula: F::new(pair.distance, sizes[low], sizes[high]),
+                start: starts[low].wrapping_sub(low + 1),
             }
+        };
+        Self {
+            unions: pairs.iter().map(union).collect(),
+            union_at,
+            after,
+            sizes,
         }
-        Self { old, unions, sizes }
     }
 
-    /// The clusters after the round, with their neighbours, from the condensed distances before it.
+    /// The clusters after the round of points, with their neighbours, from the points' condensed
+    /// distances; nothing if memory doesn't suffice.
     #[inline(always)]
-    pub(super) fn of<S: Copy>(
+    pub(super) fn of_points<S: Copy>(
         &self,
         values: &[S],
         read: impl Fn(S) -> f64 + Copy,
-        between: &mut Between,
     ) -> Option<(Triangle, Neighbours)> {
         let mut after = Vec::new();
-        after.try_reserve_exact(pairs(self.old.len())).ok()?;
-        let mut rows = Rows::new(self, between);
-        while let Some(row) = rows.next(values, read) {
-            after.extend_from_slice(row);
+        after.try_reserve_exact(pairs(self.after.len())).ok()?;
+        let points = self.sizes.len();
+        let starts = row_starts(points);
+        let columns: Vec<usize> = self
+            .after
+            .iter()
+            .map(|slot| slot.saturating_sub(1))
+            .collect();
+        let mut from_union = vec![0.0; points];
+        let mut from_new = vec![0.0; self.after.len()];
+        let mut sizes = Vec::with_capacity(self.after.len());
+        let mut neighbours = Neighbours::new(self.after.len());
+        let mut pass = Pass::new(self);
+        for slot in 0..points {
+            let Some(Cluster { size, union }) = pass.visit(slot) else {
+                continue;
+            };
+            let number = sizes.len();
+            let first = number + 1;
+            sizes.push(size);
+            // Begins before the row, where the distance to slot 1 would be.
+            let row = &values[starts[slot] - slot..starts[slot + 1]];
+            let (columns, targets) = (&columns[first..], &mut from_new[first..]);
+            if let Some(union) = union {
+                let others = from_union[slot + 1..]
+                    .iter_mut()
+                    .zip(&self.sizes[slot + 1..]);
+                let both = values[union.index(slot + 1)..].iter().zip(&row[slot..]);
+                for ((target, &size), (&to_low, &to_high)) in others.zip(both) {
+                    *target = union.formula.union(read(to_low), read(to_high), size);
+                }
+                let row = &from_union[1..];
+                narrow(targets, columns, row, |distance| distance);
+                for other in pass.ahead() {
+                    other.merge(&mut targets[other.number - first], row[other.low - 1], size);
+                }
+            } else {
+                narrow(targets, columns, row, read);
+                for other in pass.ahead() {
+                    let to_low = read(row[other.low - 1]);
+                    other.merge(&mut targets[other.number - first], to_low, size);
+                }
+            }
+            let earlier = |index: usize| read(values[index]);
+            pass.to_open(slot, union, earlier, |other, to_low| {
+                other.merge(&mut targets[other.number - first], to_low, size);
+            });
+            let targets = &from_new[first..];
+            neighbours.observe(number, targets, |distance| distance);
+            after.extend_from_slice(targets);
         }
-        let Rows {
-            sizes, neighbours, ..
-        } = rows;
-        let points = self.old.clone();
-        Some((Triangle::new(after, sizes, points), neighbours))
+        Some((Triangle::new(after, sizes, self.after.clone()), neighbours))
     }
 
-    /// Replaces the clusters by those after the round.
+    /// Merges clusters where they are, so that slots stay empty. Returns the neighbours after it.
     #[inline(always)]
-    pub(super) fn apply(
-        &self,
-        triangle: Triangle,
-        between: &mut Between,
-    ) -> (Triangle, Neighbours) {
-        let (mut values, mut points) = triangle.into_parts();
-        let mut rows = Rows::new(self, between);
-        let mut written = 0;
-        // What is written takes the place of rows that were read before.
-        while let Some(row) = rows.next(&values, |distance| distance) {
-            values[written..written + row.len()].copy_from_slice(row);
-            written += row.len();
+    pub(super) fn apply(&self, triangle: &mut Triangle) -> Neighbours {
+        triangle.unite(self.unions.iter().map(|union| (union.low, union.high)));
+        let mut neighbours = Neighbours::new(triangle.slots());
+        let mut pass = Pass::new(self);
+        for slot in 0..self.sizes.len() {
+            let Some(Cluster { size, union }) = pass.visit(slot) else {
+                continue;
+            };
+            let (earlier, row) = triangle.row_and_earlier(slot);
+            if let Some(union) = union {
+                let others = row.iter_mut().zip(&self.sizes[slot + 1..]);
+                let from_low = &earlier[union.index(slot + 1)..];
+                for ((distance, &size), &to_low) in others.zip(from_low) {
+                    union.merge(distance, to_low, size);
+                }
+            }
+            for other in pass.ahead() {
+                let to_low = row[other.low - slot - 1];
+                other.merge(&mut row[other.high - slot - 1], to_low, size);
+            }
+            let earlier = |index: usize| earlier[index];
+            pass.to_open(slot, union, earlier, |other, to_low| {
+                other.merge(&mut row[other.high - slot - 1], to_low, size);
+            });
+            neighbours.observe_counted(slot, triangle.row(slot), &triangle.sizes[slot + 1..]);
         }
-        values.truncate(written);
-        let Rows {
-            sizes, neighbours, ..
-        } = rows;
-        for (new, &old) in self.old.iter().enumerate() {
-            points[new] = points[old];
-        }
-        points.truncate(self.old.len());
-        (Triangle::new(values, sizes, points), neighbours)
+        neighbours
     }
 }
 
-/// The rows after a round, one after another.
-struct Rows<'a, F> {
-    round: &'a Round<F>,
-    /// Where in a row that begins with slot 1 the clusters after the round are; the first is in none.
-    columns: Vec<usize>,
-    /// Where the rows before the round begin.
-    starts: Vec<usize>,
-    /// From the current cluster, if it is a union, to those before the round.
-    from_old: Vec<f64>,
-    /// From the current cluster to those after the round.
-    from_new: Vec<f64>,
-    /// How many clusters after the round have their rows, and how many of them are unions.
-    done: usize,
-    done_unions: usize,
-    between: &'a mut Between,
-    /// The sizes after the round.
-    sizes: Vec<f64>,
-    neighbours: Neighbours,
+/// A cluster that is there after a round.
+struct Cluster<F> {
+    size: f64,
+    /// Of what it is the union, if it is one.
+    union: Option<Union<F>>,
 }
 
-impl<'a, F: Formula> Rows<'a, F> {
-    fn new(round: &'a Round<F>, between: &'a mut Between) -> Self {
-        between.end = 0;
-        let mut sizes: Vec<f64> = round.old.iter().map(|&old| round.sizes[old]).collect();
-        for union in &round.unions {
-            sizes[union.new] += round.sizes[union.high];
-        }
+/// A round on its way from the first row to the last.
+///
+/// The row of a union's lower cluster comes before that of the higher one and stays as it was, so that the
+/// lower cluster's distances to those between the two stand in a row.
+struct Pass<'a, F> {
+    round: &'a Round<F>,
+    /// How many unions have had their lower clusters visited.
+    begun: usize,
+    /// The unions that have had their lower clusters visited and not their higher ones.
+    open: Vec<Union<F>>,
+}
+
+impl<'a, F: Formula> Pass<'a, F> {
+    fn new(round: &'a Round<F>) -> Self {
         Self {
-            columns: round.old.iter().map(|old| old.saturating_sub(1)).collect(),
-            starts: row_starts(round.sizes.len()),
-            from_old: vec![0.0; round.sizes.len()],
-            from_new: vec![0.0; sizes.len()],
-            done: 0,
-            done_unions: 0,
-            between,
-            neighbours: Neighbours::new(sizes.len()),
-            sizes,
+            begun: 0,
+            open: Vec::with_capacity(round.unions.len()),
             round,
         }
     }
 
-    /// The distances of the next cluster to those after it.
+    /// The unions that haven't had any of their clusters visited.
     #[inline(always)]
-    fn next<S: Copy>(&mut self, values: &[S], read: impl Fn(S) -> f64 + Copy) -> Option<&[f64]> {
-        let new = self.done;
-        let low = *self.round.old.get(new)?;
-        self.done += 1;
-        let mut from_new = core::mem::take(&mut self.from_new);
-        let union = self.round.unions.get(self.done_unions);
-        if let Some(union) = union.filter(|union| union.new == new) {
-            self.merge(*union, values, read);
-            self.done_unions += 1;
-            self.narrow(&mut from_new, &self.from_old[1..], |distance| distance);
-        } else {
-            // Begins before the row, where the distance to slot 1 would be.
-            let row = &values[self.starts[low] - low..self.starts[low + 1]];
-            self.narrow(&mut from_new, row, read);
-        }
-        self.from_new = from_new;
-        let row = &self.from_new[new + 1..];
-        self.neighbours.observe(new, row, |distance| distance);
-        Some(row)
+    fn ahead(&self) -> &'a [Union<F>] {
+        &self.round.unions[self.begun..]
     }
 
-    /// The current cluster's distances to those after the round, from those to slot 1 and later
-    /// ones before it.
+    /// Goes on to a slot. Nothing if no cluster is there after the round.
     #[inline(always)]
-    fn narrow<S: Copy>(&self, from_new: &mut [f64], row: &[S], read: impl Fn(S) -> f64) {
-        let others = from_new[self.done..].iter_mut();
-        for (distance, &column) in others.zip(&self.columns[self.done..]) {
-            *distance = read(row[column]);
+    fn visit(&mut self, slot: usize) -> Option<Cluster<F>> {
+        let mut size = self.round.sizes[slot];
+        if size == 0.0 {
+            return None;
         }
-        let size = self.sizes[self.done - 1];
-        for other in &self.round.unions[self.done_unions..] {
-            let distance = &mut from_new[other.new];
-            let to_high = read(row[other.high - 1]);
-            *distance = other.formula.union(*distance, to_high, size);
+        if let Some(union) = self.ahead().first().filter(|union| union.low == slot) {
+            self.begun += 1;
+            self.open.push(*union);
+            return None;
         }
+        let union = self.round.union_at[slot].map(|position| {
+            let low = self.round.unions[position].low;
+            size += self.round.sizes[low];
+            let position = self.open.partition_point(|open| open.low < low);
+            self.open.remove(position)
+        });
+        Some(Cluster { size, union })
     }
 
-    /// The distances of a union to the clusters after its lower one.
+    /// Gives every open union, and how far its lower cluster is from the cluster that was visited last.
+    ///
+    /// `earlier` says what stands at an index before that cluster's row.
     #[inline(always)]
-    fn merge<S: Copy>(&mut self, union: Union<F>, values: &[S], read: impl Fn(S) -> f64 + Copy) {
-        let Union {
-            low, high, formula, ..
-        } = union;
-        if self.done_unions >= self.between.end {
-            let unions = &self.round.unions[self.done_unions..];
-            self.between
-                .collect(unions, self.done_unions, values, &self.starts, read);
-        }
-        let from_low = &values[self.starts[low]..self.starts[low + 1]];
-        let (from_low, from_low_after) = from_low.split_at(high - low - 1);
-        let from_high_before = self.between.of(self.done_unions);
-        let from_high = &values[self.starts[high]..self.starts[high + 1]];
-        let (to_before, to_after) = self.from_old[low + 1..].split_at_mut(high - low - 1);
-        let (sizes_before, sizes_after) = self.round.sizes[low + 1..].split_at(high - low - 1);
-
-        let both = from_low.iter().zip(from_high_before);
-        let others = to_before.iter_mut().zip(sizes_before);
-        for ((target, &size), (&to_low, &to_high)) in others.zip(both) {
-            *target = formula.union(read(to_low), to_high, size);
-        }
-        let both = from_low_after[1..].iter().zip(from_high);
-        let others = to_after[1..].iter_mut().zip(&sizes_after[1..]);
-        for ((target, &size), (&to_low, &to_high)) in others.zip(both) {
-            *target = formula.union(read(to_low), read(to_high), size);
-        }
-    }
-}
-
-/// The distances of unions' higher parts to what is between the parts. In a condensed matrix they
-/// stand below one another, each in another page of memory, so those of many unions are collected
-/// together.
-pub(super) struct Between {
-    distances: Vec<f64>,
-    /// Where the distances of each union begin, and where those of the last one end.
-    starts: Vec<usize>,
-    /// Which unions have theirs here.
-    begin: usize,
-    end: usize,
-}
-
-impl Between {
-    /// So many rows at a time fill whole cache lines.
-    const ROWS: usize = 16;
-
-    /// Has room for all rounds of so many points.
-    pub(super) fn with_room_for(points: usize) -> Result<Self, ClusteringError> {
-        let mut distances = Vec::new();
-        distances
-            .try_reserve_exact(Self::most(pairs(points)) + points)
-            .map_err(|_| ClusteringError::Memory { points })?;
-        Ok(Self {
-            distances,
-            starts: Vec::new(),
-            begin: 0,
-            end: 0,
-        })
-    }
-
-    /// After so many distances, of as many as there are, no further union's are collected.
-    const fn most(distances: usize) -> usize {
-        distances / 4
-    }
-
-    #[inline(always)]
-    fn collect<F, S: Copy>(
-        &mut self,
-        unions: &[Union<F>],
-        begin: usize,
-        values: &[S],
-        row_starts: &[usize],
-        read: impl Fn(S) -> f64,
+    fn to_open(
+        &self,
+        slot: usize,
+        union: Option<Union<F>>,
+        earlier: impl Fn(usize) -> f64,
+        mut give: impl FnMut(&Union<F>, f64),
     ) {
-        self.starts.clear();
-        self.starts.push(0);
-        let mut length = 0;
-        for union in unions {
-            length += union.high - union.low - 1;
-            self.starts.push(length);
-            if length > Self::most(values.len()) {
-                break;
+        let Some(union) = union else {
+            for other in &self.open {
+                give(other, earlier(other.index(slot)));
             }
-        }
-        let unions = &unions[..self.starts.len() - 1];
-        (self.begin, self.end) = (begin, begin + unions.len());
-        self.distances.resize(length, 0.0);
-
-        let mut order: Vec<usize> = (0..unions.len()).collect();
-        order.sort_unstable_by_key(|&number| unions[number].high);
-        let first = unions.first().map_or(0, |union| union.low + 1);
-        let last = order.last().map_or(0, |&number| unions[number].high);
-        for top in (first..last).step_by(Self::ROWS) {
-            for &number in &order {
-                let Union { low, high, .. } = unions[number];
-                let rows = top.max(low + 1)..(top + Self::ROWS).min(high);
-                if rows.is_empty() {
-                    continue;
-                }
-                let target = self.starts[number] + (rows.start - low - 1);
-                let targets = &mut self.distances[target..target + rows.len()];
-                let starts = row_starts[rows.clone()].iter().zip(rows);
-                for (target, (start, row)) in targets.iter_mut().zip(starts) {
-                    *target = read(values[start + (high - row - 1)]);
-                }
-            }
+            return;
+        };
+        for other in &self.open {
+            let to_low = if other.low < union.low {
+                earlier(other.index(union.low))
+            } else {
+                earlier(union.index(other.low))
+            };
+            let to_high = earlier(other.index(slot));
+            let size = self.round.sizes[other.low];
+            give(other, union.formula.union(to_low, to_high, size));
         }
     }
+}
 
-    fn of(&self, union: usize) -> &[f64] {
-        let number = union - self.begin;
-        &self.distances[self.starts[number]..self.starts[number + 1]]
+/// Copies the distances of these columns.
+#[inline(always)]
+fn narrow<S: Copy>(targets: &mut [f64], columns: &[usize], row: &[S], read: impl Fn(S) -> f64) {
+    for (target, &column) in targets.iter_mut().zip(columns) {
+        *target = read(row[column]);
     }
 }

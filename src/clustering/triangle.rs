@@ -10,8 +10,8 @@ use super::minimum::first_minimum;
 /// Below this number of slots closing gaps saves nothing.
 const SMALL: usize = 64;
 
-/// A condensed matrix of slots. A cluster has the slot of its first point and lives there until it
-/// is merged into one of a lower slot; slots are in the order of their clusters' first points.
+/// A condensed matrix of slots. A cluster has the slot of its last point and lives there until it
+/// is merged into one of a higher slot; slots are in the order of their clusters' last points.
 pub(super) struct Triangle {
     values: Vec<f64>,
     /// Where the row of each slot begins, and after the last one where it ends.
@@ -20,7 +20,7 @@ pub(super) struct Triangle {
     pub(super) sizes: Vec<f64>,
     /// The slots with clusters, ascending.
     pub(super) live: Vec<usize>,
-    /// The first point of each slot's cluster.
+    /// The last point of each slot's cluster.
     points: Vec<usize>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn row_starts(size: usize) -> Vec<usize> {
 }
 
 impl Triangle {
-    /// Clusters from their condensed distances, sizes, and first points.
+    /// Clusters from their condensed distances, sizes, and last points.
     pub(super) fn new(values: Vec<f64>, sizes: Vec<f64>, points: Vec<usize>) -> Self {
         Self {
             values,
@@ -56,14 +56,23 @@ impl Triangle {
         Self::new(values, vec![1.0; points], (0..points).collect())
     }
 
-    /// The distances and the first points of the clusters, if there is no gap.
-    pub(super) fn into_parts(self) -> (Vec<f64>, Vec<usize>) {
-        (self.values, self.points)
-    }
-
     /// The number of slots.
     pub(super) const fn slots(&self) -> usize {
         self.sizes.len()
+    }
+
+    /// Where the row of each slot begins, and after the last one where it ends.
+    pub(super) fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    /// Merges clusters of lower slots into those of higher ones, but leaves all distances as they are.
+    pub(super) fn unite(&mut self, unions: impl Iterator<Item = (usize, usize)>) {
+        for (low, high) in unions {
+            self.sizes[high] += self.sizes[low];
+            self.sizes[low] = 0.0;
+        }
+        self.live.retain(|&slot| self.sizes[slot] > 0.0);
     }
 
     /// The merge of the clusters of two slots.
@@ -75,6 +84,14 @@ impl Triangle {
     #[inline(always)]
     pub(super) fn row(&self, slot: usize) -> &[f64] {
         &self.values[self.starts[slot]..self.starts[slot + 1]]
+    }
+
+    /// All distances of slots before this one, and its own to those after it.
+    #[inline(always)]
+    pub(super) fn row_and_earlier(&mut self, slot: usize) -> (&[f64], &mut [f64]) {
+        let start = self.starts[slot];
+        let (earlier, rest) = self.values.split_at_mut(start);
+        (earlier, &mut rest[..self.starts[slot + 1] - start])
     }
 
     /// Where the distance of two slots is, of which `low` is the lower one.
@@ -106,9 +123,9 @@ impl Triangle {
         nearest.or_later(self.nearest_after(slot))
     }
 
-    /// Merges the cluster of slot `high` into that of slot `low`, at the distance `between`.
+    /// Merges the cluster of slot `low` into that of slot `high`, at the distance `between`.
     ///
-    /// Calls `before` with every slot before `low` and its new distance; returns the nearest cluster
+    /// Calls `before` with every slot before `high` and its new distance; returns the nearest cluster
     /// after it.
     #[inline(always)]
     pub(super) fn merge<F: Formula>(
@@ -119,38 +136,34 @@ impl Triangle {
         mut before: impl FnMut(usize, f64),
     ) -> Option<(usize, f64)> {
         let formula = F::new(between, self.sizes[low], self.sizes[high]);
-        self.sizes[low] += self.sizes[high];
-        self.sizes[high] = 0.0;
-        let to_high = self.live_before(high);
-        self.live.remove(to_high);
+        self.sizes[high] += self.sizes[low];
+        self.sizes[low] = 0.0;
         let to_low = self.live_before(low);
+        self.live.remove(to_low);
+        let to_high = self.live_before(high);
 
         for &other in &self.live[..to_low] {
-            let target = self.index(other, low);
-            let to_high = self.values[self.index(other, high)];
-            let distance = formula.union(self.values[target], to_high, self.sizes[other]);
+            let to_low = self.values[self.index(other, low)];
+            let target = self.index(other, high);
+            let distance = formula.union(to_low, self.values[target], self.sizes[other]);
             self.values[target] = distance;
             before(other, distance);
         }
-        let mut nearest = Nearest::NONE;
-        for &other in &self.live[to_low + 1..to_high] {
-            let target = self.index(low, other);
-            let to_high = self.values[self.index(other, high)];
-            let distance = formula.union(self.values[target], to_high, self.sizes[other]);
+        for &other in &self.live[to_low..to_high] {
+            let to_low = self.values[self.index(low, other)];
+            let target = self.index(other, high);
+            let distance = formula.union(to_low, self.values[target], self.sizes[other]);
             self.values[target] = distance;
-            nearest.offer(other, distance);
+            before(other, distance);
         }
-        let (head, tail) = self.values.split_at_mut(self.starts[high]);
-        let from_high = &tail[..self.starts[high + 1] - self.starts[high]];
-        let from_low = &mut head[..self.starts[low + 1]];
-        let from_low_start = from_low.len() - from_high.len();
-        let from_low = &mut from_low[from_low_start..];
+        let start = self.index(low, high) + 1;
         let sizes = &self.sizes[high + 1..];
-        for ((target, &to_high), &size) in from_low.iter_mut().zip(from_high).zip(sizes) {
-            *target = formula.union(*target, to_high, size);
+        let (earlier, from_high) = self.values.split_at_mut(self.starts[high]);
+        let from_low = &earlier[start..start + sizes.len()];
+        for ((target, &to_low), &size) in from_high.iter_mut().zip(from_low).zip(sizes) {
+            *target = formula.union(to_low, *target, size);
         }
-        let later = first_minimum(from_low, sizes);
-        nearest.or_later(later.map(|(position, distance)| (high + 1 + position, distance)))
+        self.nearest_after(high)
     }
 
     /// Closes the gaps that dead slots leave once they are many, so that what is read together is

@@ -154,7 +154,9 @@ fn larger_inputs() -> Vec<CondensedMatrix> {
             .wrapping_add(1);
         (state >> 11) as f64 / (1_u64 << 53) as f64
     };
-    let scattered: Vec<_> = (0..90).map(|_| [uniform(), uniform(), uniform()]).collect();
+    let scattered: Vec<_> = (0..150)
+        .map(|_| [uniform(), uniform(), uniform()])
+        .collect();
     let growing = (0..70).map(|index| [1.2_f64.powi(index), 0.0, 0.0]);
     let paired = scattered.iter().take(40).flat_map(|&[x, y, z]| {
         let apart = 1e-3 * (x + y);
