@@ -252,12 +252,8 @@ fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, Clus
             let round = Round::<F>::new(&pairs, triangle.sizes.clone(), triangle.starts());
             neighbours = round.apply(&mut triangle);
         } else {
-            chain::<F>(
-                &mut triangle,
-                neighbours,
-                (clusters / FEW).max(1),
-                &mut merges,
-            );
+            let count = (clusters / FEW).max(1);
+            chain::<F>(&mut triangle, neighbours, count, &mut merges);
             neighbours = Neighbours::of_all(&triangle);
         }
     }

@@ -67,8 +67,8 @@ pub(super) fn extremes<T: Scalar>(values: &[T]) -> (f64, f64) {
 /// What is picked of all lanes.
 #[inline(always)]
 pub(super) fn folded(lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64 {
-    // Where compilers see a loop over lanes together with its end, they make comparisons and blends of it
-    // that wait for each other, not minima and maxima.
+    // Seen together with the loop that filled the lanes, this would change how that is compiled: to
+    // comparisons and blends that wait for each other instead of minima and maxima.
     let lanes = core::hint::black_box(lanes);
     lanes.into_iter().fold(lanes[0], pick)
 }

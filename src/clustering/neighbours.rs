@@ -131,7 +131,7 @@ impl Neighbours {
             take_nearer(slot, found, known, slots);
         }
         let mut least = folded(least, lesser);
-        // Not `folded`, so that it isn't found where nobody asks for it.
+        // Not `folded`, so that it isn't worked out where nobody asks for it.
         let mut largest = largest.into_iter().fold(0.0, greater);
         for ((known, neighbour), found) in known_rest.iter_mut().zip(slots_rest).zip(rest) {
             if found < *known {

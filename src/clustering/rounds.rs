@@ -232,7 +232,8 @@ impl<'a, F: Formula> Pass<'a, F> {
         Some(Cluster { size, union })
     }
 
-    /// Gives every open union, and how far its lower cluster is from the cluster that was visited last.
+    /// Gives every open union, and how far its lower cluster is from the one that was visited last, in
+    /// this slot, itself a `union` or not.
     ///
     /// `earlier` says what stands at an index before that cluster's row.
     #[inline(always)]
