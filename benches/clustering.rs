@@ -20,12 +20,15 @@ fn draw(state: &mut u64) -> f64 {
     ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Euclidean distances of random points.
-fn distances(points: usize) -> CondensedMatrix {
+/// Euclidean distances of random points in so many groups, which are far from each other.
+fn distances(points: usize, groups: usize) -> CondensedMatrix {
     let mut state = points as u64;
-    let points: Vec<[f64; DIMENSIONS]> = (0..points)
+    let mut points: Vec<[f64; DIMENSIONS]> = (0..points)
         .map(|_| core::array::from_fn(|_| draw(&mut state)))
         .collect();
+    for (number, point) in points.iter_mut().enumerate() {
+        point[0] += 100.0 * (number % groups) as f64;
+    }
     CondensedMatrix::from_fn(points.len(), |i, j| {
         let squares = points[i]
             .iter()
@@ -72,22 +75,34 @@ fn compare(group: &mut BenchmarkGroup<'_, WallTime>, distances: &CondensedMatrix
     }
 }
 
+fn group<'a>(
+    criterion: &'a mut Criterion,
+    name: &str,
+    distances: &CondensedMatrix,
+) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(distances.values().len() as u64));
+    group.warm_up_time(Duration::from_millis(300));
+    group.measurement_time(Duration::from_secs(2));
+    group.sample_size(if distances.size() > 1000 { 10 } else { 20 });
+    group
+}
+
 pub(crate) fn all(criterion: &mut Criterion) {
     for size in [1000, 10_000] {
-        let distances = distances(size);
+        let grouped = distances(size, 10);
+        let distances = distances(size, 1);
         share(&format!("linkage-{size}.f64"), &[distances.values()]);
         for method in Linkage::ALL {
             let small_only = matches!(method, Linkage::Centroid | Linkage::Median);
             if small_only && size > 1000 {
                 continue;
             }
-            let mut group = criterion.benchmark_group(format!("linkage/{method}/{size}"));
-            group.throughput(Throughput::Elements(distances.values().len() as u64));
-            group.warm_up_time(Duration::from_millis(300));
-            group.measurement_time(Duration::from_secs(2));
-            group.sample_size(if size > 1000 { 10 } else { 20 });
-            compare(&mut group, &distances, method);
-            group.finish();
+            let name = format!("linkage/{method}/{size}");
+            compare(&mut group(criterion, &name, &distances), &distances, method);
         }
+        let name = format!("linkage/single-groups/{size}");
+        let mut group = group(criterion, &name, &grouped);
+        compare(&mut group, &grouped, Linkage::Single);
     }
 }
