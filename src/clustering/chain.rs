@@ -21,7 +21,7 @@ pub(super) fn chain<F: Reducible>(
 ) {
     let end = merges.len() + count;
     let mut chain: Vec<usize> = Vec::new();
-    let Some(&(mut start)) = triangle.live.first() else {
+    let Some(mut start) = triangle.live.first().copied() else {
         return;
     };
     while merges.len() < end {

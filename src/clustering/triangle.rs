@@ -174,7 +174,7 @@ impl Triangle {
     }
 
     /// Closes the gaps that dead slots leave. Returns each old slot's new number.
-    pub(super) fn compact(&mut self) -> Vec<usize> {
+    fn compact(&mut self) -> Vec<usize> {
         let slots = self.slots();
         let mut written = 0;
         for (position, &slot) in self.live.iter().enumerate() {
