@@ -134,8 +134,8 @@ impl Formula for Centroid {
 
     #[inline(always)]
     fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
-        // Rounding may take a square of zero below it.
-        greater(to_i + (to_j - to_i) * self.share - self.less, 0.0)
+        // Rounding may take a square of zero below it. What is NaN, since both are infinite, stays NaN.
+        greater(0.0, to_i + (to_j - to_i) * self.share - self.less)
     }
 }
 
@@ -151,6 +151,6 @@ impl Formula for Median {
 
     #[inline(always)]
     fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
-        greater(0.5 * to_i + 0.5 * to_j - self.less, 0.0)
+        greater(0.0, 0.5 * to_i + 0.5 * to_j - self.less)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
         neighbours.set(slot, triangle.nearest_after(slot));
     }
     while merges.len() + 1 < points {
-        let Some((low, _)) = first_minimum(neighbours.distances(), &triangle.sizes) else {
+        let Some((low, _)) = first_minimum(neighbours.distances()) else {
             break;
         };
         let Some((high, distance)) = neighbours.get(low, &triangle) else {
@@ -31,12 +31,8 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
         };
         merges.push(triangle.merge_of(low, high, distance));
         neighbours.renew(high);
-        let later = triangle.merge::<F>(low, high, distance, |slot, distance| {
-            let known = neighbours.distances()[slot];
-            if distance < known || (distance == known && high <= neighbours.last(slot)) {
-                neighbours.set(slot, Some((high, distance)));
-            }
-        });
+        let later = triangle.merge::<F>(low, high, distance, neighbours.offer(high));
+        neighbours.set(low, None);
         neighbours.set(high, later);
         if let Some(numbers) = triangle.compact_if_sparse() {
             neighbours.renumber(&numbers);

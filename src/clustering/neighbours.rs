@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::formula::{greater, lesser};
-use super::minimum::{LANES, counted, counted_position, folded, position};
+use super::minimum::{LANES, folded, position};
 use super::triangle::Triangle;
 
 /// The neighbour found last for every slot of a [`Triangle`].
@@ -66,7 +66,7 @@ impl Neighbours {
     pub(super) fn of_all(triangle: &Triangle) -> Self {
         let mut all = Self::new(triangle.slots());
         for &slot in &triangle.live {
-            all.observe_counted(slot, triangle.row(slot), &triangle.sizes[slot + 1..]);
+            all.observe(slot, triangle.row(slot), |distance| distance);
         }
         all
     }
@@ -89,25 +89,6 @@ impl Neighbours {
             self.set(slot, after.map(|after| (slot + 1 + after, least)));
         }
         largest
-    }
-
-    /// Takes note of a slot's distances to those after it whose `sizes` are above zero; slots come in
-    /// order.
-    #[inline(always)]
-    pub(super) fn observe_counted(&mut self, slot: usize, row: &[f64], sizes: &[f64]) {
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let (chunk_sizes, rest_sizes) = sizes.as_chunks::<LANES>();
-        let chunks = chunks
-            .iter()
-            .zip(chunk_sizes)
-            .map(|(values, sizes)| core::array::from_fn(|lane| counted(values[lane], sizes[lane])));
-        let rest = rest.iter().zip(rest_sizes);
-        let rest = rest.map(|(&value, &size)| counted(value, size));
-        let (least, _) = self.take_note(slot, chunks, rest);
-        if least < self.distances[slot] {
-            let after = counted_position(row, sizes, least);
-            self.set(slot, after.map(|after| (slot + 1 + after, least)));
-        }
     }
 
     /// Offers a slot to those after it as their neighbour, at these distances; returns the least and the
@@ -172,6 +153,24 @@ impl Neighbours {
         self.found[slot] = self.merges;
     }
 
+    /// Takes slots before this one, and their distances to its new cluster, which is their neighbour where
+    /// none is nearer.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, new: usize) -> impl FnMut(usize, f64) {
+        let merges = self.merges;
+        let distances = &mut self.distances[..];
+        let slots = &mut self.slots[..distances.len()];
+        let found = &mut self.found[..distances.len()];
+        move |slot, distance| {
+            let known = distances[slot];
+            if distance <= known && (distance < known || new <= slots[slot]) {
+                distances[slot] = distance;
+                slots[slot] = new;
+                found[slot] = merges;
+            }
+        }
+    }
+
     /// The slot's neighbour if both are still what they were.
     #[inline(always)]
     pub(super) fn get(&self, slot: usize, triangle: &Triangle) -> Option<(usize, f64)> {
@@ -180,12 +179,6 @@ impl Neighbours {
             && triangle.sizes[neighbour] > 0.0
             && self.made[neighbour] <= self.found[slot];
         fresh.then(|| (neighbour, self.distances[slot]))
-    }
-
-    /// The neighbour's slot, whether or not it still is one.
-    #[inline(always)]
-    pub(super) fn last(&self, slot: usize) -> usize {
-        self.slots[slot]
     }
 
     /// Changes every distance by a function that rises.

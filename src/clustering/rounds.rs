@@ -3,6 +3,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::formula::Formula;
 use super::neighbours::{Neighbours, Pair};
@@ -164,14 +165,14 @@ impl<F: Formula> Round<F> {
                 }
             }
             for other in pass.ahead() {
-                let to_low = row[other.low - slot - 1];
+                let to_low = mem::replace(&mut row[other.low - slot - 1], f64::INFINITY);
                 other.merge(&mut row[other.high - slot - 1], to_low, size);
             }
             let earlier = |index: usize| earlier[index];
             pass.to_open(slot, union, earlier, |other, to_low| {
                 other.merge(&mut row[other.high - slot - 1], to_low, size);
             });
-            neighbours.observe_counted(slot, triangle.row(slot), &triangle.sizes[slot + 1..]);
+            neighbours.observe(slot, triangle.row(slot), |distance| distance);
         }
         neighbours
     }
@@ -263,10 +264,20 @@ impl<'a, F: Formula> Pass<'a, F> {
     }
 }
 
+/// So many distances are copied at once.
+const LANES: usize = 8;
+
 /// Copies the distances of these columns.
 #[inline(always)]
 fn narrow<S: Copy>(targets: &mut [f64], columns: &[usize], row: &[S], read: impl Fn(S) -> f64) {
-    for (target, &column) in targets.iter_mut().zip(columns) {
+    let (targets, last_targets) = targets.as_chunks_mut::<LANES>();
+    let (columns, last_columns) = columns.as_chunks::<LANES>();
+    for (targets, columns) in targets.iter_mut().zip(columns) {
+        for (target, &column) in targets.iter_mut().zip(columns) {
+            *target = read(row[column]);
+        }
+    }
+    for (target, &column) in last_targets.iter_mut().zip(last_columns) {
         *target = read(row[column]);
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
 use super::formula::{greater, lesser};
-use super::minimum::{LANES, first_minimum, minimum};
+use super::minimum::{LANES, counted_minimum, first_counted_minimum};
 use super::triangle::row_starts;
 use crate::Scalar;
 
@@ -107,14 +107,14 @@ impl Tree {
     /// Looks at all points that have come after this one, of which `row` has the distances.
     #[inline(always)]
     fn reach_along<T: Scalar>(&mut self, point: usize, row: &[T]) {
-        let distance = minimum(row, &self.inside[point + 1..]);
+        let distance = counted_minimum(row, &self.inside[point + 1..]);
         self.reach_at(point, distance);
     }
 
     /// The nearest point that hasn't come, the first of several, and its distance.
     #[inline(always)]
     fn nearest(&self) -> Option<(usize, f64)> {
-        first_minimum(&self.reach, &self.outside)
+        first_counted_minimum(&self.reach, &self.outside)
     }
 }
 

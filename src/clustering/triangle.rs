@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::dendrogram::Merge;
 use super::formula::Formula;
@@ -13,6 +14,7 @@ const SMALL: usize = 64;
 /// A condensed matrix of slots. A cluster has the slot of its last point and lives there until it
 /// is merged into one of a higher slot; slots are in the order of their clusters' last points.
 pub(super) struct Triangle {
+    /// Infinite, or NaN, from living slots to later ones that have no cluster any more.
     values: Vec<f64>,
     /// Where the row of each slot begins, and after the last one where it ends.
     starts: Vec<usize>,
@@ -109,7 +111,7 @@ impl Triangle {
     /// The nearest cluster in a later slot; of several the first.
     #[inline(always)]
     pub(super) fn nearest_after(&self, slot: usize) -> Option<(usize, f64)> {
-        let (position, distance) = first_minimum(self.row(slot), &self.sizes[slot + 1..])?;
+        let (position, distance) = first_minimum(self.row(slot))?;
         Some((slot + 1 + position, distance))
     }
 
@@ -142,21 +144,27 @@ impl Triangle {
         self.live.remove(to_low);
         let to_high = self.live_before(high);
 
+        // Slices, since what vectors hold would be read again for every distance.
+        let (values, sizes) = (&mut self.values[..], &self.sizes[..]);
+        let starts = &self.starts[..sizes.len()];
+        // Where a slot's distance to slot 0 would be, if rows weren't cut off.
+        let origin = |slot: usize| starts[slot].wrapping_sub(slot + 1);
         for &other in &self.live[..to_low] {
-            let to_low = self.values[self.index(other, low)];
-            let target = self.index(other, high);
-            let distance = formula.union(to_low, self.values[target], self.sizes[other]);
-            self.values[target] = distance;
-            before(other, distance);
+            let from_other = origin(other);
+            let to_low = &mut values[from_other.wrapping_add(low)];
+            let to_low = mem::replace(to_low, f64::INFINITY);
+            let distance = &mut values[from_other.wrapping_add(high)];
+            *distance = formula.union(to_low, *distance, sizes[other]);
+            before(other, *distance);
         }
+        let from_low = origin(low);
         for &other in &self.live[to_low..to_high] {
-            let to_low = self.values[self.index(low, other)];
-            let target = self.index(other, high);
-            let distance = formula.union(to_low, self.values[target], self.sizes[other]);
-            self.values[target] = distance;
-            before(other, distance);
+            let to_low = values[from_low.wrapping_add(other)];
+            let distance = &mut values[origin(other).wrapping_add(high)];
+            *distance = formula.union(to_low, *distance, sizes[other]);
+            before(other, *distance);
         }
-        let start = self.index(low, high) + 1;
+        let start = from_low.wrapping_add(high + 1);
         let sizes = &self.sizes[high + 1..];
         let (earlier, from_high) = self.values.split_at_mut(self.starts[high]);
         let from_low = &earlier[start..start + sizes.len()];
