@@ -169,8 +169,8 @@ impl Column {
     }
 }
 
-/// Costs compared at once; few blocks of a late contraction hold one that is lower.
-const BLOCK: usize = 16;
+/// So many values are looked at together: few blocks of a late contraction hold a cost that is lower.
+const BLOCK: usize = 8;
 
 /// Takes `paid` off every cost of a column, then takes over each other cost that is lower, or equal
 /// and for an edge into a lower node.
@@ -189,34 +189,48 @@ impl<X: Copy, R: Fn(X) -> f64, T: Fn(usize) -> f64> Kernel for Lowering<'_, X, R
 
     #[inline(always)]
     fn compute(self) {
-        // Blocks of a length known to the compiler, so that it computes with many costs at once.
-        let (costs, last_costs) = self.column.costs.as_chunks_mut::<BLOCK>();
-        let (targets, last_targets) = self.column.targets.as_chunks_mut::<BLOCK>();
-        let (others, last_others) = self.other.as_chunks::<BLOCK>();
-        let start_of_last = BLOCK * costs.len();
-        let blocks = costs.iter_mut().zip(targets).zip(others).enumerate();
-        for (block, ((costs, targets), other)) in blocks {
-            let reduced = other.map(&self.reduce);
-            let mut any_as_low = false;
-            for (cost, reduced) in costs.iter_mut().zip(&reduced) {
-                *cost -= self.paid;
-                any_as_low |= *reduced <= *cost;
-            }
-            if any_as_low {
-                let entered = core::array::from_fn(|lane| (self.target)(BLOCK * block + lane));
-                take_over(costs, targets, &reduced, &entered);
-            }
+        let Self {
+            column: Column { costs, targets },
+            paid,
+            other,
+            reduce,
+            target,
+        } = self;
+        let blocks = costs.len() - costs.len() % BLOCK;
+        let (costs, last_costs) = costs.split_at_mut(blocks);
+        let (targets, last_targets) = targets.split_at_mut(blocks);
+        let (other, last_other) = other.split_at(blocks);
+        lower_blocks::<BLOCK, _>(costs, targets, other, paid, &reduce, &target);
+        let target = |from: usize| target(blocks + from);
+        lower_blocks::<1, _>(last_costs, last_targets, last_other, paid, &reduce, &target);
+    }
+}
+
+/// Does what [`Lowering`] does in blocks of a length known to the compiler, so that it computes with many
+/// costs at once.
+#[inline(always)]
+fn lower_blocks<const N: usize, X: Copy>(
+    costs: &mut [f64],
+    targets: &mut [f64],
+    other: &[X],
+    paid: f64,
+    reduce: impl Fn(X) -> f64,
+    target: impl Fn(usize) -> f64,
+) {
+    let costs = costs.as_chunks_mut::<N>().0.iter_mut();
+    let blocks = costs
+        .zip(targets.as_chunks_mut::<N>().0)
+        .zip(other.as_chunks::<N>().0);
+    for (block, ((costs, targets), other)) in blocks.enumerate() {
+        let reduced = other.map(&reduce);
+        let mut any_as_low = false;
+        for (cost, reduced) in costs.iter_mut().zip(&reduced) {
+            *cost -= paid;
+            any_as_low |= *reduced <= *cost;
         }
-        for (offset, &value) in last_others.iter().enumerate() {
-            let (cost, target) = (&mut last_costs[offset], &mut last_targets[offset]);
-            *cost -= self.paid;
-            let entered = (self.target)(start_of_last + offset);
-            take_over(
-                core::array::from_mut(cost),
-                core::array::from_mut(target),
-                &[(self.reduce)(value)],
-                &[entered],
-            );
+        if any_as_low {
+            let entered = core::array::from_fn(|lane| target(N * block + lane));
+            take_over(costs, targets, &reduced, &entered);
         }
     }
 }
@@ -229,16 +243,19 @@ fn take_over<const N: usize>(
     others: &[f64; N],
     entered: &[f64; N],
 ) {
-    // Selecting instead of branching, since which of these costs are lower can't be predicted.
+    // Selecting by bits instead of branching, since which of these costs are lower can't be predicted.
     for lane in 0..N {
         let (cost, target) = (costs[lane], targets[lane]);
         let better = (others[lane] < cost) | ((others[lane] == cost) & (entered[lane] < target));
-        costs[lane] = if better { others[lane] } else { cost };
-        targets[lane] = if better { entered[lane] } else { target };
+        let mask = u64::from(better).wrapping_neg();
+        let select =
+            |yes: f64, no: f64| f64::from_bits(yes.to_bits() & mask | no.to_bits() & !mask);
+        costs[lane] = select(others[lane], cost);
+        targets[lane] = select(entered[lane], target);
     }
 }
 
-/// Values compared at once, so that a search is not one long chain of comparisons.
+/// Minima kept side by side, so that a search is not one long chain of comparisons.
 const LANES: usize = 16;
 
 /// The lowest value below +∞ and the first position at which it stands; NaN is passed over.
@@ -258,12 +275,12 @@ impl<T: Scalar> Kernel for FirstMinimum<'_, T> {
         if lowest >= T::infinity() {
             return None;
         }
-        // Whole chunks first: without a branch for every value this costs less than the minimum did.
+        // Whole blocks first: without a branch for every value this costs less than the minimum did.
         let holds_lowest =
-            |chunk: &[T; LANES]| chunk.iter().fold(false, |any, &v| any | (v == lowest));
-        let (chunks, _) = values.as_chunks::<LANES>();
-        let before = chunks.iter().take_while(|chunk| !holds_lowest(chunk));
-        let start = LANES * before.count();
+            |block: &[T; BLOCK]| block.iter().fold(false, |any, &v| any | (v == lowest));
+        let (blocks, _) = values.as_chunks::<BLOCK>();
+        let before = blocks.iter().take_while(|block| !holds_lowest(block));
+        let start = BLOCK * before.count();
         let offset = values[start..].iter().position(|&value| value == lowest)?;
         Some((start + offset, lowest))
     }
