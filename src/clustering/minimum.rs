@@ -1,4 +1,4 @@
-//! The first minimum of numbers, or of those that count, in independent lanes.
+//! The first minimum of numbers, in independent lanes.
 
 use super::formula::{greater, lesser};
 use crate::Scalar;
@@ -26,42 +26,6 @@ pub(super) fn first_minimum(values: &[f64]) -> Option<(usize, f64)> {
         return None;
     }
     Some((position(values, |value| value == least)?, least))
-}
-
-/// The position and value of the first minimum among those whose `weights` are above zero.
-#[inline(always)]
-pub(super) fn first_counted_minimum(values: &[f64], weights: &[f64]) -> Option<(usize, f64)> {
-    let mut least = f64::INFINITY;
-    let mut start = 0;
-    let blocks = values.chunks(BLOCK).zip(weights.chunks(BLOCK));
-    for (number, (values, weights)) in blocks.enumerate() {
-        let minimum = counted_minimum(values, weights);
-        if minimum < least {
-            least = minimum;
-            start = number * BLOCK;
-        }
-    }
-    let end = values.len().min(start + BLOCK);
-    let pairs = values[start..end].iter().zip(&weights[start..end]);
-    let within = { pairs }.position(|(&value, &weight)| counted(value, weight) == least)?;
-    Some((start + within, least))
-}
-
-/// The least of those whose `weights` are above zero; infinity if there is none.
-#[inline(always)]
-pub(super) fn counted_minimum<T: Scalar>(values: &[T], weights: &[f64]) -> f64 {
-    let (values, last_values) = values.as_chunks::<LANES>();
-    let (weights, last_weights) = weights.as_chunks::<LANES>();
-    let mut lanes = [f64::INFINITY; LANES];
-    for (values, weights) in values.iter().zip(weights) {
-        for lane in 0..LANES {
-            lanes[lane] = lesser(counted(values[lane].widen(), weights[lane]), lanes[lane]);
-        }
-    }
-    for (lane, (&value, &weight)) in lanes.iter_mut().zip(last_values.iter().zip(last_weights)) {
-        *lane = lesser(counted(value.widen(), weight), *lane);
-    }
-    lanes.into_iter().fold(f64::INFINITY, lesser)
 }
 
 /// The least and the largest of all; infinity and 0 if there is none.
@@ -95,7 +59,7 @@ pub(super) fn folded(lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64
 
 /// What is picked of all lanes, by halves, as a chain of eight would wait for each of them.
 #[inline(always)]
-fn by_halves(mut lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64 {
+pub(super) fn by_halves(mut lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64 {
     for half in [4, 2, 1] {
         for lane in 0..half {
             lanes[lane] = pick(lanes[lane], lanes[lane + half]);
@@ -104,22 +68,25 @@ fn by_halves(mut lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64 {
     lanes[0]
 }
 
-/// The value, or infinity where its weight isn't above zero.
-#[inline(always)]
-fn counted(value: f64, weight: f64) -> f64 {
-    if weight > 0.0 { value } else { f64::INFINITY }
-}
-
 /// The first position of what is sought.
 #[inline(always)]
-pub(super) fn position<S: Copy>(values: &[S], sought: impl Fn(S) -> bool) -> Option<usize> {
-    for (number, block) in values.chunks(BLOCK).enumerate() {
-        if block.iter().fold(false, |has, &value| has | sought(value)) {
-            let within = block.iter().position(|&value| sought(value))?;
-            return Some(number * BLOCK + within);
-        }
-    }
-    None
+pub(super) fn position<S: Copy>(values: &[S], sought: impl Fn(S) -> bool + Copy) -> Option<usize> {
+    let block = first_with(values.chunks(BLOCK), sought)?;
+    let start = block * BLOCK;
+    let end = values.len().min(start + BLOCK);
+    let lanes = first_with(values[start..end].chunks(LANES), sought)?;
+    let start = start + lanes * LANES;
+    let lane = values[start..].iter().position(|&value| sought(value))?;
+    Some(start + lane)
+}
+
+/// The first of these that hold what is sought.
+#[inline(always)]
+fn first_with<'a, S: Copy + 'a>(
+    mut parts: impl Iterator<Item = &'a [S]>,
+    sought: impl Fn(S) -> bool,
+) -> Option<usize> {
+    parts.position(|part| part.iter().fold(false, |has, &value| has | sought(value)))
 }
 
 #[cfg(test)]
@@ -141,19 +108,5 @@ mod tests {
             }
         }
         assert_eq!(first_minimum(&[]), None);
-    }
-
-    #[test]
-    fn what_does_not_count_is_passed_over() {
-        for length in [1, 8, 65, 130] {
-            for place in 0..length {
-                let values = vec![1.0; length];
-                let mut weights = vec![0.0; length];
-                weights[place] = 2.0;
-                weights[length - 1] = 1.0;
-                let found = first_counted_minimum(&values, &weights);
-                assert_eq!(found, Some((place, 1.0)));
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
 use super::formula::{greater, lesser};
-use super::minimum::{LANES, counted_minimum, first_counted_minimum};
+use super::minimum::{LANES, by_halves, first_minimum};
 use super::triangle::row_starts;
 use crate::Scalar;
 
@@ -74,33 +74,26 @@ pub(super) fn minimum_spanning_tree<T: Scalar>(points: usize, values: &[T]) -> O
     Some(merges)
 }
 
-/// The points that have come, and how far the others are from them.
+/// How far each point is from those that have come.
 struct Tree {
     /// The distance of each point to the nearest that has come; of points with a bound it may be
-    /// more, but not if it is below the bound.
+    /// more, but not if it is below the bound. NaN for those that have come, which nothing lowers.
     reach: Vec<f64>,
-    /// 1 for points that have come, else 0.
-    inside: Vec<f64>,
-    /// 0 for points that have come, else 1.
-    outside: Vec<f64>,
 }
 
 impl Tree {
     fn new(points: usize) -> Self {
         Self {
             reach: vec![f64::INFINITY; points],
-            inside: vec![0.0; points],
-            outside: vec![1.0; points],
         }
     }
 
     fn add(&mut self, point: usize) {
-        self.inside[point] = 1.0;
-        self.outside[point] = 0.0;
+        self.reach[point] = f64::NAN;
     }
 
     fn is_outside(&self, point: usize) -> bool {
-        self.outside[point] > 0.0
+        !self.reach[point].is_nan()
     }
 
     #[inline(always)]
@@ -111,14 +104,32 @@ impl Tree {
     /// Looks at all points that have come after this one, of which `row` has the distances.
     #[inline(always)]
     fn reach_along<T: Scalar>(&mut self, point: usize, row: &[T]) {
-        let distance = counted_minimum(row, &self.inside[point + 1..]);
-        self.reach_at(point, distance);
+        let (distances, last_distances) = row.as_chunks::<LANES>();
+        let (reach, last_reach) = self.reach[point + 1..].as_chunks::<LANES>();
+        let of_inside = |distance: T, reach: f64| {
+            if reach.is_nan() {
+                distance.widen()
+            } else {
+                f64::INFINITY
+            }
+        };
+        let mut least = [f64::INFINITY; LANES];
+        for (distances, reach) in distances.iter().zip(reach) {
+            for lane in 0..LANES {
+                least[lane] = lesser(of_inside(distances[lane], reach[lane]), least[lane]);
+            }
+        }
+        let last = last_distances.iter().zip(last_reach);
+        for (least, (&distance, &reach)) in least.iter_mut().zip(last) {
+            *least = lesser(of_inside(distance, reach), *least);
+        }
+        self.reach_at(point, by_halves(least, lesser));
     }
 
     /// The nearest point that hasn't come, the first of several, and its distance.
     #[inline(always)]
     fn nearest(&self) -> Option<(usize, f64)> {
-        first_counted_minimum(&self.reach, &self.outside)
+        first_minimum(&self.reach)
     }
 }
 
