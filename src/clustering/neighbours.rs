@@ -153,8 +153,8 @@ impl Neighbours {
         self.found[slot] = self.merges;
     }
 
-    /// Takes slots before this one, and their distances to its new cluster, which is their neighbour where
-    /// none is nearer.
+    /// What is to be called with every slot before that of a new cluster, and its distance to it: where no
+    /// cluster is nearer, or as near and earlier, the new one is the neighbour.
     #[inline(always)]
     pub(super) fn offer(&mut self, new: usize) -> impl FnMut(usize, f64) {
         let merges = self.merges;
