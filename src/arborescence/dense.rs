@@ -243,7 +243,8 @@ fn take_over<const N: usize>(
     others: &[f64; N],
     entered: &[f64; N],
 ) {
-    // Selecting by bits instead of branching, since which of these costs are lower can't be predicted.
+    // Which of these costs are lower can't be predicted, so they are selected by their bits: compilers make
+    // branches of `if`.
     for lane in 0..N {
         let (cost, target) = (costs[lane], targets[lane]);
         let better = (others[lane] < cost) | ((others[lane] == cost) & (entered[lane] < target));

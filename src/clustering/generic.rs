@@ -31,7 +31,7 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
         };
         merges.push(triangle.merge_of(low, high, distance));
         neighbours.renew(high);
-        let later = triangle.merge::<F>(low, high, distance, neighbours.offer(high));
+        let later = triangle.merge::<F>(low, high, distance, neighbours.offering(high));
         neighbours.set(low, None);
         neighbours.set(high, later);
         if let Some(numbers) = triangle.compact_if_sparse() {

@@ -80,10 +80,7 @@ impl Neighbours {
         row: &[S],
         read: impl Fn(S) -> f64 + Copy,
     ) -> f64 {
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let chunks = chunks.iter().map(|values| values.map(read));
-        let rest = rest.iter().map(|&value| read(value));
-        let (least, largest) = self.take_note(slot, chunks, rest);
+        let (least, largest) = self.take_note(slot, row, read);
         if least < self.distances[slot] {
             let after = position(row, |value| read(value) == least);
             self.set(slot, after.map(|after| (slot + 1 + after, least)));
@@ -94,12 +91,15 @@ impl Neighbours {
     /// Offers a slot to those after it as their neighbour, at these distances; returns the least and the
     /// largest of them.
     #[inline(always)]
-    fn take_note(
+    fn take_note<S: Copy>(
         &mut self,
         slot: usize,
-        chunks: impl Iterator<Item = [f64; LANES]>,
-        rest: impl Iterator<Item = f64>,
+        row: &[S],
+        read: impl Fn(S) -> f64 + Copy,
     ) -> (f64, f64) {
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let chunks = chunks.iter().map(|values| values.map(read));
+        let rest = rest.iter().map(|&value| read(value));
         let mut largest = [0.0; LANES];
         let mut least = [f64::INFINITY; LANES];
         let (known, known_rest) = self.distances[slot + 1..].as_chunks_mut::<LANES>();
@@ -156,7 +156,7 @@ impl Neighbours {
     /// What is to be called with every slot before that of a new cluster, and its distance to it: where no
     /// cluster is nearer, or as near and earlier, the new one is the neighbour.
     #[inline(always)]
-    pub(super) fn offer(&mut self, new: usize) -> impl FnMut(usize, f64) {
+    pub(super) fn offering(&mut self, new: usize) -> impl FnMut(usize, f64) {
         let merges = self.merges;
         let distances = &mut self.distances[..];
         let slots = &mut self.slots[..distances.len()];

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::formula::Formula;
+use super::minimum::LANES;
 use super::neighbours::{Neighbours, Pair};
-use super::triangle::{Triangle, pairs, row_starts};
+use super::triangle::{Triangle, origin, pairs, row_starts};
 
 /// Who merges with whom.
 pub(super) struct Round<F> {
@@ -29,15 +30,15 @@ struct Union<F> {
     /// The position of the higher slot among those after the round.
     number: usize,
     formula: F,
-    /// Where the lower one's distance to slot 0 would be, if rows weren't cut off.
-    start: usize,
+    /// The [`origin`] of the lower one's row.
+    origin: usize,
 }
 
 impl<F: Formula> Union<F> {
     /// Where the lower one's distance to a later slot is.
     #[inline(always)]
     fn index(&self, slot: usize) -> usize {
-        self.start.wrapping_add(slot)
+        self.origin.wrapping_add(slot)
     }
 
     /// Makes how far a cluster of this size is from the higher one how far it is from the union.
@@ -72,7 +73,7 @@ impl<F: Formula> Round<F> {
                 high,
                 number: numbers[high],
                 formula: F::new(pair.distance, sizes[low], sizes[high]),
-                start: starts[low].wrapping_sub(low + 1),
+                origin: origin(starts, low),
             }
         };
         Self {
@@ -264,10 +265,7 @@ impl<'a, F: Formula> Pass<'a, F> {
     }
 }
 
-/// So many distances are copied at once.
-const LANES: usize = 8;
-
-/// Copies the distances of these columns.
+/// Copies the distances of these columns, some at once, so that the loop itself costs less.
 #[inline(always)]
 fn narrow<S: Copy>(targets: &mut [f64], columns: &[usize], row: &[S], read: impl Fn(S) -> f64) {
     let (targets, last_targets) = targets.as_chunks_mut::<LANES>();

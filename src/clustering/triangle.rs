@@ -41,6 +41,13 @@ pub(super) fn row_starts(size: usize) -> Vec<usize> {
     core::iter::once(0).chain(ends).collect()
 }
 
+/// Where a slot's distance to slot 0 would be, if rows weren't cut off: its distance to a later slot is so
+/// many values after that, wrapping around.
+#[inline(always)]
+pub(super) const fn origin(starts: &[usize], slot: usize) -> usize {
+    starts[slot].wrapping_sub(slot + 1)
+}
+
 impl Triangle {
     /// Clusters from their condensed distances, sizes, and last points.
     pub(super) fn new(values: Vec<f64>, sizes: Vec<f64>, points: Vec<usize>) -> Self {
@@ -99,7 +106,7 @@ impl Triangle {
     /// Where the distance of two slots is, of which `low` is the lower one.
     #[inline(always)]
     fn index(&self, low: usize, high: usize) -> usize {
-        self.starts[low] + (high - low - 1)
+        origin(&self.starts, low).wrapping_add(high)
     }
 
     /// The living slots before this one, which itself may be dead.
@@ -147,20 +154,18 @@ impl Triangle {
         // Slices, since what vectors hold would be read again for every distance.
         let (values, sizes) = (&mut self.values[..], &self.sizes[..]);
         let starts = &self.starts[..sizes.len()];
-        // Where a slot's distance to slot 0 would be, if rows weren't cut off.
-        let origin = |slot: usize| starts[slot].wrapping_sub(slot + 1);
         for &other in &self.live[..to_low] {
-            let from_other = origin(other);
+            let from_other = origin(starts, other);
             let to_low = &mut values[from_other.wrapping_add(low)];
             let to_low = mem::replace(to_low, f64::INFINITY);
             let distance = &mut values[from_other.wrapping_add(high)];
             *distance = formula.union(to_low, *distance, sizes[other]);
             before(other, *distance);
         }
-        let from_low = origin(low);
+        let from_low = origin(starts, low);
         for &other in &self.live[to_low..to_high] {
             let to_low = values[from_low.wrapping_add(other)];
-            let distance = &mut values[origin(other).wrapping_add(high)];
+            let distance = &mut values[origin(starts, other).wrapping_add(high)];
             *distance = formula.union(to_low, *distance, sizes[other]);
             before(other, *distance);
         }
