@@ -8,11 +8,12 @@
 //!
 //! Differences are taken directly: ‖u − v‖² is never ‖u‖² + ‖v‖² − 2u·v, which loses all digits
 //! when u and v differ by a thousandth of their norm. For `f32` vectors sums of 32 squares are taken
-//! in `f32`, in groups of four, and added in `f64`, so that a square and its sum are rounded at most
-//! 12 times in `f32`: the relative error of a squared distance is at most 12 · 2⁻²⁴ < 7.2e-7, that of
-//! a distance half of it, whatever the vectors and however long they are. In practice it is below
-//! 2e-7, and below 5e-8 for 768 elements. For `f64` vectors it is at most (44 + d/1024) · 2⁻⁵³ for
-//! d elements. Terms of second order are left out of both bounds.
+//! in `f32`, eight at a time by fused multiply-adds, and added in `f64`, so that a difference, which
+//! counts twice, and the sums that its square is in are rounded 13 times in `f32` at most: the relative
+//! error of a squared distance is at most 13 · 2⁻²⁴ < 7.8e-7, that of a distance half of it, whatever
+//! the vectors and however long they are. In practice it is below 2e-7, and below 5e-8 for 768 elements.
+//! For `f64` vectors it is at most (45 + d/1024) · 2⁻⁵³ for d elements. Terms of second order are left
+//! out of both bounds.
 //!
 //! `f32` squares that overflow or underflow don't matter: where they could have an effect, a pair's
 //! section of 1024 elements is computed in `f64`. In `f64` a squared distance above 1.8e308 is infinite,
@@ -23,7 +24,8 @@
 //! The result for a pair depends on its two vectors, and on nothing else: not on their order, the
 //! other vectors, or how the pairs were split between threads, nor on the processor. Every lane of a
 //! vector register belongs to one pair, whose squares are added in an order that the position in the
-//! vector alone decides, without fused multiplications and additions.
+//! vector alone decides. A square of `f32` and its sum are rounded once, by a fused multiply-add or, where
+//! there is none, by as many operations in `f64` as that takes; those of `f64` are rounded twice.
 //!
 //! # Speed
 //!
@@ -54,6 +56,7 @@ mod error;
 mod range;
 #[cfg(feature = "std")]
 mod simd;
+mod square;
 mod tile;
 mod vectors;
 

@@ -2,8 +2,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::square::Square;
 use super::tile::{Arrays, Job, Lanes};
-use crate::Scalar;
 
 /// Runs a job with the widest registers this processor has.
 pub(super) fn dispatch<T: Element>(job: Job<'_, T>) {
@@ -62,14 +62,21 @@ impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Regist
     #[inline(always)]
     fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row {
         core::array::from_fn(|register| {
+            T::square(self.0, T::difference(self.0, a[register], b[register]))
+        })
+    }
+
+    #[inline(always)]
+    fn add_squared_difference(self, sum: Self::Row, a: Self::Row, b: Self::Row) -> Self::Row {
+        core::array::from_fn(|register| {
             let difference = T::difference(self.0, a[register], b[register]);
-            T::product(self.0, difference, difference)
+            T::add_squares(self.0, difference, sum[register])
         })
     }
 }
 
 /// A scalar type and its vectors.
-pub(super) trait Element: Scalar {
+pub(super) trait Element: Square {
     type Vector<S: Simd>: Copy;
 
     fn run<S: Simd>(simd: S, job: &mut Job<'_, Self>);
@@ -78,11 +85,20 @@ pub(super) trait Element: Scalar {
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn difference<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn product<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn square<S: Simd>(simd: S, value: Self::Vector<S>) -> Self::Vector<S>;
+    /// [`Square::add_square`] of every lane.
+    fn add_squares<S: Simd>(
+        simd: S,
+        value: Self::Vector<S>,
+        sum: Self::Vector<S>,
+    ) -> Self::Vector<S>;
 }
 
 macro_rules! implement_element {
-    ($scalar:ty, $vector:ident, $vectors:ident, $vectors_mut:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident) => {
+    (
+        $scalar:ty, $vector:ident, $vectors:ident, $vectors_mut:ident, $splat:ident, $add:ident,
+        $sub:ident, $mul:ident, $add_squares:expr
+    ) => {
         impl Element for $scalar {
             type Vector<S: Simd> = S::$vector;
 
@@ -92,7 +108,10 @@ macro_rules! implement_element {
                 match size_of::<S::$vector>() {
                     64 => job.run::<_, { 64 / BYTES }, 8>(Registers::<S, 1>(simd)),
                     32 => job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 1>(simd)),
-                    16 => job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 2>(simd)),
+                    // Those of WebAssembly don't add and multiply in one.
+                    16 if cfg!(target_arch = "aarch64") => {
+                        job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 2>(simd));
+                    }
                     _ => job.run::<_, { 32 / BYTES }, 4>(Arrays),
                 }
             }
@@ -123,8 +142,13 @@ macro_rules! implement_element {
             }
 
             #[inline(always)]
-            fn product<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
-                simd.$mul(a, b)
+            fn square<S: Simd>(simd: S, value: S::$vector) -> S::$vector {
+                simd.$mul(value, value)
+            }
+
+            #[inline(always)]
+            fn add_squares<S: Simd>(simd: S, value: S::$vector, sum: S::$vector) -> S::$vector {
+                $add_squares(simd, value, sum)
             }
         }
     };
@@ -138,7 +162,8 @@ implement_element!(
     splat_f32s,
     add_f32s,
     sub_f32s,
-    mul_f32s
+    mul_f32s,
+    |simd: S, value, sum| simd.mul_add_f32s(value, value, sum)
 );
 implement_element!(
     f64,
@@ -148,7 +173,8 @@ implement_element!(
     splat_f64s,
     add_f64s,
     sub_f64s,
-    mul_f64s
+    mul_f64s,
+    |simd: S, value, sum| simd.add_f64s(simd.mul_f64s(value, value), sum)
 );
 
 #[cfg(test)]

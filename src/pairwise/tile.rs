@@ -4,20 +4,23 @@
 //! rows at one position lie side by side, so that each lane of a register belongs to one pair.
 //! No sum ever runs across lanes, and what is added when depends on the position alone. The code is
 //! written once over [`Lanes`]; arrays implement it everywhere, vector registers where there are
-//! any. A lane only ever subtracts, multiplies and adds (never a fused multiply-add, which would
-//! round differently), so all implementations give the same bits.
+//! any. A lane subtracts and adds the square as [`Square`] says, so all implementations give the same
+//! bits.
 
 use core::ops::Range;
 
 use alloc::vec::Vec;
 
 use super::range::{corrected, is_usual};
+use super::square::Square;
 use crate::Scalar;
 
 /// Positions whose squares are summed in the vectors' own type before the sum is widened to `f64`.
 pub(super) const BLOCK: usize = 32;
-/// Squares that are added among themselves before their sum is added to the block's: the longest
+/// Squares that are added one after another before their sum is added to the block's: the longest
 /// chain of additions gets shorter, and rounding errors with it.
+const CHAIN: usize = 8;
+/// Rows that are transposed at once.
 const GROUP: usize = 4;
 /// Positions that are packed at once: a panel of them stays in the second-level cache, and the
 /// few vectors it is compared with at a time in the first-level one.
@@ -34,6 +37,8 @@ pub(super) trait Lanes<T, const W: usize>: Copy {
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
     /// (a − b)²
     fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row;
+    /// sum + (a − b)², by [`Square::add_square`].
+    fn add_squared_difference(self, sum: Self::Row, a: Self::Row, b: Self::Row) -> Self::Row;
 }
 
 /// The values of all rows of a panel at one position, in a cache line of their own: a load that
@@ -215,15 +220,23 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
     sums: &mut [[f64; W]; M],
 ) {
     let mut totals = [lanes.splat(T::zero()); M];
-    for (index, lines) in lines.as_chunks::<GROUP>().0.iter().enumerate() {
-        let [a, b, c, d] = core::array::from_fn(|line| lanes.load(&lines[line].0));
-        for (total, column) in totals.iter_mut().zip(columns) {
-            let values = &column.as_chunks::<GROUP>().0[index];
-            let square =
-                |row, line: usize| lanes.squared_difference(row, lanes.splat(values[line]));
-            let first = lanes.add(square(a, 0), square(b, 1));
-            let second = lanes.add(square(c, 2), square(d, 3));
-            *total = lanes.add(*total, lanes.add(first, second));
+    for (index, lines) in lines.as_chunks::<CHAIN>().0.iter().enumerate() {
+        let mut chains = totals;
+        for (position, line) in lines.iter().enumerate() {
+            let row = lanes.load(&line.0);
+            for (chain, column) in chains.iter_mut().zip(columns) {
+                let value = lanes.splat(column[index * CHAIN + position]);
+                *chain = match position {
+                    0 => lanes.squared_difference(row, value),
+                    _ => lanes.add_squared_difference(*chain, row, value),
+                };
+            }
+        }
+        for (total, chain) in totals.iter_mut().zip(chains) {
+            *total = match index {
+                0 => chain,
+                _ => lanes.add(*total, chain),
+            };
         }
     }
     for (sums, total) in sums.iter_mut().zip(totals) {
@@ -235,7 +248,7 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
 #[derive(Clone, Copy)]
 pub(super) struct Arrays;
 
-impl<T: Scalar, const W: usize> Lanes<T, W> for Arrays {
+impl<T: Square, const W: usize> Lanes<T, W> for Arrays {
     type Row = [T; W];
 
     #[inline(always)]
@@ -263,5 +276,10 @@ impl<T: Scalar, const W: usize> Lanes<T, W> for Arrays {
     #[inline(always)]
     fn squared_difference(self, a: [T; W], b: [T; W]) -> [T; W] {
         core::array::from_fn(|lane| (a[lane] - b[lane]) * (a[lane] - b[lane]))
+    }
+
+    #[inline(always)]
+    fn add_squared_difference(self, sum: [T; W], a: [T; W], b: [T; W]) -> [T; W] {
+        core::array::from_fn(|lane| (a[lane] - b[lane]).add_square(sum[lane]))
     }
 }

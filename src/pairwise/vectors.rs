@@ -247,6 +247,6 @@ fn not_finite<T: Scalar>(vector: usize, values: &[T]) -> PairwiseError {
 }
 
 #[cfg(not(feature = "std"))]
-fn run<T: Scalar>(mut job: Job<'_, T>) {
+fn run<T: super::square::Square>(mut job: Job<'_, T>) {
     job.run::<_, 8, 4>(super::tile::Arrays);
 }
