@@ -25,7 +25,7 @@
 //! # Speed
 //!
 //! Values are read from memory once, 16-bit floats as they are stored
-//! ([`MomentsAccumulator::extend_from_bytes`]). With the feature `std` the widest vector registers of the
+//! ([`MomentsAccumulator::extend_from_bytes`]). With the feature `simd` the widest vector registers of the
 //! processor are used; without it the result is the same and takes about four times as long.
 //!
 //! # Conventions
@@ -77,10 +77,10 @@ mod encoding;
 mod error;
 mod lanes;
 mod scale;
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 mod simd;
 mod summary;
-#[cfg(all(feature = "std", feature = "half"))]
+#[cfg(all(feature = "simd", feature = "half"))]
 mod words;
 
 pub use self::accumulator::MomentsAccumulator;

@@ -21,9 +21,9 @@ impl<R, F: FnOnce() -> R> Kernel for F {
 
 /// Computes it with the widest registers there are; results are the same with any.
 pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(feature = "std")]
+    #[cfg(feature = "simd")]
     return pulp::Arch::new().dispatch(Dispatched(kernel));
-    #[cfg(not(feature = "std"))]
+    #[cfg(not(feature = "simd"))]
     kernel.compute()
 }
 
@@ -31,17 +31,17 @@ pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
 ///
 /// For memory that is read once and isn't aligned: every load of 512 bits would need two cache lines.
 pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
     if let Some(simd) = pulp::x86::V3::try_new() {
         return pulp::Simd::vectorize(simd, Dispatched(kernel));
     }
     kernel.compute()
 }
 
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 struct Dispatched<K>(K);
 
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 impl<K: Kernel> pulp::NullaryFnOnce for Dispatched<K> {
     type Output = K::Output;
 

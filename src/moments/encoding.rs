@@ -3,12 +3,12 @@
 use core::marker::PhantomData;
 
 use super::lanes::Pass;
-#[cfg(not(feature = "std"))]
+#[cfg(not(feature = "simd"))]
 use super::lanes::{Arrays, pass};
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 use super::simd::dispatch;
 use crate::Scalar;
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 use crate::scalar::ScalarSlice;
 #[cfg(feature = "half")]
 use crate::weights::{bfloat16, binary16};
@@ -26,7 +26,7 @@ pub(super) trait Encoding: Copy {
 }
 
 /// Without the standard library there is no finding out what registers there are.
-#[cfg(not(feature = "std"))]
+#[cfg(not(feature = "simd"))]
 fn dispatch<E: Encoding>(values: &[E::Stored]) -> Pass {
     pass::<E, _>(Arrays, values)
 }
@@ -45,12 +45,12 @@ impl<T: Scalar> Encoding for Plain<T> {
     }
 
     fn pass(values: &[T]) -> Pass {
-        #[cfg(feature = "std")]
+        #[cfg(feature = "simd")]
         match T::scalar_slice(values) {
             ScalarSlice::Single(values) => dispatch::<Plain<f32>>(values),
             ScalarSlice::Double(values) => dispatch::<Plain<f64>>(values),
         }
-        #[cfg(not(feature = "std"))]
+        #[cfg(not(feature = "simd"))]
         dispatch::<Self>(values)
     }
 }

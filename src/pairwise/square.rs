@@ -20,21 +20,22 @@ impl Square for f32 {
     /// A fused multiply-add by what every processor has.
     ///
     /// The square is exact in `f64`. The sum may not be, and rounding it to nearest twice could give
-    /// another `f32` than once. So it is rounded to odd first, to whichever neighbour has a last bit of
-    /// one: S. Boldo, G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
-    /// using rounding to odd", IEEE Transactions on Computers 57(4), 2008, theorem 3.
+    /// another `f32` than once. So it is rounded to odd first: towards zero, with a last bit of one
+    /// wherever something was lost (S. Boldo, G. Melquiond, "Emulation of a FMA and correctly rounded
+    /// sums: proved algorithms using rounding to odd", IEEE Transactions on Computers 57(4), 2008).
     #[inline(always)]
     fn add_square(self, sum: Self) -> Self {
-        let square = f64::from(self) * f64::from(self);
-        let sum = f64::from(sum);
-        let total = square + sum;
-        // What rounding took from the total (Knuth's two-sum); NaN where it is infinite.
-        let from_square = total - sum;
-        let lost = (square - from_square) + (sum - (total - from_square));
-        let bits = total.to_bits();
-        let towards = u64::from(lost > 0.0).wrapping_sub(u64::from(lost < 0.0));
-        let is_odd = bits & 1;
-        f64::from_bits(bits.wrapping_add(towards & is_odd.wrapping_sub(1))) as Self
+        let (square, sum) = (f64::from(self) * f64::from(self), f64::from(sum));
+        let (least, largest) = if square < sum {
+            (square, sum)
+        } else {
+            (sum, square)
+        };
+        let total = least + largest;
+        // Exact (Dekker's two-sum); NaN where the total is infinite.
+        let lost = least - (total - largest);
+        let towards_zero = total.to_bits().wrapping_sub(u64::from(lost < 0.0));
+        f64::from_bits(towards_zero | u64::from(lost.abs() > 0.0)) as Self
     }
 }
 

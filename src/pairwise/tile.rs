@@ -75,6 +75,9 @@ impl<T: Scalar> Job<'_, T> {
                         left if left >= M => {
                             self.compare::<L, W, M>(lanes, &panel, &rows, column, &section)
                         }
+                        left if left >= 4 => {
+                            self.compare::<L, W, 4>(lanes, &panel, &rows, column, &section)
+                        }
                         left if left >= 2 => {
                             self.compare::<L, W, 2>(lanes, &panel, &rows, column, &section)
                         }

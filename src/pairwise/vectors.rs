@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::PairwiseError;
 use super::range::{Contents, contents};
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 use super::simd::dispatch as run;
 use super::tile::Job;
 use crate::Scalar;
@@ -246,7 +246,7 @@ fn not_finite<T: Scalar>(vector: usize, values: &[T]) -> PairwiseError {
     }
 }
 
-#[cfg(not(feature = "std"))]
+#[cfg(not(feature = "simd"))]
 fn run<T: super::square::Square>(mut job: Job<'_, T>) {
     job.run::<_, 8, 4>(super::tile::Arrays);
 }

@@ -123,9 +123,9 @@ impl HadamardRows {
             panel: &mut *panel,
             entry,
         };
-        #[cfg(feature = "std")]
+        #[cfg(feature = "simd")]
         pulp::Arch::new().dispatch(product);
-        #[cfg(not(feature = "std"))]
+        #[cfg(not(feature = "simd"))]
         product.compute(|block| transform(block, 1, Arrays));
         &panel.product
     }
@@ -173,7 +173,7 @@ impl<E: Fn(usize) -> Lanes> Product<'_, E> {
 }
 
 /// In the widest registers this processor has.
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 impl<E: Fn(usize) -> Lanes> pulp::WithSimd for Product<'_, E> {
     type Output = ();
 
@@ -197,11 +197,11 @@ trait Arithmetic: Copy {
     fn sum_and_difference(self, a: Self::Values, b: Self::Values) -> (Self::Values, Self::Values);
 }
 
-#[cfg(any(not(feature = "std"), test))]
+#[cfg(any(not(feature = "simd"), test))]
 #[derive(Clone, Copy)]
 struct Arrays;
 
-#[cfg(any(not(feature = "std"), test))]
+#[cfg(any(not(feature = "simd"), test))]
 impl Arithmetic for Arrays {
     type Values = Lanes;
 
@@ -213,11 +213,11 @@ impl Arithmetic for Arrays {
     }
 }
 
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 #[derive(Clone, Copy)]
 struct Registers<S>(S);
 
-#[cfg(feature = "std")]
+#[cfg(feature = "simd")]
 impl<S: pulp::Simd> Arithmetic for Registers<S> {
     type Values = S::f64s;
 
@@ -342,10 +342,10 @@ mod tests {
         sums.chain(both().map(|(a, b)| a - b)).collect()
     }
 
-    #[cfg(feature = "std")]
+    #[cfg(feature = "simd")]
     struct InRegisters<'a>(&'a mut [Lanes]);
 
-    #[cfg(feature = "std")]
+    #[cfg(feature = "simd")]
     impl pulp::WithSimd for InRegisters<'_> {
         type Output = ();
 
@@ -368,7 +368,7 @@ mod tests {
                 let found: Vec<f64> = arrays.iter().map(|row| row[lane]).collect();
                 assert_eq!(found, sylvester(&column), "{order}");
             }
-            #[cfg(feature = "std")]
+            #[cfg(feature = "simd")]
             {
                 let mut registers = panel.clone();
                 pulp::Arch::new().dispatch(InRegisters(&mut registers));
