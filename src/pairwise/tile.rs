@@ -229,6 +229,7 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
             let row = lanes.load(&line.0);
             for (chain, column) in chains.iter_mut().zip(columns) {
                 let value = lanes.splat(column[index * CHAIN + position]);
+                // Quicker than to begin at zero, which would give the same.
                 *chain = match position {
                     0 => lanes.squared_difference(row, value),
                     _ => lanes.add_squared_difference(*chain, row, value),
