@@ -35,8 +35,8 @@
 //! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
 //! `core` and `alloc` alone. `simd` comes with `std`, and uses the vector registers that the machine turns
 //! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
-//! of 256 and 512 bits nobody saves, such as kernels. `serde` (de)serialises evidence, dendrograms, graphs
-//! and options, `proptest` brings strategies and invariants for your own property tests.
+//! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
+//! dendrograms, graphs and options, `proptest` brings strategies and invariants for your own property tests.
 //!
 //! # References
 //!
