@@ -32,7 +32,7 @@
 //! With the feature `simd` the widest vector registers of the processor are used. With AVX-512 that is
 //! about 29 G pairs of `f32` elements a second on one thread of a 2.6 GHz Xeon (Emerald Rapids; seven
 //! tenths of what its two units could do) and AVX2 gives 20 G. Few vectors leave lanes unused: 21 get
-//! 9 G, 5 get 2 G. Without `simd`, or where the processor has no fused multiply-add, it is 0.6 G.
+//! 10 G, 5 get 2 G. Without `simd`, or where the processor has no fused multiply-add, it is 0.6 G.
 //!
 //! # Examples
 //!

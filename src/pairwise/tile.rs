@@ -151,36 +151,50 @@ fn pack<T: Scalar, const W: usize>(
     panel: &mut Vec<[Line<T, W>; BLOCK]>,
 ) {
     panel.resize(section.len().div_ceil(BLOCK), [Line([T::zero(); W]); BLOCK]);
-    for (lines, start) in panel.iter_mut().zip(section.clone().step_by(BLOCK)) {
-        for (group, rows) in rows.chunks(GROUP).enumerate() {
-            let mut values = [[T::zero(); BLOCK]; GROUP];
-            for (values, row) in values.iter_mut().zip(rows) {
-                *values = padded(&row[start..section.end]);
+    let Some(last) = rows.len().checked_sub(1) else {
+        return;
+    };
+    let rows: [_; W] =
+        core::array::from_fn(|lane| rows[lane.min(last)][section.clone()].as_chunks::<BLOCK>());
+    for (index, lines) in panel.iter_mut().enumerate() {
+        for lane in (0..=last).step_by(GROUP) {
+            let group: [_; GROUP] = core::array::from_fn(|row| rows[lane + row]);
+            if group.iter().all(|(blocks, _)| index < blocks.len()) {
+                transpose(group.map(|(blocks, _)| &blocks[index]), lines, lane);
+            } else {
+                let padded = group.map(|(_, rest)| padded(rest));
+                transpose(padded.each_ref(), lines, lane);
             }
-            transpose(&values, lines, group * GROUP);
         }
     }
 }
 
-/// The first block of some values, with zeros where they end.
+/// What is left after the last whole block, with zeros behind it.
 #[inline(always)]
-fn padded<T: Scalar>(values: &[T]) -> [T; BLOCK] {
-    values.first_chunk().copied().unwrap_or_else(|| {
-        let mut block = [T::zero(); BLOCK];
-        block[..values.len()].copy_from_slice(values);
-        block
-    })
+fn padded<T: Scalar>(rest: &[T]) -> [T; BLOCK] {
+    let mut block = [T::zero(); BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
 }
 
-/// Four by four, which the compiler makes shuffles of registers.
+/// Four positions of four rows at a time: what is read before anything is written needn't be read again.
 #[inline(always)]
 fn transpose<T: Scalar, const W: usize>(
-    [a, b, c, d]: &[[T; BLOCK]; GROUP],
+    rows: [&[T; BLOCK]; GROUP],
     lines: &mut [Line<T, W>; BLOCK],
     lane: usize,
 ) {
-    for (index, line) in lines.iter_mut().enumerate() {
-        line.0[lane..lane + GROUP].copy_from_slice(&[a[index], b[index], c[index], d[index]]);
+    let quads = rows.map(|row| row.as_chunks::<GROUP>().0);
+    for (index, lines) in lines.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+        let [a, b, c, d] = quads.map(|quads| quads[index]);
+        for (position, line) in lines.iter_mut().enumerate() {
+            line.0[lane..lane + GROUP].copy_from_slice(&[
+                a[position],
+                b[position],
+                c[position],
+                d[position],
+            ]);
+        }
     }
 }
 
