@@ -12,10 +12,10 @@
 //! use mother::evidence::Measurement;
 //! use mother::heritage::Recovery;
 //! use mother::strategies::{FamilyOptions, Shape, Step, families};
-//! use proptest::test_runner::{Config, TestRunner};
+//! use proptest::test_runner::TestRunner;
 //!
 //! let options = FamilyOptions::new(2..=5).with_shape(Shape::Random).with_step(Step::Full);
-//! TestRunner::new(Config::with_cases(16))
+//! TestRunner::deterministic()
 //!     .run(&families(options), |family| {
 //!         let evidence = Measurement::new().measure(&family.models).unwrap();
 //!         let graph = Recovery::new().recover(&evidence).unwrap();
