@@ -8,12 +8,12 @@
 //!
 //! Differences are taken directly: ‖u − v‖² is never ‖u‖² + ‖v‖² − 2u·v, which loses all digits
 //! when u and v differ by a thousandth of their norm. For `f32` vectors sums of 32 squares are taken
-//! in `f32`, eight at a time by fused multiply-adds, and added in `f64`, so that a difference, which
-//! counts twice, and the sums that its square is in are rounded 13 times in `f32` at most: the relative
-//! error of a squared distance is at most 13 · 2⁻²⁴ < 7.8e-7, that of a distance half of it, whatever
-//! the vectors and however long they are. In practice it is below 2e-7, and below 5e-8 for 768 elements.
-//! For `f64` vectors it is at most (45 + d/1024) · 2⁻⁵³ for d elements. Terms of second order are left
-//! out of both bounds.
+//! in `f32`, by fused multiply-adds in chains of eight that are added in pairs, and added in `f64`, so
+//! that a difference, which counts twice, and the sums that its square is in are rounded at most 12 times
+//! in `f32`: the relative error of a squared distance is at most 12 · 2⁻²⁴ < 7.2e-7, that of a distance
+//! half of it, whatever the vectors and however long they are. In practice it is below 2e-7, and below
+//! 5e-8 for 768 elements. For `f64` vectors it is at most (44 + d/1024) · 2⁻⁵³ for d elements. Terms of
+//! second order are left out of both bounds.
 //!
 //! `f32` squares that overflow or underflow don't matter: where they could have an effect, a pair's
 //! section of 1024 elements is computed in `f64`. In `f64` a squared distance above 1.8e308 is infinite,

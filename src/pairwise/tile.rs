@@ -17,8 +17,8 @@ use crate::Scalar;
 
 /// Positions whose squares are summed in the vectors' own type before the sum is widened to `f64`.
 pub(super) const BLOCK: usize = 32;
-/// Squares that are added one after another before their sum is added to the block's: the longest
-/// chain of additions gets shorter, and rounding errors with it.
+/// Squares that are added one after another before the sums of such chains are added in pairs: the
+/// longest chain of additions gets shorter, and rounding errors with it.
 const CHAIN: usize = 8;
 /// Rows that are transposed at once.
 const GROUP: usize = 4;
@@ -237,29 +237,43 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
     sums: &mut [[f64; W]; M],
 ) {
     let mut totals = [lanes.splat(T::zero()); M];
-    for (index, lines) in lines.as_chunks::<CHAIN>().0.iter().enumerate() {
-        let mut chains = totals;
-        for (position, line) in lines.iter().enumerate() {
-            let row = lanes.load(&line.0);
-            for (chain, column) in chains.iter_mut().zip(columns) {
-                let value = lanes.splat(column[index * CHAIN + position]);
-                // Quicker than to begin at zero, which would give the same.
-                *chain = match position {
-                    0 => lanes.squared_difference(row, value),
-                    _ => lanes.add_squared_difference(*chain, row, value),
-                };
-            }
-        }
-        for (total, chain) in totals.iter_mut().zip(chains) {
+    let columns = columns.map(|column| column.as_chunks::<CHAIN>().0);
+    let pairs = lines.as_chunks::<CHAIN>().0.as_chunks::<2>().0;
+    for (index, [first, second]) in pairs.iter().enumerate() {
+        let first = chain(lanes, first, columns.map(|chains| &chains[2 * index]));
+        let second = chain(lanes, second, columns.map(|chains| &chains[2 * index + 1]));
+        for (total, (first, second)) in totals.iter_mut().zip(first.into_iter().zip(second)) {
+            let pair = lanes.add(first, second);
             *total = match index {
-                0 => chain,
-                _ => lanes.add(*total, chain),
+                0 => pair,
+                _ => lanes.add(*total, pair),
             };
         }
     }
     for (sums, total) in sums.iter_mut().zip(totals) {
         lanes.add_to(total, sums);
     }
+}
+
+/// The sums of as many squares as are added one after another.
+#[inline(always)]
+fn chain<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
+    lanes: L,
+    lines: &[Line<T, W>; CHAIN],
+    columns: [&[T; CHAIN]; M],
+) -> [L::Row; M] {
+    let mut sums = [lanes.splat(T::zero()); M];
+    for (position, line) in lines.iter().enumerate() {
+        let row = lanes.load(&line.0);
+        for (sum, column) in sums.iter_mut().zip(columns) {
+            let value = lanes.splat(column[position]);
+            *sum = match position {
+                0 => lanes.squared_difference(row, value),
+                _ => lanes.add_squared_difference(*sum, row, value),
+            };
+        }
+    }
+    sums
 }
 
 /// Lanes as plain arrays, for every processor.

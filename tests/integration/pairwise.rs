@@ -6,7 +6,7 @@ use mother::pairwise::{PairwiseError, VectorSet, euclidean_distances, squared_di
 use proptest::prelude::*;
 
 /// The bound that the documentation states for `f32`, with room for terms of second order.
-const BOUND: f64 = 7.8e-7;
+const BOUND: f64 = 7.3e-7;
 
 fn uniforms(mut state: u64) -> impl FnMut() -> f64 {
     move || {
@@ -75,12 +75,13 @@ fn in_order<T: Square>(u: &[T], v: &[T]) -> f64 {
     for (u, v) in u.chunks(1024).zip(v.chunks(1024)) {
         let mut section = 0.0;
         for (u, v) in u.chunks(32).zip(v.chunks(32)) {
-            let mut block = T::zero();
-            for (u, v) in u.chunks(8).zip(v.chunks(8)) {
-                let differences = u.iter().zip(v).map(|(&u, &v)| u - v);
-                block = block + differences.fold(T::zero(), |sum, value| value.add_square(sum));
+            let mut chains = [T::zero(); 4];
+            for (chain, (u, v)) in chains.iter_mut().zip(u.chunks(8).zip(v.chunks(8))) {
+                for (&u, &v) in u.iter().zip(v) {
+                    *chain = (u - v).add_square(*chain);
+                }
             }
-            section += block.widen();
+            section += ((chains[0] + chains[1]) + (chains[2] + chains[3])).widen();
         }
         total += section;
     }
