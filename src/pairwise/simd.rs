@@ -60,13 +60,6 @@ impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Regist
     }
 
     #[inline(always)]
-    fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row {
-        core::array::from_fn(|register| {
-            T::square(self.0, T::difference(self.0, a[register], b[register]))
-        })
-    }
-
-    #[inline(always)]
     fn add_squared_difference(self, sum: Self::Row, a: Self::Row, b: Self::Row) -> Self::Row {
         core::array::from_fn(|register| {
             let difference = T::difference(self.0, a[register], b[register]);
@@ -85,7 +78,6 @@ pub(super) trait Element: Square {
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn difference<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn square<S: Simd>(simd: S, value: Self::Vector<S>) -> Self::Vector<S>;
     /// [`Square::add_square`] of every lane.
     fn add_squares<S: Simd>(
         simd: S,
@@ -97,7 +89,7 @@ pub(super) trait Element: Square {
 macro_rules! implement_element {
     (
         $scalar:ty, $vector:ident, $vectors:ident, $vectors_mut:ident, $splat:ident, $add:ident,
-        $sub:ident, $mul:ident, $add_squares:expr
+        $sub:ident, $add_squares:expr
     ) => {
         impl Element for $scalar {
             type Vector<S: Simd> = S::$vector;
@@ -142,11 +134,6 @@ macro_rules! implement_element {
             }
 
             #[inline(always)]
-            fn square<S: Simd>(simd: S, value: S::$vector) -> S::$vector {
-                simd.$mul(value, value)
-            }
-
-            #[inline(always)]
             fn add_squares<S: Simd>(simd: S, value: S::$vector, sum: S::$vector) -> S::$vector {
                 $add_squares(simd, value, sum)
             }
@@ -162,7 +149,6 @@ implement_element!(
     splat_f32s,
     add_f32s,
     sub_f32s,
-    mul_f32s,
     |simd: S, value, sum| simd.mul_add_f32s(value, value, sum)
 );
 implement_element!(
@@ -173,7 +159,6 @@ implement_element!(
     splat_f64s,
     add_f64s,
     sub_f64s,
-    mul_f64s,
     |simd: S, value, sum| simd.add_f64s(simd.mul_f64s(value, value), sum)
 );
 

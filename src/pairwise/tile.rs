@@ -35,8 +35,6 @@ pub(super) trait Lanes<T, const W: usize>: Copy {
     /// Adds each lane to the sum in `f64` that belongs to it.
     fn add_to(self, row: Self::Row, sums: &mut [f64; W]);
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
-    /// (a − b)²
-    fn squared_difference(self, a: Self::Row, b: Self::Row) -> Self::Row;
     /// sum + (a − b)², by [`Square::add_square`].
     fn add_squared_difference(self, sum: Self::Row, a: Self::Row, b: Self::Row) -> Self::Row;
 }
@@ -243,11 +241,7 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
         let first = chain(lanes, first, columns.map(|chains| &chains[2 * index]));
         let second = chain(lanes, second, columns.map(|chains| &chains[2 * index + 1]));
         for (total, (first, second)) in totals.iter_mut().zip(first.into_iter().zip(second)) {
-            let pair = lanes.add(first, second);
-            *total = match index {
-                0 => pair,
-                _ => lanes.add(*total, pair),
-            };
+            *total = lanes.add(*total, lanes.add(first, second));
         }
     }
     for (sums, total) in sums.iter_mut().zip(totals) {
@@ -266,11 +260,7 @@ fn chain<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
     for (position, line) in lines.iter().enumerate() {
         let row = lanes.load(&line.0);
         for (sum, column) in sums.iter_mut().zip(columns) {
-            let value = lanes.splat(column[position]);
-            *sum = match position {
-                0 => lanes.squared_difference(row, value),
-                _ => lanes.add_squared_difference(*sum, row, value),
-            };
+            *sum = lanes.add_squared_difference(*sum, row, lanes.splat(column[position]));
         }
     }
     sums
@@ -303,11 +293,6 @@ impl<T: Square, const W: usize> Lanes<T, W> for Arrays {
     #[inline(always)]
     fn add(self, a: [T; W], b: [T; W]) -> [T; W] {
         core::array::from_fn(|lane| a[lane] + b[lane])
-    }
-
-    #[inline(always)]
-    fn squared_difference(self, a: [T; W], b: [T; W]) -> [T; W] {
-        core::array::from_fn(|lane| (a[lane] - b[lane]) * (a[lane] - b[lane]))
     }
 
     #[inline(always)]
