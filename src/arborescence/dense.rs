@@ -134,20 +134,20 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
                     column: &mut union,
                     paid: own_paid,
                     other: costs,
-                    reduce: |cost| cost - paid,
-                    target: |from: usize| targets[from],
+                    reduce: move |cost| cost - paid,
+                    target: move |from: usize| targets[from],
                 });
                 union.leave_out_nodes_of(costs);
                 self.pool.free.push(inner);
             } else {
-                let scale = self.scale;
+                let (scale, target) = (self.scale, set as f64);
                 let weights = self.digraph.entering(set);
                 in_registers_of_256_bits(Lowering {
                     column: &mut union,
                     paid: own_paid,
                     other: weights,
-                    reduce: |weight: T| scale.apply(weight.widen()) - paid,
-                    target: |_| set as f64,
+                    reduce: move |weight: T| scale.apply(weight.widen()) - paid,
+                    target: move |_| target,
                 });
                 union.costs[set] = f64::NAN;
             }
@@ -290,25 +290,47 @@ impl<T: Scalar> Kernel for FirstMinimum<'_, T> {
 /// The lowest value, +∞ for none; NaN is passed over.
 #[inline(always)]
 fn minimum<T: Scalar>(values: &[T]) -> T {
-    // `Float::min` does more than this for NaN, and is slower.
-    let lower = |value: T, lowest: T| if value < lowest { value } else { lowest };
     let Some(last) = values.last_chunk::<LANES>() else {
         let all = values.iter();
         return all.fold(T::infinity(), |lowest, &value| lower(value, lowest));
     };
     let mut lanes = [T::infinity(); LANES];
+    for chunk in values.as_chunks().0 {
+        lanes = lower_each(chunk, &lanes);
+    }
     // Some values are looked at twice, instead of the last few one after another.
-    for chunk in values.as_chunks().0.iter().chain([last]) {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane = lower(value, *lane);
-        }
+    lanes = lower_each(last, &lanes);
+    // New arrays: compilers keep one in memory that gets smaller as it is changed.
+    let lanes: [T; 8] = lower_half(&lanes);
+    let lanes: [T; 4] = lower_half(&lanes);
+    let [a, b] = lower_half(&lanes);
+    lower(a, b)
+}
+
+/// The lower value, the second if the first is NaN; `Float::min` does more for NaN, and is slower.
+#[inline(always)]
+fn lower<T: Scalar>(a: T, b: T) -> T {
+    if a < b { a } else { b }
+}
+
+/// The lower of each two lanes.
+#[inline(always)]
+fn lower_each<T: Scalar, const N: usize>(a: &[T; N], b: &[T; N]) -> [T; N] {
+    let mut lowest = [T::infinity(); N];
+    for lane in 0..N {
+        lowest[lane] = lower(a[lane], b[lane]);
     }
-    for half in [8, 4, 2, 1] {
-        for lane in 0..half {
-            lanes[lane] = lower(lanes[lane], lanes[lane + half]);
-        }
+    lowest
+}
+
+/// The lower of each two lanes that are half of all lanes apart.
+#[inline(always)]
+fn lower_half<T: Scalar, const N: usize>(lanes: &[T]) -> [T; N] {
+    let mut lowest = [T::infinity(); N];
+    for lane in 0..N {
+        lowest[lane] = lower(lanes[lane], lanes[lane + N]);
     }
-    lanes[0]
+    lowest
 }
 
 #[cfg(test)]
