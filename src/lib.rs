@@ -58,6 +58,7 @@ pub mod growth;
 pub mod heritage;
 #[cfg(feature = "proptest")]
 pub mod invariants;
+mod minimum;
 pub mod moments;
 pub mod pairwise;
 #[cfg(feature = "svd")]

@@ -10,6 +10,7 @@ use super::DenseDigraph;
 use super::contraction::{CheapestEdges, DisjointSets, Entering, Step};
 use super::scale::Scale;
 use crate::Scalar;
+use crate::minimum::first_minimum;
 use crate::registers::{Kernel, in_registers_of_256_bits};
 
 /// The cost of the cheapest edge from each node into one contracted cycle.
@@ -105,10 +106,10 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
     fn cheapest(&mut self, set: usize, _: &mut DisjointSets) -> Option<Entering> {
         let (from, to, cost) = if let Some(column) = self.column_of(set) {
             let Column { costs, targets } = &self.pool.columns[column];
-            let (from, cost) = first_minimum(costs)?;
+            let (from, cost) = lowest(costs)?;
             (from, targets[from] as usize, cost)
         } else {
-            let (from, weight) = first_minimum(self.digraph.entering(set))?;
+            let (from, weight) = lowest(self.digraph.entering(set))?;
             (from, set, self.scale.apply(weight.widen()))
         };
         let edge = from * self.digraph.size() + to;
@@ -256,110 +257,26 @@ fn take_over<const N: usize>(
     }
 }
 
-/// Minima kept side by side, so that a search is not one long chain of comparisons.
-const LANES: usize = 16;
-
 /// The lowest value below +∞ and the first position at which it stands; NaN is passed over.
-fn first_minimum<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
-    in_registers_of_256_bits(FirstMinimum(values))
+fn lowest<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
+    in_registers_of_256_bits(Lowest(values))
 }
 
-struct FirstMinimum<'a, T>(&'a [T]);
+struct Lowest<'a, T>(&'a [T]);
 
-impl<T: Scalar> Kernel for FirstMinimum<'_, T> {
+impl<T: Scalar> Kernel for Lowest<'_, T> {
     type Output = Option<(usize, T)>;
 
     #[inline(always)]
     fn compute(self) -> Self::Output {
-        let values = self.0;
-        let lowest = minimum(values);
-        if lowest >= T::infinity() {
-            return None;
-        }
-        // Whole blocks first: without a branch for every value this costs less than the minimum did.
-        let holds_lowest =
-            |block: &[T; BLOCK]| block.iter().fold(false, |any, &v| any | (v == lowest));
-        let (blocks, _) = values.as_chunks::<BLOCK>();
-        let before = blocks.iter().take_while(|block| !holds_lowest(block));
-        let start = BLOCK * before.count();
-        let offset = values[start..].iter().position(|&value| value == lowest)?;
-        Some((start + offset, lowest))
+        first_minimum(self.0)
     }
-}
-
-/// The lowest value, +∞ for none; NaN is passed over.
-#[inline(always)]
-fn minimum<T: Scalar>(values: &[T]) -> T {
-    let Some(last) = values.last_chunk::<LANES>() else {
-        let all = values.iter();
-        return all.fold(T::infinity(), |lowest, &value| lower(value, lowest));
-    };
-    let mut lanes = [T::infinity(); LANES];
-    for chunk in values.as_chunks().0 {
-        lanes = lower_each(chunk, &lanes);
-    }
-    // Some values are looked at twice, instead of the last few one after another.
-    lanes = lower_each(last, &lanes);
-    // New arrays: compilers keep one in memory that gets smaller as it is changed.
-    let lanes: [T; 8] = lower_half(&lanes);
-    let lanes: [T; 4] = lower_half(&lanes);
-    let [a, b] = lower_half(&lanes);
-    lower(a, b)
-}
-
-/// The lower value, the second if the first is NaN; `Float::min` does more for NaN, and is slower.
-#[inline(always)]
-fn lower<T: Scalar>(a: T, b: T) -> T {
-    if a < b { a } else { b }
-}
-
-/// The lower of each two lanes.
-#[inline(always)]
-fn lower_each<T: Scalar, const N: usize>(a: &[T; N], b: &[T; N]) -> [T; N] {
-    let mut lowest = [T::infinity(); N];
-    for lane in 0..N {
-        lowest[lane] = lower(a[lane], b[lane]);
-    }
-    lowest
-}
-
-/// The lower of each two lanes that are half of all lanes apart.
-#[inline(always)]
-fn lower_half<T: Scalar, const N: usize>(lanes: &[T]) -> [T; N] {
-    let mut lowest = [T::infinity(); N];
-    for lane in 0..N {
-        lowest[lane] = lower(lanes[lane], lanes[lane + N]);
-    }
-    lowest
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::vec;
-
-    #[test]
-    fn the_first_of_equal_minima_is_found_at_any_position() {
-        for length in [0, 1, 2, 15, 16, 17, 255, 256, 257, 600] {
-            assert_eq!(first_minimum(&vec![f64::INFINITY; length]), None);
-            assert_eq!(first_minimum(&vec![f64::NAN; length]), None);
-            for position in 0..length {
-                let mut values = vec![3.0_f32; length];
-                values[position] = -1.0;
-                values[length - 1] = -1.0;
-                assert_eq!(first_minimum(&values), Some((position, -1.0)));
-            }
-        }
-    }
-
-    #[test]
-    fn nan_is_passed_over() {
-        for length in [2, 16, 17, 300] {
-            let mut values = vec![f64::NAN; length];
-            values[length - 1] = 2.0;
-            assert_eq!(first_minimum(&values), Some((length - 1, 2.0)));
-        }
-    }
 
     #[test]
     fn columns_merge_by_cost_then_target_and_keep_their_own_nodes_out() {

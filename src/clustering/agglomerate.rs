@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use super::chain::chain;
 use super::dendrogram::Merge;
+use super::extremes::extremes;
 use super::formula::greater;
 use super::formula::{Average, Centroid, Complete, Formula, Median, Reducible, Ward, Weighted};
 use super::generic::generic;
-use super::minimum::extremes;
 use super::neighbours::{Neighbours, Pair};
 use super::rounds::Round;
 use super::single::minimum_spanning_tree;

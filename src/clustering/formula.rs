@@ -1,5 +1,7 @@
 //! The formulas of Lance and Williams: how far every other cluster is from the union of two.
 
+use crate::minimum::lesser;
+
 /// One linkage's formula for the union of two clusters i and j.
 pub(super) trait Formula: Copy {
     /// Whether it works on squared distances.
@@ -50,13 +52,7 @@ impl Reducible for Average {}
 impl Reducible for Weighted {}
 impl Reducible for Ward {}
 
-/// The lesser; unlike `f64::min` one instruction, as nothing here is NaN.
-#[inline(always)]
-pub(super) fn lesser(a: f64, b: f64) -> f64 {
-    if a < b { a } else { b }
-}
-
-/// The greater.
+/// The greater, the second if the first is NaN.
 #[inline(always)]
 pub(super) fn greater(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
 use super::formula::Formula;
-use super::minimum::first_minimum;
 use super::neighbours::Neighbours;
 use super::triangle::Triangle;
+use crate::minimum::first_minimum_of_many;
 
 /// Merges the nearest two clusters, again and again; of several pairs equally near that whose clusters'
 /// last points come first.
@@ -22,7 +22,7 @@ pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
         neighbours.set(slot, triangle.nearest_after(slot));
     }
     while merges.len() + 1 < points {
-        let Some((low, _)) = first_minimum(neighbours.distances()) else {
+        let Some((low, _)) = first_minimum_of_many(neighbours.distances()) else {
             break;
         };
         let Some((high, distance)) = neighbours.get(low, &triangle) else {

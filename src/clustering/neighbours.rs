@@ -3,9 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::formula::{greater, lesser};
-use super::minimum::{LANES, folded, position};
+use super::extremes::{LANES, folded};
+use super::formula::greater;
 use super::triangle::Triangle;
+use crate::minimum::{lesser, position};
 
 /// The neighbour found last for every slot of a [`Triangle`].
 pub(super) struct Neighbours {

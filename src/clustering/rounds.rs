@@ -5,8 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::mem;
 
+use super::extremes::LANES;
 use super::formula::Formula;
-use super::minimum::LANES;
 use super::neighbours::{Neighbours, Pair};
 use super::triangle::{Triangle, origin, pairs, row_starts};
 

@@ -4,10 +4,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
-use super::formula::{greater, lesser};
-use super::minimum::{LANES, by_halves, first_minimum};
+use super::extremes::{LANES, by_halves};
+use super::formula::greater;
 use super::triangle::row_starts;
 use crate::Scalar;
+use crate::minimum::{first_minimum_of_many, lesser};
 
 /// A row is dealt out into so many lanes, and the least distance of each is kept: with more of them,
 /// bounds are higher.
@@ -129,7 +130,7 @@ impl Tree {
     /// The nearest point that hasn't come, the first of several, and its distance.
     #[inline(always)]
     fn nearest(&self) -> Option<(usize, f64)> {
-        first_minimum(&self.reach)
+        first_minimum_of_many(&self.reach)
     }
 }
 

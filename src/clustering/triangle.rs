@@ -6,7 +6,7 @@ use core::mem;
 
 use super::dendrogram::Merge;
 use super::formula::Formula;
-use super::minimum::first_minimum;
+use crate::minimum::first_minimum_of_many;
 
 /// Below this number of slots closing gaps saves nothing.
 const SMALL: usize = 64;
@@ -118,7 +118,7 @@ impl Triangle {
     /// The nearest cluster in a later slot; of several the first.
     #[inline(always)]
     pub(super) fn nearest_after(&self, slot: usize) -> Option<(usize, f64)> {
-        let (position, distance) = first_minimum(self.row(slot))?;
+        let (position, distance) = first_minimum_of_many(self.row(slot))?;
         Some((slot + 1 + position, distance))
     }
 

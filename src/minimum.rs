@@ -1,0 +1,121 @@
+//! The first minimum of numbers, looked for in lanes that don't wait for each other.
+
+use crate::Scalar;
+
+/// So many numbers are compared at once.
+const LANES: usize = 16;
+/// So many numbers are asked at once whether what is sought is among them: with a branch for each, looking
+/// for the position would cost more than the minimum did.
+const BLOCK: usize = 8;
+/// Where there are many, so many are asked before.
+const LARGE_BLOCK: usize = 64;
+
+/// The position and value of the first minimum; none if nothing is below infinity. NaN is passed over.
+#[inline(always)]
+pub(crate) fn first_minimum<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
+    let least = least_below_infinity(values)?;
+    Some((position(values, |value| value == least)?, least))
+}
+
+/// [`first_minimum`], quicker for hundreds of numbers in the first-level cache.
+#[inline(always)]
+pub(crate) fn first_minimum_of_many<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
+    let least = least_below_infinity(values)?;
+    Some((position_among_many(values, |value| value == least)?, least))
+}
+
+/// The lesser, the second if the first is NaN; unlike `Float::min` one instruction.
+#[inline(always)]
+pub(crate) fn lesser<T: Scalar>(a: T, b: T) -> T {
+    if a < b { a } else { b }
+}
+
+#[inline(always)]
+fn least_below_infinity<T: Scalar>(values: &[T]) -> Option<T> {
+    let least = least(values);
+    (least < T::infinity()).then_some(least)
+}
+
+/// The least, infinity for none; NaN is passed over.
+#[inline(always)]
+fn least<T: Scalar>(values: &[T]) -> T {
+    let Some(last) = values.last_chunk::<LANES>() else {
+        let all = values.iter();
+        return all.fold(T::infinity(), |least, &value| lesser(value, least));
+    };
+    let mut lanes = [T::infinity(); LANES];
+    for chunk in values.as_chunks().0 {
+        lanes = lesser_each(chunk, &lanes);
+    }
+    // Some values are looked at twice, instead of the last few one after another.
+    lanes = lesser_each(last, &lanes);
+    // New arrays: compilers keep one in memory that is changed in part.
+    let lanes: [T; 8] = lesser_half(&lanes);
+    let lanes: [T; 4] = lesser_half(&lanes);
+    let [a, b] = lesser_half(&lanes);
+    lesser(a, b)
+}
+
+/// The lesser of each two lanes.
+#[inline(always)]
+fn lesser_each<T: Scalar, const N: usize>(a: &[T; N], b: &[T; N]) -> [T; N] {
+    let mut least = [T::infinity(); N];
+    for lane in 0..N {
+        least[lane] = lesser(a[lane], b[lane]);
+    }
+    least
+}
+
+/// The lesser of each two lanes that are half of all lanes apart.
+#[inline(always)]
+fn lesser_half<T: Scalar, const N: usize>(lanes: &[T]) -> [T; N] {
+    let mut least = [T::infinity(); N];
+    for lane in 0..N {
+        least[lane] = lesser(lanes[lane], lanes[lane + N]);
+    }
+    least
+}
+
+/// The first position of what is sought.
+#[inline(always)]
+pub(crate) fn position<S: Copy>(values: &[S], sought: impl Fn(S) -> bool + Copy) -> Option<usize> {
+    let holds = |block: &[S; BLOCK]| block.iter().fold(false, |any, &value| any | sought(value));
+    let (blocks, _) = values.as_chunks::<BLOCK>();
+    let start = BLOCK * blocks.iter().take_while(|block| !holds(block)).count();
+    let offset = values[start..].iter().position(|&value| sought(value))?;
+    Some(start + offset)
+}
+
+/// [`position`], with a question for each of larger blocks first.
+#[inline(always)]
+fn position_among_many<S: Copy>(values: &[S], sought: impl Fn(S) -> bool + Copy) -> Option<usize> {
+    let holds = |block: &[S]| block.iter().fold(false, |any, &value| any | sought(value));
+    let block = values.chunks(LARGE_BLOCK).position(holds)?;
+    let start = LARGE_BLOCK * block;
+    let end = values.len().min(start + LARGE_BLOCK);
+    Some(start + position(&values[start..end], sought)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn the_first_of_equal_minima_is_found_at_any_position() {
+        for length in [1_usize, 2, 7, 8, 15, 16, 17, 63, 64, 65, 130, 257] {
+            assert_eq!(first_minimum(&vec![f64::INFINITY; length]), None);
+            assert_eq!(first_minimum(&vec![f64::NAN; length]), None);
+            assert_eq!(first_minimum_of_many(&vec![f64::NAN; length]), None);
+            for place in 0..length {
+                let mut values = vec![3.0_f32; length];
+                values[0] = f32::NAN;
+                values[length - 1] = -1.0;
+                values[place] = -1.0;
+                assert_eq!(first_minimum(&values), Some((place, -1.0)));
+                assert_eq!(first_minimum_of_many(&values), Some((place, -1.0)));
+            }
+        }
+        assert_eq!(first_minimum::<f64>(&[]), None);
+    }
+}
