@@ -108,6 +108,10 @@ mod tests {
             assert_eq!(first_minimum(&vec![f64::NAN; length]), None);
             assert_eq!(first_minimum_of_many(&vec![f64::NAN; length]), None);
             for place in 0..length {
+                let mut only = vec![f64::NAN; length];
+                only[place] = 2.0;
+                assert_eq!(first_minimum(&only), Some((place, 2.0)));
+                assert_eq!(first_minimum_of_many(&only), Some((place, 2.0)));
                 let mut values = vec![3.0_f32; length];
                 values[0] = f32::NAN;
                 values[length - 1] = -1.0;
