@@ -38,6 +38,20 @@ pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
     kernel.compute()
 }
 
+/// Computes with a library whose kernels leave values in wide registers, and clears these.
+///
+/// While something is in the upper halves, an Intel processor changes state at every switch between
+/// instructions for wide registers and older ones, which all code for any processor is: a call of `cos` in
+/// a program's own code, or in ours, took twenty times as long on an Intel Xeon (Emerald Rapids).
+pub(crate) fn clearing_wide_registers<R>(compute: impl FnOnce() -> R) -> R {
+    let result = compute();
+    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        simd.avx._mm256_zeroupper();
+    }
+    result
+}
+
 #[cfg(feature = "simd")]
 struct Dispatched<K>(K);
 

@@ -4,7 +4,10 @@ use core::mem::MaybeUninit;
 
 use alloc::vec::Vec;
 
+use faer::linalg::triangular_solve;
+
 use super::{Method, RankError};
+use crate::registers::clearing_wide_registers;
 
 /// Bytes of working memory, in blocks so that an unoptimised build doesn't take them one by one.
 pub(super) type Scratch = Vec<[MaybeUninit<u8>; 64]>;
@@ -49,7 +52,9 @@ pub(super) fn decompose(
             let request = svd::svd_scratch::<f64>(long, short, none, none, Par::Seq, settings);
             let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
             let values = DiagMut::from_slice_mut(&mut *values);
-            svd::svd(tall, values, None, None, Par::Seq, stack, settings).is_ok()
+            clearing_wide_registers(|| {
+                svd::svd(tall, values, None, None, Par::Seq, stack, settings).is_ok()
+            })
         }
         Method::Gram => {
             let none = evd::ComputeEigenvectors::No;
@@ -60,20 +65,21 @@ pub(super) fn decompose(
             let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
             let (mut gram, stack) = temp_mat_zeroed::<f64, _, _>(short, short, stack);
             let mut gram = gram.as_mat_mut();
-            triangular::matmul(
-                gram.as_mut(),
-                BlockStructure::TriangularLower,
-                Accum::Replace,
-                tall.transpose(),
-                BlockStructure::Rectangular,
-                tall,
-                BlockStructure::Rectangular,
-                1.0,
-                Par::Seq,
-            );
             let eigenvalues = DiagMut::from_slice_mut(&mut *values);
-            let outcome =
-                evd::self_adjoint_evd(gram.as_ref(), eigenvalues, None, Par::Seq, stack, settings);
+            let outcome = clearing_wide_registers(|| {
+                triangular::matmul(
+                    gram.as_mut(),
+                    BlockStructure::TriangularLower,
+                    Accum::Replace,
+                    tall.transpose(),
+                    BlockStructure::Rectangular,
+                    tall,
+                    BlockStructure::Rectangular,
+                    1.0,
+                    Par::Seq,
+                );
+                evd::self_adjoint_evd(gram.as_ref(), eigenvalues, None, Par::Seq, stack, settings)
+            });
             for value in values.iter_mut() {
                 // Rounding may push the eigenvalue of a null direction below zero.
                 *value = num_traits::Float::sqrt(value.max(0.0));
@@ -102,15 +108,17 @@ pub(super) fn decompose(
             let (mut inverse, stack) = stack.make_with(short, |_| 0_usize);
             let mut factor = factor.as_mat_mut();
             factor.copy_from(tall);
-            pivoted_qr::qr_in_place(
-                factor.as_mut(),
-                householder.as_mat_mut(),
-                &mut order,
-                &mut inverse,
-                Par::Seq,
-                stack,
-                settings,
-            );
+            clearing_wide_registers(|| {
+                pivoted_qr::qr_in_place(
+                    factor.as_mut(),
+                    householder.as_mat_mut(),
+                    &mut order,
+                    &mut inverse,
+                    Par::Seq,
+                    stack,
+                    settings,
+                );
+            });
             for (index, value) in values.iter_mut().enumerate() {
                 *value = factor[(index, index)].abs();
             }
@@ -143,14 +151,11 @@ impl<'a> Operand<'a> {
 
 /// Adds the product of two matrices to a row-major one.
 pub(super) fn add_product(sum: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    faer::linalg::matmul::matmul(
-        faer::MatMut::from_row_major_slice_mut(sum, first.0.nrows(), second.0.ncols()),
-        faer::Accum::Add,
-        first.0,
-        second.0,
-        1.0,
-        faer::Par::Seq,
-    );
+    let sum = faer::MatMut::from_row_major_slice_mut(sum, first.0.nrows(), second.0.ncols());
+    clearing_wide_registers(|| {
+        let (add, one_thread) = (faer::Accum::Add, faer::Par::Seq);
+        faer::linalg::matmul::matmul(sum, add, first.0, second.0, 1.0, one_thread);
+    });
 }
 
 /// The upper triangle of the product of a matrix and its transpose, row-major; what is below the
@@ -159,17 +164,20 @@ pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
     use faer::linalg::matmul::triangular::{self, BlockStructure};
 
     let size = matrix.0.nrows();
-    triangular::matmul(
-        faer::MatMut::from_column_major_slice_mut(product, size, size),
-        BlockStructure::TriangularLower,
-        faer::Accum::Replace,
-        matrix.0,
-        BlockStructure::Rectangular,
-        matrix.0.transpose(),
-        BlockStructure::Rectangular,
-        1.0,
-        faer::Par::Seq,
-    );
+    let product = faer::MatMut::from_column_major_slice_mut(product, size, size);
+    clearing_wide_registers(|| {
+        triangular::matmul(
+            product,
+            BlockStructure::TriangularLower,
+            faer::Accum::Replace,
+            matrix.0,
+            BlockStructure::Rectangular,
+            matrix.0.transpose(),
+            BlockStructure::Rectangular,
+            1.0,
+            faer::Par::Seq,
+        );
+    });
 }
 
 /// Decomposes a symmetric matrix whose upper triangle is given, row-major, into RᵀR, with rows of R
@@ -196,15 +204,14 @@ pub(super) fn pivoted_cholesky(
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
     let (mut forward, stack) = stack.make_with(size, |_| 0_usize);
     let (mut inverse, stack) = stack.make_with(size, |_| 0_usize);
-    let outcome = factor::cholesky_in_place(
-        faer::MatMut::from_column_major_slice_mut(matrix, size, size),
-        &mut forward,
-        &mut inverse,
-        faer::Par::Seq,
-        stack,
-        settings,
-    );
-    let rows = outcome.map_or(0, |(found, _)| found.rank);
+    let matrix = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
+    let rows = clearing_wide_registers(|| {
+        let (forward, inverse) = (&mut *forward, &mut *inverse);
+        let one_thread = faer::Par::Seq;
+        let found =
+            factor::cholesky_in_place(matrix, forward, inverse, one_thread, stack, settings);
+        found.map_or(0, |(found, _)| found.rank)
+    });
     order.clear();
     order.extend_from_slice(&forward);
     Ok(rows)
@@ -229,8 +236,9 @@ pub(super) fn cholesky(
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
     let matrix = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
     let none = Default::default();
-    let outcome = factor::cholesky_in_place(matrix, none, faer::Par::Seq, stack, settings);
-    Ok(outcome.is_ok())
+    Ok(clearing_wide_registers(|| {
+        factor::cholesky_in_place(matrix, none, faer::Par::Seq, stack, settings).is_ok()
+    }))
 }
 
 /// Multiplies row-major `rows` by the inverse of the leading `size` rows and columns of a triangle R,
@@ -239,7 +247,9 @@ pub(super) fn divide_by_triangle(rows: &mut [f64], triangle: &[f64], size: usize
     let count = rows.len() / size.max(1);
     let rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
     let lower = faer::MatRef::from_column_major_slice_with_stride(triangle, size, size, stride);
-    faer::linalg::triangular_solve::solve_lower_triangular_in_place(lower, rows, faer::Par::Seq);
+    clearing_wide_registers(|| {
+        triangular_solve::solve_lower_triangular_in_place(lower, rows, faer::Par::Seq);
+    });
 }
 
 /// Multiplies row-major `rows` by the inverse of RᵀR.
@@ -248,7 +258,9 @@ pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize)
     divide_by_triangle(rows, triangle, size, size);
     let rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
     let upper = faer::MatRef::from_row_major_slice(triangle, size, size);
-    faer::linalg::triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
+    clearing_wide_registers(|| {
+        triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
+    });
 }
 
 /// At least `bytes` bytes of `scratch`, which grows if it must.
