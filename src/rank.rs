@@ -66,6 +66,7 @@ mod differences;
 mod error;
 mod format;
 mod hadamard;
+mod interpolative;
 mod matrix;
 mod noise;
 mod projection;

@@ -149,12 +149,32 @@ impl<'a> Operand<'a> {
     }
 }
 
+/// The product of two matrices, row-major.
+pub(super) fn multiply(product: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
+    matmul(product, faer::Accum::Replace, 1.0, first, second);
+}
+
 /// Adds the product of two matrices to a row-major one.
 pub(super) fn add_product(sum: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    let sum = faer::MatMut::from_row_major_slice_mut(sum, first.0.nrows(), second.0.ncols());
+    matmul(sum, faer::Accum::Add, 1.0, first, second);
+}
+
+/// Subtracts the product of two matrices from a row-major one.
+pub(super) fn subtract_product(difference: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
+    matmul(difference, faer::Accum::Add, -1.0, first, second);
+}
+
+fn matmul(
+    to: &mut [f64],
+    accumulate: faer::Accum,
+    factor: f64,
+    first: Operand<'_>,
+    second: Operand<'_>,
+) {
+    let (first, second) = (first.0, second.0);
+    let to = faer::MatMut::from_row_major_slice_mut(to, first.nrows(), second.ncols());
     clearing_wide_registers(|| {
-        let (add, one_thread) = (faer::Accum::Add, faer::Par::Seq);
-        faer::linalg::matmul::matmul(sum, add, first.0, second.0, 1.0, one_thread);
+        faer::linalg::matmul::matmul(to, accumulate, first, second, factor, faer::Par::Seq);
     });
 }
 
@@ -241,26 +261,42 @@ pub(super) fn cholesky(
     }))
 }
 
-/// Multiplies row-major `rows` by the inverse of the leading `size` rows and columns of a triangle R,
+/// Multiplies row-major `rows` by R⁻¹, where R is the leading `size` rows and columns of an upper triangle
 /// whose rows follow each other at a distance.
 pub(super) fn divide_by_triangle(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    let count = rows.len() / size.max(1);
-    let rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
-    let lower = faer::MatRef::from_column_major_slice_with_stride(triangle, size, size, stride);
+    let (rows, triangle) = system(rows, triangle, size, stride);
     clearing_wide_registers(|| {
+        let lower = triangle.transpose();
         triangular_solve::solve_lower_triangular_in_place(lower, rows, faer::Par::Seq);
     });
 }
 
-/// Multiplies row-major `rows` by the inverse of RᵀR.
-pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize) {
-    let count = rows.len() / size.max(1);
-    divide_by_triangle(rows, triangle, size, size);
-    let rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
-    let upper = faer::MatRef::from_row_major_slice(triangle, size, size);
+/// Multiplies row-major `rows` by R⁻ᵀ.
+pub(super) fn divide_by_transpose(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
+    let (rows, triangle) = system(rows, triangle, size, stride);
     clearing_wide_registers(|| {
-        triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
+        triangular_solve::solve_upper_triangular_in_place(triangle, rows, faer::Par::Seq);
     });
+}
+
+/// Multiplies row-major `rows` by (RᵀR)⁻¹.
+pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
+    divide_by_triangle(rows, triangle, size, stride);
+    divide_by_transpose(rows, triangle, size, stride);
+}
+
+/// Rows as columns, and R.
+fn system<'a>(
+    rows: &'a mut [f64],
+    triangle: &'a [f64],
+    size: usize,
+    stride: usize,
+) -> (faer::MatMut<'a, f64>, faer::MatRef<'a, f64>) {
+    let count = rows.len() / size.max(1);
+    (
+        faer::MatMut::from_column_major_slice_mut(rows, size, count),
+        faer::MatRef::from_row_major_slice_with_stride(triangle, size, size, stride),
+    )
 }
 
 /// At least `bytes` bytes of `scratch`, which grows if it must.

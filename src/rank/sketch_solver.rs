@@ -7,12 +7,10 @@ use core::ops::Range;
 use num_traits::Float;
 
 use super::concentration::{largest_norm, least_square};
-use super::decomposition::{
-    Operand, Scratch, add_product, cholesky, divide_by_product, divide_by_triangle, gram,
-    pivoted_cholesky,
-};
+use super::decomposition::{Operand, gram, multiply, subtract_product};
+use super::interpolative::InterpolativeDecomposition;
 use super::projection::{PROBES, Sketch, sum_of_squares};
-use super::solver::reserve;
+use super::solver::make_room;
 use super::{RankError, Tolerance};
 use crate::registers::in_wide_registers;
 
@@ -47,8 +45,8 @@ const RANGE: f64 = 1e60;
 /// - σ(r) of C is at most √(M·N)·σ(r) of D.
 ///
 /// From the second and the third, the threshold has an upper and a lower bound. The rank is r if
-/// σ(r + 1) of D must be below the lower one, and σ(r) of D above the upper one. The decomposition is a
-/// column-pivoted QR one, and a Cholesky decomposition shows that all r singular values are so
+/// σ(r + 1) of D must be below the lower one, and σ(r) of D above the upper one. The decomposition is an
+/// interpolative one, and a Cholesky decomposition shows that all r singular values are so
 /// large. Rounding errors are added to all bounds, at 16 times what they are if they are random.
 ///
 /// So the rank is the one that all singular values would give, unless a bound fails. Each fails with a
@@ -76,14 +74,9 @@ const RANGE: f64 = 1e60;
 pub struct SketchSolver {
     /// The leading part of the sketch, and the probes around it.
     sketch: Vec<f64>,
-    /// R of the leading part.
-    triangle: Vec<f64>,
-    /// The column of the sketch that each column of R belongs to.
-    order: Vec<usize>,
-    /// R·Rᵀ of the first rows of R, or its own Cholesky decomposition.
-    gram: Vec<f64>,
+    /// Of the leading part.
+    decomposition: InterpolativeDecomposition,
     products: [Vec<f64>; 3],
-    scratch: Scratch,
 }
 
 impl fmt::Debug for SketchSolver {
@@ -225,9 +218,10 @@ impl SketchSolver {
         let sides = size as f64;
         let rounding = first.rounding_of_difference(second, size)
             + 4.0 * f64::EPSILON * sides * Float::sqrt(sides) * norm;
-        let all_squares = self.decompose(part)?;
-        let guess = threshold(self.triangle[0] / part as f64).unwrap_or(0.0);
-        let rank = self.rows_above(guess * part as f64, part);
+        let decomposition = &mut self.decomposition;
+        decomposition.decompose(leading(&self.sketch, part), part)?;
+        let guess = threshold(decomposition.longest_column() / part as f64).unwrap_or(0.0);
+        let rank = decomposition.columns_above(guess * part as f64);
         let doubtful = Ok(Finding::Doubtful(rank));
         // Where there are larger parts, this one would likely be in vain.
         if rank == part || (part < *largest && part < least_part(rank)) {
@@ -239,12 +233,10 @@ impl SketchSolver {
             return doubtful;
         };
         let needed = most * first.stretch.min(second.stretch) + rounding;
-        if !self.head_exceeds(needed, rank, part, all_squares)? {
+        if !(decomposition.exceeds(rank, needed)? && decomposition.interpolate(rank)?) {
             return doubtful;
         }
-        let Some((rest, gain_of_rows)) = self.norm_of_rest(rank, part)? else {
-            return doubtful;
-        };
+        let (rest, gain_of_rows) = self.norm_of_rest(part)?;
         let (of_spectral, of_frobenius) = largest_norm(PROBES);
         let certain = |gain_of_columns: f64| {
             let gain = (1.0 + gain_of_rows) * (1.0 + gain_of_columns);
@@ -254,9 +246,9 @@ impl SketchSolver {
                 / (of_spectral + of_frobenius * Float::sqrt(rank as f64));
             threshold(lower).is_some_and(|least| rest < least)
         };
-        // No singular value of H is less than what is needed, so a bound of the gain comes free. Rounding
+        // No singular value of Ĉ is less than what is needed, so a bound of the gain comes free. Rounding
         // rarely matters so much that more must be known.
-        if certain(self.norm_of_rows(part) / needed) || certain(self.gain_of_columns(rank, part)?) {
+        if certain(self.norm_of_rows(part) / needed) || certain(self.gain_of_columns(part)?) {
             Ok(Finding::Certain(rank))
         } else {
             doubtful
@@ -268,7 +260,7 @@ impl SketchSolver {
         self.load_difference(first, second, PROBES)?;
         let [_, square, product] = &mut self.products;
         let probes = Operand::new(&self.sketch, (PROBES, PROBES), PROBES);
-        resize(product, PROBES * PROBES)?;
+        make_room(product, PROBES * PROBES)?;
         gram(product, probes);
         let trace: f64 = product.iter().step_by(PROBES + 1).sum();
         let squares = bounds_of_norm(product, square, PROBES)?;
@@ -287,10 +279,7 @@ impl SketchSolver {
         second: &Sketch,
         size: usize,
     ) -> Result<f64, RankError> {
-        // All of it is overwritten.
-        let unused = (size * size).saturating_sub(self.sketch.len());
-        reserve(&mut self.sketch, unused)?;
-        self.sketch.resize(size * size, 0.0);
+        make_room(&mut self.sketch, size * size)?;
         let (first, second) = (first.rows(), second.rows());
         let rows = self.sketch.chunks_exact_mut(size).zip(first.zip(second));
         let squares: f64 = in_wide_registers(
@@ -309,151 +298,56 @@ impl SketchSolver {
         Ok(Float::sqrt(squares))
     }
 
-    /// Decomposes the leading part: a column-pivoted QR decomposition without Q. Returns the sum of
-    /// its squares.
-    fn decompose(&mut self, part: usize) -> Result<f64, RankError> {
-        resize(&mut self.triangle, part * part)?;
-        let leading = leading(&self.sketch, part);
-        gram(&mut self.triangle, leading.transpose());
-        let squares = self.triangle.iter().step_by(part + 1).sum();
-        let (triangle, order) = (&mut self.triangle, &mut self.order);
-        let rows = pivoted_cholesky(triangle, order, part, &mut self.scratch)?;
-        for (index, row) in triangle.chunks_exact_mut(part).enumerate() {
-            row[..if index < rows { index } else { part }].fill(0.0);
-        }
-        Ok(squares)
-    }
-
-    /// How many rows of R are above a threshold, on the diagonal.
-    fn rows_above(&self, threshold: f64, part: usize) -> usize {
-        let diagonal = self.triangle.iter().step_by(part + 1);
-        diagonal.take_while(|&&value| value > threshold).count()
-    }
-
-    /// The spectral norm of what the probes see of the difference without its approximation of a
-    /// rank, which must be less than the part's size; none if that can't be had.
+    /// The spectral norm of what the probes see of the difference without its approximation, and the norm
+    /// of Z, which errors in X are multiplied by.
     ///
-    /// With C the part, H the first rows of R, H₁ the first columns of these, and X, Y the probes'
-    /// rows and columns, all in the order of R, it approximates the probes of the probes by
-    /// X·Z, Z = Hᵀ(HHᵀ)⁻¹·H₁⁻ᵀ·(the first rows of CᵀY). However inaccurate Z is, its rank is right,
-    /// and errors in its product with X are in the result. The second value is the norm of Z, which
-    /// errors in X are multiplied by.
-    fn norm_of_rest(&mut self, rank: usize, part: usize) -> Result<Option<(f64, f64)>, RankError> {
+    /// With Ĉ the approximation of the part C, and X, Y the probes' rows and columns, X·Z is that of the
+    /// probes of the probes, Z = Ĉ⁺Y. However inaccurate Z is, its rank is right, and errors in its product
+    /// with X are in the result.
+    fn norm_of_rest(&mut self, part: usize) -> Result<(f64, f64), RankError> {
         let size = part + PROBES;
-        if !cholesky(&mut self.gram, rank, &mut self.scratch)? {
-            return Ok(None);
-        }
-        let [wide, narrow, rest] = &mut self.products;
-        let head = Operand::new(&self.triangle, (rank, part), part);
-        let leading = leading(&self.sketch, part);
+        let [products, transposed, rest] = &mut self.products;
         let columns = Operand::new(&self.sketch[PROBES * size..], (part, PROBES), size);
+        make_room(products, PROBES * part)?;
+        multiply(products, columns.transpose(), leading(&self.sketch, part));
+        self.decomposition.solve(products, transposed)?;
+        let gain_of_rows = Float::sqrt(sum_of_squares(transposed));
 
-        // Zᵀ, and its columns in the order of the sketch.
-        resize(wide, PROBES * part)?;
-        add_product(wide, columns.transpose(), leading);
-        resize(narrow, PROBES * rank)?;
-        for (narrow, wide) in rows_of(narrow, rank).zip(wide.chunks_exact(part)) {
-            for (to, &from) in narrow.iter_mut().zip(&self.order) {
-                *to = wide[from];
-            }
-        }
-        divide_by_triangle(narrow, &self.triangle, rank, part);
-        divide_by_product(narrow, &self.gram, rank);
-        wide.fill(0.0);
-        add_product(wide, Operand::new(narrow, (PROBES, rank), rank), head);
-        let gain_of_rows = Float::sqrt(sum_of_squares(wide));
-        resize(rest, PROBES * part)?;
-        for (to, from) in rest.chunks_exact_mut(part).zip(wide.chunks_exact(part)) {
-            for (from, &to_column) in from.iter().zip(&self.order) {
-                to[to_column] = -from;
-            }
-        }
-        resize(wide, PROBES * PROBES)?;
-        for (to, from) in wide
-            .chunks_exact_mut(PROBES)
-            .zip(self.sketch.chunks_exact(size))
-        {
+        make_room(rest, PROBES * PROBES)?;
+        let of_probes = rest.chunks_exact_mut(PROBES);
+        for (to, from) in of_probes.zip(self.sketch.chunks_exact(size)) {
             to.copy_from_slice(&from[..PROBES]);
         }
         let rows = Operand::new(&self.sketch[PROBES..], (PROBES, part), size);
-        let approximation = Operand::new(rest, (PROBES, part), part).transpose();
-        add_product(wide, rows, approximation);
-        resize(rest, PROBES * PROBES)?;
-        gram(rest, Operand::new(wide, (PROBES, PROBES), PROBES));
-        let square = bounds_of_norm(rest, narrow, PROBES)?.end;
-        Ok(Some((Float::sqrt(square), gain_of_rows)))
+        let transposed = Operand::new(transposed, (PROBES, part), part);
+        subtract_product(rest, rows, transposed.transpose());
+        make_room(products, PROBES * PROBES)?;
+        gram(products, Operand::new(rest, (PROBES, PROBES), PROBES));
+        let square = bounds_of_norm(products, rest, PROBES)?.end;
+        Ok((Float::sqrt(square), gain_of_rows))
     }
 
     /// The norm of X.
     fn norm_of_rows(&self, part: usize) -> f64 {
-        let rows = self.sketch.chunks_exact(part + PROBES).take(PROBES);
-        Float::sqrt(rows.map(|row| sum_of_squares(&row[PROBES..])).sum())
+        Float::sqrt(rows_of_probes(&self.sketch, part).map(sum_of_squares).sum())
     }
 
-    /// The norm of X·Hᵀ(HHᵀ)⁻¹, which errors in Y are multiplied by, after
-    /// [`norm_of_rest`](Self::norm_of_rest).
-    fn gain_of_columns(&mut self, rank: usize, part: usize) -> Result<f64, RankError> {
-        let size = part + PROBES;
-        let [wide, narrow, _] = &mut self.products;
-        let head = Operand::new(&self.triangle, (rank, part), part);
-        resize(wide, PROBES * part)?;
-        for (to, from) in wide
-            .chunks_exact_mut(part)
-            .zip(self.sketch.chunks_exact(size))
-        {
-            for (to, &column) in to.iter_mut().zip(&self.order) {
-                *to = from[PROBES + column];
-            }
-        }
-        resize(narrow, PROBES * rank)?;
-        let ordered = Operand::new(wide, (PROBES, part), part);
-        add_product(narrow, ordered, head.transpose());
-        divide_by_product(narrow, &self.gram, rank);
-        Ok(Float::sqrt(sum_of_squares(narrow)))
+    /// The norm of X·Ĉ⁺, which errors in Y are multiplied by.
+    fn gain_of_columns(&mut self, part: usize) -> Result<f64, RankError> {
+        let rows = rows_of_probes(&self.sketch, part);
+        self.decomposition.norm_of_quotient(rows)
     }
+}
 
-    /// Whether all singular values of the first rows of R are larger than `needed`, and rounding of
-    /// the Gram matrices can't have made them so. The Gram matrix of these rows is kept.
-    fn head_exceeds(
-        &mut self,
-        needed: f64,
-        rank: usize,
-        part: usize,
-        all_squares: f64,
-    ) -> Result<bool, RankError> {
-        resize(&mut self.gram, rank * rank)?;
-        let head = &self.triangle[..rank * part];
-        gram(&mut self.gram, Operand::new(head, (rank, part), part));
-        let [shifted, ..] = &mut self.products;
-        shifted.clone_from(&self.gram);
-        let square = needed * needed + rounding_of_squares(all_squares, part);
-        for value in shifted.iter_mut().step_by(rank + 1) {
-            *value -= square;
-        }
-        cholesky(shifted, rank, &mut self.scratch)
-    }
+/// X.
+fn rows_of_probes(sketch: &[f64], part: usize) -> impl ExactSizeIterator<Item = &[f64]> + Clone {
+    let rows = sketch.chunks_exact(part + PROBES).take(PROBES);
+    rows.map(|row| &row[PROBES..])
 }
 
 /// The size of a part that will likely tell a rank.
 const fn least_part(rank: usize) -> usize {
     rank * 7 / 6
-}
-
-fn resize(values: &mut Vec<f64>, count: usize) -> Result<(), RankError> {
-    values.clear();
-    reserve(values, count)?;
-    values.resize(count, 0.0);
-    Ok(())
-}
-
-/// Rows of so many values; none if that is 0.
-fn rows_of(values: &mut [f64], length: usize) -> impl Iterator<Item = &mut [f64]> {
-    values.chunks_exact_mut(length.max(1))
-}
-
-/// What rounding may do to a matrix of sums of squares, of so many rows, and to its decomposition.
-fn rounding_of_squares(all_squares: f64, size: usize) -> f64 {
-    4.0 * size as f64 * f64::EPSILON * all_squares
 }
 
 /// The part of a sketch that isn't the probes.
@@ -474,7 +368,7 @@ fn bounds_of_norm(
             matrix[row * size + column] = matrix[column * size + row];
         }
     }
-    resize(square, size * size)?;
+    make_room(square, size * size)?;
     gram(square, Operand::new(matrix, (size, size), size));
     let rows = square.chunks_exact(size.max(1)).enumerate();
     let fourth: f64 = rows
@@ -644,14 +538,16 @@ mod tests {
             solver
                 .load_difference(&sketch, &zero, part + PROBES)
                 .unwrap();
-            let squares = solver.decompose(part).unwrap();
+            let decomposition = &mut solver.decomposition;
+            let leading = leading(&solver.sketch, part);
+            decomposition.decompose(leading, part).unwrap();
             let mut needed = 1e3;
-            while !solver.head_exceeds(needed, large, part, squares).unwrap() {
+            while !decomposition.exceeds(large, needed).unwrap() {
                 needed *= 0.9;
             }
-            solver.norm_of_rest(large, part).unwrap().unwrap();
+            assert!(decomposition.interpolate(large).unwrap());
             let bound = solver.norm_of_rows(part) / needed;
-            let gain = solver.gain_of_columns(large, part).unwrap();
+            let gain = solver.gain_of_columns(part).unwrap();
             assert!(gain <= bound && gain > 1e-3 * bound, "{gain} {bound}");
         }
     }

@@ -262,6 +262,13 @@ pub(super) fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), R
         })
 }
 
+/// Makes it so many values, of which all are to be overwritten.
+pub(super) fn make_room(values: &mut Vec<f64>, count: usize) -> Result<(), RankError> {
+    reserve(values, count.saturating_sub(values.len()))?;
+    values.resize(count, 0.0);
+    Ok(())
+}
+
 /// Multiplies a row by `scale` and returns the sum of its squares.
 fn scale_row(row: &mut [f64], scale: f64) -> f64 {
     let mut squares = 0.0;
