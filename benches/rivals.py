@@ -5,7 +5,8 @@
     python3 benches/rivals.py
 
 Rows of a library that isn't there are left out. All run on one thread, but for the rows that say
-otherwise. Python's times are the least of some runs, `cargo bench`'s its estimates.
+otherwise. Times are the least of some runs, as others make a shared machine slower for minutes: of
+`cargo bench` those of its samples, which are means of some runs where these are short.
 """
 
 import importlib
@@ -55,17 +56,16 @@ def least_time(function, seconds=3.0):
             return least
 
 
-def estimate(identifier):
-    """What `cargo bench` found, in seconds; None if it didn't run."""
+def benched(identifier):
+    """The least that `cargo bench` measured, in seconds; None if it didn't run."""
     group, function = identifier.rsplit("/", 1)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
     folder = target / "criterion" / group.replace("/", "_") / function
     try:
-        found = json.loads((folder / "new" / "estimates.json").read_text())
+        found = json.loads((folder / "new" / "sample.json").read_text())
     except FileNotFoundError:
         return None
-    found = found.get("slope") or found["mean"]
-    return found["point_estimate"] / 1e9
+    return min(time / runs for time, runs in zip(found["times"], found["iters"])) / 1e9
 
 
 class Table:
@@ -74,7 +74,7 @@ class Table:
 
     def compare(self, work, ours, rival, seconds):
         """Adds how many times longer the rival takes."""
-        mother = estimate(ours)
+        mother = benched(ours)
         if mother is None or seconds is None:
             return
         self.rows.append((work, rival, human(mother), human(seconds), f"{seconds / mother:.2g}"))
@@ -96,11 +96,11 @@ def human(seconds):
 def moments(table, arrays, numpy):
     group = "moments/f32/33554432"
     for rival in ("sum", "average"):
-        table.compare("moments, 32 M f32", f"{group}/mother", rival, estimate(f"{group}/{rival}"))
+        table.compare("moments, 32 M f32", f"{group}/mother", rival, benched(f"{group}/{rival}"))
     for element in ("bf16", "f16"):
         encoded = f"moments/{element}/33554432"
         name = f"moments, 32 M {element}"
-        table.compare(name, f"{encoded}/mother", "mother's f32", estimate(f"{encoded}/f32"))
+        table.compare(name, f"{encoded}/mother", "mother's f32", benched(f"{encoded}/f32"))
     if numpy and library("scipy"):
         stats = importlib.import_module("scipy.stats")
         values = numpy.fromfile(arrays / "moments.f32", dtype=numpy.float32)
@@ -130,15 +130,15 @@ def files(table):
     for kind in ("", "-with-growth"):
         one, two = (f"{group}/threads-{threads}{kind}" for threads in (1, 2))
         work = f"100 models of 7 M weights{kind.replace('-', ' ')}, 2 threads"
-        table.compare(work, two, "1 thread", estimate(one))
-        table.compare(work, two, "reading the files", estimate(f"{group}/read"))
+        table.compare(work, two, "1 thread", benched(one))
+        table.compare(work, two, "reading the files", benched(f"{group}/read"))
 
 
 def ranks(table, arrays, numpy):
     group = "rank/pairs/21x12x768"
     work = "ranks, 21 models × 12 layers of 768 × 768"
     for rival in ("faer", "faer-f32"):
-        table.compare(work, f"{group}/mother", rival, estimate(f"{group}/{rival}"))
+        table.compare(work, f"{group}/mother", rival, benched(f"{group}/{rival}"))
     if numpy:
         layer = numpy.fromfile(arrays / "rank-21x768.f32", dtype=numpy.float32).reshape(21, 768, 768)
         sampled = [(first, (7 * first + 3) % 21) for first in range(0, 21, 4)]
@@ -156,7 +156,7 @@ def linkages(table, arrays, numpy):
             if size > 1000 and method in ("centroid", "median", "weighted"):
                 continue
             group, work = f"linkage/{method}/{size}", f"{method} linkage, n = {size:,}"
-            table.compare(work, f"{group}/mother", "kodama", estimate(f"{group}/kodama"))
+            table.compare(work, f"{group}/mother", "kodama", benched(f"{group}/kodama"))
             if not numpy:
                 continue
             values = numpy.fromfile(arrays / f"linkage-{size}.f64")
@@ -174,12 +174,12 @@ def arborescences(table, arrays, numpy):
         group = f"arborescence/dense/{size}"
         for ours, kind in (("mother", "random"), ("mother-nested", "nested cycles")):
             work = f"dense arborescence, n = {size:,}, {kind}"
-            seconds = estimate(f"{group}/scan")
+            seconds = benched(f"{group}/scan")
             table.compare(work, f"{group}/{ours}", "one scan of the matrix", seconds)
         for kind, suffix in (("random", ""), ("nested cycles", "-nested")):
             work = f"dense arborescence, n = {size:,}, {kind}, root given"
             rival = "chu-liu-edmonds"
-            seconds = estimate(f"{group}/{rival}{suffix}")
+            seconds = benched(f"{group}/{rival}{suffix}")
             table.compare(work, f"{group}/mother{suffix}-root", rival, seconds)
     networkx = library("networkx")
     if numpy and networkx:
@@ -198,7 +198,7 @@ def own_parts():
     print("|---|---|---|")
     for power in (3, 4, 5, 6):
         size = 10**power
-        seconds = estimate(f"arborescence/sparse/{size}")
+        seconds = benched(f"arborescence/sparse/{size}")
         if seconds:
             log = power * 3.3219
             print(f"| n = {size:,} | {human(seconds)} | {human(seconds / (16 * size * log))} |")
@@ -206,7 +206,7 @@ def own_parts():
     print("|---|---|---|---|---|")
     for models in (105, 1000):
         group = f"whole/{models}x147456"
-        parts = [estimate(f"{group}/{part}") for part in ("read", "measure", "recover", "all")]
+        parts = [benched(f"{group}/{part}") for part in ("read", "measure", "recover", "all")]
         if None not in parts:
             row = " | ".join(human(part) for part in parts)
             print(f"| {models:,} models of 147,456 weights | {row} |")
