@@ -39,8 +39,9 @@ pub(super) struct InterpolativeDecomposition {
     coefficients: Vec<f64>,
     /// The upper triangle whose product with itself is I + KᵀK.
     root: Vec<f64>,
-    /// What there is for the columns of C₁ of some rows, and for the others.
+    /// Of some rows, what they have in the columns of C₁, or a matrix as large as the rank.
     chosen: Vec<f64>,
+    /// What they have in the other columns.
     others: Vec<f64>,
     scratch: Scratch,
 }
@@ -77,7 +78,7 @@ impl InterpolativeDecomposition {
         let squares: f64 = self.gram.iter().step_by(size + 1).sum();
         let square = least * least + rounding_of_squares(squares, size);
         make_room(&mut self.chosen, rank * rank)?;
-        // C₁ has no larger ones than the matrix, but mostly large enough ones.
+        // The singular values of C₁ are no larger than the matrix's, but mostly large enough.
         for (row, to) in self.chosen.chunks_exact_mut(rank.max(1)).enumerate() {
             let of_row = self.order[row];
             for (to, &column) in to[row..].iter_mut().zip(&self.order[row..]) {
@@ -87,7 +88,7 @@ impl InterpolativeDecomposition {
         if is_above(&mut self.chosen, rank, square, &mut self.scratch)? {
             return Ok(true);
         }
-        // Those of the leading rows of R are between.
+        // Those of the leading rows of R are between the two.
         for (row, values) in self.triangle.chunks_exact_mut(size.max(1)).enumerate() {
             values[..row].fill(0.0);
         }
