@@ -43,6 +43,7 @@ pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
 /// While something is in the upper halves, an Intel processor changes state at every switch between
 /// instructions for wide registers and older ones, which code for any processor is made of: a call of `cos`
 /// in a program's own code, or in ours, took more than twenty times as long on an Intel Xeon (Emerald Rapids).
+/// Without the feature `simd` they stay as they are.
 #[cfg(feature = "svd")]
 pub(crate) fn clearing_wide_registers<R>(compute: impl FnOnce() -> R) -> R {
     let result = compute();
