@@ -6,9 +6,9 @@
 
 mod architecture;
 mod block;
-mod candidate;
 mod comparison;
 mod copies;
+mod coverage;
 mod digest;
 mod failure;
 mod geometry;
@@ -17,26 +17,28 @@ mod group;
 mod growth;
 mod measurement;
 mod memory;
-mod observer;
 #[cfg(feature = "svd")]
 mod ranks;
+mod relation;
 mod score;
 mod selection;
+mod signatures;
 mod table;
-#[cfg(feature = "svd")]
-mod update_ranks;
 mod updates;
 
 pub use self::copies::{CopyKind, ModelCopy};
-pub use self::failure::{EvidenceError, ModelFailure, SkippedModel};
+pub use self::coverage::{Coverage, PartialParent};
+pub use self::failure::EvidenceError;
 pub use self::geometry::Geometry;
 pub use self::glob::Glob;
 pub use self::growth::Growth;
-pub use self::measurement::{Distance, GrowthMeasure, Measurement, OnFailure};
-pub use self::observer::{Observer, Phase, Progress};
+pub use self::measurement::{Distance, Measurement, OnFailure};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
+pub(crate) use self::relation::vote;
+pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
+pub use self::signatures::SignatureComparison;
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};
 pub use self::updates::Update;

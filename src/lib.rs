@@ -61,6 +61,7 @@ pub mod invariants;
 mod minimum;
 pub mod moments;
 pub mod pairwise;
+pub mod progress;
 #[cfg(feature = "svd")]
 pub mod rank;
 mod registers;
@@ -70,6 +71,8 @@ pub mod safetensors;
 #[doc = include_str!("robustness.md")]
 pub mod robustness {}
 mod scalar;
+pub mod signature;
+pub mod sketch;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 pub mod weights;

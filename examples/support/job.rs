@@ -7,8 +7,11 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mother::evidence::{Evidence, OnFailure, Phase, Progress};
+use mother::evidence::{Evidence, OnFailure};
 use mother::heritage::{ModelGraph, Trees};
+use mother::progress::{Phase, Progress};
+use mother::signature::SkippedModel;
+use mother::weights::WeightSource;
 use serde::Serialize;
 
 use super::models::{Models, Skipped};
@@ -131,10 +134,45 @@ fn measure(
         Strictness::Lenient => OnFailure::Skip,
         Strictness::Strict => OnFailure::Stop,
     };
-    let evidence = (settings.measurement(on_failure)).measure_observed(&models.open, &mut observer);
+    let evidence = if settings.needs_signatures() {
+        compare(models, settings, on_failure, &mut observer)
+    } else {
+        let measurement = settings.measurement(on_failure);
+        (measurement.measure_observed(&models.open, &mut observer)).map_err(Failure::run)
+    };
     *seconds.of(phase) += since.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    evidence.map_err(Failure::run)
+    evidence
+}
+
+/// Reads every model into its signature, and compares these.
+fn compare(
+    models: &Models,
+    settings: &Settings,
+    on_failure: OnFailure,
+    observer: &mut impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Evidence, Failure> {
+    let signed = (settings.signatures())
+        .sign_all_observed(&models.open, observer)
+        .map_err(Failure::run)?;
+    let (mut signatures, mut skipped) = (Vec::new(), Vec::new());
+    for (model, signature) in models.open.iter().zip(signed) {
+        match signature {
+            Ok(signature) => signatures.push(signature),
+            Err(failure) => skipped.push(SkippedModel {
+                model: model.name().into(),
+                failure,
+            }),
+        }
+    }
+    if let (OnFailure::Stop, Some(model)) = (on_failure, skipped.first()) {
+        return Err(Failure::Run(model.to_string()));
+    }
+    let comparison = settings.comparison();
+    let mut evidence =
+        (comparison.compare_observed(&signatures, observer)).map_err(Failure::run)?;
+    evidence.skipped = skipped;
+    Ok(evidence)
 }
 
 /// The models that couldn't be opened and those that couldn't be measured, sorted by id.

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use lexopt::Parser;
 use mother::clustering::Linkage;
 use mother::evidence::{
-    Distance, Glob, GrowthMeasure, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
+    Distance, Glob, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
+    SignatureComparison,
 };
 use mother::heritage::{Knowledge, Recovery, Stage, Trees};
 use mother::rank::Tolerance;
+use mother::signature::SignatureOptions;
 use serde::Deserialize;
 
 use super::terminal::Failure;
@@ -69,6 +71,7 @@ pub(crate) struct Settings {
     score_layers: LayerSelection,
     knowledge: Knowledge,
     threads: Option<usize>,
+    signatures: SignatureOptions,
 }
 
 /// What is known, as it is written down.
@@ -129,6 +132,7 @@ impl Settings {
             score_layers: LayerSelection::new(),
             knowledge: Knowledge::new(),
             threads: None,
+            signatures: SignatureOptions::new(),
         }
     }
 
@@ -186,6 +190,14 @@ impl Settings {
                 self.score_layers = layers.with_glob(argument.parsed::<Glob>()?);
             }
             "known" => self.knowledge = argument.read(Known::read)?,
+            "buckets" => {
+                self.signatures = argument.read(|text| {
+                    let buckets = text.parse().map_err(|_| "wanted is a number")?;
+                    SignatureOptions::new()
+                        .with_buckets(buckets)
+                        .map_err(|error| error.to_string())
+                })?;
+            }
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -214,6 +226,22 @@ impl Settings {
         self.clusters.or(self.threshold).unwrap_or(trees)
     }
 
+    /// Whether models are compared by their signatures, and not on their weights alone.
+    pub(crate) fn needs_signatures(&self) -> bool {
+        self.method == Method::Joint
+    }
+
+    pub(crate) const fn signatures(&self) -> SignatureOptions {
+        self.signatures
+    }
+
+    pub(crate) fn comparison(&self) -> SignatureComparison {
+        SignatureComparison::new()
+            .with_score(self.score)
+            .with_layers(self.layers.clone())
+            .with_score_layers(self.score_layers.clone())
+    }
+
     pub(crate) fn measurement(&self, on_failure: OnFailure) -> Measurement {
         let distance = match self.distance {
             DistanceName::L2 => Distance::L2,
@@ -222,12 +250,7 @@ impl Settings {
                 over_layers: self.ranks.unwrap_or_default(),
             },
         };
-        let growth = match self.method {
-            Method::Joint => GrowthMeasure::Measured,
-            Method::Paper => GrowthMeasure::LeftOut,
-        };
         Measurement::new()
-            .with_growth(growth)
             .with_distance(distance)
             .with_score(self.score)
             .with_layers(self.layers.clone())

@@ -1,17 +1,11 @@
 //! Which models are of one architecture, and which layers they share.
 
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-/// One layer as far as comparing architectures needs it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct LayerShape {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-}
+use crate::signature::{Architecture, LayerShape, is_weight_matrix};
 
 impl LayerShape {
     fn is_weight_matrix(&self) -> bool {
@@ -19,21 +13,13 @@ impl LayerShape {
     }
 }
 
-/// Whether at least two dimensions are longer than 1, and none is empty.
-pub(super) fn is_weight_matrix(shape: &[usize]) -> bool {
-    !shape.contains(&0) && shape.iter().filter(|&&length| length > 1).count() >= 2
-}
-
-/// The layers of one model, sorted by name; no name occurs twice.
-pub(super) type Architecture = Vec<LayerShape>;
-
 /// Models that may be compared: indices into the list of architectures, ascending.
 pub(super) type Group = Vec<usize>;
 
 /// Splits models into groups of one architecture each.
 ///
 /// Two models belong together when they share, by name and shape, at least half of the weight
-/// matrices of the one that has fewer, and so on transitively. Groups are in the order of their
+/// matrices of the one that has more, and so on transitively. Groups are in the order of their
 /// first model.
 ///
 /// Models that have the very same weight matrices are compared once, and those that have none in
@@ -69,10 +55,10 @@ pub(super) fn groups(architectures: &[&Architecture]) -> Vec<Group> {
     groups
 }
 
-/// Whether at least half of the weight matrices of the smaller model are in both.
+/// Whether at least half of the weight matrices of the larger model are in both.
 fn related(first: &[&LayerShape], second: &[&LayerShape]) -> bool {
-    let smaller = first.len().min(second.len());
-    2 * common(first, second).count() >= smaller
+    let larger = first.len().max(second.len());
+    2 * common(first, second).count() >= larger
 }
 
 /// The members of both sorted lists.
@@ -157,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_smaller_model_is_enough_and_relation_is_transitive() {
+    fn half_of_the_larger_model_is_enough_and_relation_is_transitive() {
         let models = [
             architecture(&[("a", &[2, 2]), ("b", &[2, 2])]),
             architecture(&[("a", &[3, 3]), ("x", &[2, 2])]),

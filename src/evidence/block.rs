@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 
-use super::architecture::{LayerShape, is_weight_matrix};
 use crate::moments::MomentsAccumulator;
+use crate::signature::{LayerShape, is_weight_matrix};
 use crate::weights::element_count;
 
 /// The longest run of values whose sum is taken at once.

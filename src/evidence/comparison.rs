@@ -1,4 +1,4 @@
-//! Comparing all models on one layer, row by row.
+//! Comparing all models on one layer.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,10 +6,8 @@ use alloc::vec::Vec;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
-use super::GrowthMeasure;
 use super::block::{Block, Piece};
 use crate::Scalar;
-use crate::growth::RowSums;
 use crate::pairwise::{PairwiseError, VectorSet};
 use crate::registers::{Kernel, in_wide_registers};
 
@@ -19,13 +17,10 @@ const SUMS: usize = 4 << 20;
 
 /// Sums over the rows of one layer that were seen so far.
 pub(super) struct Comparison {
-    width: usize,
     /// ‖u‖² of every model.
     pub(super) squared_norms: Vec<f64>,
     /// ‖u − v‖² of every pair, in condensed order.
     pub(super) squared_distances: Vec<f64>,
-    /// Of every pair, in condensed order; of none where growth isn't measured.
-    pub(super) growth: Vec<RowSums>,
     /// ‖u‖² of every model over the row that isn't complete.
     row_norms: Vec<f64>,
     /// ‖u − v‖² of every pair over that row.
@@ -35,7 +30,7 @@ pub(super) struct Comparison {
 /// The sums of all models over a piece of a row.
 struct PieceSums {
     ends_row: bool,
-    /// ‖u‖² of every model: over the row up to the piece's end, once those before it were added.
+    /// ‖u‖² of every model over the piece.
     norms: Vec<f64>,
     /// ‖u − v‖² of every pair over the piece alone, in condensed order.
     distances: Vec<f64>,
@@ -43,28 +38,18 @@ struct PieceSums {
 
 /// The pairs of one model with all after it, and their sums.
 struct Pairs<'a> {
-    first: usize,
     /// Where they begin in condensed order.
     start: usize,
-    width: usize,
     squared_distances: &'a mut [f64],
-    growth: &'a mut [RowSums],
     row_distances: &'a mut [f64],
 }
 
 impl Comparison {
-    /// For a layer whose rows have so many values.
-    pub(super) fn new(models: usize, width: usize, growth: GrowthMeasure) -> Self {
+    pub(super) fn new(models: usize) -> Self {
         let pairs = models * models.saturating_sub(1) / 2;
-        let grown = match growth {
-            GrowthMeasure::Measured => pairs,
-            GrowthMeasure::LeftOut => 0,
-        };
         Self {
-            width,
             squared_norms: vec![0.0; models],
             squared_distances: vec![0.0; pairs],
-            growth: vec![RowSums::new(); grown],
             row_norms: vec![0.0; models],
             row_distances: vec![0.0; pairs],
         }
@@ -85,8 +70,8 @@ impl Comparison {
         let pieces: Vec<Piece> = block.pieces().collect();
         let at_once = SUMS / size_of_val(self.squared_distances.as_slice()).max(1);
         for pieces in pieces.chunks(at_once.max(1)) {
-            let mut sums = sums_of(pieces, models)?;
-            for piece in &mut sums {
+            let sums = sums_of(pieces, models)?;
+            for piece in &sums {
                 self.take_norms(piece);
             }
             let take = |mut pairs: Pairs<'_>| sums.iter().for_each(|piece| pairs.take(piece));
@@ -98,11 +83,9 @@ impl Comparison {
         Ok(())
     }
 
-    /// Takes the norms of a piece, and makes them those of its row.
-    fn take_norms(&mut self, piece: &mut PieceSums) {
-        for (norm, row) in piece.norms.iter_mut().zip(&mut self.row_norms) {
-            *row += *norm;
-            *norm = *row;
+    fn take_norms(&mut self, piece: &PieceSums) {
+        for (norm, row) in piece.norms.iter().zip(&mut self.row_norms) {
+            *row += norm;
         }
         if piece.ends_row {
             for (norm, row) in self.squared_norms.iter_mut().zip(&mut self.row_norms) {
@@ -116,17 +99,13 @@ impl Comparison {
     fn pairs(&mut self) -> Vec<Pairs<'_>> {
         let models = self.squared_norms.len();
         let mut squared_distances = self.squared_distances.as_mut_slice();
-        let mut growth = self.growth.as_mut_slice();
         let mut row_distances = self.row_distances.as_mut_slice();
         let mut start = 0;
         let of_first = |first: usize| {
             let count = models - 1 - first;
             let pairs = Pairs {
-                first,
                 start,
-                width: self.width,
                 squared_distances: split_off_front(&mut squared_distances, count),
-                growth: split_off_front(&mut growth, count),
                 row_distances: split_off_front(&mut row_distances, count),
             };
             start += count;
@@ -185,16 +164,11 @@ impl Pairs<'_> {
             *row += moved;
         }
         if piece.ends_row {
-            self.end_row(&piece.norms);
+            self.end_row();
         }
     }
 
-    fn end_row(&mut self, norms: &[f64]) {
-        let (before, after) = (norms[self.first], &norms[self.first + 1..]);
-        let moved = self.row_distances.iter();
-        for (growth, (&after, &moved)) in self.growth.iter_mut().zip(after.iter().zip(moved)) {
-            growth.add(self.width, before, after, moved);
-        }
+    fn end_row(&mut self) {
         let row = self.row_distances.iter_mut();
         for (sum, moved) in self.squared_distances.iter_mut().zip(row) {
             *sum += *moved;
@@ -238,7 +212,7 @@ mod tests {
     };
 
     fn compared(models: &[Vec<f32>], capacity: usize) -> Comparison {
-        let mut comparison = Comparison::new(MODELS, SHAPE.width, GrowthMeasure::Measured);
+        let mut comparison = Comparison::new(MODELS);
         for block in SHAPE.blocks(capacity) {
             let range = block.offset..block.offset + block.length;
             let values: Vec<Vec<f32>> = models.iter().map(|m| m[range.clone()].to_vec()).collect();
@@ -271,7 +245,6 @@ mod tests {
                 let distance = found.squared_distances[pair];
                 // Differences and their squares are rounded to single precision.
                 assert!((distance - expected).abs() < 1e-6 * expected, "{distance}");
-                assert_eq!(found.growth[pair].rows(), SHAPE.rows as u64);
                 pair += 1;
             }
             let expected: f64 = u.iter().map(|&u| f64::from(u) * f64::from(u)).sum();
@@ -282,7 +255,6 @@ mod tests {
             let cut = compared(&models, capacity);
             assert_eq!(cut.squared_distances, found.squared_distances);
             assert_eq!(cut.squared_norms, found.squared_norms);
-            assert_eq!(cut.growth, found.growth);
         }
     }
 }

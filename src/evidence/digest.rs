@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
+use crate::signature::{LayerShape, ModelFailure, OpenModel};
+use crate::weights::WeightSource;
 
 /// A checksum of every 64 Ki values of a layer, whatever the pieces in which they are read.
 ///
@@ -44,6 +46,46 @@ impl Digest {
     /// Whether these values are one whole segment that is still what it was.
     pub(super) fn has_segment<T: Scalar>(&self, offset: usize, values: &[T]) -> bool {
         self.segments.get(offset / Self::SEGMENT) == Some(&checksum(offset, values))
+    }
+}
+
+/// Reads values of a layer once more, which must be what they were before.
+///
+/// `seen` is the digest of the whole layer; the values are one segment of it.
+pub(super) fn read_segment_again<T: Scalar, S: WeightSource>(
+    model: &OpenModel<'_, S>,
+    layer: &LayerShape,
+    offset: usize,
+    values: &mut [T],
+    seen: &Digest,
+) -> Result<(), ModelFailure> {
+    model.read(layer, offset, values)?;
+    if seen.has_segment(offset, values) {
+        Ok(())
+    } else {
+        Err(ModelFailure::Changed {
+            layer: layer.name.clone(),
+        })
+    }
+}
+
+/// Reads a whole layer once more, which must be what it was before.
+#[cfg(feature = "svd")]
+pub(super) fn read_again<T: Scalar, S: WeightSource>(
+    model: &OpenModel<'_, S>,
+    layer: &LayerShape,
+    values: &mut [T],
+    seen: &Digest,
+) -> Result<(), ModelFailure> {
+    model.read(layer, 0, values)?;
+    let mut digest = Digest::new(values.len());
+    digest.add(0, values);
+    if digest == *seen {
+        Ok(())
+    } else {
+        Err(ModelFailure::Changed {
+            layer: layer.name.clone(),
+        })
     }
 }
 

@@ -1,117 +1,13 @@
-//! What can go wrong while measuring, and which model and layer it was.
+//! Why there is no evidence.
 
 use core::error::Error;
 use core::fmt;
 
 use alloc::string::String;
 
-/// Why one model could not be measured.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum ModelFailure {
-    /// The source could not list its layers.
-    Listing {
-        /// What the source said.
-        reason: String,
-    },
-    /// The source could not read a layer.
-    Reading {
-        /// The layer's name.
-        layer: String,
-        /// What the source said.
-        reason: String,
-    },
-    /// A layer was read again and held other values than before.
-    Changed {
-        /// The layer's name.
-        layer: String,
-    },
-    /// A weight is NaN or infinite.
-    NotFinite {
-        /// The layer's name.
-        layer: String,
-        /// The flat index of the first such weight that was met.
-        index: usize,
-        /// `NaN`, `inf` or `-inf`.
-        value: String,
-    },
-    /// Two layers of the model have one name.
-    DuplicateLayer {
-        /// The name.
-        layer: String,
-    },
-    /// The number of elements of a layer overflows.
-    TooLarge {
-        /// The layer's name.
-        layer: String,
-    },
-    /// Sums of squares of its weights, or of how they differ from another model's, overflow double
-    /// precision.
-    Overflow,
-    /// The model has no tensor with two dimensions longer than 1.
-    NoWeightMatrix,
-    /// The models of its group share no layer that was selected.
-    NoSharedLayer {
-        /// How many models the group has.
-        models: usize,
-    },
-    /// The singular values of a difference of layers could not be had.
-    Rank {
-        /// The layer's name.
-        layer: String,
-        /// What the rank kernel said.
-        reason: String,
-    },
-}
-
-impl fmt::Display for ModelFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listing { reason } => write!(f, "its layers can't be listed: {reason}"),
-            Self::Reading { layer, reason } => {
-                write!(f, "layer `{layer}` can't be read: {reason}")
-            }
-            Self::Changed { layer } => {
-                write!(f, "layer `{layer}` changed while it was measured")
-            }
-            Self::NotFinite {
-                layer,
-                index,
-                value,
-            } => write!(f, "layer `{layer}` holds {value} at index {index}"),
-            Self::DuplicateLayer { layer } => write!(f, "two of its layers are named `{layer}`"),
-            Self::TooLarge { layer } => {
-                write!(f, "layer `{layer}` has more elements than can be counted")
-            }
-            Self::Overflow => f.write_str("squares of its weights overflow"),
-            Self::NoWeightMatrix => f.write_str("it has no weight matrix"),
-            Self::NoSharedLayer { models } => write!(
-                f,
-                "the {models} models of its architecture share no layer of those selected"
-            ),
-            Self::Rank { layer, reason } => {
-                write!(f, "the rank of layer `{layer}` can't be found: {reason}")
-            }
-        }
-    }
-}
-
-/// A model that was left out, and why.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct SkippedModel {
-    /// The model's name.
-    pub model: String,
-    /// Why it was left out.
-    pub failure: ModelFailure,
-}
-
-impl fmt::Display for SkippedModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "model `{}`: {}", self.model, self.failure)
-    }
-}
+use super::IncompatibleSignatures;
+use crate::progress::Cancelled;
+use crate::signature::SkippedModel;
 
 /// Why there is no evidence.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +22,15 @@ pub enum EvidenceError {
     Model(SkippedModel),
     /// The observer stopped the measurement.
     Cancelled,
+    /// Two signatures were made with different settings.
+    Incompatible {
+        /// The first model.
+        first: String,
+        /// The second.
+        second: String,
+        /// What differs.
+        reason: IncompatibleSignatures,
+    },
     /// There is no memory for tables of all pairs of so many models of one architecture.
     Memory {
         /// How many models there are.
@@ -178,6 +83,14 @@ impl fmt::Display for EvidenceError {
             Self::DuplicateModel { model } => write!(f, "two models are named `{model}`"),
             Self::Model(skipped) => skipped.fmt(f),
             Self::Cancelled => f.write_str("the measurement was cancelled"),
+            Self::Incompatible {
+                first,
+                second,
+                reason,
+            } => write!(
+                f,
+                "models `{first}` and `{second}` can't be compared: {reason}"
+            ),
             Self::Memory { models } => {
                 write!(f, "there is no memory for the pairs of {models} models")
             }
@@ -207,4 +120,18 @@ impl fmt::Display for EvidenceError {
     }
 }
 
-impl Error for EvidenceError {}
+impl Error for EvidenceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Model(skipped) => Some(&skipped.failure),
+            Self::Incompatible { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+impl From<Cancelled> for EvidenceError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}

@@ -7,29 +7,25 @@ use alloc::vec::Vec;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
-use super::architecture::LayerShape;
 use super::block::MatrixShape;
-use super::candidate::Candidate;
 use super::comparison::Comparison;
-use super::copies::{Grain, SeenLayer, find_copies};
 use super::digest::Digest;
-use super::observer::Clock;
+#[cfg(feature = "svd")]
+use super::digest::read_again;
 #[cfg(feature = "svd")]
 use super::ranks::{WholeLayer, ranks};
-#[cfg(feature = "svd")]
-use super::update_ranks::find_updates;
-use super::{
-    Distance, EvidenceError, Geometry, GroupEvidence, Growth, GrowthMeasure, Measurement,
-    ModelFailure, Phase,
-};
+use super::{Distance, EvidenceError, Geometry, GroupEvidence, Measurement};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
 #[cfg(feature = "svd")]
 use crate::condensed::condensed_index;
-use crate::growth::PooledGrowth;
 use crate::moments::MomentsAccumulator;
+use crate::progress::{Cancelled, Phase, ProgressReporter};
 #[cfg(feature = "svd")]
 use crate::rank::Tolerance;
+use crate::signature::LayerShape;
+use crate::signature::ModelFailure;
+use crate::signature::OpenModel;
 use crate::weights::{ElementType, WeightSource, element_count};
 
 /// Most values of a model that are read at once: beyond this, larger blocks aren't faster.
@@ -49,10 +45,16 @@ impl From<EvidenceError> for Interruption {
     }
 }
 
+impl From<Cancelled> for Interruption {
+    fn from(_: Cancelled) -> Self {
+        Self::Stopped(EvidenceError::Cancelled)
+    }
+}
+
 /// The models of one architecture, and what is to be measured of them.
 pub(super) struct GroupPass<'a, 'b, S: WeightSource> {
     settings: &'a Measurement,
-    members: Vec<&'a Candidate<'b, S>>,
+    members: Vec<&'a OpenModel<'b, S>>,
     layers: Vec<LayerShape>,
     tables: Tables,
 }
@@ -63,28 +65,20 @@ struct Tables {
     l2: Vec<f64>,
     squared_distances: Vec<f64>,
     squared_norms: Vec<f64>,
-    growth: Vec<PooledGrowth>,
     #[cfg(feature = "svd")]
     ranks: Vec<f64>,
     layer_scores: Vec<Vec<f64>>,
-    grains: Vec<Grain>,
-    /// By compared layer and model, if copies are looked for.
-    digests: Vec<Vec<Digest>>,
 }
 
 impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
     /// Members are sorted by name, and all have the layers.
     pub(super) fn new(
         settings: &'a Measurement,
-        members: Vec<&'a Candidate<'b, S>>,
+        members: Vec<&'a OpenModel<'b, S>>,
         layers: Vec<LayerShape>,
     ) -> Self {
         let models = members.len();
         let pairs = models * models.saturating_sub(1) / 2;
-        let grown = match settings.growth {
-            GrowthMeasure::Measured => pairs,
-            GrowthMeasure::LeftOut => 0,
-        };
         Self {
             settings,
             members,
@@ -94,12 +88,9 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 l2: vec![0.0; pairs],
                 squared_distances: vec![0.0; pairs],
                 squared_norms: vec![0.0; models],
-                growth: vec![PooledGrowth::new(); grown],
                 #[cfg(feature = "svd")]
                 ranks: vec![0.0; pairs],
                 layer_scores: vec![Vec::new(); models],
-                grains: vec![Grain::new(); models],
-                digests: Vec::new(),
             },
         }
     }
@@ -115,25 +106,28 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
     }
 
     /// Measures all layers.
-    pub(super) fn run(mut self, clock: &mut Clock<'_>) -> Result<GroupEvidence, Interruption> {
+    pub(super) fn run(
+        mut self,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<GroupEvidence, Interruption> {
         let layers = core::mem::take(&mut self.layers);
         for (index, layer) in layers.iter().enumerate() {
             let mut stored = self.members.iter().map(|member| member.element_type(layer));
             // All other types fit into single precision without rounding.
             let measured = if stored.any(|element| element == Some(ElementType::F64)) {
-                self.measure_layer::<f64>(layer, clock)
+                self.measure_layer::<f64>(layer, reporter)
             } else {
-                self.measure_layer::<f32>(layer, clock)
+                self.measure_layer::<f32>(layer, reporter)
             };
             match measured {
                 Ok(()) => {}
                 Err(Interruption::Failed(failures)) => {
-                    return Err(self.read_on(&layers[index..], failures, clock));
+                    return Err(self.read_on(&layers[index..], failures, reporter));
                 }
                 Err(stopped) => return Err(stopped),
             }
         }
-        self.into_evidence(&layers, clock)
+        self.into_evidence()
     }
 
     /// Reads all that is left once some models have failed, to find all others that will.
@@ -143,7 +137,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         &self,
         layers: &[LayerShape],
         mut failures: Vec<(usize, ModelFailure)>,
-        clock: &mut Clock<'_>,
+        reporter: &mut ProgressReporter<'_>,
     ) -> Interruption {
         let has_failed = |failures: &[(usize, ModelFailure)], member| {
             failures.iter().any(|&(failed, _)| failed == member)
@@ -154,7 +148,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         for layer in layers {
             let blocks = MatrixShape::of_outputs(layer).blocks(capacity.min(LARGEST_BLOCK));
             for block in blocks {
-                if let Err(cancelled) = clock.tick(Phase::Reading, 0) {
+                if let Err(cancelled) = reporter.tick(Phase::Reading, 0) {
                     return cancelled.into();
                 }
                 let mut values = vec![vec![0.0_f64; block.length]; kept.len()];
@@ -176,24 +170,20 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
     fn measure_layer<T: Scalar>(
         &mut self,
         layer: &LayerShape,
-        clock: &mut Clock<'_>,
+        reporter: &mut ProgressReporter<'_>,
     ) -> Result<(), Interruption> {
         let models = self.members.len();
         let (scored, compared) = (self.settings.scores(layer), self.settings.compares(layer));
         let shape = MatrixShape::of_outputs(layer);
         let mut accumulators = vec![MomentsAccumulator::new(); models];
-        let mut comparison = Comparison::new(
-            if compared { models } else { 0 },
-            shape.width,
-            self.settings.growth,
-        );
+        let mut comparison = Comparison::new(if compared { models } else { 0 });
         let length = element_count(&layer.shape).unwrap_or(0);
         let seen = self.reads_again(layer);
         let mut digests = vec![Digest::new(if seen { length } else { 0 }); models];
         let mut values: Vec<Vec<T>> = vec![Vec::new(); models];
         let capacity = self.settings.buffer_size / (models * size_of::<T>()).max(1);
         for block in shape.blocks(capacity.min(LARGEST_BLOCK)) {
-            clock.tick(Phase::Reading, 0)?;
+            reporter.tick(Phase::Reading, 0)?;
             on_each(&mut values, &self.members, |values, member| {
                 values.resize(block.length, T::zero());
                 member.read(layer, block.offset, values)
@@ -205,38 +195,29 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 })?;
             }
             if scored {
-                clock.tick(Phase::Scoring, 0)?;
+                reporter.tick(Phase::Scoring, 0)?;
                 on_each(&mut accumulators, &values, |accumulator, values| {
                     let taken = accumulator.extend_from_slice(values);
                     taken.map_err(|error| reading(layer, &error))
                 })?;
             }
             if compared {
-                clock.tick(Phase::Comparing, 0)?;
-                if self.settings.growth == GrowthMeasure::Measured {
-                    on_each(&mut self.tables.grains, &values, |grain, values| {
-                        grain.add(values);
-                        Ok(())
-                    })?;
-                }
+                reporter.tick(Phase::Comparing, 0)?;
                 let taken = comparison.add(block, &values);
                 taken.map_err(|error| fail_all(models, &reading(layer, &error)))?;
             }
-            clock.tick(Phase::Reading, (block.length * models) as u64)?;
+            reporter.tick(Phase::Reading, (block.length * models) as u64)?;
         }
         drop(values);
         if scored {
-            clock.tick(Phase::Scoring, 0)?;
+            reporter.tick(Phase::Scoring, 0)?;
             self.add_scores::<T>(layer, &accumulators, &digests)?;
         }
         if compared {
             self.tables.add(layer, &comparison);
             #[cfg(feature = "svd")]
             if let Distance::Rank { tolerance, .. } = self.settings.distance {
-                self.add_ranks::<T>(layer, tolerance, &digests, clock)?;
-            }
-            if self.settings.growth == GrowthMeasure::Measured {
-                self.tables.digests.push(digests);
+                self.add_ranks::<T>(layer, tolerance, &digests, reporter)?;
             }
         }
         Ok(())
@@ -249,9 +230,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         let ranked = matches!(self.settings.distance, Distance::Rank { .. });
         #[cfg(not(feature = "svd"))]
         let ranked = false;
-        let copied = self.settings.growth == GrowthMeasure::Measured;
-        (compared && (ranked || copied))
-            || (self.settings.scores(layer) && self.settings.score.reads_again())
+        (compared && ranked) || (self.settings.scores(layer) && self.settings.score.reads_again())
     }
 
     /// Takes the layer's score of every model, unless it is undefined for one of them.
@@ -289,7 +268,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         layer: &LayerShape,
         tolerance: Option<Tolerance>,
         digests: &[Digest],
-        clock: &mut Clock<'_>,
+        reporter: &mut ProgressReporter<'_>,
     ) -> Result<(), Interruption> {
         let models = self.members.len();
         let length = element_count(&layer.shape).unwrap_or(0);
@@ -298,7 +277,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         for start in (0..models).step_by(at_once) {
             let first = self.whole_layers::<T>(layer, start, at_once, digests)?;
             for other in (start..models).step_by(at_once) {
-                clock.tick(Phase::Comparing, 0)?;
+                reporter.tick(Phase::Comparing, 0)?;
                 let others = if other == start {
                     Vec::new()
                 } else {
@@ -344,7 +323,12 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
             .collect();
         on_each(&mut layers, &models, |whole, &model| {
             whole.values.resize(length, T::zero());
-            self.members[model].read_again(layer, &mut whole.values, &digests[model])
+            read_again(
+                self.members[model],
+                layer,
+                &mut whole.values,
+                &digests[model],
+            )
         })
         .map_err(|interruption| match interruption {
             Interruption::Failed(failures) => Interruption::Failed(
@@ -358,23 +342,11 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         Ok(layers)
     }
 
-    fn into_evidence(
-        self,
-        layers: &[LayerShape],
-        clock: &mut Clock<'_>,
-    ) -> Result<GroupEvidence, Interruption> {
-        clock.tick(Phase::Comparing, 0)?;
+    fn into_evidence(self) -> Result<GroupEvidence, Interruption> {
         let models = self.members.len();
-        let names = self
-            .members
-            .iter()
-            .map(|member| member.name().into())
-            .collect();
-        let mut tables = self.tables;
-        let grains = core::mem::take(&mut tables.grains);
-        let digests = core::mem::take(&mut tables.digests);
+        let names = self.members.iter().map(|member| member.name().into());
         // Weights are finite, so only sums of squares that are too large for `f64` end here.
-        let overflowing = tables.overflowing();
+        let overflowing = self.tables.overflowing();
         if !overflowing.is_empty() {
             let failed = overflowing.into_iter();
             return Err(Interruption::Failed(
@@ -383,31 +355,12 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                     .collect(),
             ));
         }
-        let evidence = tables
-            .into_evidence(names, self.settings.distance)
+        (self.tables)
+            .into_evidence(names.collect(), self.settings.distance)
             .map_err(|error| match error {
                 EvidenceError::Number { .. } => fail_all(models, &ModelFailure::Overflow),
                 error => Interruption::Stopped(error),
-            })?;
-        let (Some(geometry), GrowthMeasure::Measured) = (evidence.geometry(), self.settings.growth)
-        else {
-            return Ok(evidence);
-        };
-        let compared: Vec<SeenLayer<'_>> = layers
-            .iter()
-            .filter(|layer| self.settings.compares(layer))
-            .zip(&digests)
-            .map(|(shape, digests)| SeenLayer { shape, digests })
-            .collect();
-        let distances = geometry.squared_distances();
-        let copies = find_copies(&self.members, &compared, &grains, distances);
-        let copies = copies.map_err(|failure| Interruption::Failed(vec![failure]))?;
-        #[cfg(feature = "svd")]
-        let updates = find_updates(&self.members, &compared, geometry, &copies, clock)?;
-        let evidence = evidence.with_copies(copies)?;
-        #[cfg(feature = "svd")]
-        let evidence = evidence.with_updates(updates)?;
-        Ok(evidence)
+            })
     }
 }
 
@@ -415,7 +368,6 @@ impl Tables {
     /// Takes a layer that is complete.
     fn add(&mut self, layer: &LayerShape, comparison: &Comparison) {
         self.compared.push(layer.name.clone());
-        self.grains.iter_mut().for_each(Grain::end_layer);
         for (sum, norm) in self.squared_norms.iter_mut().zip(&comparison.squared_norms) {
             *sum += norm;
         }
@@ -423,9 +375,6 @@ impl Tables {
         for ((l2, squared), &distance) in sums.zip(&comparison.squared_distances) {
             *l2 += num_traits::Float::sqrt(distance);
             *squared += distance;
-        }
-        for (growth, rows) in self.growth.iter_mut().zip(&comparison.growth) {
-            growth.add(rows);
         }
     }
 
@@ -481,33 +430,9 @@ impl Tables {
         let scores = scored.then(|| scores.collect());
         let mut evidence =
             GroupEvidence::new(names, scores, table(distances)?)?.with_geometry(geometry)?;
-        if self.growth.len() == evidence.distances().values().len() && models > 1 {
-            evidence = evidence.with_growth(growth_table(models, &self.growth)?)?;
-        }
         evidence.layers = self.compared;
-        if scored {
-            evidence = evidence.with_layer_scores(self.layer_scores)?;
-        }
         Ok(evidence)
     }
-}
-
-fn growth_table(models: usize, growth: &[PooledGrowth]) -> Result<Growth, EvidenceError> {
-    // No growth can be told where nothing moved: it may then be anything.
-    const UNKNOWN: f64 = 1e3;
-    let table = |value: fn(&PooledGrowth) -> f64| {
-        let values = growth.iter().map(value).collect();
-        CondensedMatrix::new(models, values).map_err(|_| EvidenceError::Number {
-            table: "growth",
-            model: "0".to_string(),
-            value: f64::NAN,
-        })
-    };
-    Growth::new(
-        table(|growth| growth.coefficient().unwrap_or(0.0))?,
-        table(|growth| growth.model_error().min(UNKNOWN))?,
-        table(PooledGrowth::layer_error)?,
-    )
 }
 
 fn reading(layer: &LayerShape, error: &impl ToString) -> ModelFailure {

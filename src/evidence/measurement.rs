@@ -5,20 +5,18 @@ use core::ops::ControlFlow;
 
 use hashbrown::HashMap;
 
-use super::architecture::{self, Architecture, LayerShape};
-use super::candidate::Candidate;
+use super::architecture;
 use super::group::{GroupPass, Interruption};
 use super::memory;
-use super::observer::Clock;
 #[cfg(feature = "svd")]
 use super::ranks::RankOverLayers;
 use super::table::SkippedLayerOf;
-use super::{
-    Evidence, EvidenceError, GroupEvidence, LayerSelection, ModelFailure, Observer, Score,
-    SkippedModel,
-};
+use super::{Evidence, EvidenceError, GroupEvidence, LayerSelection, Score};
+use crate::progress::{Observer, ProgressReporter};
 #[cfg(feature = "svd")]
 use crate::rank::Tolerance;
+use crate::signature::{Architecture, LayerShape};
+use crate::signature::{ModelFailure, OpenModel, SkippedModel, is_weight_matrix};
 use crate::weights::WeightSource;
 
 /// How far apart two models are.
@@ -44,19 +42,6 @@ pub enum Distance {
         /// How the layers' ranks become one number.
         over_layers: RankOverLayers,
     },
-}
-
-/// Whether the growth of every pair is measured (see [`growth`](crate::growth)), and
-/// [copies](super::ModelCopy) are looked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GrowthMeasure {
-    /// It is; beside the distances that needs up to 1.4 kB of memory for each pair and 8 bytes for
-    /// every 64 Ki weights of a model, and models that may be copies are read again.
-    #[default]
-    Measured,
-    /// It isn't: the paper's method doesn't need either.
-    LeftOut,
 }
 
 /// What happens when a model can't be measured.
@@ -90,7 +75,6 @@ pub enum OnFailure {
 pub struct Measurement {
     pub(super) distance: Distance,
     pub(super) score: Score,
-    pub(super) growth: GrowthMeasure,
     pub(super) distance_layers: LayerSelection,
     pub(super) score_layers: LayerSelection,
     pub(super) buffer_size: usize,
@@ -102,7 +86,6 @@ impl Default for Measurement {
         Self {
             distance: Distance::default(),
             score: Score::default(),
-            growth: GrowthMeasure::default(),
             distance_layers: LayerSelection::default(),
             score_layers: LayerSelection::default(),
             buffer_size: 64 << 20,
@@ -129,13 +112,6 @@ impl Measurement {
     #[must_use]
     pub fn with_score(mut self, score: Score) -> Self {
         self.score = score;
-        self
-    }
-
-    /// Sets whether growth is measured.
-    #[must_use]
-    pub fn with_growth(mut self, growth: GrowthMeasure) -> Self {
-        self.growth = growth;
         self
     }
 
@@ -194,8 +170,8 @@ impl Measurement {
     ///
     /// # Changes
     ///
-    /// Where values are read a second time - for [ranks](Distance), [entropy](Score::Entropy) and
-    /// [copies](super::ModelCopy) - checksums tell whether they are still the same; a model that
+    /// Where values are read a second time, for [ranks](Distance) and [entropy](Score::Entropy),
+    /// checksums tell whether they are still the same; a model that
     /// changed fails with [`ModelFailure::Changed`]. Otherwise each value is read once.
     pub fn measure_observed<S: WeightSource>(
         &self,
@@ -218,16 +194,24 @@ impl Measurement {
                     model: source.name().into(),
                     layer: layer.clone(),
                 }));
-            match Candidate::open(source) {
+            let opened = OpenModel::open(source).and_then(|candidate| {
+                let mut layers = candidate.architecture.iter();
+                if layers.any(|layer| is_weight_matrix(&layer.shape)) {
+                    Ok(candidate)
+                } else {
+                    Err(ModelFailure::NoWeightMatrix)
+                }
+            });
+            match opened {
                 Ok(candidate) => candidates.push(candidate),
                 Err(failure) => self.skip(&mut evidence, source.name(), failure)?,
             }
         }
         // A model that fails may have kept others from sharing a layer, so all that depend on it
         // are grouped and measured anew.
-        let mut clock = Clock::new(observer);
+        let mut reporter = ProgressReporter::new(observer);
         evidence.groups = loop {
-            match self.measure_groups(&candidates, &mut clock) {
+            match self.measure_groups(&candidates, &mut reporter) {
                 Ok(groups) => break groups,
                 Err(Interruption::Stopped(error)) => return Err(error),
                 Err(Interruption::Failed(failures)) => {
@@ -273,8 +257,8 @@ impl Measurement {
     /// All groups, or the candidates that failed.
     fn measure_groups<S: WeightSource>(
         &self,
-        candidates: &[Candidate<'_, S>],
-        clock: &mut Clock<'_>,
+        candidates: &[OpenModel<'_, S>],
+        reporter: &mut ProgressReporter<'_>,
     ) -> Result<Vec<GroupEvidence>, Interruption> {
         let architectures: Vec<&Architecture> = candidates
             .iter()
@@ -289,7 +273,7 @@ impl Measurement {
                 .collect();
             let compared = layers.iter().filter(|layer| self.compares(layer)).count();
             if compared > 0 {
-                if !memory::is_there(memory::of_pairs(group.len(), compared, self.growth)) {
+                if !memory::is_there(memory::of_pairs(group.len())) {
                     let models = group.len();
                     return Err(Interruption::Stopped(EvidenceError::Memory { models }));
                 }
@@ -305,10 +289,10 @@ impl Measurement {
             return Err(Interruption::Failed(failures));
         }
         let work = passes.iter().map(|(pass, _)| pass.work());
-        clock.begin(work.fold(0, u64::saturating_add));
+        reporter.begin(work.fold(0, u64::saturating_add));
         let mut groups = Vec::new();
         for (pass, group) in passes {
-            match pass.run(clock) {
+            match pass.run(reporter) {
                 Ok(evidence) => groups.push(evidence),
                 Err(Interruption::Failed(failed)) => {
                     failures.extend(failed.into_iter().map(|(member, why)| (group[member], why)));

@@ -4,11 +4,10 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::ModelFailure;
-use super::architecture::LayerShape;
 use super::block::MatrixShape;
 use crate::Scalar;
 use crate::rank::{Difference, MatrixView, RankError, Tolerance, ranks_of_differences};
+use crate::signature::{LayerShape, ModelFailure};
 use crate::weights::ElementType;
 
 /// How the ranks of a pair's layers become one distance.

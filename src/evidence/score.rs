@@ -3,13 +3,11 @@
 use alloc::string::ToString;
 use alloc::vec;
 
-use super::ModelFailure;
-use super::architecture::LayerShape;
-use super::candidate::Candidate;
-use super::digest::Digest;
+use super::digest::{Digest, read_segment_again};
 use crate::Scalar;
 use crate::entropy::Histogram;
 use crate::moments::Moments;
+use crate::signature::{LayerShape, ModelFailure, OpenModel};
 use crate::weights::{WeightSource, element_count};
 
 /// The directional score of a layer; a model's is the sum over its layers (section 6.4).
@@ -34,27 +32,37 @@ impl Score {
         self == Self::Entropy
     }
 
-    /// The score of a layer with these moments and this digest; `None` where it is undefined.
-    pub(super) fn of_layer<T: Scalar, S: WeightSource>(
-        self,
-        model: &Candidate<'_, S>,
-        layer: &LayerShape,
-        moments: &Moments,
-        seen: &Digest,
-    ) -> Result<Option<f64>, ModelFailure> {
+    /// The score of a layer with these moments; `None` where it is undefined, or takes more than
+    /// moments.
+    pub(crate) fn of_moments(self, moments: &Moments) -> Option<f64> {
         let score = match self {
             Self::Kurtosis => moments.kurtosis(),
             Self::Variance => moments.variance(),
             Self::Skewness => moments.skewness(),
-            Self::Entropy => entropy::<T, S>(model, layer, moments, seen)?,
+            Self::Entropy => None,
         };
-        Ok(score.filter(|score| score.is_finite()))
+        score.filter(|score| score.is_finite())
+    }
+
+    /// The score of a layer with these moments and this digest; `None` where it is undefined.
+    pub(super) fn of_layer<T: Scalar, S: WeightSource>(
+        self,
+        model: &OpenModel<'_, S>,
+        layer: &LayerShape,
+        moments: &Moments,
+        seen: &Digest,
+    ) -> Result<Option<f64>, ModelFailure> {
+        if self == Self::Entropy {
+            let entropy = entropy::<T, S>(model, layer, moments, seen)?;
+            return Ok(entropy.filter(|entropy| entropy.is_finite()));
+        }
+        Ok(self.of_moments(moments))
     }
 }
 
 /// The entropy of a layer's histogram; `None` for constant values.
 fn entropy<T: Scalar, S: WeightSource>(
-    model: &Candidate<'_, S>,
+    model: &OpenModel<'_, S>,
     layer: &LayerShape,
     moments: &Moments,
     seen: &Digest,
@@ -75,7 +83,7 @@ fn entropy<T: Scalar, S: WeightSource>(
     let mut values = vec![T::zero(); Digest::SEGMENT.min(length)];
     for offset in (0..length).step_by(Digest::SEGMENT) {
         let values = &mut values[..Digest::SEGMENT.min(length - offset)];
-        model.read_segment_again(layer, offset, values, seen)?;
+        read_segment_again(model, layer, offset, values, seen)?;
         histogram.extend_from_slice(values).map_err(refused)?;
     }
     Ok(histogram.entropy())

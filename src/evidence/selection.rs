@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Glob;
-use super::architecture::LayerShape;
+use crate::signature::{LayerShape, TensorSignature};
 
 /// Which kinds of tensors are measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,10 +64,23 @@ impl LayerSelection {
     #[must_use]
     pub fn selects(&self, name: &str, shape: &[usize]) -> bool {
         let kind = match self.kinds {
-            LayerKinds::WeightMatrices => super::architecture::is_weight_matrix(shape),
+            LayerKinds::WeightMatrices => crate::signature::is_weight_matrix(shape),
             LayerKinds::AllTensors => !shape.contains(&0),
         };
-        kind && (self.globs.is_empty() || self.globs.iter().any(|glob| glob.matches(name)))
+        kind && self.selects_name(name)
+    }
+
+    /// Whether a tensor of a signature is chosen; long vectors count as weight matrices.
+    pub(super) fn selects_tensor(&self, tensor: &TensorSignature) -> bool {
+        let kind = match self.kinds {
+            LayerKinds::WeightMatrices => tensor.is_weight(),
+            LayerKinds::AllTensors => !tensor.shape().contains(&0),
+        };
+        kind && self.selects_name(tensor.name())
+    }
+
+    pub(super) fn selects_name(&self, name: &str) -> bool {
+        self.globs.is_empty() || self.globs.iter().any(|glob| glob.matches(name))
     }
 
     pub(super) fn selects_layer(&self, layer: &LayerShape) -> bool {

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{EvidenceError, Geometry, Growth, ModelCopy, SkippedModel, Update};
+use super::{Coverage, EvidenceError, Geometry, Growth, ModelCopy, Update};
 use crate::condensed::CondensedMatrix;
+use crate::signature::SkippedModel;
 use crate::weights::SkippedLayer;
 
 /// What was measured of models of one architecture, which are sorted by name.
@@ -21,9 +22,10 @@ pub struct GroupEvidence {
     pub(super) distances: CondensedMatrix,
     pub(super) geometry: Option<Geometry>,
     pub(super) growth: Option<Growth>,
-    pub(super) layer_scores: Option<Vec<Vec<f64>>>,
+    pub(super) score_changes: Option<CondensedMatrix>,
     pub(super) copies: Vec<ModelCopy>,
     pub(super) updates: Vec<Update>,
+    pub(super) coverage: Option<Coverage>,
 }
 
 /// The tables as they were written down, by whomever.
@@ -41,11 +43,13 @@ struct Unchecked {
     #[serde(default)]
     growth: Option<Growth>,
     #[serde(default)]
-    layer_scores: Option<Vec<Vec<f64>>>,
+    score_changes: Option<CondensedMatrix>,
     #[serde(default)]
     copies: Vec<ModelCopy>,
     #[serde(default)]
     updates: Vec<Update>,
+    #[serde(default)]
+    coverage: Option<Coverage>,
 }
 
 #[cfg(feature = "serde")]
@@ -65,8 +69,11 @@ impl TryFrom<Unchecked> for GroupEvidence {
         if let Some(growth) = unchecked.growth {
             evidence = evidence.with_growth(growth)?;
         }
-        if let Some(scores) = unchecked.layer_scores {
-            evidence = evidence.with_layer_scores(scores)?;
+        if let Some(changes) = unchecked.score_changes {
+            evidence = evidence.with_score_changes(changes)?;
+        }
+        if let Some(coverage) = unchecked.coverage {
+            evidence = evidence.with_coverage(coverage)?;
         }
         evidence.layers = unchecked.layers;
         (evidence.with_copies(unchecked.copies)?).with_updates(unchecked.updates)
@@ -136,7 +143,8 @@ impl GroupEvidence {
             layers: Vec::new(),
             geometry: None,
             growth: None,
-            layer_scores: None,
+            score_changes: None,
+            coverage: None,
             copies: Vec::new(),
             updates: Vec::new(),
         })
@@ -178,11 +186,24 @@ impl GroupEvidence {
         self.growth.as_ref()
     }
 
-    /// For every model its directional score on each scored layer, if that was measured; the
-    /// score of the model is their sum.
+    /// By how much the score rises from the first to the second model of every pair, from −1 to 1, if
+    /// that was measured.
     #[must_use]
-    pub fn layer_scores(&self) -> Option<&[Vec<f64>]> {
-        self.layer_scores.as_deref()
+    pub const fn score_changes(&self) -> Option<&CondensedMatrix> {
+        self.score_changes.as_ref()
+    }
+
+    /// How much of each pair was compared; `None` where that is all of it.
+    #[must_use]
+    pub const fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
+    }
+
+    /// The share of a model's weights that was compared with another's.
+    #[must_use]
+    pub fn compared(&self, of: usize, with: usize) -> f64 {
+        let share = |coverage: &Coverage| coverage.share(of, with);
+        self.coverage.as_ref().and_then(share).unwrap_or(1.0)
     }
 
     /// Adds the geometry, in the order of [`models`](Self::models).
@@ -207,29 +228,58 @@ impl GroupEvidence {
         Ok(self)
     }
 
-    /// Adds every model's score on each scored layer, in the order of [`models`](Self::models).
+    /// Adds by how much the score rises in every pair, in the order of [`models`](Self::models).
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Size`] where they are of another number of models, or those of a model of
-    /// another number of layers than the first one's; [`EvidenceError::Number`] for a score that
-    /// isn't finite.
-    pub fn with_layer_scores(mut self, scores: Vec<Vec<f64>>) -> Result<Self, EvidenceError> {
-        self.check_size("layer scores", scores.len())?;
-        let layers = scores.first().map_or(0, Vec::len);
-        for (model, scores) in self.models.iter().zip(&scores) {
-            if scores.len() != layers {
-                return Err(EvidenceError::Size {
-                    table: "layer scores",
-                    found: scores.len(),
-                    models: layers,
-                });
-            }
-            if let Some(&score) = scores.iter().find(|score| !score.is_finite()) {
-                return Err(number("layer score", model, score));
+    /// [`EvidenceError::Size`] where it is of another number of models; [`EvidenceError::Number`] for
+    /// a change that isn't from −1 to 1.
+    pub fn with_score_changes(mut self, changes: CondensedMatrix) -> Result<Self, EvidenceError> {
+        self.check_size("score changes", changes.size())?;
+        let wrong = changes
+            .pairs()
+            .find(|(_, _, change)| !(-1.0..=1.0).contains(change));
+        if let Some((model, _, value)) = wrong {
+            return Err(number("score change", &self.models[model], value));
+        }
+        self.score_changes = Some(changes);
+        Ok(self)
+    }
+
+    /// Adds how much of each pair was compared, in the order of [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] where it is of another number of models; [`EvidenceError::Number`] for
+    /// a share that isn't from 0 to 1, or a distance that isn't finite or negative.
+    pub fn with_coverage(mut self, coverage: Coverage) -> Result<Self, EvidenceError> {
+        let models = self.models.len();
+        self.check_size("coverage", coverage.models)?;
+        if models.checked_mul(models) != Some(coverage.shares.len()) {
+            return Err(EvidenceError::Size {
+                table: "shares",
+                found: coverage.shares.len(),
+                models,
+            });
+        }
+        let share = coverage
+            .shares
+            .iter()
+            .position(|share| !(0.0..=1.0).contains(share));
+        if let Some(at) = share {
+            let model = &self.models[at / models];
+            return Err(number("compared share", model, coverage.shares[at]));
+        }
+        for partial in &coverage.partial {
+            self.check_size(
+                "partial parents",
+                models.max(partial.parent.max(partial.child) + 1),
+            )?;
+            if let Some(distance) = partial.distance.filter(|d| !(d.is_finite() && *d >= 0.0)) {
+                return Err(number("distance", &self.models[partial.child], distance));
             }
         }
-        self.layer_scores = Some(scores);
+        self.coverage = Some(coverage);
         Ok(self)
     }
 

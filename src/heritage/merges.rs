@@ -89,21 +89,35 @@ impl Merge {
 /// DOI 10.1007/BF01580381.
 #[must_use]
 pub fn find_merges(geometry: &Geometry) -> Vec<Merge> {
-    let models = geometry.squared_norms().len();
-    (0..models)
-        .filter_map(|model| merge_of(geometry, model))
+    find_merges_among(geometry, |_, _| true)
+}
+
+/// The same, among pairs that were compared on as good as all of their weights.
+pub(super) fn find_merges_among(
+    geometry: &Geometry,
+    compared: impl Fn(usize, usize) -> bool,
+) -> Vec<Merge> {
+    let models = 0..geometry.squared_norms().len();
+    models
+        .filter_map(|model| merge_of(geometry, model, |other| compared(model, other)))
         .collect()
 }
 
-fn merge_of(geometry: &Geometry, model: usize) -> Option<Merge> {
+/// What a model is an average of, if it is one.
+fn merge_of(geometry: &Geometry, model: usize, compared: impl Fn(usize) -> bool) -> Option<Merge> {
     let squared = |other: usize| {
         let distances = geometry.squared_distances();
         distances.distance(model, other).unwrap_or(0.0)
     };
-    // Of a copy all would be an average, too.
-    let others: Vec<usize> = (0..geometry.squared_norms().len())
-        .filter(|&other| other != model && squared(other) > 0.0)
-        .collect();
+    // Of a copy all would be an average, too, and of unrelated models nothing is.
+    let counts = |&other: &usize| {
+        let unrelatedness = geometry.unrelatedness(model, other);
+        other != model
+            && squared(other) > 0.0
+            && unrelatedness.is_some_and(|share| share <= Geometry::UNRELATED)
+            && compared(other)
+    };
+    let others: Vec<usize> = (0..geometry.squared_norms().len()).filter(counts).collect();
     let nearest = others
         .iter()
         .map(|&other| squared(other))

@@ -21,7 +21,8 @@ use self::cluster::{Cluster, Tree};
 use self::clusters::Group;
 use self::constraints::Constraints;
 use self::forest::Forest;
-use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage, find_merges};
+use super::merges::find_merges_among;
+use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage};
 use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
 use crate::evidence::Evidence;
@@ -40,6 +41,9 @@ pub enum Trees {
     /// Clusters are joined up to this distance.
     Threshold(f64),
 }
+
+/// A pair of which a smaller share was compared says nothing of how other models lie.
+const NEARLY_ALL: f64 = 0.9;
 
 /// How the tree of a cluster is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -289,7 +293,10 @@ impl Recovery {
                     merges: Vec::new(),
                 },
                 Method::Joint => {
-                    let mut merges = group.geometry().map(find_merges).unwrap_or_default();
+                    let compared =
+                        |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
+                    let merges = |geometry| find_merges_among(geometry, compared);
+                    let mut merges = group.geometry().map(merges).unwrap_or_default();
                     // A copy of a merge is a copy.
                     merges.retain(|merge| group.original(merge.model()) == Some(merge.model()));
                     Rules {

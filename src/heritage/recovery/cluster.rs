@@ -7,7 +7,7 @@ use super::constraints::{Constraints, MemberConstraints};
 use super::stages::StageWeights;
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
-use crate::evidence::GroupEvidence;
+use crate::evidence::{GroupEvidence, vote};
 use crate::heritage::{DescentKind, RunnerUp};
 
 /// The models of one cluster, sorted by name.
@@ -54,12 +54,38 @@ impl<'a> Cluster<'a> {
         Some(self.group.scores()?[self.members[member]])
     }
 
-    /// The score of each layer, or of the model where layers aren't told apart.
-    pub(super) fn layer_scores(&self, member: usize) -> Vec<f64> {
-        match self.group.layer_scores() {
-            Some(scores) => scores[self.members[member]].clone(),
-            None => self.score(member).into_iter().collect(),
+    /// By how much the score rises from the first to the second member: on most layers, or that of
+    /// the model where layers aren't told apart.
+    pub(super) fn score_change(&self, first: usize, second: usize) -> f64 {
+        match self.group.score_changes() {
+            Some(changes) => {
+                let (u, v) = (self.members[first], self.members[second]);
+                let change = changes.distance(u, v).unwrap_or(0.0);
+                if u < v { change } else { -change }
+            }
+            None => vote(self.score(first).into_iter().zip(self.score(second))),
         }
+    }
+
+    /// The distance from a parent to a child on which costs rest; `None` where what the two share says
+    /// nothing that a model with all the rest doesn't say, too.
+    pub(super) fn parent_distance(&self, parent: usize, child: usize) -> Option<f64> {
+        let (u, v) = (self.members[parent], self.members[child]);
+        let coverage = self.group.coverage();
+        match coverage.and_then(|coverage| coverage.partial(u, v)) {
+            Some(partial) => partial.distance,
+            None => Some(self.distance(parent, child)),
+        }
+    }
+
+    /// The share of a member's weights that was compared with another's.
+    pub(super) fn compared(&self, of: usize, with: usize) -> f64 {
+        self.group.compared(self.members[of], self.members[with])
+    }
+
+    /// Whether some pair was compared on a part of the weights only.
+    pub(super) const fn is_partial(&self) -> bool {
+        self.group.coverage().is_some()
     }
 
     pub(super) const fn constraints(&self) -> &MemberConstraints {

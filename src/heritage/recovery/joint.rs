@@ -1,15 +1,17 @@
 //! The joint decision: the arborescence of the least cost over distances, growth and scores.
 //!
 //! The cost is derived at [`Recovery`](super::Recovery).
+extern crate std;
 
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
 use num_traits::Float;
 
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::stages::{self, StageWeights};
-use super::{RecoveryError, additivity};
+use super::{NEARLY_ALL, RecoveryError, additivity};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -42,8 +44,9 @@ const SHORTENING: f64 = 1.0;
 /// However well distances add up, costs count for confidences at most so many times.
 const MOST_BELIEF: f64 = 2.0;
 
-/// Relative differences of layer scores below this are rounding.
-const SCORE_ROUNDING: f64 = 1e-12;
+/// What an edge costs whose parent has nothing of what another model covers of the child, in
+/// proportion.
+const MISSING: f64 = 8.0;
 
 /// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
 const EARLY: f64 = 5.8;
@@ -288,6 +291,8 @@ struct Pairs<'a> {
     growth: CondensedMatrix,
     /// v from the first to the second model.
     votes: CondensedMatrix,
+    /// Of a parent and a child of which other models cover more.
+    partial: HashMap<(usize, usize), f64>,
 }
 
 impl<'a> Pairs<'a> {
@@ -299,9 +304,6 @@ impl<'a> Pairs<'a> {
             .iter()
             .copied()
             .fold(0.0, f64::max);
-        let scores: Vec<Vec<f64>> = (0..models)
-            .map(|model| cluster.layer_scores(model))
-            .collect();
         Ok(Self {
             constraints: cluster.constraints(),
             range: COST_RANGE * models as f64,
@@ -319,8 +321,9 @@ impl<'a> Pairs<'a> {
                 (coefficient / (1.0 + variance)).clamp(-1.0, 1.0)
             })?,
             votes: CondensedMatrix::from_fn(models, |first, second| {
-                vote(&scores[first], &scores[second])
+                cluster.score_change(first, second)
             })?,
+            partial: partial_costs(cluster),
         })
     }
 
@@ -372,7 +375,8 @@ impl<'a> Pairs<'a> {
             Some(Stage::Generalization) => -directed(&self.votes),
             None => 0.0,
         };
-        self.structure.distance(parent, child).unwrap_or(0.0) + early
+        let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
+        self.structure.distance(parent, child).unwrap_or(0.0) + early + partial
             - self.constraints.bonus(child, self.range)
             + against_growth
             + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
@@ -389,7 +393,18 @@ fn log_squared(distance: f64) -> f64 {
 fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     let squared = |u, v| cluster.squared_distance(u, v);
     let whole = squared(first, second);
-    let others = (0..cluster.len()).filter(|&other| other != first && other != second);
+    let comparable = |other: usize| {
+        let pairs = [
+            (first, other),
+            (other, first),
+            (second, other),
+            (other, second),
+        ];
+        let compared = |&(of, with): &(usize, usize)| cluster.compared(of, with);
+        pairs.iter().map(compared).fold(1.0, f64::min) >= NEARLY_ALL
+    };
+    let others =
+        (0..cluster.len()).filter(|&other| other != first && other != second && comparable(other));
     let branch = |other: usize| {
         let (to_first, to_second) = (squared(first, other), squared(second, other));
         let from_first = whole + to_first - to_second;
@@ -404,29 +419,33 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     }
 }
 
-/// v: by how much the score rises on most layers, from −1 to 1, less half of what chance gives.
-///
-/// The mean of Huber's ψ of the relative changes, with the median change as its scale: half of the
-/// layers have a whole vote, the others in proportion to how much they change, so that neither one
-/// layer that changes much nor many that hardly change decide. Taking off all that chance gives would
-/// leave nothing of the votes of few layers, though those of the edges of a tree add up.
-fn vote(first: &[f64], second: &[f64]) -> f64 {
-    let change = |(first, second): (&f64, &f64)| {
-        let size = (first.abs() + second.abs()).max(f64::MIN_POSITIVE);
-        (second - first) / size
-    };
-    let changes = first.iter().zip(second).map(change);
-    let mut changes: Vec<f64> = changes
-        .filter(|change| change.abs() > SCORE_ROUNDING)
-        .collect();
-    changes.sort_by(|first, second| first.abs().total_cmp(&second.abs()));
-    let Some(median) = changes.get(changes.len() / 2).map(|change| change.abs()) else {
-        return 0.0;
-    };
-    let votes = changes
-        .iter()
-        .map(|change| (change / median).clamp(-1.0, 1.0));
-    let layers = changes.len() as f64;
-    let share = votes.sum::<f64>() / layers;
-    share.signum() * (share.abs() - 0.5 / Float::sqrt(layers + 1.0)).max(0.0)
+/// What edges cost more whose parent covers less of the child than another model does: infinitely much
+/// where such a parent says nothing.
+fn partial_costs(cluster: &Cluster<'_>) -> HashMap<(usize, usize), f64> {
+    let mut costs = HashMap::new();
+    if !cluster.is_partial() {
+        return costs;
+    }
+    let members = cluster.len();
+    for child in 0..members {
+        let share = |parent: usize| cluster.compared(child, parent);
+        let others = (0..members).filter(|&parent| parent != child);
+        let most = others.clone().map(share).fold(0.0, f64::max);
+        for parent in others {
+            let missing = most - share(parent);
+            let cost = match cluster.parent_distance(parent, child) {
+                _ if missing <= 0.0 => continue,
+                Some(distance) => {
+                    let measured = cluster.distance(parent, child);
+                    let floor = SMALLEST_DISTANCE * measured.max(distance);
+                    let ratio = Float::ln(distance.max(floor)) - Float::ln(measured.max(floor));
+                    MISSING * missing
+                        + 2.0 * SHARPNESS * if ratio.is_finite() { ratio } else { 0.0 }
+                }
+                None => f64::INFINITY,
+            };
+            costs.insert((parent, child), cost);
+        }
+    }
+    costs
 }

@@ -1,27 +1,50 @@
-//! A model that opened, and reading its values.
+//! A model whose layers are listed, and reading its values.
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
 use super::ModelFailure;
-use super::architecture::{self, Architecture, LayerShape};
-use super::digest::Digest;
 use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::{ElementType, Layer, WeightSource, element_count};
 
-/// A model whose layers are listed.
-pub(super) struct Candidate<'a, S: WeightSource + 'a> {
-    source: &'a S,
-    layers: HashMap<String, S::Layer<'a>>,
-    pub(super) architecture: Architecture,
+/// One layer as far as comparing architectures needs it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LayerShape {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
 }
 
-impl<'a, S: WeightSource> Candidate<'a, S> {
+/// The layers of one model, sorted by name; no name occurs twice.
+pub(crate) type Architecture = Vec<LayerShape>;
+
+/// Whether at least two dimensions are longer than 1, and none is empty.
+pub(crate) fn is_weight_matrix(shape: &[usize]) -> bool {
+    !shape.contains(&0) && shape.iter().filter(|&&length| length > 1).count() >= 2
+}
+
+/// A vector of this many values or more counts as a weight: e3nn, Mamba and flattened checkpoints
+/// store matrices so, and norms and biases are mostly shorter or change little.
+const LONG_VECTOR: usize = 1024;
+
+/// Whether a tensor is a weight: a matrix, or a vector of at least 1,024 values.
+pub(crate) fn is_weight(shape: &[usize]) -> bool {
+    is_weight_matrix(shape) || element_count(shape).is_some_and(|count| count >= LONG_VECTOR)
+}
+
+/// A model whose layers are listed.
+pub(crate) struct OpenModel<'a, S: WeightSource + 'a> {
+    source: &'a S,
+    layers: HashMap<String, S::Layer<'a>>,
+    pub(crate) architecture: Architecture,
+}
+
+impl<'a, S: WeightSource> OpenModel<'a, S> {
     /// Lists a model's layers.
-    pub(super) fn open(source: &'a S) -> Result<Self, ModelFailure> {
+    pub(crate) fn open(source: &'a S) -> Result<Self, ModelFailure> {
         let mut layers = HashMap::new();
         let mut architecture = Architecture::new();
         for layer in source.layers() {
@@ -41,31 +64,31 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
             }
         }
         architecture.sort();
-        let mut shapes = architecture.iter().map(|layer| layer.shape.as_slice());
-        if shapes.any(architecture::is_weight_matrix) {
-            Ok(Self {
-                source,
-                layers,
-                architecture,
-            })
-        } else {
-            Err(ModelFailure::NoWeightMatrix)
-        }
+        Ok(Self {
+            source,
+            layers,
+            architecture,
+        })
     }
 
-    pub(super) fn name(&self) -> &'a str {
+    pub(crate) fn name(&self) -> &'a str {
         self.source.name()
     }
 
+    /// The handle on a layer.
+    pub(crate) fn layer(&self, layer: &LayerShape) -> Option<&S::Layer<'a>> {
+        self.layers.get(&layer.name)
+    }
+
     /// The type a layer is stored in.
-    pub(super) fn element_type(&self, layer: &LayerShape) -> Option<ElementType> {
+    pub(crate) fn element_type(&self, layer: &LayerShape) -> Option<ElementType> {
         self.layers.get(&layer.name).map(Layer::element_type)
     }
 
-    /// Reads the values of a layer from `offset` on, all of which must be finite.
+    /// Reads the values of a layer from `offset` on, finite or not.
     ///
-    /// Values that the source doesn't fill in count as NaN.
-    pub(super) fn read<T: Scalar>(
+    /// Values that the source doesn't fill in are NaN.
+    pub(crate) fn read_unchecked<T: Scalar>(
         &self,
         layer: &LayerShape,
         offset: usize,
@@ -82,7 +105,19 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
         values.fill(T::nan());
         handle
             .read(offset, values)
-            .map_err(|error| reading(error.to_string()))?;
+            .map_err(|error| reading(error.to_string()))
+    }
+
+    /// Reads the values of a layer from `offset` on, all of which must be finite.
+    ///
+    /// Values that the source doesn't fill in count as NaN.
+    pub(crate) fn read<T: Scalar>(
+        &self,
+        layer: &LayerShape,
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), ModelFailure> {
+        self.read_unchecked(layer, offset, values)?;
         match first_not_finite(values) {
             None => Ok(()),
             Some(at) => Err(ModelFailure::NotFinite {
@@ -90,46 +125,6 @@ impl<'a, S: WeightSource> Candidate<'a, S> {
                 index: offset + at,
                 value: format!("{}", values[at]),
             }),
-        }
-    }
-
-    /// Reads values of a layer once more, which must be what they were before.
-    ///
-    /// `seen` is the digest of the whole layer; the values are one segment of it.
-    pub(super) fn read_segment_again<T: Scalar>(
-        &self,
-        layer: &LayerShape,
-        offset: usize,
-        values: &mut [T],
-        seen: &Digest,
-    ) -> Result<(), ModelFailure> {
-        self.read(layer, offset, values)?;
-        if seen.has_segment(offset, values) {
-            Ok(())
-        } else {
-            Err(ModelFailure::Changed {
-                layer: layer.name.clone(),
-            })
-        }
-    }
-
-    /// Reads a whole layer once more, which must be what it was before.
-    #[cfg(feature = "svd")]
-    pub(super) fn read_again<T: Scalar>(
-        &self,
-        layer: &LayerShape,
-        values: &mut [T],
-        seen: &Digest,
-    ) -> Result<(), ModelFailure> {
-        self.read(layer, 0, values)?;
-        let mut digest = Digest::new(values.len());
-        digest.add(0, values);
-        if digest == *seen {
-            Ok(())
-        } else {
-            Err(ModelFailure::Changed {
-                layer: layer.name.clone(),
-            })
         }
     }
 }

@@ -1,0 +1,52 @@
+//! How much of two models was compared, and what that leaves open.
+
+use alloc::vec::Vec;
+
+/// For every pair of models of a group the share of each one's weights that was compared with the
+/// other, and what is known of parents that lack a part of their child.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Coverage {
+    pub(super) models: usize,
+    /// Row by row: of the row's model, the share that was compared with the column's.
+    pub(super) shares: Vec<f64>,
+    /// Sorted by parent and child.
+    pub(super) partial: Vec<PartialParent>,
+}
+
+/// A possible parent that covers less of a child than another model does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PartialParent {
+    /// The position of the parent.
+    pub parent: usize,
+    /// The position of the child.
+    pub child: usize,
+    /// The distance that they would have on all of the child's weights, if these moved as they do
+    /// from the child to its nearest relative; `None` where on what parent and child share the
+    /// parent can't be told from a relative that has all the rest, too.
+    pub distance: Option<f64>,
+}
+
+impl Coverage {
+    /// The share of a model's weights that was compared with another's; 1 with itself, `None` where
+    /// there is no such model.
+    #[must_use]
+    pub fn share(&self, of: usize, with: usize) -> Option<f64> {
+        if of.max(with) >= self.models {
+            return None;
+        }
+        if of == with {
+            return Some(1.0);
+        }
+        self.shares.get(of * self.models + with).copied()
+    }
+
+    /// What is known of a pair whose parent covers less of the child than another model does.
+    #[must_use]
+    pub fn partial(&self, parent: usize, child: usize) -> Option<PartialParent> {
+        let key = |partial: &PartialParent| (partial.parent, partial.child);
+        let found = self.partial.binary_search_by_key(&(parent, child), key);
+        found.ok().map(|at| self.partial[at])
+    }
+}

@@ -1,0 +1,525 @@
+//! From the signatures of many models to the tables of evidence.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use num_traits::Float;
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+use super::copies::{copy_kind, duplicates};
+use super::coverage::{Coverage, PartialParent};
+use super::relation::{Relation, RelationOptions, restricted_squared_distance};
+use super::table::SkippedLayerOf;
+use super::{
+    Evidence, EvidenceError, Geometry, GroupEvidence, Growth, LayerSelection, ModelCopy, Score,
+};
+use crate::condensed::{CondensedMatrix, condensed_index};
+use crate::progress::{Observer, Phase, ProgressReporter};
+use crate::signature::Signature;
+
+/// How many of the nearest models are looked at for what a model is a copy of.
+const NEAREST: usize = 8;
+
+/// Differences of shares below this don't count: a head with few classes, a few tokens more.
+const SAME_SHARE: f64 = 1e-3;
+
+/// Where at least this share of both models was compared, squared distances are taken as they are.
+const NEARLY_ALL: f64 = 0.9;
+
+/// Growth that nothing tells has this error.
+const UNKNOWN: f64 = 1e3;
+
+/// Compares signatures, pair by pair, and makes the tables from which
+/// [`Recovery`](crate::heritage::Recovery) reasons.
+///
+/// What two models say of each other depends on no third one (see [`Relation`]): an upload that has
+/// little in common with a family changes nothing for the others.
+///
+/// # Examples
+///
+/// ```
+/// use mother::evidence::SignatureComparison;
+/// use mother::signature::SignatureOptions;
+/// use mother::weights::InMemoryModel;
+///
+/// let model = |name, last| {
+///     InMemoryModel::new(name).with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, last])
+/// };
+/// let options = SignatureOptions::new();
+/// let signatures = [options.sign(&model("base", 1.0)?)?, options.sign(&model("chat", 1.5)?)?];
+/// let evidence = SignatureComparison::new().compare(&signatures)?;
+/// assert_eq!(evidence.groups[0].distances().values(), [0.5]);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SignatureComparison {
+    options: RelationOptions,
+}
+
+impl SignatureComparison {
+    /// All weights that two models share, and kurtosis as the score.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the layers that are compared.
+    #[must_use]
+    pub fn with_layers(mut self, layers: LayerSelection) -> Self {
+        self.options.layers = layers;
+        self
+    }
+
+    /// Sets the layers whose scores are compared.
+    #[must_use]
+    pub fn with_score_layers(mut self, layers: LayerSelection) -> Self {
+        self.options.score_layers = layers;
+        self
+    }
+
+    /// Sets the directional score. [`Score::Entropy`] can't be had from signatures; models then have
+    /// no score.
+    #[must_use]
+    pub fn with_score(mut self, score: Score) -> Self {
+        self.options.score = score;
+        self
+    }
+
+    /// What two models say of each other.
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Incompatible`] where they were made with other settings.
+    pub fn relation(
+        &self,
+        first: &Signature,
+        second: &Signature,
+    ) -> Result<Relation, EvidenceError> {
+        Relation::with(&self.options, first, second).map_err(|reason| EvidenceError::Incompatible {
+            first: first.name().into(),
+            second: second.name().into(),
+            reason,
+        })
+    }
+
+    /// Compares all pairs.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`compare_observed`](Self::compare_observed).
+    pub fn compare(&self, signatures: &[Signature]) -> Result<Evidence, EvidenceError> {
+        self.compare_observed(signatures, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Compares all pairs, and reports to `observer` how it goes.
+    ///
+    /// Models form a group where enough of their weights can be compared, and so on transitively.
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::DuplicateModel`] for two of one name, [`EvidenceError::Incompatible`] where
+    /// signatures were made with different settings, [`EvidenceError::Cancelled`] when the observer
+    /// breaks, and [`EvidenceError::Number`] where squares overflow.
+    ///
+    /// # Complexity
+    ///
+    /// O(n² k) time for n signatures of k numbers, and O(n²) memory.
+    pub fn compare_observed(
+        &self,
+        signatures: &[Signature],
+        observer: &mut dyn Observer,
+    ) -> Result<Evidence, EvidenceError> {
+        let mut sorted: Vec<&Signature> = signatures.iter().collect();
+        sorted.sort_by(|first, second| first.name().cmp(second.name()));
+        if let Some(pair) = sorted.windows(2).find(|p| p[0].name() == p[1].name()) {
+            let model = pair[0].name().into();
+            return Err(EvidenceError::DuplicateModel { model });
+        }
+        let relations = self.relations(&sorted, observer)?;
+        let mut evidence = Evidence::default();
+        for members in components(sorted.len(), &relations) {
+            let of_members: Vec<&Signature> = members.iter().map(|&m| sorted[m]).collect();
+            let mut group = Members {
+                options: self.options.clone(),
+                relations: select(sorted.len(), &members, &relations),
+                signatures: of_members,
+            };
+            let without = group.mostly_replaced();
+            if !without.is_empty() {
+                group.options.without = without;
+                let narrowed = Self {
+                    options: group.options.clone(),
+                };
+                group.relations = narrowed.relations(&group.signatures, observer)?;
+            }
+            evidence.groups.push(group.evidence()?);
+        }
+        for signature in sorted {
+            let layers = signature.skipped_layers().iter();
+            evidence
+                .skipped_layers
+                .extend(layers.map(|layer| SkippedLayerOf {
+                    model: signature.name().into(),
+                    layer: layer.clone(),
+                }));
+        }
+        Ok(evidence)
+    }
+
+    /// The relations of all pairs, in condensed order.
+    fn relations(
+        &self,
+        sorted: &[&Signature],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Relation>, EvidenceError> {
+        let models = sorted.len();
+        let mut reporter = ProgressReporter::new(observer);
+        reporter.begin((models * models.saturating_sub(1) / 2) as u64);
+        let mut relations = Vec::new();
+        let mut first = 0;
+        while first < models {
+            // Rows of the triangle, a few thousand pairs at once.
+            let mut end = first;
+            let mut pairs = Vec::new();
+            while end < models && pairs.len() < 4096 {
+                pairs.extend((end + 1..models).map(|second| (end, second)));
+                end += 1;
+            }
+            let relate = |&(u, v): &(usize, usize)| self.relation(sorted[u], sorted[v]);
+            #[cfg(feature = "rayon")]
+            let found: Result<Vec<Relation>, EvidenceError> =
+                pairs.par_iter().map(relate).collect();
+            #[cfg(not(feature = "rayon"))]
+            let found: Result<Vec<Relation>, EvidenceError> = pairs.iter().map(relate).collect();
+            relations.extend(found?);
+            reporter.tick(Phase::Comparing, pairs.len() as u64)?;
+            first = end;
+        }
+        Ok(relations)
+    }
+}
+
+/// The models that can be compared, and so on transitively; groups in the order of their first.
+fn components(models: usize, relations: &[Relation]) -> Vec<Vec<usize>> {
+    let mut label: Vec<usize> = (0..models).collect();
+    fn find(label: &mut [usize], mut model: usize) -> usize {
+        while label[model] != model {
+            label[model] = label[label[model]];
+            model = label[model];
+        }
+        model
+    }
+    for first in 0..models {
+        for second in first + 1..models {
+            if relations[condensed_index(models, first, second)].is_comparable() {
+                let (u, v) = (find(&mut label, first), find(&mut label, second));
+                label[u.max(v)] = u.min(v);
+            }
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for model in 0..models {
+        groups
+            .entry(find(&mut label, model))
+            .or_default()
+            .push(model);
+    }
+    groups.into_values().collect()
+}
+
+/// The relations of the pairs of some models, in condensed order.
+fn select(models: usize, members: &[usize], relations: &[Relation]) -> Vec<Relation> {
+    let pairs = (members.iter().enumerate())
+        .flat_map(|(at, &first)| members[at + 1..].iter().map(move |&second| (first, second)));
+    pairs
+        .map(|(first, second)| relations[condensed_index(models, first, second)].clone())
+        .collect()
+}
+
+/// The models of one group.
+struct Members<'a> {
+    options: RelationOptions,
+    signatures: Vec<&'a Signature>,
+    relations: Vec<Relation>,
+}
+
+impl Members<'_> {
+    fn len(&self) -> usize {
+        self.signatures.len()
+    }
+
+    fn signature(&self, member: usize) -> &Signature {
+        self.signatures[member]
+    }
+
+    fn relation(&self, first: usize, second: usize) -> &Relation {
+        &self.relations[condensed_index(self.len(), first, second)]
+    }
+
+    /// The weights that most pairs of related models have under one name but not from one ancestor,
+    /// such as heads for different tasks.
+    ///
+    /// What a few pairs have in common there would make their distances longer than those of all
+    /// others.
+    fn mostly_replaced(&self) -> Vec<String> {
+        let related = || {
+            self.relations
+                .iter()
+                .filter(|relation| relation.is_related())
+        };
+        let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in related().flat_map(Relation::replaced) {
+            *replaced.entry(name).or_default() += 1;
+        }
+        let has = |member: usize, name: &str| {
+            let tensors = self.signature(member).tensors();
+            let found = tensors.binary_search_by(|tensor| tensor.name().cmp(name));
+            found.is_ok()
+        };
+        let mostly = replaced.into_iter().filter(|&(name, count)| {
+            let having: Vec<usize> = (0..self.len()).filter(|&m| has(m, name)).collect();
+            let pairs = (having.iter().enumerate())
+                .flat_map(|(at, &first)| having[at + 1..].iter().map(move |&v| (first, v)));
+            2 * count
+                >= pairs
+                    .filter(|&(u, v)| self.relation(u, v).is_related())
+                    .count()
+        });
+        mostly.map(|(name, _)| name.into()).collect()
+    }
+
+    /// A value of each pair, the lesser member first.
+    fn table(
+        &self,
+        value: impl FnMut(usize, usize) -> f64,
+    ) -> Result<CondensedMatrix, EvidenceError> {
+        CondensedMatrix::from_fn(self.len(), value).map_err(|_| EvidenceError::Number {
+            table: "distance",
+            model: self.signature(0).name().into(),
+            value: f64::NAN,
+        })
+    }
+
+    fn evidence(&self) -> Result<GroupEvidence, EvidenceError> {
+        let norms: Vec<f64> = (0..self.len()).map(|member| self.norm(member)).collect();
+        let distances = self.distances()?;
+        let squared = self.table(|first, second| {
+            let relation = self.relation(first, second);
+            let share = if relation.is_comparable() {
+                relation.unrelatedness()
+            } else {
+                1.0
+            };
+            let [u, v] = relation.compared();
+            if relation.is_comparable() && u.min(v) >= NEARLY_ALL {
+                relation.squared_distance()
+            } else {
+                share * (norms[first] + norms[second])
+            }
+        })?;
+        let names = (0..self.len()).map(|member| self.signature(member).name().into());
+        let mut evidence = GroupEvidence::new(names.collect(), self.scores(), distances)?
+            .with_geometry(Geometry::new(norms, squared)?)?;
+        if self.len() > 1 {
+            evidence = evidence
+                .with_growth(self.growth()?)?
+                .with_score_changes(self.table(|u, v| self.relation(u, v).score_change())?)?;
+        }
+        evidence.layers = self.shared_layers();
+        let copies = self.copies(&evidence);
+        evidence = evidence.with_copies(copies)?;
+        if let Some(coverage) = self.coverage() {
+            evidence = evidence.with_coverage(coverage)?;
+        }
+        Ok(evidence)
+    }
+
+    /// ‖u‖² over the weights that are compared.
+    fn norm(&self, member: usize) -> f64 {
+        let tensors = self.signature(member).tensors().iter();
+        let selected = tensors.filter(|tensor| self.options.compares(tensor));
+        let norms = selected.flat_map(|tensor| tensor.sketch().squared_norms());
+        norms.sum()
+    }
+
+    /// The mean size of weights, if models differ in what they share; distances are in its units then.
+    fn common_size(&self) -> Option<f64> {
+        let comparable = || self.relations.iter().filter(|r| r.is_comparable());
+        let is_all = |relation: &Relation| {
+            let [first, second] = relation.compared();
+            first.min(second) > 1.0 - SAME_SHARE
+        };
+        if self.relations.iter().all(is_all) {
+            return None;
+        }
+        let size = comparable().map(Relation::size).sum::<f64>();
+        Some(size / comparable().count().max(1) as f64)
+    }
+
+    /// Eq. 1, brought to one size where models differ in what they share; of what can't be compared
+    /// twice the largest distance there is.
+    fn distance(&self, first: usize, second: usize, common: Option<f64>) -> Option<f64> {
+        let relation = self.relation(first, second);
+        let scale = match common {
+            Some(common) if relation.size() > 0.0 => common / relation.size(),
+            _ => 1.0,
+        };
+        relation
+            .is_comparable()
+            .then(|| scale * relation.distance())
+    }
+
+    fn distances(&self) -> Result<CondensedMatrix, EvidenceError> {
+        let common = self.common_size();
+        let pairs =
+            (0..self.len()).flat_map(|first| (first + 1..self.len()).map(move |v| (first, v)));
+        let known = pairs.filter_map(|(u, v)| self.distance(u, v, common));
+        let largest = known.fold(0.0, f64::max);
+        self.table(|u, v| self.distance(u, v, common).unwrap_or(2.0 * largest))
+    }
+
+    /// Eq. 3 over each model's own layers; `None` where a model has no score.
+    fn scores(&self) -> Option<Vec<f64>> {
+        let score = |member: usize| {
+            let tensors = self.signature(member).tensors().iter();
+            let selected = tensors.filter(|t| self.options.score_layers.selects_tensor(t));
+            let scores = selected.filter_map(|t| self.options.score.of_moments(&t.moments()));
+            scores.fold(None, |sum, score| Some(sum.unwrap_or(0.0) + score))
+        };
+        (0..self.len()).map(score).collect()
+    }
+
+    fn growth(&self) -> Result<Growth, EvidenceError> {
+        let growth = |u, v| self.relation(u, v).growth();
+        Growth::new(
+            self.table(|u, v| growth(u, v).map_or(0.0, |growth| growth.coefficient))?,
+            self.table(|u, v| growth(u, v).map_or(UNKNOWN, |g| g.model_error.min(UNKNOWN)))?,
+            self.table(|u, v| growth(u, v).map_or(0.0, |growth| growth.layer_error))?,
+        )
+    }
+
+    /// The names of the compared tensors that all members have.
+    fn shared_layers(&self) -> Vec<String> {
+        let names = |member: usize| {
+            let tensors = self.signature(member).tensors().iter();
+            let selected = tensors.filter(|tensor| self.options.compares(tensor));
+            selected.map(|tensor| tensor.name())
+        };
+        let mut shared: Vec<&str> = names(0).collect();
+        for member in 1..self.len() {
+            let own: Vec<&str> = names(member).collect();
+            shared.retain(|name| own.binary_search(name).is_ok());
+        }
+        shared.into_iter().map(String::from).collect()
+    }
+
+    /// The copies, each with its nearest possible original; of duplicates the first is the original.
+    fn copies(&self, evidence: &GroupEvidence) -> Vec<ModelCopy> {
+        let signatures: Vec<&Signature> = (0..self.len()).map(|m| self.signature(m)).collect();
+        let mut copies = duplicates(&signatures);
+        for copy in 0..self.len() {
+            if copies.iter().any(|duplicate| duplicate.copy == copy) {
+                continue;
+            }
+            let distance = |other: usize| {
+                evidence
+                    .distances()
+                    .distance(copy, other)
+                    .unwrap_or(f64::INFINITY)
+            };
+            let mut others: Vec<usize> = (0..self.len())
+                .filter(|&other| other != copy && self.relation(copy, other).is_related())
+                .collect();
+            others.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+            others.truncate(NEAREST);
+            let made_from = others.into_iter().find_map(|original| {
+                let kind = copy_kind(self.signature(original), self.signature(copy))?;
+                Some(ModelCopy {
+                    copy,
+                    original,
+                    kind,
+                })
+            });
+            copies.extend(made_from);
+        }
+        copies
+    }
+
+    /// `None` where every pair was compared on all weights.
+    fn coverage(&self) -> Option<Coverage> {
+        let models = self.len();
+        let mut shares = vec![1.0; models * models];
+        for first in 0..models {
+            for second in first + 1..models {
+                let [u, v] = self.relation(first, second).compared();
+                shares[first * models + second] = u;
+                shares[second * models + first] = v;
+            }
+        }
+        if shares.iter().all(|&share| share > 1.0 - SAME_SHARE) {
+            return None;
+        }
+        let mut coverage = Coverage {
+            models,
+            shares,
+            partial: Vec::new(),
+        };
+        let mut partial = Vec::new();
+        for child in 0..models {
+            partial.extend(self.partial_parents(&coverage, child));
+        }
+        partial.sort_by_key(|partial: &PartialParent| (partial.parent, partial.child));
+        coverage.partial = partial;
+        Some(coverage)
+    }
+
+    /// The relatives of a model that cover less of it than another one does.
+    fn partial_parents(&self, coverage: &Coverage, child: usize) -> Vec<PartialParent> {
+        let share = |other: usize| coverage.share(child, other).unwrap_or(0.0);
+        let relatives: Vec<usize> = (0..self.len())
+            .filter(|&other| other != child && self.relation(child, other).is_related())
+            .collect();
+        let most = relatives
+            .iter()
+            .map(|&other| share(other))
+            .fold(0.0, f64::max);
+        let covers = |&&other: &&usize| share(other) > most - SAME_SHARE;
+        let common = self.common_size();
+        let distance = |other: usize| self.distance(child, other, common).unwrap_or(0.0);
+        let nearest = relatives
+            .iter()
+            .filter(covers)
+            .copied()
+            .reduce(|best, other| {
+                if distance(other) < distance(best) {
+                    other
+                } else {
+                    best
+                }
+            });
+        let Some(nearest) = nearest else {
+            return Vec::new();
+        };
+        let partial = relatives.iter().filter(|other| !covers(other));
+        let describe = |&parent: &usize| {
+            let [from_parent, from_nearest] = restricted_squared_distance(
+                &self.options,
+                self.signature(child),
+                self.signature(parent),
+                self.signature(nearest),
+            );
+            let ratio = Float::sqrt(from_parent / from_nearest);
+            PartialParent {
+                parent,
+                child,
+                distance: (from_nearest > 0.0 && ratio.is_finite())
+                    .then(|| distance(nearest) * ratio),
+            }
+        };
+        partial.map(describe).collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! How to make signatures.
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use super::signing;
+use super::{ModelFailure, Signature};
+use crate::progress::{Cancelled, Observer};
+use crate::sketch::{MatrixSketcher, RowGroups, SketchError, SketchKey};
+use crate::weights::WeightSource;
+
+/// How to make signatures: the length of sketches and the key of their random signs.
+///
+/// # Examples
+///
+/// ```
+/// use mother::signature::SignatureOptions;
+/// use mother::weights::InMemoryModel;
+///
+/// let model = |name, last| {
+///     InMemoryModel::new(name).with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, last])
+/// };
+/// let models = [model("base", 1.0)?, model("chat", 1.5)?];
+/// let signatures = SignatureOptions::new().with_buckets(16)?.sign_all(&models);
+/// assert_eq!(signatures[1].as_ref().unwrap().name(), "chat");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignatureOptions {
+    pub(super) buckets: usize,
+    pub(super) key: SketchKey,
+}
+
+impl SignatureOptions {
+    /// 32 buckets a group of rows, and the public key.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            buckets: 32,
+            key: SketchKey::PUBLIC,
+        }
+    }
+
+    /// Sets the number of buckets of every group of rows, and so what can be told apart.
+    ///
+    /// Whether a model that moved by δ was trained from some model, or from a child of it that moved
+    /// by ε, takes about (3 δ/ε)² numbers in all to tell.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchError::Buckets`] unless their number is a power of two from 8 to 1024.
+    pub fn with_buckets(mut self, buckets: usize) -> Result<Self, SketchError> {
+        MatrixSketcher::new(RowGroups::new(0, 1)?, buckets, self.key)?;
+        self.buckets = buckets;
+        Ok(self)
+    }
+
+    /// Sets the key of the random signs; signatures with different keys can't be compared.
+    #[must_use]
+    pub const fn with_key(mut self, key: SketchKey) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Reads one model.
+    ///
+    /// A tensor with a value that isn't finite, or whose squares overflow, is left out and listed in
+    /// [`Signature::skipped_layers`].
+    ///
+    /// # Errors
+    ///
+    /// [`ModelFailure`] when the source fails, when two layers have one name or a layer is too large,
+    /// and when no weight is left.
+    ///
+    /// # Complexity
+    ///
+    /// O(w) time for w values, each of which is read once; a few megabytes beside the signature.
+    pub fn sign<S: WeightSource>(&self, model: &S) -> Result<Signature, ModelFailure> {
+        let mut signatures = self.sign_all(core::slice::from_ref(model));
+        signatures.pop().unwrap_or(Err(ModelFailure::NoWeight))
+    }
+
+    /// Reads many models, several at once; results are in the order of the models.
+    pub fn sign_all<S: WeightSource>(&self, models: &[S]) -> Vec<Result<Signature, ModelFailure>> {
+        let mut go_on = |_| ControlFlow::Continue(());
+        self.sign_all_observed(models, &mut go_on)
+            .unwrap_or_default()
+    }
+
+    /// Reads many models, and reports to `observer` how it goes.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when the observer breaks; it is asked after at most four million values.
+    pub fn sign_all_observed<S: WeightSource>(
+        &self,
+        models: &[S],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Result<Signature, ModelFailure>>, Cancelled> {
+        signing::sign_all(*self, models, observer)
+    }
+}
+
+impl Default for SignatureOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,229 @@
+//! What the values of a tensor have in common: the precision they need, zeros, and levels.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::digest::{rounded_to_bfloat, rounded_to_half};
+use crate::Scalar;
+use crate::registers::{Kernel, in_wide_registers};
+
+/// A tensor with no more distinct values than a byte has may be quantised.
+const LEVELS: usize = 256;
+
+/// How finely the values of a tensor are resolved, whatever type they are stored in.
+///
+/// # Examples
+///
+/// ```
+/// use mother::signature::SignatureOptions;
+/// use mother::weights::InMemoryModel;
+///
+/// let model = InMemoryModel::new("m").with_layer("w", [2, 2], vec![0.5_f64, 0.0, 0.25, 0.5])?;
+/// let signature = SignatureOptions::new().sign(&model)?;
+/// let profile = signature.tensors()[0].profile();
+/// assert!(profile.fits_bf16() && profile.fits_f16());
+/// assert_eq!(profile.zeros(), 1);
+/// assert_eq!(profile.levels().unwrap().count, 3);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PrecisionProfile {
+    pub(super) single: bool,
+    pub(super) bfloat: bool,
+    pub(super) half: bool,
+    pub(super) zeros: u64,
+    pub(super) levels: Option<Levels>,
+}
+
+/// The distinct values of a tensor that has at most 256 of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Levels {
+    /// How many there are.
+    pub count: usize,
+    /// The least difference of two of them; 0 where there is only one.
+    pub gap: f64,
+}
+
+impl PrecisionProfile {
+    /// Whether single precision holds every value.
+    #[must_use]
+    pub const fn fits_f32(&self) -> bool {
+        self.single
+    }
+
+    /// Whether bfloat16 holds every value.
+    #[must_use]
+    pub const fn fits_bf16(&self) -> bool {
+        self.bfloat
+    }
+
+    /// Whether half precision holds every value.
+    #[must_use]
+    pub const fn fits_f16(&self) -> bool {
+        self.half
+    }
+
+    /// How many values are zero.
+    #[must_use]
+    pub const fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    /// The distinct values, where there are at most 256; two zeros count as one.
+    #[must_use]
+    pub const fn levels(&self) -> Option<Levels> {
+        self.levels
+    }
+}
+
+/// Takes the values of a tensor in pieces.
+#[derive(Clone, Debug)]
+pub(super) struct Profiler {
+    single: bool,
+    bfloat: bool,
+    half: bool,
+    zeros: u64,
+    /// `None` once there are more than [`LEVELS`].
+    levels: Option<HashSet<u64>>,
+}
+
+impl Profiler {
+    pub(super) fn new() -> Self {
+        Self {
+            single: true,
+            bfloat: true,
+            half: true,
+            zeros: 0,
+            levels: Some(HashSet::new()),
+        }
+    }
+
+    pub(super) fn extend<T: Scalar>(&mut self, values: &[T]) {
+        self.zeros += in_wide_registers(Zeros(values));
+        self.single = self.single
+            && (size_of::<T>() == size_of::<f32>()
+                || all(values, |value| f64::from(value as f32) == value));
+        self.bfloat = self.bfloat
+            && all(values, |value| {
+                rounded_to_bfloat(value as f32) == value as f32
+            });
+        self.half = self.half
+            && all(values, |value| {
+                rounded_to_half(value as f32) == value as f32
+            });
+        if let Some(levels) = &mut self.levels {
+            let mut last = None;
+            for value in values {
+                // Zero has two signs.
+                let bits = (value.widen() + 0.0).to_bits();
+                if last != Some(bits) {
+                    levels.insert(bits);
+                    last = Some(bits);
+                }
+                if levels.len() > LEVELS {
+                    self.levels = None;
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> PrecisionProfile {
+        PrecisionProfile {
+            single: self.single,
+            bfloat: self.single && self.bfloat,
+            half: self.single && self.half,
+            zeros: self.zeros,
+            levels: self.levels.map(|levels| {
+                let mut values: Vec<f64> = levels.into_iter().map(f64::from_bits).collect();
+                values.sort_by(f64::total_cmp);
+                let gaps = values.windows(2).map(|pair| pair[1] - pair[0]);
+                let gap = gaps.fold(f64::INFINITY, f64::min);
+                Levels {
+                    count: values.len(),
+                    gap: if gap.is_finite() { gap } else { 0.0 },
+                }
+            }),
+        }
+    }
+}
+
+/// Whether all values have a property.
+fn all<T: Scalar>(values: &[T], has: impl Fn(f64) -> bool + Copy) -> bool {
+    // Few at a time, as mostly the first ones tell.
+    const AT_ONCE: usize = 256;
+    let mut chunks = values.chunks(AT_ONCE);
+    chunks.all(|values| in_wide_registers(All { values, has }))
+}
+
+struct All<'a, T, F> {
+    values: &'a [T],
+    has: F,
+}
+
+impl<T: Scalar, F: Fn(f64) -> bool> Kernel for All<'_, T, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn compute(self) -> bool {
+        let and = |all, value: &T| all & (self.has)(value.widen());
+        self.values.iter().fold(true, and)
+    }
+}
+
+/// How many values are zero.
+struct Zeros<'a, T>(&'a [T]);
+
+impl<T: Scalar> Kernel for Zeros<'_, T> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn compute(self) -> u64 {
+        // In counters of the values' own width, which vectors count in.
+        const AT_ONCE: usize = 1 << 16;
+        let count = |values: &[T]| {
+            let zero = |count: u32, value: &T| count + u32::from(value.is_zero());
+            u64::from(values.iter().fold(0, zero))
+        };
+        self.0.chunks(AT_ONCE).map(count).sum()
+    }
+}
+
+#[cfg(all(test, feature = "half"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_that_of_half() {
+        let mut bits = 1_u32;
+        for _ in 0..200_000 {
+            bits = bits.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let value = f32::from_bits(bits);
+            if !value.is_finite() || value.abs() > 1e30 {
+                continue;
+            }
+            assert_eq!(
+                rounded_to_bfloat(value),
+                half::bf16::from_f32(value).to_f32()
+            );
+            if value.abs() < 65_504.0 {
+                assert_eq!(
+                    rounded_to_half(value),
+                    half::f16::from_f32(value).to_f32(),
+                    "{value}"
+                );
+            }
+        }
+        for step in 0..70_000_u32 {
+            let value = step as f32 * 1.1e-8;
+            assert_eq!(
+                rounded_to_half(value),
+                half::f16::from_f32(value).to_f32(),
+                "{value}"
+            );
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The sketch of a whole matrix, and the comparison of two.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{RowGroups, SketchError};
+use crate::registers::{Kernel, in_wide_registers};
+
+/// The sketch of a matrix: for each group of rows its exact squared norm and its buckets.
+///
+/// Buckets are kept in single precision, in units of a power of two chosen by the largest of them, so
+/// that no weights are too large or too small.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixSketch {
+    groups: RowGroups,
+    squared_norms: Vec<f64>,
+    /// The buckets are in units of 2 to this power.
+    exponent: i32,
+    /// Group by group.
+    buckets: Vec<f32>,
+}
+
+/// Two matrices on one group of rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GroupComparison {
+    /// The number of values.
+    pub values: usize,
+    /// ‖u‖² of the first matrix, exact.
+    pub first_squared_norm: f64,
+    /// ‖v‖² of the second, exact.
+    pub second_squared_norm: f64,
+    /// ‖u − v‖², estimated.
+    pub squared_distance: f64,
+}
+
+impl MatrixSketch {
+    pub(super) fn from_sums(groups: RowGroups, squared_norms: Vec<f64>, sums: &[f64]) -> Self {
+        let largest = sums.iter().fold(0.0_f64, |most, sum| most.max(sum.abs()));
+        let exponent = exponent_of(largest);
+        // In two steps, since the inverse of a power of two may be out of range.
+        let (half, rest) = (-exponent / 2, -exponent - -exponent / 2);
+        let scaled = |sum: &f64| (sum * power_of_two(half) * power_of_two(rest)) as f32;
+        Self {
+            groups,
+            squared_norms,
+            exponent,
+            buckets: sums.iter().map(scaled).collect(),
+        }
+    }
+
+    /// A sketch from its numbers, as its accessors return them.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchError::Numbers`] unless there is a squared norm for every group that is finite and
+    /// not negative, a number of buckets for every group that is a power of two from 8 to 1024, all
+    /// finite, and an exponent from −1100 to 1100.
+    pub fn from_parts(
+        groups: RowGroups,
+        squared_norms: Vec<f64>,
+        exponent: i32,
+        buckets: Vec<f32>,
+    ) -> Result<Self, SketchError> {
+        let count = groups.count();
+        let of_group = buckets.len().checked_div(count).unwrap_or(8);
+        let fits = squared_norms.len() == count
+            && of_group.checked_mul(count) == Some(buckets.len())
+            && of_group.is_power_of_two()
+            && (8..=1024).contains(&of_group)
+            && squared_norms.iter().all(|norm| *norm >= 0.0)
+            && squared_norms.iter().sum::<f64>().is_finite()
+            && buckets.iter().all(|bucket| bucket.is_finite())
+            && (-1100..=1100).contains(&exponent);
+        if !fits {
+            return Err(SketchError::Numbers);
+        }
+        Ok(Self {
+            groups,
+            squared_norms,
+            exponent,
+            buckets,
+        })
+    }
+
+    /// How the matrix was cut.
+    #[must_use]
+    pub const fn groups(&self) -> RowGroups {
+        self.groups
+    }
+
+    /// The exact squared norm of every group.
+    #[must_use]
+    pub fn squared_norms(&self) -> &[f64] {
+        &self.squared_norms
+    }
+
+    /// The power of two in whose units the buckets are.
+    #[must_use]
+    pub const fn exponent(&self) -> i32 {
+        self.exponent
+    }
+
+    /// The buckets of all groups, one group after the other.
+    #[must_use]
+    pub fn buckets(&self) -> &[f32] {
+        &self.buckets
+    }
+
+    /// The number of buckets of a group; 0 for a matrix without values.
+    #[must_use]
+    pub fn buckets_of_group(&self) -> usize {
+        let groups = self.squared_norms.len();
+        self.buckets.len().checked_div(groups).unwrap_or(0)
+    }
+
+    /// The groups that both matrices have whole, in order.
+    ///
+    /// The matrices may differ in their number of rows; only the rows up to the last group that both
+    /// have complete are compared. The sketches must have been made with the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchError::Mismatch`] if they differ in width or in the number of buckets.
+    ///
+    /// # Complexity
+    ///
+    /// O(all buckets) time; memory only where the heights of groups differ.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::sketch::{MatrixSketch, MatrixSketcher, RowGroups, SketchKey};
+    ///
+    /// fn sketch(values: &[f32]) -> Result<MatrixSketch, mother::sketch::SketchError> {
+    ///     let groups = RowGroups::new(values.len(), 4)?;
+    ///     let mut sketcher = MatrixSketcher::new(groups, 64, SketchKey::PUBLIC)?;
+    ///     sketcher.extend_from_slice(values)?;
+    ///     sketcher.finish()
+    /// }
+    /// let mut longer = vec![1.0; 16 * 4];
+    /// let first = sketch(&longer)?;
+    /// longer[5] = 3.0;
+    /// longer.extend([7.0; 4]);
+    /// let compared = first.compare(&sketch(&longer)?)?;
+    /// assert_eq!(compared.len(), 16);
+    /// assert_eq!(compared[1].squared_distance, 4.0);
+    /// # Ok::<(), mother::sketch::SketchError>(())
+    /// ```
+    pub fn compare(&self, other: &Self) -> Result<Vec<GroupComparison>, SketchError> {
+        let mut groups = Vec::new();
+        self.compare_each(other, |group| groups.push(group))?;
+        Ok(groups)
+    }
+
+    /// Calls `take` with each of the groups that [`compare`](Self::compare) returns.
+    pub(crate) fn compare_each(
+        &self,
+        other: &Self,
+        mut take: impl FnMut(GroupComparison),
+    ) -> Result<(), SketchError> {
+        let buckets = self.buckets_of_group().max(other.buckets_of_group());
+        let is_empty = self.buckets.is_empty() || other.buckets.is_empty();
+        if self.groups.width() != other.groups.width()
+            || (!is_empty && self.buckets_of_group() != other.buckets_of_group())
+        {
+            return Err(SketchError::Mismatch);
+        }
+        if is_empty {
+            return Ok(());
+        }
+        let height = self.groups.height().max(other.groups.height());
+        let (first, second) = (self.coarsened(height), other.coarsened(height));
+        let exponent = first.exponent.max(second.exponent);
+        let unit = power_of_two(exponent);
+        let whole = first.squared_norms.len().min(second.squared_norms.len());
+        let is_whole = |&group: &usize| first.values(group, height) == second.values(group, height);
+        let count = (0..whole).take_while(is_whole).count();
+        let mut squared = [0.0; RowGroups::MOST];
+        in_wide_registers(SquaredDistances {
+            first: &first.buckets[..count * buckets],
+            second: &second.buckets[..count * buckets],
+            factors: [first.exponent, second.exponent].map(|own| single_power(own - exponent)),
+            buckets,
+            squared: &mut squared,
+        });
+        for (group, squared) in squared.into_iter().take(count).enumerate() {
+            take(GroupComparison {
+                values: first.values(group, height).len(),
+                first_squared_norm: first.squared_norms[group],
+                second_squared_norm: second.squared_norms[group],
+                squared_distance: squared * unit * unit,
+            });
+        }
+        Ok(())
+    }
+
+    /// The same matrix in groups of this height, a multiple of its own.
+    fn coarsened(&self, height: usize) -> Cow<'_, Self> {
+        let joined = height / self.groups.height().max(1);
+        if joined <= 1 {
+            return Cow::Borrowed(self);
+        }
+        let buckets = self.buckets_of_group();
+        let count = self.squared_norms.len().div_ceil(joined);
+        let mut sums = vec![0.0_f32; count * buckets];
+        for (group, values) in self.buckets.chunks_exact(buckets).enumerate() {
+            let at = group / joined * buckets;
+            for (sum, value) in sums[at..at + buckets].iter_mut().zip(values) {
+                *sum += value;
+            }
+        }
+        let norms = self.squared_norms.chunks(joined);
+        Cow::Owned(Self {
+            groups: self.groups,
+            squared_norms: norms.map(|norms| norms.iter().sum()).collect(),
+            exponent: self.exponent,
+            buckets: sums,
+        })
+    }
+
+    /// The flat indices of a group's values, were groups of this height.
+    fn values(&self, group: usize, height: usize) -> core::ops::Range<usize> {
+        let (length, width) = (self.groups.length(), self.groups.width());
+        let size = height.saturating_mul(width);
+        let start = group.saturating_mul(size).min(length);
+        start..start.saturating_add(size).min(length)
+    }
+}
+
+/// Σ (f·u − g·v)² of every group, where f and g bring both to the same unit.
+struct SquaredDistances<'a> {
+    first: &'a [f32],
+    second: &'a [f32],
+    factors: [f32; 2],
+    buckets: usize,
+    squared: &'a mut [f64],
+}
+
+impl Kernel for SquaredDistances<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute(self) {
+        let [of_first, of_second] = self.factors;
+        let groups =
+            (self.first.chunks_exact(self.buckets)).zip(self.second.chunks_exact(self.buckets));
+        for (squared, (first, second)) in self.squared.iter_mut().zip(groups) {
+            let mut lanes = [0.0_f32; 8];
+            let (first, second) = (first.as_chunks::<8>(), second.as_chunks::<8>());
+            for (first, second) in first.0.iter().zip(second.0) {
+                for ((lane, first), second) in lanes.iter_mut().zip(first).zip(second) {
+                    let difference = of_first * first - of_second * second;
+                    *lane += difference * difference;
+                }
+            }
+            *squared = lanes.iter().map(|&lane| f64::from(lane)).sum();
+        }
+    }
+}
+
+/// The exponent of the greatest power of two up to a positive number; 0 for none.
+fn exponent_of(value: f64) -> i32 {
+    if value > 0.0 && value.is_finite() {
+        num_traits::Float::integer_decode(value).1 as i32 + 63
+            - (num_traits::Float::integer_decode(value).0.leading_zeros() as i32)
+    } else {
+        0
+    }
+}
+
+/// 2 to this power; 0 where that is too small, infinite where it is too large.
+fn power_of_two(exponent: i32) -> f64 {
+    num_traits::Float::powi(2.0_f64, exponent)
+}
+
+/// 2 to a power that isn't positive; 0 where that is too small.
+fn single_power(exponent: i32) -> f32 {
+    if exponent == 0 {
+        1.0
+    } else {
+        power_of_two(exponent) as f32
+    }
+}

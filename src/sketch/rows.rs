@@ -1,0 +1,92 @@
+//! Single rows in a few random dimensions, so that rows of two matrices can be matched.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{RowGroups, SketchKey};
+use crate::Scalar;
+
+/// How many rows are kept.
+const ROWS: usize = 32;
+
+/// How many dimensions a row is kept in.
+const DIMENSIONS: usize = 16;
+
+/// Rows of a matrix, each as a signed sum of its values into 16 buckets.
+///
+/// Unlike those of a [`MatrixSketch`](super::MatrixSketch), signs and buckets depend on the column
+/// alone, so the cosine of any two rows, of one matrix or of two of equal width, can be estimated. The
+/// rows are the first 32 at multiples of half the height of a group, or of 1 where groups are single
+/// rows; they stay where they are when a few rows are added at the end.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RowSample {
+    pub(crate) numbers: Vec<f32>,
+}
+
+impl RowSample {
+    /// The number of dimensions of a row.
+    pub const DIMENSIONS: usize = DIMENSIONS;
+
+    /// The rows, each in 16 dimensions.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32; DIMENSIONS]> {
+        self.numbers.as_chunks().0.iter()
+    }
+}
+
+/// Takes a sample of the rows of a matrix whose values come in pieces.
+#[derive(Clone, Debug)]
+pub(crate) struct RowSampler {
+    width: usize,
+    stride: usize,
+    key: SketchKey,
+    position: usize,
+    sums: Vec<f64>,
+}
+
+impl RowSampler {
+    /// Whether a matrix has as many rows as a sample.
+    pub(crate) fn has_enough(groups: RowGroups) -> bool {
+        groups.rows() >= ROWS
+    }
+
+    pub(crate) fn new(groups: RowGroups, key: SketchKey) -> Self {
+        Self {
+            width: groups.width(),
+            stride: (groups.height() / 2).max(1),
+            key,
+            position: 0,
+            sums: vec![0.0; ROWS * DIMENSIONS],
+        }
+    }
+
+    pub(crate) fn extend<T: Scalar>(&mut self, mut values: &[T]) {
+        // No row has this number, so its signs are used for nothing else.
+        let hash = self.key.row(usize::MAX);
+        while !values.is_empty() {
+            let (row, column) = (self.position / self.width, self.position % self.width);
+            let (now, later) = values.split_at(values.len().min(self.width - column));
+            let place = row / self.stride;
+            if place >= ROWS {
+                return;
+            }
+            if row.is_multiple_of(self.stride) {
+                let sums = &mut self.sums[place * DIMENSIONS..(place + 1) * DIMENSIONS];
+                for (column, value) in (column..).zip(now) {
+                    let minus = hash.signs(column / 64) >> (column % 64) & 1 == 1;
+                    let value = value.widen();
+                    sums[column % DIMENSIONS] += if minus { -value } else { value };
+                }
+            }
+            self.position += now.len();
+            values = later;
+        }
+    }
+
+    pub(crate) fn finish(self) -> RowSample {
+        let numbers = self.sums.into_iter().map(|sum| sum as f32);
+        RowSample {
+            numbers: numbers.collect(),
+        }
+    }
+}
