@@ -204,6 +204,69 @@ impl Moments {
         unit_exponent(self.minimum, self.maximum)
     }
 
+    /// What is known beside the count, as plain numbers: both extremes, both parts of the mean and the
+    /// three central sums; zeros if there are no values.
+    #[cfg(any(feature = "serde", feature = "safetensors"))]
+    pub(crate) const fn to_parts(self) -> [f64; 7] {
+        if self.count == 0 {
+            return [0.0; 7];
+        }
+        let Central {
+            second,
+            third,
+            fourth,
+        } = self.central;
+        [
+            self.minimum,
+            self.maximum,
+            self.mean,
+            self.mean_low,
+            second,
+            third,
+            fourth,
+        ]
+    }
+
+    /// The reverse of [`to_parts`](Self::to_parts); `None` for numbers that no values have.
+    #[cfg(any(feature = "serde", feature = "safetensors"))]
+    pub(crate) fn from_parts(count: u64, parts: [f64; 7]) -> Option<Self> {
+        let [minimum, maximum, mean, mean_low, second, third, fourth] = parts;
+        if count == 0 {
+            return (parts == [0.0; 7]).then(Self::new);
+        }
+        if !parts.iter().all(|part| part.is_finite()) || minimum > maximum {
+            return None;
+        }
+        let possible = if minimum == maximum {
+            parts[2..] == [minimum, 0.0, 0.0, 0.0, 0.0]
+        } else {
+            let unit = power_of_two(-unit_exponent(minimum, maximum));
+            let (minimum, maximum) = (minimum * unit, maximum * unit);
+            // The two extremes alone have a sum of squares of half their range, and no value is
+            // further from the mean than the range; some room is left for rounding.
+            let (n, range, room) = (count as f64, maximum - minimum, 1.0 + 1e-6);
+            let square = range * range;
+            (minimum - 1e-6 * range..=maximum + 1e-6 * range).contains(&mean)
+                && mean_low.abs() <= mean.abs() * f64::EPSILON
+                && (square / (2.0 * room)..=n * square * room).contains(&second)
+                && third.abs() <= n * square * range * room
+                && fourth <= n * square * square * room
+                && second * second <= n * fourth * room
+        };
+        possible.then_some(Self {
+            count,
+            minimum,
+            maximum,
+            mean,
+            mean_low,
+            central: Central {
+                second,
+                third,
+                fourth,
+            },
+        })
+    }
+
     /// How many values there are.
     #[must_use]
     pub const fn count(&self) -> u64 {
