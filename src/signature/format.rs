@@ -27,6 +27,10 @@
 //! | `exponents` | I32 | T | of the units of the buckets |
 //! | `level_counts` | U16 | T | the number of distinct values; 0 if unknown |
 //! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample |
+//!
+//! Moments are all zero for no values. The mean and the sums of powers of deviations from it are in
+//! units of 2ᵘ: u is the multiple of 240 nearest to the exponent of half the range, so that it is 0 but
+//! for extreme ranges. `tests/golden/signature/make.py` writes such a file in another language.
 
 use alloc::borrow::Cow;
 use alloc::format;

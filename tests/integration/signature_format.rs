@@ -461,3 +461,71 @@ mod through_serde {
         assert_eq!(replaced("\"name\":\"b\"", "\"name\":\"w\""), order);
     }
 }
+
+/// What another program wrote, from the documentation alone; see `tests/golden/signature/make.py`.
+#[cfg(feature = "half")]
+mod golden {
+    use super::*;
+    use mother::safetensors::SafetensorsModel;
+
+    const MODEL: &[u8] = include_bytes!("../golden/signature/model.safetensors");
+    const SIGNATURE: &[u8] = include_bytes!("../golden/signature/signature.safetensors");
+
+    fn ours() -> Signature {
+        let model = SafetensorsModel::from_bytes("golden", MODEL).unwrap();
+        let options = SignatureOptions::new().with_buckets(16).unwrap();
+        let key = SketchKey::new(0x0123_4567_89AB_CDEF);
+        options.with_key(key).sign(&model).unwrap()
+    }
+
+    #[test]
+    fn another_program_signs_alike() {
+        let (ours, theirs) = (ours(), Signature::from_bytes(SIGNATURE).unwrap());
+        assert_eq!(
+            (ours.name(), ours.key(), ours.buckets()),
+            (theirs.name(), theirs.key(), theirs.buckets())
+        );
+        assert_eq!(ours.skipped_layers(), theirs.skipped_layers());
+        assert_eq!(ours.tensors().len(), theirs.tensors().len());
+        for (ours, theirs) in ours.tensors().iter().zip(theirs.tensors()) {
+            let name = ours.name();
+            assert_eq!(name, theirs.name());
+            assert_eq!(ours.shape(), theirs.shape(), "{name}");
+            assert_eq!(ours.element_type(), theirs.element_type(), "{name}");
+            assert_eq!(ours.digest(), theirs.digest(), "{name}");
+            assert_eq!(ours.profile(), theirs.profile(), "{name}");
+            assert_eq!(ours.sketch(), theirs.sketch(), "{name}");
+            assert_eq!(ours.rows(), theirs.rows(), "{name}");
+        }
+    }
+
+    /// All bytes are equal but those of means and central sums, which are rounded differently.
+    #[test]
+    fn another_program_writes_alike() {
+        let bytes = ours().to_bytes();
+        let (header, data) = parts(&bytes);
+        let (expected, expected_data) = parts(SIGNATURE);
+        assert_eq!(header, expected);
+        let begin = offset_of(&header, "moments");
+        let end = offset_of(&header, "squared_norms");
+        assert_eq!(data[..begin], expected_data[..begin]);
+        assert_eq!(data[end..], expected_data[end..]);
+        let numbers = |data: &[u8]| -> Vec<f64> {
+            let numbers = data[begin..end].as_chunks().0.iter().copied();
+            numbers.map(f64::from_le_bytes).collect()
+        };
+        let pairs = numbers(data).into_iter().zip(numbers(expected_data));
+        for (at, (ours, theirs)) in pairs.enumerate() {
+            // The lower part of the mean is what rounding left.
+            if at % 7 == 3 {
+                assert!(
+                    ours.abs() <= 1e-15 && theirs.abs() <= 1e-15 || (ours / theirs).abs() < 1e3,
+                    "{at}"
+                );
+                continue;
+            }
+            let close = (ours - theirs).abs() <= 1e-9 * theirs.abs();
+            assert!(close, "moment {at}: {ours} for {theirs}");
+        }
+    }
+}
