@@ -16,6 +16,12 @@
 //! to 32 groups of rows, each with 32 numbers in single precision and a squared norm. A small model of
 //! 20 weights takes 40 to 90 kB.
 //!
+//! # Files
+//!
+//! With the feature `safetensors`, `Signature::to_bytes` writes a signature as a safetensors file and
+//! `Signature::from_bytes` reads it; with the feature `serde` it is (de)serialised. Whatever is read is
+//! checked: numbers that no model can have are an error.
+//!
 //! # Examples
 //!
 //! ```
@@ -32,7 +38,13 @@
 
 mod digest;
 mod failure;
+#[cfg(feature = "safetensors")]
+mod format;
+#[cfg(any(feature = "serde", feature = "safetensors"))]
+mod format_error;
 mod options;
+#[cfg(any(feature = "serde", feature = "safetensors"))]
+mod parts;
 mod profile;
 mod signing;
 mod source;
@@ -43,6 +55,8 @@ use alloc::vec::Vec;
 
 pub use self::digest::Digest;
 pub use self::failure::{ModelFailure, SkippedModel};
+#[cfg(any(feature = "serde", feature = "safetensors"))]
+pub use self::format_error::SignatureFormatError;
 pub use self::options::SignatureOptions;
 pub use self::profile::{Levels, PrecisionProfile};
 pub(crate) use self::source::{Architecture, LayerShape, OpenModel, is_weight, is_weight_matrix};

@@ -204,6 +204,70 @@ impl Moments {
         unit_exponent(self.minimum, self.maximum)
     }
 
+    /// What is known beside the count, as plain numbers: both extremes, both parts of the mean and the
+    /// three central sums; zeros if there are no values.
+    #[cfg(any(feature = "serde", feature = "safetensors"))]
+    pub(crate) const fn to_parts(self) -> [f64; 7] {
+        if self.count == 0 {
+            return [0.0; 7];
+        }
+        let Central {
+            second,
+            third,
+            fourth,
+        } = self.central;
+        [
+            self.minimum,
+            self.maximum,
+            self.mean,
+            self.mean_low,
+            second,
+            third,
+            fourth,
+        ]
+    }
+
+    /// The reverse of [`to_parts`](Self::to_parts); `None` for numbers that no values have.
+    #[cfg(any(feature = "serde", feature = "safetensors"))]
+    pub(crate) fn from_parts(count: u64, parts: [f64; 7]) -> Option<Self> {
+        let [minimum, maximum, mean, mean_low, second, third, fourth] = parts;
+        if count == 0 {
+            return (parts == [0.0; 7]).then(Self::new);
+        }
+        if !parts.iter().all(|part| part.is_finite()) || minimum > maximum {
+            return None;
+        }
+        let possible = if minimum == maximum {
+            parts[2..] == [minimum, 0.0, 0.0, 0.0, 0.0]
+        } else {
+            let unit = power_of_two(-unit_exponent(minimum, maximum));
+            let (minimum, maximum) = (minimum * unit, maximum * unit);
+            // The two extremes alone have a sum of squares of half their range, and no value is
+            // further from the mean than the range; some room is left for rounding.
+            let (n, range, room) = (count as f64, maximum - minimum, 1.0 + 1e-6);
+            let square = range * range;
+            let beside = 1e-6 * range + 4.0 * f64::EPSILON * mean.abs();
+            (minimum - beside..=maximum + beside).contains(&mean)
+                && mean_low.abs() <= mean.abs() * f64::EPSILON
+                && (square / (2.0 * room)..=n * square * room).contains(&second)
+                && third.abs() <= n * square * range * room
+                && fourth <= n * square * square * room
+                && second * second <= n * fourth * room
+        };
+        possible.then_some(Self {
+            count,
+            minimum,
+            maximum,
+            mean,
+            mean_low,
+            central: Central {
+                second,
+                third,
+                fourth,
+            },
+        })
+    }
+
     /// How many values there are.
     #[must_use]
     pub const fn count(&self) -> u64 {
@@ -355,4 +419,60 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let b_part = sum - a;
     let a_part = sum - b_part;
     (sum, (a - a_part) + (b - b_part))
+}
+
+#[cfg(all(test, any(feature = "serde", feature = "safetensors")))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn check(moments: Moments) {
+        let again = Moments::from_parts(moments.count(), moments.to_parts());
+        assert_eq!(again, Some(moments));
+    }
+
+    #[test]
+    fn parts_of_moments_are_moments() {
+        check(Moments::new());
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005);
+            state = state.wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        for centre in [0.0, 1.0, -3e-5, 1e16, 1e300, -1e-300, 5e-324, f64::MAX] {
+            for spread in [0.0, 1.0, f64::EPSILON, 1e-160, 1e160, 1e-310] {
+                for length in [1, 2, 3, 31, 33, 4095, 4097, 9000] {
+                    let mut value = || {
+                        let value = centre + (random() - 0.5) * spread * f64::max(centre, 1.0);
+                        value.clamp(f64::MIN, f64::MAX)
+                    };
+                    let values: Vec<f64> = (0..length).map(|_| value()).collect();
+                    check(Moments::of(&values).unwrap());
+                    // One value apart from many, which are equal.
+                    let mut values = alloc::vec![centre; length];
+                    values[length / 2] = value();
+                    let mut moments = Moments::of(&values).unwrap();
+                    check(moments);
+                    moments.merge(&Moments::of(&[value(), centre]).unwrap());
+                    check(moments);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_no_values_have_are_refused() {
+        let parts = Moments::of(&[1.0, 2.0, 5.0, 9.0]).unwrap().to_parts();
+        assert!(Moments::from_parts(4, parts).is_some());
+        assert!(Moments::from_parts(0, parts).is_none());
+        for at in 0..parts.len() {
+            for wrong in [f64::NAN, f64::INFINITY, -1e9, 1e9] {
+                let mut parts = parts;
+                parts[at] = wrong;
+                assert!(Moments::from_parts(4, parts).is_none(), "{at} {wrong}");
+            }
+        }
+        assert!(Moments::from_parts(4, [2.0, 2.0, 2.0, 0.0, 1.0, 0.0, 0.0]).is_none());
+    }
 }

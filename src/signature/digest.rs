@@ -48,7 +48,6 @@ impl Digest {
 
 /// Digests of one block in sixteen, of the values as they are and as rounding would leave them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct SampleDigests {
     pub(crate) exact: u64,
     pub(crate) single: u64,
@@ -151,7 +150,12 @@ impl Hasher {
             let singles = stripe.map(|value| value as f32);
             in_wide_registers(Stripes(&mut self.block, &singles, place + at, sampled));
             for (lane, (&value, single)) in stripe.iter().zip(singles).enumerate() {
-                let rest = value - f64::from(single);
+                // What single precision can't hold is all rest.
+                let rest = if single.is_finite() {
+                    value - f64::from(single)
+                } else {
+                    value
+                };
                 if rest != 0.0 {
                     let place = start + (at * STRIPE + lane) as u64;
                     let hashed = mix(rest.to_bits() ^ mix(place + 1));

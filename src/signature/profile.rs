@@ -9,7 +9,10 @@ use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 
 /// A tensor with no more distinct values than a byte has may be quantised.
-const LEVELS: usize = 256;
+pub(super) const LEVELS: usize = 256;
+
+/// The largest finite number of half precision.
+const LARGEST_HALF: f32 = 65_504.0;
 
 /// How finely the values of a tensor are resolved, whatever type they are stored in.
 ///
@@ -112,7 +115,8 @@ impl Profiler {
             });
         self.half = self.half
             && all(values, |value| {
-                rounded_to_half(value as f32) == value as f32
+                let single = value as f32;
+                single.abs() <= LARGEST_HALF && rounded_to_half(single) == single
             });
         if let Some(levels) = &mut self.levels {
             let mut last = None;

@@ -7,7 +7,7 @@ use core::fmt;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum SketchError {
-    /// The number of buckets isn't a power of two from 4 to 1024.
+    /// The number of buckets isn't a power of two from 8 to 1024.
     Buckets {
         /// The number asked for.
         buckets: usize,
@@ -39,7 +39,7 @@ impl fmt::Display for SketchError {
         match self {
             Self::Buckets { buckets } => write!(
                 f,
-                "a sketch can't have {buckets} buckets: only a power of two from 4 to 1024"
+                "a sketch can't have {buckets} buckets: only a power of two from 8 to 1024"
             ),
             Self::Width => f.write_str("rows without values can't be sketched"),
             Self::TooMany { values } => {

@@ -43,6 +43,12 @@ impl SketchKey {
             .wrapping_mul(0x9E37_79B9_7F4A_7C15);
         RowHash(mix(self.0.wrapping_add(step)))
     }
+
+    /// Signs that depend on the column alone, and that no row has.
+    #[inline(always)]
+    pub(super) const fn columns(self) -> RowHash {
+        RowHash(mix(self.0))
+    }
 }
 
 impl Default for SketchKey {

@@ -36,16 +36,12 @@ pub struct GroupComparison {
 
 impl MatrixSketch {
     pub(super) fn from_sums(groups: RowGroups, squared_norms: Vec<f64>, sums: &[f64]) -> Self {
-        let largest = sums.iter().fold(0.0_f64, |most, sum| most.max(sum.abs()));
-        let exponent = exponent_of(largest);
-        // In two steps, since the inverse of a power of two may be out of range.
-        let (half, rest) = (-exponent / 2, -exponent - -exponent / 2);
-        let scaled = |sum: &f64| (sum * power_of_two(half) * power_of_two(rest)) as f32;
+        let (buckets, exponent) = in_units(sums);
         Self {
             groups,
             squared_norms,
             exponent,
-            buckets: sums.iter().map(scaled).collect(),
+            buckets,
         }
     }
 
@@ -54,8 +50,8 @@ impl MatrixSketch {
     /// # Errors
     ///
     /// [`SketchError::Numbers`] unless there is a squared norm for every group that is finite and
-    /// not negative, a number of buckets for every group that is a power of two from 8 to 1024, all
-    /// finite, and an exponent from −1100 to 1100.
+    /// not negative, a number of buckets for every group that is a power of two from 8 to 1024, none
+    /// above 2 in magnitude, and an exponent from −1100 to 600.
     pub fn from_parts(
         groups: RowGroups,
         squared_norms: Vec<f64>,
@@ -70,8 +66,8 @@ impl MatrixSketch {
             && (8..=1024).contains(&of_group)
             && squared_norms.iter().all(|norm| *norm >= 0.0)
             && squared_norms.iter().sum::<f64>().is_finite()
-            && buckets.iter().all(|bucket| bucket.is_finite())
-            && (-1100..=1100).contains(&exponent);
+            && buckets.iter().all(|bucket| bucket.abs() <= 2.0)
+            && (-1100..=600).contains(&exponent);
         if !fits {
             return Err(SketchError::Numbers);
         }
@@ -257,6 +253,17 @@ impl Kernel for SquaredDistances<'_> {
             *squared = lanes.iter().map(|&lane| f64::from(lane)).sum();
         }
     }
+}
+
+/// Numbers in single precision, in units of the greatest power of two up to the largest of them, and
+/// that power's exponent. None is above 2 in magnitude.
+pub(super) fn in_units(numbers: &[f64]) -> (Vec<f32>, i32) {
+    let largest = numbers.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+    let exponent = exponent_of(largest);
+    // In two steps, since the inverse of a power of two may be out of range.
+    let (half, rest) = (-exponent / 2, -exponent - -exponent / 2);
+    let scaled = |number: &f64| (number * power_of_two(half) * power_of_two(rest)) as f32;
+    (numbers.iter().map(scaled).collect(), exponent)
 }
 
 /// The exponent of the greatest power of two up to a positive number; 0 for none.

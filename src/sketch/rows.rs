@@ -3,7 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{RowGroups, SketchKey};
+use super::matrix::in_units;
+use super::{RowGroups, SketchError, SketchKey};
 use crate::Scalar;
 
 /// How many rows are kept.
@@ -17,16 +18,38 @@ const DIMENSIONS: usize = 16;
 /// Unlike those of a [`MatrixSketch`](super::MatrixSketch), signs and buckets depend on the column
 /// alone, so the cosine of any two rows, of one matrix or of two of equal width, can be estimated. The
 /// rows are the first 32 at multiples of half the height of a group, or of 1 where groups are single
-/// rows; they stay where they are when a few rows are added at the end.
+/// rows; they stay where they are when a few rows are added at the end. Their numbers are in units of a
+/// power of two chosen by the largest of them, so that no weights are too large or too small.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RowSample {
-    pub(crate) numbers: Vec<f32>,
+    numbers: Vec<f32>,
 }
 
 impl RowSample {
     /// The number of dimensions of a row.
     pub const DIMENSIONS: usize = DIMENSIONS;
+
+    /// The number of rows.
+    pub const ROWS: usize = ROWS;
+
+    /// All numbers, row after row.
+    #[must_use]
+    pub fn numbers(&self) -> &[f32] {
+        &self.numbers
+    }
+
+    /// A sample from its numbers, as [`numbers`](Self::numbers) returns them.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchError::Numbers`] unless there are 16 for each of 32 rows, none above 2 in magnitude.
+    pub fn from_numbers(numbers: Vec<f32>) -> Result<Self, SketchError> {
+        if numbers.len() == ROWS * DIMENSIONS && numbers.iter().all(|number| number.abs() <= 2.0) {
+            Ok(Self { numbers })
+        } else {
+            Err(SketchError::Numbers)
+        }
+    }
 
     /// The rows, each in 16 dimensions.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32; DIMENSIONS]> {
@@ -61,8 +84,7 @@ impl RowSampler {
     }
 
     pub(crate) fn extend<T: Scalar>(&mut self, mut values: &[T]) {
-        // No row has this number, so its signs are used for nothing else.
-        let hash = self.key.row(usize::MAX);
+        let hash = self.key.columns();
         while !values.is_empty() {
             let (row, column) = (self.position / self.width, self.position % self.width);
             let (now, later) = values.split_at(values.len().min(self.width - column));
@@ -84,9 +106,7 @@ impl RowSampler {
     }
 
     pub(crate) fn finish(self) -> RowSample {
-        let numbers = self.sums.into_iter().map(|sum| sum as f32);
-        RowSample {
-            numbers: numbers.collect(),
-        }
+        let (numbers, _) = in_units(&self.sums);
+        RowSample { numbers }
     }
 }

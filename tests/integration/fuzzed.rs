@@ -9,6 +9,8 @@ mod linkage;
 mod recovery;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+#[cfg(feature = "safetensors")]
+mod signature;
 
 use std::fs;
 use std::path::Path;
@@ -72,4 +74,10 @@ fn recoveries() {
 #[test]
 fn safetensors_files() {
     replay("safetensors", 1000, safetensors::check);
+}
+
+#[cfg(feature = "safetensors")]
+#[test]
+fn signatures() {
+    replay("signature", 1000, signature::check);
 }

@@ -41,6 +41,8 @@ mod reference;
 mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
+#[cfg(feature = "safetensors")]
+mod signature_format;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
 #[cfg(all(feature = "half", feature = "svd"))]

@@ -1,0 +1,546 @@
+//! Signatures as safetensors files: a header of JSON, then arrays of numbers, little-endian.
+//!
+//! The header's `__metadata__` holds strings alone, as the format wants:
+//!
+//! | key | value |
+//! |---|---|
+//! | `format` | `mother.signature` |
+//! | `version` | [`Signature::VERSION`] |
+//! | `name` | the model's name |
+//! | `key` | the key of the random signs |
+//! | `buckets` | the number of buckets of a group |
+//! | `tensors` | JSON: a list of `{"name", "shape", "dtype"}`, sorted by name |
+//! | `skipped` | JSON: a list of `{"layer", "reason"}` |
+//!
+//! The arrays, with T tensors in the order of that list. How many groups and buckets a tensor has
+//! follows from its shape:
+//!
+//! | array | type | shape | content |
+//! |---|---|---|---|
+//! | `digests` | U64 | T, 6 | digest; digests of the sample as it is, and in three precisions |
+//! | `zeros` | U64 | T | the number of zeros |
+//! | `level_gaps` | F64 | T | the least difference of two values; 0 if unknown |
+//! | `moments` | F64 | T, 7 | minimum, maximum, two parts of the mean, three central sums |
+//! | `squared_norms` | F64 | all groups | |
+//! | `buckets` | F32 | all buckets | group by group |
+//! | `rows` | F32 | tensors with a sample, 32, 16 | |
+//! | `exponents` | I32 | T | of the units of the buckets |
+//! | `level_counts` | U16 | T | the number of distinct values; 0 if unknown |
+//! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample |
+//!
+//! Moments are all zero for no values. The mean and the sums of powers of deviations from it are in
+//! units of 2ᵘ: u is the multiple of 240 nearest to the exponent of half the range, so that it is 0 but
+//! for extreme ranges. `tests/golden/signature/make.py` writes such a file in another language.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::parts::{Layout, SignatureParts, TensorParts, check_buckets};
+use super::{Signature, SignatureFormatError};
+use crate::sketch::RowSample;
+use crate::weights::{ElementType, SkippedLayer};
+
+/// What the metadata calls the format.
+const FORMAT: &str = "mother.signature";
+
+/// The numbers of the moments of a tensor.
+const MOMENTS: usize = 7;
+
+/// The words of a tensor's digests.
+const DIGESTS: usize = 6;
+
+const HAS_LEVELS: u8 = 8;
+const HAS_ROWS: u8 = 16;
+
+impl Signature {
+    /// The signature as a safetensors file, which any tool for such files can open.
+    ///
+    /// Equal signatures give equal bytes. The file is about as long as its
+    /// [numbers](Self::numbers) and the names of the tensors need.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time and memory for n bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::signature::{Signature, SignatureOptions};
+    /// use mother::weights::InMemoryModel;
+    ///
+    /// let model = InMemoryModel::new("m").with_layer("w", [2, 2], vec![1.0_f32, 2.0, 3.0, 4.0])?;
+    /// let signature = SignatureOptions::new().sign(&model)?;
+    /// assert_eq!(Signature::from_bytes(&signature.to_bytes())?, signature);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let parts = SignatureParts::from(self);
+        let (entries, data) = arrays(&parts.tensors);
+        let metadata = Metadata {
+            buckets: Some(parts.buckets.to_string().into()),
+            format: Some(FORMAT.into()),
+            key: Some(parts.key.to_string().into()),
+            name: Some(parts.name.into()),
+            skipped: Some(
+                json(&parts.skipped.iter().map(Skipped::from).collect::<Vec<_>>()).into(),
+            ),
+            tensors: Some(json(&parts.tensors.iter().map(Listed::from).collect::<Vec<_>>()).into()),
+            version: Some(parts.version.to_string().into()),
+        };
+        let mut header = format!("{{\"__metadata__\":{}{entries}}}", json(&metadata));
+        while !header.len().is_multiple_of(size_of::<u64>()) {
+            header.push(' ');
+        }
+        let mut bytes = Vec::with_capacity(size_of::<u64>() + header.len() + data.len());
+        bytes.extend((header.len() as u64).to_le_bytes());
+        bytes.extend(header.into_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    /// The signature in the bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureFormatError`] unless the bytes are what [`to_bytes`](Self::to_bytes) of this version
+    /// of the format could have written, other positions of the arrays and more entries allowed.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time and memory for n bytes, whatever they say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::signature::Signature;
+    ///
+    /// let error = Signature::from_bytes(b"\x02\0\0\0\0\0\0\0{}").unwrap_err();
+    /// assert_eq!(error.to_string(), "no signature of a model");
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SignatureFormatError> {
+        let (header, data) = split(bytes)?;
+        let mut header: Header<'_> = serde_json::from_str(header).map_err(header_error)?;
+        let metadata = header.metadata.take().unwrap_or_default();
+        if metadata.format.as_deref() != Some(FORMAT) {
+            let format = metadata.format.map(Cow::into_owned);
+            return Err(SignatureFormatError::OtherFormat { format });
+        }
+        let version: u32 = number("version", metadata.version)?;
+        if version != Self::VERSION {
+            let found = version.to_string();
+            return Err(SignatureFormatError::Version { found });
+        }
+        let buckets = number("buckets", metadata.buckets)?;
+        check_buckets(buckets)?;
+        let key = number("key", metadata.key)?;
+        let name = text("name", metadata.name)?.into_owned();
+        let skipped = text("skipped", metadata.skipped)?;
+        let skipped: Vec<Skipped<'_>> = list("skipped", &skipped)?;
+        let listed = text("tensors", metadata.tensors)?;
+        let tensors = header.read(data, list("tensors", &listed)?, buckets)?;
+        Self::try_from(SignatureParts {
+            version,
+            name,
+            key,
+            buckets,
+            tensors,
+            skipped: skipped.into_iter().map(SkippedLayer::from).collect(),
+        })
+    }
+}
+
+/// JSON of what always has some: strings, lists and objects with names for keys.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn header_error(error: impl ToString) -> SignatureFormatError {
+    SignatureFormatError::Header {
+        message: error.to_string(),
+    }
+}
+
+/// The header's text, and the data behind it.
+fn split(bytes: &[u8]) -> Result<(&str, &[u8]), SignatureFormatError> {
+    let Some((&length, rest)) = bytes.split_first_chunk() else {
+        return Err(header_error("it is shorter than the length of a header"));
+    };
+    let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
+    let Some((header, data)) = rest.split_at_checked(length) else {
+        return Err(header_error("its header would end behind the file"));
+    };
+    Ok((core::str::from_utf8(header).map_err(header_error)?, data))
+}
+
+/// The strings of the metadata, in the order in which they are written.
+#[derive(Default, Serialize, Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    buckets: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    format: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    skipped: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tensors: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    version: Option<Cow<'a, str>>,
+}
+
+/// A tensor as the metadata list it.
+#[derive(Serialize, Deserialize)]
+struct Listed<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    shape: Cow<'a, [usize]>,
+    #[serde(borrow)]
+    dtype: Cow<'a, str>,
+}
+
+impl<'a> From<&'a TensorParts> for Listed<'a> {
+    fn from(tensor: &'a TensorParts) -> Self {
+        Self {
+            name: Cow::Borrowed(&tensor.name),
+            shape: Cow::Borrowed(&tensor.shape),
+            dtype: tensor.element_type.to_string().into(),
+        }
+    }
+}
+
+/// A tensor that was left out.
+#[derive(Serialize, Deserialize)]
+struct Skipped<'a> {
+    #[serde(borrow)]
+    layer: Cow<'a, str>,
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+}
+
+impl<'a> From<&'a SkippedLayer> for Skipped<'a> {
+    fn from(skipped: &'a SkippedLayer) -> Self {
+        Self {
+            layer: Cow::Borrowed(&skipped.layer),
+            reason: Cow::Borrowed(&skipped.reason),
+        }
+    }
+}
+
+impl From<Skipped<'_>> for SkippedLayer {
+    fn from(skipped: Skipped<'_>) -> Self {
+        Self {
+            layer: skipped.layer.into_owned(),
+            reason: skipped.reason.into_owned(),
+        }
+    }
+}
+
+fn text<'a>(
+    setting: &'static str,
+    value: Option<Cow<'a, str>>,
+) -> Result<Cow<'a, str>, SignatureFormatError> {
+    value.ok_or_else(|| SignatureFormatError::Setting {
+        setting,
+        value: String::new(),
+    })
+}
+
+fn number<T: core::str::FromStr>(
+    setting: &'static str,
+    value: Option<Cow<'_, str>>,
+) -> Result<T, SignatureFormatError> {
+    let value = text(setting, value)?;
+    value.parse().map_err(|_| SignatureFormatError::Setting {
+        setting,
+        value: value.into_owned(),
+    })
+}
+
+fn list<'a, T: Deserialize<'a>>(
+    list: &'static str,
+    json: &'a str,
+) -> Result<Vec<T>, SignatureFormatError> {
+    serde_json::from_str(json).map_err(|error| SignatureFormatError::List {
+        list,
+        message: error.to_string(),
+    })
+}
+
+/// All arrays, with their entries in the header.
+fn arrays(tensors: &[TensorParts]) -> (String, Vec<u8>) {
+    let count = tensors.len();
+    let samples = tensors.iter().filter_map(|tensor| tensor.rows.as_ref());
+    let groups = tensors.iter().map(|tensor| tensor.squared_norms.len());
+    let buckets = tensors.iter().map(|tensor| tensor.buckets.len());
+    let rows = [
+        samples.clone().count(),
+        RowSample::ROWS,
+        RowSample::DIMENSIONS,
+    ];
+    let mut written = Written::default();
+    written.begin("digests", "U64", &[count, DIGESTS]);
+    for tensor in tensors {
+        written.put(tensor.digest.iter().map(|word| word.to_le_bytes()));
+        written.put(tensor.samples.iter().map(|word| word.to_le_bytes()));
+    }
+    written.begin("zeros", "U64", &[count]);
+    written.put(tensors.iter().map(|tensor| tensor.zeros.to_le_bytes()));
+    written.begin("level_gaps", "F64", &[count]);
+    let levels = tensors
+        .iter()
+        .map(|tensor| tensor.levels.unwrap_or_default());
+    written.put(levels.clone().map(|(_, gap)| gap.to_le_bytes()));
+    written.begin("moments", "F64", &[count, MOMENTS]);
+    let moments = tensors.iter().flat_map(|tensor| &tensor.moments);
+    written.put(moments.map(|number| number.to_le_bytes()));
+    written.begin("squared_norms", "F64", &[groups.sum()]);
+    let norms = tensors.iter().flat_map(|tensor| &tensor.squared_norms);
+    written.put(norms.map(|number| number.to_le_bytes()));
+    written.begin("buckets", "F32", &[buckets.sum()]);
+    let buckets = tensors.iter().flat_map(|tensor| &tensor.buckets);
+    written.put(buckets.map(|number| number.to_le_bytes()));
+    written.begin("rows", "F32", &rows);
+    written.put(samples.flatten().map(|number| number.to_le_bytes()));
+    written.begin("exponents", "I32", &[count]);
+    written.put(tensors.iter().map(|tensor| tensor.exponent.to_le_bytes()));
+    written.begin("level_counts", "U16", &[count]);
+    written.put(levels.map(|(count, _)| (count as u16).to_le_bytes()));
+    written.begin("flags", "U8", &[count]);
+    written.put(tensors.iter().map(|tensor| [flags(tensor)]));
+    written.end();
+    (written.entries, written.data)
+}
+
+fn flags(tensor: &TensorParts) -> u8 {
+    let [single, bfloat, half] = tensor.fits.map(u8::from);
+    let levels = if tensor.levels.is_some() {
+        HAS_LEVELS
+    } else {
+        0
+    };
+    let rows = if tensor.rows.is_some() { HAS_ROWS } else { 0 };
+    single | bfloat << 1 | half << 2 | levels | rows
+}
+
+/// Arrays one after the other.
+#[derive(Default)]
+struct Written {
+    entries: String,
+    data: Vec<u8>,
+}
+
+impl Written {
+    fn begin(&mut self, name: &str, dtype: &str, shape: &[usize]) {
+        self.end();
+        let shape = json(&shape);
+        let start = self.data.len();
+        self.entries += &format!(
+            ",\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{start},"
+        );
+    }
+
+    fn put<const SIZE: usize>(&mut self, numbers: impl Iterator<Item = [u8; SIZE]>) {
+        self.data.extend(numbers.flatten());
+    }
+
+    fn end(&mut self) {
+        if !self.entries.is_empty() {
+            self.entries += &format!("{}]}}", self.data.len());
+        }
+    }
+}
+
+/// The entries of a header that are read; others are let be.
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow, rename = "__metadata__")]
+    metadata: Option<Metadata<'a>>,
+    digests: Option<Entry>,
+    zeros: Option<Entry>,
+    level_gaps: Option<Entry>,
+    moments: Option<Entry>,
+    squared_norms: Option<Entry>,
+    buckets: Option<Entry>,
+    rows: Option<Entry>,
+    exponents: Option<Entry>,
+    level_counts: Option<Entry>,
+    flags: Option<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+impl Header<'_> {
+    /// The parts of the listed tensors; nothing is allocated before lengths are known to be right.
+    fn read(
+        &self,
+        data: &[u8],
+        listed: Vec<Listed<'_>>,
+        buckets: usize,
+    ) -> Result<Vec<TensorParts>, SignatureFormatError> {
+        let count = listed.len() as u64;
+        let flags: &[[u8; 1]] = find(data, &self.flags, "flags", "U8", &[count])?;
+        let samples = flags.iter().filter(|[flags]| flags & HAS_ROWS != 0).count();
+        let mut layouts = Vec::with_capacity(listed.len());
+        let (mut groups, mut numbers) = (0_u64, 0_u64);
+        for tensor in &listed {
+            let layout = Layout::of(&tensor.shape, buckets);
+            let layout = layout.ok_or_else(|| SignatureFormatError::Tensor {
+                tensor: tensor.name.clone().into_owned(),
+                reason: "its shape is too large",
+            })?;
+            groups = groups.saturating_add(layout.groups.count() as u64);
+            numbers = numbers.saturating_add(layout.numbers());
+            layouts.push(layout);
+        }
+        let rows = [samples, RowSample::ROWS, RowSample::DIMENSIONS].map(|length| length as u64);
+        let of_moments = [count, MOMENTS as u64];
+        let of_digests = [count, DIGESTS as u64];
+        let numbers = [numbers];
+        let mut columns = Columns {
+            flags,
+            digests: find(data, &self.digests, "digests", "U64", &of_digests)?,
+            zeros: find(data, &self.zeros, "zeros", "U64", &[count])?,
+            gaps: find(data, &self.level_gaps, "level_gaps", "F64", &[count])?,
+            moments: find(data, &self.moments, "moments", "F64", &of_moments)?,
+            norms: find(data, &self.squared_norms, "squared_norms", "F64", &[groups])?,
+            buckets: find(data, &self.buckets, "buckets", "F32", &numbers)?,
+            rows: find(data, &self.rows, "rows", "F32", &rows)?,
+            exponents: find(data, &self.exponents, "exponents", "I32", &[count])?,
+            levels: find(data, &self.level_counts, "level_counts", "U16", &[count])?,
+        };
+        let tensors = listed.into_iter().zip(&layouts);
+        tensors
+            .map(|(tensor, layout)| columns.next(tensor, layout))
+            .collect()
+    }
+}
+
+/// The numbers of an array, whose type and shape are as they have to be.
+fn find<'a, const SIZE: usize>(
+    data: &'a [u8],
+    entry: &Option<Entry>,
+    array: &'static str,
+    dtype: &str,
+    shape: &[u64],
+) -> Result<&'a [[u8; SIZE]], SignatureFormatError> {
+    let wrong = |message: String| SignatureFormatError::Array { array, message };
+    let Some(entry) = entry else {
+        return Err(wrong("is missing".into()));
+    };
+    if entry.dtype != dtype {
+        return Err(wrong(format!("has the type {}, not {dtype}", entry.dtype)));
+    }
+    if entry.shape != shape {
+        let found: Vec<u64> = entry.shape.iter().copied().take(8).collect();
+        return Err(wrong(format!("has the shape {found:?}, not {shape:?}")));
+    }
+    let (begin, end) = entry.data_offsets;
+    let range = usize::try_from(begin).ok().zip(usize::try_from(end).ok());
+    let Some(bytes) = range.and_then(|(begin, end)| data.get(begin..end)) else {
+        return Err(wrong(format!(
+            "has bytes from {begin} to {end}, which aren't there"
+        )));
+    };
+    let (numbers, rest) = bytes.as_chunks();
+    let length = (shape.iter()).try_fold(1_u64, |product, &length| product.checked_mul(length));
+    if !rest.is_empty() || length != Some(numbers.len() as u64) {
+        return Err(wrong(format!(
+            "has {} bytes, which its shape doesn't ask for",
+            bytes.len()
+        )));
+    }
+    Ok(numbers)
+}
+
+/// The arrays, of which the tensors take their numbers one after the other.
+struct Columns<'a> {
+    flags: &'a [[u8; 1]],
+    digests: &'a [[u8; 8]],
+    zeros: &'a [[u8; 8]],
+    gaps: &'a [[u8; 8]],
+    moments: &'a [[u8; 8]],
+    norms: &'a [[u8; 8]],
+    buckets: &'a [[u8; 4]],
+    rows: &'a [[u8; 4]],
+    exponents: &'a [[u8; 4]],
+    levels: &'a [[u8; 2]],
+}
+
+impl Columns<'_> {
+    fn next(
+        &mut self,
+        listed: Listed<'_>,
+        layout: &Layout,
+    ) -> Result<TensorParts, SignatureFormatError> {
+        let name = listed.name.into_owned();
+        let refused = |reason| SignatureFormatError::Tensor {
+            tensor: name.clone(),
+            reason,
+        };
+        let [flags] = one(&mut self.flags);
+        let levels = usize::from(u16::from_le_bytes(one(&mut self.levels)));
+        let gap = f64::from_le_bytes(one(&mut self.gaps));
+        let levels = if flags & HAS_LEVELS != 0 {
+            Some((levels, gap))
+        } else if (levels, gap) == (0, 0.0) {
+            None
+        } else {
+            return Err(refused("its levels are known and unknown"));
+        };
+        if flags >= 2 * HAS_ROWS {
+            return Err(refused("it has unknown flags"));
+        }
+        let (groups, numbers) = (layout.groups.count(), layout.numbers() as usize);
+        let rows = RowSample::ROWS * RowSample::DIMENSIONS;
+        Ok(TensorParts {
+            shape: listed.shape.into_owned(),
+            element_type: element_type(&name, &listed.dtype)?,
+            digest: core::array::from_fn(|_| u64::from_le_bytes(one(&mut self.digests))),
+            samples: core::array::from_fn(|_| u64::from_le_bytes(one(&mut self.digests))),
+            moments: core::array::from_fn(|_| f64::from_le_bytes(one(&mut self.moments))),
+            fits: [1, 2, 4].map(|flag| flags & flag != 0),
+            zeros: u64::from_le_bytes(one(&mut self.zeros)),
+            levels,
+            squared_norms: some(&mut self.norms, groups, f64::from_le_bytes),
+            exponent: i32::from_le_bytes(one(&mut self.exponents)),
+            buckets: some(&mut self.buckets, numbers, f32::from_le_bytes),
+            rows: (flags & HAS_ROWS != 0).then(|| some(&mut self.rows, rows, f32::from_le_bytes)),
+            name,
+        })
+    }
+}
+
+fn element_type(tensor: &str, name: &str) -> Result<ElementType, SignatureFormatError> {
+    name.parse().map_err(|_| SignatureFormatError::ElementType {
+        tensor: tensor.into(),
+        element_type: name.into(),
+    })
+}
+
+/// The next number of an array; zero beyond its end, which nothing reaches.
+fn one<const SIZE: usize>(numbers: &mut &[[u8; SIZE]]) -> [u8; SIZE] {
+    numbers.split_off_first().copied().unwrap_or([0; SIZE])
+}
+
+/// The next numbers of an array.
+fn some<T, const SIZE: usize>(
+    numbers: &mut &[[u8; SIZE]],
+    count: usize,
+    number: fn([u8; SIZE]) -> T,
+) -> Vec<T> {
+    let numbers = numbers.split_off(..count).unwrap_or_default();
+    numbers.iter().copied().map(number).collect()
+}

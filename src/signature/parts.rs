@@ -1,0 +1,284 @@
+//! A signature as plain parts, and the checks before parts become a signature.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::digest::SampleDigests;
+use super::profile::LEVELS;
+use super::signing::{BUCKETS_OF_VECTOR, groups_of};
+use super::{
+    Digest, Levels, PrecisionProfile, Signature, SignatureFormatError, SignatureOptions,
+    TensorSignature, is_weight,
+};
+use crate::moments::Moments;
+use crate::sketch::{MatrixSketch, RowGroups, RowSample, SketchKey};
+use crate::weights::{ElementType, SkippedLayer, element_count};
+
+/// No model has more values than this, and a double counts as far.
+const MOST_VALUES: u64 = 1 << 53;
+
+/// What a signature consists of, nothing of it checked.
+#[derive(Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename = "Signature")
+)]
+pub(super) struct SignatureParts {
+    pub(super) version: u32,
+    pub(super) name: String,
+    pub(super) key: u64,
+    pub(super) buckets: usize,
+    pub(super) tensors: Vec<TensorParts>,
+    pub(super) skipped: Vec<SkippedLayer>,
+}
+
+/// What is kept of a tensor, nothing of it checked.
+#[derive(Debug)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename = "TensorSignature")
+)]
+pub(super) struct TensorParts {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) element_type: ElementType,
+    pub(super) digest: [u64; 2],
+    /// Of the sample as it is, and rounded to single, bfloat16 and half precision.
+    pub(super) samples: [u64; 4],
+    pub(super) moments: [f64; 7],
+    /// Whether single, bfloat16 and half precision hold all values.
+    pub(super) fits: [bool; 3],
+    pub(super) zeros: u64,
+    /// How many distinct values there are, and their least difference.
+    pub(super) levels: Option<(usize, f64)>,
+    pub(super) squared_norms: Vec<f64>,
+    pub(super) exponent: i32,
+    pub(super) buckets: Vec<f32>,
+    pub(super) rows: Option<Vec<f32>>,
+}
+
+impl From<&Signature> for SignatureParts {
+    fn from(signature: &Signature) -> Self {
+        Self {
+            version: Signature::VERSION,
+            name: signature.name.clone(),
+            key: signature.key.value(),
+            buckets: signature.buckets,
+            tensors: signature.tensors.iter().map(TensorParts::from).collect(),
+            skipped: signature.skipped.clone(),
+        }
+    }
+}
+
+impl From<&TensorSignature> for TensorParts {
+    fn from(tensor: &TensorSignature) -> Self {
+        let (samples, profile) = (tensor.samples, tensor.profile);
+        Self {
+            name: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            element_type: tensor.element_type,
+            digest: tensor.digest.words(),
+            samples: [samples.exact, samples.single, samples.bfloat, samples.half],
+            moments: tensor.moments.to_parts(),
+            fits: [profile.single, profile.bfloat, profile.half],
+            zeros: profile.zeros,
+            levels: profile.levels.map(|levels| (levels.count, levels.gap)),
+            squared_norms: tensor.sketch.squared_norms().to_vec(),
+            exponent: tensor.sketch.exponent(),
+            buckets: tensor.sketch.buckets().to_vec(),
+            rows: tensor.rows.as_ref().map(|rows| rows.numbers().to_vec()),
+        }
+    }
+}
+
+impl TryFrom<SignatureParts> for Signature {
+    type Error = SignatureFormatError;
+
+    fn try_from(parts: SignatureParts) -> Result<Self, SignatureFormatError> {
+        if parts.version != Self::VERSION {
+            let found = alloc::format!("{}", parts.version);
+            return Err(SignatureFormatError::Version { found });
+        }
+        check_buckets(parts.buckets)?;
+        let mut values = 0_u64;
+        let mut tensors: Vec<TensorSignature> = Vec::with_capacity(parts.tensors.len());
+        for tensor in parts.tensors {
+            let tensor = tensor.check(parts.buckets)?;
+            values = values.saturating_add(tensor.moments.count());
+            if values > MOST_VALUES {
+                return Err(tensor.refused("its model would have more than 2^53 values"));
+            }
+            if tensors.last().is_some_and(|last| last.name >= tensor.name) {
+                return Err(tensor.refused("tensors aren't sorted by name, each once"));
+            }
+            tensors.push(tensor);
+        }
+        if !tensors.iter().any(TensorSignature::is_weight) {
+            return Err(SignatureFormatError::NoWeight);
+        }
+        Ok(Self {
+            name: parts.name,
+            key: SketchKey::new(parts.key),
+            buckets: parts.buckets,
+            tensors,
+            skipped: parts.skipped,
+        })
+    }
+}
+
+impl TensorSignature {
+    fn refused(self, reason: &'static str) -> SignatureFormatError {
+        let tensor = self.name;
+        SignatureFormatError::Tensor { tensor, reason }
+    }
+}
+
+impl TensorParts {
+    fn check(self, buckets: usize) -> Result<TensorSignature, SignatureFormatError> {
+        match self.checked(buckets) {
+            Ok(parts) => Ok(TensorSignature {
+                name: self.name,
+                shape: self.shape,
+                element_type: self.element_type,
+                digest: Digest(self.digest),
+                samples: SampleDigests {
+                    exact: self.samples[0],
+                    single: self.samples[1],
+                    bfloat: self.samples[2],
+                    half: self.samples[3],
+                },
+                moments: parts.moments,
+                profile: parts.profile,
+                sketch: parts.sketch,
+                rows: parts.rows,
+            }),
+            Err(reason) => {
+                let tensor = self.name;
+                Err(SignatureFormatError::Tensor { tensor, reason })
+            }
+        }
+    }
+
+    /// The parts that have to fit together, or why they don't.
+    fn checked(&self, buckets: usize) -> Result<CheckedParts, &'static str> {
+        let layout = Layout::of(&self.shape, buckets).ok_or("its shape is too large")?;
+        let Layout { groups, buckets } = layout;
+        if self.buckets.len() as u64 != layout.numbers() {
+            return Err("its sketch has another length than its shape asks for");
+        }
+        let norms = self.squared_norms.clone();
+        let sketch = MatrixSketch::from_parts(groups, norms, self.exponent, self.buckets.clone());
+        let sketch = sketch.map_err(|_| "its sketch holds impossible numbers")?;
+        debug_assert!(groups.count() == 0 || sketch.buckets_of_group() == buckets);
+        let count = groups.length() as u64;
+        let moments =
+            Moments::from_parts(count, self.moments).ok_or("its moments are impossible")?;
+        let rows = match &self.rows {
+            None => None,
+            Some(_) if !is_weight(&self.shape) || groups.rows() < RowSample::ROWS => {
+                return Err("it has too few rows for a sample of them");
+            }
+            Some(numbers) => {
+                let rows = RowSample::from_numbers(numbers.clone());
+                Some(rows.map_err(|_| "its sample of rows holds impossible numbers")?)
+            }
+        };
+        Ok(CheckedParts {
+            moments,
+            profile: self.profile(count).ok_or("its profile is impossible")?,
+            sketch,
+            rows,
+        })
+    }
+
+    fn profile(&self, count: u64) -> Option<PrecisionProfile> {
+        let [single, bfloat, half] = self.fits;
+        let levels = match self.levels {
+            None => None,
+            Some((levels, gap)) => {
+                let possible = levels <= LEVELS
+                    && levels as u64 <= count
+                    && (levels > 0 || count == 0)
+                    && (0.0..f64::INFINITY).contains(&gap);
+                Some(possible.then_some(Levels { count: levels, gap })?)
+            }
+        };
+        let possible = self.zeros <= count && (single || !(bfloat || half));
+        possible.then_some(PrecisionProfile {
+            single,
+            bfloat,
+            half,
+            zeros: self.zeros,
+            levels,
+        })
+    }
+}
+
+/// The parts of a tensor that were checked.
+struct CheckedParts {
+    moments: Moments,
+    profile: PrecisionProfile,
+    sketch: MatrixSketch,
+    rows: Option<RowSample>,
+}
+
+/// How much is kept of a tensor by its shape.
+pub(super) struct Layout {
+    pub(super) groups: RowGroups,
+    /// In every group.
+    buckets: usize,
+}
+
+impl Layout {
+    /// `None` where the number of values overflows.
+    pub(super) fn of(shape: &[usize], buckets: usize) -> Option<Self> {
+        element_count(shape).filter(|&count| count as u64 <= MOST_VALUES)?;
+        Some(Self {
+            groups: groups_of(shape)?,
+            buckets: if is_weight(shape) {
+                buckets
+            } else {
+                BUCKETS_OF_VECTOR
+            },
+        })
+    }
+
+    /// The number of buckets in all groups.
+    pub(super) const fn numbers(&self) -> u64 {
+        (self.groups.count() * self.buckets) as u64
+    }
+}
+
+/// The number of buckets has to be one that [`SignatureOptions`] take.
+pub(super) fn check_buckets(buckets: usize) -> Result<(), SignatureFormatError> {
+    match SignatureOptions::new().with_buckets(buckets) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(SignatureFormatError::Setting {
+            setting: "buckets",
+            value: alloc::format!("{buckets}"),
+        }),
+    }
+}
+
+#[cfg(feature = "serde")]
+mod plain {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Signature, SignatureParts};
+
+    impl Serialize for Signature {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            SignatureParts::from(self).serialize(serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Signature {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let parts = SignatureParts::deserialize(deserializer)?;
+            Self::try_from(parts).map_err(D::Error::custom)
+        }
+    }
+}
