@@ -1,10 +1,11 @@
 //! Copies are found among trained models, and hang on what they were copied of.
 
-use mother::evidence::{CopyKind, Evidence, EvidenceError, Measurement, ModelCopy};
+use mother::evidence::{CopyKind, Evidence, EvidenceError, ModelCopy};
 use mother::heritage::Recovery;
 use mother::weights::InMemoryModel;
 
 use crate::noise::noise;
+use crate::signed;
 
 const SIDE: usize = 64;
 
@@ -58,7 +59,7 @@ fn family() -> (Vec<InMemoryModel<'static>>, Evidence) {
         model("second-again", second.clone()),
         model("third", step(&second, 4)),
     ];
-    let evidence = Measurement::new().measure(&models).unwrap();
+    let evidence = signed::evidence(&models);
     (models, evidence)
 }
 
@@ -110,7 +111,7 @@ fn a_model_whose_original_is_missing_is_no_copy() {
             !["second", "second-again"].contains(&mother::weights::WeightSource::name(model))
         })
         .collect();
-    let evidence = Measurement::new().measure(&without).unwrap();
+    let evidence = signed::evidence(&without);
     assert_eq!(evidence.groups[0].copies(), []);
 }
 

@@ -41,7 +41,6 @@ mod reference;
 mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
+mod signed;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
-#[cfg(all(feature = "half", feature = "svd"))]
-mod updates;

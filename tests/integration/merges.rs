@@ -1,10 +1,9 @@
 //! Averages among trained models.
 
-use mother::evidence::Measurement;
 use mother::heritage::{Recovery, Trees, find_merges};
 use mother::weights::InMemoryModel;
 
-use crate::noise;
+use crate::{noise, signed};
 
 fn noise(seed: u64) -> Vec<f32> {
     noise::noise(seed, 64 * 64)
@@ -24,7 +23,7 @@ fn merges(models: &[(&str, Vec<f32>)]) -> Vec<(String, Vec<(String, f64)>)> {
             model.with_layer("w", [64, 64], weights.clone()).unwrap()
         })
         .collect();
-    let evidence = Measurement::new().measure(&models).unwrap();
+    let evidence = signed::evidence(&models);
     let Some(group) = evidence.groups.first() else {
         return Vec::new();
     };
@@ -142,7 +141,7 @@ fn an_average_of_unrelated_models_roots_a_tree_and_one_of_siblings_stays_in_thei
             model.with_layer("w", [64, 64], weights).unwrap()
         })
         .collect();
-    let evidence = Measurement::new().measure(&models).unwrap();
+    let evidence = signed::evidence(&models);
     for trees in [Trees::Found, Trees::Count(3)] {
         let graph = Recovery::new()
             .with_trees(trees)
