@@ -1,10 +1,10 @@
 //! Copies are found among trained models, and hang on what they were copied of.
 
-use mother::evidence::{CopyKind, Evidence, EvidenceError, ModelCopy};
+use mother::evidence::{CopyKind, Evidence, EvidenceError, GroupEvidence, ModelCopy};
 use mother::heritage::Recovery;
 use mother::weights::InMemoryModel;
 
-use crate::noise::noise;
+use crate::noise::{Noise, noise};
 use crate::signed;
 
 const SIDE: usize = 64;
@@ -133,4 +133,129 @@ fn copies_that_cannot_be_are_refused() {
         let (copy, original) = wrong;
         assert_eq!(refused, Err(EvidenceError::Copy { copy, original }));
     }
+}
+
+/// The copies of a folder of two, by name.
+fn copies_of_two(original: InMemoryModel<'_>, other: InMemoryModel<'_>) -> Vec<(usize, CopyKind)> {
+    let evidence = signed::evidence(&[original.with_name("a"), other.with_name("b")]);
+    let copies = evidence.groups.iter().flat_map(GroupEvidence::copies);
+    copies.map(|copy| (copy.copy, copy.kind)).collect()
+}
+
+#[test]
+fn single_precision_of_doubles_is_a_cast() {
+    let mut noise = Noise::new(5);
+    let doubles: Vec<f64> = (0..SIDE * SIDE).map(|_| noise.next()).collect();
+    let singles: Vec<f32> = doubles.iter().map(|&weight| weight as f32).collect();
+    let original = || {
+        InMemoryModel::new("doubles")
+            .with_layer("w", [SIDE, SIDE], doubles.clone())
+            .unwrap()
+    };
+    let found = copies_of_two(original(), model("singles", singles.clone()));
+    assert_eq!(found, [(1, CopyKind::Cast)]);
+    // The same values stored in another type are the same values.
+    let widened: Vec<f64> = singles.iter().copied().map(f64::from).collect();
+    let widened = InMemoryModel::new("widened").with_layer("w", [SIDE, SIDE], widened);
+    let found = copies_of_two(model("singles", singles), widened.unwrap());
+    assert_eq!(found, [(1, CopyKind::Duplicate)]);
+}
+
+/// As many levels as there may be, and one more.
+#[test]
+fn only_so_many_levels_are_quantised() {
+    let weights = noise(6, SIDE * SIDE);
+    let largest = weights
+        .iter()
+        .fold(0.0_f32, |most, weight| weight.abs().max(most));
+    let rounded = |levels: u16| {
+        let gap = 2.0 * largest / f32::from(levels - 1);
+        let level = |weight: &f32| ((weight + largest) / gap).round() * gap - largest;
+        let mut rounded: Vec<f32> = weights.iter().map(level).collect();
+        // All levels occur, whatever the weights are.
+        for (step, weight) in (0..levels).zip(&mut rounded) {
+            *weight = f32::from(step) * gap - largest;
+        }
+        let original = weights.iter().enumerate().map(|(at, &weight)| {
+            if at < usize::from(levels) {
+                rounded[at]
+            } else {
+                weight
+            }
+        });
+        copies_of_two(model("a", original.collect()), model("b", rounded.clone()))
+    };
+    assert_eq!(rounded(256), [(1, CopyKind::Quantised)]);
+    assert_eq!(rounded(16), [(1, CopyKind::Quantised)]);
+    assert_eq!(rounded(257), []);
+}
+
+/// A step of this share of the weights' length.
+fn small_step(from: &[f32], size: f32, seed: u64) -> Vec<f32> {
+    let steps = noise(seed, from.len()).into_iter();
+    steps
+        .zip(from)
+        .map(|(step, weight)| weight + size * step)
+        .collect()
+}
+
+#[test]
+fn what_was_trained_is_no_copy_however_it_is_stored() {
+    let base = noise(7, SIDE * SIDE);
+    let bfloat = |weight: &f32| half::bf16::from_f32(*weight).to_f32();
+    let half = |weight: &f32| half::f16::from_f32(*weight).to_f32();
+    // No further than rounding moves, 0.2 % to 8 bits and 0.02 % to 11 bits.
+    let barely = small_step(&base, 0.001, 8);
+    let less = small_step(&base, 0.0001, 8);
+    let child = step(&base, 9);
+    let mut turned = base.clone();
+    turned.rotate_right(SIDE);
+    for (what, near_miss) in [
+        ("trained a little", barely.clone()),
+        (
+            "trained a little, in 16 bits",
+            barely.iter().map(bfloat).collect(),
+        ),
+        (
+            "trained very little, in half precision",
+            less.iter().map(half).collect(),
+        ),
+        ("trained and pruned", pruned(&child)),
+        ("trained and rounded", to_bytes(&child)),
+        ("scaled", base.iter().map(|weight| 0.75 * weight).collect()),
+        ("rows exchanged", turned),
+    ] {
+        let found = copies_of_two(model("base", base.clone()), model("near", near_miss));
+        assert_eq!(found, [], "{what}");
+    }
+}
+
+/// One trained tensor of two is enough, in whatever the other one is stored.
+#[test]
+fn a_model_with_one_trained_tensor_is_no_copy() {
+    let two = |name: &str, first: Vec<f32>, second: Vec<f32>| {
+        model(name, first)
+            .with_layer("x", [SIDE, SIDE], second)
+            .unwrap()
+    };
+    let (first, second) = (noise(10, SIDE * SIDE), noise(11, SIDE * SIDE));
+    let trained = small_step(&second, 0.001, 12);
+    let bfloat = |weights: &[f32]| -> Vec<f32> {
+        let rounded = weights.iter().map(|&weight| half::bf16::from_f32(weight));
+        rounded.map(half::bf16::to_f32).collect()
+    };
+    let original = || two("original", first.clone(), second.clone());
+    for (what, other) in [
+        ("equal", two("b", first.clone(), trained.clone())),
+        ("cast", two("b", bfloat(&first), bfloat(&trained))),
+        ("rounded", two("b", to_bytes(&first), trained.clone())),
+        ("pruned", two("b", pruned(&first), trained.clone())),
+    ] {
+        assert_eq!(copies_of_two(original(), other), [], "{what}");
+    }
+    let cast = two("b", bfloat(&first), bfloat(&second));
+    assert_eq!(copies_of_two(original(), cast), [(1, CopyKind::Cast)]);
+    // One tensor rounded to bytes and the other one left alone is a copy still.
+    let part = two("b", to_bytes(&first), second.clone());
+    assert_eq!(copies_of_two(original(), part), [(1, CopyKind::Quantised)]);
 }

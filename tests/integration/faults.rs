@@ -1,6 +1,7 @@
 //! Sources that fail, leave values out, change or dawdle: each model that is lost is named, and the
 //! others are measured as if it had not been there.
 
+mod signing;
 mod source;
 
 use core::ops::ControlFlow;

@@ -32,6 +32,7 @@ mod moments;
 mod noise;
 mod numbers;
 mod pairwise;
+mod partial;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;
@@ -41,6 +42,7 @@ mod reference;
 mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
+mod signatures;
 mod signed;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
