@@ -84,7 +84,8 @@ pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
 /// told apart.
 ///
 /// All of it follows from the signatures. A cast is recognised by digests of the original's values as
-/// rounding would leave them, on one block of values in sixteen and each tensor's first. For what was
+/// rounding would leave them, on one block of values in sixteen and each tensor's first, and no group of
+/// rows may have moved further than rounding moves it. For what was
 /// quantised and pruned the squared distance has to be what rounding to that many levels, or taking
 /// away weights, leaves, within six standard errors of the sketches.
 pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
@@ -110,9 +111,11 @@ pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
         Some(CopyKind::Cast)
     } else if all(&changed, Pair::is_pruned) {
         Some(CopyKind::Pruned)
-    } else if all(&changed, |pair| {
-        pair.is_near() && (!pair.is_large() || pair.is_quantised())
-    }) {
+    } else if changed.iter().any(|pair| pair.is_large())
+        && all(&changed, |pair| {
+            pair.is_near() && (!pair.is_large() || pair.is_quantised())
+        })
+    {
         Some(CopyKind::Quantised)
     } else {
         None
@@ -138,19 +141,30 @@ impl Pair<'_> {
         self.copy.moments().count() >= MANY_VALUES
     }
 
+    // What fits a type already is left as it is by a cast to it, and these tensors differ.
+
     fn is_single(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.single && self.copy.profile().fits_f32() && self.is_within(2e-7)
+        copy.exact == original.single
+            && self.copy.profile().fits_f32()
+            && !self.original.profile().fits_f32()
+            && self.is_everywhere_within(2e-7)
     }
 
     fn is_bfloat(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.bfloat && self.copy.profile().fits_bf16() && self.is_within(8e-3)
+        copy.exact == original.bfloat
+            && self.copy.profile().fits_bf16()
+            && !self.original.profile().fits_bf16()
+            && self.is_everywhere_within(8e-3)
     }
 
     fn is_half(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.half && self.copy.profile().fits_f16() && self.is_within(1e-3)
+        copy.exact == original.half
+            && self.copy.profile().fits_f16()
+            && !self.original.profile().fits_f16()
+            && self.is_everywhere_within(1e-3)
     }
 
     fn is_near(&self) -> bool {
@@ -161,6 +175,19 @@ impl Pair<'_> {
     fn is_within(&self, share: f64) -> bool {
         let [norm, _, squared] = self.sums();
         squared <= share * share * norm
+    }
+
+    /// Whether no group of rows is further away than this share of its norm, or than the gap between
+    /// the least numbers of half precision for each value.
+    fn is_everywhere_within(&self, share: f64) -> bool {
+        const LEAST_GAP: f64 = 6e-8;
+        let mut within = true;
+        let _ = (self.original.sketch()).compare_each(self.copy.sketch(), |group| {
+            let least = group.values as f64 * LEAST_GAP * LEAST_GAP;
+            let limit = share * share * group.first_squared_norm;
+            within &= group.squared_distance <= limit.max(least);
+        });
+        within
     }
 
     /// Taking away weights shortens by just what it moves.

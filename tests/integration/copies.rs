@@ -2,7 +2,7 @@
 
 use mother::evidence::{CopyKind, Evidence, EvidenceError, GroupEvidence, ModelCopy};
 use mother::heritage::Recovery;
-use mother::weights::InMemoryModel;
+use mother::weights::{InMemoryModel, WeightSource};
 
 use crate::noise::{Noise, noise};
 use crate::signed;
@@ -102,17 +102,68 @@ fn copies_are_leaves_of_their_original() {
     assert_eq!(parent("third"), Some("second"));
 }
 
+/// Of the models of equal weights but for rounding one is kept: to a signature, rounding again looks
+/// like rounding the original.
 #[test]
 fn a_model_whose_original_is_missing_is_no_copy() {
     let (models, _) = family();
-    let without: Vec<_> = models
-        .into_iter()
-        .filter(|model| {
-            !["second", "second-again"].contains(&mother::weights::WeightSource::name(model))
-        })
-        .collect();
-    let evidence = signed::evidence(&without);
-    assert_eq!(evidence.groups[0].copies(), []);
+    for kept in ["bfloat", "bytes", "half", "pruned"] {
+        let kept = format!("second-{kept}");
+        let is_there = |model: &&InMemoryModel<'_>| {
+            let name = WeightSource::name(*model);
+            name == kept || !name.starts_with("second")
+        };
+        let without: Vec<_> = models.iter().filter(is_there).cloned().collect();
+        let evidence = signed::evidence(&without);
+        assert_eq!(evidence.groups[0].models().len(), 4);
+        assert_eq!(evidence.groups[0].copies(), [], "{kept}");
+    }
+    // Neither type holds the values of the other.
+    let casts = ["second-bfloat", "second-half"];
+    let is_cast = |model: &&InMemoryModel<'_>| casts.contains(&WeightSource::name(*model));
+    let both: Vec<_> = models.iter().filter(is_cast).cloned().collect();
+    assert_eq!(signed::evidence(&both).groups[0].copies(), []);
+}
+
+/// Signatures hold digests of the rounded values of a tensor's first block, and of one in sixteen of the
+/// others; these two differ in none of them.
+#[test]
+fn a_few_trained_rows_are_no_cast() {
+    let rows = 2 * SIDE;
+    let bfloat = |weights: &[f32]| -> Vec<f32> {
+        let rounded = weights.iter().map(|&weight| half::bf16::from_f32(weight));
+        rounded.map(half::bf16::to_f32).collect()
+    };
+    let base = noise(20, rows * SIDE);
+    let mut trained = base.clone();
+    let last = trained.len() - 2 * SIDE;
+    let step = noise(21, 2 * SIDE);
+    for (weight, step) in trained[last..].iter_mut().zip(step) {
+        *weight += 0.05 * step;
+    }
+    let model = |name, weights: Vec<f32>| {
+        InMemoryModel::new(name)
+            .with_layer("w", [rows, SIDE], weights)
+            .unwrap()
+    };
+    // Both in 16 bits, and an original that is not.
+    for original in [bfloat(&base), base] {
+        let found = copies_of_two(model("a", original), model("b", bfloat(&trained)));
+        assert_eq!(found, []);
+    }
+}
+
+/// Values too few to count levels of are as near to each other as those of small heads are.
+#[test]
+fn small_models_that_were_trained_are_no_copies() {
+    let base = noise(22, 16);
+    let child = small_step(&base, 0.1, 23);
+    let model = |name, weights: Vec<f32>| {
+        InMemoryModel::new(name)
+            .with_layer("w", [4, 4], weights)
+            .unwrap()
+    };
+    assert_eq!(copies_of_two(model("a", base), model("b", child)), []);
 }
 
 #[test]

@@ -237,10 +237,10 @@ fn family(seed: u64, models: usize) -> (Vec<InMemoryModel<'static>>, Vec<Option<
             || vec![0.0; ROWS * WIDTH],
             |parent: usize| weights[parent].clone(),
         );
-        // Growth shows where some rows move further than others.
+        // Growth shows where some groups of eight rows move further than others.
         let step = |index: usize| match parent {
             None => 1.0,
-            Some(_) => ((index / WIDTH + model) % 6 + 1) as f32 / 15.0,
+            Some(_) => ((index / (8 * WIDTH) + model) % 6 + 1) as f32 / 15.0,
         };
         let stepped = from.iter().enumerate();
         weights.push(
