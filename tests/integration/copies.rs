@@ -310,3 +310,30 @@ fn a_model_with_one_trained_tensor_is_no_copy() {
     let part = two("b", to_bytes(&first), second.clone());
     assert_eq!(copies_of_two(original(), part), [(1, CopyKind::Quantised)]);
 }
+
+/// Taking back a step makes weights as much shorter as taking them away does.
+#[test]
+fn a_sparse_parent_is_no_pruned_copy_of_its_child() {
+    let base = noise(30, SIDE * SIDE);
+    for least in [0.01, 0.1, 0.3, 1.0, 2.0] {
+        let sparse: Vec<f32> = base
+            .iter()
+            .map(|&weight| if weight.abs() < least { 0.0 } else { weight })
+            .collect();
+        for size in [0.01, 0.1, 0.3] {
+            let child = small_step(&sparse, size, 31);
+            let found = copies_of_two(model("child", child), model("parent", sparse.clone()));
+            assert_eq!(found, [], "{least} {size}");
+        }
+        let found = copies_of_two(model("a", base.clone()), model("b", sparse));
+        assert_eq!(found, [(1, CopyKind::Pruned)], "{least}");
+    }
+    // A half and a sixth of the weights, taken away at random.
+    let random = noise(32, SIDE * SIDE);
+    for least in [0.0, 1.0] {
+        let kept = base.iter().zip(&random);
+        let sparse = kept.map(|(&weight, &chance)| if chance > least { 0.0 } else { weight });
+        let found = copies_of_two(model("a", base.clone()), model("b", sparse.collect()));
+        assert_eq!(found, [(1, CopyKind::Pruned)], "{least}");
+    }
+}
