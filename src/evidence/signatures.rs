@@ -450,7 +450,28 @@ impl Members<'_> {
             });
             copies.extend(made_from);
         }
+        self.made_from_originals(&mut copies);
         copies
+    }
+
+    /// What may have been made from a copy or from that one's original was made from the original:
+    /// how far both are from it is often too similar to tell.
+    fn made_from_originals(&self, copies: &mut [ModelCopy]) {
+        for at in 0..copies.len() {
+            // Originals are no further up than there are copies.
+            for _ in 0..copies.len() {
+                let ModelCopy { copy, original, .. } = copies[at];
+                let above = copies.iter().find(|other| other.copy == original);
+                let Some(above) = above.map(|other| other.original).filter(|&m| m != copy) else {
+                    break;
+                };
+                let Some(kind) = copy_kind(self.signature(above), self.signature(copy)) else {
+                    break;
+                };
+                copies[at].original = above;
+                copies[at].kind = kind;
+            }
+        }
     }
 
     /// `None` where every pair was compared on all weights.

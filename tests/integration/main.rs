@@ -32,6 +32,7 @@ mod moments;
 mod noise;
 mod numbers;
 mod pairwise;
+mod partial;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;
@@ -43,7 +44,7 @@ mod safetensors;
 mod serde;
 #[cfg(feature = "safetensors")]
 mod signature_format;
+mod signatures;
+mod signed;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
-#[cfg(all(feature = "half", feature = "svd"))]
-mod updates;
