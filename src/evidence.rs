@@ -24,6 +24,7 @@ mod score;
 mod selection;
 mod signatures;
 mod table;
+#[cfg(feature = "svd")]
 mod updates;
 
 pub use self::copies::{CopyKind, ModelCopy};
@@ -41,4 +42,5 @@ pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};
-pub use self::updates::Update;
+#[cfg(feature = "svd")]
+pub use self::updates::UpdateRank;

@@ -92,6 +92,26 @@ pub trait WeightSource: Sync {
     }
 }
 
+impl<S: WeightSource> WeightSource for &S {
+    type Error = S::Error;
+    type Layer<'a>
+        = S::Layer<'a>
+    where
+        Self: 'a;
+
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, Self::Error>> {
+        (**self).layers()
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        (**self).skipped_layers()
+    }
+}
+
 /// One named tensor of a model.
 pub trait Layer {
     /// Why reading failed.

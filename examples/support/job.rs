@@ -7,15 +7,18 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mother::evidence::{Evidence, OnFailure};
-use mother::heritage::{ModelGraph, Trees};
+use mother::evidence::{Evidence, OnFailure, UpdateRank};
+use mother::heritage::{DescentKind, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
-use mother::signature::SkippedModel;
+use mother::safetensors::SafetensorsModel;
+use mother::signature::{Signature, SkippedModel};
 use mother::weights::WeightSource;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::models::{Models, Skipped};
 use super::settings::Settings;
+use super::store::{Counts, Store};
 use super::terminal::{Failure, note};
 
 /// Whether models that can't be read may be left out.
@@ -29,6 +32,7 @@ pub(crate) enum Strictness {
 pub(crate) struct Outcome {
     pub(crate) graph: ModelGraph,
     pub(crate) skipped: Vec<Skipped>,
+    pub(crate) signatures: Counts,
     pub(crate) seconds: Seconds,
 }
 
@@ -82,8 +86,9 @@ pub(crate) fn recover(
         let Skipped { id, reason } = model;
         return Err(Failure::Run(format!("model `{id}`: {reason}")));
     }
-    let evidence = measure(&models, settings, strictness, &mut seconds)?;
-    let skipped = all_skipped(models.skipped, &evidence);
+    let (evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
+    let Models { open, skipped, .. } = models;
+    let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
     if evidence.groups.is_empty() {
         return Err(Failure::Run("no model is left to recover".into()));
@@ -93,10 +98,18 @@ pub(crate) fn recover(
         timed(&mut seconds.cluster, || recovery.clusters(&evidence)).map_err(Failure::run)?;
     let graph =
         timed(&mut seconds.tree, || recovery.graph(&evidence, &clusters)).map_err(Failure::run)?;
+    let graph = if settings.needs_signatures() {
+        timed(&mut seconds.distance, || {
+            with_ranks(graph, &open, &evidence)
+        })
+    } else {
+        graph
+    };
     seconds.total = start.elapsed().as_secs_f64();
     Ok(Outcome {
         graph,
         skipped,
+        signatures,
         seconds,
     })
 }
@@ -114,7 +127,7 @@ fn measure(
     settings: &Settings,
     strictness: Strictness,
     seconds: &mut Seconds,
-) -> Result<Evidence, Failure> {
+) -> Result<(Evidence, Counts), Failure> {
     let bar = if stderr().is_terminal() {
         let style = ProgressStyle::with_template("measuring {bar:40} {percent}% {eta}");
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -134,33 +147,65 @@ fn measure(
         Strictness::Lenient => OnFailure::Skip,
         Strictness::Strict => OnFailure::Stop,
     };
+    let measurement = settings.measurement(on_failure);
     let evidence = if settings.needs_signatures() {
         compare(models, settings, on_failure, &mut observer)
     } else {
-        let measurement = settings.measurement(on_failure);
-        (measurement.measure_observed(&models.open, &mut observer)).map_err(Failure::run)
+        let evidence = measurement.measure_observed(&models.open, &mut observer);
+        evidence
+            .map(|evidence| (evidence, Counts::default()))
+            .map_err(Failure::run)
+    };
+    let evidence = match evidence {
+        Ok((evidence, counts)) if settings.needs_signatures() && settings.is_exact() => {
+            let exact = measurement.measure_observed(&models.open, &mut observer);
+            let evidence = exact.and_then(|exact| evidence.with_distances_of(&exact));
+            evidence
+                .map(|evidence| (evidence, counts))
+                .map_err(Failure::run)
+        }
+        evidence => evidence,
     };
     *seconds.of(phase) += since.elapsed().as_secs_f64();
     bar.finish_and_clear();
     evidence
 }
 
-/// Reads every model into its signature, and compares these.
+/// Reads every model into its signature, unless the store has it, and compares these.
 fn compare(
     models: &Models,
     settings: &Settings,
     on_failure: OnFailure,
     observer: &mut impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<Evidence, Failure> {
-    let signed = (settings.signatures())
-        .sign_all_observed(&models.open, observer)
+) -> Result<(Evidence, Counts), Failure> {
+    let options = settings.signatures();
+    let store = settings.store().map(|folder| Store::open(folder, options));
+    let store = store.transpose()?;
+    let path = |model: usize| models.paths.get(models.open[model].name());
+    let kept = |model: usize| store.as_ref()?.get(path(model)?, models.open[model].name());
+    let mut signatures: Vec<Option<Signature>> = (0..models.open.len()).map(kept).collect();
+    let missing: Vec<usize> = (0..signatures.len())
+        .filter(|&model| signatures[model].is_none())
+        .collect();
+    let sources: Vec<_> = missing.iter().map(|&model| &models.open[model]).collect();
+    let signed = options
+        .sign_all_observed(&sources, observer)
         .map_err(Failure::run)?;
-    let (mut signatures, mut skipped) = (Vec::new(), Vec::new());
-    for (model, signature) in models.open.iter().zip(signed) {
+    let counts = Counts {
+        read: missing.len(),
+        reused: signatures.len() - missing.len(),
+    };
+    let mut skipped = Vec::new();
+    for (&model, signature) in missing.iter().zip(signed) {
         match signature {
-            Ok(signature) => signatures.push(signature),
+            Ok(signature) => {
+                if let (Some(store), Some(path)) = (&store, path(model)) {
+                    store.put(path, &signature);
+                }
+                signatures[model] = Some(signature);
+            }
             Err(failure) => skipped.push(SkippedModel {
-                model: model.name().into(),
+                model: models.open[model].name().into(),
                 failure,
             }),
         }
@@ -168,11 +213,42 @@ fn compare(
     if let (OnFailure::Stop, Some(model)) = (on_failure, skipped.first()) {
         return Err(Failure::Run(model.to_string()));
     }
+    let signatures: Vec<Signature> = signatures.into_iter().flatten().collect();
     let comparison = settings.comparison();
     let mut evidence =
         (comparison.compare_observed(&signatures, observer)).map_err(Failure::run)?;
     evidence.skipped = skipped;
-    Ok(evidence)
+    Ok((evidence, counts))
+}
+
+/// Adds the rank of what was trained to every edge that is no copy; what can't be read again has none.
+fn with_ranks(
+    graph: ModelGraph,
+    models: &[SafetensorsModel<'static>],
+    evidence: &Evidence,
+) -> ModelGraph {
+    let by_name: BTreeMap<&str, _> = models.iter().map(|model| (model.name(), model)).collect();
+    let source = |position: usize| by_name.get(graph.name(position)?).copied();
+    let rank = |&(parent, child): &(usize, usize)| {
+        let copied = graph.models()[child].descent()?.kind().is_some();
+        let name = graph.name(child)?;
+        let group = (evidence.groups.iter()).find(|group| group.position(name).is_some())?;
+        if copied {
+            return None;
+        }
+        let rank = UpdateRank::between(source(parent)?, source(child)?, group.layers()).ok()?;
+        (rank.rank > 0).then_some((child, rank))
+    };
+    let edges: Vec<(usize, usize)> = graph.edges().collect();
+    let ranks: BTreeMap<usize, UpdateRank> = edges.par_iter().filter_map(rank).collect();
+    graph.with_kinds(|_, child| {
+        let rank = ranks.get(&child)?;
+        Some(if rank.is_low_rank() {
+            DescentKind::LowRank { rank: rank.rank }
+        } else {
+            DescentKind::Full
+        })
+    })
 }
 
 /// The models that couldn't be opened and those that couldn't be measured, sorted by id.

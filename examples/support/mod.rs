@@ -12,6 +12,7 @@ pub(crate) mod random;
 pub(crate) mod reliability;
 pub(crate) mod report;
 pub(crate) mod settings;
+pub(crate) mod store;
 pub(crate) mod synthetic;
 pub(crate) mod table;
 pub(crate) mod terminal;

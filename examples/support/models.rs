@@ -1,5 +1,6 @@
 //! From paths to open models.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ pub(crate) struct Skipped {
 #[derive(Default)]
 pub(crate) struct Models {
     pub(crate) open: Vec<SafetensorsModel<'static>>,
+    /// Where they lie, by their ids; the embedded ones lie nowhere.
+    pub(crate) paths: BTreeMap<String, PathBuf>,
     pub(crate) skipped: Vec<Skipped>,
 }
 
@@ -31,7 +34,7 @@ impl Models {
             .map(|&(name, bytes)| SafetensorsModel::from_bytes(name, bytes).map_err(Failure::run));
         Ok(Self {
             open: open.collect::<Result<_, _>>()?,
-            skipped: Vec::new(),
+            ..Self::default()
         })
     }
 
@@ -72,7 +75,10 @@ impl Models {
 
     fn push(&mut self, id: String, model: &ModelPath) {
         match model.open() {
-            Ok(model) => self.open.push(model.with_name(id)),
+            Ok(opened) => {
+                self.open.push(opened.with_name(&*id));
+                self.paths.insert(id, model.path().into());
+            }
             Err(error) => self.skipped.push(Skipped {
                 id,
                 reason: error.to_string(),

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::job::{Outcome, Seconds};
 use super::models::Skipped;
+use super::store::Counts;
 use super::terminal::Failure;
 use super::truth::{Accuracy, Share};
 
@@ -74,6 +75,7 @@ struct Report<'a> {
     skipped: &'a [Skipped],
     #[serde(skip_serializing_if = "Option::is_none")]
     accuracy: Option<AccuracyReport>,
+    signatures: Counts,
     seconds: &'a Seconds,
 }
 
@@ -87,6 +89,11 @@ struct ModelReport<'a> {
     confidence: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runner_up: Option<RunnerUpReport<'a>>,
+    /// The share of its weights that the edge to its parent rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared: Option<f64>,
+    /// Whether anything can be said of where it stands.
+    placed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +157,8 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
                 parent: runner_up.parent.and_then(|parent| graph.name(parent)),
                 confidence: runner_up.confidence,
             }),
+            compared: descent.and_then(|descent| descent.compared()),
+            placed: graph.is_placed(at),
             kind: kind.map(|kind| kind.name()),
             rank: kind.and_then(|kind| kind.rank()),
             merged_from: merged_from
@@ -181,6 +190,7 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
             edges: accuracy.edges.value(),
             clusters: accuracy.clusters.value(),
         }),
+        signatures: outcome.signatures,
         seconds: &outcome.seconds,
     }
 }

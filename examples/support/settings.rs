@@ -3,6 +3,7 @@
 use core::fmt::Display;
 use core::str::FromStr;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use lexopt::Parser;
 use mother::clustering::Linkage;
@@ -38,6 +39,10 @@ pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): d
   --known FILE           what is known beside the weights, as JSON: {"parents": {"child": "parent"},
                          "not_parents": {"child": ["other"]}, "roots": ["id"], "leaves": ["id"],
                          "times": {"id": 1700000000}}, each of them optional
+  --store DIR            keep signatures in this folder, and read only models that are new or changed
+  --exact                joint: measure the distances of Eq. 1 on all weights, too
+  --buckets K            how many numbers a signature keeps of each group of rows, a power of two from 8
+                         to 1024 (32)
   --threads N            how many threads to use (as many as there are processors)
 "#;
 
@@ -72,6 +77,8 @@ pub(crate) struct Settings {
     knowledge: Knowledge,
     threads: Option<usize>,
     signatures: SignatureOptions,
+    store: Option<PathBuf>,
+    exact: bool,
 }
 
 /// What is known, as it is written down.
@@ -133,6 +140,8 @@ impl Settings {
             knowledge: Knowledge::new(),
             threads: None,
             signatures: SignatureOptions::new(),
+            store: None,
+            exact: false,
         }
     }
 
@@ -198,6 +207,8 @@ impl Settings {
                         .map_err(|error| error.to_string())
                 })?;
             }
+            "store" => self.store = Some(argument.parser.value()?.into()),
+            "exact" => self.exact = true,
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -229,6 +240,15 @@ impl Settings {
     /// Whether models are compared by their signatures, and not on their weights alone.
     pub(crate) fn needs_signatures(&self) -> bool {
         self.method == Method::Joint
+    }
+
+    /// Whether distances are measured on all weights, too.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.exact || self.distance == DistanceName::Rank
+    }
+
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.store.as_deref()
     }
 
     pub(crate) const fn signatures(&self) -> SignatureOptions {

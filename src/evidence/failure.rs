@@ -53,14 +53,6 @@ pub enum EvidenceError {
         /// The position of the original.
         original: usize,
     },
-    /// There can be no such update: one of the models doesn't exist, both are the same, the pair has
-    /// two, or its rank is above the largest that there can be.
-    Update {
-        /// The position of the first model.
-        first: usize,
-        /// The position of the second.
-        second: usize,
-    },
     /// Evidence that was written down doesn't list its models in the order of their names.
     Order {
         /// The first model that is out of order.
@@ -104,9 +96,6 @@ impl fmt::Display for EvidenceError {
             ),
             Self::Copy { copy, original } => {
                 write!(f, "model {copy} can't be a copy of model {original}")
-            }
-            Self::Update { first, second } => {
-                write!(f, "models {first} and {second} can't have such an update")
             }
             Self::Order { model } => {
                 write!(f, "model `{model}` is not in the order of the names")

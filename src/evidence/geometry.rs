@@ -90,6 +90,22 @@ impl Geometry {
         })
     }
 
+    /// That of some of the models, by their positions, in the order given.
+    pub(super) fn select(&self, models: &[usize]) -> Result<Self, EvidenceError> {
+        let distances = self.squared_distances.select(models);
+        let norms = models
+            .iter()
+            .filter_map(|&model| self.squared_norms.get(model));
+        match distances {
+            Some(distances) => Self::new(norms.copied().collect(), distances),
+            None => Err(EvidenceError::Size {
+                table: "geometry",
+                found: self.squared_norms.len(),
+                models: models.len(),
+            }),
+        }
+    }
+
     /// Above this [`unrelatedness`](Self::unrelatedness) models count as unrelated.
     pub(crate) const UNRELATED: f64 = 0.75;
 

@@ -333,7 +333,7 @@ impl Members<'_> {
                 .with_growth(self.growth()?)?
                 .with_score_changes(self.table(|u, v| self.relation(u, v).score_change())?)?;
         }
-        evidence.layers = self.shared_layers();
+        evidence.layers = self.layers();
         let copies = self.copies(&evidence);
         evidence = evidence.with_copies(copies)?;
         if let Some(coverage) = self.coverage() {
@@ -406,19 +406,20 @@ impl Members<'_> {
         )
     }
 
-    /// The names of the compared tensors that all members have.
-    fn shared_layers(&self) -> Vec<String> {
-        let names = |member: usize| {
-            let tensors = self.signature(member).tensors().iter();
-            let selected = tensors.filter(|tensor| self.options.compares(tensor));
-            selected.map(|tensor| tensor.name())
-        };
-        let mut shared: Vec<&str> = names(0).collect();
-        for member in 1..self.len() {
-            let own: Vec<&str> = names(member).collect();
-            shared.retain(|name| own.binary_search(name).is_ok());
+    /// The names of the compared tensors that most members have.
+    fn layers(&self) -> Vec<String> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for signature in &self.signatures {
+            for tensor in signature.tensors() {
+                if self.options.compares(tensor) {
+                    *counts.entry(tensor.name()).or_default() += 1;
+                }
+            }
         }
-        shared.into_iter().map(String::from).collect()
+        let most = counts
+            .into_iter()
+            .filter(|(_, count)| 2 * count > self.len());
+        most.map(|(name, _)| name.into()).collect()
     }
 
     /// The copies, each with its nearest possible original; of duplicates the first is the original.

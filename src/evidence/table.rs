@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Coverage, EvidenceError, Geometry, Growth, ModelCopy, Update};
+use super::{Coverage, EvidenceError, Geometry, Growth, ModelCopy};
 use crate::condensed::CondensedMatrix;
 use crate::signature::SkippedModel;
 use crate::weights::SkippedLayer;
@@ -24,7 +24,6 @@ pub struct GroupEvidence {
     pub(super) growth: Option<Growth>,
     pub(super) score_changes: Option<CondensedMatrix>,
     pub(super) copies: Vec<ModelCopy>,
-    pub(super) updates: Vec<Update>,
     pub(super) coverage: Option<Coverage>,
 }
 
@@ -46,8 +45,6 @@ struct Unchecked {
     score_changes: Option<CondensedMatrix>,
     #[serde(default)]
     copies: Vec<ModelCopy>,
-    #[serde(default)]
-    updates: Vec<Update>,
     #[serde(default)]
     coverage: Option<Coverage>,
 }
@@ -76,7 +73,7 @@ impl TryFrom<Unchecked> for GroupEvidence {
             evidence = evidence.with_coverage(coverage)?;
         }
         evidence.layers = unchecked.layers;
-        (evidence.with_copies(unchecked.copies)?).with_updates(unchecked.updates)
+        evidence.with_copies(unchecked.copies)
     }
 }
 
@@ -146,7 +143,6 @@ impl GroupEvidence {
             score_changes: None,
             coverage: None,
             copies: Vec::new(),
-            updates: Vec::new(),
         })
     }
 
@@ -332,51 +328,6 @@ impl GroupEvidence {
         None
     }
 
-    /// The ranks of the differences of some pairs, sorted by pair; none where that was not measured.
-    #[must_use]
-    pub fn updates(&self) -> &[Update] {
-        &self.updates
-    }
-
-    /// The rank of the difference of two models, in either order, if it was measured.
-    #[must_use]
-    pub fn update(&self, first: usize, second: usize) -> Option<&Update> {
-        let pair = (first.min(second), first.max(second));
-        let found = self.updates.binary_search_by_key(&pair, Update::pair);
-        found.ok().and_then(|at| self.updates.get(at))
-    }
-
-    /// Sets the ranks of the differences of some pairs, by their positions in
-    /// [`models`](Self::models).
-    ///
-    /// # Errors
-    ///
-    /// [`EvidenceError::Update`] where a position is of no model, a model is compared with itself,
-    /// a pair is there twice, or a rank is above the largest that there can be.
-    pub fn with_updates(mut self, mut updates: Vec<Update>) -> Result<Self, EvidenceError> {
-        updates.sort_by_key(Update::pair);
-        let wrong = |update: &Update| EvidenceError::Update {
-            first: update.first,
-            second: update.second,
-        };
-        let models = self.models.len();
-        let impossible = |update: &&Update| {
-            let (first, second) = update.pair();
-            first == second || second >= models || update.rank > update.full_rank
-        };
-        if let Some(update) = updates.iter().find(impossible) {
-            return Err(wrong(update));
-        }
-        if let Some(twice) = updates
-            .windows(2)
-            .find(|two| two[0].pair() == two[1].pair())
-        {
-            return Err(wrong(&twice[1]));
-        }
-        self.updates = updates;
-        Ok(self)
-    }
-
     fn check_size(&self, table: &'static str, found: usize) -> Result<(), EvidenceError> {
         if found == self.models.len() {
             Ok(())
@@ -426,4 +377,34 @@ pub struct Evidence {
     pub skipped: Vec<SkippedModel>,
     /// The layers that could not be decoded, sorted by model.
     pub skipped_layers: Vec<SkippedLayerOf>,
+}
+
+impl Evidence {
+    /// Takes distances from other evidence about the same models, such as those of Eq. 1 or 2 measured on
+    /// raw weights; the geometry comes with them.
+    ///
+    /// A group of which that evidence has not all models in one group keeps its own.
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Number`] where a table of the other evidence is broken.
+    pub fn with_distances_of(mut self, exact: &Self) -> Result<Self, EvidenceError> {
+        for group in &mut self.groups {
+            let positions = exact.groups.iter().find_map(|other| {
+                let positions = group.models.iter().map(|model| other.position(model));
+                Some((other, positions.collect::<Option<Vec<usize>>>()?))
+            });
+            let Some((other, positions)) = positions else {
+                continue;
+            };
+            if let Some(distances) = other.distances.select(&positions) {
+                group.distances = distances;
+            }
+            if let Some(geometry) = &other.geometry {
+                group.geometry = Some(geometry.select(&positions)?);
+            }
+            group.coverage = None;
+        }
+        Ok(self)
+    }
 }

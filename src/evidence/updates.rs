@@ -1,16 +1,48 @@
-//! Of what rank the update is that makes one model of another.
+//! The rank of the update that turns one model into another, which is read again for it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::block::MatrixShape;
+use crate::rank::{
+    FloatFormat, MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance,
+};
+use crate::signature::{LayerShape, ModelFailure, OpenModel};
+use crate::weights::{ElementType, WeightSource};
+
+/// Of larger matrices this many rows and columns are looked at.
+const SIDE: usize = 128;
+
+/// The values that are read at once.
+const SEGMENT: usize = 64 * 1024;
+
+/// Where weights are trained in the precision that they are stored in, the arithmetic of training
+/// leaves errors of the size of those that storing leaves: singular values of updates of known rank
+/// were below twice what storing explains. This margin is twice that.
+const ARITHMETIC: f64 = 4.0;
 
 /// The rank of the difference of two models.
 ///
 /// Low-rank training such as LoRA changes the layers it trains by matrices of its rank; training all
 /// weights changes them by matrices of full rank.
+///
+/// # Examples
+///
+/// ```
+/// use mother::evidence::UpdateRank;
+/// use mother::weights::InMemoryModel;
+///
+/// let model = |name, update: f32| {
+///     let value = |i: usize| (i * i % 17) as f32 + update * ((i / 8) * (i % 8)) as f32;
+///     InMemoryModel::new(name).with_layer("w", [8, 8], (0..64).map(value).collect::<Vec<_>>())
+/// };
+/// let rank = UpdateRank::between(&model("base", 0.0)?, &model("chat", 0.5)?, &["w".into()])?;
+/// assert_eq!((rank.rank, rank.full_rank), (1, 8));
+/// assert!(rank.is_low_rank());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Update {
-    /// The position of the first of the two models.
-    pub first: usize,
-    /// The position of the second.
-    pub second: usize,
+pub struct UpdateRank {
     /// The largest rank of the difference of a layer; where that is more than half of the largest
     /// that it could be, of the layers up to the first such one.
     pub rank: usize,
@@ -18,15 +50,146 @@ pub struct Update {
     pub full_rank: usize,
 }
 
-impl Update {
+impl UpdateRank {
+    /// Reads some layers of two models, and ranks their differences; layers that one of them lacks, or
+    /// has in another shape, are passed over.
+    ///
+    /// Of a matrix with more than 128 rows or columns, 128 that are evenly spaced over it are looked at.
+    /// Almost every such part of a matrix of low rank has its rank; where the part has full rank, so
+    /// has the matrix, or nearly.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelFailure`] where a model can't be read, a value isn't finite, or singular values can't be
+    /// found.
+    ///
+    /// # Complexity
+    ///
+    /// O(values) time at most to read, and O(128³) for each layer.
+    pub fn between<A: WeightSource, B: WeightSource>(
+        first: &A,
+        second: &B,
+        layers: &[String],
+    ) -> Result<Self, ModelFailure> {
+        let (first, second) = (OpenModel::open(first)?, OpenModel::open(second)?);
+        let mut shared: Vec<&LayerShape> = (first.architecture.iter())
+            .filter(|layer| layers.contains(&layer.name) && second.has(layer))
+            .collect();
+        // Where the largest rank can be is the first that tells full updates from others.
+        shared.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer)));
+        let mut update = Self {
+            rank: 0,
+            full_rank: shared.first().map_or(0, |layer| largest_rank(layer)),
+        };
+        let mut solver = SingularValueSolver::new();
+        for layer in shared {
+            if !update.is_low_rank() {
+                break;
+            }
+            let parts = [read_part(&first, layer)?, read_part(&second, layer)?];
+            let stored = [first.element_type(layer), second.element_type(layer)];
+            let rank = rank_of_update(&mut solver, layer, &parts, stored);
+            update.rank = update.rank.max(rank.map_err(|error| ModelFailure::Rank {
+                layer: layer.name.clone(),
+                reason: error.to_string(),
+            })?);
+        }
+        Ok(update)
+    }
+
     /// Whether no layer has changed by more than half of the largest rank.
     #[must_use]
     pub const fn is_low_rank(&self) -> bool {
         self.rank <= self.full_rank / 2
     }
+}
 
-    /// The pair, the lesser position first.
-    pub(super) fn pair(&self) -> (usize, usize) {
-        (self.first.min(self.second), self.first.max(self.second))
+/// The largest rank that the difference of a layer can have.
+fn largest_rank(layer: &LayerShape) -> usize {
+    let shape = MatrixShape::of_matrix(layer);
+    shape.rows.min(shape.width)
+}
+
+/// At most [`SIDE`] rows and columns of a layer, evenly spaced.
+fn read_part<S: WeightSource>(
+    model: &OpenModel<'_, S>,
+    layer: &LayerShape,
+) -> Result<Vec<f64>, ModelFailure> {
+    let MatrixShape { rows, width } = MatrixShape::of_matrix(layer);
+    let (chosen_rows, chosen_columns) = (rows.min(SIDE), width.min(SIDE));
+    let mut part = Vec::with_capacity(chosen_rows * chosen_columns);
+    let mut segment = Vec::new();
+    let mut read = None;
+    for row in (0..chosen_rows).map(|row| row * rows / chosen_rows) {
+        for column in (0..chosen_columns).map(|column| column * width / chosen_columns) {
+            let index = row * width + column;
+            let start = index - index % SEGMENT;
+            if read != Some(start) {
+                segment.resize(SEGMENT.min(rows * width - start), 0.0_f64);
+                model.read(layer, start, &mut segment)?;
+                read = Some(start);
+            }
+            part.push(segment[index - start]);
+        }
+    }
+    Ok(part)
+}
+
+/// The rank of the difference of two parts of a layer.
+fn rank_of_update(
+    solver: &mut SingularValueSolver,
+    layer: &LayerShape,
+    parts: &[Vec<f64>; 2],
+    stored: [Option<ElementType>; 2],
+) -> Result<usize, RankError> {
+    if parts[0] == parts[1] {
+        return Ok(0);
+    }
+    let shape = MatrixShape::of_matrix(layer);
+    let (rows, columns) = (shape.rows.min(SIDE), shape.width.min(SIDE));
+    let rank = rank_above_rounding(solver, parts, (rows, columns), stored)?;
+    Ok(if rank == rows.min(columns) {
+        largest_rank(layer)
+    } else {
+        rank
+    })
+}
+
+/// The singular values of the difference that rounding of the stored values can't explain.
+fn rank_above_rounding(
+    solver: &mut SingularValueSolver,
+    parts: &[Vec<f64>; 2],
+    (rows, columns): (usize, usize),
+    stored: [Option<ElementType>; 2],
+) -> Result<usize, RankError> {
+    let mut noises = [FloatFormat::F64; 2].map(RoundingNoise::new);
+    for ((noise, part), stored) in noises.iter_mut().zip(parts).zip(stored) {
+        *noise = RoundingNoise::new(format_of(stored));
+        noise.extend(part)?;
+    }
+    let deviation = noises[0].deviation_of_difference(&noises[1]);
+    let first = MatrixView::new(&parts[0], rows, columns)?;
+    let second = MatrixView::new(&parts[1], rows, columns)?;
+    let found = solver.singular_values_of_difference(first, second)?;
+    let sixteen_bits = FloatFormat::F16.epsilon();
+    let coarse = noises
+        .iter()
+        .any(|noise| noise.format().epsilon() >= sixteen_bits);
+    let margin = if coarse { 1.0 } else { ARITHMETIC };
+    let deviation = margin * deviation.unwrap_or(0.0);
+    Ok(found.rank(Tolerance::RoundingNoise { deviation })?.value())
+}
+
+/// The format that rounded the stored values; what is stored as integers was rounded before.
+fn format_of(stored: Option<ElementType>) -> FloatFormat {
+    match stored {
+        Some(ElementType::F64) => FloatFormat::F64,
+        #[cfg(feature = "half")]
+        Some(ElementType::F16) => FloatFormat::F16,
+        #[cfg(feature = "half")]
+        Some(ElementType::Bf16) => FloatFormat::BF16,
+        Some(ElementType::F8E4M3) => FloatFormat::F8_E4M3,
+        Some(ElementType::F8E5M2) => FloatFormat::F8_E5M2,
+        _ => FloatFormat::F32,
     }
 }

@@ -180,6 +180,30 @@ impl ModelGraph {
         })
     }
 
+    /// The same graph, with the kinds of edges that `kind` says for the positions of parent and child;
+    /// where it says none, edges keep theirs.
+    #[must_use]
+    pub fn with_kinds(mut self, kind: impl Fn(usize, usize) -> Option<DescentKind>) -> Self {
+        for (child, model) in self.models.iter_mut().enumerate() {
+            if let Some(descent) = &mut model.descent {
+                descent.kind = kind(descent.parent, child).or(descent.kind);
+            }
+        }
+        self
+    }
+
+    /// Whether anything is known of where a model stands: it has a parent, children or models that it
+    /// is an average of, or is a root with a confidence. `false` where there is no such model.
+    #[must_use]
+    pub fn is_placed(&self, model: usize) -> bool {
+        self.models.get(model).is_some_and(|found| {
+            found.descent.is_some()
+                || found.confidence().is_some()
+                || !found.merged_from.is_empty()
+                || !self.children(model).is_empty()
+        })
+    }
+
     /// The number of models.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -75,6 +75,12 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         self.source.name()
     }
 
+    /// Whether the model has such a layer, in the same shape.
+    #[cfg(feature = "svd")]
+    pub(crate) fn has(&self, layer: &LayerShape) -> bool {
+        self.architecture.binary_search(layer).is_ok()
+    }
+
     /// The handle on a layer.
     pub(crate) fn layer(&self, layer: &LayerShape) -> Option<&S::Layer<'a>> {
         self.layers.get(&layer.name)

@@ -159,6 +159,7 @@ impl Model {
         let of_stage = self.stage.iter();
         let confidences = (self.confidence().into_iter())
             .chain(self.runner_up.map(|runner_up| runner_up.confidence))
+            .chain(self.descent().and_then(Descent::compared))
             .chain(of_stage.flat_map(|stage| [stage.specialization, stage.generalization]));
         for confidence in confidences {
             if !(0.0..=1.0).contains(&confidence) {
@@ -223,6 +224,7 @@ pub struct Descent {
     pub(super) distance: Option<f64>,
     pub(super) confidence: Option<f64>,
     pub(super) kind: Option<DescentKind>,
+    pub(super) compared: Option<f64>,
 }
 
 impl Descent {
@@ -234,6 +236,7 @@ impl Descent {
             distance: None,
             confidence: None,
             kind: None,
+            compared: None,
         }
     }
 
@@ -255,6 +258,13 @@ impl Descent {
     #[must_use]
     pub const fn with_kind(mut self, kind: DescentKind) -> Self {
         self.kind = Some(kind);
+        self
+    }
+
+    /// Sets the share of the child's weights that was compared with the parent, from 0 to 1.
+    #[must_use]
+    pub const fn with_compared(mut self, share: f64) -> Self {
+        self.compared = Some(share);
         self
     }
 
@@ -280,6 +290,12 @@ impl Descent {
     #[must_use]
     pub const fn kind(&self) -> Option<DescentKind> {
         self.kind
+    }
+
+    /// The share of the child's weights that was compared with the parent: what the edge rests on.
+    #[must_use]
+    pub const fn compared(&self) -> Option<f64> {
+        self.compared
     }
 }
 

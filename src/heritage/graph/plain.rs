@@ -20,7 +20,6 @@ pub(super) struct PlainGraph<'a> {
 }
 
 // The keys and their order are those of the command's JSON.
-// The keys and their order are those of the command's JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Model")]
 struct PlainModel<'a> {

@@ -96,20 +96,12 @@ impl<'a> Cluster<'a> {
         &mut self.constraints
     }
 
-    /// How a member was made of another, if that was measured.
+    /// How a copy was made.
     pub(super) fn kind(&self, parent: usize, child: usize) -> Option<DescentKind> {
         let (parent, child) = (self.members[parent], self.members[child]);
-        if let Some(copy) = (self.group.copies().iter()).find(|copy| copy.copy == child)
-            && self.group.original(child) == Some(parent)
-        {
-            return Some(DescentKind::Copy(copy.kind));
-        }
-        let update = self.group.update(parent, child)?;
-        Some(if update.is_low_rank() {
-            DescentKind::LowRank { rank: update.rank }
-        } else {
-            DescentKind::Full
-        })
+        let copy = (self.group.copies().iter()).find(|copy| copy.copy == child)?;
+        let is_original = self.group.original(child) == Some(parent);
+        is_original.then_some(DescentKind::Copy(copy.kind))
     }
 
     /// The trees of the shortest forest with the fewest roots that the rules allow.

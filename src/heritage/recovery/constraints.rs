@@ -193,6 +193,12 @@ impl MemberConstraints {
         matches!(self.allowed[member], Allowed::Only(_))
     }
 
+    /// Whether something says where the member stands, were it alone: that it is known to be a root or
+    /// an average, or has a known parent.
+    pub(super) fn is_placed(&self, member: usize) -> bool {
+        !matches!(self.allowed[member], Allowed::Any)
+    }
+
     /// Whether the member can't be a root.
     pub(super) fn must_descend(&self, member: usize) -> bool {
         match &self.allowed[member] {

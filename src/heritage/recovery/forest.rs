@@ -46,7 +46,10 @@ impl<'a> Forest<'a> {
         if let Some(score) = cluster.score(member) {
             model = model.with_score(score);
         }
-        let belief = tree.beliefs.as_ref().map(|beliefs| beliefs[member]);
+        // Of a model without relatives nothing can be said.
+        let says = cluster.len() > 1 || cluster.constraints().is_placed(member);
+        let beliefs = tree.beliefs.as_ref().filter(|_| says);
+        let belief = beliefs.map(|beliefs| beliefs[member]);
         if let Some(runner_up) = belief.and_then(|belief| belief.runner_up) {
             model = model.with_runner_up(RunnerUp {
                 parent: runner_up.parent.map(position),
@@ -56,7 +59,9 @@ impl<'a> Forest<'a> {
         let confidence = belief.map(|belief| belief.confidence);
         if let Some(parent) = tree.parents[member] {
             let distance = cluster.distance(parent, member);
-            let mut descent = Descent::new(position(parent)).with_distance(distance);
+            let mut descent = Descent::new(position(parent))
+                .with_distance(distance)
+                .with_compared(cluster.compared(member, parent));
             if let Some(confidence) = confidence {
                 descent = descent.with_confidence(confidence);
             }

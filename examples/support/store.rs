@@ -1,0 +1,137 @@
+//! A folder of signatures, so that a model is read only when it is new or has changed.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use mother::signature::{Signature, SignatureOptions};
+use serde::Serialize;
+
+use super::terminal::{Failure, note};
+
+/// The most of a file's header that tells whether it has changed.
+const HEADER: u64 = 1 << 20;
+
+/// How many models were read, and of how many the signature was there.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) read: usize,
+    pub(crate) reused: usize,
+}
+
+/// Signatures by what says which file they are of.
+pub(crate) struct Store<'a> {
+    folder: &'a Path,
+    options: SignatureOptions,
+}
+
+impl<'a> Store<'a> {
+    /// Opens the store, and makes its folder if need be.
+    pub(crate) fn open(folder: &'a Path, options: SignatureOptions) -> Result<Self, Failure> {
+        let made = fs::create_dir_all(folder);
+        made.map_err(|error| Failure::Run(format!("{}: {error}", folder.display())))?;
+        Ok(Self { folder, options })
+    }
+
+    /// The signature of the model at a path, if it is there and whole; a damaged one is noted.
+    pub(crate) fn get(&self, model: &Path, id: &str) -> Option<Signature> {
+        let path = self.place(model)?;
+        let bytes = fs::read(&path).ok()?;
+        match Signature::from_bytes(&bytes) {
+            Ok(signature) => Some(signature.with_name(id)),
+            Err(error) => {
+                let file = path.display();
+                note(format!(
+                    "{id} is read anew: the signature {file} is damaged: {error}"
+                ));
+                None
+            }
+        }
+    }
+
+    /// Keeps a signature. Another run that reads the folder at the same time sees it whole or not at
+    /// all.
+    pub(crate) fn put(&self, model: &Path, signature: &Signature) {
+        let Some(path) = self.place(model) else {
+            return;
+        };
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let kept = fs::write(&temporary, signature.to_bytes())
+            .and_then(|()| fs::rename(&temporary, &path));
+        if let Err(error) = kept {
+            let _ = fs::remove_file(&temporary);
+            let id = signature.name();
+            note(format!("the signature of {id} can't be kept: {error}"));
+        }
+    }
+
+    /// Where the signature of a model is kept; `None` where the model's files can't be looked at.
+    fn place(&self, model: &Path) -> Option<PathBuf> {
+        let mut hash = Fnv::new();
+        hash.add(&Signature::VERSION.to_le_bytes());
+        hash.add(format!("{:?}", self.options).as_bytes());
+        for file in files_of(model).ok()? {
+            hash.add_file(&file).ok()?;
+        }
+        Some(self.folder.join(format!("{:032x}.safetensors", hash.0)))
+    }
+}
+
+/// The files that a model is made of, sorted: itself, or what its folder holds.
+fn files_of(model: &Path) -> io::Result<Vec<PathBuf>> {
+    let folder = match model.extension() {
+        Some(extension) if extension == "json" => model.parent().unwrap_or(model),
+        _ => model,
+    };
+    if !folder.is_dir() {
+        return Ok(vec![model.into()]);
+    }
+    let entries = fs::read_dir(folder)?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let counts = |extension| extension == "safetensors" || extension == "json";
+        if path.extension().is_some_and(counts) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The 128-bit hash of Fowler, Noll and Vo (FNV-1a).
+struct Fnv(u128);
+
+impl Fnv {
+    const fn new() -> Self {
+        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 =
+                (self.0 ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+
+    /// Adds a file's path, size, time and the beginning of its header.
+    fn add_file(&mut self, path: &Path) -> io::Result<()> {
+        let place = fs::canonicalize(path)?;
+        let file = File::open(&place)?;
+        let metadata = file.metadata()?;
+        let time = metadata.modified()?.duration_since(UNIX_EPOCH);
+        self.add(place.as_os_str().as_encoded_bytes());
+        self.add(&metadata.len().to_le_bytes());
+        self.add(&time.map_or(0, |time| time.as_nanos()).to_le_bytes());
+        let mut header = Vec::new();
+        let mut start = file.take(8);
+        start.read_to_end(&mut header)?;
+        let length = header
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        (start.into_inner().take(length.min(HEADER))).read_to_end(&mut header)?;
+        self.add(&header);
+        Ok(())
+    }
+}
