@@ -41,8 +41,10 @@ mod reference;
 mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
+mod signature;
 #[cfg(feature = "safetensors")]
 mod signature_format;
+mod sketch;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
 #[cfg(all(feature = "half", feature = "svd"))]

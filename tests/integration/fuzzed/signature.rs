@@ -20,7 +20,9 @@ pub(crate) fn check(bytes: &[u8]) {
     assert!(::safetensors::SafeTensors::deserialize(&written).is_ok());
     assert_eq!(Signature::from_bytes(&written).as_ref(), Ok(&signature));
     // Whatever can be read can be compared.
-    let copy = signature.clone().with_name(format!("{}'", signature.name()));
+    let copy = signature
+        .clone()
+        .with_name(format!("{}'", signature.name()));
     let models = [signature, copy];
     if let Ok(evidence) = SignatureComparison::new().compare(&models) {
         for group in &evidence.groups {
