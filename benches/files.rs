@@ -4,7 +4,7 @@ use core::hint::black_box;
 use core::time::Duration;
 
 use criterion::{Criterion, Throughput};
-use mother::evidence::{GrowthMeasure, Measurement};
+use mother::evidence::Measurement;
 
 use crate::models::Folder;
 
@@ -21,21 +21,15 @@ pub(crate) fn all(criterion: &mut Criterion) {
         .measurement_time(Duration::from_secs(5))
         .throughput(Throughput::Bytes((4 * MODELS * parameters) as u64));
     group.bench_function("read", |bencher| bencher.iter(|| folder.read()));
-    for (name, growth) in [
-        ("", GrowthMeasure::LeftOut),
-        ("-with-growth", GrowthMeasure::Measured),
-    ] {
-        let measurement = Measurement::new().with_growth(growth);
-        for threads in [1, 2] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            let pool = pool.unwrap();
-            group.bench_function(format!("threads-{threads}{name}"), |bencher| {
-                bencher.iter(|| {
-                    let models = black_box(&folder).open();
-                    pool.install(|| measurement.measure(&models).unwrap())
-                });
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.unwrap();
+        group.bench_function(format!("threads-{threads}"), |bencher| {
+            bencher.iter(|| {
+                let models = black_box(&folder).open();
+                pool.install(|| Measurement::new().measure(&models).unwrap())
             });
-        }
+        });
     }
     group.finish();
 }

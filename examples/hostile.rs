@@ -12,8 +12,10 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use mother::evidence::{GrowthMeasure, Measurement};
+use mother::evidence::{Evidence, EvidenceError, Measurement, SignatureComparison};
 use mother::safetensors::{SafetensorsModel, find_models};
+use mother::signature::{Signature, SignatureOptions, SkippedModel};
+use mother::weights::WeightSource as _;
 use support::random::Random;
 use support::table;
 use support::terminal::{Failure, finish, print};
@@ -87,7 +89,7 @@ const CASES: [Case; 8] = [
     Case {
         name: "more models of one architecture than tables of pairs fit into memory",
         make: |folder, full| small_models(folder, if full { 100_000 } else { 2000 }, |_| 0),
-        run: measure_without_growth,
+        run: measure_exactly,
     },
 ];
 
@@ -176,29 +178,40 @@ fn peak_memory() -> String {
 fn open(folder: &Path) -> String {
     let opened = find_models(folder).map(|models| SafetensorsModel::open(models[0].path()));
     match opened {
-        Ok(Ok(model)) => format!(
-            "opened, {} layers",
-            mother::weights::WeightSource::layers(&model).count()
-        ),
+        Ok(Ok(model)) => format!("opened, {} layers", model.layers().count()),
         Ok(Err(error)) => error.to_string(),
         Err(error) => error.to_string(),
     }
 }
 
-/// Opens and measures all files.
+/// Opens all files, signs them and compares the signatures.
 fn measure(folder: &Path) -> String {
-    measure_with(folder, &Measurement::new())
+    measure_with(folder, |models| {
+        let (mut signatures, mut failed) = (Vec::<Signature>::new(), Vec::new());
+        for (model, signature) in models.iter().zip(SignatureOptions::new().sign_all(models)) {
+            match signature {
+                Ok(signature) => signatures.push(signature),
+                Err(failure) => failed.push(SkippedModel {
+                    model: model.name().into(),
+                    failure,
+                }),
+            }
+        }
+        let mut evidence = SignatureComparison::new().compare(&signatures)?;
+        evidence.skipped = failed;
+        Ok(evidence)
+    })
 }
 
-/// The same without growth, whose tables are the largest.
-fn measure_without_growth(folder: &Path) -> String {
-    measure_with(
-        folder,
-        &Measurement::new().with_growth(GrowthMeasure::LeftOut),
-    )
+/// Opens all files and measures the exact distances.
+fn measure_exactly(folder: &Path) -> String {
+    measure_with(folder, |models| Measurement::new().measure(models))
 }
 
-fn measure_with(folder: &Path, measurement: &Measurement) -> String {
+fn measure_with(
+    folder: &Path,
+    measure: impl FnOnce(&[SafetensorsModel<'static>]) -> Result<Evidence, EvidenceError>,
+) -> String {
     let models = match find_models(folder) {
         Ok(models) => models,
         Err(error) => return error.to_string(),
@@ -208,7 +221,7 @@ fn measure_with(folder: &Path, measurement: &Measurement) -> String {
         .iter()
         .filter_map(|model| SafetensorsModel::open(model.path()).ok())
         .collect();
-    match measurement.measure(&models) {
+    match measure(&models) {
         Ok(evidence) => format!(
             "{found} models, {} measured in {} groups, {} left out",
             evidence

@@ -9,9 +9,10 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
 use mother::arborescence::{DenseDigraph, Root, minimum_arborescence};
-use mother::evidence::{GroupEvidence, Measurement};
+use mother::evidence::{GroupEvidence, SignatureComparison};
 use mother::heritage::metrics::{compare_edges, edge_accuracy};
 use mother::heritage::{ModelGraph, Recovery, Stage, Trees};
+use mother::signature::{Signature, SignatureOptions};
 use rayon::prelude::*;
 use support::settings::Argument;
 use support::synthetic::{Family, Growth, Kurtosis, Shape};
@@ -207,7 +208,10 @@ struct Beliefs {
 impl Marks {
     fn of(family: &Family, stage: Stage, seed: u64) -> Result<Self, Failure> {
         let (models, truth) = family.make(seed).map_err(Failure::run)?;
-        let evidence = Measurement::new().measure(&models).map_err(Failure::run)?;
+        let signed = SignatureOptions::new().sign_all(&models).into_iter();
+        let signatures: Vec<Signature> = signed.collect::<Result<_, _>>().map_err(Failure::run)?;
+        let comparison = SignatureComparison::new();
+        let evidence = comparison.compare(&signatures).map_err(Failure::run)?;
         let recover = |recovery: Recovery| {
             let recovery = recovery.with_trees(Trees::Count(1));
             recovery.recover(&evidence).map_err(Failure::run)

@@ -35,8 +35,8 @@ pub use self::growth::Growth;
 pub use self::measurement::{Distance, Measurement, OnFailure};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
-pub(crate) use self::relation::vote;
 pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
+pub(crate) use self::relation::{LEAST_COMPARED, vote};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;

@@ -9,15 +9,18 @@
 //! # Examples
 //!
 //! ```
-//! use mother::evidence::Measurement;
+//! use mother::evidence::SignatureComparison;
 //! use mother::heritage::Recovery;
+//! use mother::signature::SignatureOptions;
 //! use mother::strategies::{FamilyOptions, Shape, Step, families};
 //! use proptest::test_runner::TestRunner;
 //!
 //! let options = FamilyOptions::new(2..=5).with_shape(Shape::Random).with_step(Step::Full);
 //! TestRunner::deterministic()
 //!     .run(&families(options), |family| {
-//!         let evidence = Measurement::new().measure(&family.models).unwrap();
+//!         let signed = SignatureOptions::new().sign_all(&family.models).into_iter();
+//!         let signatures: Vec<_> = signed.map(Result::unwrap).collect();
+//!         let evidence = SignatureComparison::new().compare(&signatures).unwrap();
 //!         let graph = Recovery::new().recover(&evidence).unwrap();
 //!         assert_eq!(graph.len(), family.parents.len());
 //!         Ok(())

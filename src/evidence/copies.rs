@@ -84,7 +84,8 @@ pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
 /// told apart.
 ///
 /// All of it follows from the signatures. A cast is recognised by digests of the original's values as
-/// rounding would leave them, on one block of values in sixteen and each tensor's first. For what was
+/// rounding would leave them, on one block of values in sixteen and each tensor's first, and no group of
+/// rows may have moved further than rounding moves it. For what was
 /// quantised and pruned the squared distance has to be what rounding to that many levels, or taking
 /// away weights, leaves, within six standard errors of the sketches.
 pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
@@ -110,9 +111,11 @@ pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
         Some(CopyKind::Cast)
     } else if all(&changed, Pair::is_pruned) {
         Some(CopyKind::Pruned)
-    } else if all(&changed, |pair| {
-        pair.is_near() && (!pair.is_large() || pair.is_quantised())
-    }) {
+    } else if changed.iter().any(|pair| pair.is_large())
+        && all(&changed, |pair| {
+            pair.is_near() && (!pair.is_large() || pair.is_quantised())
+        })
+    {
         Some(CopyKind::Quantised)
     } else {
         None
@@ -121,6 +124,19 @@ pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
 
 fn all<'a>(pairs: &[&Pair<'a>], has: impl Fn(&Pair<'a>) -> bool) -> bool {
     pairs.iter().all(|pair| has(pair))
+}
+
+/// The sum of the fourth powers of a tensor's values.
+fn fourth_powers(tensor: &TensorSignature) -> f64 {
+    let moments = tensor.moments();
+    let (mean, variance) = (
+        moments.mean().unwrap_or(0.0),
+        moments.variance().unwrap_or(0.0),
+    );
+    let third = moments.skewness().unwrap_or(0.0) * variance * Float::sqrt(variance);
+    let fourth = moments.kurtosis().unwrap_or(0.0) * variance * variance;
+    let around_zero = fourth + mean * (4.0 * third + mean * (6.0 * variance + mean * mean));
+    moments.count() as f64 * around_zero
 }
 
 /// One tensor of a model and of what may be its copy.
@@ -138,19 +154,30 @@ impl Pair<'_> {
         self.copy.moments().count() >= MANY_VALUES
     }
 
+    // What fits a type already is left as it is by a cast to it, and these tensors differ.
+
     fn is_single(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.single && self.copy.profile().fits_f32() && self.is_within(2e-7)
+        copy.exact == original.single
+            && self.copy.profile().fits_f32()
+            && !self.original.profile().fits_f32()
+            && self.is_everywhere_within(2e-7)
     }
 
     fn is_bfloat(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.bfloat && self.copy.profile().fits_bf16() && self.is_within(8e-3)
+        copy.exact == original.bfloat
+            && self.copy.profile().fits_bf16()
+            && !self.original.profile().fits_bf16()
+            && self.is_everywhere_within(8e-3)
     }
 
     fn is_half(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.half && self.copy.profile().fits_f16() && self.is_within(1e-3)
+        copy.exact == original.half
+            && self.copy.profile().fits_f16()
+            && !self.original.profile().fits_f16()
+            && self.is_everywhere_within(1e-3)
     }
 
     fn is_near(&self) -> bool {
@@ -163,12 +190,39 @@ impl Pair<'_> {
         squared <= share * share * norm
     }
 
+    /// Whether no group of rows is further away than this share of its norm, or than the gap between
+    /// the least numbers of half precision for each value.
+    fn is_everywhere_within(&self, share: f64) -> bool {
+        const LEAST_GAP: f64 = 6e-8;
+        let mut within = true;
+        let _ = (self.original.sketch()).compare_each(self.copy.sketch(), |group| {
+            let least = group.values as f64 * LEAST_GAP * LEAST_GAP;
+            let limit = share * share * group.first_squared_norm;
+            within &= group.squared_distance <= limit.max(least);
+        });
+        within
+    }
+
     /// Taking away weights shortens by just what it moves.
+    ///
+    /// So does taking back a step of training, whose parent may have zeros of its own. What tells them
+    /// apart is exact: the weights that were taken away are no longer than others in the mean, and no
+    /// more is gone of the sum of fourth powers than such weights have, which is up to three times what
+    /// equal ones would have if they are normal; a step of that length to all weights takes six times.
     fn is_pruned(&self) -> bool {
+        /// Sums of powers are exact to this share.
+        const ROUNDING: f64 = 1e-9;
         let [original, copy, squared] = self.sums();
         let shorter = original - copy;
-        self.copy.profile().zeros() > self.original.profile().zeros()
+        let zeros = |tensor: &TensorSignature| tensor.profile().zeros() as f64;
+        let gone = zeros(self.copy) - zeros(self.original);
+        let left = self.original.moments().count() as f64 - zeros(self.original);
+        let all = fourth_powers(self.original);
+        let fourth = all - fourth_powers(self.copy);
+        gone > 0.0
             && (squared - shorter).abs() <= self.tolerance() * shorter
+            && shorter / gone <= 1.1 * original / left
+            && fourth <= 4.0 * shorter * shorter / gone + ROUNDING * all
     }
 
     /// Rounding to even levels moves by a twelfth of the squared gap a value.

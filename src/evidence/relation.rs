@@ -25,7 +25,7 @@ const UNRELATED_ROWS: f64 = 0.5;
 const MUCH: f64 = 4.0;
 
 /// Models that have a smaller share of their weights in common can't be compared.
-const LEAST_COMPARED: f64 = 0.02;
+pub(crate) const LEAST_COMPARED: f64 = 0.02;
 
 /// Relative differences of layer scores below this are rounding.
 const SCORE_ROUNDING: f64 = 1e-12;
@@ -154,7 +154,7 @@ impl Relation {
             matching_tensors(first, second).collect();
         let mut groups: Vec<GroupComparison> = Vec::new();
         let mut tensors: Vec<Tensor> = Vec::new();
-        let mut vectors = 0.0;
+        let mut vectors: Vec<GroupComparison> = Vec::new();
         for (at, &(u, v)) in matched.iter().enumerate() {
             if options.compares(u) {
                 let start = groups.len();
@@ -163,7 +163,7 @@ impl Relation {
                 leave_out_new_rows(&mut groups, start);
                 tensors.push(Tensor::new(at, &groups, start..groups.len()));
             } else if options.layers.selects_name(u.name()) && !u.is_weight() {
-                vectors += distance_of_vectors(u, v);
+                let _ = (u.sketch()).compare_each(v.sketch(), |group| vectors.push(group));
             }
         }
         let related = are_related(&tensors);
@@ -198,7 +198,7 @@ impl Relation {
             }),
             squared_norms: sums.squared_norms,
             squared_distance: sums.squared_distance,
-            squared_distance_of_vectors: vectors,
+            squared_distance_of_vectors: vectors.iter().map(|group| group.squared_distance).sum(),
             distance: sums.distance / (sums.layers.max(1) as f64),
             size: sums.size / (sums.layers.max(1) as f64),
             layers: sums.layers,
@@ -211,10 +211,19 @@ impl Relation {
                 && (matched.iter())
                     .all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape()),
         };
+        let all_weights = relation.compared.iter().all(|&share| share == 1.0);
         if relation.is_related() {
-            relation.growth = growth(&groups, &tensors);
+            let whole = |groups: &[GroupComparison]| growth(core::iter::once(groups));
+            relation.growth = if sums.squared_distance > 0.0 || !all_weights {
+                growth(tensors.iter().map(|tensor| &groups[tensor.groups.clone()]))
+            } else {
+                whole(&vectors)
+            };
             let kept = tensors.iter().map(|tensor| matched[tensor.at]);
             relation.score_change = score_change(options, kept);
+        }
+        if sums.squared_distance == 0.0 && all_weights {
+            relation.distance = Float::sqrt(relation.squared_distance_of_vectors);
         }
         Ok(relation)
     }
@@ -243,7 +252,9 @@ impl Relation {
         self.squared_distance_of_vectors
     }
 
-    /// Eq. 1: the mean over the weights that were compared of the norm of the difference.
+    /// Eq. 1: the mean over the weights that were compared of the norm of the difference. Where all
+    /// weights of both are equal it is the norm of the difference of all short vectors together: some models are
+    /// trained on norms and biases alone.
     #[must_use]
     pub const fn distance(&self) -> f64 {
         self.distance
@@ -448,15 +459,6 @@ fn usual_share(tensors: &[Tensor]) -> f64 {
         .map_or(0.0, |&(share, _)| share)
 }
 
-/// The squared distance of two short vectors.
-fn distance_of_vectors(u: &TensorSignature, v: &TensorSignature) -> f64 {
-    let mut squared = 0.0;
-    if u.digest() != v.digest() {
-        let _ = (u.sketch()).compare_each(v.sketch(), |group| squared += group.squared_distance);
-    }
-    squared
-}
-
 /// Sums over the weights that are compared.
 #[derive(Default)]
 struct Sums {
@@ -485,8 +487,8 @@ impl Sums {
     }
 }
 
-/// One β for all weights; `None` where nothing tells.
-fn growth(groups: &[GroupComparison], tensors: &[Tensor]) -> Option<PairGrowth> {
+/// One β for all weights, each given by its groups; `None` where nothing tells.
+fn growth<'a>(weights: impl Iterator<Item = &'a [GroupComparison]>) -> Option<PairGrowth> {
     let step = |group: &GroupComparison| Step {
         values: group.values,
         before: group.first_squared_norm,
@@ -495,9 +497,9 @@ fn growth(groups: &[GroupComparison], tensors: &[Tensor]) -> Option<PairGrowth> 
     };
     let mut pooled = PooledGrowth::new();
     let mut steps = Vec::new();
-    for tensor in tensors {
+    for groups in weights {
         steps.clear();
-        steps.extend(groups[tensor.groups.clone()].iter().map(step));
+        steps.extend(groups.iter().map(step));
         pooled.add(&MatrixGrowth::new(&steps));
     }
     Some(PairGrowth {

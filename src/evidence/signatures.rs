@@ -27,6 +27,9 @@ const NEAREST: usize = 8;
 /// Differences of shares below this don't count: a head with few classes, a few tokens more.
 const SAME_SHARE: f64 = 1e-3;
 
+/// Models of which at least this share was compared are of one kind.
+const MOSTLY_ALIKE: f64 = 0.75;
+
 /// Where at least this share of both models was compared, squared distances are taken as they are.
 const NEARLY_ALL: f64 = 0.9;
 
@@ -266,13 +269,14 @@ impl Members<'_> {
     /// What a few pairs have in common there would make their distances longer than those of all
     /// others.
     fn mostly_replaced(&self) -> Vec<String> {
-        let related = || {
-            self.relations
-                .iter()
-                .filter(|relation| relation.is_related())
+        // Models with other layers under the same names have no say in what a head is.
+        let is_alike = |relation: &Relation| {
+            let [first, second] = relation.compared();
+            relation.is_related() && first.min(second) >= MOSTLY_ALIKE
         };
+        let alike = || self.relations.iter().filter(|relation| is_alike(relation));
         let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
-        for name in related().flat_map(Relation::replaced) {
+        for name in alike().flat_map(Relation::replaced) {
             *replaced.entry(name).or_default() += 1;
         }
         let has = |member: usize, name: &str| {
@@ -284,10 +288,10 @@ impl Members<'_> {
             let having: Vec<usize> = (0..self.len()).filter(|&m| has(m, name)).collect();
             let pairs = (having.iter().enumerate())
                 .flat_map(|(at, &first)| having[at + 1..].iter().map(move |&v| (first, v)));
-            2 * count
-                >= pairs
-                    .filter(|&(u, v)| self.relation(u, v).is_related())
-                    .count()
+            let counted = pairs
+                .filter(|&(u, v)| is_alike(self.relation(u, v)))
+                .count();
+            2 * count >= counted
         });
         mostly.map(|(name, _)| name.into()).collect()
     }
@@ -446,7 +450,28 @@ impl Members<'_> {
             });
             copies.extend(made_from);
         }
+        self.made_from_originals(&mut copies);
         copies
+    }
+
+    /// What may have been made from a copy or from that one's original was made from the original:
+    /// how far both are from it is often too similar to tell.
+    fn made_from_originals(&self, copies: &mut [ModelCopy]) {
+        for at in 0..copies.len() {
+            // Originals are no further up than there are copies.
+            for _ in 0..copies.len() {
+                let ModelCopy { copy, original, .. } = copies[at];
+                let above = copies.iter().find(|other| other.copy == original);
+                let Some(above) = above.map(|other| other.original).filter(|&m| m != copy) else {
+                    break;
+                };
+                let Some(kind) = copy_kind(self.signature(above), self.signature(copy)) else {
+                    break;
+                };
+                copies[at].original = above;
+                copies[at].kind = kind;
+            }
+        }
     }
 
     /// `None` where every pair was compared on all weights.

@@ -8,6 +8,7 @@ mod error;
 mod forest;
 mod joint;
 mod paper;
+mod partial;
 mod stages;
 
 use alloc::string::String;

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::noise::Noise;
+use crate::sketch::RowGroups;
 use crate::weights::{InMemoryModel, WeightValues};
 
 /// How the models of a tree hang together.
@@ -194,7 +195,8 @@ impl FamilyOptions {
     }
 }
 
-/// Families whose steps are random, nearly orthogonal, and longer for some rows than for others.
+/// Families whose steps are random, nearly orthogonal, and longer for some groups of
+/// rows than for others.
 ///
 /// A family follows from its numbers of models and trees and a seed. The numbers shrink; the models
 /// that remain keep their weights.
@@ -277,10 +279,16 @@ impl Maker<'_> {
         self.options.rows * self.options.columns
     }
 
-    /// The weights after a step of which rows take from one to six parts, as `model` turns them.
+    /// The weights after a step of which groups of rows take from one to six parts, as `model` turns
+    /// them.
     fn stepped(&self, from: &[f64], model: usize, noise: &mut Noise) -> Weights {
-        let columns = self.options.columns.max(1);
-        let part = |index: usize| ((index / columns + model) % 6 + 1) as f64 / 15.0;
+        // Growth is told from groups of rows, as many as signatures have.
+        let groups = RowGroups::new(self.layer_length(), self.options.columns.max(1));
+        let group = groups
+            .map_or(1, |groups| groups.height() * groups.width())
+            .max(1);
+        let in_layer = |index: usize| index % self.layer_length().max(1);
+        let part = |index: usize| ((in_layer(index) / group + model) % 6 + 1) as f64 / 15.0;
         let change: Weights = match self.options.step {
             Step::Full => from.iter().map(|_| noise.next()).collect(),
             Step::LowRank(rank) => {

@@ -2,7 +2,7 @@
 
 use mother::{
     arborescence, clustering, condensed, entropy, evidence, growth, heritage, moments, pairwise,
-    weights,
+    progress, signature, sketch, weights,
 };
 
 /// What no thread is bound to, and nothing can break by unwinding.
@@ -40,15 +40,21 @@ fn kernels_are_send_and_sync() {
         condensed::CondensedMatrix,
         entropy::Histogram,
         entropy::HistogramError,
+        growth::MatrixGrowth,
         growth::PooledGrowth,
-        growth::RankGrowth,
-        growth::RankedRows,
-        growth::RowSums,
+        growth::Step,
         moments::Moments,
         moments::MomentsAccumulator,
         moments::MomentsError,
         pairwise::PairwiseError,
         pairwise::VectorSet,
+        sketch::GroupComparison,
+        sketch::MatrixSketch,
+        sketch::MatrixSketcher,
+        sketch::RowGroups,
+        sketch::RowSample,
+        sketch::SketchError,
+        sketch::SketchKey,
     );
     #[cfg(feature = "svd")]
     {
@@ -75,6 +81,7 @@ fn kernels_are_send_and_sync() {
 fn evidence_and_graphs_are_send_and_sync() {
     assert_free!(
         evidence::CopyKind,
+        evidence::Coverage,
         evidence::Distance,
         evidence::Evidence,
         evidence::EvidenceError,
@@ -82,18 +89,18 @@ fn evidence_and_graphs_are_send_and_sync() {
         evidence::Glob,
         evidence::GroupEvidence,
         evidence::Growth,
-        evidence::GrowthMeasure,
+        evidence::IncompatibleSignatures,
         evidence::LayerKinds,
         evidence::LayerSelection,
         evidence::Measurement,
         evidence::ModelCopy,
-        evidence::ModelFailure,
         evidence::OnFailure,
-        evidence::Phase,
-        evidence::Progress,
+        evidence::PairGrowth,
+        evidence::PartialParent,
+        evidence::Relation,
         evidence::Score,
+        evidence::SignatureComparison,
         evidence::SkippedLayerOf,
-        evidence::SkippedModel,
         evidence::Update,
         heritage::ClusterSimilarity,
         heritage::Contradiction,
@@ -116,6 +123,17 @@ fn evidence_and_graphs_are_send_and_sync() {
         heritage::UnknownStage,
         heritage::metrics::EdgeCounts,
         heritage::metrics::MetricError,
+        progress::Cancelled,
+        progress::Phase,
+        progress::Progress,
+        signature::Digest,
+        signature::Levels,
+        signature::ModelFailure,
+        signature::PrecisionProfile,
+        signature::Signature,
+        signature::SignatureOptions,
+        signature::SkippedModel,
+        signature::TensorSignature,
     );
     #[cfg(feature = "svd")]
     assert_free!(evidence::RankOverLayers);

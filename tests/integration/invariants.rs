@@ -19,6 +19,8 @@ use mother::strategies::{
 use mother::weights::InMemoryModel;
 use proptest::prelude::*;
 
+use crate::signed;
+
 fn distances() -> impl Strategy<Value = mother::condensed::CondensedMatrix> {
     prop_oneof![
         condensed_matrices(1..=12, Ties::Unlikely),
@@ -134,12 +136,8 @@ fn small_families() -> impl Strategy<Value = (Family, Vec<usize>)> {
     })
 }
 
-fn measured(models: &[InMemoryModel<'_>]) -> mother::evidence::Evidence {
-    Measurement::new().measure(models).unwrap()
-}
-
 fn parents(models: &[InMemoryModel<'_>]) -> Result<Vec<Option<usize>>, Violation> {
-    let evidence = measured(models);
+    let evidence = signed::evidence(models);
     let graph = Recovery::new().recover(&evidence).unwrap();
     recovered_forest(&evidence, &graph)?;
     Ok((0..graph.len()).map(|model| graph.parent(model)).collect())
@@ -154,7 +152,7 @@ proptest! {
         let renamed: Vec<_> = (order.iter().enumerate())
             .map(|(position, &model)| family.models[model].clone().with_name(format!("{position}")))
             .collect();
-        let (before, after) = (measured(&family.models), measured(&renamed));
+        let (before, after) = (signed::evidence(&family.models), signed::evidence(&renamed));
         let distances = |evidence: &mother::evidence::Evidence| evidence.groups[0].distances().clone();
         prop_assert_eq!(relabelled_distances(&order, &distances(&before), &distances(&after)), Ok(()));
         let (before, after) = (parents(&family.models).unwrap(), parents(&renamed).unwrap());
@@ -167,7 +165,7 @@ proptest! {
         exponent in -40..40_i32,
     ) {
         let scaled: Vec<_> = family.models.iter().map(|model| scaled_model(model, exponent)).collect();
-        let (before, after) = (measured(&family.models), measured(&scaled));
+        let (before, after) = (signed::evidence(&family.models), signed::evidence(&scaled));
         let factor = 2.0_f64.powi(exponent);
         let distances = (before.groups[0].distances(), after.groups[0].distances());
         prop_assert_eq!(scaled_distances(factor, distances.0, distances.1, 1e-12), Ok(()));

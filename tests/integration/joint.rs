@@ -1,12 +1,13 @@
 //! The default method: what decides when, and what changes nothing.
 
 use mother::condensed::CondensedMatrix;
-use mother::evidence::{Evidence, GroupEvidence, Growth, Measurement};
+use mother::evidence::{Evidence, GroupEvidence, Growth};
 use mother::heritage::{ModelGraph, Recovery, Stage, Trees};
 use mother::weights::InMemoryModel;
 use proptest::prelude::*;
 
 use crate::noise::Noise;
+use crate::signed;
 
 /// Models a, b, … with distances, growth with one error for all, and scores.
 fn evidence(distances: &[f64], growth: Option<(&[f64], f64)>, scores: Option<&[f64]>) -> Evidence {
@@ -236,10 +237,10 @@ fn family(seed: u64, models: usize) -> (Vec<InMemoryModel<'static>>, Vec<Option<
             || vec![0.0; ROWS * WIDTH],
             |parent: usize| weights[parent].clone(),
         );
-        // Growth shows where some rows move further than others.
+        // Growth shows where some groups of eight rows move further than others.
         let step = |index: usize| match parent {
             None => 1.0,
-            Some(_) => ((index / WIDTH + model) % 6 + 1) as f32 / 15.0,
+            Some(_) => ((index / (8 * WIDTH) + model) % 6 + 1) as f32 / 15.0,
         };
         let stepped = from.iter().enumerate();
         weights.push(
@@ -278,8 +279,7 @@ proptest! {
     ) {
         let (models, truth) = family(seed, models);
         let graph = |models: &[InMemoryModel<'_>]| {
-            let evidence = Measurement::new().measure(models).unwrap();
-            Recovery::new().recover(&evidence).unwrap()
+            Recovery::new().recover(&signed::evidence(models)).unwrap()
         };
         let found = graph(&models);
         prop_assert_eq!(parents(&found), truth);

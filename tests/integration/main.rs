@@ -32,6 +32,7 @@ mod moments;
 mod noise;
 mod numbers;
 mod pairwise;
+mod partial;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;
@@ -44,8 +45,8 @@ mod serde;
 mod signature;
 #[cfg(feature = "safetensors")]
 mod signature_format;
+mod signatures;
+mod signed;
 mod sketch;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
-#[cfg(all(feature = "half", feature = "svd"))]
-mod updates;

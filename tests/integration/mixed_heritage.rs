@@ -1,11 +1,11 @@
 //! Appendix E through the public API: which trees a merged model comes from.
 
 use mother::clustering::Partition;
-use mother::evidence::Measurement;
 use mother::heritage::{MixedHeritageError, Recovery, Trees, cluster_similarities};
 use mother::weights::InMemoryModel;
 
 use crate::noise::noise;
+use crate::signed;
 
 fn add(first: &[f32], second: &[f32], factor: f32) -> Vec<f32> {
     let sums = first.iter().zip(second).map(|(a, b)| a + factor * b);
@@ -43,7 +43,7 @@ fn models() -> Vec<InMemoryModel<'static>> {
 
 #[test]
 fn a_tree_of_merged_models_comes_from_the_two_most_similar_trees() {
-    let evidence = Measurement::new().measure(&models()).unwrap();
+    let evidence = signed::evidence(&models());
     let group = &evidence.groups[0];
     let labels: Vec<usize> = group
         .models()
@@ -78,7 +78,7 @@ fn a_tree_of_merged_models_comes_from_the_two_most_similar_trees() {
 
 #[test]
 fn wrong_models_are_refused() {
-    let evidence = Measurement::new().measure(&models()).unwrap();
+    let evidence = signed::evidence(&models());
     let geometry = evidence.groups[0].geometry().unwrap();
     let all = Partition::from_labels(&[0; 18]);
     assert_eq!(cluster_similarities(geometry, &all, &[0]), Ok(vec![]));

@@ -10,6 +10,7 @@ use mother::moments::Moments;
 use mother::weights::InMemoryModel;
 
 use crate::noise::Noise;
+use crate::signed;
 
 /// Whole numbers with a long tail to the right, from -40 up.
 fn skewed(count: usize) -> Vec<i64> {
@@ -119,7 +120,7 @@ fn a_million_million_values_by_merging() {
 }
 
 /// A parent and a child whose weights are these whole numbers in units of 2 to the power `exponent`.
-fn pair<T: Scalar>(parent: &[i64], step: &[i64], exponent: i32) -> Evidence
+fn pair<T: Scalar>(parent: &[i64], step: &[i64], exponent: i32) -> Pair
 where
     mother::weights::WeightValues<'static>: From<Vec<T>>,
 {
@@ -135,8 +136,33 @@ where
     };
     let child = model("child", &mut parent.iter().zip(step).map(|(a, b)| a + b));
     let parent = model("parent", &mut parent.iter().copied());
-    Measurement::new().measure(&[child, parent]).unwrap()
+    Pair {
+        exact: Measurement::new()
+            .measure(&[child.clone(), parent.clone()])
+            .unwrap(),
+        signed: signed::evidence(&[child, parent]),
+    }
 }
+
+/// The evidence of exact distances, and that of signatures.
+struct Pair {
+    exact: Evidence,
+    signed: Evidence,
+}
+
+impl Pair {
+    fn exact_distance(&self) -> f64 {
+        self.exact.groups[0].distances().values()[0]
+    }
+
+    fn signed_distance(&self) -> f64 {
+        self.signed.groups[0].distances().values()[0]
+    }
+}
+
+/// Five standard errors of a distance that is the root of an estimate from eight groups of 32 numbers:
+/// half of √(2 / 256) each.
+const ESTIMATED: f64 = 5.0 * 0.5 * 0.0884;
 
 #[test]
 fn distances_of_models_that_differ_by_a_millionth_of_their_norm() {
@@ -161,19 +187,27 @@ fn distances_of_models_that_differ_by_a_millionth_of_their_norm() {
         assert!((0.5e-6..2e-6).contains(&relative), "{relative:e}");
         let unit = 2.0_f64.powi(exponent);
         // What the pairwise module promises for single and for double precision.
-        for (evidence, bound) in [
+        for (pair, bound) in [
             (pair::<f32>(&single.0, &single.1, exponent), 3.6e-7),
             (pair::<f64>(&single.0, &single.1, exponent), 1e-14),
         ] {
-            let found = evidence.groups[0].distances().values()[0];
-            let error = (found / (distance * unit) - 1.0).abs();
+            let error = (pair.exact_distance() / (distance * unit) - 1.0).abs();
             assert!(error < bound, "{error:e} at 2^{exponent}");
+            let error = (pair.signed_distance() / (distance * unit) - 1.0).abs();
+            assert!(
+                error < ESTIMATED,
+                "{error:e} at 2^{exponent}, from signatures"
+            );
         }
         let (distance, relative) = ratio(&double);
         assert!((0.5e-6..2e-6).contains(&relative), "{relative:e}");
-        let evidence = pair::<f64>(&double.0, &double.1, exponent);
-        let found = evidence.groups[0].distances().values()[0];
-        assert!((found / (distance * unit) - 1.0).abs() < 1e-14);
+        let pair = pair::<f64>(&double.0, &double.1, exponent);
+        assert!((pair.exact_distance() / (distance * unit) - 1.0).abs() < 1e-14);
+        let error = (pair.signed_distance() / (distance * unit) - 1.0).abs();
+        assert!(
+            error < ESTIMATED,
+            "{error:e} at 2^{exponent}, from signatures"
+        );
     }
 }
 
@@ -186,7 +220,9 @@ fn models_that_differ_by_less_than_a_square_can_show_are_no_duplicates() {
             .unwrap()
     };
     let models = [model("a", 4e-200), model("b", 5e-200), model("c", 5e-200)];
-    let evidence = Measurement::new().measure(&models).unwrap();
+    let exact = Measurement::new().measure(&models).unwrap();
+    assert_eq!(exact.groups[0].distances().values(), [0.0; 3]);
+    let evidence = signed::evidence(&models);
     let group = &evidence.groups[0];
     assert_eq!(group.distances().values(), [0.0; 3]);
     let copies: Vec<_> = (group.copies().iter())

@@ -3,10 +3,10 @@
 use core::ops::ControlFlow;
 
 use mother::condensed::CondensedMatrix;
-use mother::evidence::{
-    Evidence, EvidenceError, GroupEvidence, Measurement, ModelFailure, OnFailure, Progress, Score,
-};
+use mother::evidence::{Evidence, EvidenceError, GroupEvidence, Measurement, OnFailure, Score};
 use mother::heritage::{ModelGraph, Recovery, Stage, Trees};
+use mother::progress::Progress;
+use mother::signature::ModelFailure;
 use mother::weights::InMemoryModel;
 
 /// Three models at known distances and scores.

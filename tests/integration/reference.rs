@@ -3,9 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mother::evidence::{
-    Distance, Evidence, GrowthMeasure, LayerSelection, Measurement, RankOverLayers,
-};
+use mother::evidence::{Distance, Evidence, LayerSelection, Measurement, RankOverLayers};
 use mother::heritage::{Recovery, Trees};
 use mother::safetensors::find_models;
 use serde::Deserialize;
@@ -40,7 +38,6 @@ fn measure(folder: &Path, reference: &Reference, distance: Distance) -> Evidence
         .collect();
     Measurement::new()
         .with_distance(distance)
-        .with_growth(GrowthMeasure::LeftOut)
         .with_layers(selection(reference.layers.as_ref()))
         .with_score_layers(selection(reference.score_layers.as_ref()))
         .measure(&models)

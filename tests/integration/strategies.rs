@@ -2,7 +2,6 @@
 
 use mother::arborescence::{Root, minimum_arborescence};
 use mother::clustering::{Linkage, linkage};
-use mother::evidence::Measurement;
 use mother::heritage::Recovery;
 use mother::strategies::{
     Family, FamilyOptions, Shape, Step, StoredType, Ties, condensed_matrices, digraphs, families,
@@ -11,8 +10,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
+use crate::signed;
+
 fn recovered(family: &Family) -> Vec<Option<usize>> {
-    let evidence = Measurement::new().measure(&family.models).unwrap();
+    let evidence = signed::evidence(&family.models);
     let graph = Recovery::new().recover(&evidence).unwrap();
     (0..graph.len()).map(|model| graph.parent(model)).collect()
 }

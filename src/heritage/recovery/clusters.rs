@@ -7,7 +7,7 @@ use super::constraints::Constraints;
 use super::{RecoveryError, Trees};
 use crate::clustering::{Dendrogram, Linkage, Partition, linkage};
 use crate::condensed::CondensedMatrix;
-use crate::evidence::{Geometry, GroupEvidence};
+use crate::evidence::{Coverage, Geometry, GroupEvidence, LEAST_COMPARED};
 
 /// One architecture with the rules for its models.
 pub(super) type Group<'a> = (&'a GroupEvidence, Constraints);
@@ -45,6 +45,9 @@ fn each(
 }
 
 fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, RecoveryError> {
+    if let (Some(geometry), Some(coverage)) = (group.geometry(), group.coverage()) {
+        return Ok(find_trees_among_parts(geometry, coverage));
+    }
     Ok(match group.geometry() {
         Some(geometry) => {
             let unrelatedness = CondensedMatrix::from_fn(group.models().len(), |i, j| {
@@ -58,6 +61,48 @@ fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, Recov
                 .partition
         }
     })
+}
+
+/// Joins related models, those first that share most, but only sets of which most pairs can be compared.
+///
+/// So a model that holds matrices of two families belongs to one of them, and joins them not.
+///
+/// O(n² log n) time for n models.
+fn find_trees_among_parts(geometry: &Geometry, coverage: &Coverage) -> Partition {
+    let models = geometry.squared_norms().len();
+    let share = |of: usize, with: usize| coverage.share(of, with).unwrap_or(0.0);
+    let comparable = |u: usize, v: usize| share(u, v).max(share(v, u)) >= LEAST_COMPARED;
+    let unrelatedness = |u: usize, v: usize| geometry.unrelatedness(u, v).unwrap_or(1.0);
+    let mut pairs: Vec<(usize, usize)> = (0..models)
+        .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
+        .filter(|&(u, v)| comparable(u, v) && unrelatedness(u, v) <= Geometry::UNRELATED)
+        .collect();
+    // A stable sort: of pairs that share and differ alike the one that comes first by name.
+    pairs.sort_by(|&(a, b), &(c, d)| {
+        let shared = |u, v| share(u, v).min(share(v, u));
+        (shared(c, d).total_cmp(&shared(a, b)))
+            .then(unrelatedness(a, b).total_cmp(&unrelatedness(c, d)))
+    });
+    let mut members: Vec<Vec<usize>> = (0..models).map(|model| vec![model]).collect();
+    let mut labels: Vec<usize> = (0..models).collect();
+    for (first, second) in pairs {
+        let (kept, joined) = (
+            labels[first].min(labels[second]),
+            labels[first].max(labels[second]),
+        );
+        if kept == joined {
+            continue;
+        }
+        let cross =
+            (members[kept].iter()).flat_map(|&u| members[joined].iter().map(move |&v| (u, v)));
+        let comparable = cross.filter(|&(u, v)| comparable(u, v)).count();
+        if 2 * comparable > members[kept].len() * members[joined].len() {
+            let moved = core::mem::take(&mut members[joined]);
+            moved.iter().for_each(|&model| labels[model] = kept);
+            members[kept].extend(moved);
+        }
+    }
+    Partition::from_labels(&labels)
 }
 
 /// Undoes the highest merges of all groups until there are so many clusters.
@@ -112,7 +157,7 @@ fn obedient_dendrogram(
     (group, constraints): &Group<'_>,
     method: Linkage,
 ) -> Result<Dendrogram, RecoveryError> {
-    if !binds(constraints) {
+    if !binds(constraints) && group.coverage().is_none() {
         return Ok(linkage(group.distances(), method)?);
     }
     let models = group.models().len();

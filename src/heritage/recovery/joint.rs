@@ -1,7 +1,6 @@
 //! The joint decision: the arborescence of the least cost over distances, growth and scores.
 //!
 //! The cost is derived at [`Recovery`](super::Recovery).
-extern crate std;
 
 use alloc::vec::Vec;
 
@@ -11,7 +10,7 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::stages::{self, StageWeights};
-use super::{NEARLY_ALL, RecoveryError, additivity};
+use super::{NEARLY_ALL, RecoveryError, additivity, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -43,10 +42,6 @@ const SHORTENING: f64 = 1.0;
 
 /// However well distances add up, costs count for confidences at most so many times.
 const MOST_BELIEF: f64 = 2.0;
-
-/// What an edge costs whose parent has nothing of what another model covers of the child, in
-/// proportion.
-const MISSING: f64 = 8.0;
 
 /// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
 const EARLY: f64 = 5.8;
@@ -149,7 +144,8 @@ pub(super) fn tree(
         pairs.prefer_shortest_ways(cluster, sharpness)?;
         fits = self::fits(&pairs, stage, stages)?;
     }
-    let parents = best(&fits);
+    let mut parents = best(&fits);
+    partial::hang_on_first_equal(cluster, &mut parents);
     let belief = Float::sqrt(sharpness / SHARPNESS).min(MOST_BELIEF);
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
         Some(Posterior::new(&fits, belief)?)
@@ -323,7 +319,7 @@ impl<'a> Pairs<'a> {
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 cluster.score_change(first, second)
             })?,
-            partial: partial_costs(cluster),
+            partial: partial::costs(cluster, SHARPNESS),
         })
     }
 
@@ -417,35 +413,4 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     } else {
         0.0
     }
-}
-
-/// What edges cost more whose parent covers less of the child than another model does: infinitely much
-/// where such a parent says nothing.
-fn partial_costs(cluster: &Cluster<'_>) -> HashMap<(usize, usize), f64> {
-    let mut costs = HashMap::new();
-    if !cluster.is_partial() {
-        return costs;
-    }
-    let members = cluster.len();
-    for child in 0..members {
-        let share = |parent: usize| cluster.compared(child, parent);
-        let others = (0..members).filter(|&parent| parent != child);
-        let most = others.clone().map(share).fold(0.0, f64::max);
-        for parent in others {
-            let missing = most - share(parent);
-            let cost = match cluster.parent_distance(parent, child) {
-                _ if missing <= 0.0 => continue,
-                Some(distance) => {
-                    let measured = cluster.distance(parent, child);
-                    let floor = SMALLEST_DISTANCE * measured.max(distance);
-                    let ratio = Float::ln(distance.max(floor)) - Float::ln(measured.max(floor));
-                    MISSING * missing
-                        + 2.0 * SHARPNESS * if ratio.is_finite() { ratio } else { 0.0 }
-                }
-                None => f64::INFINITY,
-            };
-            costs.insert((parent, child), cost);
-        }
-    }
-    costs
 }

@@ -72,9 +72,35 @@ fn weights_that_are_not_finite() {
         let mut model = foundation(1, 24);
         model[1].2[77] = value;
         folder.write("bad.safetensors", file_of(&model));
-        let reason = reason_beside_a_family(&folder, "bad");
-        assert_eq!(reason, format!("layer `second` holds {name} at index 77"));
+        write_family(&folder, "a", 1, 24);
+        // The default method leaves out the tensor.
+        let run = recover_folder(folder.path(), &[]);
+        assert_eq!(run.parents()[..3], family("a"));
+        assert_eq!(run.parents()[3], ("bad".into(), Some("a0".into())));
+        assert_eq!(
+            run.stderr,
+            format!("layer `second` of bad is left out: it holds {name} at index 77\n")
+        );
+        // The paper's needs all that models share, and leaves out the model.
+        let run = recover_folder(folder.path(), &["--method=paper"]);
+        assert_eq!(run.parents(), family("a"));
+        assert_eq!(
+            run.stderr,
+            format!("skipped bad: layer `second` holds {name} at index 77\n")
+        );
     }
+}
+
+#[test]
+fn a_model_whose_weights_are_all_not_finite() {
+    let folder = TempFolder::new();
+    let mut model = foundation(1, 24);
+    for layer in &mut model {
+        layer.2[0] = f32::NAN;
+    }
+    folder.write("bad.safetensors", file_of(&model));
+    let reason = reason_beside_a_family(&folder, "bad");
+    assert_eq!(reason, "it has no weights that can be used");
 }
 
 #[test]

@@ -121,10 +121,8 @@ fn group_evidence(bytes: &mut Bytes<'_>, group: usize) -> Option<GroupEvidence> 
         current = offer(growth.and_then(|growth| current.with_growth(growth).ok()));
     }
     if bytes.below(3) > 0 {
-        let layers = bytes.below(4);
-        let scores = (0..models).map(|_| (0..layers).map(|_| bytes.number()).collect());
-        let scores = scores.collect();
-        current = offer(current.with_layer_scores(scores).ok());
+        let changes = matrix(bytes, models, true);
+        current = offer(changes.and_then(|changes| current.with_score_changes(changes).ok()));
     }
     if bytes.below(3) == 0 {
         let copies = (0..bytes.below(4)).map(|_| ModelCopy {

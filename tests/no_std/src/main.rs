@@ -14,8 +14,9 @@ use core::fmt::Write;
 
 #[cfg(feature = "svd")]
 use mother::evidence::RankOverLayers;
-use mother::evidence::{Distance, Measurement};
+use mother::evidence::{Distance, Measurement, SignatureComparison};
 use mother::heritage::{ModelGraph, Recovery, Trees};
+use mother::signature::{Signature, SignatureOptions};
 use mother::weights::{InMemoryModel, ShapeError};
 
 use platform::Console;
@@ -37,6 +38,7 @@ extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
 fn run() -> Result<(), Box<dyn Error>> {
     let models = chain()?;
     show("l2", &recover(&models, Distance::L2)?)?;
+    show("signatures", &recover_from_signatures(&models)?)?;
     #[cfg(feature = "svd")]
     {
         let over_layers = RankOverLayers::Maximum;
@@ -82,6 +84,15 @@ fn chain() -> Result<[InMemoryModel<'static>; 3], ShapeError> {
         model("base", base)?,
         model("child", child)?,
     ])
+}
+
+/// The default method, from signatures.
+fn recover_from_signatures(models: &[InMemoryModel<'_>]) -> Result<ModelGraph, Box<dyn Error>> {
+    let signed = SignatureOptions::new().sign_all(models).into_iter();
+    let signatures: Vec<Signature> = signed.collect::<Result<_, _>>()?;
+    let evidence = SignatureComparison::new().compare(&signatures)?;
+    let recovery = Recovery::new().with_trees(Trees::Count(1));
+    Ok(recovery.recover(&evidence)?)
 }
 
 fn recover(models: &[InMemoryModel<'_>], distance: Distance) -> Result<ModelGraph, Box<dyn Error>> {

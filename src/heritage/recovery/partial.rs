@@ -1,0 +1,85 @@
+//! Pairs that were compared on a part of the weights only, and parents that can't be told apart.
+
+use hashbrown::HashMap;
+use num_traits::Float;
+
+use super::cluster::Cluster;
+
+/// What an edge costs, in proportion to what the parent lacks, where another model has that too and is
+/// otherwise as good as the same. Anything clearly above the scatter of distances and below what growth
+/// says serves.
+const MISSING: f64 = 8.0;
+
+/// Models whose distance is at most this share of their distances to a third one are as good as the same
+/// to it.
+const AS_GOOD_AS_THE_SAME: f64 = 0.2;
+
+/// Distances that differ by a smaller share are equal but for rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// What edges cost more whose parent covers less of the child than another model does, where each unit
+/// of ln D² costs `sharpness`: infinitely much where such a parent says nothing.
+pub(super) fn costs(cluster: &Cluster<'_>, sharpness: f64) -> HashMap<(usize, usize), f64> {
+    let mut costs = HashMap::new();
+    if !cluster.is_partial() {
+        return costs;
+    }
+    for child in 0..cluster.len() {
+        let share = |parent: usize| cluster.compared(child, parent);
+        let others = (0..cluster.len()).filter(|&parent| parent != child);
+        let most = others.clone().map(share).fold(0.0, f64::max);
+        for parent in others.clone().filter(|&parent| share(parent) < most) {
+            let cost = match cluster.parent_distance(parent, child) {
+                Some(distance) => {
+                    let measured = cluster.distance(parent, child);
+                    let replaces = |&other: &usize| {
+                        other != parent
+                            && share(other) >= most
+                            && cluster.distance(parent, other) <= AS_GOOD_AS_THE_SAME * measured
+                    };
+                    let replaced = others.clone().any(|other| replaces(&other));
+                    let missing = if replaced { most - share(parent) } else { 0.0 };
+                    let longer = Float::ln(distance) - Float::ln(measured);
+                    let longer = if longer.is_finite() { longer } else { 0.0 };
+                    MISSING * missing + 2.0 * sharpness * longer
+                }
+                None => f64::INFINITY,
+            };
+            costs.insert((parent, child), cost);
+        }
+    }
+    costs
+}
+
+/// Moves every model whose parent can't be told from an ancestor of that parent to the first such
+/// ancestor, seen from the root.
+///
+/// A truncated or frozen copy holds nothing that only a later model has. What all models of a branch
+/// hold, they have from its first.
+pub(super) fn hang_on_first_equal(cluster: &Cluster<'_>, parents: &mut [Option<usize>]) {
+    for child in 0..parents.len() {
+        let Some(parent) = parents[child].filter(|_| !cluster.constraints().is_known(child)) else {
+            continue;
+        };
+        let is_equal = |other: usize| {
+            let (near, far) = (
+                cluster.parent_distance(parent, child),
+                cluster.parent_distance(other, child),
+            );
+            let same_share = cluster.compared(child, other) >= cluster.compared(child, parent);
+            let equal = near
+                .zip(far)
+                .is_some_and(|(near, far)| far <= near * (1.0 + ROUNDING));
+            equal && same_share && cluster.constraints().allows(other, child)
+        };
+        let mut first = parent;
+        let mut ancestor = parents[parent];
+        while let Some(other) = ancestor {
+            if is_equal(other) {
+                first = other;
+            }
+            ancestor = parents[other];
+        }
+        parents[child] = Some(first);
+    }
+}
