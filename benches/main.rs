@@ -13,6 +13,7 @@ mod moments;
 mod pairwise;
 #[cfg(feature = "svd")]
 mod rank;
+mod signature;
 #[cfg(feature = "safetensors")]
 mod whole;
 
@@ -35,6 +36,7 @@ criterion_group!(
     clustering::all,
     moments::all,
     pairwise::all,
+    signature::all,
     optional
 );
 criterion_main!(benches);

@@ -19,7 +19,7 @@ use crate::arrays::share;
 const COUNT: usize = 1 << 25;
 
 /// Weight-like values: a sum of uniform ones.
-fn values<T: Scalar>(count: usize) -> Vec<T> {
+pub(crate) fn values<T: Scalar>(count: usize) -> Vec<T> {
     let mut state = 1_u64;
     let mut uniform = || {
         state = state
@@ -55,7 +55,7 @@ impl WithSimd for Sum<'_> {
     }
 }
 
-fn sum(values: &[f32]) -> f32 {
+pub(crate) fn sum(values: &[f32]) -> f32 {
     // Faster than AVX-512, whose loads cross cache lines in a vector that is not aligned to them.
     #[cfg(target_arch = "x86_64")]
     if let Some(simd) = pulp::x86::V3::try_new() {

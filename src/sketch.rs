@@ -20,8 +20,9 @@
 //! √(2/k) ‖Δ‖², and that of a sum over groups √(2/(k · groups)) of the sum. For any Δ it is at most
 //! √2 ‖Δ‖² for a group, reached where all of Δ falls into one bucket. The bucket of a column moves
 //! by a random offset from row to row, so that a difference that lies in few columns, as outliers of
-//! transformers do, is spread too. A difference that lies in fewer values than there are buckets is
-//! estimated almost exactly, since no two of its values share one.
+//! transformers do, is spread too; only columns a multiple of k apart share a bucket in every row. A
+//! difference in a single value is estimated exactly, but for rounding, and one in m values of equal
+//! size in different rows with the standard error √(2/k · (1 − 1/m)) ‖Δ‖².
 //!
 //! # Group height
 //!

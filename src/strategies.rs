@@ -1,5 +1,5 @@
-//! Strategies for property tests: matrices, digraphs, dendrograms, models, and families of models
-//! whose truth is known.
+//! Strategies for property tests: matrices, digraphs, dendrograms, models, signatures, and families
+//! of models whose truth is known.
 //!
 //! For crates that implement a [`WeightSource`](crate::weights::WeightSource), or that build on
 //! the kernels, and test it with `proptest`. All shrink towards fewer points, nodes, layers and models;
@@ -32,9 +32,11 @@ mod distances;
 mod families;
 mod models;
 mod noise;
+mod signatures;
 
 pub use self::distances::{
     Ties, condensed_matrices, dendrograms, digraphs, point_distances, ultrametric_distances,
 };
 pub use self::families::{Family, FamilyOptions, Shape, Step, StoredType, families};
 pub use self::models::{in_memory_models, permutations, scaled_model, translated_model};
+pub use self::signatures::{SignedFamily, signatures, signed_families};

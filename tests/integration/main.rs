@@ -42,9 +42,11 @@ mod reference;
 mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
+mod signature;
 #[cfg(feature = "safetensors")]
 mod signature_format;
 mod signatures;
 mod signed;
+mod sketch;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;

@@ -529,3 +529,14 @@ mod golden {
         }
     }
 }
+
+#[cfg(feature = "proptest")]
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn any_signature_is_read_again(signature in mother::strategies::signatures(SignatureOptions::new())) {
+        let read = Signature::from_bytes(&signature.to_bytes());
+        proptest::prop_assert_eq!(read, Ok(signature));
+    }
+}
