@@ -55,9 +55,12 @@ const MANY_VALUES: u64 = 1024;
 /// How many standard errors of a sketch an estimate may be off.
 const STANDARD_ERRORS: f64 = 6.0;
 
+/// The name, the shape and the values of a tensor.
+type Identity<'a> = (&'a str, &'a [usize], Digest);
+
 /// The models that hold the same values as one before them, which is the original.
 pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
-    let mut first_with: HashMap<Vec<(&str, &[usize], Digest)>, usize> = HashMap::new();
+    let mut first_with: HashMap<Vec<Identity<'_>>, usize> = HashMap::new();
     let mut copies = Vec::new();
     for (copy, signature) in signatures.iter().enumerate() {
         let tensors = signature.tensors().iter();

@@ -42,11 +42,11 @@ fn every_value_is_read_once() {
 #[test]
 fn a_model_that_fails_at_any_read_is_lost_alone() {
     for faulty in 0..NAMES.len() {
-        for read in 0..SHAPES.len() {
+        for (read, (layer, _)) in SHAPES.into_iter().enumerate() {
             for fault in [Fault::FailsAt(read), Fault::FailsFrom(read)] {
                 let found = sign_all(&models_with(faulty, fault));
                 let expected = ModelFailure::Reading {
-                    layer: SHAPES[read].0.into(),
+                    layer: layer.into(),
                     reason: format!("read {read} failed"),
                 };
                 assert_eq!(found[faulty], Err(expected));
@@ -63,13 +63,12 @@ fn a_model_that_fails_at_any_read_is_lost_alone() {
 #[test]
 fn values_that_a_source_leaves_out_cost_their_tensor() {
     for faulty in 0..NAMES.len() {
-        for read in 0..SHAPES.len() {
+        for (read, (name, [rows, columns])) in SHAPES.into_iter().enumerate() {
             let found = sign_all(&models_with(faulty, Fault::ShortAt(read)));
             let signature = found[faulty].as_ref().unwrap();
             let [left_out] = signature.skipped_layers() else {
                 panic!("{:?}", signature.skipped_layers());
             };
-            let (name, [rows, columns]) = SHAPES[read];
             assert_eq!(left_out.layer, name);
             let last = rows * columns - 1;
             assert_eq!(left_out.reason, format!("it holds NaN at index {last}"));

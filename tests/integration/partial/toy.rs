@@ -1,6 +1,8 @@
 //! Toy decoders, steps of training, and what recovery says of a folder of them.
 
-use std::collections::BTreeMap;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
 
 use mother::evidence::Evidence;
 use mother::heritage::{ModelGraph, Recovery};
