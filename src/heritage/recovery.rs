@@ -4,6 +4,7 @@ mod additivity;
 mod cluster;
 mod clusters;
 mod constraints;
+mod costs;
 mod error;
 mod forest;
 mod joint;
