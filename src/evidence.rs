@@ -35,7 +35,8 @@ pub use self::growth::Growth;
 pub use self::measurement::{Distance, Measurement, OnFailure};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
-pub(crate) use self::relation::vote;
+pub(crate) use self::copies::copy_kind;
+pub(crate) use self::relation::{restricted_squared_distance, vote};
 pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};

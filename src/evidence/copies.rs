@@ -87,7 +87,7 @@ pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
 /// rounding would leave them, on one block of values in sixteen and each tensor's first. For what was
 /// quantised and pruned the squared distance has to be what rounding to that many levels, or taking
 /// away weights, leaves, within six standard errors of the sketches.
-pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
+pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
     if original.tensors().len() != copy.tensors().len() {
         return None;
     }

@@ -168,7 +168,7 @@ pub(super) fn belief(sharpness: f64) -> f64 {
 ///
 /// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no distance
 /// shows; so that share is spread evenly over all parents.
-pub(super) fn less_unforeseen(probability: f64, members: usize) -> f64 {
+pub(in crate::heritage) fn less_unforeseen(probability: f64, members: usize) -> f64 {
     let any = 1.0 / members.max(1) as f64;
     ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
 }
