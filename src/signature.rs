@@ -30,6 +30,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod assembly;
 mod digest;
 mod failure;
 mod options;
@@ -41,6 +42,7 @@ mod tensor;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::assembly::{AssemblyError, TensorNumbers};
 pub use self::digest::Digest;
 pub use self::failure::{ModelFailure, SkippedModel};
 pub use self::options::SignatureOptions;

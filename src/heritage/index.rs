@@ -75,6 +75,8 @@ pub struct Index {
     blocks: BTreeMap<Layout, BTreeSet<String>>,
     /// The models of a neighbourhood, by the first of them.
     recovered: BTreeMap<String, Recovered>,
+    /// For every layout that was recovered the first model of its neighbourhood.
+    recovered_with: BTreeMap<Layout, String>,
 }
 
 /// How families are recovered.
@@ -147,6 +149,7 @@ impl Index {
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.settings.recovery = recovery;
         self.recovered.clear();
+        self.recovered_with.clear();
         self
     }
 
@@ -155,6 +158,7 @@ impl Index {
     pub fn with_dense_limit(mut self, models: usize) -> Self {
         self.settings.dense_limit = models;
         self.recovered.clear();
+        self.recovered_with.clear();
         self
     }
 
@@ -234,12 +238,18 @@ impl Index {
         Some(entry.signature)
     }
 
-    /// Drops what was recovered of neighbourhoods that a layout belongs to.
+    /// Drops what was recovered of neighbourhoods that a layout belongs to, or may join.
     fn forget(&mut self, layout: &Layout) {
-        (self.recovered).retain(|_, recovered| {
-            let layouts = &recovered.layouts;
-            layouts.iter().all(|other| !other.is_comparable(layout))
-        });
+        if let Some(first) = self.recovered_with.get(layout) {
+            self.recovered.remove(first);
+        } else {
+            (self.recovered).retain(|_, recovered| {
+                let layouts = &recovered.layouts;
+                layouts.iter().all(|other| !other.is_comparable(layout))
+            });
+        }
+        let recovered = &self.recovered;
+        self.recovered_with.retain(|_, first| recovered.contains_key(first));
     }
 
     /// The models nearest to one, the nearest first, with what the two say of each other; those that
@@ -417,6 +427,10 @@ impl Index {
             }
         }
         found.extend(recover_small(&self.settings, &small, reporter)?);
+        for (first, recovered) in &found {
+            let layouts = recovered.layouts.iter();
+            (self.recovered_with).extend(layouts.map(|layout| (layout.clone(), first.clone())));
+        }
         self.recovered.extend(found);
         Ok(())
     }
@@ -430,18 +444,22 @@ fn nearest_in<'a>(
     shared: &[&str],
     is_own: bool,
 ) -> Vec<(f32, &'a str)> {
-    let summarise = |entry: &Entry| {
-        if is_own {
-            entry.summary.clone()
-        } else {
-            let is_shared = |name: &str| shared.binary_search(&name).is_ok();
-            Summary::new(&entry.signature, |tensor| is_shared(tensor.name()))
-        }
+    let is_shared = |name: &str| shared.binary_search(&name).is_ok();
+    let summarise =
+        |entry: &Entry| Summary::new(&entry.signature, |tensor| is_shared(tensor.name()));
+    let (summary, summaries) = if is_own {
+        (entry.summary.clone(), Vec::new())
+    } else {
+        let others = others.iter().map(|(_, other)| summarise(other));
+        (summarise(entry), others.collect())
     };
-    let summaries: Vec<Summary> = others.iter().map(|(_, other)| summarise(other)).collect();
-    let targets: Vec<(usize, &Summary)> = summaries.iter().enumerate().collect();
+    let targets: Vec<(usize, &Summary)> = if is_own {
+        let others = others.iter().map(|(_, other)| &other.summary);
+        others.enumerate().collect()
+    } else {
+        summaries.iter().enumerate().collect()
+    };
     let own = others.iter().position(|&(other, _)| other == name);
-    let summary = summarise(entry);
     let layout = Layout::of(&entry.signature);
     let query = [(own.unwrap_or(usize::MAX), &summary)];
     let found = summary::nearest(&query, &targets, 2 * RELATIVES, layout.values_of(shared));

@@ -40,7 +40,7 @@ const PART: usize = 1 << 20;
 const ROW_OF_VECTOR: usize = 64;
 
 /// The number of buckets for tensors that aren't weights.
-const BUCKETS_OF_VECTOR: usize = 8;
+pub(super) const BUCKETS_OF_VECTOR: usize = 8;
 
 /// For how many weights rows are kept.
 const ROW_SAMPLES: usize = 8;
@@ -156,7 +156,7 @@ fn sampled_tensors(architecture: &Architecture) -> Vec<usize> {
 }
 
 /// How a tensor of this shape is cut; `None` where that can't be.
-fn groups_of(shape: &[usize]) -> Option<RowGroups> {
+pub(super) fn groups_of(shape: &[usize]) -> Option<RowGroups> {
     let length = element_count(shape)?;
     let long = shape.iter().filter(|&&length| length > 1).count();
     let width = match shape.iter().find(|&&length| length > 1) {
