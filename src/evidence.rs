@@ -27,6 +27,7 @@ mod table;
 #[cfg(feature = "svd")]
 mod updates;
 
+pub(crate) use self::copies::copy_kind;
 pub use self::copies::{CopyKind, ModelCopy};
 pub use self::coverage::{Coverage, PartialParent};
 pub use self::failure::EvidenceError;
@@ -37,7 +38,7 @@ pub use self::measurement::{Distance, Measurement, OnFailure};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
 pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
-pub(crate) use self::relation::{LEAST_COMPARED, vote};
+pub(crate) use self::relation::{LEAST_COMPARED, restricted_squared_distance, vote};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;

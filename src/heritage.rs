@@ -25,6 +25,7 @@
 
 mod export;
 mod graph;
+mod index;
 mod knowledge;
 mod merges;
 pub mod metrics;
@@ -38,6 +39,7 @@ mod stage;
 pub use self::graph::{
     Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree, RunnerUp,
 };
+pub use self::index::{Index, IndexError, Lineage, Relative};
 pub use self::knowledge::{Contradiction, Knowledge};
 pub use self::merges::{Merge, find_merges};
 pub use self::mixed::{ClusterSimilarity, MixedHeritageError, cluster_similarities};

@@ -36,6 +36,7 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 
+mod assembly;
 mod digest;
 mod failure;
 #[cfg(feature = "safetensors")]
@@ -53,6 +54,7 @@ mod tensor;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::assembly::{AssemblyError, TensorNumbers};
 pub use self::digest::Digest;
 pub use self::failure::{ModelFailure, SkippedModel};
 #[cfg(any(feature = "serde", feature = "safetensors"))]

@@ -91,7 +91,7 @@ pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
 /// rows may have moved further than rounding moves it. For what was
 /// quantised and pruned the squared distance has to be what rounding to that many levels, or taking
 /// away weights, leaves, within six standard errors of the sketches.
-pub(super) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
+pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
     if original.tensors().len() != copy.tensors().len() {
         return None;
     }

@@ -547,7 +547,7 @@ pub(crate) fn vote(scores: impl Iterator<Item = (f64, f64)>) -> f64 {
 }
 
 /// The squared distances from a model to two others, on the groups of rows that it shares with both.
-pub(super) fn restricted_squared_distance(
+pub(crate) fn restricted_squared_distance(
     options: &RelationOptions,
     model: &Signature,
     first: &Signature,

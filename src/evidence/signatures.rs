@@ -92,6 +92,21 @@ impl SignatureComparison {
         self
     }
 
+    /// Leaves out the weights of these names, sorted.
+    pub(crate) fn without(mut self, names: Vec<String>) -> Self {
+        self.options.without = names;
+        self
+    }
+
+    pub(crate) const fn options(&self) -> &RelationOptions {
+        &self.options
+    }
+
+    /// Eq. 3 over a model's own layers.
+    pub(crate) fn score(&self, signature: &Signature) -> Option<f64> {
+        score(&self.options, signature)
+    }
+
     /// What two models say of each other.
     ///
     /// # Errors
@@ -204,6 +219,14 @@ impl SignatureComparison {
         }
         Ok(relations)
     }
+}
+
+/// Eq. 3 over a model's own layers; `None` where none has a score.
+fn score(options: &RelationOptions, signature: &Signature) -> Option<f64> {
+    let tensors = signature.tensors().iter();
+    let selected = tensors.filter(|tensor| options.score_layers.selects_tensor(tensor));
+    let scores = selected.filter_map(|tensor| options.score.of_moments(&tensor.moments()));
+    scores.fold(None, |sum, score| Some(sum.unwrap_or(0.0) + score))
 }
 
 /// The models that can be compared, and so on transitively; groups in the order of their first.
@@ -388,12 +411,7 @@ impl Members<'_> {
 
     /// Eq. 3 over each model's own layers; `None` where a model has no score.
     fn scores(&self) -> Option<Vec<f64>> {
-        let score = |member: usize| {
-            let tensors = self.signature(member).tensors().iter();
-            let selected = tensors.filter(|t| self.options.score_layers.selects_tensor(t));
-            let scores = selected.filter_map(|t| self.options.score.of_moments(&t.moments()));
-            scores.fold(None, |sum, score| Some(sum.unwrap_or(0.0) + score))
-        };
+        let score = |member: usize| score(&self.options, self.signature(member));
         (0..self.len()).map(score).collect()
     }
 

@@ -4,11 +4,13 @@ mod additivity;
 mod cluster;
 mod clusters;
 mod constraints;
+mod costs;
 mod error;
 mod forest;
 mod joint;
 mod paper;
 mod partial;
+pub(super) mod sparse;
 mod stages;
 
 use alloc::string::String;
@@ -16,6 +18,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+pub(super) use self::costs::less_unforeseen;
 pub use self::error::RecoveryError;
 
 use self::cluster::{Cluster, Tree};
@@ -233,6 +236,16 @@ impl Recovery {
     pub fn with_knowledge(mut self, knowledge: Knowledge) -> Self {
         self.knowledge = knowledge;
         self
+    }
+
+    pub(super) const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
+    /// The stage of all models, and the stages given for some of them.
+    pub(super) fn stages_of(&self, names: &[&str]) -> (Option<Stage>, Vec<Option<Stage>>) {
+        let stages = names.iter().map(|&name| self.stages.get(name).copied());
+        (self.stage, stages.collect())
     }
 
     /// Clusters the models and spans every cluster: [`clusters`](Self::clusters), then

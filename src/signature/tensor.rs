@@ -80,6 +80,14 @@ impl TensorSignature {
         self.rows.as_ref()
     }
 
+    /// Digests of some of its values: as they are, and as rounding to single precision, bfloat16 and half
+    /// precision would leave them.
+    #[must_use]
+    pub const fn rounded_digests(&self) -> [u64; 4] {
+        let samples = self.samples;
+        [samples.exact, samples.single, samples.bfloat, samples.half]
+    }
+
     pub(crate) const fn samples(&self) -> SampleDigests {
         self.samples
     }

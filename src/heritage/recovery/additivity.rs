@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::cluster::Cluster;
 
 /// As many pairs as count for what real trees usually have.
-const PRIOR_PAIRS: f64 = 5.0;
+pub(super) const PRIOR_PAIRS: f64 = 5.0;
 
 /// The number of dimensions in which random steps would be as nearly orthogonal as those of the tree,
 /// drawn to `usual` as by five pairs more.
@@ -44,27 +44,31 @@ pub(super) fn dimensions(cluster: &Cluster<'_>, parents: &[Option<usize>], usual
 
 /// The squared lengths of the steps between two models.
 #[derive(Clone, Copy, Default)]
-struct Path {
+pub(super) struct Path {
     sum: f64,
     sum_of_squares: f64,
 }
 
 impl Path {
-    fn longer(self, step: f64) -> Self {
+    pub(super) fn longer(self, step: f64) -> Self {
         Self {
             sum: self.sum + step,
             sum_of_squares: self.sum_of_squares + step * step,
         }
     }
 
+    pub(super) const fn sum(self) -> f64 {
+        self.sum
+    }
+
     /// Four times the sum of the products of any two of them.
-    fn products(self) -> f64 {
+    pub(super) fn products(self) -> f64 {
         2.0 * (self.sum * self.sum - self.sum_of_squares)
     }
 }
 
 /// All models, parents before children.
-fn downwards(parents: &[Option<usize>]) -> Vec<usize> {
+pub(super) fn downwards(parents: &[Option<usize>]) -> Vec<usize> {
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); parents.len()];
     let mut order = Vec::new();
     for (child, parent) in parents.iter().enumerate() {

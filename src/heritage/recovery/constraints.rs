@@ -39,26 +39,33 @@ pub(super) struct Constraints {
 impl Constraints {
     /// Those of what is known alone.
     pub(super) fn new(group: &GroupEvidence, knowledge: &Knowledge) -> Self {
-        let models = group.models().len();
+        let names: Vec<&str> = group.models().iter().map(|name| &**name).collect();
+        Self::of_names(&names, |name| group.position(name), knowledge)
+    }
+
+    /// Those of what is known alone, for models of these names.
+    pub(super) fn of_names(
+        names: &[&str],
+        position: impl Fn(&str) -> Option<usize>,
+        knowledge: &Knowledge,
+    ) -> Self {
+        let models = names.len();
         let mut constraints = Self {
             origins: vec![Origin::Any; models],
             childless: vec![false; models],
             not_parents: HashSet::new(),
-            times: (group.models().iter())
-                .map(|model| knowledge.time(model))
-                .collect(),
+            times: names.iter().map(|name| knowledge.time(name)).collect(),
             sources: Vec::new(),
             apart: Vec::new(),
         };
-        let positions =
-            |(child, parent): (&str, &str)| Some((group.position(child)?, group.position(parent)?));
+        let positions = |(child, parent): (&str, &str)| Some((position(child)?, position(parent)?));
         for (child, parent) in knowledge.parents().filter_map(positions) {
             constraints.origins[child] = Origin::Known(parent);
         }
-        for root in knowledge.roots().filter_map(|root| group.position(root)) {
+        for root in knowledge.roots().filter_map(&position) {
             constraints.origins[root] = Origin::Nothing;
         }
-        for leaf in knowledge.leaves().filter_map(|leaf| group.position(leaf)) {
+        for leaf in knowledge.leaves().filter_map(&position) {
             constraints.childless[leaf] = true;
         }
         let not_parents = knowledge.not_parents().filter_map(positions);
@@ -67,12 +74,17 @@ impl Constraints {
     }
 
     /// Adds that copies are leaves of what they were made of.
-    pub(super) fn with_copies(mut self, group: &GroupEvidence) -> Self {
-        for copy in group.copies() {
-            if let Some(original) = group.original(copy.copy) {
-                self.prefer(copy.copy, vec![original]);
-                self.childless[copy.copy] = true;
-            }
+    pub(super) fn with_copies(self, group: &GroupEvidence) -> Self {
+        let copies = group.copies().iter();
+        let originals = copies.filter_map(|copy| Some((copy.copy, group.original(copy.copy)?)));
+        self.with_originals(originals)
+    }
+
+    /// Adds that copies, each given with what it was made of, are leaves.
+    pub(super) fn with_originals(mut self, copies: impl Iterator<Item = (usize, usize)>) -> Self {
+        for (copy, original) in copies {
+            self.prefer(copy, vec![original]);
+            self.childless[copy] = true;
         }
         self
     }

@@ -9,7 +9,10 @@ use num_traits::Float;
 
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
-use super::stages::{self, StageWeights};
+use super::costs::{
+    self, COST_RANGE, EARLY, EdgeTerms, GrowthState, NEGLIGIBLE, SHARPNESS, State, log_squared,
+};
+use super::stages::StageWeights;
 use super::{NEARLY_ALL, RecoveryError, additivity, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
@@ -19,93 +22,8 @@ use crate::clustering::{Linkage, linkage};
 use crate::condensed::CondensedMatrix;
 use crate::heritage::{RunnerUp, Stage};
 
-/// c: how much ln of the squared distance counts, in units of log-probability. Half the number of
-/// dimensions that the steps of real trees seem to have.
-const SHARPNESS: f64 = 18.0;
-
-/// The share of pairs that are joined although a shorter way leads past them.
-const DETOURS: f64 = 0.7;
-
-/// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
-/// what a third model saves, times and scores.
-const COST_RANGE: f64 = 2000.0;
-
-/// Distances below this share of the cluster's largest one count as that.
-const SMALLEST_DISTANCE: f64 = 1e-15;
-
-/// The share of growth's cost that is left where its direction means nothing.
-const UNDIRECTED: f64 = 1.0 / 3.0;
-
-/// What every edge costs more where steps make weights shorter: scores that are wrong about a whole
-/// chain must not turn growth round.
-const SHORTENING: f64 = 1.0;
-
-/// However well distances add up, costs count for confidences at most so many times.
-const MOST_BELIEF: f64 = 2.0;
-
-/// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
-const EARLY: f64 = 5.8;
-
-/// The share of edges that are wrong for reasons the evidence doesn't show.
-const UNFORESEEN: f64 = 0.03;
-
-/// States whose best tree costs so much more than the best of all don't count.
-const NEGLIGIBLE: f64 = 30.0;
-
 /// In larger clusters confidences would take longer than all the rest.
 const MOST_WITH_CONFIDENCE: usize = 300;
-
-/// How growth tells the direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum GrowthState {
-    /// Steps make weights longer.
-    Directed,
-    /// It doesn't.
-    Undirected,
-    /// Steps make weights shorter.
-    Reversed,
-}
-
-/// What is the same for all edges of a tree, but unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct State {
-    growth: GrowthState,
-    /// `None` where the score says nothing.
-    stage: Option<Stage>,
-}
-
-impl State {
-    /// All of them; of equally good trees that of the first is taken.
-    const ALL: [Self; 9] = {
-        const fn state(growth: GrowthState, stage: Option<Stage>) -> State {
-            State { growth, stage }
-        }
-        use GrowthState::{Directed, Reversed, Undirected};
-        [
-            state(Directed, Some(Stage::Specialization)),
-            state(Directed, Some(Stage::Generalization)),
-            state(Directed, None),
-            state(Undirected, Some(Stage::Specialization)),
-            state(Undirected, Some(Stage::Generalization)),
-            state(Undirected, None),
-            state(Reversed, Some(Stage::Specialization)),
-            state(Reversed, Some(Stage::Generalization)),
-            state(Reversed, None),
-        ]
-    };
-
-    fn prior_of_growth(self) -> f64 {
-        match self.growth {
-            GrowthState::Directed => 0.97,
-            GrowthState::Undirected => 0.03,
-            GrowthState::Reversed => 0.003,
-        }
-    }
-
-    fn prior(self) -> f64 {
-        self.prior_of_growth() * stages::prior(self.stage)
-    }
-}
 
 /// A state with its costs and the best tree for them.
 struct Fit {
@@ -146,7 +64,7 @@ pub(super) fn tree(
     }
     let mut parents = best(&fits);
     partial::hang_on_first_equal(cluster, &mut parents);
-    let belief = Float::sqrt(sharpness / SHARPNESS).min(MOST_BELIEF);
+    let belief = costs::belief(sharpness);
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
         Some(Posterior::new(&fits, belief)?)
     } else {
@@ -223,9 +141,6 @@ impl Posterior {
     }
 
     /// How probable each member's parent is, or that it is the root, and what is second.
-    ///
-    /// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no
-    /// distance shows; so that share is spread evenly over all parents, unless one is known.
     fn beliefs(&self, parents: &[Option<usize>], constraints: &MemberConstraints) -> Vec<Belief> {
         let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
             distribution.log_partition() + Float::ln(state.prior())
@@ -245,9 +160,7 @@ impl Posterior {
                     };
                     weight * probability.unwrap_or(0.0)
                 });
-            let any = 1.0 / members as f64;
-            let probability = of_states.sum::<f64>() / total;
-            ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
+            costs::less_unforeseen(of_states.sum::<f64>() / total, members)
         };
         let belief = |(member, &parent): (usize, &Option<usize>)| {
             if constraints.is_known(member) {
@@ -308,13 +221,12 @@ impl<'a> Pairs<'a> {
                     return 0.0;
                 }
                 let log = log_squared(cluster.distance(first, second) / largest);
-                SHARPNESS * (log + saving(cluster, first, second))
+                costs::structure(log, saving(cluster, first, second))
             })?,
             growth: CondensedMatrix::from_fn(models, |first, second| {
                 let (coefficient, layer_error, model_error) =
                     cluster.growth(first, second).unwrap_or_default();
-                let variance = layer_error * layer_error + SHARPNESS * model_error * model_error;
-                (coefficient / (1.0 + variance)).clamp(-1.0, 1.0)
+                costs::shrunk_growth(coefficient, layer_error, model_error)
             })?,
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 cluster.score_change(first, second)
@@ -340,9 +252,8 @@ impl<'a> Pairs<'a> {
                 log_squared(table.distance(first, second).unwrap_or(0.0) / largest)
             };
             let ratio = log(distances) - log(&longest_steps);
-            let by_chance = Float::exp(-(sharpness - SHARPNESS) * ratio.max(0.0));
             let structure = self.structure.distance(first, second).unwrap_or(0.0);
-            structure - Float::ln(DETOURS + (1.0 - DETOURS) * by_chance)
+            structure + costs::detour(ratio, sharpness)
         })?;
         Ok(())
     }
@@ -360,28 +271,14 @@ impl<'a> Pairs<'a> {
             let value = table.distance(parent, child).unwrap_or(0.0);
             if parent < child { value } else { -value }
         };
-        let grown = directed(&self.growth);
-        let against_growth = match growth {
-            GrowthState::Directed => SHARPNESS * (1.0 - grown) / 2.0,
-            GrowthState::Undirected => SHARPNESS * (1.0 - UNDIRECTED * grown.abs()) / 2.0,
-            GrowthState::Reversed => SHARPNESS * (1.0 + grown) / 2.0 + SHORTENING,
-        };
-        let risen = match stage {
-            Some(Stage::Specialization) => directed(&self.votes),
-            Some(Stage::Generalization) => -directed(&self.votes),
-            None => 0.0,
+        let terms = EdgeTerms {
+            structure: self.structure.distance(parent, child).unwrap_or(0.0),
+            growth: directed(&self.growth),
+            vote: directed(&self.votes),
         };
         let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
-        self.structure.distance(parent, child).unwrap_or(0.0) + early + partial
-            - self.constraints.bonus(child, self.range)
-            + against_growth
-            + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
+        terms.cost(growth, stage) + early + partial - self.constraints.bonus(child, self.range)
     }
-}
-
-/// ln D², for a distance as a share of the largest.
-fn log_squared(distance: f64) -> f64 {
-    2.0 * Float::ln(distance.max(SMALLEST_DISTANCE))
 }
 
 /// f: the least share of the squared way from one end at which a third model branches off, 0 where
@@ -401,16 +298,6 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     };
     let others =
         (0..cluster.len()).filter(|&other| other != first && other != second && comparable(other));
-    let branch = |other: usize| {
-        let (to_first, to_second) = (squared(first, other), squared(second, other));
-        let from_first = whole + to_first - to_second;
-        let from_second = whole + to_second - to_first;
-        from_first.min(from_second) / (2.0 * whole)
-    };
-    let least = others.map(branch).fold(f64::INFINITY, f64::min);
-    if whole > 0.0 && least.is_finite() {
-        least.clamp(0.0, 1.0)
-    } else {
-        0.0
-    }
+    let branch = |other: usize| costs::branch(whole, squared(first, other), squared(second, other));
+    costs::saving(whole, others.map(branch).fold(f64::INFINITY, f64::min))
 }

@@ -1,0 +1,668 @@
+//! An index of signatures: the hub that grows.
+
+mod blocks;
+mod error;
+mod families;
+mod near;
+mod summary;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+pub use self::error::IndexError;
+
+use self::blocks::Layout;
+use self::families::{LargeFamily, Placed};
+use self::near::{Compared, Comparer, Neighbourhood};
+use self::summary::Summary;
+use super::{ModelGraph, Recovery};
+use crate::evidence::{CopyKind, Relation, SignatureComparison};
+use crate::heritage::DescentKind;
+use crate::heritage::recovery::sparse::Placement;
+use crate::progress::{Observer, Phase, ProgressReporter};
+use crate::signature::Signature;
+
+/// How many small neighbourhoods are recovered between two calls of the observer.
+const SMALL_AT_ONCE: usize = 256;
+
+/// How many near models are compared with one that is asked for.
+const RELATIVES: usize = 10;
+
+/// Many signatures, of which the near ones can be found, and the family tree of all.
+///
+/// Never are all pairs compared. Models are blocks by the names and shapes of their weights; within a
+/// block, and between blocks that share weights, the near ones are found by short summaries of the
+/// signatures, and what these can't tell apart by the signatures themselves. Families of at most
+/// [`with_dense_limit`](Self::with_dense_limit) models are recovered over all their pairs, as
+/// [`Recovery::recover`] does; in larger ones the same costs are taken over the near pairs alone.
+///
+/// What an index answers depends on which signatures it holds, not on the order in which they came.
+///
+/// # Differences from recovery over all pairs
+///
+/// In families above the limit, averages of models aren't looked for, the third model that saves most
+/// of a way is one that is near to both of its ends, and how well distances add up is told from a
+/// sample of pairs. The stage of every family is told by that family alone.
+///
+/// # Examples
+///
+/// ```
+/// use mother::heritage::Index;
+/// use mother::signature::SignatureOptions;
+/// use mother::weights::InMemoryModel;
+///
+/// let options = SignatureOptions::new();
+/// let mut index = Index::new();
+/// for (name, last) in [("base", 1.0), ("chat", 1.5), ("chat-2", 1.75)] {
+///     let values = vec![9.0_f32, 1.0, 1.0, last];
+///     index.insert(options.sign(&InMemoryModel::new(name).with_layer("w", [2, 2], values)?)?)?;
+/// }
+/// assert_eq!(index.relatives("chat")?.len(), 2);
+/// let graph = index.graph()?;
+/// assert_eq!(graph.len(), 3);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    settings: Settings,
+    models: BTreeMap<String, Entry>,
+    blocks: BTreeMap<Layout, BTreeSet<String>>,
+    /// The models of a neighbourhood, by the first of them.
+    recovered: BTreeMap<String, Recovered>,
+    /// For every layout that was recovered the first model of its neighbourhood.
+    recovered_with: BTreeMap<Layout, String>,
+}
+
+/// How families are recovered.
+#[derive(Clone, Debug)]
+struct Settings {
+    recovery: Recovery,
+    dense_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            recovery: Recovery::new(),
+            dense_limit: 48,
+        }
+    }
+}
+
+/// One signature, and what is searched by.
+#[derive(Clone, Debug)]
+struct Entry {
+    signature: Signature,
+    summary: Summary,
+    squared_norm: f64,
+}
+
+/// What was recovered of one neighbourhood.
+#[derive(Clone, Debug)]
+struct Recovered {
+    layouts: Vec<Layout>,
+    placed: Vec<Placed>,
+}
+
+/// A model near to the one that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Relative {
+    /// Its name.
+    pub name: String,
+    /// What the two say of each other; the model that was asked for is the first.
+    pub relation: Relation,
+}
+
+/// Where one model comes from.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Lineage {
+    /// Its parent; `None` for a root.
+    pub parent: Option<String>,
+    /// How probable that is, from 0 to 1.
+    pub confidence: f64,
+    /// What would be second, a root where it is `Some((None, _))`, and how probable that is.
+    pub runner_up: Option<(Option<String>, f64)>,
+    /// All ancestors, the parent first.
+    pub ancestors: Vec<String>,
+    /// What the edge from the parent rests on; the parent is the first of the two.
+    pub relation: Option<Relation>,
+}
+
+impl Index {
+    /// An index without models.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how trees are recovered: what is known of models, and stages. How many trees there are and
+    /// linkages count for families up to the dense limit only.
+    #[must_use]
+    pub fn with_recovery(mut self, recovery: Recovery) -> Self {
+        self.settings.recovery = recovery;
+        self.recovered.clear();
+        self.recovered_with.clear();
+        self
+    }
+
+    /// Sets up to how many models all pairs of a family are compared, 48 by default.
+    #[must_use]
+    pub fn with_dense_limit(mut self, models: usize) -> Self {
+        self.settings.dense_limit = models;
+        self.recovered.clear();
+        self.recovered_with.clear();
+        self
+    }
+
+    /// The number of models.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.models.len()
+    }
+
+    /// Whether there are no models.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// The signatures, sorted by name.
+    pub fn signatures(&self) -> impl ExactSizeIterator<Item = &Signature> + '_ {
+        self.models.values().map(|entry| &entry.signature)
+    }
+
+    /// The signature of a model.
+    #[must_use]
+    pub fn signature(&self, name: &str) -> Option<&Signature> {
+        self.models.get(name).map(|entry| &entry.signature)
+    }
+
+    /// Adds a model.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::DuplicateModel`] if there is one of this name, and [`IndexError::Evidence`] if its
+    /// signature was made with other settings than those that are there.
+    ///
+    /// # Complexity
+    ///
+    /// O(numbers of the signature + log n) time for n models.
+    pub fn insert(&mut self, signature: Signature) -> Result<(), IndexError> {
+        let name = signature.name();
+        if self.models.contains_key(name) {
+            return Err(IndexError::DuplicateModel { model: name.into() });
+        }
+        if let Some(other) = self.signatures().next()
+            && (other.key() != signature.key() || other.buckets() != signature.buckets())
+        {
+            SignatureComparison::new().relation(other, &signature)?;
+        }
+        let layout = Layout::of(&signature);
+        self.forget(&layout);
+        let names = self.blocks.entry(layout).or_default();
+        names.insert(name.into());
+        let weights = || {
+            signature
+                .tensors()
+                .iter()
+                .filter(|tensor| tensor.is_weight())
+        };
+        let norms = weights().flat_map(|tensor| tensor.sketch().squared_norms());
+        let entry = Entry {
+            summary: Summary::new(&signature, |tensor| tensor.is_weight()),
+            squared_norm: norms.sum(),
+            signature,
+        };
+        self.models.insert(entry.signature.name().into(), entry);
+        Ok(())
+    }
+
+    /// Takes a model out, and returns its signature.
+    ///
+    /// # Complexity
+    ///
+    /// O(numbers of the signature + log n) time for n models.
+    pub fn remove(&mut self, name: &str) -> Option<Signature> {
+        let entry = self.models.remove(name)?;
+        let layout = Layout::of(&entry.signature);
+        self.forget(&layout);
+        if let Some(names) = self.blocks.get_mut(&layout) {
+            names.remove(name);
+            if names.is_empty() {
+                self.blocks.remove(&layout);
+            }
+        }
+        Some(entry.signature)
+    }
+
+    /// Drops what was recovered of neighbourhoods that a layout belongs to, or may join.
+    fn forget(&mut self, layout: &Layout) {
+        if let Some(first) = self.recovered_with.get(layout) {
+            self.recovered.remove(first);
+        } else {
+            (self.recovered).retain(|_, recovered| {
+                let layouts = &recovered.layouts;
+                layouts.iter().all(|other| !other.is_comparable(layout))
+            });
+        }
+        let recovered = &self.recovered;
+        self.recovered_with
+            .retain(|_, first| recovered.contains_key(first));
+    }
+
+    /// The models nearest to one, the nearest first, with what the two say of each other; those that
+    /// are unrelated are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::NoSuchModel`], and [`IndexError::Evidence`] where signatures can't be compared.
+    ///
+    /// # Complexity
+    ///
+    /// O(models in blocks that share weights with it) time, a few operations for each.
+    pub fn relatives(&self, name: &str) -> Result<Vec<Relative>, IndexError> {
+        let entry = self.entry(name)?;
+        let own = Layout::of(&entry.signature);
+        let mut near: Vec<(f32, &str)> = Vec::new();
+        for (layout, names) in &self.blocks {
+            let shared = own.shared(layout);
+            if shared.is_empty() || !own.is_comparable(layout) {
+                continue;
+            }
+            let others = names
+                .iter()
+                .filter_map(|name| self.models.get_key_value(name));
+            let others: Vec<(&str, &Entry)> = others.map(|(name, e)| (&**name, e)).collect();
+            near.extend(nearest_in(entry, name, &others, &shared, *layout == own));
+        }
+        near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+        near.truncate(2 * RELATIVES);
+        let mut relatives = Vec::new();
+        for (_, other) in near {
+            let relation = self.relation(name, other)?;
+            if relation.is_related() {
+                let name = other.into();
+                relatives.push(Relative { name, relation });
+            }
+        }
+        let distance = |relative: &Relative| {
+            relative.relation.distance() / relative.relation.size().max(f64::MIN_POSITIVE)
+        };
+        relatives.sort_by(|a, b| {
+            distance(a)
+                .total_cmp(&distance(b))
+                .then(a.name.cmp(&b.name))
+        });
+        Ok(relatives)
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, IndexError> {
+        let missing = || IndexError::NoSuchModel { model: name.into() };
+        self.models.get(name).ok_or_else(missing)
+    }
+
+    fn relation(&self, first: &str, second: &str) -> Result<Relation, IndexError> {
+        let (first, second) = (self.entry(first)?, self.entry(second)?);
+        Ok(SignatureComparison::new().relation(&first.signature, &second.signature)?)
+    }
+
+    /// Where a model comes from.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`tree`](Self::tree).
+    ///
+    /// # Complexity
+    ///
+    /// As [`tree`](Self::tree).
+    pub fn lineage(&mut self, name: &str) -> Result<Lineage, IndexError> {
+        let graph = self.neighbours_graph(name)?;
+        let missing = || IndexError::NoSuchModel { model: name.into() };
+        let at = graph.index(name).ok_or_else(missing)?;
+        let name_of = |model: usize| graph.name(model).map(String::from);
+        let model = &graph.models()[at];
+        let parent = graph.parent(at).and_then(name_of);
+        let relation = match &parent {
+            Some(parent) => Some(self.relation(parent, name)?),
+            None => None,
+        };
+        Ok(Lineage {
+            parent,
+            confidence: model.confidence().unwrap_or(1.0),
+            runner_up: (model.runner_up())
+                .map(|second| (second.parent.and_then(name_of), second.confidence)),
+            ancestors: graph.ancestors(at).filter_map(name_of).collect(),
+            relation,
+        })
+    }
+
+    /// The tree that a model is in.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::NoSuchModel`], and those of [`graph`](Self::graph).
+    ///
+    /// # Complexity
+    ///
+    /// That of [`graph`](Self::graph) for the models that may be related to it, unless none of them
+    /// came or went since they were last recovered.
+    pub fn tree(&mut self, name: &str) -> Result<ModelGraph, IndexError> {
+        let graph = self.neighbours_graph(name)?;
+        let missing = || IndexError::NoSuchModel { model: name.into() };
+        let at = graph.index(name).ok_or_else(missing)?;
+        let root = graph.ancestors(at).last().unwrap_or(at);
+        let members = graph.subtree(root).to_vec();
+        Ok(ModelGraph::new(subgraph(&graph, &members))?)
+    }
+
+    /// The graph of all models that may be related to one.
+    fn neighbours_graph(&mut self, name: &str) -> Result<ModelGraph, IndexError> {
+        let own = Layout::of(&self.entry(name)?.signature);
+        let mut go_on = |_| ControlFlow::Continue(());
+        let mut reporter = ProgressReporter::new(&mut go_on);
+        self.recover(Some(&own), &mut reporter)?;
+        let mut recovered = self.recovered.values();
+        let found = recovered.find(|recovered| recovered.layouts.contains(&own));
+        families::graph(found.map(|recovered| &*recovered.placed).into_iter())
+    }
+
+    /// The graph of all models.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`graph_observed`](Self::graph_observed), but for cancelling.
+    ///
+    /// # Complexity
+    ///
+    /// As [`graph_observed`](Self::graph_observed).
+    pub fn graph(&mut self) -> Result<ModelGraph, IndexError> {
+        self.graph_observed(&mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The graph of all models, and reports to `observer` how it goes.
+    ///
+    /// What was recovered before is kept for models to which none was added that shares weights with
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Cancelled`] when the observer breaks, [`IndexError::Recovery`] where what is known
+    /// contradicts itself or numbers overflow, and [`IndexError::Evidence`].
+    ///
+    /// # Complexity
+    ///
+    /// For n models of k numbers O(n k + n log n) time, and for each block of b models O(b²) of a few
+    /// operations; O(n) memory beside the signatures.
+    pub fn graph_observed(
+        &mut self,
+        observer: &mut dyn Observer,
+    ) -> Result<ModelGraph, IndexError> {
+        let mut reporter = ProgressReporter::new(observer);
+        reporter.begin(self.len() as u64);
+        self.recover(None, &mut reporter)?;
+        families::graph(self.recovered.values().map(|recovered| &*recovered.placed))
+    }
+
+    /// Recovers the neighbourhoods that weren't yet: all of them, or that of one layout.
+    fn recover(
+        &mut self,
+        only: Option<&Layout>,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<(), IndexError> {
+        let blocks: Vec<(&Layout, &BTreeSet<String>)> = self.blocks.iter().collect();
+        let layouts: Vec<&Layout> = blocks.iter().map(|&(layout, _)| layout).collect();
+        let mut small: Vec<Hood<'_>> = Vec::new();
+        let mut found: Vec<(String, Recovered)> = Vec::new();
+        for members in blocks::neighbourhoods(&layouts) {
+            let hood = Hood::new(self, members.iter().map(|&at| blocks[at]).collect());
+            let is_asked = only.is_none_or(|only| hood.layouts.contains(&only));
+            if !is_asked || self.recovered.contains_key(hood.names[0]) {
+                continue;
+            }
+            if hood.names.len() > SMALL_AT_ONCE {
+                found.push(hood.recover(&self.settings, reporter)?);
+                reporter.tick(Phase::Recovering, hood.names.len() as u64)?;
+                continue;
+            }
+            small.push(hood);
+            if small.len() == SMALL_AT_ONCE {
+                found.extend(recover_small(&self.settings, &small, reporter)?);
+                small.clear();
+            }
+        }
+        found.extend(recover_small(&self.settings, &small, reporter)?);
+        for (first, recovered) in &found {
+            let layouts = recovered.layouts.iter();
+            (self.recovered_with).extend(layouts.map(|layout| (layout.clone(), first.clone())));
+        }
+        self.recovered.extend(found);
+        Ok(())
+    }
+}
+
+/// The nearest of a block to one model.
+fn nearest_in<'a>(
+    entry: &Entry,
+    name: &str,
+    others: &[(&'a str, &Entry)],
+    shared: &[&str],
+    is_own: bool,
+) -> Vec<(f32, &'a str)> {
+    let is_shared = |name: &str| shared.binary_search(&name).is_ok();
+    let summarise =
+        |entry: &Entry| Summary::new(&entry.signature, |tensor| is_shared(tensor.name()));
+    let (summary, summaries) = if is_own {
+        (entry.summary.clone(), Vec::new())
+    } else {
+        let others = others.iter().map(|(_, other)| summarise(other));
+        (summarise(entry), others.collect())
+    };
+    let targets: Vec<(usize, &Summary)> = if is_own {
+        let others = others.iter().map(|(_, other)| &other.summary);
+        others.enumerate().collect()
+    } else {
+        summaries.iter().enumerate().collect()
+    };
+    let own = others.iter().position(|&(other, _)| other == name);
+    let layout = Layout::of(&entry.signature);
+    let query = [(own.unwrap_or(usize::MAX), &summary)];
+    let found = summary::nearest(&query, &targets, 2 * RELATIVES, layout.values_of(shared));
+    let found = found.into_iter().flatten();
+    found
+        .map(|(distance, at)| (distance, others[at].0))
+        .collect()
+}
+
+/// Some models of a graph as one of their own.
+fn subgraph(graph: &ModelGraph, members: &[usize]) -> Vec<super::Model> {
+    let mut members = members.to_vec();
+    members.sort_unstable();
+    let place = |model: usize| members.binary_search(&model).ok();
+    let rebuild = |&model: &usize| families::renumbered(&graph.models()[model], &place);
+    members.iter().map(rebuild).collect()
+}
+
+fn recover_small(
+    settings: &Settings,
+    hoods: &[Hood<'_>],
+    reporter: &mut ProgressReporter<'_>,
+) -> Result<Vec<(String, Recovered)>, IndexError> {
+    let recover = |hood: &Hood<'_>| {
+        let mut go_on = |_| ControlFlow::Continue(());
+        hood.recover(settings, &mut ProgressReporter::new(&mut go_on))
+    };
+    #[cfg(feature = "rayon")]
+    let found: Result<Vec<_>, IndexError> = hoods.par_iter().map(recover).collect();
+    #[cfg(not(feature = "rayon"))]
+    let found: Result<Vec<_>, IndexError> = hoods.iter().map(recover).collect();
+    let models: usize = hoods.iter().map(|hood| hood.names.len()).sum();
+    reporter.tick(Phase::Recovering, models as u64)?;
+    found
+}
+
+/// Models that may be related: those of blocks that share weights.
+struct Hood<'a> {
+    layouts: Vec<&'a Layout>,
+    names: Vec<&'a str>,
+    entries: Vec<&'a Entry>,
+    block_of: Vec<usize>,
+}
+
+impl<'a> Hood<'a> {
+    fn new(index: &'a Index, blocks: Vec<(&'a Layout, &'a BTreeSet<String>)>) -> Self {
+        let mut models: Vec<(&str, usize)> = Vec::new();
+        for (at, (_, names)) in blocks.iter().enumerate() {
+            models.extend(names.iter().map(|name| (&**name, at)));
+        }
+        models.sort_unstable();
+        let known = models.into_iter().filter_map(|(name, block)| {
+            let (name, entry) = index.models.get_key_value(name)?;
+            Some((&**name, entry, block))
+        });
+        let mut hood = Self {
+            layouts: blocks.iter().map(|&(layout, _)| layout).collect(),
+            names: Vec::new(),
+            entries: Vec::new(),
+            block_of: Vec::new(),
+        };
+        for (name, entry, block) in known {
+            hood.names.push(name);
+            hood.entries.push(entry);
+            hood.block_of.push(block);
+        }
+        hood
+    }
+
+    fn recover(
+        &self,
+        settings: &Settings,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<(String, Recovered), IndexError> {
+        let mut placed: Vec<Placed> = self.names.iter().map(|name| Placed::alone(name)).collect();
+        let same = equal_models(&self.entries);
+        let distinct: Vec<usize> = (0..same.len())
+            .filter(|&model| same[model] == model)
+            .collect();
+        let entries: Vec<&Entry> = distinct.iter().map(|&model| self.entries[model]).collect();
+        let block_of: Vec<usize> = distinct.iter().map(|&model| self.block_of[model]).collect();
+        let blocks = self.layouts.iter().enumerate().map(|(block, &layout)| {
+            let models = (0..block_of.len()).filter(|&model| block_of[model] == block);
+            (layout, models.collect())
+        });
+        let neighbourhood = Neighbourhood {
+            comparer: Comparer {
+                comparison: SignatureComparison::new(),
+                entries: &entries,
+            },
+            blocks: blocks.collect(),
+        };
+        let near = neighbourhood.near_pairs(reporter)?;
+        let families = families::families(&block_of, &self.layouts, &near);
+        let mut pairs_of = pairs_of_families(&families, entries.len(), near);
+        let mut copies: Vec<Vec<usize>> = vec![Vec::new(); same.len()];
+        for (model, &original) in same.iter().enumerate().filter(|(model, o)| model != *o) {
+            copies[original].push(model);
+        }
+        for (family, near) in families.iter().zip(&mut pairs_of) {
+            let members: Vec<usize> = family.iter().map(|&at| distinct[at]).collect();
+            let mut all = members.clone();
+            all.extend(members.iter().flat_map(|&model| &copies[model]));
+            all.sort_unstable();
+            if all.len() <= settings.dense_limit {
+                let signatures = all
+                    .iter()
+                    .map(|&model| self.entries[model].signature.clone());
+                let signatures: Vec<Signature> = signatures.collect();
+                let graph = families::place_densely(settings, &signatures)?;
+                families::from_graph(&graph, &all, &mut placed);
+                continue;
+            }
+            let large = LargeFamily {
+                settings,
+                names: members.iter().map(|&model| self.names[model]).collect(),
+                entries: members.iter().map(|&model| self.entries[model]).collect(),
+                near: core::mem::take(near),
+            };
+            for (own, &model) in large.place(reporter)?.into_iter().zip(&members) {
+                placed[model] = own.moved(&members);
+            }
+            for &original in &members {
+                for &copy in &copies[original] {
+                    placed[copy] = self.duplicate(copy, original, &placed[original], all.len());
+                }
+            }
+        }
+        let recovered = Recovered {
+            layouts: self.layouts.iter().map(|&layout| layout.clone()).collect(),
+            placed,
+        };
+        Ok((self.names[0].into(), recovered))
+    }
+
+    /// A model that holds the same values as another.
+    fn duplicate(&self, copy: usize, original: usize, of: &Placed, models: usize) -> Placed {
+        Placed {
+            score: of.score,
+            placement: Placement {
+                parent: Some(original),
+                confidence: super::recovery::less_unforeseen(1.0, models),
+                runner_up: None,
+            },
+            distance: Some(0.0),
+            kind: Some(DescentKind::Copy(CopyKind::Duplicate)),
+            ..Placed::alone(self.names[copy])
+        }
+    }
+}
+
+/// For every model the first that holds the same values.
+fn equal_models(entries: &[&Entry]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    let values = |model: usize| {
+        let tensors = entries[model].signature.tensors().iter();
+        tensors.map(|tensor| (tensor.digest().words(), tensor.name(), tensor.shape()))
+    };
+    order.sort_by(|&a, &b| values(a).cmp(values(b)).then(a.cmp(&b)));
+    let mut same: Vec<usize> = (0..entries.len()).collect();
+    // A tensor that was left out may differ.
+    let is_whole = |model: usize| entries[model].signature.skipped_layers().is_empty();
+    for run in order.chunk_by(|&a, &b| values(a).eq(values(b))) {
+        let mut whole = run.iter().copied().filter(|&model| is_whole(model));
+        if let Some(first) = whole.next() {
+            whole.for_each(|model| same[model] = first);
+        }
+    }
+    same
+}
+
+/// The near pairs within every family, by positions in it.
+fn pairs_of_families(
+    families: &[Vec<usize>],
+    models: usize,
+    near: Vec<Compared>,
+) -> Vec<Vec<Compared>> {
+    let mut place = vec![(0, 0); models];
+    for (family, members) in families.iter().enumerate() {
+        for (at, &model) in members.iter().enumerate() {
+            place[model] = (family, at);
+        }
+    }
+    let mut pairs: Vec<Vec<Compared>> = vec![Vec::new(); families.len()];
+    for mut compared in near {
+        let (first, second) = (place[compared.pair.first], place[compared.pair.second]);
+        if first.0 == second.0 {
+            compared.pair.first = first.1;
+            compared.pair.second = second.1;
+            pairs[first.0].push(compared);
+        }
+    }
+    pairs
+}

@@ -1,0 +1,500 @@
+//! From near pairs to families, and the tree of each.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+use num_traits::Float;
+
+use super::blocks::Layout;
+use super::near::{Compared, Comparer, find};
+use super::{Entry, IndexError, Settings};
+use crate::evidence::{
+    CopyKind, Geometry, SignatureComparison, copy_kind, restricted_squared_distance,
+};
+use crate::heritage::recovery::sparse::{Family, NearPair, Placement, trees};
+use crate::heritage::{DescentKind, Model, ModelGraph, StageEstimate};
+use crate::progress::ProgressReporter;
+use crate::signature::Signature;
+use crate::sketch::mix;
+
+/// How many of the nearest models are looked at for what a model is a copy of.
+const NEAREST_ORIGINALS: usize = 8;
+
+/// How many pairs are measured to tell how well squared distances add up along a tree.
+const SAMPLED_PAIRS: usize = 20_000;
+
+/// Differences of shares below this don't count: a head with few classes, a few tokens more.
+const SAME_SHARE: f64 = 1e-3;
+
+/// Where at least this share of both models was compared, squared distances are taken as they are.
+const NEARLY_ALL: f64 = 0.9;
+
+/// Where one model of a neighbourhood stands in its family.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Placed {
+    pub(super) name: String,
+    pub(super) score: Option<f64>,
+    pub(super) placement: Placement,
+    pub(super) distance: Option<f64>,
+    pub(super) kind: Option<DescentKind>,
+    pub(super) stage: Option<StageEstimate>,
+    pub(super) merged_from: Vec<(usize, f64)>,
+}
+
+impl Placed {
+    /// One that nothing is known of, or that is placed later.
+    pub(super) fn alone(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            score: None,
+            placement: Placement {
+                confidence: 1.0,
+                ..Placement::default()
+            },
+            distance: None,
+            kind: None,
+            stage: None,
+            merged_from: Vec::new(),
+        }
+    }
+
+    /// The same, where the models are those at these positions.
+    pub(super) fn moved(mut self, members: &[usize]) -> Self {
+        let placement = &mut self.placement;
+        placement.parent = placement.parent.map(|parent| members[parent]);
+        placement.runner_up = (placement.runner_up)
+            .map(|(parent, confidence)| (parent.map(|parent| members[parent]), confidence));
+        self
+    }
+}
+
+/// The models that near pairs join, ascending; families in the order of their first.
+///
+/// Those that share most are joined first, and then the nearest, but only sets of which most pairs can
+/// be compared: a model that holds matrices of two families belongs to one of them, and doesn't join
+/// them. Which models can be compared follows from their blocks.
+pub(super) fn families(
+    block_of: &[usize],
+    layouts: &[&Layout],
+    near: &[Compared],
+) -> Vec<Vec<usize>> {
+    let mut order: Vec<&Compared> = (near.iter())
+        .filter(|compared| compared.is_related && compared.unrelatedness <= Geometry::UNRELATED)
+        .collect();
+    let shared = |c: &Compared| c.pair.compared[0].min(c.pair.compared[1]);
+    // A stable sort: of pairs that share and differ alike the one that comes first by name.
+    order.sort_by(|a, b| {
+        (shared(b).total_cmp(&shared(a))).then(a.unrelatedness.total_cmp(&b.unrelatedness))
+    });
+    let mut sets: Vec<usize> = (0..block_of.len()).collect();
+    let mut counts: Vec<BTreeMap<usize, usize>> = (block_of.iter())
+        .map(|&block| BTreeMap::from([(block, 1)]))
+        .collect();
+    let mut comparable: HashMap<(usize, usize), bool> = HashMap::new();
+    for compared in order {
+        let (u, v) = (
+            find(&mut sets, compared.pair.first),
+            find(&mut sets, compared.pair.second),
+        );
+        if u == v {
+            continue;
+        }
+        let (mut can, mut all) = (0, 0);
+        for (&first, &of_first) in &counts[u] {
+            for (&second, &of_second) in &counts[v] {
+                let blocks = (first.min(second), first.max(second));
+                let is_comparable = *comparable.entry(blocks).or_insert_with(|| {
+                    first == second || layouts[first].is_comparable(layouts[second])
+                });
+                let pairs = of_first * of_second;
+                all += pairs;
+                can += if is_comparable { pairs } else { 0 };
+            }
+        }
+        if 2 * can > all {
+            let moved = core::mem::take(&mut counts[u.max(v)]);
+            sets[u.max(v)] = u.min(v);
+            for (block, count) in moved {
+                *counts[u.min(v)].entry(block).or_default() += count;
+            }
+        }
+    }
+    let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for model in 0..block_of.len() {
+        families
+            .entry(find(&mut sets, model))
+            .or_default()
+            .push(model);
+    }
+    families.into_values().collect()
+}
+
+/// Places the models of a small family as [`Recovery`](crate::heritage::Recovery) does over all pairs.
+pub(super) fn place_densely(
+    settings: &Settings,
+    signatures: &[Signature],
+) -> Result<ModelGraph, IndexError> {
+    let evidence = SignatureComparison::new().compare(signatures)?;
+    Ok(settings.recovery.recover(&evidence)?)
+}
+
+/// Translates a graph whose models are those at these positions.
+pub(super) fn from_graph(graph: &ModelGraph, members: &[usize], placed: &mut [Placed]) {
+    for (model, &member) in graph.models().iter().zip(members) {
+        let descent = model.descent();
+        placed[member] = Placed {
+            name: model.name().into(),
+            score: model.score(),
+            placement: Placement {
+                parent: descent.map(|descent| members[descent.parent()]),
+                confidence: model.confidence().unwrap_or(1.0),
+                runner_up: (model.runner_up()).map(|second| {
+                    (
+                        second.parent.map(|parent| members[parent]),
+                        second.confidence,
+                    )
+                }),
+            },
+            distance: descent.and_then(|descent| descent.distance()),
+            kind: descent.and_then(|descent| descent.kind()),
+            stage: model.stage().copied(),
+            merged_from: (model.merged_from().iter())
+                .map(|merge| (members[merge.parent], merge.weight))
+                .collect(),
+        };
+    }
+}
+
+/// A family that is too large to compare all pairs.
+pub(super) struct LargeFamily<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) names: Vec<&'a str>,
+    pub(super) entries: Vec<&'a Entry>,
+    /// Of its members, by their position in it.
+    pub(super) near: Vec<Compared>,
+}
+
+impl LargeFamily<'_> {
+    /// Places all members; parents are positions in the family.
+    pub(super) fn place(
+        mut self,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<Vec<Placed>, IndexError> {
+        let mut comparison = SignatureComparison::new();
+        let without = self.mostly_replaced();
+        if !without.is_empty() {
+            comparison = comparison.without(without);
+            let pairs: Vec<(usize, usize)> = (self.near.iter())
+                .map(|compared| (compared.pair.first, compared.pair.second))
+                .collect();
+            let comparer = Comparer {
+                comparison: comparison.clone(),
+                entries: &self.entries,
+            };
+            self.near = comparer.compare(&pairs, reporter)?;
+        }
+        let comparer = Comparer {
+            comparison,
+            entries: &self.entries,
+        };
+        let (kinds, originals) = self.copies();
+        let family = Family {
+            names: self.names.clone(),
+            pairs: self.pairs(),
+            originals,
+            sample: self.sample(&comparer, reporter)?,
+            partial: self.partial(&comparer),
+        };
+        let recovery = &self.settings.recovery;
+        let (stage, stages) = recovery.stages_of(&self.names);
+        let found = trees(&family, recovery.knowledge(), stage, &stages)?;
+        let placed = found.placements.into_iter().enumerate();
+        let placed = placed.map(|(member, placement)| {
+            let parent = placement.parent;
+            let pair = parent.and_then(|parent| self.pair(&family.pairs, parent, member));
+            Placed {
+                name: self.names[member].into(),
+                score: comparer.comparison.score(&self.entries[member].signature),
+                placement,
+                distance: pair.map(|pair| pair.distance),
+                kind: (parent.is_some())
+                    .then(|| kinds[member].filter(|&(original, _)| Some(original) == parent))
+                    .flatten()
+                    .map(|(_, kind)| DescentKind::Copy(kind)),
+                stage: if parent.is_none() { found.stage } else { None },
+                merged_from: Vec::new(),
+            }
+        });
+        Ok(placed.collect())
+    }
+
+    fn pair<'p>(&self, pairs: &'p [NearPair], a: usize, b: usize) -> Option<&'p NearPair> {
+        let ends = (a.min(b), a.max(b));
+        let found = pairs.binary_search_by_key(&ends, |pair| (pair.first, pair.second));
+        found.ok().map(|at| &pairs[at])
+    }
+
+    /// The weights that most near pairs have under one name but not from one ancestor.
+    fn mostly_replaced(&self) -> Vec<String> {
+        let related = || self.near.iter().filter(|compared| compared.is_related);
+        let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in related().flat_map(|compared| &compared.replaced) {
+            *replaced.entry(name).or_default() += 1;
+        }
+        let has = |member: usize, name: &str| {
+            let tensors = self.entries[member].signature.tensors();
+            tensors
+                .binary_search_by(|tensor| tensor.name().cmp(name))
+                .is_ok()
+        };
+        let mostly = replaced.into_iter().filter(|&(name, count)| {
+            let both = related().filter(|c| has(c.pair.first, name) && has(c.pair.second, name));
+            2 * count >= both.count()
+        });
+        mostly.map(|(name, _)| name.into()).collect()
+    }
+
+    /// The near pairs, with distances in one unit.
+    fn pairs(&self) -> Vec<NearPair> {
+        let sizes = self.near.iter().map(|compared| compared.size);
+        let common = sizes.sum::<f64>() / self.near.len().max(1) as f64;
+        let pair = |compared: &Compared| NearPair {
+            distance: if compared.size > 0.0 {
+                common * compared.pair.distance
+            } else {
+                compared.pair.distance
+            },
+            squared_distance: self.squared_distance(compared),
+            ..compared.pair
+        };
+        self.near.iter().map(pair).collect()
+    }
+
+    /// d² over all weights: where only a part was compared, as if the rest differed alike.
+    fn squared_distance(&self, compared: &Compared) -> f64 {
+        let pair = &compared.pair;
+        if pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL {
+            return pair.squared_distance;
+        }
+        let norms = [pair.first, pair.second].map(|member| self.entries[member].squared_norm);
+        compared.unrelatedness * (norms[0] + norms[1])
+    }
+
+    /// For every member what it is a copy of, and all copies with what they come from in the end.
+    fn copies(&self) -> (Vec<Option<(usize, CopyKind)>>, Vec<(usize, usize)>) {
+        let mut near: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.entries.len()];
+        for compared in self.near.iter().filter(|compared| compared.is_related) {
+            let pair = &compared.pair;
+            near[pair.first].push((pair.distance, pair.second));
+            near[pair.second].push((pair.distance, pair.first));
+        }
+        let mut made_from: Vec<Option<(usize, CopyKind)>> = vec![None; self.entries.len()];
+        for (copy, near) in near.iter_mut().enumerate() {
+            near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            near.truncate(NEAREST_ORIGINALS);
+            made_from[copy] = near.iter().find_map(|&(_, original)| {
+                let (of_original, of_copy) = (
+                    &self.entries[original].signature,
+                    &self.entries[copy].signature,
+                );
+                Some((original, copy_kind(of_original, of_copy)?))
+            });
+        }
+        let mut kinds = made_from.clone();
+        let mut originals = Vec::new();
+        for copy in 0..made_from.len() {
+            let mut original = copy;
+            let mut steps = 0;
+            while let Some((next, _)) = made_from[original]
+                && steps <= NEAREST_ORIGINALS
+            {
+                original = next;
+                steps += 1;
+            }
+            if steps > NEAREST_ORIGINALS {
+                // A circle: neither is a copy of the other.
+                kinds[copy] = None;
+            } else if steps > 0 {
+                originals.push((copy, original));
+                kinds[copy] = made_from[copy].map(|(_, kind)| (original, kind));
+            }
+        }
+        (kinds, originals)
+    }
+
+    /// Squared distances of pairs that are chosen by position alone.
+    fn sample(
+        &self,
+        comparer: &Comparer<'_>,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<Vec<(usize, usize, f64)>, IndexError> {
+        let members = self.entries.len() as u64;
+        let count = (SAMPLED_PAIRS as u64).min(members * 64);
+        let pair = |at: u64| {
+            let (first, second) = (mix(2 * at + 1) % members, mix(2 * at + 2) % members);
+            (first.min(second) as usize, first.max(second) as usize)
+        };
+        let mut pairs: Vec<(usize, usize)> = (0..count)
+            .map(pair)
+            .filter(|(first, second)| first != second)
+            .collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        let compared = comparer.compare(&pairs, reporter)?;
+        let squared = |c: &Compared| (c.pair.first, c.pair.second, self.squared_distance(c));
+        Ok(compared.iter().map(squared).collect())
+    }
+
+    /// See [`Family::partial`].
+    fn partial(&self, comparer: &Comparer<'_>) -> HashMap<(usize, usize), Option<f64>> {
+        let mut partial = HashMap::new();
+        let mut near: Vec<Vec<(usize, &NearPair)>> = vec![Vec::new(); self.entries.len()];
+        for compared in self.near.iter().filter(|compared| compared.is_related) {
+            let pair = &compared.pair;
+            near[pair.first].push((pair.second, pair));
+            near[pair.second].push((pair.first, pair));
+        }
+        for (child, near) in near.iter().enumerate() {
+            let share = |pair: &NearPair| pair.share_of(child);
+            let most = near.iter().map(|(_, pair)| share(pair)).fold(0.0, f64::max);
+            let covers = |pair: &NearPair| share(pair) > most - SAME_SHARE;
+            let covering = near.iter().filter(|(_, pair)| covers(pair));
+            let nearest = covering.reduce(|best, other| {
+                let (a, b) = ((best.1.distance, best.0), (other.1.distance, other.0));
+                if b.0 < a.0 || (b.0 == a.0 && b.1 < a.1) {
+                    other
+                } else {
+                    best
+                }
+            });
+            let Some(&(nearest, to_nearest)) = nearest else {
+                continue;
+            };
+            for &(parent, pair) in near.iter().filter(|(_, pair)| !covers(pair)) {
+                let [from_parent, from_nearest] = restricted_squared_distance(
+                    comparer.comparison.options(),
+                    &self.entries[child].signature,
+                    &self.entries[parent].signature,
+                    &self.entries[nearest].signature,
+                );
+                let ratio = Float::sqrt(from_parent / from_nearest);
+                let scale = if pair.distance > 0.0 {
+                    self.common()
+                } else {
+                    1.0
+                };
+                let distance = (from_nearest > 0.0 && ratio.is_finite())
+                    .then(|| scale * to_nearest.distance * ratio);
+                partial.insert((parent, child), distance);
+            }
+        }
+        partial
+    }
+
+    fn common(&self) -> f64 {
+        let sizes = self.near.iter().map(|compared| compared.size);
+        sizes.sum::<f64>() / self.near.len().max(1) as f64
+    }
+}
+
+/// The models of many neighbourhoods as one graph.
+pub(super) fn graph<'a>(
+    parts: impl Iterator<Item = &'a [Placed]>,
+) -> Result<ModelGraph, IndexError> {
+    let mut models = Vec::new();
+    for part in parts {
+        let offset = models.len();
+        models.extend(part.iter().map(|placed| model(placed, offset)));
+    }
+    Ok(ModelGraph::new(models)?)
+}
+
+/// A model of a tree whose models have these numbers.
+pub(super) fn renumbered(model: &Model, place: &impl Fn(usize) -> Option<usize>) -> Model {
+    use crate::heritage::{Descent, MergeParent, RunnerUp};
+    let mut own = Model::new(model.name());
+    if let Some(score) = model.score() {
+        own = own.with_score(score);
+    }
+    if let Some(second) = model.runner_up()
+        && let Some(parent) = second
+            .parent
+            .map_or(Some(None), |parent| place(parent).map(Some))
+    {
+        let confidence = second.confidence;
+        own = own.with_runner_up(RunnerUp { parent, confidence });
+    }
+    if let Some(stage) = model.stage() {
+        own = own.with_stage(*stage);
+    }
+    let merged = model.merged_from().iter();
+    let parents: Option<Vec<MergeParent>> = merged
+        .map(|merge| {
+            Some(MergeParent {
+                parent: place(merge.parent)?,
+                weight: merge.weight,
+            })
+        })
+        .collect();
+    if let Some(parents) = parents.filter(|parents| !parents.is_empty()) {
+        own = own.with_merged_from(parents);
+    }
+    let Some(descent) = model.descent() else {
+        return match model.confidence() {
+            Some(confidence) => own.with_root_confidence(confidence),
+            None => own,
+        };
+    };
+    let Some(parent) = place(descent.parent()) else {
+        return own;
+    };
+    let mut edge = Descent::new(parent);
+    if let Some(distance) = descent.distance() {
+        edge = edge.with_distance(distance);
+    }
+    if let Some(confidence) = descent.confidence() {
+        edge = edge.with_confidence(confidence);
+    }
+    if let Some(kind) = descent.kind() {
+        edge = edge.with_kind(kind);
+    }
+    own.with_descent(edge)
+}
+
+fn model(placed: &Placed, offset: usize) -> Model {
+    use crate::heritage::{Descent, MergeParent, RunnerUp};
+    let mut model = Model::new(placed.name.clone());
+    if let Some(score) = placed.score {
+        model = model.with_score(score);
+    }
+    if let Some((parent, confidence)) = placed.placement.runner_up {
+        let parent = parent.map(|parent| parent + offset);
+        model = model.with_runner_up(RunnerUp { parent, confidence });
+    }
+    if let Some(stage) = placed.stage {
+        model = model.with_stage(stage);
+    }
+    if !placed.merged_from.is_empty() {
+        let parents = placed.merged_from.iter();
+        let parents = parents.map(|&(parent, weight)| MergeParent {
+            parent: parent + offset,
+            weight,
+        });
+        model = model.with_merged_from(parents.collect());
+    }
+    let confidence = placed.placement.confidence;
+    let Some(parent) = placed.placement.parent else {
+        return model.with_root_confidence(confidence);
+    };
+    let mut descent = Descent::new(parent + offset).with_confidence(confidence);
+    if let Some(distance) = placed.distance {
+        descent = descent.with_distance(distance);
+    }
+    if let Some(kind) = placed.kind {
+        descent = descent.with_kind(kind);
+    }
+    model.with_descent(descent)
+}

@@ -1,0 +1,247 @@
+//! Short summaries of signatures, and the search for the nearest by them.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::Float;
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+use crate::registers::{Kernel, in_wide_registers};
+use crate::signature::{Signature, TensorSignature};
+use crate::sketch::mix;
+
+/// How many numbers a summary has.
+///
+/// What summaries can't tell apart, whole signatures do: the search over them only has to find models
+/// from which the way to the parent isn't long.
+pub(super) const NUMBERS: usize = 64;
+
+/// How many summaries are compared at once.
+const LANES: usize = 16;
+
+/// How many numbers are compared before looking whether the distance is too large already.
+const STRIDE: usize = 16;
+
+/// How many models search together, so that what they compare with stays near the processor.
+const TILE: usize = 64;
+
+/// Sums of the numbers of the sketches, with random signs: the squared distance of two summaries
+/// estimates that of the models, as the sketches' does, with less certainty.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Summary {
+    /// The numbers are in units of 2 to this power.
+    exponent: i32,
+    numbers: [f32; NUMBERS],
+}
+
+impl Summary {
+    /// That of some tensors of a signature.
+    pub(super) fn new(signature: &Signature, selects: impl Fn(&TensorSignature) -> bool) -> Self {
+        let tensors = || signature.tensors().iter().filter(|tensor| selects(tensor));
+        let exponents = tensors().map(|tensor| tensor.sketch().exponent());
+        let exponent = exponents.max().unwrap_or(0);
+        let mut numbers = [0.0; NUMBERS];
+        for tensor in tensors() {
+            let unit = power(tensor.sketch().exponent() - exponent);
+            let seed = tensor.name().bytes().fold(0, |hash: u64, byte| {
+                mix(hash.wrapping_add(u64::from(byte)).wrapping_add(1))
+            });
+            for (at, buckets) in tensor.sketch().buckets().chunks(NUMBERS).enumerate() {
+                let signs = mix(seed.wrapping_add(at as u64 + 1));
+                for (lane, (sum, bucket)) in numbers.iter_mut().zip(buckets).enumerate() {
+                    let sign = if signs >> lane & 1 == 1 { -unit } else { unit };
+                    *sum += sign * bucket;
+                }
+            }
+        }
+        Self { exponent, numbers }
+    }
+
+    fn scaled(&self, exponent: i32) -> [f32; NUMBERS] {
+        let unit = power(self.exponent - exponent);
+        self.numbers.map(|number| unit * number)
+    }
+}
+
+/// 2 to a power that isn't positive.
+fn power(exponent: i32) -> f32 {
+    Float::powi(2.0_f64, exponent) as f32
+}
+
+/// A model near to another: the squared distance of their summaries a value, and its position.
+pub(super) type Near = (f32, usize);
+
+/// Finds for every query the nearest targets, itself excepted, by an exact scan over all of them; of
+/// equally near ones the first. The models have this many values in common.
+///
+/// O(queries · targets) time, of which most only look at a quarter of the numbers; O(targets) space.
+pub(super) fn nearest(
+    queries: &[(usize, &Summary)],
+    targets: &[(usize, &Summary)],
+    most: usize,
+    values: f64,
+) -> Vec<Vec<Near>> {
+    let all = || queries.iter().chain(targets);
+    let exponent = all()
+        .map(|(_, summary)| summary.exponent)
+        .max()
+        .unwrap_or(0);
+    let panels = Panels::new(targets, exponent);
+    let search = |tile: &[(usize, &Summary)]| {
+        in_wide_registers(Scan {
+            queries: tile,
+            exponent,
+            panels: &panels,
+            most,
+        })
+    };
+    #[cfg(feature = "rayon")]
+    let found: Vec<Vec<Vec<Near>>> = queries.par_chunks(TILE).map(search).collect();
+    #[cfg(not(feature = "rayon"))]
+    let found: Vec<Vec<Vec<Near>>> = queries.chunks(TILE).map(search).collect();
+    let unit = Float::powi(4.0_f64, exponent) / values.max(1.0);
+    let per_value = |(squared, model): Near| ((f64::from(squared) * unit) as f32, model);
+    (found.into_iter().flatten())
+        .map(|near| near.into_iter().map(per_value).collect())
+        .collect()
+}
+
+/// Summaries side by side, number by number.
+struct Panels {
+    models: Vec<usize>,
+    numbers: Vec<[f32; LANES]>,
+}
+
+impl Panels {
+    fn new(targets: &[(usize, &Summary)], exponent: i32) -> Self {
+        let count = targets.len().div_ceil(LANES);
+        // What isn't there is infinitely far.
+        let mut numbers = vec![[f32::INFINITY; LANES]; count * NUMBERS];
+        for (panel, targets) in targets.chunks(LANES).enumerate() {
+            for (lane, (_, summary)) in targets.iter().enumerate() {
+                for (at, number) in summary.scaled(exponent).into_iter().enumerate() {
+                    numbers[panel * NUMBERS + at][lane] = number;
+                }
+            }
+        }
+        Self {
+            models: targets.iter().map(|&(model, _)| model).collect(),
+            numbers,
+        }
+    }
+}
+
+/// Some queries against all targets.
+struct Scan<'a> {
+    queries: &'a [(usize, &'a Summary)],
+    exponent: i32,
+    panels: &'a Panels,
+    most: usize,
+}
+
+impl Kernel for Scan<'_> {
+    type Output = Vec<Vec<Near>>;
+
+    #[inline(always)]
+    fn compute(self) -> Vec<Vec<Near>> {
+        let mut queries: Vec<(usize, [f32; NUMBERS], Vec<Near>)> = (self.queries.iter())
+            .map(|&(model, summary)| (model, summary.scaled(self.exponent), Vec::new()))
+            .collect();
+        for (at, panel) in self.panels.numbers.chunks_exact(NUMBERS).enumerate() {
+            for (model, query, near) in &mut queries {
+                let worst = if near.len() < self.most {
+                    f32::INFINITY
+                } else {
+                    near.last().map_or(f32::INFINITY, |&(distance, _)| distance)
+                };
+                let Some(distances) = distances(query, panel, worst) else {
+                    continue;
+                };
+                for (lane, distance) in distances.into_iter().enumerate() {
+                    let Some(&target) = self.panels.models.get(at * LANES + lane) else {
+                        break;
+                    };
+                    if target != *model && distance < worst {
+                        keep(near, (distance, target), self.most);
+                    }
+                }
+            }
+        }
+        queries.into_iter().map(|(_, _, near)| near).collect()
+    }
+}
+
+/// The squared distances to the models of a panel; `None` once all are above `worst`.
+#[inline(always)]
+fn distances(query: &[f32; NUMBERS], panel: &[[f32; LANES]], worst: f32) -> Option<[f32; LANES]> {
+    let mut sums = [0.0_f32; LANES];
+    for (query, rows) in query.chunks_exact(STRIDE).zip(panel.chunks_exact(STRIDE)) {
+        for (number, row) in query.iter().zip(rows) {
+            for (sum, other) in sums.iter_mut().zip(row) {
+                let difference = number - other;
+                *sum += difference * difference;
+            }
+        }
+        if sums
+            .iter()
+            .fold(f32::INFINITY, |least, &sum| least.min(sum))
+            >= worst
+        {
+            return None;
+        }
+    }
+    Some(sums)
+}
+
+/// Adds to a sorted list, which doesn't grow beyond `most`.
+#[inline(always)]
+pub(super) fn keep(near: &mut Vec<Near>, new: Near, most: usize) {
+    let before = |old: &Near| old.0.total_cmp(&new.0).then(old.1.cmp(&new.1)).is_lt();
+    let at = near.partition_point(before);
+    if at < most {
+        near.insert(at, new);
+        near.truncate(most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(seed: u64, size: f32) -> Summary {
+        let number = |at: u64| (mix(seed * 1000 + at) >> 40) as f32 / (1 << 24) as f32 - 0.5;
+        Summary {
+            exponent: (seed % 3) as i32,
+            numbers: core::array::from_fn(|at| size * number(at as u64)),
+        }
+    }
+
+    #[test]
+    fn the_scan_finds_what_brute_force_finds() {
+        let summaries: Vec<Summary> = (0..150).map(|seed| summary(seed, 1.0)).collect();
+        let all: Vec<(usize, &Summary)> = summaries.iter().enumerate().collect();
+        let found = nearest(&all, &all, 7, 1.0);
+        for (model, own) in &all {
+            let distance = |other: &Summary| {
+                let pairs = own.scaled(2).into_iter().zip(other.scaled(2));
+                pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f32>()
+            };
+            let others = all.iter().filter(|(other, _)| other != model);
+            let mut expected: Vec<Near> = others.map(|(at, s)| (distance(s), *at)).collect();
+            expected.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let models = |near: &[Near]| near.iter().map(|&(_, at)| at).collect::<Vec<_>>();
+            assert_eq!(models(&found[*model]), models(&expected[..7]));
+        }
+    }
+
+    #[test]
+    fn equally_near_ones_are_found_in_order() {
+        let same = summary(1, 1.0);
+        let all: Vec<(usize, &Summary)> = (0..40).map(|at| (at, &same)).collect();
+        let found = nearest(&all, &all, 3, 1.0);
+        let models = |near: &[Near]| near.iter().map(|&(_, at)| at).collect::<Vec<_>>();
+        assert_eq!(models(&found[0]), [1, 2, 3]);
+        assert_eq!(models(&found[39]), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,467 @@
+//! The joint decision for families of any size: over near pairs only, without a table of all pairs.
+//!
+//! Costs are those of the dense search (see [`costs`]). What that one takes over all models, such as
+//! the third model that saves most of a way, is taken here over the near pairs.
+
+mod marginals;
+mod ways;
+
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+use num_traits::Float;
+
+use self::marginals::Marginals;
+use super::constraints::{Constraints, MemberConstraints};
+use super::costs::{self, COST_RANGE, EARLY, EdgeTerms, NEGLIGIBLE, SHARPNESS, State};
+use super::stages::{self, StageWeights};
+use super::{NEARLY_ALL, RecoveryError};
+use crate::arborescence::{
+    Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse_certified,
+};
+use crate::heritage::{Knowledge, Stage, StageEstimate};
+
+/// What an edge costs whose parent has nothing of what a model covers of the child that is as near, in
+/// proportion.
+const MISSING: f64 = 8.0;
+
+/// Models that are nearer than others by no more than this share are as near as they.
+const AS_NEAR: f64 = 0.05;
+
+/// What two near models say of each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::heritage) struct NearPair {
+    /// The lesser position.
+    pub(in crate::heritage) first: usize,
+    pub(in crate::heritage) second: usize,
+    pub(in crate::heritage) distance: f64,
+    pub(in crate::heritage) squared_distance: f64,
+    /// β from the first to the second with its layer error and its model error.
+    pub(in crate::heritage) growth: Option<[f64; 3]>,
+    /// v from the first to the second.
+    pub(in crate::heritage) vote: f64,
+    /// The share of the first and of the second that was compared.
+    pub(in crate::heritage) compared: [f64; 2],
+}
+
+impl NearPair {
+    /// The share of one of the two that was compared.
+    pub(in crate::heritage) fn share_of(&self, model: usize) -> f64 {
+        self.compared[usize::from(model == self.second)]
+    }
+}
+
+/// The models of one family, sorted by name, and the pairs among them that are near.
+#[derive(Clone, Debug, Default)]
+pub(in crate::heritage) struct Family<'a> {
+    pub(in crate::heritage) names: Vec<&'a str>,
+    /// Sorted by first and second.
+    pub(in crate::heritage) pairs: Vec<NearPair>,
+    /// Copies, each with what it was made of.
+    pub(in crate::heritage) originals: Vec<(usize, usize)>,
+    /// The squared distances of pairs that were chosen without looking at them.
+    pub(in crate::heritage) sample: Vec<(usize, usize, f64)>,
+    /// For parents (first) that cover less of a child (second) than another model does: the distance
+    /// that they would have on all of the child.
+    pub(in crate::heritage) partial: HashMap<(usize, usize), Option<f64>>,
+}
+
+/// The parent of a member, or that it is a root, and how sure that is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::heritage) struct Placement {
+    pub(in crate::heritage) parent: Option<usize>,
+    pub(in crate::heritage) confidence: f64,
+    /// What would be second, a root where it is `Some(None)`.
+    pub(in crate::heritage) runner_up: Option<(Option<usize>, f64)>,
+}
+
+/// The trees of a family.
+#[derive(Clone, Debug, Default)]
+pub(in crate::heritage) struct SparseTrees {
+    pub(in crate::heritage) placements: Vec<Placement>,
+    /// `None` where the stage is given.
+    pub(in crate::heritage) stage: Option<StageEstimate>,
+}
+
+/// Finds the tree of a family, or as few trees as the rules allow.
+///
+/// # Complexity
+///
+/// O(m log n) time and O(m) space for m pairs, and what the dense distribution over the models takes
+/// whose parents are uncertain together.
+pub(in crate::heritage) fn trees(
+    family: &Family<'_>,
+    knowledge: &Knowledge,
+    stage: Option<Stage>,
+    stages: &[Option<Stage>],
+) -> Result<SparseTrees, RecoveryError> {
+    let position = |name: &str| family.names.binary_search(&name).ok();
+    let constraints = Constraints::of_names(&family.names, position, knowledge)
+        .with_originals(family.originals.iter().copied());
+    let all: Vec<usize> = (0..family.names.len()).collect();
+    let constraints = constraints.select(&all);
+    let mut problem = Problem::new(family, &constraints, stages);
+    let states: Vec<State> = State::ALL
+        .into_iter()
+        .filter(|state| stage.is_none() || state.stage == stage)
+        .collect();
+    let fits = problem.fits(&states, 0.0)?;
+    let parents = problem.parents(&fits);
+    let sharpness = ways::dimensions(family, &parents, 2.0 * SHARPNESS) / 2.0;
+    let belief = costs::belief(sharpness);
+    let fits = if sharpness > SHARPNESS {
+        problem.prefer_shortest_ways(sharpness);
+        problem.fits(&states, NEGLIGIBLE / belief)?
+    } else {
+        problem.fits(&states, NEGLIGIBLE / belief)?
+    };
+    Ok(problem.solve(&fits, belief, stage))
+}
+
+/// A state with the best trees for it.
+struct Fit {
+    state: State,
+    edges: Vec<Edge>,
+    trees: Arborescence,
+    certificate: DualCertificate,
+}
+
+impl Fit {
+    /// −ln of the probability of state and trees, but for a constant.
+    fn cost(&self, belief: f64) -> f64 {
+        belief * self.trees.weight() - Float::ln(self.state.prior())
+    }
+}
+
+/// The edges between near models, and a virtual root above all of them.
+struct Problem<'a> {
+    family: &'a Family<'a>,
+    constraints: &'a MemberConstraints,
+    stages: &'a [Option<Stage>],
+    /// For every pair c ln D² + c f, and what the detour costs.
+    structure: Vec<f64>,
+    /// For every model the largest share of it that a near one covers, and the least distance of those
+    /// that do.
+    coverage: Vec<(f64, f64)>,
+}
+
+impl<'a> Problem<'a> {
+    fn new(
+        family: &'a Family<'a>,
+        constraints: &'a MemberConstraints,
+        stages: &'a [Option<Stage>],
+    ) -> Self {
+        let largest = family.pairs.iter().map(|p| p.distance).fold(0.0, f64::max);
+        let savings = savings(family);
+        let structure = |(pair, saving): (&NearPair, f64)| {
+            if largest == 0.0 {
+                return 0.0;
+            }
+            costs::structure(costs::log_squared(pair.distance / largest), saving)
+        };
+        Self {
+            family,
+            constraints,
+            stages,
+            structure: family.pairs.iter().zip(savings).map(structure).collect(),
+            coverage: coverage(family),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.family.names.len()
+    }
+
+    /// The edges of all pairs in both directions, and last those from the virtual root.
+    fn edges(&self, state: State) -> Vec<Edge> {
+        let models = self.size();
+        let mut edges = Vec::with_capacity(2 * self.family.pairs.len() + models);
+        for (pair, &structure) in self.family.pairs.iter().zip(&self.structure) {
+            let growth = pair.growth.map_or(0.0, |[coefficient, layer, model]| {
+                costs::shrunk_growth(coefficient, layer, model)
+            });
+            for (from, to, sign) in [
+                (pair.first, pair.second, 1.0),
+                (pair.second, pair.first, -1.0),
+            ] {
+                if !self.constraints.allows(from, to) {
+                    continue;
+                }
+                let terms = EdgeTerms {
+                    structure,
+                    growth: sign * growth,
+                    vote: sign * pair.vote,
+                };
+                let stage = self.stages[to].or(state.stage);
+                let weight = terms.cost(state.growth, stage) + self.extra(pair, from, to);
+                if weight.is_finite() {
+                    edges.push(Edge { from, to, weight });
+                }
+            }
+        }
+        // A root is worse than any forest with one root less.
+        let range = COST_RANGE * models as f64;
+        edges.extend((0..models).map(|to| Edge {
+            from: models,
+            to,
+            weight: if self.constraints.must_descend(to) {
+                2.0 * range
+            } else {
+                range
+            },
+        }));
+        edges
+    }
+
+    /// What an edge costs for what is known, and where its parent covers less than others do.
+    fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
+        let early = if self.constraints.is_early(from, to) {
+            EARLY
+        } else {
+            0.0
+        };
+        early
+            + match self.family.partial.get(&(from, to)) {
+                None => 0.0,
+                Some(None) => f64::INFINITY,
+                Some(&Some(distance)) => self.partial(pair, to, distance),
+            }
+    }
+
+    fn partial(&self, pair: &NearPair, child: usize, distance: f64) -> f64 {
+        let (most, nearest) = self.coverage[child];
+        let missing = if nearest <= (1.0 + AS_NEAR) * distance {
+            most - pair.share_of(child)
+        } else {
+            0.0
+        };
+        let longer = Float::ln(distance) - Float::ln(pair.distance);
+        MISSING * missing + 2.0 * SHARPNESS * if longer.is_finite() { longer } else { 0.0 }
+    }
+
+    /// Adds to every pair what its detour costs.
+    fn prefer_shortest_ways(&mut self, sharpness: f64) {
+        let longest = ways::longest_steps(self.size(), &self.family.pairs);
+        let pairs = self.family.pairs.iter().zip(longest);
+        for (structure, (pair, longest)) in self.structure.iter_mut().zip(pairs) {
+            let ratio = costs::log_squared(pair.distance) - costs::log_squared(longest);
+            *structure += costs::detour(ratio, sharpness);
+        }
+    }
+
+    /// The best trees of the states that can be within `margin` of the best one.
+    fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
+        let mut bounds: Vec<(f64, State)> = (states.iter())
+            .map(|&state| {
+                (
+                    self.bound(&self.edges(state)) - Float::ln(state.prior()),
+                    state,
+                )
+            })
+            .collect();
+        // A stable sort: of equal bounds the first state is first.
+        bounds.sort_by(|first, second| first.0.total_cmp(&second.0));
+        let mut least = f64::INFINITY;
+        let mut fits: Vec<Fit> = Vec::new();
+        for (bound, state) in bounds {
+            if bound > least + margin {
+                continue;
+            }
+            let edges = self.edges(state);
+            let root = Root::At(self.size());
+            let (trees, certificate) =
+                minimum_arborescence_sparse_certified(self.size() + 1, &edges, root)?;
+            let fit = Fit {
+                state,
+                edges,
+                trees,
+                certificate,
+            };
+            least = least.min(fit.cost(1.0));
+            fits.push(fit);
+            fits.retain(|fit| fit.cost(1.0) <= least + margin);
+        }
+        fits.sort_by_key(|fit| State::ALL.iter().position(|&state| state == fit.state));
+        Ok(fits)
+    }
+
+    /// What all trees cost at least: the cheapest edge into every model, but for roots.
+    fn bound(&self, edges: &[Edge]) -> f64 {
+        let models = self.size();
+        let mut least = alloc::vec![f64::INFINITY; models];
+        for edge in edges.iter().filter(|edge| edge.from < models) {
+            least[edge.to] = least[edge.to].min(edge.weight);
+        }
+        let range = COST_RANGE * models as f64;
+        let roots = least.iter().filter(|cost| cost.is_infinite()).count();
+        let known = least.iter().copied().filter(|cost| cost.is_finite());
+        let (sum, most) = known.fold((0.0, f64::NEG_INFINITY), |(sum, most), cost| {
+            (sum + cost, f64::max(most, cost))
+        });
+        let cost_of_root = if roots == 0 { range - most } else { 0.0 };
+        sum + roots as f64 * range + cost_of_root
+    }
+
+    /// The parents in the best trees of all states.
+    fn parents(&self, fits: &[Fit]) -> Vec<Option<usize>> {
+        let models = self.size();
+        let best = best(fits).map(|fit| fit.trees.parents());
+        let parents = best.unwrap_or_default().iter().take(models);
+        (parents.map(|parent| parent.filter(|&parent| parent < models))).collect()
+    }
+
+    /// The placement of every model, with what the distribution over all trees and states says of it.
+    fn solve(&self, fits: &[Fit], belief: f64, stage: Option<Stage>) -> SparseTrees {
+        let models = self.size();
+        let parents = self.parents(fits);
+        let marginals: Vec<Marginals> = (fits.iter())
+            .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate, belief))
+            .collect();
+        let logarithms = |prior: fn(State) -> f64| -> Vec<f64> {
+            let states = fits.iter().zip(&marginals);
+            let logarithm = |(fit, marginals): (&Fit, &Marginals)| {
+                marginals.log_partition() - belief * fit.trees.weight()
+                    + Float::ln(prior(fit.state))
+            };
+            states.map(logarithm).collect()
+        };
+        let of_states = logarithms(State::prior);
+        let greatest = of_states.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = (of_states.iter())
+            .map(|logarithm| Float::exp(logarithm - greatest))
+            .collect();
+        let total: f64 = weights.iter().sum();
+        let place = |model: usize| {
+            let mut probabilities: Vec<(usize, f64)> = Vec::new();
+            for (marginals, weight) in marginals.iter().zip(&weights) {
+                for (parent, probability) in marginals.of(model) {
+                    let part = probability * weight / total;
+                    match probabilities.iter_mut().find(|(other, _)| *other == parent) {
+                        Some((_, sum)) => *sum += part,
+                        None => probabilities.push((parent, part)),
+                    }
+                }
+            }
+            self.placement(model, parents[model], &probabilities)
+        };
+        let weights = fits.iter().zip(logarithms(State::prior_of_growth));
+        let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
+        let asked = stage.is_none() && models > 1;
+        let estimates = if asked {
+            stages::estimate(&[weights])
+        } else {
+            Vec::new()
+        };
+        SparseTrees {
+            placements: (0..models).map(place).collect(),
+            stage: estimates.first().copied(),
+        }
+    }
+
+    fn placement(
+        &self,
+        model: usize,
+        parent: Option<usize>,
+        probabilities: &[(usize, f64)],
+    ) -> Placement {
+        let models = self.size();
+        if self.constraints.is_known(model) {
+            return Placement {
+                parent,
+                confidence: 1.0,
+                runner_up: None,
+            };
+        }
+        let own = parent.unwrap_or(models);
+        let confidence = |probability| costs::less_unforeseen(probability, models);
+        let mut runner_up: Option<(usize, f64)> = None;
+        for &(other, probability) in probabilities.iter().filter(|(other, _)| *other != own) {
+            let is_better = runner_up.is_none_or(|(second, best)| {
+                probability > best || (probability == best && other < second)
+            });
+            if is_better {
+                runner_up = Some((other, probability));
+            }
+        }
+        let found = probabilities.iter().find(|(other, _)| *other == own);
+        Placement {
+            parent,
+            confidence: confidence(found.map_or(0.0, |&(_, probability)| probability)),
+            runner_up: runner_up.map(|(other, probability)| {
+                ((other < models).then_some(other), confidence(probability))
+            }),
+        }
+    }
+}
+
+/// The fit of the least cost; of equal ones the first.
+fn best(fits: &[Fit]) -> Option<&Fit> {
+    fits.iter().reduce(|best, fit| {
+        if fit.cost(1.0) < best.cost(1.0) {
+            fit
+        } else {
+            best
+        }
+    })
+}
+
+/// For every pair the share of its squared way that a third model saves, of those near to both.
+fn savings(family: &Family<'_>) -> Vec<f64> {
+    let near = neighbours(family.names.len(), &family.pairs);
+    let squared = |from: &[(usize, usize)], to: usize| {
+        let found = from.binary_search_by_key(&to, |&(model, _)| model).ok()?;
+        Some(&family.pairs[from[found].1])
+    };
+    let comparable = |pair: &NearPair| pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL;
+    let saving = |pair: &NearPair| {
+        let whole = pair.squared_distance;
+        let (first, second) = (&near[pair.first], &near[pair.second]);
+        let (few, many) = if first.len() <= second.len() {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let mut least = f64::INFINITY;
+        for &(third, of_few) in few {
+            let of_few = &family.pairs[of_few];
+            if let Some(of_many) = squared(many, third)
+                && comparable(of_few)
+                && comparable(of_many)
+            {
+                let (one, other) = (of_few.squared_distance, of_many.squared_distance);
+                least = least.min(costs::branch(whole, one, other));
+            }
+        }
+        costs::saving(whole, least)
+    };
+    family.pairs.iter().map(saving).collect()
+}
+
+/// For every model the largest share of it that a near one covers, and the least distance of those that
+/// do.
+fn coverage(family: &Family<'_>) -> Vec<(f64, f64)> {
+    let mut coverage = alloc::vec![(0.0, f64::INFINITY); family.names.len()];
+    for pair in &family.pairs {
+        for model in [pair.first, pair.second] {
+            let (most, nearest) = &mut coverage[model];
+            let share = pair.share_of(model);
+            if share > *most {
+                (*most, *nearest) = (share, pair.distance);
+            } else if share >= *most {
+                *nearest = nearest.min(pair.distance);
+            }
+        }
+    }
+    coverage
+}
+
+/// For every model the models near to it, ascending, each with the position of the pair.
+fn neighbours(models: usize, pairs: &[NearPair]) -> Vec<Vec<(usize, usize)>> {
+    let mut near = alloc::vec![Vec::new(); models];
+    for (at, pair) in pairs.iter().enumerate() {
+        near[pair.first].push((pair.second, at));
+        near[pair.second].push((pair.first, at));
+    }
+    near.iter_mut().for_each(|near| near.sort_unstable());
+    near
+}

@@ -1,0 +1,387 @@
+//! How probable every edge is, over all trees of a sparse digraph.
+//!
+//! The reduced weight of an edge bounds from below how much more a tree costs that has it. Edges above
+//! [`CERTAIN`] are left out. Models with one edge left are certain, and are joined to their parents.
+//! The others, with what hangs on them, form a digraph in which a tree is a choice of one edge for
+//! each without a circle. Circles lie within strongly connected components, so the distribution is the
+//! product of one for each component, and these are small: they are found exactly, densely.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::Float;
+
+use crate::arborescence::{
+    Arborescence, DenseDigraph, DualCertificate, Edge, arborescence_distribution,
+};
+use crate::heritage::recovery::additivity::downwards;
+
+/// Trees that cost so much more than the best don't count.
+const CERTAIN: f64 = 14.0;
+
+/// Components of more models are thinned out.
+const MOST_TOGETHER: usize = 100;
+
+/// By what the bound for the edges of a component that is too large is multiplied.
+const THINNED: f64 = 0.6;
+
+/// −ln of the odds that are left for a root that no edge from above allows.
+const NO_ROOT: f64 = 60.0;
+
+/// The probabilities of the edges into every node.
+pub(super) struct Marginals {
+    /// For every node its possible parents and how probable they are.
+    of: Vec<Vec<(usize, f64)>>,
+    log_partition: f64,
+}
+
+impl Marginals {
+    /// The last node is the root of all.
+    pub(super) fn new(
+        edges: &[Edge],
+        trees: &Arborescence,
+        certificate: &DualCertificate,
+        belief: f64,
+    ) -> Self {
+        let reduced = certificate.reduced_weights(edges);
+        let nodes = trees.parents().len().saturating_sub(1);
+        let mut bounds = vec![CERTAIN; nodes];
+        loop {
+            let live = Live::new(edges, &reduced, trees, belief, &bounds);
+            let components = live.components();
+            let too_large: Vec<&Vec<usize>> = (components.iter())
+                .filter(|component| component.len() > MOST_TOGETHER)
+                .collect();
+            if too_large.is_empty() {
+                return live.marginals(&components);
+            }
+            for &node in too_large.into_iter().flatten() {
+                bounds[node] *= THINNED;
+            }
+        }
+    }
+
+    /// The possible parents of a node with their probabilities, in no particular order; the virtual
+    /// root is the number of nodes.
+    pub(super) fn of(&self, node: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.of[node].iter().copied()
+    }
+
+    /// ln of the sum over all trees of the odds to the best.
+    pub(super) const fn log_partition(&self) -> f64 {
+        self.log_partition
+    }
+}
+
+/// The edges that count.
+struct Live {
+    nodes: usize,
+    /// For every node the parents that count, each with how much more it costs than the chosen one;
+    /// the chosen one is first.
+    parents: Vec<Vec<(usize, f64)>>,
+    /// The best parent that doesn't count.
+    others: Vec<Option<(usize, f64)>>,
+    /// The uncertain model that a model hangs on by certain edges, itself if it is one, or the root.
+    heads: Vec<usize>,
+}
+
+impl Live {
+    fn new(
+        edges: &[Edge],
+        reduced: &[f64],
+        trees: &Arborescence,
+        belief: f64,
+        bounds: &[f64],
+    ) -> Self {
+        let nodes = bounds.len();
+        // There is one edge from the virtual root to every tree; whatever it costs, all have it.
+        let weight = |edge: &Edge| if edge.from == nodes { 0.0 } else { edge.weight };
+        let mut chosen = vec![0.0; nodes];
+        let mut parents: Vec<Vec<(usize, f64)>> = vec![Vec::new(); nodes];
+        for node in 0..nodes {
+            if let (Some(at), Some(parent)) = (trees.edge_index(node), trees.parent(node)) {
+                chosen[node] = weight(&edges[at]);
+                parents[node].push((parent, 0.0));
+            }
+        }
+        let mut others: Vec<Option<(usize, f64)>> = vec![None; nodes];
+        for (at, (edge, &reduced)) in edges.iter().zip(reduced).enumerate() {
+            let node = edge.to;
+            if node >= nodes || trees.edge_index(node) == Some(at) {
+                continue;
+            }
+            if belief * reduced <= bounds[node] {
+                parents[node].push((edge.from, belief * (weight(edge) - chosen[node])));
+            } else if others[node].is_none_or(|(_, best)| belief * reduced < best) {
+                others[node] = Some((edge.from, belief * reduced));
+            }
+        }
+        let mut live = Self {
+            nodes,
+            parents,
+            others,
+            heads: (0..=nodes).collect(),
+        };
+        let tree: Vec<Option<usize>> = trees.parents().to_vec();
+        for node in downwards(&tree) {
+            if node < nodes
+                && live.parents[node].len() == 1
+                && let Some(parent) = tree[node]
+            {
+                live.heads[node] = live.heads[parent];
+            }
+        }
+        live.drop_descendants();
+        live
+    }
+
+    /// Leaves out edges from models that hang on the one they lead to.
+    fn drop_descendants(&mut self) {
+        for node in 0..self.nodes {
+            let heads = &self.heads;
+            self.parents[node].retain(|&(parent, _)| heads[parent] != node);
+        }
+    }
+
+    /// The strongly connected components of the uncertain models, after R. Tarjan, "Depth-first search
+    /// and linear graph algorithms", 1972.
+    fn components(&self) -> Vec<Vec<usize>> {
+        let uncertain: Vec<usize> = (0..self.nodes)
+            .filter(|&node| self.heads[node] == node)
+            .collect();
+        let mut search = Search {
+            live: self,
+            index: vec![usize::MAX; self.nodes],
+            low: vec![0; self.nodes],
+            on_stack: vec![false; self.nodes],
+            stack: Vec::new(),
+            count: 0,
+            components: Vec::new(),
+        };
+        for node in uncertain {
+            if search.index[node] == usize::MAX {
+                search.run(node);
+            }
+        }
+        search.components
+    }
+
+    fn marginals(self, components: &[Vec<usize>]) -> Marginals {
+        let mut of: Vec<Vec<(usize, f64)>> = Vec::with_capacity(self.nodes);
+        for node in 0..self.nodes {
+            // Certain, unless a component says more.
+            let certain = self.parents[node].first().map(|&(parent, _)| (parent, 1.0));
+            let other = self.others[node].map(|(parent, more)| (parent, Float::exp(-more)));
+            of.push(certain.into_iter().chain(other).collect());
+        }
+        let mut place = vec![usize::MAX; self.nodes + 1];
+        let mut log_partition = 0.0;
+        for component in components {
+            for (at, &node) in component.iter().enumerate() {
+                place[node] = at;
+            }
+            let found = match component[..] {
+                [node] => Some(self.alone(node)),
+                _ => self.together(component, &place),
+            };
+            if let Some((logarithm, probabilities)) = found {
+                log_partition += logarithm;
+                for (&node, probabilities) in component.iter().zip(probabilities) {
+                    of[node] = probabilities;
+                }
+            }
+            for &node in component {
+                place[node] = usize::MAX;
+            }
+        }
+        Marginals { of, log_partition }
+    }
+
+    /// A model whose parent has no effect on any other's.
+    fn alone(&self, node: usize) -> (f64, Vec<Vec<(usize, f64)>>) {
+        let parents = &self.parents[node];
+        let total = add_up(parents.iter().map(|&(_, cost)| -cost));
+        let probability = |&(parent, cost): &(usize, f64)| (parent, Float::exp(-cost - total));
+        (total, vec![parents.iter().map(probability).collect()])
+    }
+
+    /// Models that may be each other's ancestors; `None` where there is no tree of them.
+    fn together(
+        &self,
+        component: &[usize],
+        place: &[usize],
+    ) -> Option<(f64, Vec<Vec<(usize, f64)>>)> {
+        let size = component.len();
+        let above = |parent: usize| match place[self.heads[parent]] {
+            usize::MAX => size,
+            at => at,
+        };
+        let mut odds = Odds::new(size);
+        for (child, &node) in component.iter().enumerate() {
+            for &(parent, cost) in &self.parents[node] {
+                odds.add(above(parent), child, -cost);
+            }
+        }
+        let parents = || component.iter().flat_map(|&node| &self.parents[node]);
+        let is_top = parents().all(|&(p, _)| p == self.nodes || above(p) < size);
+        let (logarithm, table) = if is_top {
+            odds.with_own_root()?
+        } else {
+            odds.with_root_above()?
+        };
+        let probabilities = component.iter().enumerate().map(|(child, &node)| {
+            let share = |&(parent, cost): &(usize, f64)| {
+                let from = above(parent);
+                let part = Float::exp(-cost - odds.get(from, child));
+                (parent, table[from * size + child] * part)
+            };
+            self.parents[node].iter().map(share).collect()
+        });
+        Some((logarithm, probabilities.collect()))
+    }
+}
+
+/// ln of the odds of every edge among some models, and of those from above.
+struct Odds {
+    size: usize,
+    /// By parent and child; the last parent is whatever is above.
+    logarithms: Vec<f64>,
+}
+
+/// ln of the partition function, and the probability of every edge.
+type Distribution = (f64, Vec<f64>);
+
+impl Odds {
+    fn new(size: usize) -> Self {
+        Self {
+            size,
+            logarithms: vec![f64::NEG_INFINITY; (size + 1) * size],
+        }
+    }
+
+    fn get(&self, parent: usize, child: usize) -> f64 {
+        self.logarithms[parent * self.size + child]
+    }
+
+    fn add(&mut self, parent: usize, child: usize, logarithm: f64) {
+        let sum = &mut self.logarithms[parent * self.size + child];
+        *sum = add_up([*sum, logarithm].into_iter());
+    }
+
+    /// Any number of models may hang on what is above.
+    fn with_root_above(&self) -> Option<Distribution> {
+        let size = self.size;
+        let graph = DenseDigraph::from_fn(size + 1, |from, to| {
+            if to == size {
+                f64::INFINITY
+            } else {
+                -self.get(from, to)
+            }
+        });
+        let found = arborescence_distribution(&graph.ok()?).ok()?;
+        let edges = (0..=size).flat_map(|from| (0..size).map(move |to| (from, to)));
+        let probability = |(from, to)| found.edge_probability(from, to).unwrap_or(0.0);
+        Some((found.log_partition(), edges.map(probability).collect()))
+    }
+
+    /// One of the models is the root.
+    ///
+    /// Its odds as one are taken off the odds of the edges into it.
+    fn with_own_root(&self) -> Option<Distribution> {
+        let size = self.size;
+        let as_root = |child: usize| match self.get(size, child) {
+            f64::NEG_INFINITY => self.greatest(child) - NO_ROOT,
+            logarithm => logarithm,
+        };
+        let graph = DenseDigraph::from_fn(size, |from, to| as_root(to) - self.get(from, to));
+        let found = arborescence_distribution(&graph.ok()?).ok()?;
+        let edges = (0..=size).flat_map(|from| (0..size).map(move |to| (from, to)));
+        let probability = |(from, to)| {
+            let found = if from == size {
+                found.root_probability(to)
+            } else {
+                found.edge_probability(from, to)
+            };
+            found.unwrap_or(0.0)
+        };
+        let logarithm = found.log_partition() + (0..size).map(as_root).sum::<f64>();
+        Some((logarithm, edges.map(probability).collect()))
+    }
+
+    /// The greatest odds of any edge into a model.
+    fn greatest(&self, child: usize) -> f64 {
+        let into = (0..=self.size).map(|parent| self.get(parent, child));
+        into.fold(f64::NEG_INFINITY, f64::max)
+    }
+}
+
+/// ln Σ eˣ.
+fn add_up(logarithms: impl Iterator<Item = f64> + Clone) -> f64 {
+    let greatest = logarithms.clone().fold(f64::NEG_INFINITY, f64::max);
+    if greatest == f64::NEG_INFINITY {
+        return greatest;
+    }
+    greatest + Float::ln(logarithms.map(|x| Float::exp(x - greatest)).sum::<f64>())
+}
+
+/// A search in depth, without recursion.
+struct Search<'a> {
+    live: &'a Live,
+    index: Vec<usize>,
+    low: Vec<usize>,
+    on_stack: Vec<bool>,
+    stack: Vec<usize>,
+    count: usize,
+    components: Vec<Vec<usize>>,
+}
+
+impl Search<'_> {
+    fn run(&mut self, start: usize) {
+        let mut calls = vec![(start, 0)];
+        self.open(start);
+        while let Some((node, next)) = calls.pop() {
+            if let Some(&(parent, _)) = self.live.parents[node].get(next) {
+                calls.push((node, next + 1));
+                let head = self.live.heads[parent];
+                if head >= self.live.nodes {
+                    continue;
+                }
+                if self.index[head] == usize::MAX {
+                    self.open(head);
+                    calls.push((head, 0));
+                } else if self.on_stack[head] {
+                    self.low[node] = self.low[node].min(self.index[head]);
+                }
+            } else {
+                self.close(node);
+                if let Some(&(above, _)) = calls.last() {
+                    self.low[above] = self.low[above].min(self.low[node]);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, node: usize) {
+        self.index[node] = self.count;
+        self.low[node] = self.count;
+        self.count += 1;
+        self.stack.push(node);
+        self.on_stack[node] = true;
+    }
+
+    fn close(&mut self, node: usize) {
+        if self.low[node] != self.index[node] {
+            return;
+        }
+        let mut component = Vec::new();
+        while let Some(member) = self.stack.pop() {
+            self.on_stack[member] = false;
+            component.push(member);
+            if member == node {
+                break;
+            }
+        }
+        component.sort_unstable();
+        self.components.push(component);
+    }
+}

@@ -1,0 +1,223 @@
+//! Signatures from numbers that someone else computed.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+
+use super::digest::SampleDigests;
+use super::signing::{BUCKETS_OF_VECTOR, groups_of};
+use super::{Digest, Levels, PrecisionProfile, Signature, SignatureOptions, TensorSignature};
+use crate::moments::Moments;
+use crate::sketch::MatrixSketch;
+use crate::weights::ElementType;
+
+/// Why numbers don't make a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssemblyError {
+    /// The sketch isn't that of a tensor of this shape, with this number of buckets.
+    Sketch {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// The moments are those of another number of values.
+    Moments {
+        /// The tensor's name.
+        tensor: String,
+    },
+    /// Two tensors have one name.
+    DuplicateTensor {
+        /// The name.
+        tensor: String,
+    },
+    /// No tensor is a weight.
+    NoWeight,
+}
+
+impl fmt::Display for AssemblyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sketch { tensor } => {
+                write!(
+                    f,
+                    "the sketch of {tensor} doesn't fit its shape or the options"
+                )
+            }
+            Self::Moments { tensor } => {
+                write!(f, "the moments of {tensor} are of another number of values")
+            }
+            Self::DuplicateTensor { tensor } => write!(f, "two tensors are named {tensor}"),
+            Self::NoWeight => f.write_str("no tensor is a weight"),
+        }
+    }
+}
+
+impl Error for AssemblyError {}
+
+/// The numbers of one tensor, for readers that compute them on their own.
+///
+/// # Examples
+///
+/// ```
+/// use mother::moments::Moments;
+/// use mother::signature::{Signature, SignatureOptions, TensorNumbers};
+/// use mother::sketch::{MatrixSketcher, RowGroups, SketchKey};
+///
+/// let values = [9.0_f32, 1.0, 1.0, 0.5];
+/// let mut sketcher = MatrixSketcher::new(RowGroups::new(4, 2)?, 32, SketchKey::PUBLIC)?;
+/// sketcher.extend_from_slice(&values)?;
+/// let numbers = TensorNumbers::new("w", [2, 2], sketcher.finish()?, Moments::of(&values)?)
+///     .with_digest([1, 2]);
+/// let signature = Signature::from_numbers("base", SignatureOptions::new(), vec![numbers])?;
+/// assert_eq!(signature.weights(), 4);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorNumbers(TensorSignature);
+
+impl TensorNumbers {
+    /// A tensor of single precision, of whose digest and precision nothing is known.
+    ///
+    /// The sketch is that of the tensor as a matrix, as described at [`TensorSignature::sketch`].
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        shape: impl Into<Vec<usize>>,
+        sketch: MatrixSketch,
+        moments: Moments,
+    ) -> Self {
+        Self(TensorSignature {
+            name: name.into(),
+            shape: shape.into(),
+            element_type: ElementType::F32,
+            digest: Digest::default(),
+            samples: SampleDigests::default(),
+            moments,
+            profile: PrecisionProfile {
+                single: true,
+                bfloat: false,
+                half: false,
+                zeros: 0,
+                levels: None,
+            },
+            sketch,
+            rows: None,
+        })
+    }
+
+    /// Sets the type the values are stored in.
+    #[must_use]
+    pub const fn with_element_type(mut self, element_type: ElementType) -> Self {
+        self.0.element_type = element_type;
+        self
+    }
+
+    /// Sets 128 bits that are equal for equal values. Digests are only compared with each other, so
+    /// that any hash will do if all signatures have it.
+    #[must_use]
+    pub const fn with_digest(mut self, words: [u64; 2]) -> Self {
+        self.0.digest = Digest(words);
+        self
+    }
+
+    /// Sets the digests by which casts are recognised: of some of the values as they are, and as
+    /// rounding to single precision, bfloat16 and half precision would leave them.
+    #[must_use]
+    pub const fn with_rounded_digests(mut self, digests: [u64; 4]) -> Self {
+        let [exact, single, bfloat, half] = digests;
+        self.0.samples = SampleDigests {
+            exact,
+            single,
+            bfloat,
+            half,
+        };
+        self
+    }
+
+    /// Sets whether single precision, bfloat16 and half precision hold every value.
+    #[must_use]
+    pub const fn with_precision(mut self, fits: [bool; 3]) -> Self {
+        [
+            self.0.profile.single,
+            self.0.profile.bfloat,
+            self.0.profile.half,
+        ] = fits;
+        self
+    }
+
+    /// Sets how many values are zero, and the distinct values where there are at most 256.
+    #[must_use]
+    pub const fn with_levels(mut self, zeros: u64, levels: Option<Levels>) -> Self {
+        self.0.profile.zeros = zeros;
+        self.0.profile.levels = levels;
+        self
+    }
+
+    fn check(self, options: SignatureOptions) -> Result<TensorSignature, AssemblyError> {
+        let tensor = self.0;
+        let buckets = if tensor.is_weight() {
+            options.buckets
+        } else {
+            BUCKETS_OF_VECTOR
+        };
+        let groups = groups_of(&tensor.shape);
+        let sketch = &tensor.sketch;
+        let is_empty = sketch.groups().count() == 0;
+        if groups != Some(sketch.groups()) || !(is_empty || sketch.buckets_of_group() == buckets) {
+            let tensor = tensor.name;
+            return Err(AssemblyError::Sketch { tensor });
+        }
+        if tensor.moments.count() != sketch.groups().length() as u64 {
+            let tensor = tensor.name;
+            return Err(AssemblyError::Moments { tensor });
+        }
+        Ok(tensor)
+    }
+}
+
+impl From<&TensorSignature> for TensorNumbers {
+    fn from(tensor: &TensorSignature) -> Self {
+        Self(tensor.clone())
+    }
+}
+
+impl Signature {
+    /// A signature from the numbers of its tensors, made with these options.
+    ///
+    /// # Errors
+    ///
+    /// [`AssemblyError`] where a sketch doesn't fit the shape or the options, where moments are of another
+    /// number of values, where two tensors have one name, and where no tensor is a weight.
+    ///
+    /// # Complexity
+    ///
+    /// O(t log t) time for t tensors.
+    ///
+    /// # Examples
+    ///
+    /// See [`TensorNumbers`].
+    pub fn from_numbers(
+        name: impl Into<String>,
+        options: SignatureOptions,
+        tensors: Vec<TensorNumbers>,
+    ) -> Result<Self, AssemblyError> {
+        let tensors = tensors.into_iter().map(|tensor| tensor.check(options));
+        let mut tensors = tensors.collect::<Result<Vec<TensorSignature>, AssemblyError>>()?;
+        tensors.sort_by(|first, second| first.name.cmp(&second.name));
+        if let Some(pair) = tensors.windows(2).find(|p| p[0].name == p[1].name) {
+            let tensor = pair[0].name.clone();
+            return Err(AssemblyError::DuplicateTensor { tensor });
+        }
+        if !tensors.iter().any(TensorSignature::is_weight) {
+            return Err(AssemblyError::NoWeight);
+        }
+        Ok(Self {
+            name: name.into(),
+            key: options.key,
+            buckets: options.buckets,
+            tensors,
+            skipped: Vec::new(),
+        })
+    }
+}
