@@ -104,7 +104,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let numbers = numbers.unwrap_or(if models <= 10_000 { 8192 } else { 1024 });
+    let numbers: usize = numbers.unwrap_or(if models <= 10_000 { 8192 } else { 1024 });
     if models < 2 {
         return Err(usage("--models takes at least 2"));
     }

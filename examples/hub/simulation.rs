@@ -8,7 +8,6 @@ use std::error::Error;
 use mother::moments::Moments;
 use mother::signature::{Signature, SignatureOptions, TensorNumbers, TensorSignature};
 use mother::sketch::{MatrixSketch, RowGroups};
-use mother::weights::ElementType;
 
 /// Every model has so many weights.
 const WEIGHTS: usize = 4;
@@ -298,7 +297,6 @@ fn with_digest(
     }
     let [_, _, bfloat, half] = parent.rounded_digests();
     numbers
-        .with_element_type(ElementType::BF16)
         .with_precision([true, true, false])
         .with_rounded_digests([bfloat, bfloat, bfloat, half])
 }

@@ -21,6 +21,7 @@ mod faults;
 mod fuzzed;
 mod graph;
 mod growth;
+mod index;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod joint;
