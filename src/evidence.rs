@@ -16,6 +16,7 @@ mod glob;
 mod group;
 mod growth;
 mod measurement;
+mod members;
 mod memory;
 #[cfg(feature = "svd")]
 mod ranks;

@@ -141,15 +141,16 @@ impl Relation {
     ///
     /// O(numbers of both) time: microseconds, whatever the size of the models.
     pub fn between(first: &Signature, second: &Signature) -> Result<Self, IncompatibleSignatures> {
-        Self::with(&RelationOptions::default(), first, second)
+        check(first, second)?;
+        Ok(Self::of_checked(&RelationOptions::default(), first, second))
     }
 
-    pub(crate) fn with(
+    /// Compares two models whose signatures were made with the same settings.
+    pub(crate) fn of_checked(
         options: &RelationOptions,
         first: &Signature,
         second: &Signature,
-    ) -> Result<Self, IncompatibleSignatures> {
-        check(first, second)?;
+    ) -> Self {
         let matched: Vec<(&TensorSignature, &TensorSignature)> =
             matching_tensors(first, second).collect();
         let mut groups: Vec<GroupComparison> = Vec::new();
@@ -225,7 +226,7 @@ impl Relation {
         if sums.squared_distance == 0.0 && all_weights {
             relation.distance = Float::sqrt(relation.squared_distance_of_vectors);
         }
-        Ok(relation)
+        relation
     }
 
     /// The share of the first and of the second model's weights that was compared.
@@ -328,7 +329,7 @@ impl Relation {
 }
 
 /// Whether two signatures were made with the same settings.
-fn check(first: &Signature, second: &Signature) -> Result<(), IncompatibleSignatures> {
+pub(super) fn check(first: &Signature, second: &Signature) -> Result<(), IncompatibleSignatures> {
     if first.key() != second.key() {
         return Err(IncompatibleSignatures::Keys);
     }
@@ -507,6 +508,14 @@ fn growth<'a>(weights: impl Iterator<Item = &'a [GroupComparison]>) -> Option<Pa
         model_error: pooled.model_error(),
         layer_error: pooled.layer_error(),
     })
+}
+
+/// Eq. 3 over a model's own layers; `None` where none has a score.
+pub(super) fn score(options: &RelationOptions, signature: &Signature) -> Option<f64> {
+    let tensors = signature.tensors().iter();
+    let selected = tensors.filter(|tensor| options.score_layers.selects_tensor(tensor));
+    let scores = selected.filter_map(|tensor| options.score.of_moments(&tensor.moments()));
+    scores.fold(None, |sum, score| Some(sum.unwrap_or(0.0) + score))
 }
 
 /// See [`Relation::score_change`].

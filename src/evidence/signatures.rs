@@ -2,39 +2,24 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use num_traits::Float;
+use hashbrown::HashMap;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
-use super::copies::{copy_kind, duplicates};
-use super::coverage::{Coverage, PartialParent};
-use super::relation::{Relation, RelationOptions, restricted_squared_distance};
+use super::members::Members;
+use super::memory;
+use super::relation::{self, Relation, RelationOptions};
 use super::table::SkippedLayerOf;
-use super::{
-    Evidence, EvidenceError, Geometry, GroupEvidence, Growth, LayerSelection, ModelCopy, Score,
-};
-use crate::condensed::{CondensedMatrix, condensed_index};
+use super::{Evidence, EvidenceError, GroupEvidence, LayerSelection, Score};
+use crate::condensed::condensed_index;
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
 
-/// How many of the nearest models are looked at for what a model is a copy of.
-const NEAREST: usize = 8;
-
-/// Differences of shares below this don't count: a head with few classes, a few tokens more.
-const SAME_SHARE: f64 = 1e-3;
-
-/// Models of which at least this share was compared are of one kind.
-const MOSTLY_ALIKE: f64 = 0.75;
-
-/// Where at least this share of both models was compared, squared distances are taken as they are.
-const NEARLY_ALL: f64 = 0.9;
-
-/// Growth that nothing tells has this error.
-const UNKNOWN: f64 = 1e3;
+/// The bytes that a pair takes: its relation, and then its place in the tables.
+const BYTES_A_PAIR: usize = 2 * size_of::<Relation>();
 
 /// Compares signatures, pair by pair, and makes the tables from which
 /// [`Recovery`](crate::heritage::Recovery) reasons.
@@ -104,7 +89,7 @@ impl SignatureComparison {
 
     /// Eq. 3 over a model's own layers.
     pub(crate) fn score(&self, signature: &Signature) -> Option<f64> {
-        score(&self.options, signature)
+        relation::score(&self.options, signature)
     }
 
     /// What two models say of each other.
@@ -117,7 +102,13 @@ impl SignatureComparison {
         first: &Signature,
         second: &Signature,
     ) -> Result<Relation, EvidenceError> {
-        Relation::with(&self.options, first, second).map_err(|reason| EvidenceError::Incompatible {
+        self.check(first, second)?;
+        Ok(Relation::of_checked(&self.options, first, second))
+    }
+
+    /// Whether two signatures were made with the same settings.
+    fn check(&self, first: &Signature, second: &Signature) -> Result<(), EvidenceError> {
+        relation::check(first, second).map_err(|reason| EvidenceError::Incompatible {
             first: first.name().into(),
             second: second.name().into(),
             reason,
@@ -157,25 +148,20 @@ impl SignatureComparison {
             let model = pair[0].name().into();
             return Err(EvidenceError::DuplicateModel { model });
         }
-        let relations = self.relations(&sorted, observer)?;
-        let mut evidence = Evidence::default();
-        for members in components(sorted.len(), &relations) {
-            let of_members: Vec<&Signature> = members.iter().map(|&m| sorted[m]).collect();
-            let mut group = Members {
-                options: self.options.clone(),
-                relations: select(sorted.len(), &members, &relations),
-                signatures: of_members,
-            };
-            let without = group.mostly_replaced();
-            if !without.is_empty() {
-                group.options.without = without;
-                let narrowed = Self {
-                    options: group.options.clone(),
-                };
-                group.relations = narrowed.relations(&group.signatures, observer)?;
-            }
-            evidence.groups.push(group.evidence()?);
+        if let Some(pair) = sorted.first().and_then(|first| {
+            let others = sorted.iter().map(|other| self.check(first, other));
+            others.filter_map(Result::err).next()
+        }) {
+            return Err(pair);
         }
+        let mut evidence = Evidence::default();
+        for models in sharing_tensors(&sorted) {
+            let models: Vec<&Signature> = models.into_iter().map(|model| sorted[model]).collect();
+            evidence.groups.extend(self.groups(&models, observer)?);
+        }
+        evidence
+            .groups
+            .sort_by(|a, b| a.models().first().cmp(&b.models().first()));
         for signature in sorted {
             let layers = signature.skipped_layers().iter();
             evidence
@@ -188,6 +174,31 @@ impl SignatureComparison {
         Ok(evidence)
     }
 
+    /// The groups of models that have tensors in common, and so on transitively.
+    fn groups(
+        &self,
+        models: &[&Signature],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<GroupEvidence>, EvidenceError> {
+        let relations = self.relations(models, observer)?;
+        let mut groups = Vec::new();
+        for members in components(models.len(), &relations) {
+            let mut group = Members {
+                options: self.options.clone(),
+                relations: select(models.len(), &members, &relations),
+                signatures: members.iter().map(|&member| models[member]).collect(),
+            };
+            let without = group.mostly_replaced();
+            if !without.is_empty() {
+                group.options.without = without;
+                let options = group.options.clone();
+                group.relations = Self { options }.relations(&group.signatures, observer)?;
+            }
+            groups.push(group.evidence()?);
+        }
+        Ok(groups)
+    }
+
     /// The relations of all pairs, in condensed order.
     fn relations(
         &self,
@@ -195,6 +206,12 @@ impl SignatureComparison {
         observer: &mut dyn Observer,
     ) -> Result<Vec<Relation>, EvidenceError> {
         let models = sorted.len();
+        let pairs = models
+            .checked_mul(models.saturating_sub(1))
+            .map(|pairs| pairs / 2);
+        if !memory::is_there(pairs.and_then(|pairs| pairs.checked_mul(BYTES_A_PAIR))) {
+            return Err(EvidenceError::Memory { models });
+        }
         let mut reporter = ProgressReporter::new(observer);
         reporter.begin((models * models.saturating_sub(1) / 2) as u64);
         let mut relations = Vec::new();
@@ -221,40 +238,66 @@ impl SignatureComparison {
     }
 }
 
-/// Eq. 3 over a model's own layers; `None` where none has a score.
-fn score(options: &RelationOptions, signature: &Signature) -> Option<f64> {
-    let tensors = signature.tensors().iter();
-    let selected = tensors.filter(|tensor| options.score_layers.selects_tensor(tensor));
-    let scores = selected.filter_map(|tensor| options.score.of_moments(&tensor.moments()));
-    scores.fold(None, |sum, score| Some(sum.unwrap_or(0.0) + score))
+/// The models that have a tensor of one name and width in common, and so on transitively.
+fn sharing_tensors(signatures: &[&Signature]) -> Vec<Vec<usize>> {
+    let mut sets = Sets::new(signatures.len());
+    let mut first_with: HashMap<(&str, usize), usize> = HashMap::new();
+    for (model, signature) in signatures.iter().enumerate() {
+        for tensor in signature
+            .tensors()
+            .iter()
+            .filter(|tensor| tensor.is_weight())
+        {
+            let key = (tensor.name(), tensor.sketch().groups().width());
+            let first = *first_with.entry(key).or_insert(model);
+            sets.join(first, model);
+        }
+    }
+    sets.into_members()
 }
 
 /// The models that can be compared, and so on transitively; groups in the order of their first.
 fn components(models: usize, relations: &[Relation]) -> Vec<Vec<usize>> {
-    let mut label: Vec<usize> = (0..models).collect();
-    fn find(label: &mut [usize], mut model: usize) -> usize {
-        while label[model] != model {
-            label[model] = label[label[model]];
-            model = label[model];
-        }
-        model
-    }
+    let mut sets = Sets::new(models);
     for first in 0..models {
         for second in first + 1..models {
             if relations[condensed_index(models, first, second)].is_comparable() {
-                let (u, v) = (find(&mut label, first), find(&mut label, second));
-                label[u.max(v)] = u.min(v);
+                sets.join(first, second);
             }
         }
     }
-    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for model in 0..models {
-        groups
-            .entry(find(&mut label, model))
-            .or_default()
-            .push(model);
+    sets.into_members()
+}
+
+/// Disjoint sets.
+struct Sets(Vec<usize>);
+
+impl Sets {
+    fn new(items: usize) -> Self {
+        Self((0..items).collect())
     }
-    groups.into_values().collect()
+
+    fn find(&mut self, mut item: usize) -> usize {
+        while self.0[item] != item {
+            self.0[item] = self.0[self.0[item]];
+            item = self.0[item];
+        }
+        item
+    }
+
+    fn join(&mut self, first: usize, second: usize) {
+        let (first, second) = (self.find(first), self.find(second));
+        self.0[first.max(second)] = first.min(second);
+    }
+
+    /// The sets, in the order of their first items.
+    fn into_members(mut self) -> Vec<Vec<usize>> {
+        let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for item in 0..self.0.len() {
+            sets.entry(self.find(item)).or_default().push(item);
+        }
+        sets.into_values().collect()
+    }
 }
 
 /// The relations of the pairs of some models, in condensed order.
@@ -264,306 +307,4 @@ fn select(models: usize, members: &[usize], relations: &[Relation]) -> Vec<Relat
     pairs
         .map(|(first, second)| relations[condensed_index(models, first, second)].clone())
         .collect()
-}
-
-/// The models of one group.
-struct Members<'a> {
-    options: RelationOptions,
-    signatures: Vec<&'a Signature>,
-    relations: Vec<Relation>,
-}
-
-impl Members<'_> {
-    fn len(&self) -> usize {
-        self.signatures.len()
-    }
-
-    fn signature(&self, member: usize) -> &Signature {
-        self.signatures[member]
-    }
-
-    fn relation(&self, first: usize, second: usize) -> &Relation {
-        &self.relations[condensed_index(self.len(), first, second)]
-    }
-
-    /// The weights that most pairs of related models have under one name but not from one ancestor,
-    /// such as heads for different tasks.
-    ///
-    /// What a few pairs have in common there would make their distances longer than those of all
-    /// others.
-    fn mostly_replaced(&self) -> Vec<String> {
-        // Models with other layers under the same names have no say in what a head is.
-        let is_alike = |relation: &Relation| {
-            let [first, second] = relation.compared();
-            relation.is_related() && first.min(second) >= MOSTLY_ALIKE
-        };
-        let alike = || self.relations.iter().filter(|relation| is_alike(relation));
-        let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
-        for name in alike().flat_map(Relation::replaced) {
-            *replaced.entry(name).or_default() += 1;
-        }
-        let has = |member: usize, name: &str| {
-            let tensors = self.signature(member).tensors();
-            let found = tensors.binary_search_by(|tensor| tensor.name().cmp(name));
-            found.is_ok()
-        };
-        let mostly = replaced.into_iter().filter(|&(name, count)| {
-            let having: Vec<usize> = (0..self.len()).filter(|&m| has(m, name)).collect();
-            let pairs = (having.iter().enumerate())
-                .flat_map(|(at, &first)| having[at + 1..].iter().map(move |&v| (first, v)));
-            let counted = pairs
-                .filter(|&(u, v)| is_alike(self.relation(u, v)))
-                .count();
-            2 * count >= counted
-        });
-        mostly.map(|(name, _)| name.into()).collect()
-    }
-
-    /// A value of each pair, the lesser member first.
-    fn table(
-        &self,
-        value: impl FnMut(usize, usize) -> f64,
-    ) -> Result<CondensedMatrix, EvidenceError> {
-        CondensedMatrix::from_fn(self.len(), value).map_err(|_| EvidenceError::Number {
-            table: "distance",
-            model: self.signature(0).name().into(),
-            value: f64::NAN,
-        })
-    }
-
-    fn evidence(&self) -> Result<GroupEvidence, EvidenceError> {
-        let norms: Vec<f64> = (0..self.len()).map(|member| self.norm(member)).collect();
-        let distances = self.distances()?;
-        let squared = self.table(|first, second| {
-            let relation = self.relation(first, second);
-            let share = if relation.is_comparable() {
-                relation.unrelatedness()
-            } else {
-                1.0
-            };
-            let [u, v] = relation.compared();
-            if relation.is_comparable() && u.min(v) >= NEARLY_ALL {
-                relation.squared_distance()
-            } else {
-                share * (norms[first] + norms[second])
-            }
-        })?;
-        let names = (0..self.len()).map(|member| self.signature(member).name().into());
-        let mut evidence = GroupEvidence::new(names.collect(), self.scores(), distances)?
-            .with_geometry(Geometry::new(norms, squared)?)?;
-        if self.len() > 1 {
-            evidence = evidence
-                .with_growth(self.growth()?)?
-                .with_score_changes(self.table(|u, v| self.relation(u, v).score_change())?)?;
-        }
-        evidence.layers = self.layers();
-        let copies = self.copies(&evidence);
-        evidence = evidence.with_copies(copies)?;
-        if let Some(coverage) = self.coverage() {
-            evidence = evidence.with_coverage(coverage)?;
-        }
-        Ok(evidence)
-    }
-
-    /// ‖u‖² over the weights that are compared.
-    fn norm(&self, member: usize) -> f64 {
-        let tensors = self.signature(member).tensors().iter();
-        let selected = tensors.filter(|tensor| self.options.compares(tensor));
-        let norms = selected.flat_map(|tensor| tensor.sketch().squared_norms());
-        norms.sum()
-    }
-
-    /// The mean size of weights, if models differ in what they share; distances are in its units then.
-    fn common_size(&self) -> Option<f64> {
-        let comparable = || self.relations.iter().filter(|r| r.is_comparable());
-        let is_all = |relation: &Relation| {
-            let [first, second] = relation.compared();
-            first.min(second) > 1.0 - SAME_SHARE
-        };
-        if self.relations.iter().all(is_all) {
-            return None;
-        }
-        let size = comparable().map(Relation::size).sum::<f64>();
-        Some(size / comparable().count().max(1) as f64)
-    }
-
-    /// Eq. 1, brought to one size where models differ in what they share; of what can't be compared
-    /// twice the largest distance there is.
-    fn distance(&self, first: usize, second: usize, common: Option<f64>) -> Option<f64> {
-        let relation = self.relation(first, second);
-        let scale = match common {
-            Some(common) if relation.size() > 0.0 => common / relation.size(),
-            _ => 1.0,
-        };
-        relation
-            .is_comparable()
-            .then(|| scale * relation.distance())
-    }
-
-    fn distances(&self) -> Result<CondensedMatrix, EvidenceError> {
-        let common = self.common_size();
-        let pairs =
-            (0..self.len()).flat_map(|first| (first + 1..self.len()).map(move |v| (first, v)));
-        let known = pairs.filter_map(|(u, v)| self.distance(u, v, common));
-        let largest = known.fold(0.0, f64::max);
-        self.table(|u, v| self.distance(u, v, common).unwrap_or(2.0 * largest))
-    }
-
-    /// Eq. 3 over each model's own layers; `None` where a model has no score.
-    fn scores(&self) -> Option<Vec<f64>> {
-        let score = |member: usize| score(&self.options, self.signature(member));
-        (0..self.len()).map(score).collect()
-    }
-
-    fn growth(&self) -> Result<Growth, EvidenceError> {
-        let growth = |u, v| self.relation(u, v).growth();
-        Growth::new(
-            self.table(|u, v| growth(u, v).map_or(0.0, |growth| growth.coefficient))?,
-            self.table(|u, v| growth(u, v).map_or(UNKNOWN, |g| g.model_error.min(UNKNOWN)))?,
-            self.table(|u, v| growth(u, v).map_or(0.0, |growth| growth.layer_error))?,
-        )
-    }
-
-    /// The names of the compared tensors that most members have.
-    fn layers(&self) -> Vec<String> {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for signature in &self.signatures {
-            for tensor in signature.tensors() {
-                if self.options.compares(tensor) {
-                    *counts.entry(tensor.name()).or_default() += 1;
-                }
-            }
-        }
-        let most = counts
-            .into_iter()
-            .filter(|(_, count)| 2 * count > self.len());
-        most.map(|(name, _)| name.into()).collect()
-    }
-
-    /// The copies, each with its nearest possible original; of duplicates the first is the original.
-    fn copies(&self, evidence: &GroupEvidence) -> Vec<ModelCopy> {
-        let signatures: Vec<&Signature> = (0..self.len()).map(|m| self.signature(m)).collect();
-        let mut copies = duplicates(&signatures);
-        for copy in 0..self.len() {
-            if copies.iter().any(|duplicate| duplicate.copy == copy) {
-                continue;
-            }
-            let distance = |other: usize| {
-                evidence
-                    .distances()
-                    .distance(copy, other)
-                    .unwrap_or(f64::INFINITY)
-            };
-            let mut others: Vec<usize> = (0..self.len())
-                .filter(|&other| other != copy && self.relation(copy, other).is_related())
-                .collect();
-            others.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-            others.truncate(NEAREST);
-            let made_from = others.into_iter().find_map(|original| {
-                let kind = copy_kind(self.signature(original), self.signature(copy))?;
-                Some(ModelCopy {
-                    copy,
-                    original,
-                    kind,
-                })
-            });
-            copies.extend(made_from);
-        }
-        self.made_from_originals(&mut copies);
-        copies
-    }
-
-    /// What may have been made from a copy or from that one's original was made from the original:
-    /// how far both are from it is often too similar to tell.
-    fn made_from_originals(&self, copies: &mut [ModelCopy]) {
-        for at in 0..copies.len() {
-            // Originals are no further up than there are copies.
-            for _ in 0..copies.len() {
-                let ModelCopy { copy, original, .. } = copies[at];
-                let above = copies.iter().find(|other| other.copy == original);
-                let Some(above) = above.map(|other| other.original).filter(|&m| m != copy) else {
-                    break;
-                };
-                let Some(kind) = copy_kind(self.signature(above), self.signature(copy)) else {
-                    break;
-                };
-                copies[at].original = above;
-                copies[at].kind = kind;
-            }
-        }
-    }
-
-    /// `None` where every pair was compared on all weights.
-    fn coverage(&self) -> Option<Coverage> {
-        let models = self.len();
-        let mut shares = vec![1.0; models * models];
-        for first in 0..models {
-            for second in first + 1..models {
-                let [u, v] = self.relation(first, second).compared();
-                shares[first * models + second] = u;
-                shares[second * models + first] = v;
-            }
-        }
-        if shares.iter().all(|&share| share > 1.0 - SAME_SHARE) {
-            return None;
-        }
-        let mut coverage = Coverage {
-            models,
-            shares,
-            partial: Vec::new(),
-        };
-        let mut partial = Vec::new();
-        for child in 0..models {
-            partial.extend(self.partial_parents(&coverage, child));
-        }
-        partial.sort_by_key(|partial: &PartialParent| (partial.parent, partial.child));
-        coverage.partial = partial;
-        Some(coverage)
-    }
-
-    /// The relatives of a model that cover less of it than another one does.
-    fn partial_parents(&self, coverage: &Coverage, child: usize) -> Vec<PartialParent> {
-        let share = |other: usize| coverage.share(child, other).unwrap_or(0.0);
-        let relatives: Vec<usize> = (0..self.len())
-            .filter(|&other| other != child && self.relation(child, other).is_related())
-            .collect();
-        let most = relatives
-            .iter()
-            .map(|&other| share(other))
-            .fold(0.0, f64::max);
-        let covers = |&&other: &&usize| share(other) > most - SAME_SHARE;
-        let common = self.common_size();
-        let distance = |other: usize| self.distance(child, other, common).unwrap_or(0.0);
-        let nearest = relatives
-            .iter()
-            .filter(covers)
-            .copied()
-            .reduce(|best, other| {
-                if distance(other) < distance(best) {
-                    other
-                } else {
-                    best
-                }
-            });
-        let Some(nearest) = nearest else {
-            return Vec::new();
-        };
-        let partial = relatives.iter().filter(|other| !covers(other));
-        let describe = |&parent: &usize| {
-            let [from_parent, from_nearest] = restricted_squared_distance(
-                &self.options,
-                self.signature(child),
-                self.signature(parent),
-                self.signature(nearest),
-            );
-            let ratio = Float::sqrt(from_parent / from_nearest);
-            PartialParent {
-                parent,
-                child,
-                distance: (from_nearest > 0.0 && ratio.is_finite())
-                    .then(|| distance(nearest) * ratio),
-            }
-        };
-        partial.map(describe).collect()
-    }
 }

@@ -101,7 +101,7 @@ fn evidence_and_graphs_are_send_and_sync() {
         evidence::Score,
         evidence::SignatureComparison,
         evidence::SkippedLayerOf,
-        evidence::Update,
+        evidence::UpdateRank,
         heritage::ClusterSimilarity,
         heritage::Contradiction,
         heritage::Descent,

@@ -123,7 +123,10 @@ fn sparse_recovery_finds_what_all_pairs_say() {
         let (own, all) = (index.graph().unwrap(), dense(&signatures));
         let expected = edges(&all);
         count += expected.len();
-        same += edges(&own).iter().filter(|edge| expected.contains(edge)).count();
+        same += edges(&own)
+            .iter()
+            .filter(|edge| expected.contains(edge))
+            .count();
         for model in own.models() {
             let at = all.index(model.name()).unwrap();
             let (found, expected) = (model.confidence(), all.models()[at].confidence());
@@ -179,9 +182,8 @@ fn a_base_whose_children_barely_moved_is_their_parent() {
     let mut index = index_of(&signatures);
     let graph = index.graph().unwrap();
     let base = graph.index("m-base").unwrap();
-    let undirected = |model: usize| {
-        graph.parent(model) == Some(base) || graph.parent(base) == Some(model)
-    };
+    let undirected =
+        |model: usize| graph.parent(model) == Some(base) || graph.parent(base) == Some(model);
     let right = (0..graph.len()).filter(|&model| undirected(model)).count();
     // What siblings that barely moved say of each other is as good as what the base says.
     assert!(right >= 285, "{right}");

@@ -37,6 +37,8 @@ struct PlainModel<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     runner_up: Option<PlainRunnerUp<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    compared: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rank: Option<usize>,
@@ -85,6 +87,7 @@ impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
                     parent: runner_up.parent.map(name),
                     confidence: runner_up.confidence,
                 }),
+                compared: model.descent().and_then(Descent::compared),
                 kind: kind.map(|kind| Cow::Borrowed(kind.name())),
                 rank: kind.and_then(DescentKind::rank),
                 merged_from: (model.merged_from().iter())
@@ -143,6 +146,7 @@ impl PlainModel<'_> {
                 distance: self.distance,
                 confidence: self.confidence,
                 kind,
+                compared: self.compared,
             })
         };
         let runner_up = |plain: &PlainRunnerUp<'_>| {

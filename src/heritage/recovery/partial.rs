@@ -67,9 +67,8 @@ pub(super) fn hang_on_first_equal(cluster: &Cluster<'_>, parents: &mut [Option<u
                 cluster.parent_distance(other, child),
             );
             let same_share = cluster.compared(child, other) >= cluster.compared(child, parent);
-            let equal = near
-                .zip(far)
-                .is_some_and(|(near, far)| far <= near * (1.0 + ROUNDING));
+            let equal =
+                (near.zip(far)).is_some_and(|(near, far)| (far - near).abs() <= ROUNDING * near);
             equal && same_share && cluster.constraints().allows(other, child)
         };
         let mut first = parent;
