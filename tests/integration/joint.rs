@@ -219,7 +219,8 @@ fn equal_models_and_one_model_are_no_trouble() {
         .unwrap();
     assert_eq!(graph.trees().count(), 1);
     let alone = Recovery::new().recover(&evidence(&[], None, None)).unwrap();
-    assert_eq!(alone.models()[0].confidence(), Some(1.0));
+    assert_eq!(alone.models()[0].confidence(), None);
+    assert!(!alone.is_placed(0) && graph.is_placed(0));
 }
 
 const ROWS: usize = 180;

@@ -30,7 +30,7 @@ pub(super) fn dimensions(cluster: &Cluster<'_>, parents: &[Option<usize>], usual
                 paths[model * models + other] = path;
                 paths[other * models + model] = path;
                 let products = path.products();
-                if other != parent && products > 0.0 {
+                if other != parent && products > 0.0 && cluster.is_compared(model, other) {
                     let error = cluster.squared_distance(model, other) - path.sum;
                     squared_cosines += error / products * error;
                     pairs += 1.0;

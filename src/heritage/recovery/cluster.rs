@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::RecoveryError;
 use super::constraints::{Constraints, MemberConstraints};
 use super::stages::StageWeights;
+use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 use crate::evidence::{GroupEvidence, vote};
@@ -81,6 +81,13 @@ impl<'a> Cluster<'a> {
     /// The share of a member's weights that was compared with another's.
     pub(super) fn compared(&self, of: usize, with: usize) -> f64 {
         self.group.compared(self.members[of], self.members[with])
+    }
+
+    /// Whether two members were compared on as good as all weights of both.
+    pub(super) fn is_compared(&self, first: usize, second: usize) -> bool {
+        self.compared(first, second)
+            .min(self.compared(second, first))
+            >= NEARLY_ALL
     }
 
     /// Whether some pair was compared on a part of the weights only.

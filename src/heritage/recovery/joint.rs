@@ -13,7 +13,7 @@ use super::costs::{
     self, COST_RANGE, EARLY, EdgeTerms, GrowthState, NEGLIGIBLE, SHARPNESS, State, log_squared,
 };
 use super::stages::StageWeights;
-use super::{NEARLY_ALL, RecoveryError, additivity, partial};
+use super::{RecoveryError, additivity, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -286,16 +286,8 @@ impl<'a> Pairs<'a> {
 fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     let squared = |u, v| cluster.squared_distance(u, v);
     let whole = squared(first, second);
-    let comparable = |other: usize| {
-        let pairs = [
-            (first, other),
-            (other, first),
-            (second, other),
-            (other, second),
-        ];
-        let compared = |&(of, with): &(usize, usize)| cluster.compared(of, with);
-        pairs.iter().map(compared).fold(1.0, f64::min) >= NEARLY_ALL
-    };
+    let comparable =
+        |other: usize| cluster.is_compared(first, other) && cluster.is_compared(second, other);
     let others =
         (0..cluster.len()).filter(|&other| other != first && other != second && comparable(other));
     let branch = |other: usize| costs::branch(whole, squared(first, other), squared(second, other));

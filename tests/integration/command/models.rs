@@ -19,10 +19,12 @@ fn one_model_is_a_tree_of_one() {
         let json = recover_folder(path, &[]).json();
         assert_eq!(
             json["trees"],
-            serde_json::json!([{"root": "only", "size": 1, "confidence": 1.0}])
+            serde_json::json!([{"root": "only", "size": 1}])
         );
         assert_eq!(json["models"][0]["parent"], Value::Null);
         assert_eq!(json["models"][0]["distance"], Value::Null);
+        assert_eq!(json["models"][0]["confidence"], Value::Null);
+        assert_eq!(json["models"][0]["placed"], false);
     }
 }
 

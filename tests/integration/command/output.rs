@@ -39,18 +39,22 @@ fn json_has_the_documented_keys_in_their_order() {
     let keys =
         |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
     // The parser sorts keys.
-    assert_eq!(keys(&json), ["models", "seconds", "skipped", "trees"]);
+    assert_eq!(
+        keys(&json),
+        ["models", "seconds", "signatures", "skipped", "trees"]
+    );
     let root = [
         "confidence",
         "distance",
         "id",
         "parent",
+        "placed",
         "runner_up",
         "score",
         "tree",
     ];
     assert_eq!(keys(&json["models"][0]), root);
-    let mut child = [&root[..], &["kind"]].concat();
+    let mut child = [&root[..], &["kind", "compared"]].concat();
     child.sort_unstable();
     assert_eq!(keys(&json["models"][1]), child);
     assert_eq!(
@@ -93,7 +97,16 @@ fn json_has_the_documented_keys_in_their_order() {
     );
 
     let paper = recover_folder(folder.path(), &["--method", "paper"]).json();
-    let contract = ["confidence", "distance", "id", "parent", "score", "tree"];
+    let contract = [
+        "compared",
+        "confidence",
+        "distance",
+        "id",
+        "parent",
+        "placed",
+        "score",
+        "tree",
+    ];
     assert_eq!(keys(&paper["models"][1]), contract);
     assert_eq!(keys(&paper["trees"][0]), ["root", "size"]);
 }
