@@ -105,7 +105,7 @@ fn matrices() -> impl Strategy<Value = Vec<Vec<Row>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn the_fit_is_that_of_least_squares(matrices in matrices(), width in 1..100_usize) {
