@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs `cargo bench`, times Python's libraries on the same arrays, and prints one table.
+"""Runs our benchmarks, times Python's libraries on the same arrays, and prints one table.
 
     pip install numpy==2.4.6 scipy==1.17.1 networkx==3.6.1 fastcluster==1.3.0 torch==2.15.0
     python3 benches/rivals.py
@@ -29,7 +29,7 @@ VERSIONS = {
     "torch": "2.15.0",
 }
 LINKAGES = ["single", "complete", "average", "weighted", "ward", "centroid", "median"]
-PROJECT = pathlib.Path(__file__).resolve().parent.parent
+BENCHES = pathlib.Path(__file__).resolve().parent
 
 
 def library(name):
@@ -59,7 +59,7 @@ def least_time(function, seconds=3.0):
 def benched(identifier):
     """The least that `cargo bench` measured, in seconds; None if it didn't run."""
     group, function = identifier.rsplit("/", 1)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target"))
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", BENCHES / "target"))
     folder = target / "criterion" / group.replace("/", "_") / function
     try:
         found = json.loads((folder / "new" / "sample.json").read_text())
@@ -216,7 +216,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         command = ["cargo", "bench", "--bench", "benchmarks", "--", "--noplot", *sys.argv[1:]]
         environment = {**os.environ, "MOTHER_ARRAYS": folder}
-        subprocess.run(command, cwd=PROJECT, env=environment, stdout=sys.stderr, check=True)
+        subprocess.run(command, cwd=BENCHES, env=environment, stdout=sys.stderr, check=True)
         table, arrays, numpy = Table(), pathlib.Path(folder), library("numpy")
         moments(table, arrays, numpy)
         distances(table, arrays, numpy)

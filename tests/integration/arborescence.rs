@@ -218,7 +218,7 @@ fn check_against_enumeration(digraph: &DenseDigraph) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn brute_force_finds_nothing_lighter(digraph in small_digraph(1..=6)) {

@@ -87,7 +87,7 @@ fn digraphs(scale: f64) -> impl Strategy<Value = DenseDigraph> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn probabilities_are_those_of_the_enumeration(digraph in digraphs(3.0)) {

@@ -212,7 +212,7 @@ fn with_ties(points: Range<usize>, distances: Range<u8>) -> impl Strategy<Value 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn every_linkage_is_that_of_lance_and_williams(points in points()) {
@@ -339,7 +339,7 @@ fn joined_below(distances: &CondensedMatrix, height: f64) -> Partition {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn single_linkage_joins_what_is_connected(

@@ -106,7 +106,7 @@ fn build() -> Vec<PathBuf> {
         .filter_map(|&(on, name)| on.then_some(name))
         .collect();
     let profile = if cfg!(debug_assertions) {
-        "dev"
+        "test"
     } else {
         "release"
     };

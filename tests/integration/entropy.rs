@@ -152,7 +152,7 @@ fn counts_stop_at_the_largest() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn equal_to_counting_edges(

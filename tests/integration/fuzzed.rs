@@ -39,7 +39,7 @@ fn replay(target: &str, cases: u32, check: fn(&[u8])) {
     }
     let config = ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(cases)
+        ..crate::cases(cases)
     };
     TestRunner::new(config)
         .run(&prop::collection::vec(any::<u8>(), 0..400), |input| {

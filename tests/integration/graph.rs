@@ -134,7 +134,7 @@ fn naive_preorder(parents: &[Option<usize>], node: usize, order: &mut Vec<usize>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn queries_about_one_model_equal_naive_answers(parents in forest(14)) {

@@ -69,7 +69,7 @@ fn map(matrices: &[Vec<Step>], change: impl Fn(Step) -> Step) -> Vec<Vec<Step>> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn the_fit_is_that_of_least_squares(matrices in matrices()) {

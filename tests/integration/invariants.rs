@@ -38,7 +38,7 @@ fn renumbered_digraphs() -> impl Strategy<Value = (DenseDigraph, Vec<usize>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn linkages_give_dendrograms_and_nested_cuts(distances in distances()) {
@@ -144,7 +144,7 @@ fn parents(models: &[InMemoryModel<'_>]) -> Result<Vec<Option<usize>>, Violation
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::cases(60))]
 
     #[test]
     fn other_names_change_nothing_but_names((family, order) in small_families()) {

@@ -270,7 +270,7 @@ fn scaled(model: &InMemoryModel<'_>, factor: f32) -> InMemoryModel<'static> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(30))]
+    #![proptest_config(crate::cases(6))]
 
     #[test]
     fn families_are_found_whatever_their_order_and_scale(

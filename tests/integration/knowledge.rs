@@ -158,7 +158,7 @@ fn contradictions_are_named_and_strangers_passed_over() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::cases(300))]
 
     #[test]
     fn whatever_is_known_and_no_contradiction_holds(

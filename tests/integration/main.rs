@@ -51,3 +51,15 @@ mod signed;
 mod sketch;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
+
+use proptest::prelude::ProptestConfig;
+
+/// A configuration for this many cases, of which the environment variable `MOTHER_CASES` sets the
+/// percentage: 100 where it isn't set. The nightly job tries ten times as many.
+fn cases(count: u32) -> ProptestConfig {
+    let percentage = match std::env::var("MOTHER_CASES") {
+        Ok(percentage) => percentage.parse().expect("MOTHER_CASES is a percentage"),
+        Err(_) => 100,
+    };
+    ProptestConfig::with_cases((count * percentage).div_ceil(100))
+}

@@ -71,7 +71,7 @@ fn labels() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn edges_are_counted_as_a_naive_search_counts_them(found in graph(), truth in graph()) {

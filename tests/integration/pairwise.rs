@@ -101,7 +101,7 @@ fn check<T: Square>(vectors: &[Vec<T>], bound: f64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn equals_the_plain_sum(

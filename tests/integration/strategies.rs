@@ -19,7 +19,7 @@ fn recovered(family: &Family) -> Vec<Option<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
+    #![proptest_config(crate::cases(20))]
 
     #[test]
     fn chains_are_recovered(family in families(FamilyOptions::new(2..=8).with_shape(Shape::Chain).with_step(Step::Full))) {
@@ -54,7 +54,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn matrices_can_be_clustered(
@@ -107,7 +107,7 @@ fn families_of_any_make_are_recovered() {
     for options in options() {
         let config = ProptestConfig {
             failure_persistence: None,
-            ..ProptestConfig::with_cases(8)
+            ..crate::cases(8)
         };
         let strategy = families(options.clone());
         let tested = TestRunner::new_with_rng(

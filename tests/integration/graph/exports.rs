@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{example, graph};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn newick_reads_back(graph in graph(8)) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::graph;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn json_reads_back(graph in graph(8)) {

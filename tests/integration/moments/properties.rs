@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{BLOCK, accumulate, assert_relative, assert_skewness, bits, exact, skewed};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn equal_to_exact_arithmetic(values in prop::collection::vec(-300_000_i64..300_000, 1..64)) {

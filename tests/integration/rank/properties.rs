@@ -39,7 +39,7 @@ fn integers(rows: usize, columns: usize) -> impl Strategy<Value = Matrix> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::cases(1000) })]
 
     #[test]
     fn singular_values_equal_the_oracle(matrix in matrices()) {

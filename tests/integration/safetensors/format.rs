@@ -227,7 +227,7 @@ fn tensor() -> impl Strategy<Value = (String, Dtype, Vec<usize>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn what_the_reference_writes_is_read_as_it_reads(
@@ -244,7 +244,7 @@ proptest! {
         });
         // Given neither tensors nor notes but `Some`, version 0.8 writes what it can't read.
         let some_notes = (!notes.is_empty()).then(|| notes.clone());
-        let file = serialize(views, some_notes).unwrap();
+        let file = serialize(views, some_notes.map(|notes| notes.into_iter().collect())).unwrap();
         let model = SafetensorsModel::from_bytes("m", &file).unwrap();
         assert_agrees(&model, &SafeTensors::deserialize(&file).unwrap());
         let found = model.metadata().map(|(key, value)| (key.to_owned(), value.to_owned()));

@@ -354,7 +354,7 @@ fn valid_file() -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     #[test]
     fn flipped_bytes_give_a_readable_model_or_an_error(
