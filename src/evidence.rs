@@ -1,8 +1,9 @@
-//! Evidence: the few small tables that measuring models leaves, from which recovery reasons.
+//! Evidence: what models say of each other, as the small tables from which recovery reasons.
 //!
-//! [`Measurement`] streams the weights of many models, a few blocks a model at a time, into one
-//! [`GroupEvidence`] for every architecture among them: a directional score for each model and the
-//! distances of all pairs. A backend that already has these numbers makes a [`GroupEvidence`] itself.
+//! A [`Relation`] is what two models say of each other, from their [signatures](crate::signature) alone;
+//! [`SignatureComparison`] makes the tables of many: one [`GroupEvidence`] for models that can be
+//! compared. [`Measurement`] streams raw weights of all models instead, for the exact distances of Eq. 1
+//! and 2. A backend that already has such numbers makes a [`GroupEvidence`] itself.
 
 mod architecture;
 mod block;

@@ -1,34 +1,46 @@
 //! Recover the family tree of neural networks from their weights.
 //!
-//! Given a set of models, [`Measurement`](evidence::Measurement) streams their weights into a few
-//! small tables of [`Evidence`](evidence::Evidence), and [`Recovery`](heritage::Recovery) turns these
-//! into a [`ModelGraph`](heritage::ModelGraph): the forest of who was trained from whom.
+//! Each model is read once, into a [`Signature`](signature::Signature) of a few thousand numbers.
+//! [`SignatureComparison`](evidence::SignatureComparison) turns signatures into small tables of
+//! [`Evidence`](evidence::Evidence), and [`Recovery`](heritage::Recovery) turns these into a
+//! [`ModelGraph`](heritage::ModelGraph): the forest of which model was trained from which.
 //!
 //! ```
-//! use mother::evidence::Measurement;
+//! use mother::evidence::SignatureComparison;
 //! use mother::heritage::Recovery;
+//! use mother::signature::SignatureOptions;
 //! use mother::weights::InMemoryModel;
 //!
-//! let model = |name, last| {
-//!     InMemoryModel::new(name).with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, last])
+//! // A base of 32 rows, and two models trained from it: rows move by different amounts.
+//! let base: Vec<f32> = (0..1024).map(|i| (i * i % 61) as f32 - 30.0).collect();
+//! let trained = |from: &[f32], seed: usize| -> Vec<f32> {
+//!     let step = |i: usize| ((i * seed) % 101) as f32 / 50.0 - 1.0;
+//!     let size = |i: usize| 1.0 + (i / 32 % 5) as f32;
+//!     from.iter().enumerate().map(|(i, value)| value + size(i) * step(i)).collect()
 //! };
-//! let models = [model("base", 1.0)?, model("chat", 1.5)?, model("chat-2", 1.75)?];
-//! let evidence = Measurement::new().measure(&models)?;
+//! let (chat, code) = (trained(&base, 37), trained(&base, 53));
+//! let model = |name, values| InMemoryModel::new(name).with_layer("w", [32, 32], values);
+//! let models = [model("base", base)?, model("chat", chat)?, model("code", code)?];
+//!
+//! let signatures: Result<Vec<_>, _> = SignatureOptions::new().sign_all(&models).into_iter().collect();
+//! let evidence = SignatureComparison::new().compare(&signatures?)?;
 //! let graph = Recovery::new().recover(&evidence)?;
-//! assert_eq!(graph.len(), 3);
+//! assert_eq!(graph.parent(1), Some(0));
+//! assert_eq!(graph.parent(2), Some(0));
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
 //! # Floors
 //!
-//! Modules depend on those below them alone:
+//! Modules depend only on those below them:
 //!
 //! - adapters: `safetensors` reads models from files (feature `safetensors`);
-//! - [`heritage`]: from evidence to the graph, and what is asked of it;
-//! - [`evidence`]: from weights to tables;
-//! - kernels, which know no model and each other hardly: [`moments`], [`entropy`], [`pairwise`],
-//!   [`growth`], `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
-//! - [`weights`]: the traits of what can be read, and models in memory.
+//! - [`heritage`]: from evidence to the graph, its exports, and a hub that grows model by model;
+//! - [`evidence`]: what two models say of each other, and the tables of many pairs;
+//! - [`signature`]: one model, read once;
+//! - kernels, which know no model: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`],
+//!   `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
+//! - [`weights`]: the traits of what can be read, and models in memory; [`progress`]: watching long work.
 //!
 //! # Features
 //!
