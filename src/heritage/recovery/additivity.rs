@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::NEARLY_ALL;
 use super::cluster::Cluster;
 
 /// As many pairs as count for what real trees usually have.
@@ -30,7 +31,10 @@ pub(super) fn dimensions(cluster: &Cluster<'_>, parents: &[Option<usize>], usual
                 paths[model * models + other] = path;
                 paths[other * models + model] = path;
                 let products = path.products();
-                if other != parent && products > 0.0 {
+                // What two models have in common on a part says nothing of how steps add up.
+                let compared = cluster.compared(model, other);
+                let whole = compared.min(cluster.compared(other, model)) >= NEARLY_ALL;
+                if other != parent && products > 0.0 && whole {
                     let error = cluster.squared_distance(model, other) - path.sum;
                     squared_cosines += error / products * error;
                     pairs += 1.0;
