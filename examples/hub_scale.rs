@@ -222,8 +222,9 @@ struct Report {
 
 impl Report {
     fn compare(&mut self, hub: &Hub, graph: &ModelGraph) {
-        let position: HashMap<String, usize> =
-            (0..hub.len()).map(|model| (hub.name(model), model)).collect();
+        let position: HashMap<String, usize> = (0..hub.len())
+            .map(|model| (hub.name(model), model))
+            .collect();
         let model_at: Vec<usize> = graph.models().iter().map(|m| position[m.name()]).collect();
         let bounds = [0.5, 0.7, 0.85, 0.95, 0.969, 1.01];
         self.calibration = bounds.map(|bound| (bound, 0, 0, 0.0)).to_vec();

@@ -26,6 +26,7 @@ mod signatures;
 mod table;
 mod updates;
 
+pub(crate) use self::copies::copy_kind;
 pub use self::copies::{CopyKind, ModelCopy};
 pub use self::coverage::{Coverage, PartialParent};
 pub use self::failure::EvidenceError;
@@ -35,9 +36,8 @@ pub use self::growth::Growth;
 pub use self::measurement::{Distance, Measurement, OnFailure};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
-pub(crate) use self::copies::copy_kind;
-pub(crate) use self::relation::{restricted_squared_distance, vote};
 pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
+pub(crate) use self::relation::{restricted_squared_distance, vote};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;

@@ -116,7 +116,8 @@ impl Hub {
     fn add(&mut self, family: usize) -> usize {
         let model = self.members.len();
         let mut random = Random::new(self.plan.seed, model as u64);
-        self.chances.resize(self.chances.len().max(family + 1), Vec::new());
+        self.chances
+            .resize(self.chances.len().max(family + 1), Vec::new());
         let chances = &mut self.chances[family];
         let parent = (!chances.is_empty()).then(|| chances[random.below(chances.len())]);
         let kind = match (parent, random.uniform()) {
@@ -161,7 +162,10 @@ impl Hub {
 
     /// A name that says nothing of when or of what the model was made.
     pub(crate) fn name(&self, model: usize) -> String {
-        format!("{:016x}", Random::new(self.plan.seed ^ 2, model as u64).next())
+        format!(
+            "{:016x}",
+            Random::new(self.plan.seed ^ 2, model as u64).next()
+        )
     }
 
     pub(crate) fn family(&self, model: usize) -> usize {
@@ -188,7 +192,9 @@ impl Hub {
     ) -> Result<Signature, Box<dyn Error>> {
         let member = self.members[model];
         let mut random = Random::new(self.plan.seed ^ 3, model as u64);
-        let parent = member.parent.and_then(|parent| known(&self.name(parent as usize)));
+        let parent = member
+            .parent
+            .and_then(|parent| known(&self.name(parent as usize)));
         let name = self.name(model);
         let buckets = self.plan.numbers / (16 * WEIGHTS);
         let options = SignatureOptions::new().with_buckets(buckets)?;
@@ -199,7 +205,11 @@ impl Hub {
                 self.numbers(format!("layers.{at}.weight"), &shape, sketch, &member, at)
             });
             let weights = weights.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-            return Ok(Signature::from_numbers(name, options, with_digests(weights, &mut random))?);
+            return Ok(Signature::from_numbers(
+                name,
+                options,
+                with_digests(weights, &mut random),
+            )?);
         };
         if member.kind == Kind::Duplicate {
             return Ok(parent.clone().with_name(name));
@@ -307,7 +317,9 @@ fn fresh_sketch(
         let size = (norm / buckets as f64).sqrt();
         (0..buckets).map(move |_| size).collect::<Vec<f64>>()
     });
-    let buckets: Vec<f32> = buckets.map(|size| (size * random.normal()) as f32).collect();
+    let buckets: Vec<f32> = buckets
+        .map(|size| (size * random.normal()) as f32)
+        .collect();
     Ok(MatrixSketch::from_parts(groups, norms, 0, buckets)?)
 }
 
@@ -324,9 +336,16 @@ fn moved_sketch(
     let mut buckets = sketch.buckets().to_vec();
     let mut norms = sketch.squared_norms().to_vec();
     let spread = if uneven { 0.7 } else { 0.15 };
-    let factors: Vec<f64> = norms.iter().map(|_| (spread * random.normal()).exp()).collect();
+    let factors: Vec<f64> = norms
+        .iter()
+        .map(|_| (spread * random.normal()).exp())
+        .collect();
     let whole: f64 = norms.iter().sum();
-    let weighted: f64 = norms.iter().zip(&factors).map(|(norm, factor)| norm * factor).sum();
+    let weighted: f64 = norms
+        .iter()
+        .zip(&factors)
+        .map(|(norm, factor)| norm * factor)
+        .sum();
     for (group, (norm, factor)) in norms.iter_mut().zip(factors).enumerate() {
         let squared = step * step * *norm * factor * whole / weighted;
         let size = (squared / of_group as f64).sqrt() as f32;
@@ -369,7 +388,8 @@ struct Random {
 impl Random {
     fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self {
-            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03),
+            state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03),
             spare: None,
         };
         random.state ^= random.next();

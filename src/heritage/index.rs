@@ -209,7 +209,12 @@ impl Index {
         self.forget(&layout);
         let names = self.blocks.entry(layout).or_default();
         names.insert(name.into());
-        let weights = || signature.tensors().iter().filter(|tensor| tensor.is_weight());
+        let weights = || {
+            signature
+                .tensors()
+                .iter()
+                .filter(|tensor| tensor.is_weight())
+        };
         let norms = weights().flat_map(|tensor| tensor.sketch().squared_norms());
         let entry = Entry {
             summary: Summary::new(&signature, |tensor| tensor.is_weight()),
@@ -249,7 +254,8 @@ impl Index {
             });
         }
         let recovered = &self.recovered;
-        self.recovered_with.retain(|_, first| recovered.contains_key(first));
+        self.recovered_with
+            .retain(|_, first| recovered.contains_key(first));
     }
 
     /// The models nearest to one, the nearest first, with what the two say of each other; those that
@@ -271,7 +277,9 @@ impl Index {
             if shared.is_empty() || !own.is_comparable(layout) {
                 continue;
             }
-            let others = names.iter().filter_map(|name| self.models.get_key_value(name));
+            let others = names
+                .iter()
+                .filter_map(|name| self.models.get_key_value(name));
             let others: Vec<(&str, &Entry)> = others.map(|(name, e)| (&**name, e)).collect();
             near.extend(nearest_in(entry, name, &others, &shared, *layout == own));
         }
@@ -288,7 +296,11 @@ impl Index {
         let distance = |relative: &Relative| {
             relative.relation.distance() / relative.relation.size().max(f64::MIN_POSITIVE)
         };
-        relatives.sort_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.name.cmp(&b.name)));
+        relatives.sort_by(|a, b| {
+            distance(a)
+                .total_cmp(&distance(b))
+                .then(a.name.cmp(&b.name))
+        });
         Ok(relatives)
     }
 
@@ -464,7 +476,9 @@ fn nearest_in<'a>(
     let query = [(own.unwrap_or(usize::MAX), &summary)];
     let found = summary::nearest(&query, &targets, 2 * RELATIVES, layout.values_of(shared));
     let found = found.into_iter().flatten();
-    found.map(|(distance, at)| (distance, others[at].0)).collect()
+    found
+        .map(|(distance, at)| (distance, others[at].0))
+        .collect()
 }
 
 /// Some models of a graph as one of their own.
@@ -534,7 +548,9 @@ impl<'a> Hood<'a> {
     ) -> Result<(String, Recovered), IndexError> {
         let mut placed: Vec<Placed> = self.names.iter().map(|name| Placed::alone(name)).collect();
         let same = equal_models(&self.entries);
-        let distinct: Vec<usize> = (0..same.len()).filter(|&model| same[model] == model).collect();
+        let distinct: Vec<usize> = (0..same.len())
+            .filter(|&model| same[model] == model)
+            .collect();
         let entries: Vec<&Entry> = distinct.iter().map(|&model| self.entries[model]).collect();
         let block_of: Vec<usize> = distinct.iter().map(|&model| self.block_of[model]).collect();
         let blocks = self.layouts.iter().enumerate().map(|(block, &layout)| {
@@ -561,7 +577,9 @@ impl<'a> Hood<'a> {
             all.extend(members.iter().flat_map(|&model| &copies[model]));
             all.sort_unstable();
             if all.len() <= settings.dense_limit {
-                let signatures = all.iter().map(|&model| self.entries[model].signature.clone());
+                let signatures = all
+                    .iter()
+                    .map(|&model| self.entries[model].signature.clone());
                 let signatures: Vec<Signature> = signatures.collect();
                 let graph = families::place_densely(settings, &signatures)?;
                 families::from_graph(&graph, &all, &mut placed);

@@ -39,7 +39,10 @@ impl fmt::Display for AssemblyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sketch { tensor } => {
-                write!(f, "the sketch of {tensor} doesn't fit its shape or the options")
+                write!(
+                    f,
+                    "the sketch of {tensor} doesn't fit its shape or the options"
+                )
             }
             Self::Moments { tensor } => {
                 write!(f, "the moments of {tensor} are of another number of values")

@@ -16,7 +16,10 @@ pub(super) struct Layout(Vec<(String, Vec<usize>)>);
 
 impl Layout {
     pub(super) fn of(signature: &Signature) -> Self {
-        let weights = signature.tensors().iter().filter(|tensor| tensor.is_weight());
+        let weights = signature
+            .tensors()
+            .iter()
+            .filter(|tensor| tensor.is_weight());
         Self(
             weights
                 .map(|tensor| (tensor.name().into(), tensor.shape().to_vec()))
@@ -95,7 +98,10 @@ pub(super) fn neighbourhoods<'a>(layouts: &[&'a Layout]) -> Vec<Vec<usize>> {
         for (at, &second) in blocks.iter().enumerate() {
             for &first in &blocks[..at] {
                 let (u, v) = (find(&mut sets, first), find(&mut sets, second));
-                if u != v && seen.insert((first, second)) && layouts[first].is_comparable(layouts[second]) {
+                if u != v
+                    && seen.insert((first, second))
+                    && layouts[first].is_comparable(layouts[second])
+                {
                     sets[u.max(v)] = u.min(v);
                 }
             }
@@ -103,7 +109,10 @@ pub(super) fn neighbourhoods<'a>(layouts: &[&'a Layout]) -> Vec<Vec<usize>> {
     }
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for block in 0..layouts.len() {
-        groups.entry(find(&mut sets, block)).or_default().push(block);
+        groups
+            .entry(find(&mut sets, block))
+            .or_default()
+            .push(block);
     }
     groups.into_values().collect()
 }

@@ -76,7 +76,11 @@ impl Placed {
 /// Those that share most are joined first, and then the nearest, but only sets of which most pairs can
 /// be compared: a model that holds matrices of two families belongs to one of them, and doesn't join
 /// them. Which models can be compared follows from their blocks.
-pub(super) fn families(block_of: &[usize], layouts: &[&Layout], near: &[Compared]) -> Vec<Vec<usize>> {
+pub(super) fn families(
+    block_of: &[usize],
+    layouts: &[&Layout],
+    near: &[Compared],
+) -> Vec<Vec<usize>> {
     let mut order: Vec<&Compared> = (near.iter())
         .filter(|compared| compared.is_related && compared.unrelatedness <= Geometry::UNRELATED)
         .collect();
@@ -120,7 +124,10 @@ pub(super) fn families(block_of: &[usize], layouts: &[&Layout], near: &[Compared
     }
     let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for model in 0..block_of.len() {
-        families.entry(find(&mut sets, model)).or_default().push(model);
+        families
+            .entry(find(&mut sets, model))
+            .or_default()
+            .push(model);
     }
     families.into_values().collect()
 }
@@ -144,8 +151,12 @@ pub(super) fn from_graph(graph: &ModelGraph, members: &[usize], placed: &mut [Pl
             placement: Placement {
                 parent: descent.map(|descent| members[descent.parent()]),
                 confidence: model.confidence().unwrap_or(1.0),
-                runner_up: (model.runner_up())
-                    .map(|second| (second.parent.map(|parent| members[parent]), second.confidence)),
+                runner_up: (model.runner_up()).map(|second| {
+                    (
+                        second.parent.map(|parent| members[parent]),
+                        second.confidence,
+                    )
+                }),
             },
             distance: descent.and_then(|descent| descent.distance()),
             kind: descent.and_then(|descent| descent.kind()),
@@ -235,7 +246,9 @@ impl LargeFamily<'_> {
         }
         let has = |member: usize, name: &str| {
             let tensors = self.entries[member].signature.tensors();
-            tensors.binary_search_by(|tensor| tensor.name().cmp(name)).is_ok()
+            tensors
+                .binary_search_by(|tensor| tensor.name().cmp(name))
+                .is_ok()
         };
         let mostly = replaced.into_iter().filter(|&(name, count)| {
             let both = related().filter(|c| has(c.pair.first, name) && has(c.pair.second, name));
@@ -283,8 +296,10 @@ impl LargeFamily<'_> {
             near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             near.truncate(NEAREST_ORIGINALS);
             made_from[copy] = near.iter().find_map(|&(_, original)| {
-                let (of_original, of_copy) =
-                    (&self.entries[original].signature, &self.entries[copy].signature);
+                let (of_original, of_copy) = (
+                    &self.entries[original].signature,
+                    &self.entries[copy].signature,
+                );
                 Some((original, copy_kind(of_original, of_copy)?))
             });
         }
@@ -322,15 +337,17 @@ impl LargeFamily<'_> {
             let (first, second) = (mix(2 * at + 1) % members, mix(2 * at + 2) % members);
             (first.min(second) as usize, first.max(second) as usize)
         };
-        let mut pairs: Vec<(usize, usize)> =
-            (0..count).map(pair).filter(|(first, second)| first != second).collect();
+        let mut pairs: Vec<(usize, usize)> = (0..count)
+            .map(pair)
+            .filter(|(first, second)| first != second)
+            .collect();
         pairs.sort_unstable();
         pairs.dedup();
         let compared = comparer.compare(&pairs, reporter)?;
         // What two models have in common on a part says nothing of how steps add up.
-        let whole = compared.iter().filter(|c| {
-            c.is_related && c.pair.compared[0].min(c.pair.compared[1]) >= NEARLY_ALL
-        });
+        let whole = compared
+            .iter()
+            .filter(|c| c.is_related && c.pair.compared[0].min(c.pair.compared[1]) >= NEARLY_ALL);
         let squared = |c: &Compared| (c.pair.first, c.pair.second, c.pair.squared_distance);
         Ok(whole.map(squared).collect())
     }
@@ -351,7 +368,11 @@ impl LargeFamily<'_> {
             let covering = near.iter().filter(|(_, pair)| covers(pair));
             let nearest = covering.reduce(|best, other| {
                 let (a, b) = ((best.1.distance, best.0), (other.1.distance, other.0));
-                if b.0 < a.0 || (b.0 == a.0 && b.1 < a.1) { other } else { best }
+                if b.0 < a.0 || (b.0 == a.0 && b.1 < a.1) {
+                    other
+                } else {
+                    best
+                }
             });
             let Some(&(nearest, to_nearest)) = nearest else {
                 continue;
@@ -364,7 +385,11 @@ impl LargeFamily<'_> {
                     &self.entries[nearest].signature,
                 );
                 let ratio = Float::sqrt(from_parent / from_nearest);
-                let scale = if pair.distance > 0.0 { self.common() } else { 1.0 };
+                let scale = if pair.distance > 0.0 {
+                    self.common()
+                } else {
+                    1.0
+                };
                 let distance = (from_nearest > 0.0 && ratio.is_finite())
                     .then(|| scale * to_nearest.distance * ratio);
                 partial.insert((parent, child), distance);
@@ -399,7 +424,9 @@ pub(super) fn renumbered(model: &Model, place: &impl Fn(usize) -> Option<usize>)
         own = own.with_score(score);
     }
     if let Some(second) = model.runner_up()
-        && let Some(parent) = second.parent.map_or(Some(None), |parent| place(parent).map(Some))
+        && let Some(parent) = second
+            .parent
+            .map_or(Some(None), |parent| place(parent).map(Some))
     {
         let confidence = second.confidence;
         own = own.with_runner_up(RunnerUp { parent, confidence });

@@ -49,7 +49,10 @@ pub(super) struct Comparer<'a> {
 
 impl Comparer<'_> {
     pub(super) fn relation(&self, first: usize, second: usize) -> Result<Relation, IndexError> {
-        let (u, v) = (&self.entries[first].signature, &self.entries[second].signature);
+        let (u, v) = (
+            &self.entries[first].signature,
+            &self.entries[second].signature,
+        );
         Ok(self.comparison.relation(u, v)?)
     }
 
@@ -61,7 +64,9 @@ impl Comparer<'_> {
     ) -> Result<Vec<Compared>, IndexError> {
         let compare = |&(first, second): &(usize, usize)| {
             let relation = self.relation(first, second)?;
-            Ok(relation.is_comparable().then(|| compared(first, second, &relation)))
+            Ok(relation
+                .is_comparable()
+                .then(|| compared(first, second, &relation)))
         };
         let mut found = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(PAIRS_AT_ONCE) {
@@ -174,7 +179,12 @@ impl Neighbourhood<'_> {
         }
         let near = own.into_iter().zip(others);
         Ok(near
-            .map(|(own, others)| own.into_iter().chain(others).map(|(_, model)| model).collect())
+            .map(|(own, others)| {
+                own.into_iter()
+                    .chain(others)
+                    .map(|(_, model)| model)
+                    .collect()
+            })
             .collect())
     }
 
@@ -195,7 +205,10 @@ impl Neighbourhood<'_> {
 }
 
 fn borrowed(summaries: &[(usize, Summary)]) -> Vec<(usize, &Summary)> {
-    summaries.iter().map(|(model, summary)| (*model, summary)).collect()
+    summaries
+        .iter()
+        .map(|(model, summary)| (*model, summary))
+        .collect()
 }
 
 fn ordered(first: usize, second: usize) -> (usize, usize) {

@@ -37,10 +37,7 @@ pub(super) struct Summary {
 
 impl Summary {
     /// That of some tensors of a signature.
-    pub(super) fn new(
-        signature: &Signature,
-        selects: impl Fn(&TensorSignature) -> bool,
-    ) -> Self {
+    pub(super) fn new(signature: &Signature, selects: impl Fn(&TensorSignature) -> bool) -> Self {
         let tensors = || signature.tensors().iter().filter(|tensor| selects(tensor));
         let exponents = tensors().map(|tensor| tensor.sketch().exponent());
         let exponent = exponents.max().unwrap_or(0);
@@ -86,7 +83,10 @@ pub(super) fn nearest(
     values: f64,
 ) -> Vec<Vec<Near>> {
     let all = || queries.iter().chain(targets);
-    let exponent = all().map(|(_, summary)| summary.exponent).max().unwrap_or(0);
+    let exponent = all()
+        .map(|(_, summary)| summary.exponent)
+        .max()
+        .unwrap_or(0);
     let panels = Panels::new(targets, exponent);
     let search = |tile: &[(usize, &Summary)]| {
         in_wide_registers(Scan {
@@ -174,11 +174,7 @@ impl Kernel for Scan<'_> {
 
 /// The squared distances to the models of a panel; `None` once all are above `worst`.
 #[inline(always)]
-fn distances(
-    query: &[f32; NUMBERS],
-    panel: &[[f32; LANES]],
-    worst: f32,
-) -> Option<[f32; LANES]> {
+fn distances(query: &[f32; NUMBERS], panel: &[[f32; LANES]], worst: f32) -> Option<[f32; LANES]> {
     let mut sums = [0.0_f32; LANES];
     for (query, rows) in query.chunks_exact(STRIDE).zip(panel.chunks_exact(STRIDE)) {
         for (number, row) in query.iter().zip(rows) {
@@ -187,7 +183,11 @@ fn distances(
                 *sum += difference * difference;
             }
         }
-        if sums.iter().fold(f32::INFINITY, |least, &sum| least.min(sum)) >= worst {
+        if sums
+            .iter()
+            .fold(f32::INFINITY, |least, &sum| least.min(sum))
+            >= worst
+        {
             return None;
         }
     }

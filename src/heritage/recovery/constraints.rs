@@ -58,8 +58,7 @@ impl Constraints {
             sources: Vec::new(),
             apart: Vec::new(),
         };
-        let positions =
-            |(child, parent): (&str, &str)| Some((position(child)?, position(parent)?));
+        let positions = |(child, parent): (&str, &str)| Some((position(child)?, position(parent)?));
         for (child, parent) in knowledge.parents().filter_map(positions) {
             constraints.origins[child] = Origin::Known(parent);
         }

@@ -301,8 +301,7 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     };
     let others =
         (0..cluster.len()).filter(|&other| other != first && other != second && comparable(other));
-    let branch =
-        |other: usize| costs::branch(whole, squared(first, other), squared(second, other));
+    let branch = |other: usize| costs::branch(whole, squared(first, other), squared(second, other));
     costs::saving(whole, others.map(branch).fold(f64::INFINITY, f64::min))
 }
 

@@ -180,8 +180,10 @@ impl<'a> Problem<'a> {
             let growth = pair.growth.map_or(0.0, |[coefficient, layer, model]| {
                 costs::shrunk_growth(coefficient, layer, model)
             });
-            for (from, to, sign) in [(pair.first, pair.second, 1.0), (pair.second, pair.first, -1.0)]
-            {
+            for (from, to, sign) in [
+                (pair.first, pair.second, 1.0),
+                (pair.second, pair.first, -1.0),
+            ] {
                 if !self.constraints.allows(from, to) {
                     continue;
                 }
@@ -250,7 +252,12 @@ impl<'a> Problem<'a> {
     /// The best trees of the states that can be within `margin` of the best one.
     fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
         let mut bounds: Vec<(f64, State)> = (states.iter())
-            .map(|&state| (self.bound(&self.edges(state)) - Float::ln(state.prior()), state))
+            .map(|&state| {
+                (
+                    self.bound(&self.edges(state)) - Float::ln(state.prior()),
+                    state,
+                )
+            })
             .collect();
         // A stable sort: of equal bounds the first state is first.
         bounds.sort_by(|first, second| first.0.total_cmp(&second.0));
@@ -313,7 +320,8 @@ impl<'a> Problem<'a> {
         let logarithms = |prior: fn(State) -> f64| -> Vec<f64> {
             let states = fits.iter().zip(&marginals);
             let logarithm = |(fit, marginals): (&Fit, &Marginals)| {
-                marginals.log_partition() - belief * fit.trees.weight() + Float::ln(prior(fit.state))
+                marginals.log_partition() - belief * fit.trees.weight()
+                    + Float::ln(prior(fit.state))
             };
             states.map(logarithm).collect()
         };

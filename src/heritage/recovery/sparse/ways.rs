@@ -85,7 +85,8 @@ pub(super) fn dimensions(family: &Family<'_>, parents: &[Option<usize>], usual: 
         if let Some(parent) = parents[model] {
             depths[model] = depths[parent] + 1;
             let ends = (parent.min(model), parent.max(model));
-            let found = (family.pairs).binary_search_by_key(&ends, |pair| (pair.first, pair.second));
+            let found =
+                (family.pairs).binary_search_by_key(&ends, |pair| (pair.first, pair.second));
             steps[model] = found.map_or(0.0, |at| family.pairs[at].squared_distance);
         }
     }
@@ -102,7 +103,11 @@ pub(super) fn dimensions(family: &Family<'_>, parents: &[Option<usize>], usual: 
         }
     }
     let all = models as f64 * (models as f64 - 1.0) / 2.0;
-    let each = if pairs > 0.0 { f64::max(all / pairs, 1.0) } else { 0.0 };
+    let each = if pairs > 0.0 {
+        f64::max(all / pairs, 1.0)
+    } else {
+        0.0
+    };
     (PRIOR_PAIRS + each * pairs) / (PRIOR_PAIRS / usual + each * squared_cosines)
 }
 
