@@ -205,6 +205,8 @@ struct Report {
     families: usize,
     true_edges: usize,
     right_edges: usize,
+    /// Right but for the direction.
+    undirected: usize,
     /// The share of families that are one tree of just their models.
     clusters: f64,
     /// Over all edges found.
@@ -236,6 +238,7 @@ impl Report {
             let sure = graph.models()[at].confidence().unwrap_or(0.0);
             found += 1;
             right_found += usize::from(right);
+            self.undirected += usize::from(right || hub.is_right(parent, model));
             confidence += sure;
             if let Some(bin) = self.calibration.iter_mut().find(|bin| sure < bin.0) {
                 bin.1 += 1;
@@ -307,7 +310,7 @@ impl Report {
     fn text(&self) -> String {
         let mut text = format!(
             "{} models in {} families, {:.3} of them found whole\n\
-             edges: {} of {} right ({:.4})\n\
+             edges: {} of {} right ({:.4}), {:.4} but for the direction\n\
              confidence: {:.4} on average, {:.4} right\n",
             self.models,
             self.families,
@@ -315,6 +318,7 @@ impl Report {
             self.right_edges,
             self.true_edges,
             self.right_edges as f64 / self.true_edges.max(1) as f64,
+            self.undirected as f64 / self.true_edges.max(1) as f64,
             self.confidence,
             self.right,
         );

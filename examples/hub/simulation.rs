@@ -13,7 +13,7 @@ use mother::sketch::{MatrixSketch, RowGroups};
 const WEIGHTS: usize = 4;
 
 /// The number of values of a weight is 2 to this power.
-const LOG_VALUES: u32 = 20;
+const LOG_VALUES: u32 = 24;
 
 /// Families have at least so many models.
 const SMALLEST_FAMILY: usize = 4;
@@ -262,7 +262,7 @@ impl Hub {
         let mut random = Random::new(self.plan.seed ^ 4, family as u64);
         let which = random.below(pool) as u32;
         // All of one number of values: matrices, and kernels of convolutions.
-        let (rows, depth) = (5 + which % 8, which / 8);
+        let (rows, depth) = (8 + which % 8, which / 8);
         let columns = LOG_VALUES - rows - depth;
         let mut shape = vec![1 << rows, 1 << columns];
         if depth > 0 {

@@ -344,8 +344,12 @@ impl LargeFamily<'_> {
         pairs.sort_unstable();
         pairs.dedup();
         let compared = comparer.compare(&pairs, reporter)?;
-        let squared = |c: &Compared| (c.pair.first, c.pair.second, self.squared_distance(c));
-        Ok(compared.iter().map(squared).collect())
+        // What two models have in common on a part says nothing of how steps add up.
+        let whole = compared
+            .iter()
+            .filter(|c| c.is_related && c.pair.compared[0].min(c.pair.compared[1]) >= NEARLY_ALL);
+        let squared = |c: &Compared| (c.pair.first, c.pair.second, c.pair.squared_distance);
+        Ok(whole.map(squared).collect())
     }
 
     /// See [`Family::partial`].

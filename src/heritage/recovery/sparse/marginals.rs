@@ -25,6 +25,13 @@ const MOST_TOGETHER: usize = 100;
 /// By what the bound for the edges of a component that is too large is multiplied.
 const THINNED: f64 = 0.6;
 
+/// Below this bound models aren't thought of as children of their descendants any more: such an edge
+/// always takes another one.
+const NO_TURNS: f64 = 2.0;
+
+/// Below this bound the parents are taken as they are.
+const AS_THEY_ARE: f64 = 0.1;
+
 /// −ln of the odds that are left for a root that no edge from above allows.
 const NO_ROOT: f64 = 60.0;
 
@@ -94,6 +101,7 @@ impl Live {
         bounds: &[f64],
     ) -> Self {
         let nodes = bounds.len();
+        let descendants = Descendants::new(trees);
         // There is one edge from the virtual root to every tree; whatever it costs, all have it.
         let weight = |edge: &Edge| if edge.from == nodes { 0.0 } else { edge.weight };
         let mut chosen = vec![0.0; nodes];
@@ -110,8 +118,15 @@ impl Live {
             if node >= nodes || trees.edge_index(node) == Some(at) {
                 continue;
             }
-            if belief * reduced <= bounds[node] {
-                parents[node].push((edge.from, belief * (weight(edge) - chosen[node])));
+            let more = belief * (weight(edge) - chosen[node]);
+            let bound = bounds[node];
+            let counts = belief * reduced <= bound
+                && (bound >= NO_TURNS
+                    || (bound >= AS_THEY_ARE
+                        && more <= bound
+                        && !descendants.contain(node, edge.from)));
+            if counts {
+                parents[node].push((edge.from, more));
             } else if others[node].is_none_or(|(_, best)| belief * reduced < best) {
                 others[node] = Some((edge.from, belief * reduced));
             }
@@ -238,6 +253,40 @@ impl Live {
             self.parents[node].iter().map(share).collect()
         });
         Some((logarithm, probabilities.collect()))
+    }
+}
+
+/// Who descends from whom: an interval of numbers for every node.
+struct Descendants {
+    first: Vec<usize>,
+    count: Vec<usize>,
+}
+
+impl Descendants {
+    fn new(trees: &Arborescence) -> Self {
+        let parents = trees.parents();
+        let order = downwards(parents);
+        let mut count = vec![1; parents.len()];
+        for &node in order.iter().rev() {
+            if let Some(parent) = parents[node] {
+                count[parent] += count[node];
+            }
+        }
+        let mut first = vec![0; parents.len()];
+        let mut next = vec![1; parents.len()];
+        for &node in &order {
+            if let Some(parent) = parents[node] {
+                first[node] = next[parent];
+                next[parent] += count[node];
+            }
+            next[node] = first[node] + 1;
+        }
+        Self { first, count }
+    }
+
+    fn contain(&self, ancestor: usize, node: usize) -> bool {
+        let start = self.first[ancestor];
+        (start..start + self.count[ancestor]).contains(&self.first[node])
     }
 }
 
