@@ -168,6 +168,9 @@ pub(super) fn from_graph(graph: &ModelGraph, members: &[usize], placed: &mut [Pl
     }
 }
 
+/// What a model is a copy of, and how it was made.
+type Origin = (usize, CopyKind);
+
 /// A family that is too large to compare all pairs.
 pub(super) struct LargeFamily<'a> {
     pub(super) settings: &'a Settings,
@@ -259,8 +262,7 @@ impl LargeFamily<'_> {
 
     /// The near pairs, with distances in one unit.
     fn pairs(&self) -> Vec<NearPair> {
-        let sizes = self.near.iter().map(|compared| compared.size);
-        let common = sizes.sum::<f64>() / self.near.len().max(1) as f64;
+        let common = self.common();
         let pair = |compared: &Compared| NearPair {
             distance: if compared.size > 0.0 {
                 common * compared.pair.distance
@@ -284,14 +286,14 @@ impl LargeFamily<'_> {
     }
 
     /// For every member what it is a copy of, and all copies with what they come from in the end.
-    fn copies(&self) -> (Vec<Option<(usize, CopyKind)>>, Vec<(usize, usize)>) {
+    fn copies(&self) -> (Vec<Option<Origin>>, Vec<(usize, usize)>) {
         let mut near: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.entries.len()];
         for compared in self.near.iter().filter(|compared| compared.is_related) {
             let pair = &compared.pair;
             near[pair.first].push((pair.distance, pair.second));
             near[pair.second].push((pair.distance, pair.first));
         }
-        let mut made_from: Vec<Option<(usize, CopyKind)>> = vec![None; self.entries.len()];
+        let mut made_from: Vec<Option<Origin>> = vec![None; self.entries.len()];
         for (copy, near) in near.iter_mut().enumerate() {
             near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             near.truncate(NEAREST_ORIGINALS);
@@ -355,6 +357,7 @@ impl LargeFamily<'_> {
     /// See [`Family::partial`].
     fn partial(&self, comparer: &Comparer<'_>) -> HashMap<(usize, usize), Option<f64>> {
         let mut partial = HashMap::new();
+        let common = self.common();
         let mut near: Vec<Vec<(usize, &NearPair)>> = vec![Vec::new(); self.entries.len()];
         for compared in self.near.iter().filter(|compared| compared.is_related) {
             let pair = &compared.pair;
@@ -385,19 +388,16 @@ impl LargeFamily<'_> {
                     &self.entries[nearest].signature,
                 );
                 let ratio = Float::sqrt(from_parent / from_nearest);
-                let scale = if pair.distance > 0.0 {
-                    self.common()
-                } else {
-                    1.0
-                };
+                let scale = if pair.distance > 0.0 { common } else { 1.0 };
                 let distance = (from_nearest > 0.0 && ratio.is_finite())
-                    .then(|| scale * to_nearest.distance * ratio);
+                    .then_some(scale * to_nearest.distance * ratio);
                 partial.insert((parent, child), distance);
             }
         }
         partial
     }
 
+    /// The mean size of what was compared: the unit of distances.
     fn common(&self) -> f64 {
         let sizes = self.near.iter().map(|compared| compared.size);
         sizes.sum::<f64>() / self.near.len().max(1) as f64

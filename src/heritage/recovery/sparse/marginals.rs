@@ -35,10 +35,13 @@ const AS_THEY_ARE: f64 = 0.1;
 /// −ln of the odds that are left for a root that no edge from above allows.
 const NO_ROOT: f64 = 60.0;
 
+/// The possible parents of a node, each with a number.
+type Parents = Vec<(usize, f64)>;
+
 /// The probabilities of the edges into every node.
 pub(super) struct Marginals {
     /// For every node its possible parents and how probable they are.
-    of: Vec<Vec<(usize, f64)>>,
+    of: Vec<Parents>,
     log_partition: f64,
 }
 
@@ -213,7 +216,7 @@ impl Live {
     }
 
     /// A model whose parent has no effect on any other's.
-    fn alone(&self, node: usize) -> (f64, Vec<Vec<(usize, f64)>>) {
+    fn alone(&self, node: usize) -> (f64, Vec<Parents>) {
         let parents = &self.parents[node];
         let total = add_up(parents.iter().map(|&(_, cost)| -cost));
         let probability = |&(parent, cost): &(usize, f64)| (parent, Float::exp(-cost - total));
@@ -221,11 +224,7 @@ impl Live {
     }
 
     /// Models that may be each other's ancestors; `None` where there is no tree of them.
-    fn together(
-        &self,
-        component: &[usize],
-        place: &[usize],
-    ) -> Option<(f64, Vec<Vec<(usize, f64)>>)> {
+    fn together(&self, component: &[usize], place: &[usize]) -> Option<(f64, Vec<Parents>)> {
         let size = component.len();
         let above = |parent: usize| match place[self.heads[parent]] {
             usize::MAX => size,
