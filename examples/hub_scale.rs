@@ -12,10 +12,11 @@ mod simulation;
 #[allow(dead_code, reason = "not every command uses all of it")]
 mod terminal;
 
+use core::fmt::Write as _;
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 use mother::evidence::SignatureComparison;

@@ -3,7 +3,7 @@
 //! Sketches are linear, so the sketch of a child is that of its parent plus that of a random step, and
 //! the squared norm of a group changes by ‖δ‖² + 2 u·δ, where u·δ is as large as chance makes it.
 
-use std::error::Error;
+use core::error::Error;
 
 use mother::moments::Moments;
 use mother::signature::{Signature, SignatureOptions, TensorNumbers, TensorSignature};
@@ -88,7 +88,7 @@ impl Hub {
         for rank in 1.. {
             let size = (plan.models / 10 / rank).max(SMALLEST_FAMILY);
             let left = plan.models - families.len();
-            families.extend(std::iter::repeat_n(rank as u32 - 1, size.min(left)));
+            families.extend(core::iter::repeat_n(rank as u32 - 1, size.min(left)));
             if size >= left {
                 break;
             }

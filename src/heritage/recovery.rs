@@ -110,7 +110,7 @@ enum Method {
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging
-/// Face's Model Atlas*, arXiv:2503.10633). [Averages](find_merges) of unrelated models root trees
+/// Face's Model Atlas*, arXiv:2503.10633). [Averages](super::find_merges) of unrelated models root trees
 /// of their own, averages of related ones are children of one of them, and nothing was made of an
 /// average of itself. What is [known](Knowledge) beside the weights comes before all of this.
 ///
@@ -273,7 +273,7 @@ impl Recovery {
     /// # Complexity
     ///
     /// O(n²) time and memory, or that of the [`linkage`](crate::clustering::linkage) chosen;
-    /// O(n² log n) time where roots or edges are known, and that of [`find_merges`].
+    /// O(n² log n) time where roots or edges are known, and that of [`find_merges`](super::find_merges).
     pub fn clusters(&self, evidence: &Evidence) -> Result<Vec<Partition>, RecoveryError> {
         let rules = self.rules(evidence)?;
         let groups: Vec<Group<'_>> = (evidence.groups.iter().zip(rules))

@@ -101,7 +101,6 @@ fn evidence_and_graphs_are_send_and_sync() {
         evidence::Score,
         evidence::SignatureComparison,
         evidence::SkippedLayerOf,
-        evidence::UpdateRank,
         heritage::ClusterSimilarity,
         heritage::Contradiction,
         heritage::Descent,
@@ -136,7 +135,7 @@ fn evidence_and_graphs_are_send_and_sync() {
         signature::TensorSignature,
     );
     #[cfg(feature = "svd")]
-    assert_free!(evidence::RankOverLayers);
+    assert_free!(evidence::RankOverLayers, evidence::UpdateRank);
 }
 
 #[test]

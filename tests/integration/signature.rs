@@ -1,9 +1,9 @@
 //! Signatures: one pass, in bounded memory, whatever fails.
 
+use core::fmt;
+use core::ops::ControlFlow;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::HashSet;
-use std::fmt;
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mother::Scalar;
 use mother::moments::Moments;
@@ -89,7 +89,7 @@ impl fmt::Display for ReadFailed {
     }
 }
 
-impl std::error::Error for ReadFailed {}
+impl core::error::Error for ReadFailed {}
 
 struct Handle<'a>(&'a Source, &'a Tensor);
 
