@@ -127,7 +127,13 @@ enum Method {
 /// are siblings that learnt the same: a model that was trained longer on what another was trained
 /// on, from the same parent, lies nearer to that other than to the parent.
 ///
-/// Where evidence has no growth, b = 0; where it has no layer scores, the score is one layer's.
+/// Where models differ in what they share, a parent that covers less of a child than another relative
+/// does is compared with that relative on what all three have; where it can't be told from it there, it
+/// is no parent. A model whose parent can't be told from an ancestor of that parent hangs on the first
+/// such ancestor. A set of models becomes one tree only if most pairs of its parts can be compared, so
+/// a model that holds matrices of two families belongs to one of them and doesn't join them.
+///
+/// Where evidence has no growth, b = 0; where it has no changes of scores, the score is one layer's.
 ///
 /// [`paper`](Self::paper) is the method of Horwitz, Shul and Hoshen to the letter.
 ///

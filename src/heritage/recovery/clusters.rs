@@ -65,7 +65,7 @@ fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, Recov
 
 /// Joins related models, those first that share most, but only sets of which most pairs can be compared.
 ///
-/// So a model that holds matrices of two families belongs to one of them, and joins them not.
+/// So a model that holds matrices of two families belongs to one of them, and doesn't join them.
 ///
 /// O(n² log n) time for n models.
 fn find_trees_among_parts(geometry: &Geometry, coverage: &Coverage) -> Partition {
