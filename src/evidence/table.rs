@@ -152,7 +152,8 @@ impl GroupEvidence {
         &self.models
     }
 
-    /// The layers that distances were measured on, sorted; none where the numbers were handed in.
+    /// The layers that distances were measured on, sorted: those that most models have. None where the
+    /// numbers were handed in.
     #[must_use]
     pub fn layers(&self) -> &[String] {
         &self.layers
