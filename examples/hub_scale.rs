@@ -1,4 +1,4 @@
-//! Recovers a hub of made-up models from simulated signatures, and tells how right and how quick it is.
+//! Recovers a hub of made-up models from simulated signatures, and reports accuracy and speed.
 //!
 //! `cargo run --release --example hub_scale -- [OPTIONS]`; `--help` lists the options.
 #![allow(

@@ -64,6 +64,7 @@ extern crate std;
 pub mod arborescence;
 pub mod clustering;
 pub mod condensed;
+mod disjoint_sets;
 pub mod entropy;
 pub mod evidence;
 pub mod growth;

@@ -9,13 +9,13 @@ use mother::moments::Moments;
 use mother::signature::{Signature, SignatureOptions, TensorNumbers, TensorSignature};
 use mother::sketch::{MatrixSketch, RowGroups};
 
-/// Every model has so many weights.
+/// The number of weights of every model.
 const WEIGHTS: usize = 4;
 
 /// The number of values of a weight is 2 to this power.
 const LOG_VALUES: u32 = 24;
 
-/// Families have at least so many models.
+/// The least number of models in a family.
 const SMALLEST_FAMILY: usize = 4;
 
 /// The share of models that are duplicates or casts, and that keep half of their layers.
@@ -160,7 +160,7 @@ impl Hub {
         model
     }
 
-    /// A name that says nothing of when or of what the model was made.
+    /// A name that reveals neither the parent of the model nor when it was made.
     pub(crate) fn name(&self, model: usize) -> String {
         format!(
             "{:016x}",

@@ -221,7 +221,8 @@ fn compare(
     Ok((evidence, counts))
 }
 
-/// Adds the rank of what was trained to every edge that is no copy; what can't be read again has none.
+/// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
+/// gets none.
 fn with_ranks(
     graph: ModelGraph,
     models: &[SafetensorsModel<'static>],

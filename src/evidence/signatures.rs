@@ -1,6 +1,5 @@
 //! From the signatures of many models to the tables of evidence.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -15,6 +14,7 @@ use super::relation::{self, Relation, RelationOptions};
 use super::table::SkippedLayerOf;
 use super::{Evidence, EvidenceError, GroupEvidence, LayerSelection, Score};
 use crate::condensed::condensed_index;
+use crate::disjoint_sets::DisjointSets;
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
 
@@ -240,7 +240,7 @@ impl SignatureComparison {
 
 /// The models that have a tensor of one name and width in common, and so on transitively.
 fn sharing_tensors(signatures: &[&Signature]) -> Vec<Vec<usize>> {
-    let mut sets = Sets::new(signatures.len());
+    let mut sets = DisjointSets::new(signatures.len());
     let mut first_with: HashMap<(&str, usize), usize> = HashMap::new();
     for (model, signature) in signatures.iter().enumerate() {
         for tensor in signature
@@ -258,7 +258,7 @@ fn sharing_tensors(signatures: &[&Signature]) -> Vec<Vec<usize>> {
 
 /// The models that can be compared, and so on transitively; groups in the order of their first.
 fn components(models: usize, relations: &[Relation]) -> Vec<Vec<usize>> {
-    let mut sets = Sets::new(models);
+    let mut sets = DisjointSets::new(models);
     for first in 0..models {
         for second in first + 1..models {
             if relations[condensed_index(models, first, second)].is_comparable() {
@@ -267,37 +267,6 @@ fn components(models: usize, relations: &[Relation]) -> Vec<Vec<usize>> {
         }
     }
     sets.into_members()
-}
-
-/// Disjoint sets.
-struct Sets(Vec<usize>);
-
-impl Sets {
-    fn new(items: usize) -> Self {
-        Self((0..items).collect())
-    }
-
-    fn find(&mut self, mut item: usize) -> usize {
-        while self.0[item] != item {
-            self.0[item] = self.0[self.0[item]];
-            item = self.0[item];
-        }
-        item
-    }
-
-    fn join(&mut self, first: usize, second: usize) {
-        let (first, second) = (self.find(first), self.find(second));
-        self.0[first.max(second)] = first.min(second);
-    }
-
-    /// The sets, in the order of their first items.
-    fn into_members(mut self) -> Vec<Vec<usize>> {
-        let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for item in 0..self.0.len() {
-            sets.entry(self.find(item)).or_default().push(item);
-        }
-        sets.into_values().collect()
-    }
 }
 
 /// The relations of the pairs of some models, in condensed order.

@@ -7,6 +7,7 @@ use super::constraints::Constraints;
 use super::{RecoveryError, Trees};
 use crate::clustering::{Dendrogram, Linkage, Partition, linkage};
 use crate::condensed::CondensedMatrix;
+use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{Coverage, Geometry, GroupEvidence, LEAST_COMPARED};
 
 /// One architecture with the rules for its models.
@@ -143,7 +144,7 @@ fn cut_into(
 
 /// The same clusters, but for those that a known edge joins.
 fn with_known_edges(constraints: &Constraints, partition: &Partition) -> Partition {
-    let mut clusters = Sets::new(partition.count());
+    let mut clusters = DisjointSets::new(partition.count());
     let labels = partition.labels();
     for (child, parent) in constraints.known_edges() {
         clusters.join(labels[child], labels[parent]);
@@ -166,7 +167,7 @@ fn obedient_dendrogram(
         None => Partition::from_labels(&vec![0; models]),
     };
     let possible = obey(group, constraints, &related);
-    let mut known = Sets::new(models);
+    let mut known = DisjointSets::new(models);
     for (child, parent) in constraints.known_edges() {
         known.join(child, parent);
     }
@@ -198,7 +199,7 @@ fn binds(constraints: &Constraints) -> bool {
 /// O(n² log n) time for n models, and for each root that is a merge O(n²).
 fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -> Partition {
     let models = group.models().len();
-    let mut trees = Sets::new(models);
+    let mut trees = DisjointSets::new(models);
     for (child, parent) in constraints.known_edges() {
         trees.join(child, parent);
     }
@@ -230,34 +231,14 @@ fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -
 }
 
 /// Whether a merge is in one of the two sets, and what it was made of in the other.
-fn are_apart(trees: &mut Sets, constraints: &Constraints, first: usize, second: usize) -> bool {
+fn are_apart(
+    trees: &mut DisjointSets,
+    constraints: &Constraints,
+    first: usize,
+    second: usize,
+) -> bool {
     constraints.apart().iter().any(|&(merge, parent)| {
         let (merge, parent) = (trees.find(merge), trees.find(parent));
         (merge, parent) == (first, second) || (parent, merge) == (first, second)
     })
-}
-
-/// Disjoint sets.
-struct Sets(Vec<usize>);
-
-impl Sets {
-    fn new(items: usize) -> Self {
-        Self((0..items).collect())
-    }
-
-    /// The item that stands for its set.
-    fn find(&mut self, mut item: usize) -> usize {
-        while self.0[item] != item {
-            self.0[item] = self.0[self.0[item]];
-            item = self.0[item];
-        }
-        item
-    }
-
-    /// Joins two sets, and tells which item stands for the union.
-    fn join(&mut self, first: usize, second: usize) -> usize {
-        let (first, second) = (self.find(first), self.find(second));
-        self.0[first.max(second)] = first.min(second);
-        first.min(second)
-    }
 }
