@@ -1,4 +1,17 @@
 //! The Gibbs distribution over spanning arborescences: how probable each edge and each root is.
+//!
+//! By the Markov chain tree theorem, the arborescences of a digraph describe a walk that goes from
+//! child to parent at the rate exp(−weight). Let it also stop everywhere at a rate ε, and let eₚ(c) be
+//! the probability that a walk from p stops before it comes to c. Then, as ε goes to 0,
+//!
+//! P(p is the parent of c) = r(c → p) eₚ(c) / (ε + Σ r(c → q) e_q(c)),  P(c is the root) = ε / (same).
+//!
+//! All eₚ(c) for one c follow by elimination: a node that is passed over passes its walks on to where it
+//! goes itself. Eliminating one half of the nodes, and then, from there, all but one of the other half in
+//! the same way, does so for every c in O(n³). Nothing is ever subtracted, so probabilities keep
+//! their relative precision, however small they are.
+//!
+//! ε is never given a value: what is of first order in it has a column of its own.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,22 +21,29 @@ use num_traits::Float;
 use super::{ArborescenceError, DenseDigraph, Root, minimum_arborescence};
 use crate::Scalar;
 
+/// The widest range of the weights into one node: beyond it logarithms have errors above 2e-4.
+const WIDEST: f64 = 1e12;
+
+/// To be the root is no more probable or improbable than e to this power, so that sums stay finite.
+const LARGEST_STOP: f64 = f64::MAX / 8.0;
+
 /// The distribution in which an arborescence, of any root, has a probability proportional to
 /// exp(−weight).
 ///
 /// Made by [`arborescence_distribution`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArborescenceDistribution {
+    nodes: usize,
     log_partition: f64,
     /// For every child (row) the probability of each parent, and last that of being the root.
-    probabilities: Table,
+    probabilities: Vec<f64>,
 }
 
 impl ArborescenceDistribution {
     /// The number of nodes.
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.probabilities.columns - 1
+        self.nodes
     }
 
     /// ln Σ exp(−weight) over all arborescences; infinite where that is beyond the range of `f64`.
@@ -35,36 +55,36 @@ impl ArborescenceDistribution {
     /// How probable the edge from `parent` to `child` is; `None` where there is no such node.
     #[must_use]
     pub fn edge_probability(&self, parent: usize, child: usize) -> Option<f64> {
-        let exists = parent < self.size() && child < self.size();
-        exists.then(|| self.probabilities.get(child, parent))
+        let exists = parent < self.nodes && child < self.nodes;
+        exists.then(|| self.probabilities[child * (self.nodes + 1) + parent])
     }
 
     /// How probable it is that `node` is the root; `None` where there is no such node.
     #[must_use]
     pub fn root_probability(&self, node: usize) -> Option<f64> {
-        (node < self.size()).then(|| self.probabilities.get(node, self.size()))
+        (node < self.nodes).then(|| self.probabilities[node * (self.nodes + 1) + self.nodes])
     }
 }
 
 /// The distribution over the arborescences of a digraph, over all roots.
 ///
-/// For each node the probabilities of its parents and of being the root add up to 1, to about
-/// 1e-12. Renumbering the nodes renumbers the probabilities, up to rounding.
+/// For each node the probabilities of its parents and of being the root add up to 1, and so do those
+/// of all nodes of being the root, to about 1e-12. Renumbering the nodes renumbers the probabilities, up
+/// to rounding. What all edges into a node weigh more changes no probability.
 ///
 /// # Accuracy
 ///
-/// Logarithms of probabilities have an absolute error of about n² · ε · the range of the weights
-/// (ε = 2.2e-16). Where weights differ by more than 1e9, an edge that is heavier by more than that
-/// than another into the same node counts as heavier by 1e9. So among trees that need such edges the
-/// lightest may not be told from others; probabilities still add up to 1.
+/// Logarithms of probabilities, small ones included, have an absolute error of about n · ε · the widest
+/// range of the weights into one node (ε = 2.2e-16).
 ///
 /// # Errors
 ///
-/// Those of [`minimum_arborescence`], if there is no arborescence at all.
+/// Those of [`minimum_arborescence`], if there is no arborescence at all, and
+/// [`ArborescenceError::Range`] where the weights of the edges into one node differ by more than 1e12.
 ///
 /// # Complexity
 ///
-/// O(n³) time, O(n² √n) extra space.
+/// O(n³) time, O(n²) extra space.
 ///
 /// # Examples
 ///
@@ -81,258 +101,249 @@ impl ArborescenceDistribution {
 ///
 /// # References
 ///
-/// - W. T. Tutte, "The dissection of equilateral triangles into equilateral triangles", 1948.
-///   [doi:10.1017/S030500410002449X](https://doi.org/10.1017/S030500410002449X)
+/// - F. T. Leighton, R. L. Rivest, "Estimating a probability using finite memory", IEEE Transactions
+///   on Information Theory 32(6), 1986: the Markov chain tree theorem.
+///   [doi:10.1109/TIT.1986.1057250](https://doi.org/10.1109/TIT.1986.1057250)
 /// - T. Koo, A. Globerson, X. Carreras, M. Collins, "Structured prediction models via the
 ///   matrix-tree theorem", EMNLP 2007.
 /// - W. K. Grassmann, M. I. Taksar, D. P. Heyman, "Regenerative analysis and steady state
-///   distributions for Markov chains", Operations Research 33(5), 1985.
-///   [doi:10.1287/opre.33.5.1107](https://doi.org/10.1287/opre.33.5.1107)
+///   distributions for Markov chains", Operations Research 33(5), 1985: elimination without
+///   subtraction. [doi:10.1287/opre.33.5.1107](https://doi.org/10.1287/opre.33.5.1107)
 pub fn arborescence_distribution<T: Scalar>(
     digraph: &DenseDigraph<T>,
 ) -> Result<ArborescenceDistribution, ArborescenceError> {
     let lightest = minimum_arborescence(digraph, Root::Any)?;
-    let mut elimination = Elimination::new(digraph, lightest.root());
-    let nodes = elimination.nodes;
-    // Whole tables are kept now and then, and what lies between is computed again.
-    let segment = (1..=nodes).find(|s| s * s >= nodes).unwrap_or(1);
-    let mut kept = Vec::new();
-    let mut log_partition = elimination.taken_out - elimination.root_rate;
-    for node in 0..nodes {
-        if node % segment == 0 {
-            kept.push(elimination.rates.clone());
-        }
-        log_partition += elimination.eliminate(node);
-    }
-    let mut probabilities = Table::new(nodes, nodes + 1, 0.0);
-    for (index, rates) in kept.into_iter().enumerate().rev() {
-        let start = index * segment;
-        elimination.rates = rates;
-        let mut before = Vec::new();
-        for node in start..nodes.min(start + segment) {
-            before.push(elimination.rates.clone());
-            elimination.eliminate(node);
-        }
-        for (offset, rates) in before.iter().enumerate().rev() {
-            restore(start + offset, rates, &mut probabilities);
-        }
-    }
-    for row in probabilities.values.chunks_mut(nodes + 1) {
-        // Only rounding leaves the range, and moves the sum away from 1.
-        for probability in &mut *row {
-            *probability = probability.clamp(0.0, 1.0);
-        }
-        let sum: f64 = row.iter().sum();
-        if sum > 0.0 {
-            row.iter_mut().for_each(|probability| *probability /= sum);
-        }
-    }
+    let nodes = digraph.size();
+    let rates = Rates::new(digraph, lightest.root())?;
+    let mut found = Found {
+        rates: &rates,
+        probabilities: vec![0.0; nodes * (nodes + 1)],
+        log_partition: None,
+    };
+    found.solve(Walks::new(&rates), 0.0);
+    let log_partition = found.log_partition.unwrap_or(0.0) + rates.taken_out;
     Ok(ArborescenceDistribution {
+        nodes,
         log_partition: if log_partition.is_nan() {
             -lightest.weight()
         } else {
             log_partition
         },
-        probabilities,
+        probabilities: found.probabilities,
     })
 }
 
-/// A matrix by rows.
-#[derive(Clone, Debug, PartialEq)]
-struct Table {
-    columns: usize,
-    values: Vec<f64>,
-}
-
-impl Table {
-    fn new(rows: usize, columns: usize, value: f64) -> Self {
-        Self {
-            columns,
-            values: vec![value; rows * columns],
-        }
-    }
-
-    fn get(&self, row: usize, column: usize) -> f64 {
-        self.values[row * self.columns + column]
-    }
-
-    fn set(&mut self, row: usize, column: usize, value: f64) {
-        self.values[row * self.columns + column] = value;
-    }
-}
-
-/// The greatest weights, and the widest range of them, that are computed with as they are.
-const WIDEST: f64 = 1e9;
-
-/// The logarithms of the rates at which a walk goes from child to parent.
-struct Elimination {
+/// The logarithms of the rates at which a walk goes from child to parent, and at which it stops.
+struct Rates {
     nodes: usize,
-    /// Row: child; column: parent, and last the virtual root that every root hangs on.
-    rates: Table,
-    /// The rate into the virtual root, so low that two roots never pay.
-    root_rate: f64,
+    /// Row: child; column: parent.
+    to_parents: Vec<f64>,
+    /// For every node, in units of ε.
+    stop: Vec<f64>,
     /// The logarithm of what was taken out of all rates.
     taken_out: f64,
 }
 
-impl Elimination {
-    fn new<T: Scalar>(digraph: &DenseDigraph<T>, root: usize) -> Self {
+impl Rates {
+    /// Every child has one parent or is the root, so its rates can be taken relative to its greatest.
+    /// `root` is a node that may be the root.
+    fn new<T: Scalar>(digraph: &DenseDigraph<T>, root: usize) -> Result<Self, ArborescenceError> {
         let nodes = digraph.size();
-        let mut rates = Table::new(nodes, nodes + 1, f64::NEG_INFINITY);
-        let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
-        for edge in digraph.edges() {
-            let weight = edge.weight.widen();
-            rates.set(edge.to, edge.from, -weight);
-            (least, greatest) = (least.min(weight), greatest.max(weight));
-        }
-        let magnitude = digraph.largest_magnitude();
-        if f64::max(greatest - least, magnitude) > WIDEST {
-            return Self::narrowed(digraph, root);
-        }
-        let range = if least <= greatest {
-            greatest - least
-        } else {
-            0.0
-        };
-        // Another root saves one edge, at most; e⁻¹⁰⁰ is far below rounding.
-        let root_rate = -(2.0 * nodes as f64 * range + magnitude + 100.0);
-        for node in 0..nodes {
-            rates.set(node, nodes, root_rate);
-        }
-        Self {
-            nodes,
-            rates,
-            root_rate,
-            taken_out: 0.0,
-        }
-    }
-
-    /// As [`new`](Self::new), with every child's rates relative to its greatest and none of them less
-    /// than e to the power of minus [`WIDEST`]: each child has one parent, so what is taken out of all
-    /// its rates changes no probability. `root` is one that the digraph may have.
-    fn narrowed(digraph: &DenseDigraph<impl Scalar>, root: usize) -> Self {
-        let nodes = digraph.size();
-        let mut rates = Table::new(nodes, nodes + 1, f64::NEG_INFINITY);
+        let mut to_parents = vec![f64::NEG_INFINITY; nodes * nodes];
         let mut greatest = vec![f64::NEG_INFINITY; nodes];
         for edge in digraph.edges() {
             let rate = -edge.weight.widen();
-            rates.set(edge.to, edge.from, rate);
-            greatest[edge.to] = f64::max(greatest[edge.to], rate);
+            to_parents[edge.to * nodes + edge.from] = rate;
+            greatest[edge.to] = greatest[edge.to].max(rate);
         }
-        // Nothing is taken out of a root's rates, as it has none: to be one is so much more probable.
-        let may_be_root = reaching(root, &rates);
-        let given = |node: usize| {
-            if greatest[node].is_finite() {
-                -greatest[node]
-            } else {
-                0.0
+        let rows = to_parents.chunks_mut(nodes).zip(&mut greatest);
+        for (node, (row, greatest)) in rows.enumerate() {
+            if !greatest.is_finite() {
+                // No parent is possible: it is the root.
+                *greatest = 0.0;
             }
-        };
-        let most_given = (0..nodes)
-            .filter(|&node| may_be_root[node])
-            .map(given)
-            .fold(f64::NEG_INFINITY, f64::max);
-        let root_rate = -(3.0 * nodes as f64 * WIDEST + 100.0);
-        for (node, &greatest) in greatest.iter().enumerate() {
-            for parent in 0..nodes {
-                let rate = rates.get(node, parent);
-                if rate > f64::NEG_INFINITY {
-                    rates.set(node, parent, f64::max(rate - greatest, -WIDEST));
+            for rate in row.iter_mut().filter(|rate| **rate > f64::NEG_INFINITY) {
+                *rate -= *greatest;
+                if *rate < -WIDEST {
+                    return Err(ArborescenceError::Range { node });
                 }
             }
-            let given = (given(node) - most_given).clamp(-WIDEST, 0.0);
-            rates.set(node, nodes, root_rate + given);
         }
-        let taken_out: f64 = (0..nodes).map(|node| -given(node)).sum();
-        Self {
+        let common = greatest[root];
+        let stop = greatest.iter().map(|greatest| common - greatest);
+        let stop = stop.map(|rate| rate.clamp(-LARGEST_STOP, LARGEST_STOP));
+        Ok(Self {
             nodes,
-            rates,
-            root_rate,
-            taken_out: taken_out + most_given,
-        }
-    }
-
-    /// Lets every walk pass over `node`; returns the logarithm of the rate out of it.
-    fn eliminate(&mut self, node: usize) -> f64 {
-        let columns = self.rates.columns;
-        let (head, tail) = self.rates.values.split_at_mut((node + 1) * columns);
-        let out = &head[node * columns + node + 1..];
-        let total = log_sum(out);
-        for (offset, row) in tail.chunks_mut(columns).enumerate() {
-            let into = row[node];
-            if into == f64::NEG_INFINITY {
-                continue;
-            }
-            let child = node + 1 + offset;
-            for (column, rate) in (node + 1..columns).zip(out) {
-                if column != child {
-                    row[column] = log_add(row[column], into + rate - total);
-                }
-            }
-        }
-        total
+            stop: stop.collect(),
+            taken_out: greatest.iter().sum::<f64>() - common,
+            to_parents,
+        })
     }
 }
 
-/// From which nodes `root` can be reached: the walks that start at it.
-fn reaching(root: usize, rates: &Table) -> Vec<bool> {
-    let mut reached = vec![false; rates.columns - 1];
-    let mut open = vec![root];
-    while let Some(node) = open.pop() {
-        if !core::mem::replace(&mut reached[node], true) {
-            let parents = 0..reached.len();
-            open.extend(parents.filter(|&parent| rates.get(node, parent) > f64::NEG_INFINITY));
-        }
-    }
-    reached
+/// Where walks from every node go, once some nodes are passed over: logarithms of rates for nodes that
+/// are left, of probabilities for those that aren't.
+#[derive(Clone)]
+struct Walks {
+    /// The nodes that are left.
+    left: Vec<usize>,
+    /// For every node of the digraph: the nodes that are left, [`SURELY`] and [`RARELY`].
+    rows: Vec<f64>,
 }
 
-/// From the probabilities of the edges after `node` was eliminated to those before, whose rates are
-/// given: an edge that then stood for itself and a way over the node is shared out.
-fn restore(node: usize, rates: &Table, probabilities: &mut Table) {
-    let columns = rates.columns;
-    let out = &rates.values[node * columns + node + 1..(node + 1) * columns];
-    let total = log_sum(out);
-    let mut passed_to = vec![0.0; out.len()];
-    let mut passed = 0.0;
-    for child in node + 1..columns - 1 {
-        let into = rates.get(child, node);
-        if into == f64::NEG_INFINITY {
+/// Behind the columns of nodes: stopping because there is nowhere else to go.
+const SURELY: usize = 0;
+
+/// Stopping on the way, in units of ε.
+const RARELY: usize = 1;
+
+impl Walks {
+    fn new(rates: &Rates) -> Self {
+        let rows = rates.to_parents.chunks(rates.nodes).zip(&rates.stop);
+        let row = |(rates, &stop): (&[f64], &f64)| {
+            let mut row = rates.to_vec();
+            row.extend([f64::NEG_INFINITY, stop]);
+            row
+        };
+        Self {
+            left: (0..rates.nodes).collect(),
+            rows: rows.flat_map(row).collect(),
+        }
+    }
+
+    fn columns(&self) -> usize {
+        self.left.len() + 2
+    }
+
+    /// The same walks when the nodes in these columns are passed over; and the logarithm of the product
+    /// of the rates out of them.
+    fn pass_over(&self, passed: core::ops::Range<usize>) -> (Self, f64) {
+        let kept = |column: &usize| !passed.contains(column);
+        let order: Vec<usize> = passed
+            .clone()
+            .chain((0..self.columns()).filter(kept))
+            .collect();
+        let columns = self.columns();
+        let mut rows: Vec<f64> = (self.rows.chunks(columns))
+            .flat_map(|row| order.iter().map(|&column| row[column]))
+            .collect();
+        let nodes: Vec<usize> = order
+            .iter()
+            .filter_map(|&column| self.left.get(column).copied())
+            .collect();
+        let mut product = 0.0;
+        for column in 0..passed.len() {
+            product += eliminate(&mut rows, &nodes, column);
+        }
+        let rest = (rows.chunks(columns)).flat_map(|row| row[passed.len()..].iter().copied());
+        let walks = Self {
+            left: nodes[passed.len()..].to_vec(),
+            rows: rest.collect(),
+        };
+        (walks, product)
+    }
+}
+
+/// Lets every walk pass over the node in this column, the first that is left; returns the logarithm of
+/// the rate out of it.
+fn eliminate(rows: &mut [f64], nodes: &[usize], column: usize) -> f64 {
+    let columns = nodes.len() + 2;
+    let node = nodes[column];
+    let (surely, rarely) = (nodes.len() + SURELY, nodes.len() + RARELY);
+    let own = &mut rows[node * columns..(node + 1) * columns];
+    let mut total = log_sum(&own[column + 1..rarely]);
+    if total == f64::NEG_INFINITY {
+        // It can only stop, which ε makes rare but not improbable.
+        total = core::mem::replace(&mut own[rarely], f64::NEG_INFINITY);
+        own[surely] = total;
+    }
+    for rate in &mut own[column + 1..] {
+        *rate -= total;
+    }
+    let out = own[column + 1..].to_vec();
+    // Where a walk returns to its start before it goes on, it starts anew.
+    let mut start = vec![usize::MAX; rows.len() / columns];
+    for (at, &node) in nodes.iter().enumerate().skip(column + 1) {
+        start[node] = at - column - 1;
+    }
+    for ((from, row), &own) in rows.chunks_mut(columns).enumerate().zip(&start) {
+        let into = row[column];
+        if into == f64::NEG_INFINITY || from == node {
             continue;
         }
-        let mut from_child = 0.0;
-        for (offset, &rate) in out.iter().enumerate() {
-            let parent = node + 1 + offset;
-            let probability = probabilities.get(child, parent);
-            if parent == child || probability == 0.0 {
-                continue;
+        for (at, (rate, &on)) in row[column + 1..].iter_mut().zip(&out).enumerate() {
+            if at != own {
+                *rate = log_add(*rate, into + on);
             }
-            let by_way = into + rate - total;
-            let share = 1.0 / (1.0 + Float::exp(rates.get(child, parent) - by_way));
-            let share = share * probability;
-            probabilities.set(child, parent, probability - share);
-            passed_to[offset] += share;
-            from_child += share;
         }
-        probabilities.set(child, node, from_child);
-        passed += from_child;
     }
-    // Several nodes may pass over this one, so this may be negative.
-    let free = 1.0 - passed;
-    for (offset, (&rate, passed)) in out.iter().zip(passed_to).enumerate() {
-        let probability = passed + free * Float::exp(rate - total);
-        probabilities.set(node, node + 1 + offset, probability);
+    total
+}
+
+/// What was found so far.
+struct Found<'a> {
+    rates: &'a Rates,
+    probabilities: Vec<f64>,
+    /// Known once all nodes but one were passed over for the first time.
+    log_partition: Option<f64>,
+}
+
+impl Found<'_> {
+    /// Takes the probabilities of all nodes that are left; `product` is the logarithm of the product of
+    /// the rates out of all nodes that were passed over.
+    ///
+    /// The depth of the recursion is the logarithm of the number of nodes.
+    fn solve(&mut self, walks: Walks, product: f64) {
+        let left = walks.left.len();
+        if left == 1 {
+            self.take(&walks, product);
+            return;
+        }
+        for passed in [left / 2..left, 0..left / 2] {
+            let (walks, of_passed) = walks.pass_over(passed);
+            self.solve(walks, product + of_passed);
+        }
+    }
+
+    /// Takes the probabilities of the only node that is left.
+    fn take(&mut self, walks: &Walks, product: f64) {
+        let [child] = walks.left[..] else { return };
+        let nodes = self.rates.nodes;
+        let rates = &self.rates.to_parents[child * nodes..(child + 1) * nodes];
+        let ends: Vec<[f64; 2]> = (walks.rows.chunks(3))
+            .map(|row| [row[1 + SURELY], row[1 + RARELY]])
+            .collect();
+        let stops = |order: usize| -> Vec<f64> {
+            let stop = |(rate, end): (&f64, &[f64; 2])| rate + end[order];
+            rates.iter().zip(&ends).map(stop).collect()
+        };
+        let (surely, mut rarely) = (stops(SURELY), stops(RARELY));
+        rarely.push(self.rates.stop[child]);
+        // What is rare doesn't count beside what isn't.
+        let logarithms = if surely.iter().any(|&stop| stop > f64::NEG_INFINITY) {
+            let mut logarithms = surely;
+            logarithms.push(f64::NEG_INFINITY);
+            logarithms
+        } else {
+            rarely
+        };
+        let total = log_sum(&logarithms);
+        self.log_partition.get_or_insert(product + total);
+        let row = &mut self.probabilities[child * (nodes + 1)..(child + 1) * (nodes + 1)];
+        for (probability, logarithm) in row.iter_mut().zip(logarithms) {
+            *probability = Float::exp(logarithm - total);
+        }
     }
 }
 
 /// ln Σ eˣ.
 fn log_sum(values: &[f64]) -> f64 {
     let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = values
-        .iter()
-        .map(|value| Float::exp(value - greatest))
-        .sum();
-    greatest + Float::ln(sum)
+    if greatest == f64::NEG_INFINITY {
+        return greatest;
+    }
+    let terms = values.iter().map(|value| Float::exp(value - greatest));
+    greatest + Float::ln(terms.sum::<f64>())
 }
 
 /// ln (eᵃ + eᵇ).

@@ -60,6 +60,12 @@ pub enum ArborescenceError {
         /// A node that can't be reached.
         node: usize,
     },
+    /// The weights of the edges into a node differ by so much that `f64` can't tell the probabilities of
+    /// other edges from each other.
+    Range {
+        /// The node.
+        node: usize,
+    },
     /// No node reaches both of these nodes, so no node can be the root.
     NoArborescence {
         /// The lower of the two.
@@ -97,6 +103,10 @@ impl fmt::Display for ArborescenceError {
             Self::Unreachable { root, node } => {
                 write!(f, "node {node} can't be reached from root {root}")
             }
+            Self::Range { node } => write!(
+                f,
+                "the weights of the edges into node {node} differ by more than 1e12"
+            ),
             Self::NoArborescence { first, second } => {
                 write!(f, "no node reaches both node {first} and node {second}")
             }

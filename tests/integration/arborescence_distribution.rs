@@ -166,6 +166,64 @@ fn no_arborescence_is_an_error() {
     );
 }
 
+/// One tree is lighter than all others, by up to 10¹¹.
+#[test]
+fn the_lightest_tree_is_certain_at_any_range() {
+    for scale in [1.0, 1e3, 1e6, 1e9] {
+        let weights = [0.0, 6.0, 0.0, 8.0, 0.0, 5.0, 1.0, 2.0, 0.0].map(|weight| 100.0 * weight);
+        let weights = weights.map(|weight| weight * scale).to_vec();
+        let found = arborescence_distribution(&DenseDigraph::new(3, weights).unwrap()).unwrap();
+        let roots = [0, 1, 2].map(|node| found.root_probability(node).unwrap());
+        assert!(roots[0] > 1.0 - 1e-12, "{scale}: {roots:?}");
+        assert!(found.edge_probability(0, 2).unwrap() > 1.0 - 1e-12);
+        assert!(found.edge_probability(2, 1).unwrap() > 1.0 - 1e-12);
+    }
+}
+
+#[test]
+fn a_range_that_leaves_no_digits_is_an_error() {
+    let weights = vec![0.0, 1.0, 2.0, 3.0, 0.0, 1.0, 2.0, 1e13, 0.0];
+    let digraph = DenseDigraph::new(3, weights).unwrap();
+    let error = ArborescenceError::Range { node: 1 };
+    assert_eq!(arborescence_distribution(&digraph), Err(error));
+}
+
+#[test]
+fn what_all_edges_into_a_node_weigh_more_changes_nothing() {
+    let digraph = large(12, 5.0);
+    let shifted = DenseDigraph::from_fn(12, |from, to| {
+        digraph.weight(from, to).unwrap() + if to == 3 { 0.0 } else { 1e6 }
+    });
+    let all =
+        DenseDigraph::from_fn(12, |from, to| digraph.weight(from, to).unwrap() - 1e6).unwrap();
+    let (before, after) = (
+        arborescence_distribution(&digraph).unwrap(),
+        arborescence_distribution(&all).unwrap(),
+    );
+    for (from, to) in (0..12).flat_map(|from| (0..12).map(move |to| (from, to))) {
+        let (before, after) = (
+            before.edge_probability(from, to).unwrap(),
+            after.edge_probability(from, to).unwrap(),
+        );
+        assert!((before - after).abs() <= 1e-8 * before, "{before} {after}");
+    }
+    // Only node 3 is cheap to reach, so that any other node is the root.
+    let shifted = arborescence_distribution(&shifted.unwrap()).unwrap();
+    assert!(shifted.root_probability(3).unwrap() < 1e-300);
+}
+
+/// Of two nodes either is the root: what is improbable by e⁻⁵⁰⁰ is known to as many digits as the rest.
+#[test]
+fn small_probabilities_have_all_their_digits() {
+    let weights = vec![0.0, 500.0, 1.0, 0.0];
+    let found = arborescence_distribution(&DenseDigraph::new(2, weights).unwrap()).unwrap();
+    let expected = (-499.0_f64).exp();
+    let edge = found.edge_probability(0, 1).unwrap();
+    assert!((edge / expected - 1.0).abs() < 1e-12, "{edge:e}");
+    let root = found.root_probability(0).unwrap();
+    assert!((root / expected - 1.0).abs() < 1e-12, "{root:e}");
+}
+
 /// What fuzzing found: NaN, rows of zeros, and sums of 1.1.
 #[test]
 fn probabilities_stay_some_whatever_the_range_of_the_weights() {
