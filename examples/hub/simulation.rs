@@ -317,10 +317,8 @@ fn fresh_sketch(
         let size = (norm / buckets as f64).sqrt();
         (0..buckets).map(move |_| size).collect::<Vec<f64>>()
     });
-    let buckets: Vec<f32> = buckets
-        .map(|size| (size * random.normal()) as f32)
-        .collect();
-    Ok(MatrixSketch::from_parts(groups, norms, 0, buckets)?)
+    let sums: Vec<f64> = buckets.map(|size| size * random.normal()).collect();
+    Ok(MatrixSketch::from_sums(groups, norms, &sums)?)
 }
 
 /// The sketch after a step of this length, as a share of the norm.
@@ -333,7 +331,7 @@ fn moved_sketch(
     let sketch = tensor.sketch();
     let groups = sketch.groups();
     let of_group = sketch.buckets_of_group();
-    let mut buckets = sketch.buckets().to_vec();
+    let mut sums: Vec<f64> = sketch.sums().collect();
     let mut norms = sketch.squared_norms().to_vec();
     let spread = if uneven { 0.7 } else { 0.15 };
     let factors: Vec<f64> = norms
@@ -348,15 +346,15 @@ fn moved_sketch(
         .sum();
     for (group, (norm, factor)) in norms.iter_mut().zip(factors).enumerate() {
         let squared = step * step * *norm * factor * whole / weighted;
-        let size = (squared / of_group as f64).sqrt() as f32;
-        for bucket in &mut buckets[group * of_group..(group + 1) * of_group] {
-            *bucket += size * random.normal() as f32;
+        let size = (squared / of_group as f64).sqrt();
+        for sum in &mut sums[group * of_group..(group + 1) * of_group] {
+            *sum += size * random.normal();
         }
         let values = groups.values(group).len() as f64;
         let along = (*norm * squared / values).sqrt() * random.normal();
         *norm += squared + 2.0 * along;
     }
-    Ok(MatrixSketch::from_parts(groups, norms, 0, buckets)?)
+    Ok(MatrixSketch::from_sums(groups, norms, &sums)?)
 }
 
 /// The moments of weights with tails of different weight, each of 2^[`LOG_VALUES`] values.

@@ -32,17 +32,74 @@ pub struct GroupComparison {
     pub second_squared_norm: f64,
     /// ‖u − v‖², estimated.
     pub squared_distance: f64,
+    /// ‖u‖² and ‖v‖² by the same estimate.
+    pub estimated_squared_norms: [f64; 2],
+}
+
+impl GroupComparison {
+    /// ‖u √c − v / √c‖², estimated, with c = ‖V‖ / ‖U‖ for matrices of these squared norms: the squared
+    /// distance once both are brought to one norm.
+    ///
+    /// It is what is left of a step without uniform shrinkage, such as weight decay. Exchanging the
+    /// matrices changes nothing. For a matrix that is zero it is NaN or infinite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::sketch::GroupComparison;
+    ///
+    /// // v = u / 2
+    /// let group = GroupComparison {
+    ///     values: 8,
+    ///     first_squared_norm: 4.0,
+    ///     second_squared_norm: 1.0,
+    ///     squared_distance: 1.0,
+    ///     estimated_squared_norms: [4.0, 1.0],
+    /// };
+    /// assert_eq!(group.squared_distance_at_one_norm([1.0, 1.0]), 1.0);
+    /// assert_eq!(group.squared_distance_at_one_norm([4.0, 1.0]), 0.0);
+    /// ```
+    #[must_use]
+    pub fn squared_distance_at_one_norm(&self, squared_norms: [f64; 2]) -> f64 {
+        let [first, second] = squared_norms;
+        let scale = |numerator: f64, denominator: f64| {
+            num_traits::Float::sqrt(numerator / denominator) - 1.0
+        };
+        // ‖u √c − v / √c‖² − ‖u − v‖², in which the inner product cancels.
+        let [of_first, of_second] = self.estimated_squared_norms;
+        let change = scale(second, first) * of_first + scale(first, second) * of_second;
+        (self.squared_distance + change).max(0.0)
+    }
 }
 
 impl MatrixSketch {
-    pub(super) fn from_sums(groups: RowGroups, squared_norms: Vec<f64>, sums: &[f64]) -> Self {
-        let (buckets, exponent) = in_units(sums);
-        Self {
-            groups,
-            squared_norms,
-            exponent,
-            buckets,
+    /// A sketch from the sums of its buckets, in the units of the matrix.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_parts`](Self::from_parts), and where a sum isn't finite.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::sketch::{MatrixSketch, RowGroups};
+    ///
+    /// let groups = RowGroups::new(64, 64)?;
+    /// let sums = [3.0, -40.0, 0.5, 0.0, 0.0, 1.0, 2.0, 7.0];
+    /// let sketch = MatrixSketch::from_sums(groups, vec![1700.0], &sums)?;
+    /// assert_eq!(sketch.sums().collect::<Vec<_>>(), sums);
+    /// # Ok::<(), mother::sketch::SketchError>(())
+    /// ```
+    pub fn from_sums(
+        groups: RowGroups,
+        squared_norms: Vec<f64>,
+        sums: &[f64],
+    ) -> Result<Self, SketchError> {
+        if !sums.iter().all(|sum| sum.is_finite()) {
+            return Err(SketchError::Numbers);
         }
+        let (buckets, exponent) = in_units(sums);
+        Self::from_parts(groups, squared_norms, exponent, buckets)
     }
 
     /// A sketch from its numbers, as its accessors return them.
@@ -101,6 +158,14 @@ impl MatrixSketch {
     #[must_use]
     pub fn buckets(&self) -> &[f32] {
         &self.buckets
+    }
+
+    /// The buckets of all groups in the units of the matrix.
+    pub fn sums(&self) -> impl Iterator<Item = f64> + '_ {
+        let unit = power_of_two(self.exponent);
+        self.buckets
+            .iter()
+            .map(move |&bucket| f64::from(bucket) * unit)
     }
 
     /// The number of buckets of a group; 0 for a matrix without values.
@@ -172,8 +237,8 @@ impl MatrixSketch {
         let whole = first.squared_norms.len().min(second.squared_norms.len());
         let is_whole = |&group: &usize| first.values(group, height) == second.values(group, height);
         let count = (0..whole).take_while(is_whole).count();
-        let mut squared = [0.0; RowGroups::MOST];
-        in_wide_registers(SquaredDistances {
+        let mut squared = [[0.0; 3]; RowGroups::MOST];
+        in_wide_registers(SquaredNorms {
             first: &first.buckets[..count * buckets],
             second: &second.buckets[..count * buckets],
             factors: [first.exponent, second.exponent].map(|own| single_power(own - exponent)),
@@ -181,11 +246,13 @@ impl MatrixSketch {
             squared: &mut squared,
         });
         for (group, squared) in squared.into_iter().take(count).enumerate() {
+            let [distance, of_first, of_second] = squared.map(|squared| squared * unit * unit);
             take(GroupComparison {
                 values: first.values(group, height).len(),
                 first_squared_norm: first.squared_norms[group],
                 second_squared_norm: second.squared_norms[group],
-                squared_distance: squared * unit * unit,
+                squared_distance: distance,
+                estimated_squared_norms: [of_first, of_second],
             });
         }
         Ok(())
@@ -224,16 +291,16 @@ impl MatrixSketch {
     }
 }
 
-/// Σ (f·u − g·v)² of every group, where f and g bring both to the same unit.
-struct SquaredDistances<'a> {
+/// The squared norms of f·u − g·v, f·u and g·v for every group, where f and g bring both to one unit.
+struct SquaredNorms<'a> {
     first: &'a [f32],
     second: &'a [f32],
     factors: [f32; 2],
     buckets: usize,
-    squared: &'a mut [f64],
+    squared: &'a mut [[f64; 3]],
 }
 
-impl Kernel for SquaredDistances<'_> {
+impl Kernel for SquaredNorms<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -242,15 +309,18 @@ impl Kernel for SquaredDistances<'_> {
         let groups =
             (self.first.chunks_exact(self.buckets)).zip(self.second.chunks_exact(self.buckets));
         for (squared, (first, second)) in self.squared.iter_mut().zip(groups) {
-            let mut lanes = [0.0_f32; 8];
+            let mut lanes = [[0.0_f32; 8]; 3];
             let (first, second) = (first.as_chunks::<8>(), second.as_chunks::<8>());
             for (first, second) in first.0.iter().zip(second.0) {
-                for ((lane, first), second) in lanes.iter_mut().zip(first).zip(second) {
-                    let difference = of_first * first - of_second * second;
-                    *lane += difference * difference;
+                let [of_difference, of_first_norm, of_second_norm] = &mut lanes;
+                for lane in 0..8 {
+                    let (u, v) = (of_first * first[lane], of_second * second[lane]);
+                    of_difference[lane] += (u - v) * (u - v);
+                    of_first_norm[lane] += u * u;
+                    of_second_norm[lane] += v * v;
                 }
             }
-            *squared = lanes.iter().map(|&lane| f64::from(lane)).sum();
+            *squared = lanes.map(|lanes| lanes.iter().map(|&lane| f64::from(lane)).sum());
         }
     }
 }

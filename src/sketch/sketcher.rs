@@ -148,11 +148,7 @@ impl MatrixSketcher {
         if !self.squared_norms.iter().sum::<f64>().is_finite() {
             return Err(SketchError::Overflow);
         }
-        Ok(MatrixSketch::from_sums(
-            self.groups,
-            self.squared_norms,
-            &self.buckets,
-        ))
+        MatrixSketch::from_sums(self.groups, self.squared_norms, &self.buckets)
     }
 }
 
