@@ -19,6 +19,7 @@ mod growth;
 mod measurement;
 mod members;
 mod memory;
+mod pair_growth;
 #[cfg(feature = "svd")]
 mod ranks;
 mod relation;
@@ -37,9 +38,10 @@ pub use self::geometry::Geometry;
 pub use self::glob::Glob;
 pub use self::growth::Growth;
 pub use self::measurement::{Distance, Measurement, OnFailure};
+pub use self::pair_growth::PairGrowth;
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
-pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
+pub use self::relation::{IncompatibleSignatures, Relation};
 pub(crate) use self::relation::{LEAST_COMPARED, restricted_squared_distance, vote};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};

@@ -28,8 +28,10 @@
 //!
 //! An average of vectors is shorter than they are, and rounding moves weights without regard to
 //! training, so β says nothing true of averages and rounded copies. Steps much smaller than the
-//! noise of 2 u·δ leave β with a great standard error. Decay by a share d makes β greater by about d,
-//! since s then holds a part of the step.
+//! noise of 2 u·δ leave β with a great standard error. Decay is a part of v − u, too. Where it is
+//! comparable to the rest of the step, leave it out of `moved`
+//! ([`squared_distance_at_one_norm`](crate::sketch::GroupComparison::squared_distance_at_one_norm)): its
+//! product with the random part is in both sides of the regression, with opposite signs.
 //!
 //! # Examples
 //!
@@ -230,6 +232,17 @@ impl PooledGrowth {
     #[must_use]
     pub fn coefficient(&self) -> Option<f64> {
         Some(self.total.solve()?.0)
+    }
+
+    /// κ, what shrinks all groups alike, with its standard error if groups are independent and matrices
+    /// agree; `None` where there is no β.
+    ///
+    /// −κ/2 is about the share of every weight that decay took.
+    #[must_use]
+    pub fn decay(&self) -> Option<(f64, f64)> {
+        let (_, decay) = self.total.solve()?;
+        let variance = self.total.moved_moved / self.total.determinant()?;
+        Some((decay, num_traits::Float::sqrt(variance)))
     }
 
     /// The standard error of β if groups are independent and matrices agree; infinite where there is

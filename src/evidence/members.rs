@@ -151,17 +151,18 @@ impl Members<'_> {
         Some(size / comparable().count().max(1) as f64)
     }
 
-    /// Eq. 1, brought to one size where models differ in what they share; of what can't be compared
-    /// twice the largest distance there is.
+    /// Eq. 1 without uniform shrinkage, brought to one size where models differ in what they share;
+    /// `None` for what can't be compared.
     fn distance(&self, first: usize, second: usize, common: Option<f64>) -> Option<f64> {
         let relation = self.relation(first, second);
         let scale = match common {
             Some(common) if relation.size() > 0.0 => common / relation.size(),
             _ => 1.0,
         };
+        let without_decay = || Float::sqrt(relation.share_without_decay());
         relation
             .is_comparable()
-            .then(|| scale * relation.distance())
+            .then(|| scale * without_decay() * relation.distance())
     }
 
     fn distances(&self) -> Result<CondensedMatrix, EvidenceError> {

@@ -9,8 +9,7 @@ use core::ops::Range;
 
 use num_traits::Float;
 
-use super::{LayerSelection, Score};
-use crate::growth::{MatrixGrowth, PooledGrowth, Step};
+use super::{LayerSelection, PairGrowth, Score};
 use crate::signature::{Signature, TensorSignature};
 use crate::sketch::GroupComparison;
 
@@ -26,6 +25,10 @@ const MUCH: f64 = 4.0;
 
 /// Models that have a smaller share of their weights in common can't be compared.
 pub(crate) const LEAST_COMPARED: f64 = 0.02;
+
+/// The least share of a squared distance that is left without weight decay: a smaller step is lost in
+/// the error of decay.
+const LEAST_STEP: f64 = 0.2;
 
 /// Relative differences of layer scores below this are rounding.
 const SCORE_ROUNDING: f64 = 1e-12;
@@ -78,17 +81,6 @@ impl fmt::Display for IncompatibleSignatures {
 }
 
 impl Error for IncompatibleSignatures {}
-
-/// How a model grew out of the other: β of [`growth`](crate::growth) with its two errors.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct PairGrowth {
-    /// β from the first to the second model: near 1 if the second was trained from the first.
-    pub coefficient: f64,
-    /// The standard error of β if groups of rows are independent and layers agree.
-    pub model_error: f64,
-    /// The jackknife standard error of β over layers.
-    pub layer_error: f64,
-}
 
 /// What two models say of each other, on the tensors that both have.
 ///
@@ -214,9 +206,10 @@ impl Relation {
         };
         let all_weights = relation.compared.iter().all(|&share| share == 1.0);
         if relation.is_related() {
-            let whole = |groups: &[GroupComparison]| growth(core::iter::once(groups));
+            let whole =
+                |groups: &[GroupComparison]| PairGrowth::of_weights(core::iter::once(groups));
             relation.growth = if sums.squared_distance > 0.0 || !all_weights {
-                growth(tensors.iter().map(|tensor| &groups[tensor.groups.clone()]))
+                PairGrowth::of_weights(tensors.iter().map(|tensor| &groups[tensor.groups.clone()]))
             } else {
                 whole(&vectors)
             };
@@ -267,6 +260,21 @@ impl Relation {
     #[must_use]
     pub const fn size(&self) -> f64 {
         self.size
+    }
+
+    /// The share of the squared distance that is left without uniform shrinkage, such as weight decay:
+    /// 1 − κ²s/4q with κ and s of [`growth`](crate::growth) and q = ‖u − v‖², and at least 0.2.
+    ///
+    /// Children of one model that were trained with weight decay all move towards zero, and so towards
+    /// each other. κ² is taken less the square of its error, so that nothing is left out unless it is
+    /// clear, and |κ|/2 counts up to 0.1: averages of models are shorter than these, too.
+    #[must_use]
+    pub fn share_without_decay(&self) -> f64 {
+        let Some(growth) = self.growth.filter(|_| self.squared_distance > 0.0) else {
+            return 1.0;
+        };
+        let size = 0.5 * self.squared_norms.iter().sum::<f64>();
+        (1.0 - growth.squared_shrinkage() * size / self.squared_distance).max(LEAST_STEP)
     }
 
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 0 for a model and its copy, and near 1 for independent weights.
@@ -486,28 +494,6 @@ impl Sums {
         self.distance += Float::sqrt(squared);
         self.size += Float::sqrt(values as f64);
     }
-}
-
-/// One β for all weights, each given by its groups; `None` where nothing tells.
-fn growth<'a>(weights: impl Iterator<Item = &'a [GroupComparison]>) -> Option<PairGrowth> {
-    let step = |group: &GroupComparison| Step {
-        values: group.values,
-        before: group.first_squared_norm,
-        after: group.second_squared_norm,
-        moved: group.squared_distance,
-    };
-    let mut pooled = PooledGrowth::new();
-    let mut steps = Vec::new();
-    for groups in weights {
-        steps.clear();
-        steps.extend(groups.iter().map(step));
-        pooled.add(&MatrixGrowth::new(&steps));
-    }
-    Some(PairGrowth {
-        coefficient: pooled.coefficient()?,
-        model_error: pooled.model_error(),
-        layer_error: pooled.layer_error(),
-    })
 }
 
 /// Eq. 3 over a model's own layers; `None` where none has a score.
