@@ -46,9 +46,8 @@ const RELATIVES: usize = 10;
 ///
 /// # Differences from recovery over all pairs
 ///
-/// In families above the limit, averages of models aren't looked for, the third model that saves most
-/// of a way is one that is near to both of its ends, and how well distances add up is told from a
-/// sample of pairs. The stage of every family is told by that family alone.
+/// In families above the limit, averages of models aren't looked for, and the third model that branches
+/// off a way is one that is near to both of its ends. The stage of every family is told by that family alone.
 ///
 /// # Examples
 ///

@@ -11,7 +11,8 @@ const SIDE: usize = 64;
 
 fn step(from: &[f32], seed: u64) -> Vec<f32> {
     let step = noise(seed, from.len());
-    let part = |index: usize| ((index / SIDE) % 5 + 1) as f32 / 20.0;
+    // Groups of rows move by different amounts.
+    let part = |index: usize| ((index / (4 * SIDE)) % 5 + 1) as f32 / 20.0;
     let weights = from.iter().zip(step).enumerate();
     weights
         .map(|(index, (weight, step))| weight + part(index) * step)

@@ -105,7 +105,7 @@ fn an_early_child_is_less_probable_but_not_impossible() {
     let equal = flat(Knowledge::new().with_time("a", 3).with_time("b", 3));
     assert!((equal.models()[0].confidence().unwrap() - 0.5).abs() < 1e-9);
     // A distance that is clear enough outvotes them.
-    let clear: (&[&str], &[f64]) = (&["a", "b", "c"], &[1.0, 3.0, 2.8]);
+    let clear: (&[&str], &[f64]) = (&["a", "b", "c"], &[1.0, 3.0, 2.9]);
     let times = Knowledge::new()
         .with_root("a")
         .with_time("b", 9)

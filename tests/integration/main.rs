@@ -15,6 +15,7 @@ mod clustering;
 mod command;
 #[cfg(feature = "half")]
 mod copies;
+mod direction;
 mod entropy;
 mod faults;
 #[cfg(feature = "proptest")]

@@ -18,13 +18,9 @@ use crate::heritage::recovery::sparse::{Family, NearPair, Placement, trees};
 use crate::heritage::{DescentKind, Model, ModelGraph, StageEstimate};
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
-use crate::sketch::mix;
 
 /// How many of the nearest models are looked at for what a model is a copy of.
 const NEAREST_ORIGINALS: usize = 8;
-
-/// How many pairs are measured to tell how well squared distances add up along a tree.
-const SAMPLED_PAIRS: usize = 20_000;
 
 /// Differences of shares below this don't count: a head with few classes, a few tokens more.
 const SAME_SHARE: f64 = 1e-3;
@@ -208,7 +204,6 @@ impl LargeFamily<'_> {
             names: self.names.clone(),
             pairs: self.pairs(),
             originals,
-            sample: self.sample(&comparer, reporter)?,
             partial: self.partial(&comparer),
         };
         let recovery = &self.settings.recovery;
@@ -325,33 +320,6 @@ impl LargeFamily<'_> {
             }
         }
         (kinds, originals)
-    }
-
-    /// Squared distances of pairs that are chosen by position alone.
-    fn sample(
-        &self,
-        comparer: &Comparer<'_>,
-        reporter: &mut ProgressReporter<'_>,
-    ) -> Result<Vec<(usize, usize, f64)>, IndexError> {
-        let members = self.entries.len() as u64;
-        let count = (SAMPLED_PAIRS as u64).min(members * 64);
-        let pair = |at: u64| {
-            let (first, second) = (mix(2 * at + 1) % members, mix(2 * at + 2) % members);
-            (first.min(second) as usize, first.max(second) as usize)
-        };
-        let mut pairs: Vec<(usize, usize)> = (0..count)
-            .map(pair)
-            .filter(|(first, second)| first != second)
-            .collect();
-        pairs.sort_unstable();
-        pairs.dedup();
-        let compared = comparer.compare(&pairs, reporter)?;
-        // What two models have in common on a part says nothing of how steps add up.
-        let whole = compared
-            .iter()
-            .filter(|c| c.is_related && c.pair.compared[0].min(c.pair.compared[1]) >= NEARLY_ALL);
-        let squared = |c: &Compared| (c.pair.first, c.pair.second, c.pair.squared_distance);
-        Ok(whole.map(squared).collect())
     }
 
     /// See [`Family::partial`].

@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
+use num_traits::Float;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
@@ -86,14 +87,15 @@ impl Comparer<'_> {
 fn compared(first: usize, second: usize, relation: &Relation) -> Compared {
     let size = relation.size();
     let growth = relation.growth();
+    let distance = Float::sqrt(relation.share_without_decay()) * relation.distance();
     Compared {
         pair: NearPair {
             first,
             second,
             distance: if size > 0.0 {
-                relation.distance() / size
+                distance / size
             } else {
-                relation.distance()
+                distance
             },
             squared_distance: relation.squared_distance(),
             growth: growth.map(|g| [g.coefficient, g.layer_error, g.model_error]),

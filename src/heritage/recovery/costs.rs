@@ -9,27 +9,38 @@ use crate::heritage::Stage;
 
 /// c: how much ln of the squared distance counts, in units of log-probability. Half the number of
 /// dimensions that the steps of real trees seem to have.
-pub(super) const SHARPNESS: f64 = 18.0;
+pub(super) const HALF_EFFECTIVE_DIMENSION: f64 = 20.0;
 
 /// The share of pairs that are joined although a shorter way leads past them.
-const DETOURS: f64 = 0.7;
+const NON_SHORTEST_SHARE: f64 = 0.3;
+
+/// Half the number of dimensions in which the steps of all other pairs are orthogonal. Anything from
+/// 100 to 400 serves.
+const ORTHOGONAL_HALF_DIMENSION: f64 = 200.0;
 
 /// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
 /// what a third model saves, times and scores.
-pub(super) const COST_RANGE: f64 = 2000.0;
+pub(super) const COST_RANGE: f64 = 2500.0;
 
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
 
-/// The share of growth's cost that is left where its direction means nothing.
-const UNDIRECTED: f64 = 1.0 / 3.0;
+/// How many times the log-likelihood of growth counts. Its errors are cautious: layers disagree by
+/// more than β of the whole model is wrong.
+const GROWTH_WEIGHT: f64 = 3.6;
 
-/// What every edge costs more where steps make weights shorter: scores that are wrong about a whole
-/// chain must not turn growth round.
-const SHORTENING: f64 = 1.0;
+/// How far β of an edge lies from the mean of its tree, as a standard deviation.
+const SPREAD_OF_EDGES: f64 = 0.3;
 
-/// However well distances add up, costs count for confidences at most so many times.
-const MOST_BELIEF: f64 = 2.0;
+/// How far β of two models lies from 0 of which neither is the other's parent.
+const SPREAD_OF_OTHERS: f64 = 0.45;
+
+/// The degrees of freedom of β given its error and its mean: its tails are a little longer than
+/// normal.
+const DEGREES_OF_FREEDOM: f64 = 10.0;
+
+/// β beyond this is no more than a failed fit.
+const LARGEST_GROWTH: f64 = 10.0;
 
 /// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
 pub(super) const EARLY: f64 = 5.8;
@@ -40,19 +51,34 @@ const UNFORESEEN: f64 = 0.03;
 /// States whose best tree costs so much more than the best of all don't count.
 pub(super) const NEGLIGIBLE: f64 = 30.0;
 
-/// How growth tells the direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GrowthState {
-    /// Steps make weights longer.
-    Directed,
-    /// It doesn't.
-    Undirected,
-    /// Steps make weights shorter.
-    Reversed,
+/// What growth is like along all edges of a tree.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct GrowthState {
+    /// β of its edges, in the mean.
+    mean: f64,
+    prior: f64,
+}
+
+impl GrowthState {
+    /// From steps orthogonal to where they start (1), by way of small models and pruned ones (0.3 to
+    /// 0.6) and training that keeps norms (0), to steps that make weights shorter than decay would.
+    const ALL: [Self; 6] = {
+        const fn state(mean: f64, prior: f64) -> GrowthState {
+            GrowthState { mean, prior }
+        }
+        [
+            state(0.95, 0.46),
+            state(0.6, 0.26),
+            state(0.3, 0.21),
+            state(0.0, 0.06),
+            state(-0.4, 0.005),
+            state(-0.9, 0.005),
+        ]
+    };
 }
 
 /// What is the same for all edges of a tree, but unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct State {
     pub(super) growth: GrowthState,
     /// `None` where the score says nothing.
@@ -60,31 +86,20 @@ pub(super) struct State {
 }
 
 impl State {
-    /// All of them; of equally good trees that of the first is taken.
-    pub(super) const ALL: [Self; 9] = {
-        const fn state(growth: GrowthState, stage: Option<Stage>) -> State {
-            State { growth, stage }
-        }
-        use GrowthState::{Directed, Reversed, Undirected};
-        [
-            state(Directed, Some(Stage::Specialization)),
-            state(Directed, Some(Stage::Generalization)),
-            state(Directed, None),
-            state(Undirected, Some(Stage::Specialization)),
-            state(Undirected, Some(Stage::Generalization)),
-            state(Undirected, None),
-            state(Reversed, Some(Stage::Specialization)),
-            state(Reversed, Some(Stage::Generalization)),
-            state(Reversed, None),
-        ]
-    };
+    const STAGES: [Option<Stage>; 3] = [
+        Some(Stage::Specialization),
+        Some(Stage::Generalization),
+        None,
+    ];
 
-    pub(super) fn prior_of_growth(self) -> f64 {
-        match self.growth {
-            GrowthState::Directed => 0.97,
-            GrowthState::Undirected => 0.03,
-            GrowthState::Reversed => 0.003,
-        }
+    /// All of them; of equally good trees that of the first is taken.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let of_growth = |growth| Self::STAGES.map(|stage| Self { growth, stage });
+        GrowthState::ALL.into_iter().flat_map(of_growth)
+    }
+
+    pub(super) const fn prior_of_growth(self) -> f64 {
+        self.growth.prior
     }
 
     pub(super) fn prior(self) -> f64 {
@@ -92,47 +107,84 @@ impl State {
     }
 }
 
+/// β from one model to another, and the square of its error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct GrowthEvidence {
+    coefficient: f64,
+    variance: f64,
+}
+
+impl GrowthEvidence {
+    /// Nothing is known.
+    pub(super) const NONE: Self = Self {
+        coefficient: 0.0,
+        variance: f64::INFINITY,
+    };
+
+    pub(super) fn new(coefficient: f64, layer_error: f64, model_error: f64) -> Self {
+        Self {
+            coefficient: coefficient.clamp(-LARGEST_GROWTH, LARGEST_GROWTH),
+            variance: layer_error * layer_error + model_error * model_error,
+        }
+    }
+
+    /// From the other model to this one.
+    pub(super) const fn reversed(self) -> Self {
+        Self {
+            coefficient: -self.coefficient,
+            variance: self.variance,
+        }
+    }
+
+    /// −ln of how much more probable β is on an edge than between two models that no edge joins.
+    fn cost(self, growth: GrowthState) -> f64 {
+        if !self.variance.is_finite() {
+            return 0.0;
+        }
+        let of_edge = self.log_density(growth.mean, SPREAD_OF_EDGES);
+        GROWTH_WEIGHT * (self.log_density(0.0, SPREAD_OF_OTHERS) - of_edge)
+    }
+
+    /// ln of the density of Student's t, but for what depends on its degrees of freedom alone.
+    fn log_density(self, mean: f64, spread: f64) -> f64 {
+        let variance = self.variance + spread * spread;
+        let squared = (self.coefficient - mean) * (self.coefficient - mean) / variance;
+        let tail = Float::ln_1p(squared / DEGREES_OF_FREEDOM);
+        -0.5 * (Float::ln(variance) + (DEGREES_OF_FREEDOM + 1.0) * tail)
+    }
+}
+
 /// What the cost of one edge is made of, but for what is known beside the weights.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EdgeTerms {
-    /// c ln D² + c f, and what the detour costs.
+    /// c ln D² + c f, and what a way that isn't the shortest costs.
     pub(super) structure: f64,
-    /// b from the parent to the child.
-    pub(super) growth: f64,
+    /// From the parent to the child.
+    pub(super) growth: GrowthEvidence,
     /// v from the parent to the child.
     pub(super) vote: f64,
 }
 
 impl EdgeTerms {
     pub(super) fn cost(self, growth: GrowthState, stage: Option<Stage>) -> f64 {
-        let against_growth = match growth {
-            GrowthState::Directed => SHARPNESS * (1.0 - self.growth) / 2.0,
-            GrowthState::Undirected => SHARPNESS * (1.0 - UNDIRECTED * self.growth.abs()) / 2.0,
-            GrowthState::Reversed => SHARPNESS * (1.0 + self.growth) / 2.0 + SHORTENING,
-        };
         let risen = match stage {
             Some(Stage::Specialization) => self.vote,
             Some(Stage::Generalization) => -self.vote,
             None => 0.0,
         };
-        self.structure + against_growth + Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
+        let against_score = Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0);
+        self.structure + self.growth.cost(growth) + against_score
     }
 }
 
 /// c ln D² + c f.
-pub(super) fn structure(log_squared: f64, saving: f64) -> f64 {
-    SHARPNESS * (log_squared + saving)
+pub(super) fn structure(log_squared: f64, leaf_gap: f64) -> f64 {
+    HALF_EFFECTIVE_DIMENSION * (log_squared + leaf_gap)
 }
 
 /// ln D², for a distance as a share of the largest.
 pub(super) fn log_squared(distance: f64) -> f64 {
     2.0 * Float::ln(distance.max(SMALLEST_DISTANCE))
-}
-
-/// b: growth, shrunk by its errors.
-pub(super) fn shrunk_growth(coefficient: f64, layer_error: f64, model_error: f64) -> f64 {
-    let variance = layer_error * layer_error + SHARPNESS * model_error * model_error;
-    (coefficient / (1.0 + variance)).clamp(-1.0, 1.0)
 }
 
 /// At which share of the squared way between two models a third branches off, from the nearer end; all
@@ -144,7 +196,7 @@ pub(super) fn branch(whole: f64, to_first: f64, to_second: f64) -> f64 {
 }
 
 /// f, from the least [`branch`] over all third models.
-pub(super) fn saving(whole: f64, least_branch: f64) -> f64 {
+pub(super) fn leaf_gap(whole: f64, least_branch: f64) -> f64 {
     if whole > 0.0 && least_branch.is_finite() {
         least_branch.clamp(0.0, 1.0)
     } else {
@@ -152,16 +204,12 @@ pub(super) fn saving(whole: f64, least_branch: f64) -> f64 {
     }
 }
 
-/// What a detour costs; `log_ratio` is ln of the squared distance over the largest one on the way in
-/// the minimum spanning tree.
-pub(super) fn detour(log_ratio: f64, sharpness: f64) -> f64 {
-    let by_chance = Float::exp(-(sharpness - SHARPNESS) * log_ratio.max(0.0));
-    -Float::ln(DETOURS + (1.0 - DETOURS) * by_chance)
-}
-
-/// How many times costs count for confidences, given how well distances add up.
-pub(super) fn belief(sharpness: f64) -> f64 {
-    Float::sqrt(sharpness / SHARPNESS).min(MOST_BELIEF)
+/// What an edge costs that isn't on the minimum spanning tree; `log_ratio` is ln of its squared distance
+/// over the largest one on the way along that tree.
+pub(super) fn non_shortest(log_ratio: f64) -> f64 {
+    let dimension = ORTHOGONAL_HALF_DIMENSION - HALF_EFFECTIVE_DIMENSION;
+    let by_chance = Float::exp(-dimension * log_ratio.max(0.0));
+    -Float::ln(NON_SHORTEST_SHARE + (1.0 - NON_SHORTEST_SHARE) * by_chance)
 }
 
 /// A probability less what the evidence can't show.

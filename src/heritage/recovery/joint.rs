@@ -1,4 +1,4 @@
-//! The joint decision: the arborescence of the least cost over distances, growth and scores.
+//! The joint decision over distances, growth and scores: the posterior over trees, and the best of them.
 //!
 //! The cost is derived at [`Recovery`](super::Recovery).
 
@@ -10,16 +10,17 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
-    self, COST_RANGE, EARLY, EdgeTerms, GrowthState, NEGLIGIBLE, SHARPNESS, State, log_squared,
+    self, COST_RANGE, EARLY, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION,
+    NEGLIGIBLE, State, log_squared,
 };
 use super::stages::StageWeights;
-use super::{RecoveryError, additivity, partial};
+use super::{RecoveryError, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
 };
 use crate::clustering::{Linkage, linkage};
-use crate::condensed::CondensedMatrix;
+use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::heritage::{RunnerUp, Stage};
 
 /// In larger clusters confidences would take longer than all the rest.
@@ -33,18 +34,9 @@ struct Fit {
 }
 
 impl Fit {
-    /// −ln of the probability of state and tree, but for a constant, if costs count so many times.
-    fn cost(&self, belief: f64) -> f64 {
-        belief * self.tree.weight() - Float::ln(self.state.prior())
-    }
-
-    /// The distribution over all trees of the state.
-    fn distribution(&self, belief: f64) -> Result<ArborescenceDistribution, RecoveryError> {
-        let costs = DenseDigraph::from_fn(self.tree.parents().len(), |parent, child| {
-            let cost = self.costs.weight(parent, child);
-            cost.map_or(f64::INFINITY, |cost| belief * cost)
-        })?;
-        Ok(arborescence_distribution(&costs)?)
+    /// −ln of the probability of state and tree, but for a constant.
+    fn cost(&self) -> f64 {
+        self.tree.weight() - Float::ln(self.state.prior())
     }
 }
 
@@ -55,25 +47,22 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
-    let mut pairs = Pairs::new(cluster)?;
-    let mut fits = fits(&pairs, stage, stages)?;
-    let sharpness = additivity::dimensions(cluster, &best(&fits), 2.0 * SHARPNESS) / 2.0;
-    if sharpness > SHARPNESS {
-        pairs.prefer_shortest_ways(cluster, sharpness)?;
-        fits = self::fits(&pairs, stage, stages)?;
-    }
-    let mut parents = best(&fits);
-    partial::hang_on_first_equal(cluster, &mut parents);
-    let belief = costs::belief(sharpness);
+    let pairs = Pairs::new(cluster)?;
+    let fits = fits(&pairs, stage, stages)?;
     let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
-        Some(Posterior::new(&fits, belief)?)
+        Some(Posterior::new(&fits)?)
     } else {
         None
     };
+    let mut parents = match &posterior {
+        Some(posterior) => posterior.most_expected(cluster.constraints())?,
+        None => best(&fits),
+    };
+    partial::hang_on_first_equal(cluster, &mut parents);
     let weights = match &posterior {
         Some(posterior) => posterior.stages(),
         None => StageWeights::new(fits.iter().map(|fit| {
-            let logarithm = Float::ln(fit.state.prior_of_growth()) - belief * fit.tree.weight();
+            let logarithm = Float::ln(fit.state.prior_of_growth()) - fit.tree.weight();
             (fit.state.stage, logarithm)
         })),
     };
@@ -89,7 +78,7 @@ pub(super) fn tree(
 fn best(fits: &[Fit]) -> Vec<Option<usize>> {
     let mut best: Option<&Fit> = None;
     for fit in fits {
-        if best.is_none_or(|best| fit.cost(1.0) < best.cost(1.0)) {
+        if best.is_none_or(|best| fit.cost() < best.cost()) {
             best = Some(fit);
         }
     }
@@ -102,8 +91,7 @@ fn fits(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Vec<Fit>, RecoveryError> {
-    let states = State::ALL.into_iter();
-    states
+    State::all()
         .filter(|state| stage.is_none() || state.stage == stage)
         .map(|state| {
             let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {
@@ -118,50 +106,80 @@ fn fits(
 
 /// The distribution over all trees and states.
 struct Posterior {
-    /// The states that count.
-    states: Vec<(State, ArborescenceDistribution)>,
+    members: usize,
+    /// The states that count, each with its probability.
+    states: Vec<(State, f64, ArborescenceDistribution)>,
 }
 
 impl Posterior {
-    fn new(fits: &[Fit], belief: f64) -> Result<Self, RecoveryError> {
-        let costs = fits.iter().map(|fit| fit.cost(belief));
-        let least = costs.fold(f64::INFINITY, f64::min);
-        let count = (fits.iter()).filter(|fit| fit.cost(belief) - least < NEGLIGIBLE);
-        let states = count.map(|fit| Ok((fit.state, fit.distribution(belief)?)));
+    fn new(fits: &[Fit]) -> Result<Self, RecoveryError> {
+        let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
+        let count = (fits.iter()).filter(|fit| fit.cost() - least < NEGLIGIBLE);
+        let distributions =
+            count.map(|fit| Ok((fit.state, arborescence_distribution(&fit.costs)?)));
+        let distributions: Vec<_> = distributions.collect::<Result<_, RecoveryError>>()?;
+        let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
+            distribution.log_partition() + Float::ln(state.prior())
+        };
+        let greatest = (distributions.iter().map(logarithm)).fold(f64::NEG_INFINITY, f64::max);
+        let weight = |of: &(State, ArborescenceDistribution)| Float::exp(logarithm(of) - greatest);
+        let total: f64 = distributions.iter().map(weight).sum();
         Ok(Self {
-            states: states.collect::<Result<_, RecoveryError>>()?,
+            members: fits.first().map_or(0, |fit| fit.tree.parents().len()),
+            states: (distributions.into_iter())
+                .map(|of| (of.0, weight(&of) / total, of.1))
+                .collect(),
         })
     }
 
     fn stages(&self) -> StageWeights {
-        StageWeights::new(self.states.iter().map(|(state, distribution)| {
+        StageWeights::new(self.states.iter().map(|(state, _, distribution)| {
             let logarithm = distribution.log_partition() + Float::ln(state.prior_of_growth());
             (state.stage, logarithm)
         }))
     }
 
+    /// How probable it is that a member has this parent, or that it is the root.
+    fn probability(&self, member: usize, parent: Option<usize>) -> f64 {
+        let of_states = (self.states.iter()).map(|(_, weight, distribution)| {
+            let probability = match parent {
+                Some(parent) => distribution.edge_probability(parent, member),
+                None => distribution.root_probability(member),
+            };
+            weight * probability.unwrap_or(0.0)
+        });
+        costs::less_unforeseen(of_states.sum(), self.members)
+    }
+
+    /// The tree of which most edges are right, in expectation: the one with the greatest sum of their
+    /// probabilities, the root's included.
+    fn most_expected(
+        &self,
+        constraints: &MemberConstraints,
+    ) -> Result<Vec<Option<usize>>, RecoveryError> {
+        let members = self.members;
+        // More than all probabilities together, so that there is one root.
+        let root = members as f64 + 1.0;
+        let costs = DenseDigraph::from_fn(members + 1, |parent, child| {
+            if child == members {
+                f64::INFINITY
+            } else if parent == members {
+                root - self.probability(child, None)
+            } else if constraints.allows(parent, child) {
+                -self.probability(child, Some(parent)) - constraints.bonus(child, 2.0 * root)
+            } else {
+                f64::INFINITY
+            }
+        })?;
+        let tree = minimum_arborescence(&costs, Root::At(members))?;
+        let parents = tree.parents().iter().take(members);
+        Ok(parents
+            .map(|parent| parent.filter(|&parent| parent < members))
+            .collect())
+    }
+
     /// How probable each member's parent is, or that it is the root, and what is second.
     fn beliefs(&self, parents: &[Option<usize>], constraints: &MemberConstraints) -> Vec<Belief> {
-        let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
-            distribution.log_partition() + Float::ln(state.prior())
-        };
-        let greatest = (self.states.iter().map(logarithm)).fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = (self.states.iter())
-            .map(|state| Float::exp(logarithm(state) - greatest))
-            .collect();
-        let total: f64 = weights.iter().sum();
-        let members = parents.len();
-        let probability = |member: usize, parent: Option<usize>| {
-            let of_states =
-                (self.states.iter().zip(&weights)).map(|((_, distribution), weight)| {
-                    let probability = match parent {
-                        Some(parent) => distribution.edge_probability(parent, member),
-                        None => distribution.root_probability(member),
-                    };
-                    weight * probability.unwrap_or(0.0)
-                });
-            costs::less_unforeseen(of_states.sum::<f64>() / total, members)
-        };
         let belief = |(member, &parent): (usize, &Option<usize>)| {
             if constraints.is_known(member) {
                 return Belief {
@@ -169,20 +187,19 @@ impl Posterior {
                     runner_up: None,
                 };
             }
-            let confidence = probability(member, parent);
             let allowed = |&other: &usize| constraints.allows(other, member);
-            let parents = (0..members).filter(allowed).map(Some);
+            let others = (0..self.members).filter(allowed).map(Some).chain([None]);
             let mut runner_up: Option<RunnerUp> = None;
-            for other in parents.chain([None]).filter(|other| *other != parent) {
-                let confidence = probability(member, other);
+            for other in others.filter(|other| *other != parent) {
+                let confidence = self.probability(member, other);
                 if runner_up.is_none_or(|best| confidence > best.confidence) {
                     let parent = other;
                     runner_up = Some(RunnerUp { parent, confidence });
                 }
             }
             Belief {
-                confidence,
-                runner_up: runner_up.filter(|_| members > 1),
+                confidence: self.probability(member, parent),
+                runner_up: runner_up.filter(|_| self.members > 1),
             }
         };
         parents.iter().enumerate().map(belief).collect()
@@ -194,10 +211,10 @@ struct Pairs<'a> {
     constraints: &'a MemberConstraints,
     /// More than any two trees can differ in cost.
     range: f64,
-    /// c ln D² + c f, and what the detour costs.
+    /// c ln D² + c f, and what it costs not to be the shortest way.
     structure: CondensedMatrix,
-    /// b from the first to the second model.
-    growth: CondensedMatrix,
+    /// From the first to the second model.
+    growth: Vec<GrowthEvidence>,
     /// v from the first to the second model.
     votes: CondensedMatrix,
     /// Of a parent and a child of which other models cover more.
@@ -216,46 +233,16 @@ impl<'a> Pairs<'a> {
         Ok(Self {
             constraints: cluster.constraints(),
             range: COST_RANGE * models as f64,
-            structure: CondensedMatrix::from_fn(models, |first, second| {
-                if largest == 0.0 {
-                    return 0.0;
-                }
-                let log = log_squared(cluster.distance(first, second) / largest);
-                costs::structure(log, saving(cluster, first, second))
-            })?,
-            growth: CondensedMatrix::from_fn(models, |first, second| {
-                let (coefficient, layer_error, model_error) =
-                    cluster.growth(first, second).unwrap_or_default();
-                costs::shrunk_growth(coefficient, layer_error, model_error)
-            })?,
+            structure: structure(cluster, largest)?,
+            growth: (0..models)
+                .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
+                .map(|(first, second)| growth(cluster, first, second))
+                .collect(),
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 cluster.score_change(first, second)
             })?,
-            partial: partial::costs(cluster, SHARPNESS),
+            partial: partial::costs(cluster, HALF_EFFECTIVE_DIMENSION),
         })
-    }
-
-    /// Adds to every pair what its detour costs, where distances add up better than usual.
-    fn prefer_shortest_ways(
-        &mut self,
-        cluster: &Cluster<'_>,
-        sharpness: f64,
-    ) -> Result<(), RecoveryError> {
-        let distances = cluster.distances();
-        let largest = distances.values().iter().copied().fold(0.0, f64::max);
-        if largest == 0.0 {
-            return Ok(());
-        }
-        let longest_steps = linkage(distances, Linkage::Single)?.cophenetic_distances()?;
-        self.structure = CondensedMatrix::from_fn(distances.size(), |first, second| {
-            let log = |table: &CondensedMatrix| {
-                log_squared(table.distance(first, second).unwrap_or(0.0) / largest)
-            };
-            let ratio = log(distances) - log(&longest_steps);
-            let structure = self.structure.distance(first, second).unwrap_or(0.0);
-            structure + costs::detour(ratio, sharpness)
-        })?;
-        Ok(())
     }
 
     fn cost(&self, parent: usize, child: usize, growth: GrowthState, stage: Option<Stage>) -> f64 {
@@ -267,23 +254,55 @@ impl<'a> Pairs<'a> {
         } else {
             0.0
         };
-        let directed = |table: &CondensedMatrix| {
-            let value = table.distance(parent, child).unwrap_or(0.0);
-            if parent < child { value } else { -value }
+        let growth_between = self.growth[condensed_index(self.structure.size(), parent, child)];
+        let vote = self.votes.distance(parent, child).unwrap_or(0.0);
+        let (growth_to_child, vote) = if parent < child {
+            (growth_between, vote)
+        } else {
+            (growth_between.reversed(), -vote)
         };
         let terms = EdgeTerms {
             structure: self.structure.distance(parent, child).unwrap_or(0.0),
-            growth: directed(&self.growth),
-            vote: directed(&self.votes),
+            growth: growth_to_child,
+            vote,
         };
         let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
         terms.cost(growth, stage) + early + partial - self.constraints.bonus(child, self.range)
     }
 }
 
+/// c ln D² + c f of every pair, and what it costs not to be the shortest way.
+fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
+    let distances = cluster.distances();
+    if largest == 0.0 {
+        return Ok(distances.clone());
+    }
+    let longest_steps = linkage(distances, Linkage::Single)?.cophenetic_distances()?;
+    let log = |table: &CondensedMatrix, first, second| {
+        log_squared(table.distance(first, second).unwrap_or(0.0) / largest)
+    };
+    Ok(CondensedMatrix::from_fn(
+        distances.size(),
+        |first, second| {
+            let whole = log(distances, first, second);
+            costs::structure(whole, leaf_gap(cluster, first, second))
+                + costs::non_shortest(whole - log(&longest_steps, first, second))
+        },
+    )?)
+}
+
+fn growth(cluster: &Cluster<'_>, first: usize, second: usize) -> GrowthEvidence {
+    match cluster.growth(first, second) {
+        Some((coefficient, layer_error, model_error)) => {
+            GrowthEvidence::new(coefficient, layer_error, model_error)
+        }
+        None => GrowthEvidence::NONE,
+    }
+}
+
 /// f: the least share of the squared way from one end at which a third model branches off, 0 where
 /// it does so at the end itself.
-fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
+fn leaf_gap(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     let squared = |u, v| cluster.squared_distance(u, v);
     let whole = squared(first, second);
     let comparable =
@@ -291,5 +310,5 @@ fn saving(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     let others =
         (0..cluster.len()).filter(|&other| other != first && other != second && comparable(other));
     let branch = |other: usize| costs::branch(whole, squared(first, other), squared(second, other));
-    costs::saving(whole, others.map(branch).fold(f64::INFINITY, f64::min))
+    costs::leaf_gap(whole, others.map(branch).fold(f64::INFINITY, f64::min))
 }

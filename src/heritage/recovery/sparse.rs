@@ -3,21 +3,25 @@
 //! Costs are those of the dense search (see [`costs`]). What that one takes over all models, such as
 //! the third model that saves most of a way, is taken here over the near pairs.
 
+mod longest_steps;
 mod marginals;
-mod ways;
 
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 use num_traits::Float;
 
+use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
 use super::constraints::{Constraints, MemberConstraints};
-use super::costs::{self, COST_RANGE, EARLY, EdgeTerms, NEGLIGIBLE, SHARPNESS, State};
+use super::costs::{
+    self, COST_RANGE, EARLY, EdgeTerms, GrowthEvidence, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE, State,
+};
 use super::stages::{self, StageWeights};
 use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{
-    Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse_certified,
+    Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
+    minimum_arborescence_sparse_certified,
 };
 use crate::heritage::{Knowledge, Stage, StageEstimate};
 
@@ -59,8 +63,6 @@ pub(in crate::heritage) struct Family<'a> {
     pub(in crate::heritage) pairs: Vec<NearPair>,
     /// Copies, each with what it was made of.
     pub(in crate::heritage) originals: Vec<(usize, usize)>,
-    /// The squared distances of pairs that were chosen without looking at them.
-    pub(in crate::heritage) sample: Vec<(usize, usize, f64)>,
     /// For parents (first) that cover less of a child (second) than another model does: the distance
     /// that they would have on all of the child.
     pub(in crate::heritage) partial: HashMap<(usize, usize), Option<f64>>,
@@ -100,22 +102,12 @@ pub(in crate::heritage) fn trees(
         .with_originals(family.originals.iter().copied());
     let all: Vec<usize> = (0..family.names.len()).collect();
     let constraints = constraints.select(&all);
-    let mut problem = Problem::new(family, &constraints, stages);
-    let states: Vec<State> = State::ALL
-        .into_iter()
+    let problem = Problem::new(family, &constraints, stages);
+    let states: Vec<State> = State::all()
         .filter(|state| stage.is_none() || state.stage == stage)
         .collect();
-    let fits = problem.fits(&states, 0.0)?;
-    let parents = problem.parents(&fits);
-    let sharpness = ways::dimensions(family, &parents, 2.0 * SHARPNESS) / 2.0;
-    let belief = costs::belief(sharpness);
-    let fits = if sharpness > SHARPNESS {
-        problem.prefer_shortest_ways(sharpness);
-        problem.fits(&states, NEGLIGIBLE / belief)?
-    } else {
-        problem.fits(&states, NEGLIGIBLE / belief)?
-    };
-    Ok(problem.solve(&fits, belief, stage))
+    let fits = problem.fits(&states)?;
+    problem.solve(&fits, stage)
 }
 
 /// A state with the best trees for it.
@@ -128,8 +120,8 @@ struct Fit {
 
 impl Fit {
     /// −ln of the probability of state and trees, but for a constant.
-    fn cost(&self, belief: f64) -> f64 {
-        belief * self.trees.weight() - Float::ln(self.state.prior())
+    fn cost(&self) -> f64 {
+        self.trees.weight() - Float::ln(self.state.prior())
     }
 }
 
@@ -138,7 +130,7 @@ struct Problem<'a> {
     family: &'a Family<'a>,
     constraints: &'a MemberConstraints,
     stages: &'a [Option<Stage>],
-    /// For every pair c ln D² + c f, and what the detour costs.
+    /// For every pair c ln D² + c f, and what it costs not to be the shortest way.
     structure: Vec<f64>,
     /// For every model the largest share of it that a near one covers, and the least distance of those
     /// that do.
@@ -152,18 +144,21 @@ impl<'a> Problem<'a> {
         stages: &'a [Option<Stage>],
     ) -> Self {
         let largest = family.pairs.iter().map(|p| p.distance).fold(0.0, f64::max);
-        let savings = savings(family);
-        let structure = |(pair, saving): (&NearPair, f64)| {
+        let longest_steps = longest_steps(family.names.len(), &family.pairs);
+        let structure = |((pair, gap), longest): ((&NearPair, f64), f64)| {
             if largest == 0.0 {
                 return 0.0;
             }
-            costs::structure(costs::log_squared(pair.distance / largest), saving)
+            let whole = costs::log_squared(pair.distance / largest);
+            let ratio = whole - costs::log_squared(longest / largest);
+            costs::structure(whole, gap) + costs::non_shortest(ratio)
         };
+        let pairs = family.pairs.iter().zip(leaf_gaps(family));
         Self {
             family,
             constraints,
             stages,
-            structure: family.pairs.iter().zip(savings).map(structure).collect(),
+            structure: pairs.zip(longest_steps).map(structure).collect(),
             coverage: coverage(family),
         }
     }
@@ -177,20 +172,21 @@ impl<'a> Problem<'a> {
         let models = self.size();
         let mut edges = Vec::with_capacity(2 * self.family.pairs.len() + models);
         for (pair, &structure) in self.family.pairs.iter().zip(&self.structure) {
-            let growth = pair.growth.map_or(0.0, |[coefficient, layer, model]| {
-                costs::shrunk_growth(coefficient, layer, model)
-            });
-            for (from, to, sign) in [
-                (pair.first, pair.second, 1.0),
-                (pair.second, pair.first, -1.0),
+            let growth = (pair.growth)
+                .map_or(GrowthEvidence::NONE, |[coefficient, layer, model]| {
+                    GrowthEvidence::new(coefficient, layer, model)
+                });
+            for (from, to, growth, vote) in [
+                (pair.first, pair.second, growth, pair.vote),
+                (pair.second, pair.first, growth.reversed(), -pair.vote),
             ] {
                 if !self.constraints.allows(from, to) {
                     continue;
                 }
                 let terms = EdgeTerms {
                     structure,
-                    growth: sign * growth,
-                    vote: sign * pair.vote,
+                    growth,
+                    vote,
                 };
                 let stage = self.stages[to].or(state.stage);
                 let weight = terms.cost(state.growth, stage) + self.extra(pair, from, to);
@@ -236,21 +232,12 @@ impl<'a> Problem<'a> {
             0.0
         };
         let longer = Float::ln(distance) - Float::ln(pair.distance);
-        MISSING * missing + 2.0 * SHARPNESS * if longer.is_finite() { longer } else { 0.0 }
+        MISSING * missing
+            + 2.0 * HALF_EFFECTIVE_DIMENSION * if longer.is_finite() { longer } else { 0.0 }
     }
 
-    /// Adds to every pair what its detour costs.
-    fn prefer_shortest_ways(&mut self, sharpness: f64) {
-        let longest = ways::longest_steps(self.size(), &self.family.pairs);
-        let pairs = self.family.pairs.iter().zip(longest);
-        for (structure, (pair, longest)) in self.structure.iter_mut().zip(pairs) {
-            let ratio = costs::log_squared(pair.distance) - costs::log_squared(longest);
-            *structure += costs::detour(ratio, sharpness);
-        }
-    }
-
-    /// The best trees of the states that can be within `margin` of the best one.
-    fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
+    /// The best trees of the states that count.
+    fn fits(&self, states: &[State]) -> Result<Vec<Fit>, RecoveryError> {
         let mut bounds: Vec<(f64, State)> = (states.iter())
             .map(|&state| {
                 (
@@ -264,7 +251,7 @@ impl<'a> Problem<'a> {
         let mut least = f64::INFINITY;
         let mut fits: Vec<Fit> = Vec::new();
         for (bound, state) in bounds {
-            if bound > least + margin {
+            if bound > least + NEGLIGIBLE {
                 continue;
             }
             let edges = self.edges(state);
@@ -277,11 +264,11 @@ impl<'a> Problem<'a> {
                 trees,
                 certificate,
             };
-            least = least.min(fit.cost(1.0));
+            least = least.min(fit.cost());
             fits.push(fit);
-            fits.retain(|fit| fit.cost(1.0) <= least + margin);
+            fits.retain(|fit| fit.cost() <= least + NEGLIGIBLE);
         }
-        fits.sort_by_key(|fit| State::ALL.iter().position(|&state| state == fit.state));
+        fits.sort_by_key(|fit| states.iter().position(|&state| state == fit.state));
         Ok(fits)
     }
 
@@ -302,26 +289,16 @@ impl<'a> Problem<'a> {
         sum + roots as f64 * range + cost_of_root
     }
 
-    /// The parents in the best trees of all states.
-    fn parents(&self, fits: &[Fit]) -> Vec<Option<usize>> {
-        let models = self.size();
-        let best = best(fits).map(|fit| fit.trees.parents());
-        let parents = best.unwrap_or_default().iter().take(models);
-        (parents.map(|parent| parent.filter(|&parent| parent < models))).collect()
-    }
-
     /// The placement of every model, with what the distribution over all trees and states says of it.
-    fn solve(&self, fits: &[Fit], belief: f64, stage: Option<Stage>) -> SparseTrees {
+    fn solve(&self, fits: &[Fit], stage: Option<Stage>) -> Result<SparseTrees, RecoveryError> {
         let models = self.size();
-        let parents = self.parents(fits);
         let marginals: Vec<Marginals> = (fits.iter())
-            .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate, belief))
+            .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate))
             .collect();
         let logarithms = |prior: fn(State) -> f64| -> Vec<f64> {
             let states = fits.iter().zip(&marginals);
             let logarithm = |(fit, marginals): (&Fit, &Marginals)| {
-                marginals.log_partition() - belief * fit.trees.weight()
-                    + Float::ln(prior(fit.state))
+                marginals.log_partition() - fit.trees.weight() + Float::ln(prior(fit.state))
             };
             states.map(logarithm).collect()
         };
@@ -331,7 +308,7 @@ impl<'a> Problem<'a> {
             .map(|logarithm| Float::exp(logarithm - greatest))
             .collect();
         let total: f64 = weights.iter().sum();
-        let place = |model: usize| {
+        let probabilities = |model: usize| {
             let mut probabilities: Vec<(usize, f64)> = Vec::new();
             for (marginals, weight) in marginals.iter().zip(&weights) {
                 for (parent, probability) in marginals.of(model) {
@@ -342,8 +319,10 @@ impl<'a> Problem<'a> {
                     }
                 }
             }
-            self.placement(model, parents[model], &probabilities)
+            probabilities
         };
+        let probabilities: Vec<Vec<(usize, f64)>> = (0..models).map(probabilities).collect();
+        let parents = self.most_expected(&probabilities)?;
         let weights = fits.iter().zip(logarithms(State::prior_of_growth));
         let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
         let asked = stage.is_none() && models > 1;
@@ -352,10 +331,48 @@ impl<'a> Problem<'a> {
         } else {
             Vec::new()
         };
-        SparseTrees {
+        let place = |model: usize| self.placement(model, parents[model], &probabilities[model]);
+        Ok(SparseTrees {
             placements: (0..models).map(place).collect(),
             stage: estimates.first().copied(),
+        })
+    }
+
+    /// The forest of which most edges are right, in expectation, of those with the fewest roots: the one
+    /// with the greatest sum of their probabilities.
+    fn most_expected(
+        &self,
+        probabilities: &[Vec<(usize, f64)>],
+    ) -> Result<Vec<Option<usize>>, RecoveryError> {
+        let models = self.size();
+        // More than all probabilities together.
+        let root = models as f64 + 1.0;
+        let mut edges = Vec::new();
+        for (to, parents) in probabilities.iter().enumerate() {
+            let weight = |from: usize, probability: f64| {
+                let of_root = match (from == models, self.constraints.must_descend(to)) {
+                    (false, _) => 0.0,
+                    (true, false) => root,
+                    (true, true) => 2.0 * root,
+                };
+                of_root - probability
+            };
+            let known = parents.iter().map(|&(from, probability)| Edge {
+                from,
+                to,
+                weight: weight(from, probability),
+            });
+            edges.extend(known);
+            if parents.iter().all(|&(from, _)| from != models) {
+                let (from, weight) = (models, weight(models, 0.0));
+                edges.push(Edge { from, to, weight });
+            }
         }
+        let forest = minimum_arborescence_sparse(models + 1, &edges, Root::At(models))?;
+        let parents = forest.parents().iter().take(models);
+        Ok(parents
+            .map(|parent| parent.filter(|&parent| parent < models))
+            .collect())
     }
 
     fn placement(
@@ -394,26 +411,15 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The fit of the least cost; of equal ones the first.
-fn best(fits: &[Fit]) -> Option<&Fit> {
-    fits.iter().reduce(|best, fit| {
-        if fit.cost(1.0) < best.cost(1.0) {
-            fit
-        } else {
-            best
-        }
-    })
-}
-
 /// For every pair the share of its squared way that a third model saves, of those near to both.
-fn savings(family: &Family<'_>) -> Vec<f64> {
+fn leaf_gaps(family: &Family<'_>) -> Vec<f64> {
     let near = neighbours(family.names.len(), &family.pairs);
     let squared = |from: &[(usize, usize)], to: usize| {
         let found = from.binary_search_by_key(&to, |&(model, _)| model).ok()?;
         Some(&family.pairs[from[found].1])
     };
     let comparable = |pair: &NearPair| pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL;
-    let saving = |pair: &NearPair| {
+    let gap = |pair: &NearPair| {
         let whole = pair.squared_distance;
         let (first, second) = (&near[pair.first], &near[pair.second]);
         let (few, many) = if first.len() <= second.len() {
@@ -432,9 +438,9 @@ fn savings(family: &Family<'_>) -> Vec<f64> {
                 least = least.min(costs::branch(whole, one, other));
             }
         }
-        costs::saving(whole, least)
+        costs::leaf_gap(whole, least)
     };
-    family.pairs.iter().map(saving).collect()
+    family.pairs.iter().map(gap).collect()
 }
 
 /// For every model the largest share of it that a near one covers, and the least distance of those that

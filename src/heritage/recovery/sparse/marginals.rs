@@ -14,7 +14,6 @@ use num_traits::Float;
 use crate::arborescence::{
     Arborescence, DenseDigraph, DualCertificate, Edge, arborescence_distribution,
 };
-use crate::heritage::recovery::additivity::downwards;
 
 /// Trees that cost so much more than the best don't count.
 const CERTAIN: f64 = 14.0;
@@ -32,8 +31,9 @@ const NO_TURNS: f64 = 2.0;
 /// Below this bound the parents are taken as they are.
 const AS_THEY_ARE: f64 = 0.1;
 
-/// −ln of the odds that are left for a root that no edge from above allows.
-const NO_ROOT: f64 = 60.0;
+/// −ln of the odds that are left for a root that no edge from above allows: far more than what any
+/// root's odds can be short of those of its edges.
+const NO_ROOT: f64 = 1e5;
 
 /// The possible parents of a node, each with a number.
 type Parents = Vec<(usize, f64)>;
@@ -47,17 +47,12 @@ pub(super) struct Marginals {
 
 impl Marginals {
     /// The last node is the root of all.
-    pub(super) fn new(
-        edges: &[Edge],
-        trees: &Arborescence,
-        certificate: &DualCertificate,
-        belief: f64,
-    ) -> Self {
+    pub(super) fn new(edges: &[Edge], trees: &Arborescence, certificate: &DualCertificate) -> Self {
         let reduced = certificate.reduced_weights(edges);
         let nodes = trees.parents().len().saturating_sub(1);
         let mut bounds = vec![CERTAIN; nodes];
         loop {
-            let live = Live::new(edges, &reduced, trees, belief, &bounds);
+            let live = Live::new(edges, &reduced, trees, &bounds);
             let components = live.components();
             let too_large: Vec<&Vec<usize>> = (components.iter())
                 .filter(|component| component.len() > MOST_TOGETHER)
@@ -96,13 +91,7 @@ struct Live {
 }
 
 impl Live {
-    fn new(
-        edges: &[Edge],
-        reduced: &[f64],
-        trees: &Arborescence,
-        belief: f64,
-        bounds: &[f64],
-    ) -> Self {
+    fn new(edges: &[Edge], reduced: &[f64], trees: &Arborescence, bounds: &[f64]) -> Self {
         let nodes = bounds.len();
         let descendants = Descendants::new(trees);
         // There is one edge from the virtual root to every tree; whatever it costs, all have it.
@@ -121,17 +110,17 @@ impl Live {
             if node >= nodes || trees.edge_index(node) == Some(at) {
                 continue;
             }
-            let more = belief * (weight(edge) - chosen[node]);
+            let more = weight(edge) - chosen[node];
             let bound = bounds[node];
-            let counts = belief * reduced <= bound
+            let counts = reduced <= bound
                 && (bound >= NO_TURNS
                     || (bound >= AS_THEY_ARE
                         && more <= bound
                         && !descendants.contain(node, edge.from)));
             if counts {
                 parents[node].push((edge.from, more));
-            } else if others[node].is_none_or(|(_, best)| belief * reduced < best) {
-                others[node] = Some((edge.from, belief * reduced));
+            } else if others[node].is_none_or(|(_, best)| reduced < best) {
+                others[node] = Some((edge.from, reduced));
             }
         }
         let mut live = Self {
@@ -253,6 +242,24 @@ impl Live {
         });
         Some((logarithm, probabilities.collect()))
     }
+}
+
+/// All nodes, parents before children.
+fn downwards(parents: &[Option<usize>]) -> Vec<usize> {
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); parents.len()];
+    let mut order = Vec::new();
+    for (child, parent) in parents.iter().enumerate() {
+        match parent {
+            Some(parent) => children[*parent].push(child),
+            None => order.push(child),
+        }
+    }
+    let mut next = 0;
+    while let Some(&node) = order.get(next) {
+        order.extend(&children[node]);
+        next += 1;
+    }
+    order
 }
 
 /// Who descends from whom: an interval of numbers for every node.

@@ -1,13 +1,9 @@
-//! Ways between models: along the minimum spanning tree of the near pairs, and along the tree found.
+//! The longest step on the way between two models along the minimum spanning forest of the near pairs.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Family, NearPair};
-use crate::heritage::recovery::additivity::{PRIOR_PAIRS, Path, downwards};
-
-/// Longer ways than this say nothing that shorter ones don't.
-const LONGEST_WAY: usize = 1000;
+use super::NearPair;
 
 /// For every pair the largest distance on the way between the two in the minimum spanning forest.
 pub(super) fn longest_steps(models: usize, pairs: &[NearPair]) -> Vec<f64> {
@@ -73,64 +69,4 @@ impl Joined {
         }
         longest
     }
-}
-
-/// As [`additivity::dimensions`](crate::heritage::recovery::additivity::dimensions), from the sampled
-/// pairs, which stand for all.
-pub(super) fn dimensions(family: &Family<'_>, parents: &[Option<usize>], usual: f64) -> f64 {
-    let models = parents.len();
-    let mut depths = vec![0_usize; models];
-    let mut steps = vec![0.0; models];
-    for model in downwards(parents) {
-        if let Some(parent) = parents[model] {
-            depths[model] = depths[parent] + 1;
-            let ends = (parent.min(model), parent.max(model));
-            let found =
-                (family.pairs).binary_search_by_key(&ends, |pair| (pair.first, pair.second));
-            steps[model] = found.map_or(0.0, |at| family.pairs[at].squared_distance);
-        }
-    }
-    let (mut squared_cosines, mut pairs) = (0.0, 0.0);
-    for &(first, second, squared) in &family.sample {
-        let Some(path) = path(first, second, parents, &depths, &steps) else {
-            continue;
-        };
-        let products = path.products();
-        if products > 0.0 {
-            let error = squared - path.sum();
-            squared_cosines += error / products * error;
-            pairs += 1.0;
-        }
-    }
-    let all = models as f64 * (models as f64 - 1.0) / 2.0;
-    let each = if pairs > 0.0 {
-        f64::max(all / pairs, 1.0)
-    } else {
-        0.0
-    };
-    (PRIOR_PAIRS + each * pairs) / (PRIOR_PAIRS / usual + each * squared_cosines)
-}
-
-/// The way between two models of one tree.
-fn path(
-    mut first: usize,
-    mut second: usize,
-    parents: &[Option<usize>],
-    depths: &[usize],
-    steps: &[f64],
-) -> Option<Path> {
-    let mut path = Path::default();
-    for _ in 0..LONGEST_WAY {
-        if first == second {
-            return Some(path);
-        }
-        let lower = if depths[first] >= depths[second] {
-            &mut first
-        } else {
-            &mut second
-        };
-        path = path.longer(steps[*lower]);
-        *lower = parents[*lower]?;
-    }
-    None
 }

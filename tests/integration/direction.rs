@@ -1,0 +1,125 @@
+//! Which of two models was first: what weight decay must not turn round, and what nobody can know.
+
+use mother::evidence::Relation;
+use mother::heritage::{ModelGraph, Recovery};
+use mother::weights::InMemoryModel;
+
+use crate::noise::noise;
+use crate::signed;
+
+const SIDE: usize = 64;
+const LAYERS: u64 = 6;
+
+/// The layers of one model.
+type Weights = Vec<Vec<f32>>;
+
+fn base(seed: u64) -> Weights {
+    let layer = |layer| noise(100 * seed + layer, SIDE * SIDE);
+    (0..LAYERS).map(layer).collect()
+}
+
+/// A step of which groups of rows take parts of different size, after all weights have shrunk.
+fn trained(from: &Weights, seed: u64, kept: f32) -> Weights {
+    let train = |(layer, weights): (usize, &Vec<f32>)| {
+        let step = noise(1000 * seed + layer as u64, weights.len());
+        let size = |at: usize| 0.02 * (1 + (at / (4 * SIDE) + layer) % 5) as f32;
+        let weights = weights.iter().zip(step).enumerate();
+        weights
+            .map(|(at, (weight, step))| kept * weight + size(at) * step)
+            .collect()
+    };
+    from.iter().enumerate().map(train).collect()
+}
+
+/// The same step, after which every row is brought to the norm that it had.
+fn trained_at_constant_norm(from: &Weights, seed: u64) -> Weights {
+    let mut to = trained(from, seed, 1.0);
+    for (from, to) in from.iter().zip(&mut to) {
+        for (from, to) in from.chunks(SIDE).zip(to.chunks_mut(SIDE)) {
+            let norm = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let factor = norm(from) / norm(to);
+            to.iter_mut().for_each(|weight| *weight *= factor);
+        }
+    }
+    to
+}
+
+fn model(name: &str, weights: &Weights) -> InMemoryModel<'static> {
+    let named = InMemoryModel::new(name);
+    weights
+        .iter()
+        .enumerate()
+        .fold(named, |model, (layer, values)| {
+            let layer = format!("layer{layer}.weight");
+            model
+                .with_layer(layer, [SIDE, SIDE], values.clone())
+                .unwrap()
+        })
+}
+
+fn graph(models: &[InMemoryModel<'_>]) -> ModelGraph {
+    Recovery::new().recover(&signed::evidence(models)).unwrap()
+}
+
+#[test]
+fn weight_decay_is_no_growth_and_no_distance() {
+    let base = base(1);
+    let (plain, decayed) = (trained(&base, 2, 1.0), trained(&base, 2, 0.94));
+    let models = [("base", base), ("plain", plain), ("decayed", decayed)];
+    let models = models.map(|(name, weights)| model(name, &weights));
+    let signatures = signed::signatures(&models);
+    let to = |child: usize| Relation::between(&signatures[0], &signatures[child]).unwrap();
+    let (plain, decayed) = (to(1), to(2));
+    for relation in [&plain, &decayed] {
+        let growth = relation.growth().unwrap();
+        assert!((0.5..1.5).contains(&growth.coefficient), "{growth:?}");
+    }
+    let shrinkage = -decayed.growth().unwrap().decay / 2.0;
+    assert!((shrinkage - 0.06).abs() < 0.01, "{shrinkage}");
+    assert!(plain.share_without_decay() > 0.98);
+    let without =
+        |relation: &Relation| relation.share_without_decay() * relation.squared_distance();
+    let ratio = without(&decayed) / without(&plain);
+    assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
+}
+
+#[test]
+fn families_trained_with_weight_decay_are_no_chains() {
+    let base = base(3);
+    let children = [4, 5, 6].map(|seed| trained(&base, seed, 0.93));
+    let grandchild = trained(&children[0], 7, 0.93);
+    let named = [("m2", &base), ("m4", &children[0]), ("m1", &children[1])];
+    let more = [("m0", &children[2]), ("m3", &grandchild)];
+    let models: Vec<_> = (named.into_iter().chain(more))
+        .map(|(name, weights)| model(name, weights))
+        .collect();
+    let graph = graph(&models);
+    let parent = |name: &str| {
+        let parent = graph.parent(graph.index(name).unwrap());
+        parent.and_then(|parent| graph.name(parent))
+    };
+    let expected = [
+        ("m0", Some("m2")),
+        ("m1", Some("m2")),
+        ("m2", None),
+        ("m3", Some("m4")),
+        ("m4", Some("m2")),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(parent(name), expected, "{name}");
+    }
+}
+
+/// Neither norms nor distances say which of two models came first, and so nobody is sure.
+#[test]
+fn who_was_first_is_open_where_training_keeps_norms() {
+    for seed in 0..8 {
+        let first = base(10 + seed);
+        let second = trained_at_constant_norm(&first, 30 + seed);
+        let graph = graph(&[model("a", &first), model("b", &second)]);
+        for model in graph.models() {
+            let confidence = model.confidence().unwrap();
+            assert!(confidence < 0.75, "{seed}: {confidence}");
+        }
+    }
+}
