@@ -38,7 +38,7 @@
 //! - [`heritage`]: from evidence to the graph, its exports, and a hub that grows model by model;
 //! - [`evidence`]: what two models say of each other, and the tables of many pairs;
 //! - [`signature`]: one model, read once;
-//! - kernels, which know no model: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`],
+//! - kernels, which know no model: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`], [`kinship`],
 //!   `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
 //! - [`weights`]: the traits of what can be read, and models in memory; [`progress`]: watching long work.
 //!
@@ -71,6 +71,7 @@ pub mod growth;
 pub mod heritage;
 #[cfg(feature = "proptest")]
 pub mod invariants;
+pub mod kinship;
 mod minimum;
 pub mod moments;
 pub mod pairwise;
