@@ -37,7 +37,8 @@ pub mod simulations {}
 mod stage;
 
 pub use self::graph::{
-    Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree, RunnerUp,
+    AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree,
+    RunnerUp,
 };
 pub use self::index::{Index, IndexError, Lineage, Relative};
 pub use self::knowledge::{Contradiction, Knowledge};

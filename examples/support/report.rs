@@ -92,6 +92,12 @@ struct ModelReport<'a> {
     /// The share of its weights that the edge to its parent rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<f64>,
+    /// How sure it is that an edge joins the two, whichever was first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    joined: Option<f64>,
+    /// The models that nothing compared tells from the parent, the parent included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alike: Option<AlikeReport<'a>>,
     /// Whether anything can be said of where it stands.
     placed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +111,12 @@ struct ModelReport<'a> {
 #[derive(Serialize)]
 struct RunnerUpReport<'a> {
     parent: Option<&'a str>,
+    confidence: f64,
+}
+
+#[derive(Serialize)]
+struct AlikeReport<'a> {
+    parents: Vec<&'a str>,
     confidence: f64,
 }
 
@@ -158,6 +170,13 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
                 confidence: runner_up.confidence,
             }),
             compared: descent.and_then(|descent| descent.compared()),
+            joined: descent.and_then(|descent| descent.joined()),
+            alike: (descent.and_then(|descent| descent.alike())).map(|alike| AlikeReport {
+                parents: (alike.models.iter())
+                    .filter_map(|&parent| graph.name(parent))
+                    .collect(),
+                confidence: alike.confidence,
+            }),
             placed: graph.is_placed(at),
             kind: kind.map(|kind| kind.name()),
             rank: kind.and_then(|kind| kind.rank()),

@@ -6,6 +6,7 @@ use core::iter;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
+mod descent;
 mod error;
 mod layout;
 mod model;
@@ -13,8 +14,9 @@ mod names;
 #[cfg(feature = "serde")]
 mod plain;
 
+pub use self::descent::{AlikeParents, Descent, DescentKind};
 pub use self::error::GraphError;
-pub use self::model::{Descent, DescentKind, MergeParent, Model, RunnerUp};
+pub use self::model::{MergeParent, Model, RunnerUp};
 
 #[cfg(feature = "serde")]
 use super::StageEstimate;
@@ -75,8 +77,9 @@ use self::names::NameIndex;
 ///  "trees": [{"root": "base", "size": 2}]}
 /// ```
 ///
-/// A model that has them also has `runner_up` (`{"parent": "base", "confidence": 0.01}`), `kind`
-/// (see [`DescentKind::name`]) with a `rank`, `merged_from` (`[{"parent": "base", "weight": 0.5}]`),
+/// A model that has them also has `runner_up` (`{"parent": "base", "confidence": 0.01}`), `compared`,
+/// `joined`, `alike` (`{"parents": ["base", "probe"], "confidence": 0.97}`), `kind` (see
+/// [`DescentKind::name`]) with a `rank`, `merged_from` (`[{"parent": "base", "weight": 0.5}]`),
 /// and, if it is a root, `tree_stage` (`{"specialization": 0.9, "generalization": 0.05}`).
 ///
 /// Only `id` is required of what is read, in any order of the models. Unknown keys are ignored, and

@@ -123,3 +123,50 @@ fn who_was_first_is_open_where_training_keeps_norms() {
         }
     }
 }
+
+/// A base and its linear probes hold the same backbone: the parent of what was trained from it is one of
+/// them, and no weight tells which.
+#[test]
+fn the_parent_is_one_of_the_models_with_the_same_backbone() {
+    let backbone = base(50);
+    let head = |name: &str, weights: &Weights, seed| {
+        let values = noise(seed, 10 * SIDE);
+        (model(name, weights).with_layer("head.weight", [10, SIDE], values)).unwrap()
+    };
+    let probes = ["base", "probe1", "probe2", "probe3"];
+    let mut models: Vec<_> = (probes.iter().zip(900..))
+        .map(|(name, seed)| head(name, &backbone, seed))
+        .collect();
+    for seed in [51, 52] {
+        let tuned = trained(&backbone, seed, 1.0);
+        models.push(head(&format!("tuned{seed}"), &tuned, seed));
+    }
+    let graph = graph(&models);
+    for name in ["tuned51", "tuned52"] {
+        let tuned = &graph.models()[graph.index(name).unwrap()];
+        let descent = tuned.descent().unwrap();
+        let alike = descent.alike().unwrap();
+        let names: Vec<&str> = (alike.models.iter())
+            .map(|&model| graph.name(model).unwrap())
+            .collect();
+        assert_eq!(names, probes);
+        let (one, any) = (descent.confidence().unwrap(), alike.confidence);
+        assert!(any > 0.8 && one < 0.5 && 3.0 * one < any, "{one} {any}");
+    }
+    for probe in probes {
+        let kind = graph.models()[graph.index(probe).unwrap()]
+            .descent()
+            .and_then(|descent| descent.kind());
+        assert_eq!(kind, None, "{probe}");
+    }
+}
+
+#[test]
+fn an_edge_whose_direction_is_open_still_joins_its_ends() {
+    let first = base(60);
+    let second = trained_at_constant_norm(&first, 61);
+    let graph = graph(&[model("a", &first), model("b", &second)]);
+    let joined = |model: usize| graph.models()[model].descent()?.joined();
+    let joined = joined(0).or_else(|| joined(1)).unwrap();
+    assert!(joined > 0.99, "{joined}");
+}

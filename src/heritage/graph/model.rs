@@ -1,10 +1,9 @@
-//! One node of a model graph, and the edge it hangs on.
+//! One node of a model graph.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::GraphError;
-use crate::evidence::CopyKind;
+use super::{Descent, GraphError};
 use crate::heritage::StageEstimate;
 
 /// A model as a [`ModelGraph`](super::ModelGraph) knows it: a name, a directional score, and what
@@ -58,7 +57,7 @@ impl Model {
 
     /// Makes the model a child.
     #[must_use]
-    pub const fn with_descent(mut self, descent: Descent) -> Self {
+    pub fn with_descent(mut self, descent: Descent) -> Self {
         self.descent = Some(descent);
         self
     }
@@ -157,9 +156,12 @@ impl Model {
             });
         }
         let of_stage = self.stage.iter();
+        let alike = self.descent().and_then(Descent::alike);
         let confidences = (self.confidence().into_iter())
             .chain(self.runner_up.map(|runner_up| runner_up.confidence))
             .chain(self.descent().and_then(Descent::compared))
+            .chain(self.descent().and_then(Descent::joined))
+            .chain(alike.map(|alike| alike.confidence))
             .chain(of_stage.flat_map(|stage| [stage.specialization, stage.generalization]));
         for confidence in confidences {
             if !(0.0..=1.0).contains(&confidence) {
@@ -181,7 +183,12 @@ impl Model {
             .runner_up
             .and_then(|runner_up| runner_up.parent)
             .into_iter())
-        .chain(self.merged_from.iter().map(|parent| parent.parent));
+        .chain(self.merged_from.iter().map(|parent| parent.parent))
+        .chain(
+            alike
+                .into_iter()
+                .flat_map(|alike| alike.models.iter().copied()),
+        );
         for parent in beside {
             if parent >= models {
                 return Err(GraphError::ParentOutOfRange {
@@ -211,144 +218,6 @@ impl Model {
             }),
             _ => Ok(()),
         }
-    }
-}
-
-/// The edge from a parent to the model that carries it, and what the edge rests on.
-///
-/// What was not measured is `None`: the edges of a known family have no distance.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Descent {
-    pub(super) parent: usize,
-    pub(super) distance: Option<f64>,
-    pub(super) confidence: Option<f64>,
-    pub(super) kind: Option<DescentKind>,
-    pub(super) compared: Option<f64>,
-}
-
-impl Descent {
-    /// Descent from the model at this position of the list that the graph is made from.
-    #[must_use]
-    pub const fn new(parent: usize) -> Self {
-        Self {
-            parent,
-            distance: None,
-            confidence: None,
-            kind: None,
-            compared: None,
-        }
-    }
-
-    /// Sets the distance between the weights of parent and child.
-    #[must_use]
-    pub const fn with_distance(mut self, distance: f64) -> Self {
-        self.distance = Some(distance);
-        self
-    }
-
-    /// Sets how sure the edge is, from 0 to 1.
-    #[must_use]
-    pub const fn with_confidence(mut self, confidence: f64) -> Self {
-        self.confidence = Some(confidence);
-        self
-    }
-
-    /// Sets how the child was made.
-    #[must_use]
-    pub const fn with_kind(mut self, kind: DescentKind) -> Self {
-        self.kind = Some(kind);
-        self
-    }
-
-    /// Sets the share of the child's weights that was compared with the parent, from 0 to 1.
-    #[must_use]
-    pub const fn with_compared(mut self, share: f64) -> Self {
-        self.compared = Some(share);
-        self
-    }
-
-    /// The parent's position in the list of models.
-    #[must_use]
-    pub const fn parent(&self) -> usize {
-        self.parent
-    }
-
-    /// The distance between the weights of parent and child.
-    #[must_use]
-    pub const fn distance(&self) -> Option<f64> {
-        self.distance
-    }
-
-    /// How sure the edge is, from 0 to 1.
-    #[must_use]
-    pub const fn confidence(&self) -> Option<f64> {
-        self.confidence
-    }
-
-    /// How the child was made, as far as the weights show it.
-    #[must_use]
-    pub const fn kind(&self) -> Option<DescentKind> {
-        self.kind
-    }
-
-    /// The share of the child's weights that was compared with the parent: what the edge rests on.
-    #[must_use]
-    pub const fn compared(&self) -> Option<f64> {
-        self.compared
-    }
-}
-
-/// How a child was made of its parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum DescentKind {
-    /// By training all weights: the difference has full rank.
-    Full,
-    /// By training an update of low rank, such as LoRA.
-    LowRank {
-        /// The largest rank of a layer's difference.
-        rank: usize,
-    },
-    /// Without training.
-    Copy(CopyKind),
-}
-
-impl DescentKind {
-    /// Its name: `full`, `low-rank`, `duplicate`, `cast`, `quantised` or `pruned`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::LowRank { .. } => "low-rank",
-            Self::Copy(kind) => kind.name(),
-        }
-    }
-
-    /// The largest rank of a layer's difference, where that is low.
-    #[must_use]
-    pub const fn rank(self) -> Option<usize> {
-        match self {
-            Self::LowRank { rank } => Some(rank),
-            _ => None,
-        }
-    }
-
-    /// The kind of this name, with the rank that it needs.
-    #[cfg(feature = "serde")]
-    pub(super) fn from_name(name: &str, rank: Option<usize>) -> Option<Self> {
-        let kinds = [
-            CopyKind::Duplicate,
-            CopyKind::Cast,
-            CopyKind::Quantised,
-            CopyKind::Pruned,
-        ];
-        let all = [Self::Full]
-            .into_iter()
-            .chain(rank.map(|rank| Self::LowRank { rank }))
-            .chain(kinds.map(Self::Copy));
-        all.into_iter().find(|kind| kind.name() == name)
     }
 }
 

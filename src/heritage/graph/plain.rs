@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, RunnerUp, StageEstimate,
+    AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, RunnerUp,
+    StageEstimate,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -39,6 +40,10 @@ struct PlainModel<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compared: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    joined: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alike: Option<PlainAlike<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     kind: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rank: Option<usize>,
@@ -54,6 +59,13 @@ struct PlainModel<'a> {
 struct PlainRunnerUp<'a> {
     #[serde(default)]
     parent: Option<Cow<'a, str>>,
+    confidence: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "AlikeParents")]
+struct PlainAlike<'a> {
+    parents: Vec<Cow<'a, str>>,
     confidence: f64,
 }
 
@@ -88,6 +100,11 @@ impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
                     confidence: runner_up.confidence,
                 }),
                 compared: model.descent().and_then(Descent::compared),
+                joined: model.descent().and_then(Descent::joined),
+                alike: (model.descent().and_then(Descent::alike)).map(|alike| PlainAlike {
+                    parents: alike.models.iter().copied().map(name).collect(),
+                    confidence: alike.confidence,
+                }),
                 kind: kind.map(|kind| Cow::Borrowed(kind.name())),
                 rank: kind.and_then(DescentKind::rank),
                 merged_from: (model.merged_from().iter())
@@ -140,6 +157,16 @@ impl PlainModel<'_> {
         };
         let kind = self.kind.as_deref();
         let kind = kind.and_then(|kind| DescentKind::from_name(kind, self.rank));
+        let alike = |plain: &PlainAlike<'_>| {
+            Ok(AlikeParents {
+                models: plain
+                    .parents
+                    .iter()
+                    .map(position)
+                    .collect::<Result<_, _>>()?,
+                confidence: plain.confidence,
+            })
+        };
         let descent = |parent| {
             Ok(Descent {
                 parent: position(parent)?,
@@ -147,6 +174,8 @@ impl PlainModel<'_> {
                 confidence: self.confidence,
                 kind,
                 compared: self.compared,
+                joined: self.joined,
+                alike: self.alike.as_ref().map(alike).transpose()?,
             })
         };
         let runner_up = |plain: &PlainRunnerUp<'_>| {

@@ -8,7 +8,7 @@ use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 use crate::evidence::{GroupEvidence, vote};
-use crate::heritage::{DescentKind, RunnerUp};
+use crate::heritage::{AlikeParents, DescentKind, RunnerUp};
 
 /// The models of one cluster, sorted by name.
 pub(super) struct Cluster<'a> {
@@ -187,10 +187,14 @@ pub(super) struct Tree {
     pub(super) stages: Option<StageWeights>,
 }
 
-/// How sure a member's parent is, or that it is the root, and what else it may be.
-#[derive(Clone, Copy)]
+/// How sure a member's parent is, or that it is the root, and what else it may be; models by their
+/// positions in the cluster.
+#[derive(Clone)]
 pub(super) struct Belief {
     pub(super) confidence: f64,
-    /// The parent by its position in the cluster.
     pub(super) runner_up: Option<RunnerUp>,
+    /// How sure it is that an edge joins the member and its parent, whichever was first.
+    pub(super) joined: Option<f64>,
+    /// The models that nothing compared tells from the parent.
+    pub(super) alike: Option<AlikeParents>,
 }

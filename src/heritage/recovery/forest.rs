@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
 use super::stages;
-use crate::heritage::{Descent, Merge, MergeParent, Model, ModelGraph, RunnerUp};
+use crate::heritage::{AlikeParents, Descent, Merge, MergeParent, Model, ModelGraph, RunnerUp};
 
 /// The models of all trees, sorted by name.
 pub(super) struct Forest<'a> {
@@ -49,7 +49,7 @@ impl<'a> Forest<'a> {
         // Of a model without relatives nothing can be said.
         let says = cluster.len() > 1 || cluster.constraints().is_placed(member);
         let beliefs = tree.beliefs.as_ref().filter(|_| says);
-        let belief = beliefs.map(|beliefs| beliefs[member]);
+        let belief = beliefs.map(|beliefs| &beliefs[member]);
         if let Some(runner_up) = belief.and_then(|belief| belief.runner_up) {
             model = model.with_runner_up(RunnerUp {
                 parent: runner_up.parent.map(position),
@@ -64,6 +64,15 @@ impl<'a> Forest<'a> {
                 .with_compared(cluster.compared(member, parent));
             if let Some(confidence) = confidence {
                 descent = descent.with_confidence(confidence);
+            }
+            if let Some(joined) = belief.and_then(|belief| belief.joined) {
+                descent = descent.with_joined(joined);
+            }
+            if let Some(alike) = belief.and_then(|belief| belief.alike.as_ref()) {
+                descent = descent.with_alike(AlikeParents {
+                    models: alike.models.iter().copied().map(position).collect(),
+                    confidence: alike.confidence,
+                });
             }
             if let Some(kind) = cluster.kind(parent, member) {
                 descent = descent.with_kind(kind);

@@ -21,7 +21,7 @@ use crate::arborescence::{
 };
 use crate::clustering::{Linkage, linkage};
 use crate::condensed::{CondensedMatrix, condensed_index};
-use crate::heritage::{RunnerUp, Stage};
+use crate::heritage::{AlikeParents, RunnerUp, Stage};
 
 /// In larger clusters confidences would take longer than all the rest.
 const MOST_WITH_CONFIDENCE: usize = 300;
@@ -68,7 +68,7 @@ pub(super) fn tree(
     };
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
     Ok(Tree {
-        beliefs: posterior.map(|posterior| posterior.beliefs(&parents, cluster.constraints())),
+        beliefs: posterior.map(|posterior| posterior.beliefs(&parents, cluster)),
         parents,
         stages: asked.then_some(weights),
     })
@@ -178,31 +178,64 @@ impl Posterior {
             .collect())
     }
 
-    /// How probable each member's parent is, or that it is the root, and what is second.
-    fn beliefs(&self, parents: &[Option<usize>], constraints: &MemberConstraints) -> Vec<Belief> {
+    /// What is known of each member's descent from this parent, or that it is the root.
+    fn beliefs(&self, parents: &[Option<usize>], cluster: &Cluster<'_>) -> Vec<Belief> {
         let belief = |(member, &parent): (usize, &Option<usize>)| {
-            if constraints.is_known(member) {
+            if cluster.constraints().is_known(member) {
                 return Belief {
                     confidence: 1.0,
                     runner_up: None,
+                    joined: parent.map(|_| 1.0),
+                    alike: None,
                 };
-            }
-            let allowed = |&other: &usize| constraints.allows(other, member);
-            let others = (0..self.members).filter(allowed).map(Some).chain([None]);
-            let mut runner_up: Option<RunnerUp> = None;
-            for other in others.filter(|other| *other != parent) {
-                let confidence = self.probability(member, other);
-                if runner_up.is_none_or(|best| confidence > best.confidence) {
-                    let parent = other;
-                    runner_up = Some(RunnerUp { parent, confidence });
-                }
             }
             Belief {
                 confidence: self.probability(member, parent),
-                runner_up: runner_up.filter(|_| self.members > 1),
+                runner_up: self.runner_up(member, parent, cluster.constraints()),
+                joined: parent.map(|parent| {
+                    let reversed = self.probability(parent, Some(member));
+                    (self.probability(member, Some(parent)) + reversed).min(1.0)
+                }),
+                alike: parent.and_then(|parent| self.alike(member, parent, cluster)),
             }
         };
         parents.iter().enumerate().map(belief).collect()
+    }
+
+    /// What is most probable after a member's parent.
+    fn runner_up(
+        &self,
+        member: usize,
+        parent: Option<usize>,
+        constraints: &MemberConstraints,
+    ) -> Option<RunnerUp> {
+        if self.members == 1 {
+            return None;
+        }
+        let allowed = |&other: &usize| constraints.allows(other, member);
+        let others = (0..self.members).filter(allowed).map(Some).chain([None]);
+        let mut best: Option<RunnerUp> = None;
+        for other in others.filter(|other| *other != parent) {
+            let confidence = self.probability(member, other);
+            if best.is_none_or(|best| confidence > best.confidence) {
+                let parent = other;
+                best = Some(RunnerUp { parent, confidence });
+            }
+        }
+        best
+    }
+
+    /// The models with the same compared weights as the parent, if there are any besides it.
+    fn alike(&self, member: usize, parent: usize, cluster: &Cluster<'_>) -> Option<AlikeParents> {
+        let is_alike = |&other: &usize| {
+            other != member
+                && (other == parent || cluster.squared_distance(parent, other) == 0.0)
+                && cluster.constraints().allows(other, member)
+        };
+        let models: Vec<usize> = (0..self.members).filter(is_alike).collect();
+        let probabilities = (models.iter()).map(|&other| self.probability(member, Some(other)));
+        let confidence = probabilities.sum::<f64>().min(1.0);
+        (models.len() > 1).then_some(AlikeParents { models, confidence })
     }
 }
 
