@@ -15,13 +15,17 @@ FLOORS = {
     "lora-v": (20, 21),
     "merged": (0, 18),
     "merges": (18, 24),
-    "mixed": (20, 21),
-    "pruned90": (19, 21),
+    "mixed": (19, 21),
+    "pruned90": (20, 21),
     "quant-bf16": (20, 21),
     "quant-int8": (20, 21),
     "seeds": (6, 8),
     "zoo": (17, 21),
 }
+
+# Of all parents and roots, how many are right at least, and the greatest Brier score of their confidences.
+RIGHT = 314
+BRIER = 0.0215
 
 
 def main():
@@ -34,6 +38,8 @@ def main():
         edges, models = FLOORS.get(split["split"], (0, 0))
         assert split["edges"]["right"] >= edges, split
         assert split["clusters"]["right"] >= models, split
+    reliability = report["reliability"]
+    assert reliability["right"] >= RIGHT and reliability["brier"] <= BRIER, reliability
 
 
 main()
