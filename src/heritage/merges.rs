@@ -14,6 +14,9 @@ const LEAST_WEIGHT: f64 = 0.05;
 /// What a merge leaves unexplained is below this share of what chance, or one parent, would leave.
 const RESIDUAL: f64 = 0.1;
 
+/// The same for sums in which a base has a negative weight: there are more of them to choose from.
+const RESIDUAL_WITH_BASE: f64 = 0.02;
+
 /// A model that is, but for rounding, a weighted average of others.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -31,7 +34,8 @@ impl Merge {
     }
 
     /// The positions of the models that were averaged, two to eight of them, ascending, with their
-    /// weights, which sum to 1.
+    /// weights, which sum to 1. One of them may be a base with a negative weight: the others'
+    /// differences from it were added up, with weights of more than 1 in all.
     #[must_use]
     pub fn parents(&self) -> &[(usize, f64)] {
         &self.parents
@@ -59,8 +63,15 @@ impl Merge {
 /// of an average is none). Averages of real networks had shares below 1e-8, other models of real
 /// trees at least 0.6.
 ///
+/// Task arithmetic adds the differences of several models from their base to the base. If the weights of
+/// these differences are more than 1 in all, that of the base is negative. So where no average is found,
+/// a model with a negative weight is looked for that makes one of the candidates. It must be shorter than
+/// they are, the cosines of their steps from it at most a third, and what is left below a fiftieth of the
+/// squared distance to the nearest single model.
+///
 /// A model that lies exactly midway between its parent and its child is an average, too: what was
-/// done to weights can be told, not why. Averages with negative weights are not looked for.
+/// done to weights can be told, not why. Merges that choose among the values of their parents, such as
+/// TIES and DARE, are no averages.
 ///
 /// # Complexity
 ///
@@ -124,10 +135,15 @@ fn merge_of(geometry: &Geometry, model: usize, compared: impl Fn(usize) -> bool)
         .fold(f64::INFINITY, f64::min);
     let average = NearestAverage::find(geometry, model, &others)?.without_below(LEAST_WEIGHT)?;
     let by_chance = 1.0 / (average.points().map(|(other, _)| 1.0 / squared(other))).sum::<f64>();
-    let left = average.squared_distance();
-    if left >= RESIDUAL * by_chance || left >= RESIDUAL * nearest {
-        return None;
-    }
+    let (average, left) = match average.squared_distance() {
+        left if left < RESIDUAL * by_chance.min(nearest) => (average, left),
+        _ => {
+            let average = average.with_base(&others, LEAST_WEIGHT)?;
+            let left = average.squared_distance();
+            let most = RESIDUAL_WITH_BASE * by_chance.min(nearest);
+            (left < most).then_some((average, left))?
+        }
+    };
     let mut parents: Vec<(usize, f64)> = average.points().collect();
     parents.sort_unstable_by_key(|&(parent, _)| parent);
     Some(Merge {

@@ -187,3 +187,37 @@ fn copies_and_few_models_are_no_merges() {
     ];
     assert_eq!(merges(&copies), []);
 }
+
+/// Task arithmetic: what two models learnt is added to their base, with weights of more than 1 in all.
+#[test]
+fn sums_of_task_vectors_are_found_with_their_base() {
+    let base = noise(20);
+    let (a, b) = (
+        add(&base, 1.0, &noise(21), 0.3),
+        add(&base, 1.0, &noise(22), 0.25),
+    );
+    let sum = |of_a: f32, of_b: f32| {
+        let tasks = add(&a, of_a, &b, of_b);
+        add(&tasks, 1.0, &base, 1.0 - of_a - of_b)
+    };
+    for (of_a, of_b) in [(0.7, 0.6), (1.0, 1.0), (1.2, 0.9)] {
+        let models = [
+            ("a", a.clone()),
+            ("b", b.clone()),
+            ("base", base.clone()),
+            ("other", add(&base, 1.0, &noise(23), 0.2)),
+            ("sum", sum(of_a, of_b)),
+            ("tuned", add(&a, 1.0, &noise(24), 0.2)),
+        ];
+        let found = merges(&models);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let (model, parents) = &found[0];
+        assert_eq!(model, "sum");
+        let expected = [("a", of_a), ("b", of_b), ("base", 1.0 - of_a - of_b)];
+        assert_eq!(parents.len(), 3);
+        for ((parent, weight), (name, expected)) in parents.iter().zip(expected) {
+            assert_eq!(parent, name);
+            assert!((weight - f64::from(expected)).abs() < 1e-3, "{weight}");
+        }
+    }
+}

@@ -11,6 +11,9 @@ const MOST_POINTS: usize = 8;
 /// Points are taken in and out; a few times as many rounds as points are enough.
 const MOST_ROUNDS: usize = 64;
 
+/// The cosine of the steps of two models from their base is at most this.
+const MOST_IN_COMMON: f64 = 1.0 / 3.0;
+
 /// Products of this share of the squared lengths are rounding.
 const ROUNDING: f64 = 1e-12;
 
@@ -64,6 +67,57 @@ impl<'a> NearestAverage<'a> {
         self.weights = self.affine_weights()?;
         let heavy = self.weights.iter().all(|&weight| weight >= least_weight);
         (heavy && self.points.len() > 1).then_some(self)
+    }
+
+    /// The same with one more model, of negative weight, that brings it nearest and from which the others
+    /// may have been trained; `None` if there is none of at least this weight in magnitude, or if another
+    /// one's then is less.
+    pub(super) fn with_base(self, others: &[usize], least_weight: f64) -> Option<Self> {
+        let mut best: Option<Self> = None;
+        let bases = others.iter().filter(|&&other| self.may_descend_from(other));
+        for &base in bases {
+            let mut extended = Self {
+                geometry: self.geometry,
+                origin: self.origin,
+                points: self.points.iter().copied().chain([base]).collect(),
+                weights: Vec::new(),
+            };
+            let Some(weights) = extended.affine_weights() else {
+                continue;
+            };
+            let Some((of_base, of_points)) = weights.split_last() else {
+                continue;
+            };
+            let counts =
+                *of_base <= -least_weight && of_points.iter().all(|&weight| weight >= least_weight);
+            if counts {
+                extended.weights = weights;
+                let distance = extended.squared_distance();
+                if best
+                    .as_ref()
+                    .is_none_or(|best| distance < best.squared_distance())
+                {
+                    best = Some(extended);
+                }
+            }
+        }
+        best
+    }
+
+    /// Whether the points may have been trained from a model: they are longer, and lie in directions from
+    /// it that have little in common. Any corner of a parallelogram is the sum of two others less the
+    /// fourth, so the weights alone don't tell which corner is the base.
+    fn may_descend_from(&self, base: usize) -> bool {
+        let norms = self.geometry.squared_norms();
+        let from_base = |first, second| product(self.geometry, base, first, second);
+        self.points.iter().enumerate().all(|(at, &first)| {
+            first != base
+                && norms[base] < norms[first]
+                && self.points[at + 1..].iter().all(|&second| {
+                    let squared = from_base(first, first) * from_base(second, second);
+                    from_base(first, second) <= MOST_IN_COMMON * num_traits::Float::sqrt(squared)
+                })
+        })
     }
 
     /// The models, each with its weight.
@@ -148,11 +202,16 @@ impl<'a> NearestAverage<'a> {
 
     /// The inner product of two points, seen from the origin.
     fn product(&self, first: usize, second: usize) -> f64 {
-        let distances = self.geometry.squared_distances();
-        let squared = |a, b| distances.distance(a, b).unwrap_or(0.0);
-        let from_origin = squared(self.origin, first) + squared(self.origin, second);
-        0.5 * (from_origin - squared(first, second))
+        product(self.geometry, self.origin, first, second)
     }
+}
+
+/// The inner product of two models, seen from a third.
+fn product(geometry: &Geometry, origin: usize, first: usize, second: usize) -> f64 {
+    let distances = geometry.squared_distances();
+    let squared = |a, b| distances.distance(a, b).unwrap_or(0.0);
+    let from_origin = squared(origin, first) + squared(origin, second);
+    0.5 * (from_origin - squared(first, second))
 }
 
 /// The item with the least key, the first of several.
