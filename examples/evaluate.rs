@@ -33,6 +33,7 @@ evaluate [OPTIONS] FOLDER
   --left-out SHARE       leave out so many of the models that aren't roots, at random (0); the parent
                          of a model is then the nearest of its ancestors that is left
   --draws N              do so N times and add up the results (1)
+  --pairs                recover every parent and child alone: whether the direction is right
 ";
 
 fn main() -> ExitCode {
@@ -95,16 +96,23 @@ struct Options {
     folder: PathBuf,
     settings: Settings,
     format: Format,
-    /// The share of models that are left out.
-    left_out: f64,
-    draws: u64,
+    parts: Parts,
+}
+
+/// What is recovered of a split.
+#[derive(Clone, Copy)]
+enum Parts {
+    /// All of it but this share of the models, as often as this.
+    LeftOut { share: f64, draws: u64 },
+    /// Every parent and child alone.
+    Pairs,
 }
 
 impl Options {
     /// Reads the arguments, in any order; `None` when only help was asked for.
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let (mut folder, mut format) = (None, Format::Markdown);
-        let (mut left_out, mut draws) = (0.0, 1);
+        let (mut share, mut draws, mut pairs) = (0.0, 1, false);
         let mut settings = Settings::new();
         while let Some(argument) = parser.next()? {
             match argument {
@@ -123,7 +131,8 @@ impl Options {
                                 ("json", Format::Json),
                             ])?;
                         }
-                        "left-out" => left_out = argument.read(share_of_models)?,
+                        "left-out" => share = argument.read(share_of_models)?,
+                        "pairs" => pairs = true,
                         "draws" => draws = argument.read(settings::positive)? as u64,
                         _ => settings.take(&option, &mut parser)?,
                     }
@@ -137,8 +146,11 @@ impl Options {
             folder,
             settings,
             format,
-            left_out,
-            draws,
+            parts: if pairs {
+                Parts::Pairs
+            } else {
+                Parts::LeftOut { share, draws }
+            },
         }))
     }
 }
@@ -185,22 +197,34 @@ struct Evaluation {
     beliefs: Vec<(f64, bool)>,
 }
 
-/// Recovers a split once for each draw of the models that are left out.
+/// Recovers the parts of a split.
 fn evaluate(folder: &Path, split: &str, options: &Options) -> Result<Evaluation, Failure> {
     let whole = Truth::read(&folder.join("truth.json"))?;
     let mut sum = Evaluation {
         split: split.into(),
         ..Evaluation::default()
     };
-    for draw in 0..options.draws {
-        let truth = whole.with_models_left_out(options.left_out, &mut Random::new(draw))?;
+    let mut add = |truth: &Truth, strangers: bool| {
         let open = || {
             let mut models = Models::open(&[folder.into()])?;
-            let kept = |model: &str| truth.knows(model) || !whole.knows(model);
+            let kept = |model: &str| truth.knows(model) || (strangers && !whole.knows(model));
             models.open.retain(|model| kept(model.name()));
             Ok(models)
         };
-        sum.add(open, &truth, &options.settings)?;
+        sum.add(open, truth, &options.settings)
+    };
+    match options.parts {
+        Parts::LeftOut { share, draws } => {
+            for draw in 0..draws {
+                let truth = whole.with_models_left_out(share, &mut Random::new(draw))?;
+                add(&truth, true)?;
+            }
+        }
+        Parts::Pairs => {
+            for truth in whole.pairs()? {
+                add(&truth, false)?;
+            }
+        }
     }
     Ok(sum)
 }

@@ -65,10 +65,23 @@ impl Truth {
         let kept: Vec<bool> = (0..self.graph.len())
             .map(|model| self.graph.parent(model).is_none() || random.uniform() > share)
             .collect();
+        self.restricted(|model| kept[model])
+    }
+
+    /// The truths about every parent and child alone.
+    pub(crate) fn pairs(&self) -> Result<Vec<Self>, Failure> {
+        let edges = self.graph.edges();
+        edges
+            .map(|(parent, child)| self.restricted(|model| model == parent || model == child))
+            .collect()
+    }
+
+    /// The truth about the models that are kept.
+    fn restricted(&self, kept: impl Fn(usize) -> bool) -> Result<Self, Failure> {
         let name = |model| self.graph.name(model).unwrap_or_default();
-        let models = (0..self.graph.len()).filter(|&model| kept[model]);
+        let models = (0..self.graph.len()).filter(|&model| kept(model));
         let parents = models.map(|model| {
-            let ancestor = self.graph.ancestors(model).find(|&ancestor| kept[ancestor]);
+            let ancestor = self.graph.ancestors(model).find(|&ancestor| kept(ancestor));
             (name(model), ancestor.map(name))
         });
         let graph = ModelGraph::from_parents(parents).map_err(Failure::run)?;
