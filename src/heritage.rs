@@ -40,6 +40,8 @@ pub use self::graph::{
     AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree,
     RunnerUp,
 };
+#[cfg(feature = "safetensors")]
+pub use self::index::IndexFileError;
 pub use self::index::{Index, IndexError, Lineage, Relative};
 pub use self::knowledge::{Contradiction, Knowledge};
 pub use self::merges::{Merge, find_merges};

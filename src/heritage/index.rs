@@ -4,6 +4,8 @@ mod blocks;
 mod error;
 mod families;
 mod near;
+#[cfg(feature = "safetensors")]
+mod stored;
 mod summary;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,8 @@ use core::ops::ControlFlow;
 use rayon::prelude::*;
 
 pub use self::error::IndexError;
+#[cfg(feature = "safetensors")]
+pub use self::stored::IndexFileError;
 
 use self::blocks::Layout;
 use self::families::{LargeFamily, Placed};

@@ -3,6 +3,8 @@
 use core::ops::ControlFlow;
 
 use mother::evidence::SignatureComparison;
+#[cfg(feature = "safetensors")]
+use mother::heritage::IndexFileError;
 use mother::heritage::{Index, IndexError, ModelGraph, Recovery};
 use mother::progress::Progress;
 use mother::signature::{Signature, SignatureOptions};
@@ -281,4 +283,45 @@ fn an_observer_sees_progress_and_can_stop_it() {
         let mut whole = index_of(&signatures);
         assert_eq!(index.graph().unwrap(), whole.graph().unwrap());
     }
+}
+
+#[cfg(feature = "safetensors")]
+#[test]
+fn what_was_saved_is_what_is_loaded() {
+    let (signatures, _) = hub(3, 3, 8);
+    let mut index = index_of(&signatures);
+    let mut file = Vec::new();
+    index.save(&mut file).unwrap();
+    let mut backwards = Vec::new();
+    index_of(signatures.iter().rev())
+        .save(&mut backwards)
+        .unwrap();
+    assert_eq!(file, backwards);
+    let mut loaded = Index::load(&file[..]).unwrap();
+    assert_eq!(
+        edges(&loaded.graph().unwrap()),
+        edges(&index.graph().unwrap())
+    );
+    // Whatever is cut off or changed is an error or another index, never a panic.
+    for length in (0..file.len()).step_by(97) {
+        assert!(Index::load(&file[..length]).is_err(), "{length}");
+    }
+    for at in (0..file.len()).step_by(61) {
+        let mut changed = file.clone();
+        changed[at] ^= 0x55;
+        let _ = Index::load(&changed[..]);
+    }
+    let mut long = file.clone();
+    long[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(Index::load(&long[..]).is_err());
+    long[24..32].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(Index::load(&long[..]).is_err());
+    let twice = [&file[..16], &2_u64.to_le_bytes()].concat();
+    let first = u64::from_le_bytes(file[24..32].try_into().unwrap()) as usize;
+    let entry = &file[24..32 + first];
+    let error = Index::load(&[&twice, entry, entry].concat()[..]).unwrap_err();
+    let same = IndexError::DuplicateModel {
+        model: signatures.iter().map(|s| s.name()).min().unwrap().into(),
+    };
+    assert_eq!(error, IndexFileError::Model(same));
 }
