@@ -7,7 +7,9 @@
 
 mod architecture;
 mod block;
+mod common;
 mod comparison;
+mod compatibility;
 mod copies;
 mod coverage;
 mod digest;
@@ -16,6 +18,7 @@ mod geometry;
 mod glob;
 mod group;
 mod growth;
+mod matching;
 mod measurement;
 mod members;
 mod memory;
@@ -29,6 +32,7 @@ mod table;
 #[cfg(feature = "svd")]
 mod updates;
 
+pub use self::compatibility::IncompatibleSignatures;
 pub(crate) use self::copies::copy_kind;
 pub use self::copies::{CopyKind, ModelCopy};
 pub use self::coverage::{Coverage, PartialParent};
@@ -36,11 +40,12 @@ pub use self::failure::EvidenceError;
 pub use self::geometry::Geometry;
 pub use self::glob::Glob;
 pub use self::growth::Growth;
+pub use self::matching::{MatchRule, Matching};
 pub use self::measurement::{Distance, Measurement, OnFailure};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
-pub use self::relation::{IncompatibleSignatures, PairGrowth, Relation};
 pub(crate) use self::relation::{LEAST_COMPARED, restricted_squared_distance, vote};
+pub use self::relation::{PairGrowth, Relation};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;
