@@ -22,6 +22,7 @@ mod matching;
 mod measurement;
 mod members;
 mod memory;
+mod orientation;
 #[cfg(feature = "svd")]
 mod ranks;
 mod relation;
@@ -42,6 +43,7 @@ pub use self::glob::Glob;
 pub use self::growth::Growth;
 pub use self::matching::{MatchRule, Matching};
 pub use self::measurement::{Distance, Measurement, OnFailure};
+pub use self::orientation::{TransposedModel, find_transposed, sign_aligned};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
 pub(crate) use self::relation::{LEAST_COMPARED, restricted_squared_distance, vote};

@@ -9,7 +9,10 @@
 
 mod element;
 mod in_memory;
+mod transposed;
+mod unfused;
 mod values;
+mod view;
 
 use core::error::Error;
 
@@ -21,7 +24,10 @@ pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
 pub(crate) use self::element::{bfloat16, binary16};
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
+pub use self::transposed::Transposed;
+pub use self::unfused::Unfused;
 pub use self::values::{WeightSlice, WeightValues};
+pub use self::view::LayerView;
 
 /// One model: a name and the layers its weights are stored in.
 ///

@@ -4,6 +4,7 @@ use mother::heritage::ModelGraph;
 use serde::Serialize;
 
 use super::job::{Outcome, Seconds};
+use super::matches::MatchReport;
 use super::models::Skipped;
 use super::store::Counts;
 use super::terminal::Failure;
@@ -92,6 +93,9 @@ struct ModelReport<'a> {
     /// The share of its weights that the edge to its parent rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<f64>,
+    /// How its tensors were matched with those of its parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched: Option<&'a MatchReport>,
     /// Whether anything can be said of where it stands.
     placed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,6 +162,7 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
                 confidence: runner_up.confidence,
             }),
             compared: descent.and_then(|descent| descent.compared()),
+            matched: outcome.matches.get(&at),
             placed: graph.is_placed(at),
             kind: kind.map(|kind| kind.name()),
             rank: kind.and_then(|kind| kind.rank()),

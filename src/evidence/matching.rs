@@ -1,7 +1,7 @@
 //! Which tensor of one model corresponds to which of another.
 
 mod content;
-mod names;
+pub(super) mod names;
 mod prefixes;
 
 use core::cmp::Ordering;

@@ -22,7 +22,9 @@ use crate::Scalar;
 use crate::moments::{MomentsAccumulator, MomentsError};
 use crate::progress::{Cancelled, Observer, Phase, ProgressReporter};
 use crate::sketch::{MatrixSketcher, RowGroups, RowSampler, SketchError};
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource, element_count};
+use crate::weights::{
+    ElementType, Layer, SkippedLayer, Unfused, WeightSlice, WeightSource, element_count,
+};
 
 /// The values that are read at once.
 const CHUNK: usize = 16 * MomentsAccumulator::BLOCK;
@@ -51,6 +53,7 @@ pub(super) fn sign_all<S: WeightSource>(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Result<Signature, ModelFailure>>, Cancelled> {
     let mut reporter = ProgressReporter::new(observer);
+    let models: Vec<Unfused<&S>> = models.iter().map(Unfused::new).collect();
     let opened: Vec<_> = models.iter().map(OpenModel::open).collect();
     let mut results: Vec<Result<Vec<Outcome>, ModelFailure>> = Vec::new();
     let (mut waiting, mut work) = (Vec::new(), 0_u64);
@@ -68,7 +71,7 @@ pub(super) fn sign_all<S: WeightSource>(
     }
     reporter.begin(work);
     let mut waiting = waiting.into_iter();
-    let mut active: Vec<Part<'_, '_, S>> = Vec::new();
+    let mut active: Vec<Part<'_, '_, Unfused<&S>>> = Vec::new();
     loop {
         let room = PARTS - active.len();
         active.extend(

@@ -54,7 +54,7 @@ fn json_has_the_documented_keys_in_their_order() {
         "tree",
     ];
     assert_eq!(keys(&json["models"][0]), root);
-    let mut child = [&root[..], &["kind", "compared"]].concat();
+    let mut child = [&root[..], &["kind", "compared", "matched"]].concat();
     child.sort_unstable();
     assert_eq!(keys(&json["models"][1]), child);
     assert_eq!(
