@@ -6,6 +6,7 @@ mod families;
 mod near;
 mod summary;
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
@@ -17,7 +18,7 @@ use rayon::prelude::*;
 
 pub use self::error::IndexError;
 
-use self::blocks::Layout;
+use self::blocks::{Common, Layout};
 use self::families::{LargeFamily, Placed};
 use self::near::{Compared, Comparer, Neighbourhood};
 use self::summary::Summary;
@@ -27,6 +28,7 @@ use crate::heritage::DescentKind;
 use crate::heritage::recovery::sparse::Placement;
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
+use crate::sketch::mix;
 
 /// How many small neighbourhoods are recovered between two calls of the observer.
 const SMALL_AT_ONCE: usize = 256;
@@ -37,8 +39,8 @@ const RELATIVES: usize = 10;
 /// Many signatures, of which the near ones can be found, and the family tree of all.
 ///
 /// Never are all pairs compared. Models are blocks by the names and shapes of their weights; within a
-/// block, and between blocks that share weights, the near ones are found by short summaries of the
-/// signatures, and what these can't tell apart by the signatures themselves. Families of at most
+/// block, and between blocks that share weights, by name or at least by shape, the near ones are found by
+/// short summaries of the signatures, and what these can't tell apart by the signatures themselves. Families of at most
 /// [`with_dense_limit`](Self::with_dense_limit) models are recovered over all their pairs, as
 /// [`Recovery::recover`] does; in larger ones the same costs are taken over the near pairs alone.
 ///
@@ -273,15 +275,16 @@ impl Index {
         let own = Layout::of(&entry.signature);
         let mut near: Vec<(f32, &str)> = Vec::new();
         for (layout, names) in &self.blocks {
-            let shared = own.shared(layout);
-            if shared.is_empty() || !own.is_comparable(layout) {
+            let Some(common) = own.common(layout).filter(|_| own.is_comparable(layout)) else {
                 continue;
-            }
+            };
             let others = names
                 .iter()
                 .filter_map(|name| self.models.get_key_value(name));
             let others: Vec<(&str, &Entry)> = others.map(|(name, e)| (&**name, e)).collect();
-            near.extend(nearest_in(entry, name, &others, &shared, *layout == own));
+            let values = own.values_in(&common, layout);
+            let common = (*layout != own).then_some(&common);
+            near.extend(nearest_in(entry, name, &others, common, values));
         }
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
         near.truncate(2 * RELATIVES);
@@ -448,37 +451,38 @@ impl Index {
     }
 }
 
-/// The nearest of a block to one model.
+/// The nearest of a block to one model, by what they have in common; all weights where nothing is given.
 fn nearest_in<'a>(
     entry: &Entry,
     name: &str,
     others: &[(&'a str, &Entry)],
-    shared: &[&str],
-    is_own: bool,
+    common: Option<&Common<'_>>,
+    values: f64,
 ) -> Vec<(f32, &'a str)> {
-    let is_shared = |name: &str| shared.binary_search(&name).is_ok();
-    let summarise =
-        |entry: &Entry| Summary::new(&entry.signature, |tensor| is_shared(tensor.name()));
-    let (summary, summaries) = if is_own {
-        (entry.summary.clone(), Vec::new())
-    } else {
-        let others = others.iter().map(|(_, other)| summarise(other));
-        (summarise(entry), others.collect())
-    };
-    let targets: Vec<(usize, &Summary)> = if is_own {
-        let others = others.iter().map(|(_, other)| &other.summary);
-        others.enumerate().collect()
-    } else {
-        summaries.iter().enumerate().collect()
-    };
+    let summary = summary_of(entry, common);
+    let summaries: Vec<Cow<'_, Summary>> = others
+        .iter()
+        .map(|(_, other)| summary_of(other, common))
+        .collect();
+    let targets: Vec<(usize, &Summary)> = summaries
+        .iter()
+        .map(|summary| &**summary)
+        .enumerate()
+        .collect();
     let own = others.iter().position(|&(other, _)| other == name);
-    let layout = Layout::of(&entry.signature);
-    let query = [(own.unwrap_or(usize::MAX), &summary)];
-    let found = summary::nearest(&query, &targets, 2 * RELATIVES, layout.values_of(shared));
+    let query = [(own.unwrap_or(usize::MAX), &*summary)];
+    let found = summary::nearest(&query, &targets, 2 * RELATIVES, values);
     let found = found.into_iter().flatten();
     found
         .map(|(distance, at)| (distance, others[at].0))
         .collect()
+}
+
+fn summary_of<'e>(entry: &'e Entry, common: Option<&Common<'_>>) -> Cow<'e, Summary> {
+    match common {
+        Some(common) => Cow::Owned(common.summary(&entry.signature)),
+        None => Cow::Borrowed(&entry.summary),
+    }
 }
 
 /// Some models of a graph as one of their own.
@@ -623,21 +627,37 @@ impl<'a> Hood<'a> {
     }
 }
 
-/// For every model the first that holds the same values.
+/// For every model the first that holds the same values, whatever they are called.
 fn equal_models(entries: &[&Entry]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    let values = |model: usize| {
-        let tensors = entries[model].signature.tensors().iter();
-        tensors.map(|tensor| (tensor.digest().words(), tensor.name(), tensor.shape()))
+    // Sums over the tensors, so that names and their order don't count.
+    let key = |entry: &&Entry| {
+        let tensors = entry.signature.tensors().iter();
+        let words = tensors.map(|tensor| {
+            let [first, second] = tensor.digest().words();
+            let shape = tensor.shape().iter();
+            shape.fold(mix(first ^ mix(second)), |hash, &length| {
+                mix(hash.wrapping_add(length as u64))
+            })
+        });
+        words.fold(0, u64::wrapping_add)
     };
-    order.sort_by(|&a, &b| values(a).cmp(values(b)).then(a.cmp(&b)));
+    let keys: Vec<u64> = entries.iter().map(key).collect();
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&model| (keys[model], model));
     let mut same: Vec<usize> = (0..entries.len()).collect();
     // A tensor that was left out may differ.
     let is_whole = |model: usize| entries[model].signature.skipped_layers().is_empty();
-    for run in order.chunk_by(|&a, &b| values(a).eq(values(b))) {
+    let are_equal = |first: usize, second: usize| {
+        let (first, second) = (&entries[first].signature, &entries[second].signature);
+        let relation = SignatureComparison::new().relation(first, second);
+        relation.is_ok_and(|relation| relation.is_equal())
+    };
+    for run in order.chunk_by(|&a, &b| keys[a] == keys[b]) {
         let mut whole = run.iter().copied().filter(|&model| is_whole(model));
         if let Some(first) = whole.next() {
-            whole.for_each(|model| same[model] = first);
+            // Equal values may still be in other places.
+            let equal = whole.filter(|&model| are_equal(first, model));
+            equal.for_each(|model| same[model] = first);
         }
     }
     same
