@@ -141,6 +141,14 @@ pub trait Layer {
     /// When the values can't be had; `values` then holds nothing in particular.
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Self::Error>;
 
+    /// How many values should at least be read at once, as reading fewer costs nearly as much; a caller
+    /// may still read fewer.
+    ///
+    /// The default is 1.
+    fn preferred_length(&self) -> usize {
+        1
+    }
+
     /// All values, if they already lie in memory, so that nothing need be copied.
     ///
     /// The default is `None`.

@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mother::evidence::{Evidence, OnFailure, UpdateRank};
+use mother::evidence::{Evidence, GroupEvidence, OnFailure, UpdateRank};
 use mother::heritage::{DescentKind, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
 use mother::safetensors::SafetensorsModel;
@@ -163,8 +163,12 @@ fn measure(
     };
     let evidence = match evidence {
         Ok((evidence, signed, counts)) if settings.needs_signatures() && settings.is_exact() => {
-            let exact = measurement.measure_observed(&models.open, &mut observer);
-            let evidence = exact.and_then(|exact| evidence.with_distances_of(&exact));
+            let views: Vec<_> = models.open.iter().map(|model| signed.view(model)).collect();
+            let exact = measurement.measure_observed(&views, &mut observer);
+            let evidence = exact.and_then(|exact| {
+                note_what_is_not_exact(&evidence, &exact);
+                evidence.with_distances_of(&exact)
+            });
             evidence
                 .map(|evidence| (evidence, signed, counts))
                 .map_err(Failure::run)
@@ -300,6 +304,25 @@ fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) 
         note(format!(
             "there are {groups} trees, not {trees}, because the models are of {groups} architectures"
         ));
+    }
+}
+
+/// Raw weights are compared by name only, so that models with other names keep the distances of signatures.
+fn note_what_is_not_exact(evidence: &Evidence, exact: &Evidence) {
+    for group in evidence
+        .groups
+        .iter()
+        .filter(|group| group.models().len() > 1)
+    {
+        let names = group.models();
+        let has_all =
+            |other: &GroupEvidence| names.iter().all(|name| other.position(name).is_some());
+        if !exact.groups.iter().any(has_all) {
+            let whose = several(names);
+            note(format!(
+                "{whose}: distances are those of signatures, as tensors differ in name or shape"
+            ));
+        }
     }
 }
 

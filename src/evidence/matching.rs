@@ -94,8 +94,8 @@ impl<'a> Matching<'a> {
     /// # Complexity
     ///
     /// O(t) time for t tensors where names are equal, O(t d) for names of d parts where they aren't. By
-    /// content, O(t k) for sketches of k numbers to tell that models are unrelated, and O(s² k) for s
-    /// weights of one shape to match related ones.
+    /// content, O(t k) for sketches of k numbers to tell that models are unrelated, and O(s t k) to match
+    /// related ones with up to s ≤ 256 weights of one shape.
     pub fn between(
         first: &'a Signature,
         second: &'a Signature,

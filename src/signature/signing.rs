@@ -29,6 +29,9 @@ use crate::weights::{
 /// The values that are read at once.
 const CHUNK: usize = 16 * MomentsAccumulator::BLOCK;
 
+/// The values that are read at once of a layer that prefers long chunks.
+const MOST_PREFERRED: usize = 1 << 20;
+
 /// The values that a part is advanced by in a round.
 const ADVANCE: usize = 256 * 1024;
 
@@ -281,7 +284,10 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
 
     /// Reads the next values of a tensor, and ends it where they are its last.
     fn read_chunk(&mut self, mut pass: TensorPass<'a>) -> Result<usize, ModelFailure> {
-        let length = CHUNK.min(pass.length - pass.position);
+        let preferred = (self.model.layer(pass.layer)).map_or(1, Layer::preferred_length);
+        let length = CHUNK
+            .max(preferred.min(MOST_PREFERRED))
+            .min(pass.length - pass.position);
         match pass.read(self.model, length, &mut self.buffer)? {
             Err(reason) => self.outcomes.push(left_out(pass.layer, reason)),
             Ok(()) if pass.position < pass.length => self.current = Some(pass),

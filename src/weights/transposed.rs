@@ -26,7 +26,7 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// # Complexity
 ///
-/// Reading takes a request for every row that is stored and every chunk.
+/// Reading takes a request for every row that is stored and every chunk (see [`Layer::preferred_length`]).
 #[derive(Clone, Debug)]
 pub struct Transposed<S> {
     source: S,

@@ -40,8 +40,9 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// # Complexity
 ///
-/// Listing takes O(l log l) time for l layers. Rows are read as they are stored. Transposed matrices are
-/// read with a request for every row that is stored and every chunk.
+/// Listing takes O(l) time for l layers. Rows are read as they are stored. Transposed matrices are read with
+/// a request for every row that is stored and every chunk, and so in longer chunks (see
+/// [`Layer::preferred_length`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Unfused<S>(S);
 

@@ -9,6 +9,15 @@ use core::ops::Range;
 use super::{ElementType, Layer, WeightSlice, element_count};
 use crate::Scalar;
 
+/// How many values of a stored row are read at once to transpose a matrix, if there is room.
+const RUN: usize = 256;
+
+/// How many stored rows are put in place together.
+const STRIP: usize = 16;
+
+/// How many values of a transposed matrix are read at once, unless a row is longer.
+const MOST_AT_ONCE: usize = 1 << 20;
+
 /// A layer of a source, whole or a part of it, that [`Unfused`](super::Unfused) and
 /// [`Transposed`](super::Transposed) list; its values are read from the source.
 #[derive(Debug)]
@@ -132,6 +141,17 @@ impl<L: Layer> Layer for LayerView<L> {
         }
     }
 
+    fn preferred_length(&self) -> usize {
+        match &self.part {
+            Some(part) if part.is_transposed => {
+                // So that every row that is stored gives a run of values, within bounded memory.
+                let most = MOST_AT_ONCE / part.block.rows.max(1);
+                part.block.rows.saturating_mul(most.clamp(1, RUN))
+            }
+            _ => self.layer.preferred_length(),
+        }
+    }
+
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         let slice = self.layer.as_slice()?;
         match &self.part {
@@ -163,7 +183,8 @@ fn read_block<L: Layer, T: Scalar>(
 
 /// Reads the values of a block's transpose from a flat index of the transpose on.
 ///
-/// For every row of the block the values of neighbouring columns are read at once.
+/// For every row of the block the values of neighbouring columns are read at once, and some rows together
+/// are put in place, so that writes lie together, too.
 fn read_transposed<L: Layer, T: Scalar>(
     layer: &L,
     block: Block,
@@ -177,19 +198,29 @@ fn read_transposed<L: Layer, T: Scalar>(
         return Ok(());
     };
     let (first_column, last_column) = (offset / block.rows, last / block.rows);
-    let mut run = vec![T::nan(); last_column - first_column + 1];
-    for row in 0..block.rows {
-        // The first and the last column may be incomplete.
-        let start = first_column + usize::from(row < offset % block.rows);
-        let end = last_column + usize::from(row <= last % block.rows);
-        if start >= end {
-            continue;
+    let length = last_column - first_column + 1;
+    let mut runs = vec![T::nan(); length * STRIP.min(block.rows)];
+    for strip in (0..block.rows).step_by(STRIP) {
+        let rows = strip..block.rows.min(strip + STRIP);
+        // What a layer leaves unfilled must not be taken for another row.
+        runs.fill(T::nan());
+        for (row, run) in rows.clone().zip(runs.chunks_exact_mut(length)) {
+            // The first and the last column may be incomplete.
+            let start = usize::from(row < offset % block.rows);
+            let end = length - usize::from(row > last % block.rows);
+            if start < end {
+                let first = block.start + row * block.stride + first_column + start;
+                layer.read(first, &mut run[start..end])?;
+            }
         }
-        let run = &mut run[..end - start];
-        run.fill(T::nan());
-        layer.read(block.start + row * block.stride + start, run)?;
-        for (column, &value) in (start..end).zip(&*run) {
-            values[column * block.rows + row - offset] = value;
+        for column in 0..length {
+            let start = (first_column + column) * block.rows + strip;
+            let indices = (start..).zip(runs[column..].iter().step_by(length));
+            for (index, &value) in indices.take(rows.len()) {
+                if let Some(place) = index.checked_sub(offset).and_then(|at| values.get_mut(at)) {
+                    *place = value;
+                }
+            }
         }
     }
     Ok(())
@@ -236,6 +267,33 @@ mod tests {
                 assert_eq!(read(false, offset, count), straight[offset..end]);
                 assert_eq!(read(true, offset, count), transposed[offset..end]);
             }
+        }
+    }
+
+    #[test]
+    fn more_rows_than_are_put_in_place_together_are_transposed() {
+        let (rows, columns) = (2 * STRIP + 5, 7);
+        let values: Vec<f32> = (0..rows * columns).map(|value| value as f32).collect();
+        let model = InMemoryModel::new("m")
+            .with_layer("w", [rows, columns], values)
+            .unwrap();
+        let layer = model.layers().next().unwrap().unwrap();
+        let part = Part {
+            name: "w".into(),
+            shape: vec![columns, rows],
+            block: Block::whole(&[rows, columns]),
+            is_transposed: true,
+        };
+        let view = LayerView::part(layer, part);
+        let expected: Vec<f32> = (0..rows * columns)
+            .map(|at| (at % rows * columns + at / rows) as f32)
+            .collect();
+        for length in [1, 10, rows, rows + 1, 3 * rows - 1, rows * columns] {
+            let mut read = vec![0.0_f32; rows * columns];
+            for (chunk, values) in read.chunks_mut(length).enumerate() {
+                view.read(chunk * length, values).unwrap();
+            }
+            assert_eq!(read, expected, "{length}");
         }
     }
 }

@@ -21,6 +21,9 @@ const STANDARD_ERRORS: f64 = 6.0;
 /// Vectors may correspond up to this share: norms of different layers are mostly alike.
 const NEAR_VECTORS: f64 = 0.25;
 
+/// A tensor is compared with at most this many of one shape: those whose norms are nearest to its own.
+const MOST_COMPARED: usize = 256;
+
 /// Of two models the tensors that may correspond by their shapes.
 type Alike = [Vec<usize>; 2];
 
@@ -151,10 +154,20 @@ fn nearest_pairs(
     alike: &Alike,
     limit: impl Fn(Difference) -> f64,
 ) -> Positions {
+    let norm = |tensor: &TensorSignature| tensor.sketch().squared_norms().iter().sum::<f64>();
+    let mut others: Vec<(f64, usize)> = (alike[1].iter().enumerate())
+        .map(|(other, &j)| (norm(&second[j]), other))
+        .collect();
+    others.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut near: Vec<(f64, usize, usize)> = Vec::new();
     for (at, &i) in alike[0].iter().enumerate() {
-        for (other, &j) in alike[1].iter().enumerate() {
-            let difference = Difference::between(&first[i], &second[j]);
+        let length = norm(&first[i]);
+        let middle = others.partition_point(|&(norm, _)| norm < length);
+        let start = middle.saturating_sub(MOST_COMPARED / 2);
+        let end = (start + MOST_COMPARED).min(others.len());
+        // As many as there are on the other side, too, where there are fewer on one.
+        for &(_, other) in &others[end.saturating_sub(MOST_COMPARED)..end] {
+            let difference = Difference::between(&first[i], &second[alike[1][other]]);
             if difference.share <= limit(difference) {
                 near.push((difference.share, at, other));
             }

@@ -22,6 +22,9 @@ const CANDIDATES: usize = 4;
 /// was wrapped in its own way.
 const ROUNDS: usize = 4;
 
+/// How many weights tell whether those that prefixes bring together are near.
+const SAMPLED: usize = 32;
+
 /// The tensors of two models, their names without wrappers, and which of them are still alone.
 struct Side<'a> {
     tensors: &'a [TensorSignature],
@@ -56,7 +59,8 @@ pub(super) fn matching(
     });
     let mut pairs = equal;
     take(&mut sides, &pairs);
-    let unwrapped = apply(&sides, ["", ""]).pairs;
+    let [u, v] = &sides;
+    let unwrapped = apply(u, v, ["", ""]).pairs;
     take(&mut sides, &unwrapped);
     pairs.extend(unwrapped);
     for _ in 0..ROUNDS {
@@ -83,14 +87,8 @@ fn best(first: &Side<'_>, second: &Side<'_>) -> Option<Positions> {
     candidates.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     candidates.truncate(CANDIDATES);
     let changes = candidates.into_iter().map(|(prefixes, _)| {
-        let mut change = apply_to(first, second, prefixes);
-        let near = change.pairs.iter().filter(|&&(i, j)| {
-            let (u, v) = (&first.tensors[i], &second.tensors[j]);
-            u.is_weight() && are_near(u, v)
-        });
-        change.near = near
-            .map(|&(i, j)| common_values(&first.tensors[i], &second.tensors[j]))
-            .sum();
+        let mut change = apply(first, second, prefixes);
+        change.near = near(first, second, &change);
         change
     });
     let counts = |change: &Change<'_>| change.near > 0 && 2 * change.near >= change.values;
@@ -104,13 +102,26 @@ fn best(first: &Side<'_>, second: &Side<'_>) -> Option<Positions> {
     Some(best.pairs)
 }
 
-fn apply<'a>(sides: &[Side<'a>; 2], prefixes: [&'a str; 2]) -> Change<'a> {
-    let [first, second] = sides;
-    apply_to(first, second, prefixes)
+/// The number of values of the weights that are near, as some of them say.
+fn near(first: &Side<'_>, second: &Side<'_>, change: &Change<'_>) -> u64 {
+    let weights = change
+        .pairs
+        .iter()
+        .filter(|(i, _)| first.tensors[*i].is_weight());
+    let step = weights.clone().count().div_ceil(SAMPLED).max(1);
+    let (mut near, mut all) = (0_u64, 0_u64);
+    for &(i, j) in weights.step_by(step) {
+        let (u, v) = (&first.tensors[i], &second.tensors[j]);
+        let values = common_values(u, v);
+        all += values;
+        near += if are_near(u, v) { values } else { 0 };
+    }
+    let share = near as f64 / all.max(1) as f64;
+    (share * change.values as f64) as u64
 }
 
 /// The tensors that have one name after these prefixes.
-fn apply_to<'a>(first: &Side<'_>, second: &Side<'_>, prefixes: [&'a str; 2]) -> Change<'a> {
+fn apply<'a>(first: &Side<'_>, second: &Side<'_>, prefixes: [&'a str; 2]) -> Change<'a> {
     let named: HashMap<&str, usize> = (second.alone())
         .map(|(position, name)| (name, position))
         .collect();
