@@ -290,6 +290,18 @@ fn fused_and_split_projections_are_the_same_weights() {
     assert_parents(&graph, &PARENTS);
 }
 
+#[test]
+fn a_nan_in_fused_projections_costs_one_of_them() {
+    let mut base = fused(&decoder(42, 4, VOCABULARY));
+    let fused = base.get_mut("layers.1.self_attn.qkv_proj.weight").unwrap();
+    fused.values_mut()[WIDTH * WIDTH] = f32::NAN;
+    let signature = sign(&base);
+    let skipped: Vec<&str> = (signature.skipped_layers().iter())
+        .map(|skipped| &*skipped.layer)
+        .collect();
+    assert_eq!(skipped, ["layers.1.self_attn.k_proj.weight"]);
+}
+
 /// The transposes of all projections.
 fn transposed(weights: &Weights) -> Weights {
     let mut next = weights.clone();

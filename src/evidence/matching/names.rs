@@ -1,7 +1,6 @@
 //! Equal names, and names without what wrappers add to them.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -72,7 +71,7 @@ fn without(name: &str) -> Cow<'_, str> {
     if parts.is_empty() {
         return Cow::Borrowed(name);
     }
-    Cow::Owned(String::from(parts.join(".")))
+    Cow::Owned(parts.join("."))
 }
 
 #[cfg(test)]
