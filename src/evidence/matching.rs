@@ -1,8 +1,8 @@
 //! Which tensor of one model corresponds to which of another.
 
 mod content;
-pub(super) mod names;
-mod prefixes;
+mod names;
+pub(super) mod prefixes;
 
 use core::cmp::Ordering;
 

@@ -1,13 +1,12 @@
 //! Models that store their matrices transposed, as others of the same names show.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::matching::names::unwrapped;
+use super::matching::prefixes::named_alike;
 use crate::signature::{ModelFailure, Signature, SignatureOptions, TensorSignature};
 use crate::weights::{Transposed, Unfused, WeightSource};
 
@@ -50,20 +49,21 @@ pub fn find_transposed(signatures: &[Signature]) -> Vec<TransposedModel> {
         });
         models_of[number].push(model);
     }
-    let layouts: Vec<Layout<'_>> = (models_of.iter())
-        .map(|models| Layout::new(&signatures[models[0]]))
-        .collect();
-    let mut found = Vec::new();
-    for (layout, models) in layouts.iter().zip(&models_of) {
-        let others = layouts.iter().map(|other| layout.transposed_against(other));
-        let mut layers: BTreeSet<String> = others.flatten().collect();
-        if !layers.is_empty() {
-            layers.extend(layout.square());
+    let mut layers: Vec<BTreeSet<&str>> = models_of.iter().map(|_| BTreeSet::new()).collect();
+    for (at, models) in models_of.iter().enumerate() {
+        let first = &signatures[models[0]];
+        for (other, models) in models_of.iter().enumerate().skip(at + 1) {
+            match transposed(first, &signatures[models[0]]) {
+                Some((Which::First, names)) => layers[at].extend(names),
+                Some((Which::Second, names)) => layers[other].extend(names),
+                None => {}
+            }
         }
-        let layers: Vec<String> = layers.into_iter().collect();
-        let is_found = !layers.is_empty();
-        let models = models.iter().filter(|_| is_found);
-        found.extend(models.map(|&model| TransposedModel {
+    }
+    let mut found = Vec::new();
+    for (layers, models) in layers.iter().zip(&models_of).filter(|(l, _)| !l.is_empty()) {
+        let layers: Vec<String> = layers.iter().map(|&name| name.into()).collect();
+        found.extend(models.iter().map(|&model| TransposedModel {
             model,
             layers: layers.clone(),
         }));
@@ -115,61 +115,63 @@ pub fn sign_aligned<S: WeightSource>(
     results
 }
 
-/// The matrices of a model by their names without wrappers.
-struct Layout<'a> {
-    matrices: HashMap<Cow<'a, str>, &'a TensorSignature>,
+/// One of two models.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    First,
+    Second,
 }
 
-impl<'a> Layout<'a> {
-    fn new(signature: &'a Signature) -> Self {
-        let tensors = signature.tensors();
-        let named = unwrapped(tensors).into_iter().zip(tensors);
-        Self {
-            matrices: named
-                .filter(|(_, tensor)| tensor.is_weight() && tensor.shape().len() == 2)
-                .collect(),
-        }
+/// Which of two models is to be transposed, and the names of its matrices; `None` where both are stored
+/// alike.
+fn transposed<'a>(
+    first: &'a Signature,
+    second: &'a Signature,
+) -> Option<(Which, BTreeSet<&'a str>)> {
+    let (u, v) = (first.tensors(), second.tensors());
+    let pairs = named_alike(u, v, is_same_or_reversed).into_iter();
+    let pairs = pairs.map(|(i, j)| (&u[i], &v[j]));
+    let oblong = pairs.filter(|(u, _)| is_matrix(u) && !is_square(u));
+    let (same, mut reversed): (Vec<_>, Vec<_>) = oblong.partition(|(u, v)| u.shape() == v.shape());
+    if reversed.len() <= same.len() {
+        return None;
     }
-
-    /// The names of the square matrices.
-    fn square(&self) -> impl Iterator<Item = String> {
-        let square = (self.matrices.values()).filter(|tensor| !is_oblong(tensor));
-        square.map(|tensor| tensor.name().into())
-    }
-
-    /// The names of the matrices that are stored transposed, as another model shows; none where it shows
-    /// nothing, or if it is the other that is to be transposed.
-    fn transposed_against(&self, other: &Self) -> Vec<String> {
-        let mut reversed: Vec<(&str, &TensorSignature)> = Vec::new();
-        let mut same = 0;
-        for (name, tensor) in self.matrices.iter().filter(|(_, tensor)| is_oblong(tensor)) {
-            let Some(found) = other.matrices.get(name) else {
-                continue;
-            };
-            if tensor.shape() == found.shape() {
-                same += 1;
-            } else if tensor.shape().iter().eq(found.shape().iter().rev()) {
-                reversed.push((name, tensor));
-            }
-        }
-        reversed.sort_unstable_by_key(|&(name, _)| name);
-        if reversed.len() <= same || !is_input_major(&reversed) {
-            return Vec::new();
-        }
-        let names = reversed.iter().map(|(_, tensor)| tensor.name().into());
-        names.collect()
-    }
+    reversed.sort_unstable_by_key(|(u, _)| u.name());
+    let in_first: Vec<&TensorSignature> = reversed.iter().map(|&(u, _)| u).collect();
+    let in_second: Vec<&TensorSignature> = reversed.iter().map(|&(_, v)| v).collect();
+    let (which, model, matrices) = if is_input_major(&in_first) {
+        (Which::First, u, in_first)
+    } else {
+        (Which::Second, v, in_second)
+    };
+    let square = model
+        .iter()
+        .filter(|tensor| is_matrix(tensor) && is_square(tensor));
+    let names = matrices
+        .into_iter()
+        .chain(square)
+        .map(TensorSignature::name);
+    Some((which, names.collect()))
 }
 
-fn is_oblong(tensor: &TensorSignature) -> bool {
-    tensor.shape().first() != tensor.shape().last()
+fn is_matrix(tensor: &TensorSignature) -> bool {
+    tensor.is_weight() && tensor.shape().len() == 2
+}
+
+fn is_square(tensor: &TensorSignature) -> bool {
+    tensor.shape().first() == tensor.shape().last()
+}
+
+fn is_same_or_reversed(u: &TensorSignature, v: &TensorSignature) -> bool {
+    let is_reversed = is_matrix(u) && u.shape().iter().eq(v.shape().iter().rev());
+    u.shape() == v.shape() || is_reversed
 }
 
 /// Whether matrices, rather than their transposes, have a row for each input.
-fn is_input_major(matrices: &[(&str, &TensorSignature)]) -> bool {
+fn is_input_major(matrices: &[&TensorSignature]) -> bool {
     let side = |tensor: &TensorSignature, at: usize| tensor.shape().get(at).copied().unwrap_or(0);
     let mut counts: HashMap<usize, [usize; 2]> = HashMap::new();
-    for (_, tensor) in matrices {
+    for tensor in matrices {
         for at in 0..2 {
             counts.entry(side(tensor, at)).or_default()[at] += 1;
         }
@@ -180,7 +182,7 @@ fn is_input_major(matrices: &[(&str, &TensorSignature)]) -> bool {
         .max_by_key(|(length, count)| (count[0] + count[1], core::cmp::Reverse(**length)));
     let [rows, columns] = most.map_or([0; 2], |(_, &count)| count);
     match matrices.first() {
-        Some((_, first)) if rows == columns => side(first, 0) < side(first, 1),
+        Some(first) if rows == columns => side(first, 0) < side(first, 1),
         _ => rows > columns,
     }
 }

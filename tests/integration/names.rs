@@ -357,6 +357,43 @@ fn without_biases_another_model_tells_which_matrices_are_stored_transposed() {
     }
 }
 
+#[test]
+fn fused_transposed_and_prefixed_projections_meet_split_ones() {
+    let base = without_biases(&decoder(54, 4, VOCABULARY));
+    let child = train(&base, 55, 0.05);
+    let mut stored = child.clone();
+    for layer in 0..4 {
+        for (parts, whole) in [
+            (
+                &["self_attn.q", "self_attn.k", "self_attn.v"][..],
+                "self_attn.qkv",
+            ),
+            (&["mlp.gate", "mlp.up"], "mlp.gate_up"),
+        ] {
+            let name = |part: &&str| format!("layers.{layer}.{part}_proj.weight");
+            let parts: Vec<String> = parts.iter().map(name).collect();
+            let tensor = stacked(&mut stored, &parts);
+            stored.insert(name(&whole), tensor);
+        }
+    }
+    let stored = renamed(&transposed(&stored), |name| format!("transformer.{name}"));
+    let folder: Folder = vec![
+        ("base".into(), base),
+        ("split".into(), child),
+        ("stored".into(), stored),
+    ];
+    let signed = sign_aligned(SignatureOptions::new(), &models(&folder)).into_iter();
+    let signatures: Vec<Signature> = signed.map(Result::unwrap).collect();
+    assert!(
+        Relation::between(&signatures[1], &signatures[2])
+            .unwrap()
+            .is_equal()
+    );
+    let relation = Relation::between(&signatures[0], &signatures[2]).unwrap();
+    assert_eq!(relation.rule(), MatchRule::Prefix);
+    assert_eq!(relation.compared(), [1.0, 1.0]);
+}
+
 const EXPERTS: usize = 3;
 
 /// A decoder with experts of their own names.

@@ -44,7 +44,7 @@ pub(super) fn equal(first: &[TensorSignature], second: &[TensorSignature]) -> Po
 }
 
 /// The names of a model's tensors without wrappers. Where two would become one, both stay as they are.
-pub(in crate::evidence) fn unwrapped(tensors: &[TensorSignature]) -> Vec<Cow<'_, str>> {
+pub(super) fn unwrapped(tensors: &[TensorSignature]) -> Vec<Cow<'_, str>> {
     let names: Vec<Cow<'_, str>> = tensors
         .iter()
         .map(|tensor| without(tensor.name()))

@@ -25,22 +25,8 @@ const ROUNDS: usize = 4;
 /// How many weights tell whether those that prefixes bring together are near.
 const SAMPLED: usize = 32;
 
-/// The tensors of two models, their names without wrappers, and which of them are still alone.
-struct Side<'a> {
-    tensors: &'a [TensorSignature],
-    names: Vec<Cow<'a, str>>,
-    is_alone: Vec<bool>,
-}
-
-/// What belongs together after taking off one prefix from each model.
-struct Change<'a> {
-    prefixes: [&'a str; 2],
-    pairs: Positions,
-    /// The number of values of the weights among them.
-    values: u64,
-    /// The number of values of those that are near.
-    near: u64,
-}
+/// Whether two tensors may correspond by their shapes.
+type Fits = fn(&TensorSignature, &TensorSignature) -> bool;
 
 /// The tensors of equal names, which are given, and all that correspond after taking off wrappers and
 /// prefixes.
@@ -52,146 +38,184 @@ pub(super) fn matching(
     second: &[TensorSignature],
     equal: Positions,
 ) -> Positions {
-    let mut sides = [first, second].map(|tensors| Side {
-        tensors,
-        names: unwrapped(tensors),
-        is_alone: vec![true; tensors.len()],
-    });
-    let mut pairs = equal;
-    take(&mut sides, &pairs);
-    let [u, v] = &sides;
-    let unwrapped = apply(u, v, ["", ""]).pairs;
-    take(&mut sides, &unwrapped);
-    pairs.extend(unwrapped);
+    let mut models = Models::new(first, second, is_same_but_for_rows);
+    models.take(equal);
+    models.take_unwrapped();
     for _ in 0..ROUNDS {
-        let [u, v] = &sides;
-        let Some(change) = best(u, v) else {
+        let Some(change) = models.best_near() else {
             break;
         };
-        take(&mut sides, &change);
-        pairs.extend(change);
+        models.take(change);
     }
-    pairs
+    models.pairs
 }
 
-fn take(sides: &mut [Side<'_>; 2], pairs: &Positions) {
-    for &(i, j) in pairs {
-        sides[0].is_alone[i] = false;
-        sides[1].is_alone[j] = false;
+/// The tensors that have one name after taking off wrappers, or else the pair of prefixes that brings most
+/// weights together whose shapes fit; nothing is said of their values.
+pub(in crate::evidence) fn named_alike(
+    first: &[TensorSignature],
+    second: &[TensorSignature],
+    fits: Fits,
+) -> Positions {
+    let mut models = Models::new(first, second, fits);
+    models.take_unwrapped();
+    if 2 * models.pairs.len() < first.len().min(second.len())
+        && let Some(&(prefixes, _)) = models.candidates().first()
+    {
+        models.take(models.apply(prefixes).pairs);
     }
+    models.pairs
 }
 
-/// What the best pair of prefixes brings together, if any counts.
-fn best(first: &Side<'_>, second: &Side<'_>) -> Option<Positions> {
-    let mut candidates = candidates(first, second);
-    candidates.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    candidates.truncate(CANDIDATES);
-    let changes = candidates.into_iter().map(|(prefixes, _)| {
-        let mut change = apply(first, second, prefixes);
-        change.near = near(first, second, &change);
-        change
-    });
-    let counts = |change: &Change<'_>| change.near > 0 && 2 * change.near >= change.values;
-    let key = |change: &Change<'_>| (change.near, change.values);
-    let best = changes.filter(counts).reduce(|best, other| {
-        let is_better = key(&other)
-            .cmp(&key(&best))
-            .then_with(|| best.prefixes.cmp(&other.prefixes));
-        if is_better.is_gt() { other } else { best }
-    })?;
-    Some(best.pairs)
+/// The tensors of a model, their names without wrappers, and which of them are still alone.
+struct Side<'a> {
+    tensors: &'a [TensorSignature],
+    names: Vec<Cow<'a, str>>,
+    is_alone: Vec<bool>,
 }
 
-/// The number of values of the weights that are near, as some of them say.
-fn near(first: &Side<'_>, second: &Side<'_>, change: &Change<'_>) -> u64 {
-    let weights = change
-        .pairs
-        .iter()
-        .filter(|(i, _)| first.tensors[*i].is_weight());
-    let step = weights.clone().count().div_ceil(SAMPLED).max(1);
-    let (mut near, mut all) = (0_u64, 0_u64);
-    for &(i, j) in weights.step_by(step) {
-        let (u, v) = (&first.tensors[i], &second.tensors[j]);
-        let values = common_values(u, v);
-        all += values;
-        near += if are_near(u, v) { values } else { 0 };
-    }
-    let share = near as f64 / all.max(1) as f64;
-    (share * change.values as f64) as u64
+/// Two models, and what was found to correspond.
+struct Models<'a> {
+    first: Side<'a>,
+    second: Side<'a>,
+    fits: Fits,
+    pairs: Positions,
 }
 
-/// The tensors that have one name after these prefixes.
-fn apply<'a>(first: &Side<'_>, second: &Side<'_>, prefixes: [&'a str; 2]) -> Change<'a> {
-    let named: HashMap<&str, usize> = (second.alone())
-        .map(|(position, name)| (name, position))
-        .collect();
-    let mut pairs = Positions::new();
-    let mut values = 0;
-    for (i, name) in first.alone() {
-        let Some(rest) = name.strip_prefix(prefixes[0]) else {
-            continue;
+/// What belongs together after taking off one prefix from each model.
+struct Change<'a> {
+    prefixes: [&'a str; 2],
+    pairs: Positions,
+    /// The number of values of the weights among them.
+    values: u64,
+}
+
+impl<'a> Models<'a> {
+    fn new(first: &'a [TensorSignature], second: &'a [TensorSignature], fits: Fits) -> Self {
+        let side = |tensors: &'a [TensorSignature]| Side {
+            tensors,
+            names: unwrapped(tensors),
+            is_alone: vec![true; tensors.len()],
         };
-        let Some(&j) = named.get(&*format!("{}{rest}", prefixes[1])) else {
-            continue;
-        };
-        let (u, v) = (&first.tensors[i], &second.tensors[j]);
-        if is_same_but_for_rows(u, v) {
-            values += if u.is_weight() {
-                common_values(u, v)
-            } else {
-                0
-            };
-            pairs.push((i, j));
+        Self {
+            first: side(first),
+            second: side(second),
+            fits,
+            pairs: Positions::new(),
         }
     }
-    Change {
-        prefixes,
-        pairs,
-        values,
-        near: 0,
-    }
-}
 
-/// The pairs of prefixes after which weights have the same name, with the number of their values.
-///
-/// Of two names the shortest prefixes count after which they are equal.
-fn candidates<'a>(first: &'a Side<'_>, second: &'a Side<'_>) -> Vec<([&'a str; 2], u64)> {
-    let mut with_ending: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
-    for (position, name) in second.alone() {
-        for start in starts(name) {
-            let found = with_ending.entry(&name[start..]).or_default();
-            // One more than count, which says that there are too many.
-            if found.len() <= MOST_WITH_ENDING {
-                found.push((position, &name[..start]));
-            }
-        }
+    fn tensors(&self, (i, j): (usize, usize)) -> (&'a TensorSignature, &'a TensorSignature) {
+        (&self.first.tensors[i], &self.second.tensors[j])
     }
-    let mut values: BTreeMap<[&str; 2], u64> = BTreeMap::new();
-    let mut seen: Vec<usize> = Vec::new();
-    for (i, name) in (first.alone()).filter(|&(i, _)| first.tensors[i].is_weight()) {
-        seen.clear();
-        // From the whole name on, so that a tensor's longest common ending comes first.
-        for start in starts(name) {
-            let found = with_ending.get(&name[start..]);
-            let Some(found) = found.filter(|found| found.len() <= MOST_WITH_ENDING) else {
+
+    fn take(&mut self, pairs: Positions) {
+        for &(i, j) in &pairs {
+            self.first.is_alone[i] = false;
+            self.second.is_alone[j] = false;
+        }
+        self.pairs.extend(pairs);
+    }
+
+    /// Takes the tensors of equal names without wrappers.
+    fn take_unwrapped(&mut self) {
+        self.take(self.apply(["", ""]).pairs);
+    }
+
+    /// What the best pair of prefixes brings together, if any counts.
+    fn best_near(&self) -> Option<Positions> {
+        let candidates = self.candidates().into_iter().take(CANDIDATES);
+        let changes = candidates.map(|(prefixes, _)| {
+            let change = self.apply(prefixes);
+            (self.near(&change), change)
+        });
+        let counts = |(near, change): &(u64, Change<'_>)| *near > 0 && 2 * near >= change.values;
+        let best = changes.filter(counts).reduce(|best, other| {
+            let values = |(near, change): &(u64, Change<'_>)| (*near, change.values);
+            let order = values(&other)
+                .cmp(&values(&best))
+                .then_with(|| best.1.prefixes.cmp(&other.1.prefixes));
+            if order.is_gt() { other } else { best }
+        });
+        best.map(|(_, change)| change.pairs)
+    }
+
+    /// The number of values of the weights that are near, as some of them say.
+    fn near(&self, change: &Change<'_>) -> u64 {
+        let pairs = change.pairs.iter().map(|&pair| self.tensors(pair));
+        let weights: Vec<_> = pairs.filter(|(u, _)| u.is_weight()).collect();
+        let step = weights.len().div_ceil(SAMPLED).max(1);
+        let (mut near, mut all) = (0_u64, 0_u64);
+        for &(u, v) in weights.iter().step_by(step) {
+            let values = common_values(u, v);
+            all += values;
+            near += if are_near(u, v) { values } else { 0 };
+        }
+        let share = near as f64 / all.max(1) as f64;
+        (share * change.values as f64) as u64
+    }
+
+    /// The tensors that have one name after these prefixes.
+    fn apply<'p>(&self, prefixes: [&'p str; 2]) -> Change<'p> {
+        let named: HashMap<&str, usize> = (self.second.alone())
+            .map(|(position, name)| (name, position))
+            .collect();
+        let mut change = Change {
+            prefixes,
+            pairs: Positions::new(),
+            values: 0,
+        };
+        for (i, name) in self.first.alone() {
+            let rest = name.strip_prefix(prefixes[0]);
+            let found = rest.and_then(|rest| named.get(&*format!("{}{rest}", prefixes[1])));
+            let Some(&j) = found else {
                 continue;
             };
-            for &(j, prefix) in found {
-                let (u, v) = (&first.tensors[i], &second.tensors[j]);
-                if !seen.contains(&j) && is_same_but_for_rows(u, v) {
-                    seen.push(j);
-                    *values.entry([&name[..start], prefix]).or_default() += common_values(u, v);
+            let (u, v) = self.tensors((i, j));
+            if (self.fits)(u, v) {
+                change.values += if u.is_weight() {
+                    common_values(u, v)
+                } else {
+                    0
+                };
+                change.pairs.push((i, j));
+            }
+        }
+        change
+    }
+
+    /// The pairs of prefixes after which weights have the same name, with the number of their values, the
+    /// most first.
+    ///
+    /// Of two names the shortest prefixes count after which they are equal.
+    fn candidates(&self) -> Vec<([&str; 2], u64)> {
+        let with_ending = self.second.by_ending();
+        let mut values: BTreeMap<[&str; 2], u64> = BTreeMap::new();
+        let mut seen: Vec<usize> = Vec::new();
+        let weights = (self.first.alone()).filter(|&(i, _)| self.first.tensors[i].is_weight());
+        for (i, name) in weights {
+            seen.clear();
+            // From the whole name on, so that a tensor's longest common ending comes first.
+            for start in starts(name) {
+                let found = with_ending.get(&name[start..]);
+                let Some(found) = found.filter(|found| found.len() <= MOST_WITH_ENDING) else {
+                    continue;
+                };
+                for &(j, prefix) in found {
+                    let (u, v) = self.tensors((i, j));
+                    if !seen.contains(&j) && (self.fits)(u, v) {
+                        seen.push(j);
+                        let prefixes = [&name[..start], prefix];
+                        *values.entry(prefixes).or_default() += common_values(u, v);
+                    }
                 }
             }
         }
+        let mut candidates: Vec<([&str; 2], u64)> = values.into_iter().collect();
+        // A stable sort: of equally many values the first prefixes.
+        candidates.sort_by_key(|&(_, values)| core::cmp::Reverse(values));
+        candidates
     }
-    values.into_iter().collect()
-}
-
-/// Where the parts of a name start.
-fn starts(name: &str) -> impl Iterator<Item = usize> {
-    let ends = name.match_indices(['.', '/']);
-    core::iter::once(0).chain(ends.map(|(at, separator)| at + separator.len()))
 }
 
 impl Side<'_> {
@@ -201,4 +225,25 @@ impl Side<'_> {
         let alone = names.filter(|&(position, _)| self.is_alone[position]);
         alone.map(|(position, name)| (position, &**name))
     }
+
+    /// The tensors that are still alone by the endings of their names, each with what comes before.
+    fn by_ending(&self) -> HashMap<&str, Vec<(usize, &str)>> {
+        let mut with_ending: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
+        for (position, name) in self.alone() {
+            for start in starts(name) {
+                let found = with_ending.entry(&name[start..]).or_default();
+                // One more than count, which says that there are too many.
+                if found.len() <= MOST_WITH_ENDING {
+                    found.push((position, &name[..start]));
+                }
+            }
+        }
+        with_ending
+    }
+}
+
+/// Where the parts of a name start.
+fn starts(name: &str) -> impl Iterator<Item = usize> {
+    let ends = name.match_indices(['.', '/']);
+    core::iter::once(0).chain(ends.map(|(at, separator)| at + separator.len()))
 }

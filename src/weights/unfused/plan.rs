@@ -146,57 +146,88 @@ impl<'a> Model<'a> {
     }
 
     /// The projections that are fused into one.
+    ///
+    /// Without a bias nothing says how a matrix is stored, but where its rows can't be cut, its columns may.
     fn projections(&self, (name, shape): &Named, is_transposed: bool) -> Option<Vec<Part>> {
         let (before, fused, ending) = projection(name)?;
-        let outputs = if is_transposed {
-            *shape.get(1)?
-        } else {
-            *shape.first()?
-        };
-        let parts = if fused == "gate_up_proj" {
-            let half = halves(outputs)?;
-            [("gate_proj", 0..half), ("up_proj", half..outputs)].to_vec()
-        } else {
-            let queries = self.queries(before, fused, outputs)?;
-            let keys = queries + halves(outputs - queries)?;
-            let names = ["q_proj", "k_proj", "v_proj"];
-            let ranges = [0..queries, queries..keys, keys..outputs];
-            names.into_iter().zip(ranges).collect()
+        let (&rows, columns) = (shape.first()?, shape.get(1).filter(|_| shape.len() == 2));
+        let by_rows = || self.cuts(before, fused, rows).filter(|_| !is_transposed);
+        let (cuts, are_columns) = match by_rows() {
+            Some(cuts) => (cuts, false),
+            None if is_transposed || self.has_inputs(before, fused, rows) => {
+                (self.cuts(before, fused, *columns?)?, true)
+            }
+            None => return None,
         };
         let whole = Block::whole(shape);
         let part = |(part, outputs): (&str, Range<usize>)| {
             let mut own = shape.clone();
-            let block = if is_transposed {
+            own[usize::from(are_columns)] = outputs.len();
+            if is_transposed {
                 own.swap(0, 1);
-                whole.with_columns(&outputs)
-            } else {
-                whole.with_rows(&outputs)
-            };
-            own[0] = outputs.len();
+            }
             Part {
                 name: format!("{before}{part}{ending}"),
                 shape: own,
-                block,
+                block: if are_columns {
+                    whole.with_columns(&outputs)
+                } else {
+                    whole.with_rows(&outputs)
+                },
                 is_transposed,
             }
         };
-        Some(parts.into_iter().map(part).collect())
+        Some(cuts.into_iter().map(part).collect())
+    }
+
+    /// Where the outputs of a fused projection are cut; `None` where that isn't known.
+    fn cuts(&self, before: &str, fused: &str, outputs: usize) -> Option<Vec<(&str, Range<usize>)>> {
+        if fused != "gate_up_proj" {
+            let queries = self.queries(before, fused, outputs)?;
+            let keys = queries + halves(outputs - queries)?;
+            let names = ["q_proj", "k_proj", "v_proj"];
+            let ranges = [0..queries, queries..keys, keys..outputs];
+            return Some(names.into_iter().zip(ranges).collect());
+        }
+        let half = halves(outputs)?;
+        // What comes down again has as many inputs as each of the two has outputs.
+        let fits = match self.output(before, fused) {
+            Some((_, down)) => down.contains(&half),
+            None => true,
+        };
+        fits.then(|| [("gate_proj", 0..half), ("up_proj", half..outputs)].into())
+    }
+
+    /// Whether a fused projection may have this many inputs: they come from where its outputs go back to.
+    fn has_inputs(&self, before: &str, fused: &str, inputs: usize) -> bool {
+        let output = self.output(before, fused);
+        output.is_some_and(|(_, shape)| shape.contains(&inputs))
+    }
+
+    /// The name and the shape of the matrix that projects what comes of a fused projection.
+    fn output(&self, before: &str, fused: &str) -> Option<(String, &'a [usize])> {
+        let layers: &[&str] = if fused == "gate_up_proj" {
+            &["down_proj"]
+        } else {
+            &OUTPUT
+        };
+        let names = layers.iter().flat_map(|layer| {
+            let named = |ending| format!("{before}{layer}{ending}");
+            ENDINGS.iter().map(named).collect::<Vec<String>>()
+        });
+        let shapes = names.filter_map(|name| Some((self.shape(&name)?, name)));
+        let mut matrices = shapes.filter(|(shape, _)| shape.len() == 2);
+        matrices.next().map(|(shape, name)| (name, shape))
     }
 
     /// How many of the outputs of a fused projection are queries: as many as attention has outputs.
     fn queries(&self, before: &str, fused: &str, outputs: usize) -> Option<usize> {
-        let output = OUTPUT.iter().find_map(|name| {
-            let found = |ending: &&str| {
-                let name = format!("{before}{name}{ending}");
-                let shape = self.shape(&name).filter(|shape| shape.len() == 2)?;
-                let inputs = usize::from(!self.is_transposed(&name, shape));
-                shape.get(inputs).copied()
-            };
-            ENDINGS.iter().find_map(found)
-        });
-        let Some(queries) = output.filter(|_| fused != "in_proj") else {
+        let output = self.output(before, fused).filter(|_| fused != "in_proj");
+        let Some((name, shape)) = output else {
             return outputs.is_multiple_of(3).then_some(outputs / 3);
         };
+        let inputs = usize::from(!self.is_transposed(&name, shape));
+        let queries = *shape.get(inputs)?;
         let keys = halves(outputs.checked_sub(queries)?)?;
         // Several heads of queries may share one of keys.
         (keys > 0 && queries.is_multiple_of(keys)).then_some(queries)
@@ -369,6 +400,29 @@ mod tests {
                 ("h.0.mlp.c_fc.weight", &[32, 8]),
                 ("h.0.mlp.c_fc.bias", &[32]),
                 ("wte.weight", &[100, 8]),
+            ],
+        );
+    }
+
+    #[test]
+    fn without_biases_columns_are_cut_where_rows_can_not_be() {
+        let others: [(&str, &[usize]); 2] =
+            [("o_proj.weight", &[8, 8]), ("down_proj.weight", &[10, 8])];
+        assert_listed(
+            &[
+                ("qkv_proj.weight", &[8, 12]),
+                ("gate_up_proj.weight", &[8, 20]),
+                others[0],
+                others[1],
+            ],
+            &[
+                ("q_proj.weight", &[8, 8]),
+                ("k_proj.weight", &[8, 2]),
+                ("v_proj.weight", &[8, 2]),
+                ("gate_proj.weight", &[8, 10]),
+                ("up_proj.weight", &[8, 10]),
+                others[0],
+                others[1],
             ],
         );
     }
