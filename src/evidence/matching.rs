@@ -148,6 +148,9 @@ fn by_other_rules(
 ) -> (MatchRule, Positions) {
     let (u, v) = (first.tensors(), second.tensors());
     let names = equal.len();
+    if !content::have_equal_shapes(u, v) {
+        return (MatchRule::Names, equal);
+    }
     let mut by_prefix = prefixes::matching(u, v, equal);
     if values(u, v, &by_prefix) < least
         && let Some(mut by_content) = content::matching(u, v)

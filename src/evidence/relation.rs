@@ -114,7 +114,8 @@ impl Relation {
     ///
     /// # Complexity
     ///
-    /// O(numbers of both) time: microseconds, whatever the size of the models.
+    /// O(numbers of both) time: microseconds, whatever the size of the models, and up to milliseconds where
+    /// names differ (see [`Matching::between`]).
     pub fn between(first: &Signature, second: &Signature) -> Result<Self, IncompatibleSignatures> {
         compatibility::check(first, second)?;
         Ok(Self::of_checked(&RelationOptions::default(), first, second))

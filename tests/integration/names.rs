@@ -156,6 +156,22 @@ fn content_matches_every_tensor_with_its_own() {
 }
 
 #[test]
+fn content_matches_a_vocabulary_that_grew() {
+    let base = decoder(9, 4, VOCABULARY);
+    let mut grown = train(&base, 10, 0.1);
+    let embedding = grown.remove("embed_tokens.weight").unwrap();
+    let embedding = embedding.with_rows(3, &mut Noise::new(11));
+    grown.insert("embed_tokens.weight".into(), embedding);
+    let (first, second) = (sign(&base), sign(&renamed(&grown, other_names)));
+    let matching = Matching::between(&first, &second).unwrap();
+    let found = matching
+        .pairs()
+        .iter()
+        .find(|(u, _)| u.name() == "embed_tokens.weight");
+    assert_eq!(found.unwrap().1.name(), "tokens.value");
+}
+
+#[test]
 fn a_renamed_copy_is_a_duplicate_and_a_copy_with_swapped_layers_is_none() {
     let base = decoder(3, 3, VOCABULARY);
     let child = train(&base, 4, 0.05);

@@ -18,6 +18,16 @@ const NEAR: f64 = 0.6;
 /// How many standard errors of a sketch the share of independent weights is away at least.
 const STANDARD_ERRORS: f64 = 6.0;
 
+/// How many groups of rows are looked at before all of them.
+const GLANCES: usize = 4;
+
+/// Sketches of fewer numbers are compared as a whole.
+const LEAST_TO_GLANCE_AT: usize = 256;
+
+/// Weights whose share is above this in a few groups of rows are not compared any further: with 128 numbers
+/// it is three standard errors above [`NEAR`], and one below what independent weights have.
+const MAY_BE_NEAR: f64 = 0.85;
+
 /// Vectors may correspond up to this share: norms of different layers are mostly alike.
 const NEAR_VECTORS: f64 = 0.25;
 
@@ -57,6 +67,17 @@ pub(super) fn matching(first: &[TensorSignature], second: &[TensorSignature]) ->
         pairs.extend(nearest_pairs(models, alike, |_| NEAR_VECTORS));
     }
     Some(pairs)
+}
+
+/// Whether weights of two models have equal shapes: without, no other names can say anything.
+pub(super) fn have_equal_shapes(first: &[TensorSignature], second: &[TensorSignature]) -> bool {
+    let mut shapes: Vec<&[usize]> = (first.iter())
+        .filter(|tensor| tensor.is_weight())
+        .map(TensorSignature::shape)
+        .collect();
+    shapes.sort_unstable();
+    let mut others = second.iter().filter(|tensor| tensor.is_weight());
+    others.any(|tensor| shapes.binary_search(&tensor.shape()).is_ok())
 }
 
 /// The weights left over that correspond, but differ in their number of rows.
@@ -132,8 +153,10 @@ fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> b
             probe += 1;
         }
         let is_near = |&j: &usize| {
-            let compared = Difference::between(&first[i], &second[j]);
-            compared.share <= limit(compared)
+            may_be_near(&first[i], &second[j]) && {
+                let difference = Difference::between(&first[i], &second[j]);
+                difference.share <= limit(difference)
+            }
         };
         if alike[1].iter().any(is_near) {
             return true;
@@ -146,6 +169,37 @@ fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> b
 fn limit(difference: Difference) -> f64 {
     let chance = STANDARD_ERRORS * Float::sqrt(2.0 / difference.numbers.max(1) as f64);
     NEAR.min(1.0 - chance)
+}
+
+/// Whether two tensors may be near, as a few groups of their rows say; most independent ones aren't.
+fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
+    let (first, second) = (u.sketch(), v.sketch());
+    let (groups, buckets) = (first.groups().count(), first.buckets_of_group());
+    let is_small = groups * buckets <= LEAST_TO_GLANCE_AT;
+    if is_small || first.groups() != second.groups() || buckets != second.buckets_of_group() {
+        return true;
+    }
+    let exponent = first.exponent().max(second.exponent());
+    let unit = |own: i32| Float::powi(2.0_f64, own - exponent) as f32;
+    let units = [unit(first.exponent()), unit(second.exponent())];
+    let (mut squared, mut norms) = (0.0_f64, 0.0);
+    for group in (0..GLANCES).map(|glance| glance * groups / GLANCES) {
+        let range = group * buckets..(group + 1) * buckets;
+        let pairs = first.buckets()[range.clone()]
+            .iter()
+            .zip(&second.buckets()[range]);
+        let differences = pairs.map(|(u, v)| units[0] * u - units[1] * v);
+        squared += f64::from(
+            differences
+                .map(|difference| difference * difference)
+                .sum::<f32>(),
+        );
+        norms += first.squared_norms()[group] + second.squared_norms()[group];
+    }
+    let unit = Float::powi(2.0_f64, exponent);
+    // What can't be told, as units are out of range, may be near.
+    let is_far = squared * unit * unit > MAY_BE_NEAR * norms;
+    !is_far
 }
 
 /// Pairs tensors off, the nearest first; of equally near ones the first of both models.
@@ -167,7 +221,11 @@ fn nearest_pairs(
         let end = (start + MOST_COMPARED).min(others.len());
         // As many as there are on the other side, too, where there are fewer on one.
         for &(_, other) in &others[end.saturating_sub(MOST_COMPARED)..end] {
-            let difference = Difference::between(&first[i], &second[alike[1][other]]);
+            let (u, v) = (&first[i], &second[alike[1][other]]);
+            if !may_be_near(u, v) {
+                continue;
+            }
+            let difference = Difference::between(u, v);
             if difference.share <= limit(difference) {
                 near.push((difference.share, at, other));
             }
