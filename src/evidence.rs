@@ -7,7 +7,9 @@
 
 mod architecture;
 mod block;
+mod common;
 mod comparison;
+mod compatibility;
 mod copies;
 mod coverage;
 mod digest;
@@ -16,9 +18,11 @@ mod geometry;
 mod glob;
 mod group;
 mod growth;
+mod matching;
 mod measurement;
 mod members;
 mod memory;
+mod orientation;
 mod pair_growth;
 #[cfg(feature = "svd")]
 mod ranks;
@@ -30,6 +34,7 @@ mod table;
 #[cfg(feature = "svd")]
 mod updates;
 
+pub use self::compatibility::IncompatibleSignatures;
 pub(crate) use self::copies::copy_kind;
 pub use self::copies::{CopyKind, ModelCopy};
 pub use self::coverage::{Coverage, PartialParent};
@@ -37,11 +42,13 @@ pub use self::failure::EvidenceError;
 pub use self::geometry::Geometry;
 pub use self::glob::Glob;
 pub use self::growth::Growth;
+pub use self::matching::{MatchRule, Matching};
 pub use self::measurement::{Distance, Measurement, OnFailure};
+pub use self::orientation::{TransposedModel, find_transposed, sign_aligned};
 pub use self::pair_growth::PairGrowth;
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
-pub use self::relation::{IncompatibleSignatures, Relation};
+pub use self::relation::Relation;
 pub(crate) use self::relation::{LEAST_COMPARED, restricted_squared_distance, vote};
 pub use self::score::Score;
 pub use self::selection::{LayerKinds, LayerSelection};

@@ -6,6 +6,9 @@
 //! recovered from it. What two models say of each other follows from their signatures alone (see
 //! [`evidence`](crate::evidence)), so a model has to be read only once in its life.
 //!
+//! Layers that some libraries fuse, pack or transpose are signed as others store them (see
+//! [`Unfused`](crate::weights::Unfused)), so that signatures meet whatever wrote the models.
+//!
 //! A tensor counts as a *weight* if it is a matrix, or a vector of at least 1,024 values, since some
 //! libraries store matrices flat; other tensors (norms, biases) are kept with short sketches and count
 //! together.

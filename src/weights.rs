@@ -9,7 +9,10 @@
 
 mod element;
 mod in_memory;
+mod transposed;
+mod unfused;
 mod values;
+mod view;
 
 use core::error::Error;
 
@@ -21,7 +24,10 @@ pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
 pub(crate) use self::element::{bfloat16, binary16};
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
+pub use self::transposed::Transposed;
+pub use self::unfused::Unfused;
 pub use self::values::{WeightSlice, WeightValues};
+pub use self::view::LayerView;
 
 /// One model: a name and the layers its weights are stored in.
 ///
@@ -134,6 +140,14 @@ pub trait Layer {
     ///
     /// When the values can't be had; `values` then holds nothing in particular.
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Self::Error>;
+
+    /// How many values should at least be read at once, as reading fewer costs nearly as much; a caller
+    /// may still read fewer.
+    ///
+    /// The default is 1.
+    fn preferred_length(&self) -> usize {
+        1
+    }
 
     /// All values, if they already lie in memory, so that nothing need be copied.
     ///

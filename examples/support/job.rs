@@ -7,7 +7,7 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mother::evidence::{Evidence, OnFailure, UpdateRank};
+use mother::evidence::{Evidence, GroupEvidence, OnFailure, UpdateRank};
 use mother::heritage::{DescentKind, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
 use mother::safetensors::SafetensorsModel;
@@ -16,6 +16,7 @@ use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::matches::{MatchReport, Signed};
 use super::models::{Models, Skipped};
 use super::settings::Settings;
 use super::store::{Counts, Store};
@@ -33,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) graph: ModelGraph,
     pub(crate) skipped: Vec<Skipped>,
     pub(crate) signatures: Counts,
+    /// How the tensors of models were matched with their parents', by the model's position.
+    pub(crate) matches: BTreeMap<usize, MatchReport>,
     pub(crate) seconds: Seconds,
 }
 
@@ -86,7 +89,7 @@ pub(crate) fn recover(
         let Skipped { id, reason } = model;
         return Err(Failure::Run(format!("model `{id}`: {reason}")));
     }
-    let (evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
+    let (evidence, signed, signatures) = measure(&models, settings, strictness, &mut seconds)?;
     let Models { open, skipped, .. } = models;
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
@@ -100,16 +103,18 @@ pub(crate) fn recover(
         timed(&mut seconds.tree, || recovery.graph(&evidence, &clusters)).map_err(Failure::run)?;
     let graph = if settings.needs_signatures() {
         timed(&mut seconds.distance, || {
-            with_ranks(graph, &open, &evidence)
+            with_ranks(graph, &open, &evidence, &signed)
         })
     } else {
         graph
     };
+    let matches = signed.reports(&graph, settings.lists_matches());
     seconds.total = start.elapsed().as_secs_f64();
     Ok(Outcome {
         graph,
         skipped,
         signatures,
+        matches,
         seconds,
     })
 }
@@ -127,7 +132,7 @@ fn measure(
     settings: &Settings,
     strictness: Strictness,
     seconds: &mut Seconds,
-) -> Result<(Evidence, Counts), Failure> {
+) -> Result<(Evidence, Signed, Counts), Failure> {
     let bar = if stderr().is_terminal() {
         let style = ProgressStyle::with_template("measuring {bar:40} {percent}% {eta}");
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -153,15 +158,19 @@ fn measure(
     } else {
         let evidence = measurement.measure_observed(&models.open, &mut observer);
         evidence
-            .map(|evidence| (evidence, Counts::default()))
+            .map(|evidence| (evidence, Signed::default(), Counts::default()))
             .map_err(Failure::run)
     };
     let evidence = match evidence {
-        Ok((evidence, counts)) if settings.needs_signatures() && settings.is_exact() => {
-            let exact = measurement.measure_observed(&models.open, &mut observer);
-            let evidence = exact.and_then(|exact| evidence.with_distances_of(&exact));
+        Ok((evidence, signed, counts)) if settings.needs_signatures() && settings.is_exact() => {
+            let views: Vec<_> = models.open.iter().map(|model| signed.view(model)).collect();
+            let exact = measurement.measure_observed(&views, &mut observer);
+            let evidence = exact.and_then(|exact| {
+                note_what_is_not_exact(&evidence, &exact);
+                evidence.with_distances_of(&exact)
+            });
             evidence
-                .map(|evidence| (evidence, counts))
+                .map(|evidence| (evidence, signed, counts))
                 .map_err(Failure::run)
         }
         evidence => evidence,
@@ -177,7 +186,7 @@ fn compare(
     settings: &Settings,
     on_failure: OnFailure,
     observer: &mut impl FnMut(Progress) -> ControlFlow<()>,
-) -> Result<(Evidence, Counts), Failure> {
+) -> Result<(Evidence, Signed, Counts), Failure> {
     let options = settings.signatures();
     let store = settings.store().map(|folder| Store::open(folder, options));
     let store = store.transpose()?;
@@ -214,11 +223,12 @@ fn compare(
         return Err(Failure::Run(model.to_string()));
     }
     let signatures: Vec<Signature> = signatures.into_iter().flatten().collect();
+    let signed = Signed::align(signatures, &models.open, options, observer)?;
     let comparison = settings.comparison();
     let mut evidence =
-        (comparison.compare_observed(&signatures, observer)).map_err(Failure::run)?;
+        (comparison.compare_observed(&signed.signatures, observer)).map_err(Failure::run)?;
     evidence.skipped = skipped;
-    Ok((evidence, counts))
+    Ok((evidence, signed, counts))
 }
 
 /// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
@@ -227,6 +237,7 @@ fn with_ranks(
     graph: ModelGraph,
     models: &[SafetensorsModel<'static>],
     evidence: &Evidence,
+    signed: &Signed,
 ) -> ModelGraph {
     let by_name: BTreeMap<&str, _> = models.iter().map(|model| (model.name(), model)).collect();
     let source = |position: usize| by_name.get(graph.name(position)?).copied();
@@ -237,7 +248,9 @@ fn with_ranks(
         if copied {
             return None;
         }
-        let rank = UpdateRank::between(source(parent)?, source(child)?, group.layers()).ok()?;
+        let layers = signed.compared(graph.name(parent)?, name, group.layers());
+        let (parent, child_view) = (signed.view(source(parent)?), signed.view(source(child)?));
+        let rank = UpdateRank::between_matched(&parent, &child_view, &layers).ok()?;
         (rank.rank > 0).then_some((child, rank))
     };
     let edges: Vec<(usize, usize)> = graph.edges().collect();
@@ -291,6 +304,25 @@ fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) 
         note(format!(
             "there are {groups} trees, not {trees}, because the models are of {groups} architectures"
         ));
+    }
+}
+
+/// Raw weights are compared by name only, so that models with other names keep the distances of signatures.
+fn note_what_is_not_exact(evidence: &Evidence, exact: &Evidence) {
+    for group in evidence
+        .groups
+        .iter()
+        .filter(|group| group.models().len() > 1)
+    {
+        let names = group.models();
+        let has_all =
+            |other: &GroupEvidence| names.iter().all(|name| other.position(name).is_some());
+        if !exact.groups.iter().any(has_all) {
+            let whose = several(names);
+            note(format!(
+                "{whose}: distances are those of signatures, as tensors differ in name or shape"
+            ));
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod job;
+pub(crate) mod matches;
 pub(crate) mod models;
 pub(crate) mod random;
 pub(crate) mod reliability;

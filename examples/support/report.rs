@@ -4,6 +4,7 @@ use mother::heritage::ModelGraph;
 use serde::Serialize;
 
 use super::job::{Outcome, Seconds};
+use super::matches::MatchReport;
 use super::models::Skipped;
 use super::store::Counts;
 use super::terminal::Failure;
@@ -98,6 +99,9 @@ struct ModelReport<'a> {
     /// The models that nothing compared tells from the parent, the parent included.
     #[serde(skip_serializing_if = "Option::is_none")]
     alike: Option<AlikeReport<'a>>,
+    /// How its tensors were matched with those of its parent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched: Option<&'a MatchReport>,
     /// Whether anything can be said of where it stands.
     placed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,6 +181,7 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
                     .collect(),
                 confidence: alike.confidence,
             }),
+            matched: outcome.matches.get(&at),
             placed: graph.is_placed(at),
             kind: kind.map(|kind| kind.name()),
             rank: kind.and_then(|kind| kind.rank()),

@@ -40,7 +40,9 @@ pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): d
                          "not_parents": {"child": ["other"]}, "roots": ["id"], "leaves": ["id"],
                          "times": {"id": 1700000000}}, each of them optional
   --store DIR            keep signatures in this folder, and read only models that are new or changed
-  --exact                joint: measure the distances of Eq. 1 on all weights, too
+  --exact                joint: measure the distances of Eq. 1 on all weights, too, where models name
+                         and shape their tensors alike
+  --matches              JSON: list which tensor of a parent was matched with which of its child
   --buckets K            how many numbers a signature keeps of each group of rows, a power of two from 8
                          to 1024 (32)
   --threads N            how many threads to use (as many as there are processors)
@@ -79,6 +81,7 @@ pub(crate) struct Settings {
     signatures: SignatureOptions,
     store: Option<PathBuf>,
     exact: bool,
+    matches: bool,
 }
 
 /// What is known, as it is written down.
@@ -142,6 +145,7 @@ impl Settings {
             signatures: SignatureOptions::new(),
             store: None,
             exact: false,
+            matches: false,
         }
     }
 
@@ -209,6 +213,7 @@ impl Settings {
             }
             "store" => self.store = Some(argument.parser.value()?.into()),
             "exact" => self.exact = true,
+            "matches" => self.matches = true,
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -245,6 +250,11 @@ impl Settings {
     /// Whether distances are measured on all weights, too.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact || self.distance == DistanceName::Rank
+    }
+
+    /// Whether the tensors that were matched are listed.
+    pub(crate) const fn lists_matches(&self) -> bool {
+        self.matches
     }
 
     pub(crate) fn store(&self) -> Option<&Path> {

@@ -2,12 +2,10 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use num_traits::Float;
 
-use super::relation::matching_tensors;
-use crate::signature::{Digest, Signature, TensorSignature};
+use super::Matching;
+use crate::signature::{Signature, TensorSignature};
 
 /// How a copy was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,34 +53,6 @@ const MANY_VALUES: u64 = 1024;
 /// How many standard errors of a sketch an estimate may be off.
 const STANDARD_ERRORS: f64 = 6.0;
 
-/// The name, the shape and the values of a tensor.
-type Identity<'a> = (&'a str, &'a [usize], Digest);
-
-/// The models that hold the same values as one before them, which is the original.
-pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
-    let mut first_with: HashMap<Vec<Identity<'_>>, usize> = HashMap::new();
-    let mut copies = Vec::new();
-    for (copy, signature) in signatures.iter().enumerate() {
-        let tensors = signature.tensors().iter();
-        let values = tensors.map(|tensor| (tensor.name(), tensor.shape(), tensor.digest()));
-        // A tensor that was left out may differ.
-        if !signature.skipped_layers().is_empty() {
-            continue;
-        }
-        match first_with.entry(values.collect()) {
-            Entry::Occupied(original) => copies.push(ModelCopy {
-                copy,
-                original: *original.get(),
-                kind: CopyKind::Duplicate,
-            }),
-            Entry::Vacant(entry) => {
-                entry.insert(copy);
-            }
-        }
-    }
-    copies
-}
-
 /// How the second model was made from the first without training, if it was; two equal models aren't
 /// told apart.
 ///
@@ -95,8 +65,9 @@ pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
     if original.tensors().len() != copy.tensors().len() {
         return None;
     }
-    let pairs: Vec<Pair<'_>> = matching_tensors(original, copy)
-        .map(|(original, copy)| Pair { original, copy })
+    let matching = Matching::of_checked(original, copy);
+    let pairs: Vec<Pair<'_>> = (matching.pairs().iter())
+        .map(|&(original, copy)| Pair { original, copy })
         .collect();
     let same_shapes = pairs
         .iter()

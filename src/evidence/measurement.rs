@@ -58,6 +58,9 @@ pub enum OnFailure {
 
 /// How to measure models; the defaults are Eq. 1 and 3 on every shared weight matrix.
 ///
+/// Layers are shared by name and shape, as models store them. Models that name them otherwise are matched by
+/// their signatures only (see [`Matching`](super::Matching)).
+///
 /// # Examples
 ///
 /// ```

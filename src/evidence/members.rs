@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::copies::{copy_kind, duplicates};
+use super::copies::{CopyKind, copy_kind};
 use super::coverage::{Coverage, PartialParent};
 use super::relation::{self, Relation, RelationOptions, restricted_squared_distance};
-use super::{EvidenceError, Geometry, GroupEvidence, Growth, ModelCopy};
+use super::{EvidenceError, Geometry, GroupEvidence, Growth, MatchRule, ModelCopy};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::signature::Signature;
 
@@ -50,8 +50,8 @@ impl Members<'_> {
         &self.relations[condensed_index(self.len(), first, second)]
     }
 
-    /// The weights that most pairs of related models have under one name but not from one ancestor,
-    /// such as heads for different tasks.
+    /// The weights that most pairs of related models have in common but not from one ancestor, such as
+    /// heads for different tasks, by all of their names.
     ///
     /// What a few pairs have in common there would make their distances longer than those of all
     /// others.
@@ -63,7 +63,7 @@ impl Members<'_> {
         };
         let alike = || self.relations.iter().filter(|relation| is_alike(relation));
         let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
-        for name in alike().flat_map(Relation::replaced) {
+        for name in alike().flat_map(Relation::replaced_names) {
             *replaced.entry(name).or_default() += 1;
         }
         let has = |member: usize, name: &str| {
@@ -72,15 +72,22 @@ impl Members<'_> {
             found.is_ok()
         };
         let mostly = replaced.into_iter().filter(|&(name, count)| {
-            let having: Vec<usize> = (0..self.len()).filter(|&m| has(m, name)).collect();
-            let pairs = (having.iter().enumerate())
-                .flat_map(|(at, &first)| having[at + 1..].iter().map(move |&v| (first, v)));
-            let counted = pairs
-                .filter(|&(u, v)| is_alike(self.relation(u, v)))
-                .count();
-            2 * count >= counted
+            let having: Vec<bool> = (0..self.len()).map(|m| has(m, name)).collect();
+            let counts = |&(u, v): &(usize, usize)| {
+                let relation = self.relation(u, v);
+                // Under other names, the one without the name has the weight, too.
+                let either = relation.rule() != MatchRule::Names && (having[u] || having[v]);
+                is_alike(relation) && ((having[u] && having[v]) || either)
+            };
+            2 * count >= self.pairs().filter(counts).count()
         });
         mostly.map(|(name, _)| name.into()).collect()
+    }
+
+    /// All pairs, in condensed order.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let models = self.len();
+        (0..models).flat_map(move |first| (first + 1..models).map(move |second| (first, second)))
     }
 
     /// A value of each pair, the lesser member first.
@@ -167,9 +174,9 @@ impl Members<'_> {
 
     fn distances(&self) -> Result<CondensedMatrix, EvidenceError> {
         let common = self.common_size();
-        let pairs =
-            (0..self.len()).flat_map(|first| (first + 1..self.len()).map(move |v| (first, v)));
-        let known = pairs.filter_map(|(u, v)| self.distance(u, v, common));
+        let known = self
+            .pairs()
+            .filter_map(|(u, v)| self.distance(u, v, common));
         let largest = known.fold(0.0, f64::max);
         self.table(|u, v| self.distance(u, v, common).unwrap_or(2.0 * largest))
     }
@@ -207,8 +214,7 @@ impl Members<'_> {
 
     /// The copies, each with its nearest possible original; of duplicates the first is the original.
     fn copies(&self, evidence: &GroupEvidence) -> Vec<ModelCopy> {
-        let signatures: Vec<&Signature> = (0..self.len()).map(|m| self.signature(m)).collect();
-        let mut copies = duplicates(&signatures);
+        let mut copies = self.duplicates();
         for copy in 0..self.len() {
             if copies.iter().any(|duplicate| duplicate.copy == copy) {
                 continue;
@@ -235,6 +241,23 @@ impl Members<'_> {
             copies.extend(made_from);
         }
         self.made_from_originals(&mut copies);
+        copies
+    }
+
+    /// The models that hold the same values as one before them, which is the original.
+    fn duplicates(&self) -> Vec<ModelCopy> {
+        // A tensor that was left out may differ.
+        let is_whole = |&member: &usize| self.signature(member).skipped_layers().is_empty();
+        let mut copies: Vec<ModelCopy> = Vec::new();
+        for copy in (0..self.len()).filter(is_whole) {
+            let mut before = (0..copy).filter(is_whole);
+            let original = before.find(|&original| self.relation(original, copy).is_equal());
+            copies.extend(original.map(|original| ModelCopy {
+                copy,
+                original,
+                kind: CopyKind::Duplicate,
+            }));
+        }
         copies
     }
 

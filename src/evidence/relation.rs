@@ -2,26 +2,15 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
-use core::error::Error;
-use core::fmt;
-use core::ops::Range;
 
 use num_traits::Float;
 
-use super::{LayerSelection, PairGrowth, Score};
+use super::common::{Tensor, are_related, leave_out_new_rows, usual_share};
+use super::{
+    IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
+};
 use crate::signature::{Signature, TensorSignature};
 use crate::sketch::GroupComparison;
-
-/// Above this share of what independent weights would have, squared distances are those of unrelated
-/// models.
-const UNRELATED: f64 = super::Geometry::UNRELATED;
-
-/// Above this share few rows, in sketches of few numbers, may be independent.
-const UNRELATED_ROWS: f64 = 0.5;
-
-/// What was made anew, and not trained, differs so many times more than the rest.
-const MUCH: f64 = 4.0;
 
 /// Models that have a smaller share of their weights in common can't be compared.
 pub(crate) const LEAST_COMPARED: f64 = 0.02;
@@ -44,6 +33,19 @@ pub(crate) struct RelationOptions {
 }
 
 impl RelationOptions {
+    /// Whether two tensors that correspond are weights that are compared.
+    fn compares_both(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
+        self.compares(u) && self.compares(v)
+    }
+
+    /// Whether two tensors that correspond count among the short vectors.
+    fn selects_vectors(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
+        let is_vector = |tensor: &TensorSignature| {
+            self.layers.selects_name(tensor.name()) && !tensor.is_weight()
+        };
+        is_vector(u) && is_vector(v)
+    }
+
     /// Whether a tensor counts as one of the weights that are compared.
     pub(super) fn compares(&self, tensor: &TensorSignature) -> bool {
         self.layers.selects_tensor(tensor)
@@ -53,40 +55,11 @@ impl RelationOptions {
     }
 }
 
-/// Why two signatures can't be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IncompatibleSignatures {
-    /// They were made with different keys.
-    Keys,
-    /// Their sketches differ in the number of buckets.
-    Buckets {
-        /// Those of the first.
-        first: usize,
-        /// Those of the second.
-        second: usize,
-    },
-}
-
-impl fmt::Display for IncompatibleSignatures {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Keys => f.write_str("the signatures were made with different keys"),
-            Self::Buckets { first, second } => write!(
-                f,
-                "the sketches of one signature have {first} buckets a group, those of the other {second}"
-            ),
-        }
-    }
-}
-
-impl Error for IncompatibleSignatures {}
-
 /// What two models say of each other, on the tensors that both have.
 ///
-/// It depends on these two models alone. Tensors belong together if they have the same name and the
-/// same shape, but for the number of rows: of two matrices that differ there, the groups of rows that
-/// both have are compared.
+/// It depends on these two models alone. Which tensors correspond is that of [`Matching`]: mostly those of
+/// equal names. Of two matrices that differ in their number of rows, the groups of rows that both have
+/// are compared.
 ///
 /// # Examples
 ///
@@ -119,7 +92,11 @@ pub struct Relation {
     growth: Option<PairGrowth>,
     score_change: f64,
     replaced: Vec<String>,
+    /// The names of the same weights in the second model, where they are others.
+    replaced_in_second: Vec<String>,
     equal: bool,
+    rule: MatchRule,
+    matched: usize,
 }
 
 impl Relation {
@@ -131,9 +108,10 @@ impl Relation {
     ///
     /// # Complexity
     ///
-    /// O(numbers of both) time: microseconds, whatever the size of the models.
+    /// O(numbers of both) time: microseconds, whatever the size of the models, and up to milliseconds where
+    /// names differ (see [`Matching::between`]).
     pub fn between(first: &Signature, second: &Signature) -> Result<Self, IncompatibleSignatures> {
-        check(first, second)?;
+        compatibility::check(first, second)?;
         Ok(Self::of_checked(&RelationOptions::default(), first, second))
     }
 
@@ -143,33 +121,30 @@ impl Relation {
         first: &Signature,
         second: &Signature,
     ) -> Self {
-        let matched: Vec<(&TensorSignature, &TensorSignature)> =
-            matching_tensors(first, second).collect();
+        let matching = Matching::of_checked(first, second);
+        let matched = matching.pairs();
         let mut groups: Vec<GroupComparison> = Vec::new();
         let mut tensors: Vec<Tensor> = Vec::new();
         let mut vectors: Vec<GroupComparison> = Vec::new();
         for (at, &(u, v)) in matched.iter().enumerate() {
-            if options.compares(u) {
+            if options.compares_both((u, v)) {
                 let start = groups.len();
-                // Sketches of one name and one width have the same number of buckets.
+                // Sketches of one width have the same number of buckets.
                 let _ = (u.sketch()).compare_each(v.sketch(), |group| groups.push(group));
                 leave_out_new_rows(&mut groups, start);
                 tensors.push(Tensor::new(at, &groups, start..groups.len()));
-            } else if options.layers.selects_name(u.name()) && !u.is_weight() {
+            } else if options.selects_vectors((u, v)) {
                 let _ = (u.sketch()).compare_each(v.sketch(), |group| vectors.push(group));
             }
         }
         let related = are_related(&tensors);
         let usual = usual_share(&tensors);
-        let far = tensors
-            .iter()
-            .filter(|tensor| related && tensor.share > UNRELATED);
-        let replaced = far.map(|tensor| matched[tensor.at].0.name().into());
-        let replaced: Vec<String> = replaced.collect();
+        let far = tensors.iter().filter(|tensor| related && tensor.is_far());
+        let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
         tensors.retain(|tensor| {
             let (u, v) = matched[tensor.at];
             if related {
-                tensor.share <= UNRELATED || tensor.share <= MUCH * usual
+                tensor.is_trained(usual)
             } else {
                 u.shape() == v.shape()
             }
@@ -179,16 +154,7 @@ impl Relation {
             sums.take(&groups[tensor.groups.clone()]);
         }
         let mut relation = Self {
-            compared: [first, second].map(|model| {
-                let selected =
-                    (model.tensors().iter()).filter(|tensor| options.layers.selects_tensor(tensor));
-                let all: u64 = selected.map(|tensor| tensor.moments().count()).sum();
-                if all > 0 {
-                    sums.values as f64 / all as f64
-                } else {
-                    0.0
-                }
-            }),
+            compared: [first, second].map(|model| sums.share_of(options, model)),
             squared_norms: sums.squared_norms,
             squared_distance: sums.squared_distance,
             squared_distance_of_vectors: vectors.iter().map(|group| group.squared_distance).sum(),
@@ -198,11 +164,18 @@ impl Relation {
             related,
             growth: None,
             score_change: 0.0,
-            replaced,
-            equal: first.tensors().len() == second.tensors().len()
-                && matched.len() == first.tensors().len()
+            replaced: replaced.iter().map(|(u, _)| u.name().into()).collect(),
+            replaced_in_second: (replaced.iter())
+                .filter(|(u, v)| u.name() != v.name())
+                .map(|(_, v)| v.name().into())
+                .collect(),
+            equal: [first, second]
+                .iter()
+                .all(|model| model.tensors().len() == matched.len())
                 && (matched.iter())
                     .all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape()),
+            rule: matching.rule(),
+            matched: matched.len(),
         };
         let all_weights = relation.compared.iter().all(|&share| share == 1.0);
         if relation.is_related() {
@@ -321,151 +294,37 @@ impl Relation {
         self.score_change
     }
 
-    /// The weights that both models have under one name, but that are as far apart as independent ones
-    /// although the models are related: heads that were made anew, most often. Those that differ much
-    /// more than all others aren't compared.
+    /// The weights that both models have, but that are as far apart as independent ones although the
+    /// models are related: heads that were made anew, most often. Those that differ much more than all
+    /// others aren't compared. Names are those of the first model.
     #[must_use]
     pub fn replaced(&self) -> &[String] {
         &self.replaced
     }
 
-    /// Whether both have the same tensors, and every tensor of both holds the same values.
+    /// The names that weights which were replaced have in either model.
+    pub(crate) fn replaced_names(&self) -> impl Iterator<Item = &String> {
+        self.replaced.iter().chain(&self.replaced_in_second)
+    }
+
+    /// What told which tensors correspond.
+    #[must_use]
+    pub const fn rule(&self) -> MatchRule {
+        self.rule
+    }
+
+    /// How many tensors of one model have one in the other; [`Matching::pairs`] lists them.
+    #[must_use]
+    pub const fn matched(&self) -> usize {
+        self.matched
+    }
+
+    /// Whether both have the same tensors, and every tensor of both holds the same values; names may
+    /// differ.
     #[must_use]
     pub const fn is_equal(&self) -> bool {
         self.equal
     }
-}
-
-/// Whether two signatures were made with the same settings.
-pub(super) fn check(first: &Signature, second: &Signature) -> Result<(), IncompatibleSignatures> {
-    if first.key() != second.key() {
-        return Err(IncompatibleSignatures::Keys);
-    }
-    let (first, second) = (first.buckets(), second.buckets());
-    if first != second {
-        return Err(IncompatibleSignatures::Buckets { first, second });
-    }
-    Ok(())
-}
-
-/// The tensors that two models have in common, by name and by shape but for the number of rows.
-pub(super) fn matching_tensors<'a>(
-    first: &'a Signature,
-    second: &'a Signature,
-) -> impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)> {
-    let (mut first, mut second) = (first.tensors().iter(), second.tensors().iter());
-    let (mut u, mut v) = (first.next(), second.next());
-    core::iter::from_fn(move || {
-        loop {
-            let pair = (u?, v?);
-            match pair.0.name().cmp(pair.1.name()) {
-                Ordering::Less => u = first.next(),
-                Ordering::Greater => v = second.next(),
-                Ordering::Equal => {
-                    (u, v) = (first.next(), second.next());
-                    if is_same_but_for_rows(pair.0, pair.1) {
-                        return Some(pair);
-                    }
-                }
-            }
-        }
-    })
-}
-
-fn is_same_but_for_rows(u: &TensorSignature, v: &TensorSignature) -> bool {
-    if u.shape() == v.shape() {
-        return true;
-    }
-    // The first dimension counts rows; of longer vectors it is the only one.
-    let tail = |tensor: &TensorSignature| tensor.shape().get(1..).map(<[usize]>::to_vec);
-    u.is_weight()
-        && v.is_weight()
-        && u.shape().len() == v.shape().len()
-        && tail(u) == tail(v)
-        && u.sketch().groups().width() == v.sketch().groups().width()
-}
-
-/// Takes off the last groups of rows, down to `start`, where they were made anew in one of the models, as
-/// those of tokens that were added to both.
-fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
-    let share = |group: &GroupComparison| {
-        let norms = group.first_squared_norm + group.second_squared_norm;
-        if norms > 0.0 {
-            group.squared_distance / norms
-        } else {
-            0.0
-        }
-    };
-    let mut shares: Vec<f64> = groups[start..].iter().map(share).collect();
-    shares.sort_by(f64::total_cmp);
-    let usual = shares.get(shares.len() / 2).copied().unwrap_or(0.0);
-    while groups.len() > start && groups.last().is_some_and(|last| is_new(share(last), usual)) {
-        groups.pop();
-    }
-}
-
-/// Whether a group's share of what independent rows would have differs from the usual one as only that
-/// of new rows does; those of independent rows scatter around 1 by √(2/buckets).
-fn is_new(share: f64, usual: f64) -> bool {
-    share > UNRELATED_ROWS && share > MUCH * usual
-}
-
-/// One weight of both models.
-struct Tensor {
-    /// Its place among the tensors that both have.
-    at: usize,
-    groups: Range<usize>,
-    values: usize,
-    /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
-    share: f64,
-}
-
-impl Tensor {
-    fn new(at: usize, groups: &[GroupComparison], range: Range<usize>) -> Self {
-        let (mut squared, mut norms, mut values) = (0.0, 0.0, 0);
-        for group in &groups[range.clone()] {
-            squared += group.squared_distance;
-            norms += group.first_squared_norm + group.second_squared_norm;
-            values += group.values;
-        }
-        Self {
-            at,
-            groups: range,
-            values,
-            share: if norms > 0.0 { squared / norms } else { 0.0 },
-        }
-    }
-}
-
-/// Whether two models have most of the weights that both have from one ancestor.
-///
-/// A head that was made anew for another task has the same name and often the same shape, but says
-/// nothing of how far the others moved, so weights are asked one by one.
-fn are_related(tensors: &[Tensor]) -> bool {
-    let values = |most: f64| {
-        let counted = tensors.iter().filter(|tensor| tensor.share <= most);
-        counted.map(|tensor| tensor.values).sum::<usize>()
-    };
-    let near = values(UNRELATED);
-    near > 0 && near >= values(f64::INFINITY).div_ceil(2)
-}
-
-/// The median share over all values.
-fn usual_share(tensors: &[Tensor]) -> f64 {
-    let mut shares: Vec<(f64, usize)> = (tensors.iter())
-        .map(|tensor| (tensor.share, tensor.values))
-        .collect();
-    shares.sort_by(|first, second| first.0.total_cmp(&second.0));
-    let half = tensors.iter().map(|tensor| tensor.values).sum::<usize>() / 2;
-    let mut below = 0;
-    let reaches_half = |&&(_, values): &&(f64, usize)| {
-        below += values;
-        below > half
-    };
-    shares
-        .iter()
-        .find(reaches_half)
-        .map_or(0.0, |&(share, _)| share)
 }
 
 /// Sums over the weights that are compared.
@@ -480,6 +339,18 @@ struct Sums {
 }
 
 impl Sums {
+    /// The share of a model's weights.
+    fn share_of(&self, options: &RelationOptions, model: &Signature) -> f64 {
+        let tensors = model.tensors().iter();
+        let selected = tensors.filter(|tensor| options.layers.selects_tensor(tensor));
+        let all: u64 = selected.map(|tensor| tensor.moments().count()).sum();
+        if all > 0 {
+            self.values as f64 / all as f64
+        } else {
+            0.0
+        }
+    }
+
     fn take(&mut self, groups: &[GroupComparison]) {
         let (mut squared, mut values) = (0.0, 0);
         for group in groups {
@@ -509,8 +380,11 @@ fn score_change<'a>(
     options: &RelationOptions,
     kept: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
 ) -> f64 {
-    let scored =
-        kept.filter(|(u, v)| u.shape() == v.shape() && options.score_layers.selects_tensor(u));
+    let scored = kept.filter(|(u, v)| {
+        u.shape() == v.shape()
+            && options.score_layers.selects_tensor(u)
+            && options.score_layers.selects_tensor(v)
+    });
     let scores = scored.filter_map(|(u, v)| {
         let score = |tensor: &TensorSignature| options.score.of_moments(&tensor.moments());
         Some((score(u)?, score(v)?))
@@ -550,11 +424,14 @@ pub(crate) fn restricted_squared_distance(
 ) -> [f64; 2] {
     let mut squared = [0.0; 2];
     let (mut with_first, mut with_second) = (Vec::new(), Vec::new());
-    let mut of_second = matching_tensors(model, second).peekable();
-    for (tensor, u) in matching_tensors(model, first) {
-        while (of_second.next_if(|(other, _)| other.name() < tensor.name())).is_some() {}
-        let found = of_second.next_if(|(other, _)| other.name() == tensor.name());
-        let Some((_, v)) = found.filter(|_| options.compares(tensor)) else {
+    let of_first = Matching::of_checked(model, first);
+    let of_second = Matching::of_checked(model, second);
+    let mut others = of_second.pairs().iter().peekable();
+    for &(tensor, u) in of_first.pairs() {
+        while (others.next_if(|(other, _)| other.name() < tensor.name())).is_some() {}
+        let found = others.next_if(|(other, _)| other.name() == tensor.name());
+        let compares = |other| options.compares_both((tensor, other));
+        let Some(&(_, v)) = found.filter(|(_, v)| compares(u) && compares(v)) else {
             continue;
         };
         for (groups, other) in [(&mut with_first, u), (&mut with_second, v)] {

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 
+use super::compatibility;
 use super::members::Members;
 use super::memory;
 use super::relation::{self, Relation, RelationOptions};
@@ -108,7 +109,7 @@ impl SignatureComparison {
 
     /// Whether two signatures were made with the same settings.
     fn check(&self, first: &Signature, second: &Signature) -> Result<(), EvidenceError> {
-        relation::check(first, second).map_err(|reason| EvidenceError::Incompatible {
+        compatibility::check(first, second).map_err(|reason| EvidenceError::Incompatible {
             first: first.name().into(),
             second: second.name().into(),
             reason,
@@ -155,7 +156,7 @@ impl SignatureComparison {
             return Err(pair);
         }
         let mut evidence = Evidence::default();
-        for models in sharing_tensors(&sorted) {
+        for models in sharing_widths(&sorted) {
             let models: Vec<&Signature> = models.into_iter().map(|model| sorted[model]).collect();
             evidence.groups.extend(self.groups(&models, observer)?);
         }
@@ -238,17 +239,16 @@ impl SignatureComparison {
     }
 }
 
-/// The models that have a tensor of one name and width in common, and so on transitively.
-fn sharing_tensors(signatures: &[&Signature]) -> Vec<Vec<usize>> {
+/// The models that have weights of one width in common, and so on transitively: no others can have tensors
+/// that correspond.
+fn sharing_widths(signatures: &[&Signature]) -> Vec<Vec<usize>> {
     let mut sets = DisjointSets::new(signatures.len());
-    let mut first_with: HashMap<(&str, usize), usize> = HashMap::new();
+    let mut first_with: HashMap<(usize, &[usize], usize), usize> = HashMap::new();
     for (model, signature) in signatures.iter().enumerate() {
-        for tensor in signature
-            .tensors()
-            .iter()
-            .filter(|tensor| tensor.is_weight())
-        {
-            let key = (tensor.name(), tensor.sketch().groups().width());
+        let tensors = signature.tensors().iter();
+        for tensor in tensors.filter(|tensor| tensor.is_weight()) {
+            let tail = tensor.shape().get(1..).unwrap_or_default();
+            let key = (tensor.shape().len(), tail, tensor.sketch().groups().width());
             let first = *first_with.entry(key).or_insert(model);
             sets.join(first, model);
         }

@@ -8,7 +8,7 @@ use crate::rank::{
     FloatFormat, MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance,
 };
 use crate::signature::{LayerShape, ModelFailure, OpenModel};
-use crate::weights::{ElementType, WeightSource};
+use crate::weights::{ElementType, Unfused, WeightSource};
 
 /// Of larger matrices this many rows and columns are looked at.
 const SIDE: usize = 128;
@@ -52,7 +52,8 @@ pub struct UpdateRank {
 
 impl UpdateRank {
     /// Reads some layers of two models, and ranks their differences; layers that one of them lacks, or
-    /// has in another shape, are passed over.
+    /// has in another shape, are passed over. Names are those of signatures, in which fused layers are cut
+    /// (see [`Unfused`]).
     ///
     /// Of a matrix with more than 128 rows or columns, 128 that are evenly spaced over it are looked at.
     /// Almost every such part of a matrix of low rank has its rank; where the part has full rank, so
@@ -71,23 +72,45 @@ impl UpdateRank {
         second: &B,
         layers: &[String],
     ) -> Result<Self, ModelFailure> {
-        let (first, second) = (OpenModel::open(first)?, OpenModel::open(second)?);
-        let mut shared: Vec<&LayerShape> = (first.architecture.iter())
-            .filter(|layer| layers.contains(&layer.name) && second.has(layer))
-            .collect();
+        let pairs: Vec<(&str, &str)> = layers.iter().map(|name| (&**name, &**name)).collect();
+        Self::between_matched(first, second, &pairs)
+    }
+
+    /// The same for layers whose names may differ: each is given by its name in the first and in the second
+    /// model, as [`Matching`](super::Matching) finds them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`between`](Self::between).
+    ///
+    /// # Complexity
+    ///
+    /// That of [`between`](Self::between).
+    pub fn between_matched<A: WeightSource, B: WeightSource>(
+        first: &A,
+        second: &B,
+        layers: &[(&str, &str)],
+    ) -> Result<Self, ModelFailure> {
+        let (first, second) = (Unfused::new(first), Unfused::new(second));
+        let (first, second) = (OpenModel::open(&first)?, OpenModel::open(&second)?);
+        let pair = |&(in_first, in_second): &(&str, &str)| {
+            let (layer, other) = (first.layer_shape(in_first)?, second.layer_shape(in_second)?);
+            (layer.shape == other.shape).then_some((layer, other))
+        };
+        let mut shared: Vec<(&LayerShape, &LayerShape)> = layers.iter().filter_map(pair).collect();
         // Where the largest rank can be is the first that tells full updates from others.
-        shared.sort_by_key(|layer| core::cmp::Reverse(largest_rank(layer)));
+        shared.sort_by_key(|(layer, _)| core::cmp::Reverse(largest_rank(layer)));
         let mut update = Self {
             rank: 0,
-            full_rank: shared.first().map_or(0, |layer| largest_rank(layer)),
+            full_rank: shared.first().map_or(0, |(layer, _)| largest_rank(layer)),
         };
         let mut solver = SingularValueSolver::new();
-        for layer in shared {
+        for (layer, other) in shared {
             if !update.is_low_rank() {
                 break;
             }
-            let parts = [read_part(&first, layer)?, read_part(&second, layer)?];
-            let stored = [first.element_type(layer), second.element_type(layer)];
+            let parts = [read_part(&first, layer)?, read_part(&second, other)?];
+            let stored = [first.element_type(layer), second.element_type(other)];
             let rank = rank_of_update(&mut solver, layer, &parts, stored);
             update.rank = update.rank.max(rank.map_err(|error| ModelFailure::Rank {
                 layer: layer.name.clone(),

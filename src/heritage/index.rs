@@ -3,32 +3,28 @@
 mod blocks;
 mod error;
 mod families;
+mod hood;
 mod near;
 #[cfg(feature = "safetensors")]
 mod stored;
 mod summary;
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
-
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 
 pub use self::error::IndexError;
 #[cfg(feature = "safetensors")]
 pub use self::stored::IndexFileError;
 
-use self::blocks::Layout;
-use self::families::{LargeFamily, Placed};
-use self::near::{Compared, Comparer, Neighbourhood};
+use self::blocks::{Common, Layout};
+use self::families::Placed;
+use self::hood::{Hood, recover_small};
 use self::summary::Summary;
 use super::{ModelGraph, Recovery};
-use crate::evidence::{CopyKind, Relation, SignatureComparison};
-use crate::heritage::DescentKind;
-use crate::heritage::recovery::sparse::Placement;
+use crate::evidence::{Relation, SignatureComparison};
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
 
@@ -41,8 +37,8 @@ const RELATIVES: usize = 10;
 /// Many signatures, of which the near ones can be found, and the family tree of all.
 ///
 /// Never are all pairs compared. Models are blocks by the names and shapes of their weights; within a
-/// block, and between blocks that share weights, the near ones are found by short summaries of the
-/// signatures, and what these can't tell apart by the signatures themselves. Families of at most
+/// block, and between blocks that share weights, by name or at least by shape, the near ones are found by
+/// short summaries of the signatures, and what these can't tell apart by the signatures themselves. Families of at most
 /// [`with_dense_limit`](Self::with_dense_limit) models are recovered over all their pairs, as
 /// [`Recovery::recover`] does; in larger ones the same costs are taken over the near pairs alone.
 ///
@@ -276,15 +272,16 @@ impl Index {
         let own = Layout::of(&entry.signature);
         let mut near: Vec<(f32, &str)> = Vec::new();
         for (layout, names) in &self.blocks {
-            let shared = own.shared(layout);
-            if shared.is_empty() || !own.is_comparable(layout) {
+            let Some(common) = own.common(layout).filter(|_| own.is_comparable(layout)) else {
                 continue;
-            }
+            };
             let others = names
                 .iter()
                 .filter_map(|name| self.models.get_key_value(name));
             let others: Vec<(&str, &Entry)> = others.map(|(name, e)| (&**name, e)).collect();
-            near.extend(nearest_in(entry, name, &others, &shared, *layout == own));
+            let values = own.values_in(&common, layout);
+            let common = (*layout != own).then_some(&common);
+            near.extend(nearest_in(entry, name, &others, common, values));
         }
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
         near.truncate(2 * RELATIVES);
@@ -451,37 +448,38 @@ impl Index {
     }
 }
 
-/// The nearest of a block to one model.
+/// The nearest of a block to one model, by what they have in common; all weights where nothing is given.
 fn nearest_in<'a>(
     entry: &Entry,
     name: &str,
     others: &[(&'a str, &Entry)],
-    shared: &[&str],
-    is_own: bool,
+    common: Option<&Common<'_>>,
+    values: f64,
 ) -> Vec<(f32, &'a str)> {
-    let is_shared = |name: &str| shared.binary_search(&name).is_ok();
-    let summarise =
-        |entry: &Entry| Summary::new(&entry.signature, |tensor| is_shared(tensor.name()));
-    let (summary, summaries) = if is_own {
-        (entry.summary.clone(), Vec::new())
-    } else {
-        let others = others.iter().map(|(_, other)| summarise(other));
-        (summarise(entry), others.collect())
-    };
-    let targets: Vec<(usize, &Summary)> = if is_own {
-        let others = others.iter().map(|(_, other)| &other.summary);
-        others.enumerate().collect()
-    } else {
-        summaries.iter().enumerate().collect()
-    };
+    let summary = summary_of(entry, common);
+    let summaries: Vec<Cow<'_, Summary>> = others
+        .iter()
+        .map(|(_, other)| summary_of(other, common))
+        .collect();
+    let targets: Vec<(usize, &Summary)> = summaries
+        .iter()
+        .map(|summary| &**summary)
+        .enumerate()
+        .collect();
     let own = others.iter().position(|&(other, _)| other == name);
-    let layout = Layout::of(&entry.signature);
-    let query = [(own.unwrap_or(usize::MAX), &summary)];
-    let found = summary::nearest(&query, &targets, 2 * RELATIVES, layout.values_of(shared));
+    let query = [(own.unwrap_or(usize::MAX), &*summary)];
+    let found = summary::nearest(&query, &targets, 2 * RELATIVES, values);
     let found = found.into_iter().flatten();
     found
         .map(|(distance, at)| (distance, others[at].0))
         .collect()
+}
+
+fn summary_of<'e>(entry: &'e Entry, common: Option<&Common<'_>>) -> Cow<'e, Summary> {
+    match common {
+        Some(common) => Cow::Owned(common.summary(&entry.signature)),
+        None => Cow::Borrowed(&entry.summary),
+    }
 }
 
 /// Some models of a graph as one of their own.
@@ -491,181 +489,4 @@ fn subgraph(graph: &ModelGraph, members: &[usize]) -> Vec<super::Model> {
     let place = |model: usize| members.binary_search(&model).ok();
     let rebuild = |&model: &usize| families::renumbered(&graph.models()[model], &place);
     members.iter().map(rebuild).collect()
-}
-
-fn recover_small(
-    settings: &Settings,
-    hoods: &[Hood<'_>],
-    reporter: &mut ProgressReporter<'_>,
-) -> Result<Vec<(String, Recovered)>, IndexError> {
-    let recover = |hood: &Hood<'_>| {
-        let mut go_on = |_| ControlFlow::Continue(());
-        hood.recover(settings, &mut ProgressReporter::new(&mut go_on))
-    };
-    #[cfg(feature = "rayon")]
-    let found: Result<Vec<_>, IndexError> = hoods.par_iter().map(recover).collect();
-    #[cfg(not(feature = "rayon"))]
-    let found: Result<Vec<_>, IndexError> = hoods.iter().map(recover).collect();
-    let models: usize = hoods.iter().map(|hood| hood.names.len()).sum();
-    reporter.tick(Phase::Recovering, models as u64)?;
-    found
-}
-
-/// Models that may be related: those of blocks that share weights.
-struct Hood<'a> {
-    layouts: Vec<&'a Layout>,
-    names: Vec<&'a str>,
-    entries: Vec<&'a Entry>,
-    block_of: Vec<usize>,
-}
-
-impl<'a> Hood<'a> {
-    fn new(index: &'a Index, blocks: Vec<(&'a Layout, &'a BTreeSet<String>)>) -> Self {
-        let mut models: Vec<(&str, usize)> = Vec::new();
-        for (at, (_, names)) in blocks.iter().enumerate() {
-            models.extend(names.iter().map(|name| (&**name, at)));
-        }
-        models.sort_unstable();
-        let known = models.into_iter().filter_map(|(name, block)| {
-            let (name, entry) = index.models.get_key_value(name)?;
-            Some((&**name, entry, block))
-        });
-        let mut hood = Self {
-            layouts: blocks.iter().map(|&(layout, _)| layout).collect(),
-            names: Vec::new(),
-            entries: Vec::new(),
-            block_of: Vec::new(),
-        };
-        for (name, entry, block) in known {
-            hood.names.push(name);
-            hood.entries.push(entry);
-            hood.block_of.push(block);
-        }
-        hood
-    }
-
-    fn recover(
-        &self,
-        settings: &Settings,
-        reporter: &mut ProgressReporter<'_>,
-    ) -> Result<(String, Recovered), IndexError> {
-        let mut placed: Vec<Placed> = self.names.iter().map(|name| Placed::alone(name)).collect();
-        let same = equal_models(&self.entries);
-        let distinct: Vec<usize> = (0..same.len())
-            .filter(|&model| same[model] == model)
-            .collect();
-        let entries: Vec<&Entry> = distinct.iter().map(|&model| self.entries[model]).collect();
-        let block_of: Vec<usize> = distinct.iter().map(|&model| self.block_of[model]).collect();
-        let blocks = self.layouts.iter().enumerate().map(|(block, &layout)| {
-            let models = (0..block_of.len()).filter(|&model| block_of[model] == block);
-            (layout, models.collect())
-        });
-        let neighbourhood = Neighbourhood {
-            comparer: Comparer {
-                comparison: SignatureComparison::new(),
-                entries: &entries,
-            },
-            blocks: blocks.collect(),
-        };
-        let near = neighbourhood.near_pairs(reporter)?;
-        let families = families::families(&block_of, &self.layouts, &near);
-        let mut pairs_of = pairs_of_families(&families, entries.len(), near);
-        let mut copies: Vec<Vec<usize>> = vec![Vec::new(); same.len()];
-        for (model, &original) in same.iter().enumerate().filter(|(model, o)| model != *o) {
-            copies[original].push(model);
-        }
-        for (family, near) in families.iter().zip(&mut pairs_of) {
-            let members: Vec<usize> = family.iter().map(|&at| distinct[at]).collect();
-            let mut all = members.clone();
-            all.extend(members.iter().flat_map(|&model| &copies[model]));
-            all.sort_unstable();
-            if all.len() <= settings.dense_limit {
-                let signatures = all
-                    .iter()
-                    .map(|&model| self.entries[model].signature.clone());
-                let signatures: Vec<Signature> = signatures.collect();
-                let graph = families::place_densely(settings, &signatures)?;
-                families::from_graph(&graph, &all, &mut placed);
-                continue;
-            }
-            let large = LargeFamily {
-                settings,
-                names: members.iter().map(|&model| self.names[model]).collect(),
-                entries: members.iter().map(|&model| self.entries[model]).collect(),
-                near: core::mem::take(near),
-            };
-            for (own, &model) in large.place(reporter)?.into_iter().zip(&members) {
-                placed[model] = own.moved(&members);
-            }
-            for &original in &members {
-                for &copy in &copies[original] {
-                    placed[copy] = self.duplicate(copy, original, &placed[original], all.len());
-                }
-            }
-        }
-        let recovered = Recovered {
-            layouts: self.layouts.iter().map(|&layout| layout.clone()).collect(),
-            placed,
-        };
-        Ok((self.names[0].into(), recovered))
-    }
-
-    /// A model that holds the same values as another.
-    fn duplicate(&self, copy: usize, original: usize, of: &Placed, models: usize) -> Placed {
-        Placed {
-            score: of.score,
-            placement: Placement {
-                parent: Some(original),
-                confidence: super::recovery::less_unforeseen(1.0, models),
-                runner_up: None,
-            },
-            distance: Some(0.0),
-            kind: Some(DescentKind::Copy(CopyKind::Duplicate)),
-            ..Placed::alone(self.names[copy])
-        }
-    }
-}
-
-/// For every model the first that holds the same values.
-fn equal_models(entries: &[&Entry]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    let values = |model: usize| {
-        let tensors = entries[model].signature.tensors().iter();
-        tensors.map(|tensor| (tensor.digest().words(), tensor.name(), tensor.shape()))
-    };
-    order.sort_by(|&a, &b| values(a).cmp(values(b)).then(a.cmp(&b)));
-    let mut same: Vec<usize> = (0..entries.len()).collect();
-    // A tensor that was left out may differ.
-    let is_whole = |model: usize| entries[model].signature.skipped_layers().is_empty();
-    for run in order.chunk_by(|&a, &b| values(a).eq(values(b))) {
-        let mut whole = run.iter().copied().filter(|&model| is_whole(model));
-        if let Some(first) = whole.next() {
-            whole.for_each(|model| same[model] = first);
-        }
-    }
-    same
-}
-
-/// The near pairs within every family, by positions in it.
-fn pairs_of_families(
-    families: &[Vec<usize>],
-    models: usize,
-    near: Vec<Compared>,
-) -> Vec<Vec<Compared>> {
-    let mut place = vec![(0, 0); models];
-    for (family, members) in families.iter().enumerate() {
-        for (at, &model) in members.iter().enumerate() {
-            place[model] = (family, at);
-        }
-    }
-    let mut pairs: Vec<Vec<Compared>> = vec![Vec::new(); families.len()];
-    for mut compared in near {
-        let (first, second) = (place[compared.pair.first], place[compared.pair.second]);
-        if first.0 == second.0 {
-            compared.pair.first = first.1;
-            compared.pair.second = second.1;
-            pairs[first.0].push(compared);
-        }
-    }
-    pairs
 }

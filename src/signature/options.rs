@@ -62,7 +62,7 @@ impl SignatureOptions {
         self
     }
 
-    /// Reads one model.
+    /// Reads one model, as [`Unfused`](crate::weights::Unfused) sees it: fused layers are signed in parts.
     ///
     /// A tensor with a value that isn't finite, or whose squares overflow, is left out and listed in
     /// [`Signature::skipped_layers`].

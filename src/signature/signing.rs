@@ -22,10 +22,15 @@ use crate::Scalar;
 use crate::moments::{MomentsAccumulator, MomentsError};
 use crate::progress::{Cancelled, Observer, Phase, ProgressReporter};
 use crate::sketch::{MatrixSketcher, RowGroups, RowSampler, SketchError};
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource, element_count};
+use crate::weights::{
+    ElementType, Layer, SkippedLayer, Unfused, WeightSlice, WeightSource, element_count,
+};
 
 /// The values that are read at once.
 const CHUNK: usize = 16 * MomentsAccumulator::BLOCK;
+
+/// The values that are read at once of a layer that prefers long chunks.
+const MOST_PREFERRED: usize = 1 << 20;
 
 /// The values that a part is advanced by in a round.
 const ADVANCE: usize = 256 * 1024;
@@ -51,6 +56,7 @@ pub(super) fn sign_all<S: WeightSource>(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Result<Signature, ModelFailure>>, Cancelled> {
     let mut reporter = ProgressReporter::new(observer);
+    let models: Vec<Unfused<&S>> = models.iter().map(Unfused::new).collect();
     let opened: Vec<_> = models.iter().map(OpenModel::open).collect();
     let mut results: Vec<Result<Vec<Outcome>, ModelFailure>> = Vec::new();
     let (mut waiting, mut work) = (Vec::new(), 0_u64);
@@ -68,7 +74,7 @@ pub(super) fn sign_all<S: WeightSource>(
     }
     reporter.begin(work);
     let mut waiting = waiting.into_iter();
-    let mut active: Vec<Part<'_, '_, S>> = Vec::new();
+    let mut active: Vec<Part<'_, '_, Unfused<&S>>> = Vec::new();
     loop {
         let room = PARTS - active.len();
         active.extend(
@@ -278,7 +284,10 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
 
     /// Reads the next values of a tensor, and ends it where they are its last.
     fn read_chunk(&mut self, mut pass: TensorPass<'a>) -> Result<usize, ModelFailure> {
-        let length = CHUNK.min(pass.length - pass.position);
+        let preferred = (self.model.layer(pass.layer)).map_or(1, Layer::preferred_length);
+        let length = CHUNK
+            .max(preferred.min(MOST_PREFERRED))
+            .min(pass.length - pass.position);
         match pass.read(self.model, length, &mut self.buffer)? {
             Err(reason) => self.outcomes.push(left_out(pass.layer, reason)),
             Ok(()) if pass.position < pass.length => self.current = Some(pass),

@@ -75,10 +75,11 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         self.source.name()
     }
 
-    /// Whether the model has such a layer, in the same shape.
+    /// The layer of a name.
     #[cfg(feature = "svd")]
-    pub(crate) fn has(&self, layer: &LayerShape) -> bool {
-        self.architecture.binary_search(layer).is_ok()
+    pub(crate) fn layer_shape(&self, name: &str) -> Option<&LayerShape> {
+        let found = (self.architecture).binary_search_by(|layer| layer.name.as_str().cmp(name));
+        found.ok().map(|at| &self.architecture[at])
     }
 
     /// The handle on a layer.

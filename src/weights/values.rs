@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::ElementType;
 use crate::Scalar;
@@ -61,6 +62,20 @@ impl WeightSlice<'_> {
             Self::I8(_) => ElementType::I8,
             Self::U8(_) => ElementType::U8,
         }
+    }
+
+    /// Some of the values; `None` where there are fewer.
+    pub(super) fn range(self, range: Range<usize>) -> Option<Self> {
+        Some(match self {
+            Self::F64(values) => Self::F64(values.get(range)?),
+            Self::F32(values) => Self::F32(values.get(range)?),
+            #[cfg(feature = "half")]
+            Self::F16(values) => Self::F16(values.get(range)?),
+            #[cfg(feature = "half")]
+            Self::Bf16(values) => Self::Bf16(values.get(range)?),
+            Self::I8(values) => Self::I8(values.get(range)?),
+            Self::U8(values) => Self::U8(values.get(range)?),
+        })
     }
 
     /// Copies the values from flat index `offset` on into `values`, as many as both have.

@@ -31,6 +31,7 @@ mod merges;
 mod metrics;
 mod mixed_heritage;
 mod moments;
+mod names;
 mod noise;
 mod numbers;
 mod pairwise;
@@ -52,6 +53,7 @@ mod signed;
 mod sketch;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
+mod toy;
 
 use proptest::prelude::ProptestConfig;
 

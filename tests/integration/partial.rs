@@ -1,16 +1,14 @@
 //! Folders as people have them: models that share only a part of their weights, or differ only in a
 //! part of them. What one upload lacks must cost the others nothing.
 
-mod toy;
-
 use mother::heritage::DescentKind;
 
-use self::toy::{
+use crate::noise::Noise;
+use crate::signed;
+use crate::toy::{
     Folder, PARENTS, Tensor, VOCABULARY, Values, WIDTH, Weights, all, assert_parents, copies,
     decoder, family, lora, models, parent, recovered, step, weights,
 };
-use crate::noise::Noise;
-use crate::signed;
 
 const SEEDS: [u64; 3] = [100, 200, 300];
 

@@ -12,7 +12,7 @@ use super::blocks::Layout;
 use super::near::{Compared, Comparer, find};
 use super::{Entry, IndexError, Settings};
 use crate::evidence::{
-    CopyKind, Geometry, SignatureComparison, copy_kind, restricted_squared_distance,
+    CopyKind, Geometry, MatchRule, SignatureComparison, copy_kind, restricted_squared_distance,
 };
 use crate::heritage::recovery::sparse::{Family, NearPair, Placement, trees};
 use crate::heritage::{DescentKind, Model, ModelGraph, StageEstimate};
@@ -235,7 +235,7 @@ impl LargeFamily<'_> {
         found.ok().map(|at| &pairs[at])
     }
 
-    /// The weights that most near pairs have under one name but not from one ancestor.
+    /// The weights that most near pairs have in common but not from one ancestor, by all their names.
     fn mostly_replaced(&self) -> Vec<String> {
         let related = || self.near.iter().filter(|compared| compared.is_related);
         let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
@@ -249,8 +249,12 @@ impl LargeFamily<'_> {
                 .is_ok()
         };
         let mostly = replaced.into_iter().filter(|&(name, count)| {
-            let both = related().filter(|c| has(c.pair.first, name) && has(c.pair.second, name));
-            2 * count >= both.count()
+            // Under other names, the one without the name has the weight, too.
+            let having = related().filter(|c| {
+                let (first, second) = (has(c.pair.first, name), has(c.pair.second, name));
+                (first && second) || (c.rule != MatchRule::Names && (first || second))
+            });
+            2 * count >= having.count()
         });
         mostly.map(|(name, _)| name.into()).collect()
     }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::blocks::Layout;
 use super::summary::{self, Near, Summary, keep};
 use super::{Entry, IndexError};
-use crate::evidence::{Relation, SignatureComparison};
+use crate::evidence::{MatchRule, Relation, SignatureComparison};
 use crate::heritage::recovery::sparse::NearPair;
 use crate::progress::{Phase, ProgressReporter};
 
@@ -39,7 +39,9 @@ pub(super) struct Compared {
     pub(super) unrelatedness: f64,
     /// The mean size of the weights that were compared; distances are in units of it.
     pub(super) size: f64,
+    /// The names that weights which were replaced have in either model.
     pub(super) replaced: Vec<String>,
+    pub(super) rule: MatchRule,
 }
 
 /// Compares models of a neighbourhood, by their position.
@@ -105,7 +107,8 @@ fn compared(first: usize, second: usize, relation: &Relation) -> Compared {
         is_related: relation.is_related(),
         unrelatedness: relation.unrelatedness(),
         size,
-        replaced: relation.replaced().to_vec(),
+        replaced: relation.replaced_names().cloned().collect(),
+        rule: relation.rule(),
     }
 }
 
@@ -158,23 +161,21 @@ impl Neighbourhood<'_> {
                 .collect();
             search(&summaries, &summaries, layout.values(), &mut own, reporter)?;
             for (other_layout, other) in &self.blocks[at + 1..] {
-                let shared = layout.shared(other_layout);
-                if shared.is_empty() {
+                let Some(common) = layout.common(other_layout) else {
                     continue;
-                }
+                };
                 let summarise = |block: &[usize]| -> Vec<(usize, Summary)> {
                     let summary = |&model: &usize| {
-                        let signature = &self.comparer.entries[model].signature;
-                        let summary = Summary::new(signature, |tensor| {
-                            shared.binary_search(&tensor.name()).is_ok()
-                        });
-                        (model, summary)
+                        (
+                            model,
+                            common.summary(&self.comparer.entries[model].signature),
+                        )
                     };
                     block.iter().map(summary).collect()
                 };
                 let (of_block, of_other) = (summarise(block), summarise(other));
                 let (of_block, of_other) = (borrowed(&of_block), borrowed(&of_other));
-                let values = layout.values_of(&shared);
+                let values = layout.values_in(&common, other_layout);
                 search(&of_block, &of_other, values, &mut others, reporter)?;
                 search(&of_other, &of_block, values, &mut others, reporter)?;
             }

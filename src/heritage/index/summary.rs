@@ -36,17 +36,43 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// That of some tensors of a signature.
+    /// That of some tensors of a signature; only tensors of equal names are compared.
     pub(super) fn new(signature: &Signature, selects: impl Fn(&TensorSignature) -> bool) -> Self {
+        Self::with_seeds(signature, selects, |tensor| {
+            tensor.name().bytes().fold(0, |hash: u64, byte| {
+                mix(hash.wrapping_add(u64::from(byte)).wrapping_add(1))
+            })
+        })
+    }
+
+    /// That of some tensors of a signature, whatever their names are: the sums of tensors of one shape are
+    /// compared, whose squared distance estimates that of the tensors in pairs if these moved
+    /// independently.
+    pub(super) fn without_names(
+        signature: &Signature,
+        selects: impl Fn(&TensorSignature) -> bool,
+    ) -> Self {
+        Self::with_seeds(signature, selects, |tensor| {
+            let lengths = tensor.shape().iter();
+            lengths.fold(0, |hash: u64, &length| {
+                mix(hash.wrapping_add(length as u64).wrapping_add(1))
+            })
+        })
+    }
+
+    /// That of some tensors, whose random signs follow from their seeds.
+    fn with_seeds(
+        signature: &Signature,
+        selects: impl Fn(&TensorSignature) -> bool,
+        seed: impl Fn(&TensorSignature) -> u64,
+    ) -> Self {
         let tensors = || signature.tensors().iter().filter(|tensor| selects(tensor));
         let exponents = tensors().map(|tensor| tensor.sketch().exponent());
         let exponent = exponents.max().unwrap_or(0);
         let mut numbers = [0.0; NUMBERS];
         for tensor in tensors() {
             let unit = power(tensor.sketch().exponent() - exponent);
-            let seed = tensor.name().bytes().fold(0, |hash: u64, byte| {
-                mix(hash.wrapping_add(u64::from(byte)).wrapping_add(1))
-            });
+            let seed = seed(tensor);
             for (at, buckets) in tensor.sketch().buckets().chunks(NUMBERS).enumerate() {
                 let signs = mix(seed.wrapping_add(at as u64 + 1));
                 for (lane, (sum, bucket)) in numbers.iter_mut().zip(buckets).enumerate() {

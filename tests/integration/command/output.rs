@@ -54,7 +54,7 @@ fn json_has_the_documented_keys_in_their_order() {
         "tree",
     ];
     assert_eq!(keys(&json["models"][0]), root);
-    let mut child = [&root[..], &["kind", "compared", "joined"]].concat();
+    let mut child = [&root[..], &["kind", "compared", "joined", "matched"]].concat();
     child.sort_unstable();
     assert_eq!(keys(&json["models"][1]), child);
     assert_eq!(
@@ -109,6 +109,59 @@ fn json_has_the_documented_keys_in_their_order() {
     ];
     assert_eq!(keys(&paper["models"][1]), contract);
     assert_eq!(keys(&paper["trees"][0]), ["root", "size"]);
+}
+
+/// The same model, as a wrapper names its layers.
+fn wrapped(matrices: Vec<Matrix>) -> Vec<Matrix> {
+    let names = ["wrapped.first", "wrapped.second"].into_iter();
+    let named = matrices.into_iter().zip(names);
+    named
+        .map(|((_, sides, values), name)| (name, sides, values))
+        .collect()
+}
+
+#[test]
+fn how_tensors_were_matched_is_told_for_every_edge_and_listed_on_demand() {
+    let folder = TempFolder::new();
+    let [_, child, _] = write_family(&folder, "a", 1, 24);
+    let renamed = wrapped(fine_tuned(&foundation(1, 24), 9));
+    folder.write("wrapped.safetensors", file_of(&renamed));
+    let id = child.file_stem().unwrap().to_str().unwrap();
+    let matched = |more: &[&str], id: &str| {
+        let json = recover_folder(folder.path(), more).json();
+        let models = json["models"].as_array().unwrap().clone();
+        let found = models.into_iter().find(|model| model["id"] == id);
+        found.unwrap()["matched"].clone()
+    };
+    let count = renamed.len();
+    let by_names = serde_json::json!({"rule": "names", "names": count});
+    assert_eq!(matched(&[], id), by_names);
+    let by_prefix = matched(&["--matches"], "wrapped");
+    assert_eq!(
+        (&by_prefix["rule"], &by_prefix["names"]),
+        (&"prefix".into(), &count.into())
+    );
+    let tensors = by_prefix["tensors"].as_array().unwrap();
+    assert_eq!(tensors.len(), count);
+    for pair in tensors {
+        assert_eq!(pair[1], format!("wrapped.{}", pair[0].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn exact_distances_say_where_other_names_keep_them_from_being_measured() {
+    let folder = TempFolder::new();
+    write_family(&folder, "a", 1, 24);
+    let run = recover_folder(folder.path(), &["--exact"]);
+    assert_eq!(run.stderr, "");
+    let renamed = wrapped(foundation(1, 24));
+    folder.write("wrapped.safetensors", file_of(&renamed));
+    let run = recover_folder(folder.path(), &["--exact"]);
+    assert!(
+        run.stderr.contains("distances are those of signatures"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

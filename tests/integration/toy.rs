@@ -11,24 +11,24 @@ use mother::weights::InMemoryModel;
 use crate::noise::Noise;
 use crate::signed;
 
-pub(super) const WIDTH: usize = 32;
+pub(crate) const WIDTH: usize = 32;
 const HIDDEN: usize = 64;
-pub(super) const VOCABULARY: usize = 96;
+pub(crate) const VOCABULARY: usize = 96;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Values {
+pub(crate) enum Values {
     Single(Vec<f32>),
     Codes(Vec<u8>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tensor {
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Values,
+pub(crate) struct Tensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
 }
 
 impl Tensor {
-    pub(super) fn new(shape: &[usize], values: Vec<f32>) -> Self {
+    pub(crate) fn new(shape: &[usize], values: Vec<f32>) -> Self {
         Self {
             shape: shape.into(),
             values: Values::Single(values),
@@ -36,21 +36,21 @@ impl Tensor {
     }
 
     /// Numbers of variance 1 over the length of a row.
-    pub(super) fn random(shape: &[usize], noise: &mut Noise) -> Self {
+    pub(crate) fn random(shape: &[usize], noise: &mut Noise) -> Self {
         let count = shape.iter().product();
         let size = 1.0 / (shape[shape.len() - 1] as f64).sqrt();
         let values = (0..count).map(|_| (size * noise.next()) as f32);
         Self::new(shape, values.collect())
     }
 
-    pub(super) fn values(&self) -> &[f32] {
+    pub(crate) fn values(&self) -> &[f32] {
         match &self.values {
             Values::Single(values) => values,
             Values::Codes(_) => panic!("these are codes"),
         }
     }
 
-    pub(super) fn values_mut(&mut self) -> &mut Vec<f32> {
+    pub(crate) fn values_mut(&mut self) -> &mut Vec<f32> {
         match &mut self.values {
             Values::Single(values) => values,
             Values::Codes(_) => panic!("these are codes"),
@@ -62,7 +62,7 @@ impl Tensor {
     }
 
     /// Adds rows a tenth as long as the others, as those of new tokens start.
-    pub(super) fn with_rows(mut self, rows: usize, noise: &mut Noise) -> Self {
+    pub(crate) fn with_rows(mut self, rows: usize, noise: &mut Noise) -> Self {
         let new = Self::random(&[rows, self.shape[1]], noise);
         self.shape[0] += rows;
         (self.values_mut()).extend(new.values().iter().map(|value| 0.1 * value));
@@ -70,10 +70,10 @@ impl Tensor {
     }
 }
 
-pub(super) type Weights = BTreeMap<String, Tensor>;
+pub(crate) type Weights = BTreeMap<String, Tensor>;
 
 /// A toy decoder with norms and biases.
-pub(super) fn decoder(seed: u64, layers: usize, vocabulary: usize) -> Weights {
+pub(crate) fn decoder(seed: u64, layers: usize, vocabulary: usize) -> Weights {
     let mut noise = Noise::new(seed);
     let mut weights = Weights::new();
     let embedding = Tensor::random(&[vocabulary, WIDTH], &mut noise);
@@ -123,7 +123,7 @@ fn moved(tensor: &Tensor, step: &[f32], size: f64) -> Tensor {
 }
 
 /// Trains the matrices whose names are trained; rows move by different amounts, as in real training.
-pub(super) fn step(from: &Weights, seed: u64, size: f64, trains: impl Fn(&str) -> bool) -> Weights {
+pub(crate) fn step(from: &Weights, seed: u64, size: f64, trains: impl Fn(&str) -> bool) -> Weights {
     let mut noise = Noise::new(seed);
     let mut next = from.clone();
     let matrices = next.iter_mut().filter(|(_, tensor)| tensor.is_matrix());
@@ -139,7 +139,7 @@ pub(super) fn step(from: &Weights, seed: u64, size: f64, trains: impl Fn(&str) -
 }
 
 /// Adds a product of two thin matrices to every projection whose name is trained.
-pub(super) fn lora(from: &Weights, seed: u64, size: f64, trains: impl Fn(&str) -> bool) -> Weights {
+pub(crate) fn lora(from: &Weights, seed: u64, size: f64, trains: impl Fn(&str) -> bool) -> Weights {
     let mut noise = Noise::new(seed);
     let mut next = from.clone();
     let matrices = next
@@ -160,14 +160,14 @@ pub(super) fn lora(from: &Weights, seed: u64, size: f64, trains: impl Fn(&str) -
     next
 }
 
-pub(super) fn all(_: &str) -> bool {
+pub(crate) fn all(_: &str) -> bool {
     true
 }
 
-pub(super) type Folder = Vec<(String, Weights)>;
+pub(crate) type Folder = Vec<(String, Weights)>;
 
 /// What the tree of [`family`] is.
-pub(super) const PARENTS: [(&str, Option<&str>); 5] = [
+pub(crate) const PARENTS: [(&str, Option<&str>); 5] = [
     ("base", None),
     ("a", Some("base")),
     ("b", Some("base")),
@@ -176,7 +176,7 @@ pub(super) const PARENTS: [(&str, Option<&str>); 5] = [
 ];
 
 /// A base with two children, each of which has a child.
-pub(super) fn family(
+pub(crate) fn family(
     base: &Weights,
     seed: u64,
     train: impl Fn(&Weights, u64, f64) -> Weights,
@@ -196,12 +196,12 @@ pub(super) fn family(
 }
 
 /// The weights of one of the folder's models.
-pub(super) fn weights<'a>(folder: &'a mut Folder, name: &str) -> &'a mut Weights {
+pub(crate) fn weights<'a>(folder: &'a mut Folder, name: &str) -> &'a mut Weights {
     let found = folder.iter_mut().find(|(other, _)| other == name);
     &mut found.unwrap().1
 }
 
-pub(super) fn models(folder: &Folder) -> Vec<InMemoryModel<'static>> {
+pub(crate) fn models(folder: &Folder) -> Vec<InMemoryModel<'static>> {
     let model = |(name, weights): &(String, Weights)| {
         let mut model = InMemoryModel::new(name);
         for (name, tensor) in weights {
@@ -217,25 +217,25 @@ pub(super) fn models(folder: &Folder) -> Vec<InMemoryModel<'static>> {
     folder.iter().map(model).collect()
 }
 
-pub(super) fn recovered(folder: &Folder) -> (Evidence, ModelGraph) {
+pub(crate) fn recovered(folder: &Folder) -> (Evidence, ModelGraph) {
     let evidence = signed::evidence(&models(folder));
     let graph = Recovery::new().recover(&evidence).unwrap();
     (evidence, graph)
 }
 
-pub(super) fn parent<'a>(graph: &'a ModelGraph, model: &str) -> Option<&'a str> {
+pub(crate) fn parent<'a>(graph: &'a ModelGraph, model: &str) -> Option<&'a str> {
     graph.name(graph.parent(graph.index(model).unwrap())?)
 }
 
 /// All models with their parents, as far as they are given.
-pub(super) fn assert_parents(graph: &ModelGraph, expected: &[(&str, Option<&str>)]) {
+pub(crate) fn assert_parents(graph: &ModelGraph, expected: &[(&str, Option<&str>)]) {
     for &(model, expected) in expected {
         assert_eq!(parent(graph, model), expected, "{model}:\n{graph}");
     }
 }
 
 /// The names of the copies with those of their originals.
-pub(super) fn copies(evidence: &Evidence) -> Vec<(String, String)> {
+pub(crate) fn copies(evidence: &Evidence) -> Vec<(String, String)> {
     let of_group = |group: &mother::evidence::GroupEvidence| {
         let name = |model: usize| group.models()[model].clone();
         let copies = group.copies().iter();

@@ -1,0 +1,109 @@
+//! The weights that two models have in common, and which of them come from one ancestor.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::sketch::GroupComparison;
+
+/// Above this share of what independent weights would have, squared distances are those of unrelated
+/// models.
+const UNRELATED: f64 = super::Geometry::UNRELATED;
+
+/// Above this share few rows, in sketches of few numbers, may be independent.
+const UNRELATED_ROWS: f64 = 0.5;
+
+/// What was made anew, and not trained, differs so many times more than the rest.
+const MUCH: f64 = 4.0;
+
+/// Takes off the last groups of rows, down to `start`, where they were made anew in one of the models, as
+/// those of tokens that were added to both.
+pub(super) fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
+    let share = |group: &GroupComparison| {
+        let norms = group.first_squared_norm + group.second_squared_norm;
+        if norms > 0.0 {
+            group.squared_distance / norms
+        } else {
+            0.0
+        }
+    };
+    let mut shares: Vec<f64> = groups[start..].iter().map(share).collect();
+    shares.sort_by(f64::total_cmp);
+    let usual = shares.get(shares.len() / 2).copied().unwrap_or(0.0);
+    while groups.len() > start && groups.last().is_some_and(|last| is_new(share(last), usual)) {
+        groups.pop();
+    }
+}
+
+/// Whether a group's share of what independent rows would have differs from the usual one as only that
+/// of new rows does; those of independent rows scatter around 1 by √(2/buckets).
+fn is_new(share: f64, usual: f64) -> bool {
+    share > UNRELATED_ROWS && share > MUCH * usual
+}
+
+/// One weight of both models.
+pub(super) struct Tensor {
+    /// Its place among the tensors that both have.
+    pub(super) at: usize,
+    pub(super) groups: Range<usize>,
+    values: usize,
+    /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
+    share: f64,
+}
+
+impl Tensor {
+    pub(super) fn new(at: usize, groups: &[GroupComparison], range: Range<usize>) -> Self {
+        let (mut squared, mut norms, mut values) = (0.0, 0.0, 0);
+        for group in &groups[range.clone()] {
+            squared += group.squared_distance;
+            norms += group.first_squared_norm + group.second_squared_norm;
+            values += group.values;
+        }
+        Self {
+            at,
+            groups: range,
+            values,
+            share: if norms > 0.0 { squared / norms } else { 0.0 },
+        }
+    }
+
+    /// Whether it is as far apart as independent weights are.
+    pub(super) fn is_far(&self) -> bool {
+        self.share > UNRELATED
+    }
+
+    /// Whether it was trained, rather than made anew, where weights differ by this share as a rule.
+    pub(super) fn is_trained(&self, usual: f64) -> bool {
+        !self.is_far() || self.share <= MUCH * usual
+    }
+}
+
+/// Whether two models have most of the weights that both have from one ancestor.
+///
+/// A head that was made anew for another task has the same name and often the same shape, but says
+/// nothing of how far the others moved, so weights are asked one by one.
+pub(super) fn are_related(tensors: &[Tensor]) -> bool {
+    let values = |most: f64| {
+        let counted = tensors.iter().filter(|tensor| tensor.share <= most);
+        counted.map(|tensor| tensor.values).sum::<usize>()
+    };
+    let near = values(UNRELATED);
+    near > 0 && near >= values(f64::INFINITY).div_ceil(2)
+}
+
+/// The median share over all values.
+pub(super) fn usual_share(tensors: &[Tensor]) -> f64 {
+    let mut shares: Vec<(f64, usize)> = (tensors.iter())
+        .map(|tensor| (tensor.share, tensor.values))
+        .collect();
+    shares.sort_by(|first, second| first.0.total_cmp(&second.0));
+    let half = tensors.iter().map(|tensor| tensor.values).sum::<usize>() / 2;
+    let mut below = 0;
+    let reaches_half = |&&(_, values): &&(f64, usize)| {
+        below += values;
+        below > half
+    };
+    shares
+        .iter()
+        .find(reaches_half)
+        .map_or(0.0, |&(share, _)| share)
+}

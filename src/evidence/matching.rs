@@ -1,0 +1,240 @@
+//! Which tensor of one model corresponds to which of another.
+
+mod content;
+mod names;
+pub(super) mod prefixes;
+
+use core::cmp::Ordering;
+
+use alloc::vec::Vec;
+
+use super::{Geometry, IncompatibleSignatures, compatibility};
+use crate::signature::{Signature, TensorSignature};
+
+/// What tells which tensors of two models correspond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum MatchRule {
+    /// Their names are equal.
+    #[default]
+    Names,
+    /// Their names are equal once wrappers such as `module.` and a prefix are taken off.
+    Prefix,
+    /// Their names say nothing; their shapes are equal and their values are near.
+    Content,
+}
+
+impl MatchRule {
+    /// Its name: `names`, `prefix` or `content`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Names => "names",
+            Self::Prefix => "prefix",
+            Self::Content => "content",
+        }
+    }
+}
+
+/// The tensors of two models that correspond, pair by pair.
+///
+/// It depends on the two signatures alone. Tensors that correspond have the same shape, but weights may
+/// differ in the number of rows. The first of these rules that covers at least half of the weights of the
+/// smaller model decides:
+///
+/// 1. *Names*: tensors of equal names.
+/// 2. *Prefix*: what wrappers add to names is taken off (`module`, `_orig_mod`, `base_layer` and the
+///    like), and of the tensors that are left over those correspond that have one name after another
+///    prefix in each model. Of all pairs of prefixes the one counts that brings most weights together
+///    whose values are near, if most of those that it brings together are; and then again for what is
+///    still left. So unknown wrappers work, and a model that is nested in a larger one.
+/// 3. *Content*: weights of equal shapes are paired off, the nearest first, as long as they are far nearer
+///    than independent ones can be by chance; of equally near ones the first by name. These pairs have to
+///    cover half of the weights that shapes allow to pair, so that two models of one architecture that were
+///    trained independently are not matched.
+///
+/// Where none covers half of the weights, the tensors of the first two rules correspond.
+///
+/// # Examples
+///
+/// ```
+/// use mother::evidence::{MatchRule, Matching};
+/// use mother::signature::SignatureOptions;
+/// use mother::weights::InMemoryModel;
+///
+/// let model = |layer: &str, last| {
+///     InMemoryModel::new("m").with_layer(layer, [2, 2], vec![9.0_f32, 1.0, 1.0, last])
+/// };
+/// let options = SignatureOptions::new();
+/// let base = options.sign(&model("layers.0.weight", 1.0)?)?;
+/// let wrapped = options.sign(&model("net.layers.0.weight", 1.5)?)?;
+/// let matching = Matching::between(&base, &wrapped)?;
+/// assert_eq!(matching.rule(), MatchRule::Prefix);
+/// let (first, second) = matching.pairs()[0];
+/// assert_eq!((first.name(), second.name()), ("layers.0.weight", "net.layers.0.weight"));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Matching<'a> {
+    rule: MatchRule,
+    pairs: Vec<(&'a TensorSignature, &'a TensorSignature)>,
+}
+
+/// Positions of tensors that correspond, in the first and in the second model.
+type Positions = Vec<(usize, usize)>;
+
+impl<'a> Matching<'a> {
+    /// Matches the tensors of two models.
+    ///
+    /// # Errors
+    ///
+    /// [`IncompatibleSignatures`] where they were made with other settings.
+    ///
+    /// # Complexity
+    ///
+    /// O(t) time for t tensors where names are equal, O(t d) for names of d parts where they aren't. By
+    /// content, O(t k) for sketches of k numbers to tell that models are unrelated, and O(s t k) to match
+    /// related ones with up to s ≤ 256 weights of one shape.
+    pub fn between(
+        first: &'a Signature,
+        second: &'a Signature,
+    ) -> Result<Self, IncompatibleSignatures> {
+        compatibility::check(first, second)?;
+        Ok(Self::of_checked(first, second))
+    }
+
+    /// Matches models whose signatures were made with the same settings.
+    pub(crate) fn of_checked(first: &'a Signature, second: &'a Signature) -> Self {
+        let equal = names::equal(first.tensors(), second.tensors());
+        let least = first.weights().min(second.weights()).div_ceil(2);
+        let covers = |pairs: &Positions| values(first.tensors(), second.tensors(), pairs) >= least;
+        let (rule, pairs) = if covers(&equal) {
+            (MatchRule::Names, equal)
+        } else if is_after(first, second) {
+            // The models are taken in one order, so that ties are always resolved alike.
+            let (rule, pairs) = by_other_rules(second, first, swapped(equal), least);
+            (rule, swapped(pairs))
+        } else {
+            by_other_rules(first, second, equal, least)
+        };
+        let (u, v) = (first.tensors(), second.tensors());
+        Self {
+            rule,
+            pairs: pairs.into_iter().map(|(i, j)| (&u[i], &v[j])).collect(),
+        }
+    }
+
+    /// What tells which tensors correspond.
+    #[must_use]
+    pub const fn rule(&self) -> MatchRule {
+        self.rule
+    }
+
+    /// The tensors of the first model that have one in the second, each with that one, sorted by the
+    /// name in the first model.
+    #[must_use]
+    pub fn pairs(&self) -> &[(&'a TensorSignature, &'a TensorSignature)] {
+        &self.pairs
+    }
+}
+
+/// The tensors that correspond although most of their names are different, sorted by position.
+fn by_other_rules(
+    first: &Signature,
+    second: &Signature,
+    equal: Positions,
+    least: u64,
+) -> (MatchRule, Positions) {
+    let (u, v) = (first.tensors(), second.tensors());
+    let names = equal.len();
+    if !content::have_equal_shapes(u, v) {
+        return (MatchRule::Names, equal);
+    }
+    let mut by_prefix = prefixes::matching(u, v, equal);
+    if values(u, v, &by_prefix) < least
+        && let Some(mut by_content) = content::matching(u, v)
+    {
+        by_content.sort_unstable();
+        return (MatchRule::Content, by_content);
+    }
+    by_prefix.sort_unstable();
+    let rule = if by_prefix.len() > names {
+        MatchRule::Prefix
+    } else {
+        MatchRule::Names
+    };
+    (rule, by_prefix)
+}
+
+/// Whether a model comes after another in an order of their own.
+fn is_after(first: &Signature, second: &Signature) -> bool {
+    let tensors = first.tensors().iter().zip(second.tensors());
+    let key = |tensor: &TensorSignature| (tensor.digest().words(), tensor.moments().count());
+    let orders = tensors.map(|(u, v)| u.name().cmp(v.name()).then_with(|| key(u).cmp(&key(v))));
+    let count = first.tensors().len().cmp(&second.tensors().len());
+    let different = orders.chain([count]).find(|order| order.is_ne());
+    different == Some(Ordering::Greater)
+}
+
+fn swapped(pairs: Positions) -> Positions {
+    let mut swapped: Positions = pairs.into_iter().map(|(i, j)| (j, i)).collect();
+    swapped.sort_unstable();
+    swapped
+}
+
+/// The number of values of the weights that correspond.
+fn values(first: &[TensorSignature], second: &[TensorSignature], pairs: &Positions) -> u64 {
+    let weights = pairs.iter().filter(|(i, _)| first[*i].is_weight());
+    weights
+        .map(|&(i, j)| common_values(&first[i], &second[j]))
+        .sum()
+}
+
+fn common_values(u: &TensorSignature, v: &TensorSignature) -> u64 {
+    u.moments().count().min(v.moments().count())
+}
+
+/// Whether two tensors may correspond: they have one shape, or are weights that differ in their number of
+/// rows only.
+fn is_same_but_for_rows(u: &TensorSignature, v: &TensorSignature) -> bool {
+    if u.shape() == v.shape() {
+        return true;
+    }
+    // The first dimension counts rows; of longer vectors it is the only one.
+    u.is_weight()
+        && v.is_weight()
+        && u.shape().len() == v.shape().len()
+        && u.shape().get(1..) == v.shape().get(1..)
+        && u.sketch().groups().width() == v.sketch().groups().width()
+}
+
+/// By how much two tensors differ, on the rows that both have.
+#[derive(Clone, Copy)]
+struct Difference {
+    /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
+    share: f64,
+    /// How many numbers of either sketch tell that.
+    numbers: usize,
+}
+
+impl Difference {
+    fn between(u: &TensorSignature, v: &TensorSignature) -> Self {
+        let (mut squared, mut norms, mut groups) = (0.0, 0.0, 0);
+        // Sketches of one width have the same number of buckets.
+        let _ = u.sketch().compare_each(v.sketch(), |group| {
+            squared += group.squared_distance;
+            norms += group.first_squared_norm + group.second_squared_norm;
+            groups += 1;
+        });
+        Self {
+            share: if norms > 0.0 { squared / norms } else { 0.0 },
+            numbers: groups * u.sketch().buckets_of_group(),
+        }
+    }
+}
+
+/// Whether two weights are nearer than those of unrelated models.
+fn are_near(u: &TensorSignature, v: &TensorSignature) -> bool {
+    Difference::between(u, v).share <= Geometry::UNRELATED
+}

@@ -1,0 +1,245 @@
+//! Tensors whose names say nothing, paired off by shape and values.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::Float;
+
+use super::{Difference, Positions, common_values};
+use crate::signature::TensorSignature;
+
+/// How many weights have to be far from all others until two models are unrelated.
+const PROBES: u64 = 8;
+
+/// Weights may correspond up to this share of what independent ones have.
+const NEAR: f64 = 0.6;
+
+/// How many standard errors of a sketch the share of independent weights is away at least.
+const STANDARD_ERRORS: f64 = 6.0;
+
+/// How many groups of rows are looked at before all of them.
+const GLANCES: usize = 4;
+
+/// Sketches of fewer numbers are compared as a whole.
+const LEAST_TO_GLANCE_AT: usize = 256;
+
+/// Weights whose share is above this in a few groups of rows are not compared any further: with 128 numbers
+/// it is three standard errors above [`NEAR`], and one below what independent weights have.
+const MAY_BE_NEAR: f64 = 0.85;
+
+/// Vectors may correspond up to this share: norms of different layers are mostly alike.
+const NEAR_VECTORS: f64 = 0.25;
+
+/// A tensor is compared with at most this many of one shape: those whose norms are nearest to its own.
+const MOST_COMPARED: usize = 256;
+
+/// Of two models the tensors that may correspond by their shapes.
+type Alike = [Vec<usize>; 2];
+
+/// The tensors that correspond by their shapes and values, in no order; `None` where less than half of the
+/// weights do that might, by their shapes.
+pub(super) fn matching(first: &[TensorSignature], second: &[TensorSignature]) -> Option<Positions> {
+    let models = [first, second];
+    let weights = alike(models, |tensor| tensor.is_weight().then(|| tensor.shape()));
+    let possible: u64 = weights
+        .iter()
+        .map(|alike| least_values(models, alike))
+        .sum();
+    if possible == 0 || !is_any_near(models, &weights) {
+        return None;
+    }
+    let mut pairs = Positions::new();
+    for alike in &weights {
+        pairs.extend(nearest_pairs(models, alike, limit));
+    }
+    pairs.extend(of_other_rows(models, &pairs));
+    let near: u64 = (pairs.iter())
+        .map(|&(i, j)| common_values(&first[i], &second[j]))
+        .sum();
+    if near < possible.div_ceil(2) {
+        return None;
+    }
+    let vectors = alike(models, |tensor| {
+        (!tensor.is_weight()).then(|| tensor.shape())
+    });
+    for alike in &vectors {
+        pairs.extend(nearest_pairs(models, alike, |_| NEAR_VECTORS));
+    }
+    Some(pairs)
+}
+
+/// Whether weights of two models have equal shapes: without, no other names can say anything.
+pub(super) fn have_equal_shapes(first: &[TensorSignature], second: &[TensorSignature]) -> bool {
+    let mut shapes: Vec<&[usize]> = (first.iter())
+        .filter(|tensor| tensor.is_weight())
+        .map(TensorSignature::shape)
+        .collect();
+    shapes.sort_unstable();
+    let mut others = second.iter().filter(|tensor| tensor.is_weight());
+    others.any(|tensor| shapes.binary_search(&tensor.shape()).is_ok())
+}
+
+/// The weights left over that correspond, but differ in their number of rows.
+fn of_other_rows(models: [&[TensorSignature]; 2], pairs: &Positions) -> Positions {
+    let mut is_alone = models.map(|tensors| vec![true; tensors.len()]);
+    for &(i, j) in pairs {
+        is_alone[0][i] = false;
+        is_alone[1][j] = false;
+    }
+    let mut left_over = alike(models, |tensor| {
+        let (tail, dimensions) = (tensor.shape().get(1..), tensor.shape().len());
+        (tensor.is_weight()).then_some((dimensions, tail))
+    });
+    for alike in &mut left_over {
+        for (tensors, is_alone) in alike.iter_mut().zip(&is_alone) {
+            tensors.retain(|&tensor| is_alone[tensor]);
+        }
+    }
+    let found = left_over
+        .iter()
+        .map(|alike| nearest_pairs(models, alike, limit));
+    found.flatten().collect()
+}
+
+/// The tensors of two models, by what those that may correspond have in common.
+fn alike<'a, K: Ord>(
+    models: [&'a [TensorSignature]; 2],
+    key: impl Fn(&'a TensorSignature) -> Option<K>,
+) -> Vec<Alike> {
+    let mut by_key: BTreeMap<K, Alike> = BTreeMap::new();
+    for (model, tensors) in models.into_iter().enumerate() {
+        for (at, tensor) in tensors.iter().enumerate() {
+            if let Some(key) = key(tensor).filter(|_| tensor.moments().count() > 0) {
+                by_key.entry(key).or_default()[model].push(at);
+            }
+        }
+    }
+    let both = |alike: &Alike| alike.iter().all(|tensors| !tensors.is_empty());
+    by_key.into_values().filter(both).collect()
+}
+
+/// The number of values in the model that has fewer.
+fn least_values(models: [&[TensorSignature]; 2], alike: &Alike) -> u64 {
+    let values = |model: usize| {
+        let counts = alike[model]
+            .iter()
+            .map(|&at| models[model][at].moments().count());
+        counts.sum::<u64>()
+    };
+    values(0).min(values(1))
+}
+
+/// Whether one of a few weights of the first model is near to any of the second: related models have half
+/// of their weights from one ancestor, and each of these stands for an equal part of them.
+fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> bool {
+    let candidates = || {
+        let of_alike = |alike: &'_ Alike| -> Vec<usize> { alike[0].clone() };
+        (weights.iter()).flat_map(move |alike| of_alike(alike).into_iter().map(move |i| (i, alike)))
+    };
+    let values = |i: usize| first[i].moments().count();
+    let all: u64 = candidates().map(|(i, _)| values(i)).sum();
+    let (mut seen, mut probe) = (0_u64, 0_u64);
+    for (i, alike) in candidates() {
+        seen = seen.saturating_add(values(i));
+        // The probe stands for the part of all values that it is in the middle of.
+        let is_reached = |probe: u64| {
+            u128::from(seen) * u128::from(2 * PROBES) > u128::from(2 * probe + 1) * u128::from(all)
+        };
+        if !is_reached(probe) {
+            continue;
+        }
+        while is_reached(probe) {
+            probe += 1;
+        }
+        let is_near = |&j: &usize| {
+            may_be_near(&first[i], &second[j]) && {
+                let difference = Difference::between(&first[i], &second[j]);
+                difference.share <= limit(difference)
+            }
+        };
+        if alike[1].iter().any(is_near) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The share up to which two weights are far nearer than independent ones are by chance.
+fn limit(difference: Difference) -> f64 {
+    let chance = STANDARD_ERRORS * Float::sqrt(2.0 / difference.numbers.max(1) as f64);
+    NEAR.min(1.0 - chance)
+}
+
+/// Whether two tensors may be near, as a few groups of their rows say; most independent ones aren't.
+fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
+    let (first, second) = (u.sketch(), v.sketch());
+    let (groups, buckets) = (first.groups().count(), first.buckets_of_group());
+    let is_small = groups * buckets <= LEAST_TO_GLANCE_AT;
+    if is_small || first.groups() != second.groups() || buckets != second.buckets_of_group() {
+        return true;
+    }
+    let exponent = first.exponent().max(second.exponent());
+    let unit = |own: i32| Float::powi(2.0_f64, own - exponent) as f32;
+    let units = [unit(first.exponent()), unit(second.exponent())];
+    let (mut squared, mut norms) = (0.0_f64, 0.0);
+    for group in (0..GLANCES).map(|glance| glance * groups / GLANCES) {
+        let range = group * buckets..(group + 1) * buckets;
+        let pairs = first.buckets()[range.clone()]
+            .iter()
+            .zip(&second.buckets()[range]);
+        let differences = pairs.map(|(u, v)| units[0] * u - units[1] * v);
+        squared += f64::from(
+            differences
+                .map(|difference| difference * difference)
+                .sum::<f32>(),
+        );
+        norms += first.squared_norms()[group] + second.squared_norms()[group];
+    }
+    let unit = Float::powi(2.0_f64, exponent);
+    // What can't be told, as units are out of range, may be near.
+    let is_far = squared * unit * unit > MAY_BE_NEAR * norms;
+    !is_far
+}
+
+/// Pairs tensors off, the nearest first; of equally near ones the first of both models.
+fn nearest_pairs(
+    [first, second]: [&[TensorSignature]; 2],
+    alike: &Alike,
+    limit: impl Fn(Difference) -> f64,
+) -> Positions {
+    let norm = |tensor: &TensorSignature| tensor.sketch().squared_norms().iter().sum::<f64>();
+    let mut others: Vec<(f64, usize)> = (alike[1].iter().enumerate())
+        .map(|(other, &j)| (norm(&second[j]), other))
+        .collect();
+    others.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut near: Vec<(f64, usize, usize)> = Vec::new();
+    for (at, &i) in alike[0].iter().enumerate() {
+        let length = norm(&first[i]);
+        let middle = others.partition_point(|&(norm, _)| norm < length);
+        let start = middle.saturating_sub(MOST_COMPARED / 2);
+        let end = (start + MOST_COMPARED).min(others.len());
+        // As many as there are on the other side, too, where there are fewer on one.
+        for &(_, other) in &others[end.saturating_sub(MOST_COMPARED)..end] {
+            let (u, v) = (&first[i], &second[alike[1][other]]);
+            if !may_be_near(u, v) {
+                continue;
+            }
+            let difference = Difference::between(u, v);
+            if difference.share <= limit(difference) {
+                near.push((difference.share, at, other));
+            }
+        }
+    }
+    near.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+    let mut is_taken = [vec![false; alike[0].len()], vec![false; alike[1].len()]];
+    let mut pairs = Positions::new();
+    for (_, at, other) in near {
+        if !is_taken[0][at] && !is_taken[1][other] {
+            is_taken[0][at] = true;
+            is_taken[1][other] = true;
+            pairs.push((alike[0][at], alike[1][other]));
+        }
+    }
+    pairs
+}

@@ -1,0 +1,188 @@
+//! Models that store their matrices transposed, as others of the same names show.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use super::matching::prefixes::named_alike;
+use crate::signature::{ModelFailure, Signature, SignatureOptions, TensorSignature};
+use crate::weights::{Transposed, Unfused, WeightSource};
+
+/// A model that stores matrices transposed, as another model shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransposedModel {
+    /// The position of its signature.
+    pub model: usize,
+    /// The names of the matrices to transpose, sorted.
+    pub layers: Vec<String>,
+}
+
+/// Finds the models that store matrices with a row for each input where others of the same names have a row
+/// for each output.
+///
+/// Two models are stored differently if most of the matrices that have the same name in both, and that
+/// aren't square, have reversed shapes. Of the two the one is to be transposed whose matrices less often
+/// have the width that is the most frequent in both, since more matrices read from the hidden state of a
+/// network than write to it; if that doesn't tell, the one whose first such matrix is wider. Square matrices
+/// follow the others of their model. Sketches of a matrix and of its transpose can't be compared, so these
+/// models have to be signed again; [`sign_aligned`] does all of it.
+///
+/// Models that tell by their biases how they are stored never differ: see [`Unfused`].
+///
+/// # Complexity
+///
+/// O(a² t) time for a different architectures of t tensors.
+#[must_use]
+pub fn find_transposed(signatures: &[Signature]) -> Vec<TransposedModel> {
+    let mut numbers: HashMap<Vec<(&str, &[usize])>, usize> = HashMap::new();
+    let mut models_of: Vec<Vec<usize>> = Vec::new();
+    for (model, signature) in signatures.iter().enumerate() {
+        let tensors = signature.tensors().iter();
+        let layout = tensors
+            .map(|tensor| (tensor.name(), tensor.shape()))
+            .collect();
+        let number = *numbers.entry(layout).or_insert_with(|| {
+            models_of.push(Vec::new());
+            models_of.len() - 1
+        });
+        models_of[number].push(model);
+    }
+    let mut layers: Vec<BTreeSet<&str>> = models_of.iter().map(|_| BTreeSet::new()).collect();
+    for (at, models) in models_of.iter().enumerate() {
+        let first = &signatures[models[0]];
+        for (other, models) in models_of.iter().enumerate().skip(at + 1) {
+            match transposed(first, &signatures[models[0]]) {
+                Some((Which::First, names)) => layers[at].extend(names),
+                Some((Which::Second, names)) => layers[other].extend(names),
+                None => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (layers, models) in layers.iter().zip(&models_of).filter(|(l, _)| !l.is_empty()) {
+        let layers: Vec<String> = layers.iter().map(|&name| name.into()).collect();
+        found.extend(models.iter().map(|&model| TransposedModel {
+            model,
+            layers: layers.clone(),
+        }));
+    }
+    found.sort_by_key(|found| found.model);
+    found
+}
+
+/// Reads many models, and those again that store their matrices transposed; results are in the order of the
+/// models.
+///
+/// # Examples
+///
+/// ```
+/// use mother::evidence::{Relation, sign_aligned};
+/// use mother::signature::SignatureOptions;
+/// use mother::weights::InMemoryModel;
+///
+/// let rows = InMemoryModel::new("rows").with_layer("w", [2, 3], vec![1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+/// let columns =
+///     InMemoryModel::new("columns").with_layer("w", [3, 2], vec![1.0_f32, 4.0, 2.0, 5.0, 3.0, 6.0])?;
+/// let signed = sign_aligned(SignatureOptions::new(), &[rows, columns]);
+/// let signatures = signed.into_iter().collect::<Result<Vec<_>, _>>()?;
+/// assert!(Relation::between(&signatures[0], &signatures[1])?.is_equal());
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub fn sign_aligned<S: WeightSource>(
+    options: SignatureOptions,
+    models: &[S],
+) -> Vec<Result<Signature, ModelFailure>> {
+    let mut results = options.sign_all(models);
+    let (mut positions, mut signatures) = (Vec::new(), Vec::new());
+    for (position, signature) in results.iter().enumerate() {
+        if let Ok(signature) = signature {
+            positions.push(position);
+            signatures.push(signature.clone());
+        }
+    }
+    let found = find_transposed(&signatures);
+    let views: Vec<Transposed<Unfused<&S>>> = (found.iter())
+        .map(|found| {
+            let source = Unfused::new(&models[positions[found.model]]);
+            Transposed::new(source, found.layers.iter().cloned())
+        })
+        .collect();
+    for (found, signature) in found.iter().zip(options.sign_all(&views)) {
+        results[positions[found.model]] = signature;
+    }
+    results
+}
+
+/// One of two models.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    First,
+    Second,
+}
+
+/// Which of two models is to be transposed, and the names of its matrices; `None` where both are stored
+/// alike.
+fn transposed<'a>(
+    first: &'a Signature,
+    second: &'a Signature,
+) -> Option<(Which, BTreeSet<&'a str>)> {
+    let (u, v) = (first.tensors(), second.tensors());
+    let pairs = named_alike(u, v, is_same_or_reversed).into_iter();
+    let pairs = pairs.map(|(i, j)| (&u[i], &v[j]));
+    let oblong = pairs.filter(|(u, _)| is_matrix(u) && !is_square(u));
+    let (same, mut reversed): (Vec<_>, Vec<_>) = oblong.partition(|(u, v)| u.shape() == v.shape());
+    if reversed.len() <= same.len() {
+        return None;
+    }
+    reversed.sort_unstable_by_key(|(u, _)| u.name());
+    let in_first: Vec<&TensorSignature> = reversed.iter().map(|&(u, _)| u).collect();
+    let in_second: Vec<&TensorSignature> = reversed.iter().map(|&(_, v)| v).collect();
+    let (which, model, matrices) = if is_input_major(&in_first) {
+        (Which::First, u, in_first)
+    } else {
+        (Which::Second, v, in_second)
+    };
+    let square = model
+        .iter()
+        .filter(|tensor| is_matrix(tensor) && is_square(tensor));
+    let names = matrices
+        .into_iter()
+        .chain(square)
+        .map(TensorSignature::name);
+    Some((which, names.collect()))
+}
+
+fn is_matrix(tensor: &TensorSignature) -> bool {
+    tensor.is_weight() && tensor.shape().len() == 2
+}
+
+fn is_square(tensor: &TensorSignature) -> bool {
+    tensor.shape().first() == tensor.shape().last()
+}
+
+fn is_same_or_reversed(u: &TensorSignature, v: &TensorSignature) -> bool {
+    let is_reversed = is_matrix(u) && u.shape().iter().eq(v.shape().iter().rev());
+    u.shape() == v.shape() || is_reversed
+}
+
+/// Whether matrices, rather than their transposes, have a row for each input.
+fn is_input_major(matrices: &[&TensorSignature]) -> bool {
+    let side = |tensor: &TensorSignature, at: usize| tensor.shape().get(at).copied().unwrap_or(0);
+    let mut counts: HashMap<usize, [usize; 2]> = HashMap::new();
+    for tensor in matrices {
+        for at in 0..2 {
+            counts.entry(side(tensor, at)).or_default()[at] += 1;
+        }
+    }
+    // The width of the hidden state is the length that occurs most, of several the least.
+    let most = counts
+        .iter()
+        .max_by_key(|(length, count)| (count[0] + count[1], core::cmp::Reverse(**length)));
+    let [rows, columns] = most.map_or([0; 2], |(_, &count)| count);
+    match matrices.first() {
+        Some(first) if rows == columns => side(first, 0) < side(first, 1),
+        _ => rows > columns,
+    }
+}

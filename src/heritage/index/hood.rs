@@ -1,0 +1,216 @@
+//! Neighbourhoods: models that may be related, recovered together.
+
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+#[cfg(feature = "rayon")]
+use rayon::prelude::*;
+
+use super::blocks::Layout;
+use super::families::{self, LargeFamily, Placed};
+use super::near::{Compared, Comparer, Neighbourhood};
+use super::{Entry, Index, IndexError, Recovered, Settings};
+use crate::evidence::{CopyKind, SignatureComparison};
+use crate::heritage::DescentKind;
+use crate::heritage::recovery::less_unforeseen;
+use crate::heritage::recovery::sparse::Placement;
+use crate::progress::{Phase, ProgressReporter};
+use crate::signature::Signature;
+use crate::sketch::mix;
+
+/// Recovers small neighbourhoods, several at once.
+pub(super) fn recover_small(
+    settings: &Settings,
+    hoods: &[Hood<'_>],
+    reporter: &mut ProgressReporter<'_>,
+) -> Result<Vec<(String, Recovered)>, IndexError> {
+    let recover = |hood: &Hood<'_>| {
+        let mut go_on = |_| ControlFlow::Continue(());
+        hood.recover(settings, &mut ProgressReporter::new(&mut go_on))
+    };
+    #[cfg(feature = "rayon")]
+    let found: Result<Vec<_>, IndexError> = hoods.par_iter().map(recover).collect();
+    #[cfg(not(feature = "rayon"))]
+    let found: Result<Vec<_>, IndexError> = hoods.iter().map(recover).collect();
+    let models: usize = hoods.iter().map(|hood| hood.names.len()).sum();
+    reporter.tick(Phase::Recovering, models as u64)?;
+    found
+}
+
+/// Models that may be related: those of blocks that share weights.
+pub(super) struct Hood<'a> {
+    pub(super) layouts: Vec<&'a Layout>,
+    pub(super) names: Vec<&'a str>,
+    entries: Vec<&'a Entry>,
+    block_of: Vec<usize>,
+}
+
+impl<'a> Hood<'a> {
+    pub(super) fn new(index: &'a Index, blocks: Vec<(&'a Layout, &'a BTreeSet<String>)>) -> Self {
+        let mut models: Vec<(&str, usize)> = Vec::new();
+        for (at, (_, names)) in blocks.iter().enumerate() {
+            models.extend(names.iter().map(|name| (&**name, at)));
+        }
+        models.sort_unstable();
+        let known = models.into_iter().filter_map(|(name, block)| {
+            let (name, entry) = index.models.get_key_value(name)?;
+            Some((&**name, entry, block))
+        });
+        let mut hood = Self {
+            layouts: blocks.iter().map(|&(layout, _)| layout).collect(),
+            names: Vec::new(),
+            entries: Vec::new(),
+            block_of: Vec::new(),
+        };
+        for (name, entry, block) in known {
+            hood.names.push(name);
+            hood.entries.push(entry);
+            hood.block_of.push(block);
+        }
+        hood
+    }
+
+    pub(super) fn recover(
+        &self,
+        settings: &Settings,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<(String, Recovered), IndexError> {
+        let mut placed: Vec<Placed> = self.names.iter().map(|name| Placed::alone(name)).collect();
+        let same = equal_models(&self.entries);
+        let distinct: Vec<usize> = (0..same.len())
+            .filter(|&model| same[model] == model)
+            .collect();
+        let entries: Vec<&Entry> = distinct.iter().map(|&model| self.entries[model]).collect();
+        let block_of: Vec<usize> = distinct.iter().map(|&model| self.block_of[model]).collect();
+        let blocks = self.layouts.iter().enumerate().map(|(block, &layout)| {
+            let models = (0..block_of.len()).filter(|&model| block_of[model] == block);
+            (layout, models.collect())
+        });
+        let neighbourhood = Neighbourhood {
+            comparer: Comparer {
+                comparison: SignatureComparison::new(),
+                entries: &entries,
+            },
+            blocks: blocks.collect(),
+        };
+        let near = neighbourhood.near_pairs(reporter)?;
+        let families = families::families(&block_of, &self.layouts, &near);
+        let mut pairs_of = pairs_of_families(&families, entries.len(), near);
+        let mut copies: Vec<Vec<usize>> = vec![Vec::new(); same.len()];
+        for (model, &original) in same.iter().enumerate().filter(|(model, o)| model != *o) {
+            copies[original].push(model);
+        }
+        for (family, near) in families.iter().zip(&mut pairs_of) {
+            let members: Vec<usize> = family.iter().map(|&at| distinct[at]).collect();
+            let mut all = members.clone();
+            all.extend(members.iter().flat_map(|&model| &copies[model]));
+            all.sort_unstable();
+            if all.len() <= settings.dense_limit {
+                let signatures = all
+                    .iter()
+                    .map(|&model| self.entries[model].signature.clone());
+                let signatures: Vec<Signature> = signatures.collect();
+                let graph = families::place_densely(settings, &signatures)?;
+                families::from_graph(&graph, &all, &mut placed);
+                continue;
+            }
+            let large = LargeFamily {
+                settings,
+                names: members.iter().map(|&model| self.names[model]).collect(),
+                entries: members.iter().map(|&model| self.entries[model]).collect(),
+                near: core::mem::take(near),
+            };
+            for (own, &model) in large.place(reporter)?.into_iter().zip(&members) {
+                placed[model] = own.moved(&members);
+            }
+            for &original in &members {
+                for &copy in &copies[original] {
+                    placed[copy] = self.duplicate(copy, original, &placed[original], all.len());
+                }
+            }
+        }
+        let recovered = Recovered {
+            layouts: self.layouts.iter().map(|&layout| layout.clone()).collect(),
+            placed,
+        };
+        Ok((self.names[0].into(), recovered))
+    }
+
+    /// A model that holds the same values as another.
+    fn duplicate(&self, copy: usize, original: usize, of: &Placed, models: usize) -> Placed {
+        Placed {
+            score: of.score,
+            placement: Placement {
+                parent: Some(original),
+                confidence: less_unforeseen(1.0, models),
+                runner_up: None,
+            },
+            distance: Some(0.0),
+            kind: Some(DescentKind::Copy(CopyKind::Duplicate)),
+            ..Placed::alone(self.names[copy])
+        }
+    }
+}
+
+/// For every model the first that holds the same values, whatever they are called.
+fn equal_models(entries: &[&Entry]) -> Vec<usize> {
+    // Sums over the tensors, so that names and their order don't count.
+    let key = |entry: &&Entry| {
+        let tensors = entry.signature.tensors().iter();
+        let words = tensors.map(|tensor| {
+            let [first, second] = tensor.digest().words();
+            let shape = tensor.shape().iter();
+            shape.fold(mix(first ^ mix(second)), |hash, &length| {
+                mix(hash.wrapping_add(length as u64))
+            })
+        });
+        words.fold(0, u64::wrapping_add)
+    };
+    let keys: Vec<u64> = entries.iter().map(key).collect();
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|&model| (keys[model], model));
+    let mut same: Vec<usize> = (0..entries.len()).collect();
+    // A tensor that was left out may differ.
+    let is_whole = |model: usize| entries[model].signature.skipped_layers().is_empty();
+    let are_equal = |first: usize, second: usize| {
+        let (first, second) = (&entries[first].signature, &entries[second].signature);
+        let relation = SignatureComparison::new().relation(first, second);
+        relation.is_ok_and(|relation| relation.is_equal())
+    };
+    for run in order.chunk_by(|&a, &b| keys[a] == keys[b]) {
+        let mut whole = run.iter().copied().filter(|&model| is_whole(model));
+        if let Some(first) = whole.next() {
+            // Equal values may still be in other places.
+            let equal = whole.filter(|&model| are_equal(first, model));
+            equal.for_each(|model| same[model] = first);
+        }
+    }
+    same
+}
+
+/// The near pairs within every family, by positions in it.
+fn pairs_of_families(
+    families: &[Vec<usize>],
+    models: usize,
+    near: Vec<Compared>,
+) -> Vec<Vec<Compared>> {
+    let mut place = vec![(0, 0); models];
+    for (family, members) in families.iter().enumerate() {
+        for (at, &model) in members.iter().enumerate() {
+            place[model] = (family, at);
+        }
+    }
+    let mut pairs: Vec<Vec<Compared>> = vec![Vec::new(); families.len()];
+    for mut compared in near {
+        let (first, second) = (place[compared.pair.first], place[compared.pair.second]);
+        if first.0 == second.0 {
+            compared.pair.first = first.1;
+            compared.pair.second = second.1;
+            pairs[first.0].push(compared);
+        }
+    }
+    pairs
+}

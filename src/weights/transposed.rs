@@ -1,0 +1,93 @@
+//! A model some of whose matrices are transposed.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::view::{Block, LayerView, Part};
+use super::{Layer, SkippedLayer, WeightSource};
+
+/// A model that lists some of its matrices transposed: libraries differ in whether rows are outputs or
+/// inputs.
+///
+/// # Examples
+///
+/// ```
+/// use mother::weights::{InMemoryModel, Layer, Transposed, WeightSource};
+///
+/// let stored = InMemoryModel::new("m").with_layer("w", [2, 3], vec![1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+/// let model = Transposed::new(&stored, ["w".into()]);
+/// let layer = model.layers().next().unwrap()?;
+/// let mut values = [0.0_f32; 6];
+/// layer.read(0, &mut values)?;
+/// assert_eq!(layer.shape(), [3, 2]);
+/// assert_eq!(values, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
+/// # Complexity
+///
+/// Reading takes a request for every row that is stored and every chunk (see [`Layer::preferred_length`]).
+#[derive(Clone, Debug)]
+pub struct Transposed<S> {
+    source: S,
+    /// Sorted.
+    layers: Vec<String>,
+}
+
+impl<S: WeightSource> Transposed<S> {
+    /// A view of this model in which the matrices of these names are transposed; other layers, and
+    /// tensors that don't have two dimensions, are listed as they are.
+    pub fn new(source: S, layers: impl IntoIterator<Item = String>) -> Self {
+        let mut layers: Vec<String> = layers.into_iter().collect();
+        layers.sort();
+        Self { source, layers }
+    }
+
+    /// The names of what is transposed, sorted.
+    #[must_use]
+    pub fn transposed_layers(&self) -> &[String] {
+        &self.layers
+    }
+
+    fn part(&self, layer: &impl Layer) -> Option<Part> {
+        let &[rows, columns] = layer.shape() else {
+            return None;
+        };
+        let name = layer.name();
+        let found = self
+            .layers
+            .binary_search_by(|other| other.as_str().cmp(name));
+        found.is_ok().then(|| Part {
+            name: name.into(),
+            shape: [columns, rows].into(),
+            block: Block::whole(&[rows, columns]),
+            is_transposed: true,
+        })
+    }
+}
+
+impl<S: WeightSource> WeightSource for Transposed<S> {
+    type Error = S::Error;
+    type Layer<'a>
+        = LayerView<S::Layer<'a>>
+    where
+        Self: 'a;
+
+    fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, S::Error>> {
+        self.source.layers().map(|layer| {
+            let layer = layer?;
+            Ok(match self.part(&layer) {
+                Some(part) => LayerView::part(layer, part),
+                None => LayerView::whole(layer),
+            })
+        })
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        self.source.skipped_layers()
+    }
+}

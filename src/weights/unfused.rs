@@ -1,0 +1,96 @@
+//! Models as others store them: fused layers in parts, and every matrix with a row for each output.
+
+mod plan;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use self::plan::plan;
+use super::view::LayerView;
+use super::{Layer, SkippedLayer, WeightSource};
+
+/// A model whose fused layers are listed in parts, so that models meet that store them fused, split,
+/// packed or transposed.
+///
+/// What is seen of a layer depends on the names and shapes of its model alone:
+///
+/// - The rows of fused projections (`qkv_proj`, `query_key_value`, `c_attn`, `Wqkv`, `qkv`, `in_proj_weight`)
+///   are listed as `q_proj`, `k_proj` and `v_proj`: as many rows of q as the output projection beside it has
+///   columns, and the others in halves; thirds where there is none. Rows that are interleaved
+///   head by head are cut at the same places.
+/// - `gate_up_proj` is listed as `gate_proj` and `up_proj`.
+/// - Packed experts, as `experts.down_proj` with three dimensions, are listed one by one, as
+///   `experts.0.down_proj.weight`.
+/// - Matrices that are stored with a row for each input, as those of GPT-2 are, are listed transposed. It is
+///   the bias beside a matrix that tells how many outputs there are; square matrices follow the others.
+///
+/// A layer stays as it is where a part would have the name of another layer.
+///
+/// # Examples
+///
+/// ```
+/// use mother::weights::{InMemoryModel, Layer, Unfused, WeightSource};
+///
+/// let fused = InMemoryModel::new("m").with_layer("mlp.gate_up_proj.weight", [4, 3], vec![0.5_f32; 12])?;
+/// let unfused = Unfused::new(&fused);
+/// let names: Vec<String> = unfused.layers().map(|layer| layer.unwrap().name().into()).collect();
+/// assert_eq!(names, ["mlp.gate_proj.weight", "mlp.up_proj.weight"]);
+/// # Ok::<(), mother::weights::ShapeError>(())
+/// ```
+///
+/// # Complexity
+///
+/// Listing takes O(l) time for l layers. Rows are read as they are stored. Transposed matrices are read with
+/// a request for every row that is stored and every chunk, and so in longer chunks (see
+/// [`Layer::preferred_length`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Unfused<S>(S);
+
+impl<S: WeightSource> Unfused<S> {
+    /// A view of this model.
+    pub const fn new(source: S) -> Self {
+        Self(source)
+    }
+
+    /// The model itself.
+    pub const fn source(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: WeightSource> WeightSource for Unfused<S> {
+    type Error = S::Error;
+    type Layer<'a>
+        = LayerView<S::Layer<'a>>
+    where
+        Self: 'a;
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, S::Error>> {
+        let layers: Vec<Result<S::Layer<'_>, S::Error>> = self.0.layers().collect();
+        let known = layers.iter().filter_map(|layer| layer.as_ref().ok());
+        let shapes: Vec<(String, Vec<usize>)> = known
+            .map(|layer| (layer.name().into(), layer.shape().into()))
+            .collect();
+        let mut plan = plan(&shapes).into_iter();
+        let views = layers.into_iter().flat_map(move |layer| -> Vec<_> {
+            match layer {
+                Err(error) => alloc::vec![Err(error)],
+                Ok(layer) => match plan.next() {
+                    Some(parts) if !parts.is_empty() => {
+                        LayerView::parts(layer, parts).map(Ok).collect()
+                    }
+                    _ => alloc::vec![Ok(LayerView::whole(layer))],
+                },
+            }
+        });
+        views.collect::<Vec<_>>().into_iter()
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        self.0.skipped_layers()
+    }
+}

@@ -1,0 +1,478 @@
+//! What is listed instead of each layer of a model.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::super::element_count;
+use super::super::view::{Block, Part};
+
+/// The names of projections to queries, keys and values in one.
+const QUERY_KEY_VALUE: [&str; 7] = [
+    "Wqkv",
+    "c_attn",
+    "in_proj",
+    "qkv",
+    "qkv_proj",
+    "query_key_value",
+    "to_qkv",
+];
+
+/// The names of what projects the output of attention, beside these.
+const OUTPUT: [&str; 7] = [
+    "c_proj", "dense", "o_proj", "out_proj", "proj", "to_out.0", "wo",
+];
+
+/// What may follow the name of a projection.
+const ENDINGS: [&str; 4] = [".weight", ".bias", ".base_layer.weight", ".base_layer.bias"];
+
+/// The matrices of experts that may be packed.
+const OF_EXPERTS: [&str; 4] = ["down_proj", "gate_proj", "gate_up_proj", "up_proj"];
+
+/// No model has more experts a layer.
+const MOST_EXPERTS: usize = 4096;
+
+/// A layer's name and its shape.
+type Named = (String, Vec<usize>);
+
+/// The parts that are listed instead of each layer; none for a layer that is listed as it is.
+pub(super) fn plan(layers: &[Named]) -> Vec<Vec<Part>> {
+    let model = Model::new(layers);
+    let mut plan: Vec<Vec<Part>> = layers.iter().map(|layer| model.parts(layer)).collect();
+    // Every name may be there once.
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for ((name, _), parts) in layers.iter().zip(&plan) {
+        let names = parts.iter().map(|part| part.name.clone());
+        let own = parts.is_empty().then(|| name.clone());
+        names
+            .chain(own)
+            .for_each(|name| *counts.entry(name).or_default() += 1);
+    }
+    let own: HashSet<&str> = layers.iter().map(|(name, _)| &**name).collect();
+    for ((name, _), parts) in layers.iter().zip(&mut plan) {
+        let is_free = |part: &Part| {
+            counts[&part.name] == 1 && (part.name == *name || !own.contains(&*part.name))
+        };
+        if !parts.iter().all(is_free) {
+            parts.clear();
+        }
+    }
+    plan
+}
+
+/// The layers of a model by name.
+struct Model<'a> {
+    shapes: HashMap<&'a str, &'a [usize]>,
+    /// Whether square matrices have a row for each input.
+    is_input_major: bool,
+}
+
+impl<'a> Model<'a> {
+    fn new(layers: &'a [Named]) -> Self {
+        let mut model = Self {
+            shapes: (layers.iter())
+                .map(|(name, shape)| (&**name, &**shape))
+                .collect(),
+            is_input_major: false,
+        };
+        let of_kind = |kind| {
+            let layers = layers.iter();
+            let found = layers.filter(|(name, shape)| model.outputs(name, shape) == Some(kind));
+            found.count()
+        };
+        model.is_input_major = of_kind(Outputs::Columns) > of_kind(Outputs::Rows);
+        model
+    }
+
+    fn shape(&self, name: &str) -> Option<&'a [usize]> {
+        self.shapes.get(name).copied()
+    }
+
+    /// What is listed instead of a layer; nothing for the layer as it is.
+    fn parts(&self, layer: &Named) -> Vec<Part> {
+        if element_count(&layer.1).is_none_or(|count| count == 0) {
+            return Vec::new();
+        }
+        if let Some(parts) = self.experts(layer) {
+            return parts;
+        }
+        let (name, shape) = layer;
+        let is_transposed = self.is_transposed(name, shape);
+        if let Some(parts) = self.projections(layer, is_transposed) {
+            return parts;
+        }
+        let [rows, columns] = shape[..] else {
+            return Vec::new();
+        };
+        if !is_transposed {
+            return Vec::new();
+        }
+        let part = Part {
+            name: name.clone(),
+            shape: [columns, rows].into(),
+            block: Block::whole(shape),
+            is_transposed,
+        };
+        [part].into()
+    }
+
+    /// Whether a matrix has a row for each input rather than for each output.
+    fn is_transposed(&self, name: &str, shape: &[usize]) -> bool {
+        match self.outputs(name, shape) {
+            Some(Outputs::Columns) => true,
+            Some(Outputs::Either) => self.is_input_major,
+            Some(Outputs::Rows) | None => false,
+        }
+    }
+
+    /// What the bias of a matrix says of its outputs.
+    fn outputs(&self, name: &str, shape: &[usize]) -> Option<Outputs> {
+        let &[rows, columns] = shape else {
+            return None;
+        };
+        let stem = name.strip_suffix("weight")?;
+        let &[outputs] = self.shape(&format!("{stem}bias"))? else {
+            return None;
+        };
+        match (outputs == rows, outputs == columns) {
+            (true, true) => Some(Outputs::Either),
+            (true, false) => Some(Outputs::Rows),
+            (false, true) => Some(Outputs::Columns),
+            (false, false) => None,
+        }
+    }
+
+    /// The projections that are fused into one.
+    ///
+    /// Without a bias nothing says how a matrix is stored, but where its rows can't be cut, its columns may.
+    fn projections(&self, (name, shape): &Named, is_transposed: bool) -> Option<Vec<Part>> {
+        let (before, fused, ending) = projection(name)?;
+        let (&rows, columns) = (shape.first()?, shape.get(1).filter(|_| shape.len() == 2));
+        let by_rows = || self.cuts(before, fused, rows).filter(|_| !is_transposed);
+        let (cuts, are_columns) = match by_rows() {
+            Some(cuts) => (cuts, false),
+            None if is_transposed || self.has_inputs(before, fused, rows) => {
+                (self.cuts(before, fused, *columns?)?, true)
+            }
+            None => return None,
+        };
+        let whole = Block::whole(shape);
+        let part = |(part, outputs): (&str, Range<usize>)| {
+            let mut own = shape.clone();
+            own[usize::from(are_columns)] = outputs.len();
+            if is_transposed {
+                own.swap(0, 1);
+            }
+            Part {
+                name: format!("{before}{part}{ending}"),
+                shape: own,
+                block: if are_columns {
+                    whole.with_columns(&outputs)
+                } else {
+                    whole.with_rows(&outputs)
+                },
+                is_transposed,
+            }
+        };
+        Some(cuts.into_iter().map(part).collect())
+    }
+
+    /// Where the outputs of a fused projection are cut; `None` where that isn't known.
+    fn cuts(&self, before: &str, fused: &str, outputs: usize) -> Option<Vec<(&str, Range<usize>)>> {
+        if fused != "gate_up_proj" {
+            let queries = self.queries(before, fused, outputs)?;
+            let keys = queries + halves(outputs - queries)?;
+            let names = ["q_proj", "k_proj", "v_proj"];
+            let ranges = [0..queries, queries..keys, keys..outputs];
+            return Some(names.into_iter().zip(ranges).collect());
+        }
+        let half = halves(outputs)?;
+        // What comes down again has as many inputs as each of the two has outputs.
+        let fits = match self.output(before, fused) {
+            Some((_, down)) => down.contains(&half),
+            None => true,
+        };
+        fits.then(|| [("gate_proj", 0..half), ("up_proj", half..outputs)].into())
+    }
+
+    /// Whether a fused projection may have this many inputs: they come from where its outputs go back to.
+    fn has_inputs(&self, before: &str, fused: &str, inputs: usize) -> bool {
+        let output = self.output(before, fused);
+        output.is_some_and(|(_, shape)| shape.contains(&inputs))
+    }
+
+    /// The name and the shape of the matrix that projects what comes of a fused projection.
+    fn output(&self, before: &str, fused: &str) -> Option<(String, &'a [usize])> {
+        let layers: &[&str] = if fused == "gate_up_proj" {
+            &["down_proj"]
+        } else {
+            &OUTPUT
+        };
+        let names = layers.iter().flat_map(|layer| {
+            let named = |ending| format!("{before}{layer}{ending}");
+            ENDINGS.iter().map(named).collect::<Vec<String>>()
+        });
+        let shapes = names.filter_map(|name| Some((self.shape(&name)?, name)));
+        let mut matrices = shapes.filter(|(shape, _)| shape.len() == 2);
+        matrices.next().map(|(shape, name)| (name, shape))
+    }
+
+    /// How many of the outputs of a fused projection are queries: as many as attention has outputs.
+    fn queries(&self, before: &str, fused: &str, outputs: usize) -> Option<usize> {
+        let output = self.output(before, fused).filter(|_| fused != "in_proj");
+        let Some((name, shape)) = output else {
+            return outputs.is_multiple_of(3).then_some(outputs / 3);
+        };
+        let inputs = usize::from(!self.is_transposed(&name, shape));
+        let queries = *shape.get(inputs)?;
+        let keys = halves(outputs.checked_sub(queries)?)?;
+        // Several heads of queries may share one of keys.
+        (keys > 0 && queries.is_multiple_of(keys)).then_some(queries)
+    }
+
+    /// The matrices of single experts.
+    fn experts(&self, (name, shape): &Named) -> Option<Vec<Part>> {
+        let stem = name.strip_suffix(".weight").unwrap_or(name);
+        let (before, kind) = stem.rsplit_once('.')?;
+        let &[experts, rows, columns] = &shape[..] else {
+            return None;
+        };
+        let is_experts = before.rsplit('.').next() == Some("experts");
+        if !is_experts || !OF_EXPERTS.contains(&kind) || experts > MOST_EXPERTS {
+            return None;
+        }
+        let is_transposed = self.are_experts_transposed(before);
+        let outputs = if is_transposed { columns } else { rows };
+        let kinds: Vec<(&str, Range<usize>)> = if kind == "gate_up_proj" {
+            let half = halves(outputs)?;
+            [("gate_proj", 0..half), ("up_proj", half..outputs)].into()
+        } else {
+            [(kind, 0..outputs)].into()
+        };
+        let part = |expert: usize, (kind, outputs): &(&str, Range<usize>)| {
+            let mut block = Block::whole(&shape[1..]);
+            block.start = expert * rows * columns;
+            let (block, inputs) = if is_transposed {
+                (block.with_columns(outputs), rows)
+            } else {
+                (block.with_rows(outputs), columns)
+            };
+            Part {
+                name: format!("{before}.{expert}.{kind}.weight"),
+                shape: [outputs.len(), inputs].into(),
+                block,
+                is_transposed,
+            }
+        };
+        let of_expert = |expert| kinds.iter().map(move |kind| (expert, kind));
+        let parts = (0..experts).flat_map(of_expert);
+        Some(parts.map(|(expert, kind)| part(expert, kind)).collect())
+    }
+
+    /// Whether packed experts have a row for each input: what gates and goes up has twice as many outputs
+    /// as what comes down has inputs.
+    fn are_experts_transposed(&self, before: &str) -> bool {
+        let shape = |kind: &str| {
+            let name = format!("{before}.{kind}");
+            self.shape(&name)
+                .or_else(|| self.shape(&format!("{name}.weight")))
+        };
+        match (shape("gate_up_proj"), shape("down_proj")) {
+            (Some(&[_, inputs, outputs]), Some(&[_, down, up])) => {
+                inputs == up && down.checked_mul(2) == Some(outputs)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Which of a matrix's dimensions counts its outputs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outputs {
+    Rows,
+    Columns,
+    Either,
+}
+
+fn halves(count: usize) -> Option<usize> {
+    count.is_multiple_of(2).then_some(count / 2)
+}
+
+/// A fused projection's name as what comes before it, which projection it is, and what comes after.
+fn projection(name: &str) -> Option<(&str, &str, &str)> {
+    // The attention of PyTorch has `in_proj_weight`, and no module in between.
+    for (whole, ending) in [("in_proj_weight", ".weight"), ("in_proj_bias", ".bias")] {
+        if let Some(before) = name.strip_suffix(whole) {
+            return is_module(before).then_some((before, "in_proj", ending));
+        }
+    }
+    let ending = ENDINGS
+        .iter()
+        .rev()
+        .find(|ending| name.ends_with(**ending))?;
+    let stem = name.strip_suffix(ending)?;
+    let fused = stem.rsplit('.').next().unwrap_or(stem);
+    let before = stem.strip_suffix(fused)?;
+    let is_known =
+        (fused == "gate_up_proj") || (fused != "in_proj" && QUERY_KEY_VALUE.contains(&fused));
+    is_known.then_some((before, fused, *ending))
+}
+
+/// Whether a name's beginning ends where a part of it ends.
+fn is_module(before: &str) -> bool {
+    before.is_empty() || before.ends_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(layers: &[(&str, &[usize])]) -> Vec<(String, Vec<usize>)> {
+        let layers: Vec<Named> = (layers.iter())
+            .map(|&(name, shape)| (name.into(), shape.into()))
+            .collect();
+        let plan = plan(&layers).into_iter().zip(layers);
+        plan.flat_map(|(parts, layer)| {
+            if parts.is_empty() {
+                return [layer].into();
+            }
+            let part = |part: Part| (part.name, part.shape);
+            parts.into_iter().map(part).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
+    fn assert_listed(layers: &[(&str, &[usize])], expected: &[(&str, &[usize])]) {
+        let expected: Vec<Named> = (expected.iter())
+            .map(|&(name, shape)| (name.into(), shape.into()))
+            .collect();
+        assert_eq!(names(layers), expected);
+    }
+
+    #[test]
+    fn queries_are_as_many_as_attention_has_outputs() {
+        let output: (&str, &[usize]) = ("attn.o_proj.weight", &[32, 24]);
+        assert_listed(
+            &[
+                ("attn.qkv_proj.weight", &[40, 32]),
+                ("attn.qkv_proj.bias", &[40]),
+                output,
+            ],
+            &[
+                ("attn.q_proj.weight", &[24, 32]),
+                ("attn.k_proj.weight", &[8, 32]),
+                ("attn.v_proj.weight", &[8, 32]),
+                ("attn.q_proj.bias", &[24]),
+                ("attn.k_proj.bias", &[8]),
+                ("attn.v_proj.bias", &[8]),
+                output,
+            ],
+        );
+        // 24 queries and 5 keys can't share heads.
+        let odd: &[(&str, &[usize])] = &[("attn.qkv_proj.weight", &[34, 32]), output];
+        assert_listed(odd, odd);
+    }
+
+    #[test]
+    fn what_is_stored_by_inputs_is_transposed_and_square_matrices_follow() {
+        assert_listed(
+            &[
+                ("h.0.attn.c_attn.weight", &[8, 24]),
+                ("h.0.attn.c_attn.bias", &[24]),
+                ("h.0.attn.c_proj.weight", &[8, 8]),
+                ("h.0.attn.c_proj.bias", &[8]),
+                ("h.0.mlp.c_fc.weight", &[8, 32]),
+                ("h.0.mlp.c_fc.bias", &[32]),
+                ("wte.weight", &[100, 8]),
+            ],
+            &[
+                ("h.0.attn.q_proj.weight", &[8, 8]),
+                ("h.0.attn.k_proj.weight", &[8, 8]),
+                ("h.0.attn.v_proj.weight", &[8, 8]),
+                ("h.0.attn.q_proj.bias", &[8]),
+                ("h.0.attn.k_proj.bias", &[8]),
+                ("h.0.attn.v_proj.bias", &[8]),
+                ("h.0.attn.c_proj.weight", &[8, 8]),
+                ("h.0.attn.c_proj.bias", &[8]),
+                ("h.0.mlp.c_fc.weight", &[32, 8]),
+                ("h.0.mlp.c_fc.bias", &[32]),
+                ("wte.weight", &[100, 8]),
+            ],
+        );
+    }
+
+    #[test]
+    fn without_biases_columns_are_cut_where_rows_can_not_be() {
+        let others: [(&str, &[usize]); 2] =
+            [("o_proj.weight", &[8, 8]), ("down_proj.weight", &[10, 8])];
+        assert_listed(
+            &[
+                ("qkv_proj.weight", &[8, 12]),
+                ("gate_up_proj.weight", &[8, 20]),
+                others[0],
+                others[1],
+            ],
+            &[
+                ("q_proj.weight", &[8, 8]),
+                ("k_proj.weight", &[8, 2]),
+                ("v_proj.weight", &[8, 2]),
+                ("gate_proj.weight", &[8, 10]),
+                ("up_proj.weight", &[8, 10]),
+                others[0],
+                others[1],
+            ],
+        );
+    }
+
+    #[test]
+    fn packed_experts_are_listed_one_by_one_however_they_are_stored() {
+        for (gate_up, down) in [([2, 6, 4], [2, 4, 3]), ([2, 4, 6], [2, 3, 4])] {
+            assert_listed(
+                &[
+                    ("experts.gate_up_proj", &gate_up),
+                    ("experts.down_proj", &down),
+                ],
+                &[
+                    ("experts.0.gate_proj.weight", &[3, 4]),
+                    ("experts.0.up_proj.weight", &[3, 4]),
+                    ("experts.1.gate_proj.weight", &[3, 4]),
+                    ("experts.1.up_proj.weight", &[3, 4]),
+                    ("experts.0.down_proj.weight", &[4, 3]),
+                    ("experts.1.down_proj.weight", &[4, 3]),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn a_layer_whose_parts_have_the_name_of_another_stays_as_it_is() {
+        let layers: &[(&str, &[usize])] = &[
+            ("gate_up_proj.weight", &[4, 3]),
+            ("up_proj.weight", &[2, 3]),
+        ];
+        assert_listed(layers, layers);
+        let layers: &[(&str, &[usize])] = &[("qkv.weight", &[9, 3]), ("to_qkv.weight", &[9, 3])];
+        assert_listed(layers, layers);
+    }
+
+    #[test]
+    fn the_attention_of_pytorch_is_cut_in_thirds() {
+        assert_listed(
+            &[
+                ("attn.in_proj_weight", &[6, 2]),
+                ("attn.in_proj_bias", &[6]),
+            ],
+            &[
+                ("attn.q_proj.weight", &[2, 2]),
+                ("attn.k_proj.weight", &[2, 2]),
+                ("attn.v_proj.weight", &[2, 2]),
+                ("attn.q_proj.bias", &[2]),
+                ("attn.k_proj.bias", &[2]),
+                ("attn.v_proj.bias", &[2]),
+            ],
+        );
+    }
+}

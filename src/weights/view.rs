@@ -1,0 +1,299 @@
+//! A layer seen in another way: a part of it, or its transpose.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::{ElementType, Layer, WeightSlice, element_count};
+use crate::Scalar;
+
+/// How many values of a stored row are read at once to transpose a matrix, if there is room.
+const RUN: usize = 256;
+
+/// How many stored rows are put in place together.
+const STRIP: usize = 16;
+
+/// How many values of a transposed matrix are read at once, unless a row is longer.
+const MOST_AT_ONCE: usize = 1 << 20;
+
+/// A layer of a source, whole or a part of it, that [`Unfused`](super::Unfused) and
+/// [`Transposed`](super::Transposed) list; its values are read from the source.
+#[derive(Debug)]
+pub struct LayerView<L> {
+    layer: Arc<L>,
+    /// `None` for the layer as it is.
+    part: Option<Part>,
+}
+
+/// What is seen of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) block: Block,
+    pub(super) is_transposed: bool,
+}
+
+/// Neighbouring rows and columns of a matrix that is stored row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// The flat index of its first value.
+    pub(super) start: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// The number of values from one row to the next.
+    pub(super) stride: usize,
+}
+
+impl Block {
+    /// A tensor as a whole, as a matrix of which the first dimension counts the rows.
+    pub(super) fn whole(shape: &[usize]) -> Self {
+        let columns = element_count(shape.get(1..).unwrap_or_default()).unwrap_or(0);
+        Self {
+            start: 0,
+            rows: shape.first().copied().unwrap_or(1),
+            columns,
+            stride: columns,
+        }
+    }
+
+    pub(super) const fn with_rows(self, rows: &Range<usize>) -> Self {
+        Self {
+            start: self.start + rows.start * self.stride,
+            rows: rows.end - rows.start,
+            ..self
+        }
+    }
+
+    pub(super) const fn with_columns(self, columns: &Range<usize>) -> Self {
+        Self {
+            start: self.start + columns.start,
+            columns: columns.end - columns.start,
+            ..self
+        }
+    }
+
+    /// The flat indices of the whole block, if it lies in one piece.
+    const fn as_range(&self) -> Option<Range<usize>> {
+        if self.columns == self.stride || self.rows <= 1 {
+            Some(self.start..self.start + self.rows * self.columns)
+        } else {
+            None
+        }
+    }
+}
+
+impl<L> LayerView<L> {
+    /// The layer as it is.
+    pub(super) fn whole(layer: L) -> Self {
+        Self {
+            layer: Arc::new(layer),
+            part: None,
+        }
+    }
+
+    /// One part of a layer.
+    pub(super) fn part(layer: L, part: Part) -> Self {
+        Self {
+            layer: Arc::new(layer),
+            part: Some(part),
+        }
+    }
+
+    /// Some parts of a layer.
+    pub(super) fn parts(layer: L, parts: Vec<Part>) -> impl Iterator<Item = Self> {
+        let layer = Arc::new(layer);
+        parts.into_iter().map(move |part| Self {
+            layer: Arc::clone(&layer),
+            part: Some(part),
+        })
+    }
+}
+
+impl<L: Layer> Layer for LayerView<L> {
+    type Error = L::Error;
+
+    fn name(&self) -> &str {
+        self.part
+            .as_ref()
+            .map_or(self.layer.name(), |part| &part.name)
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.part
+            .as_ref()
+            .map_or(self.layer.shape(), |part| &part.shape)
+    }
+
+    fn element_type(&self) -> ElementType {
+        self.layer.element_type()
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), L::Error> {
+        match &self.part {
+            None => self.layer.read(offset, values),
+            Some(part) if part.is_transposed => {
+                read_transposed(&*self.layer, part.block, offset, values)
+            }
+            Some(part) => read_block(&*self.layer, part.block, offset, values),
+        }
+    }
+
+    fn preferred_length(&self) -> usize {
+        match &self.part {
+            Some(part) if part.is_transposed => {
+                // So that every row that is stored gives a run of values, within bounded memory.
+                let most = MOST_AT_ONCE / part.block.rows.max(1);
+                part.block.rows.saturating_mul(most.clamp(1, RUN))
+            }
+            _ => self.layer.preferred_length(),
+        }
+    }
+
+    fn as_slice(&self) -> Option<WeightSlice<'_>> {
+        let slice = self.layer.as_slice()?;
+        match &self.part {
+            None => Some(slice),
+            Some(part) if part.is_transposed => None,
+            Some(part) => slice.range(part.block.as_range()?),
+        }
+    }
+}
+
+/// Reads a block's values from a flat index of the block on.
+fn read_block<L: Layer, T: Scalar>(
+    layer: &L,
+    block: Block,
+    offset: usize,
+    mut values: &mut [T],
+) -> Result<(), L::Error> {
+    if block.as_range().is_some() {
+        return layer.read(block.start + offset, values);
+    }
+    let (mut row, mut column) = (offset / block.columns, offset % block.columns);
+    while !values.is_empty() {
+        let (now, later) = values.split_at_mut((block.columns - column).min(values.len()));
+        layer.read(block.start + row * block.stride + column, now)?;
+        (row, column, values) = (row + 1, 0, later);
+    }
+    Ok(())
+}
+
+/// Reads the values of a block's transpose from a flat index of the transpose on.
+///
+/// For every row of the block the values of neighbouring columns are read at once, and some rows together
+/// are put in place, so that writes lie together, too.
+fn read_transposed<L: Layer, T: Scalar>(
+    layer: &L,
+    block: Block,
+    offset: usize,
+    values: &mut [T],
+) -> Result<(), L::Error> {
+    let Some(last) = (offset + values.len())
+        .checked_sub(1)
+        .filter(|_| !values.is_empty())
+    else {
+        return Ok(());
+    };
+    let (first_column, last_column) = (offset / block.rows, last / block.rows);
+    let length = last_column - first_column + 1;
+    let mut runs = vec![T::nan(); length * STRIP.min(block.rows)];
+    for strip in (0..block.rows).step_by(STRIP) {
+        let rows = strip..block.rows.min(strip + STRIP);
+        // What a layer leaves unfilled must not be taken for another row.
+        runs.fill(T::nan());
+        for (row, run) in rows.clone().zip(runs.chunks_exact_mut(length)) {
+            // The first and the last column may be incomplete.
+            let start = usize::from(row < offset % block.rows);
+            let end = length - usize::from(row > last % block.rows);
+            if start < end {
+                let first = block.start + row * block.stride + first_column + start;
+                layer.read(first, &mut run[start..end])?;
+            }
+        }
+        for column in 0..length {
+            let start = (first_column + column) * block.rows + strip;
+            let indices = (start..).zip(runs[column..].iter().step_by(length));
+            for (index, &value) in indices.take(rows.len()) {
+                if let Some(place) = index.checked_sub(offset).and_then(|at| values.get_mut(at)) {
+                    *place = value;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{InMemoryModel, WeightSource};
+    use super::*;
+
+    /// Rows 1 to 4 and columns 2 to 4 of a matrix of 5 rows and 6 columns.
+    const BLOCK: Block = Block {
+        start: 8,
+        rows: 3,
+        columns: 3,
+        stride: 6,
+    };
+
+    fn read(is_transposed: bool, offset: usize, count: usize) -> Vec<f32> {
+        let values: Vec<f32> = (0..30).map(|value| value as f32).collect();
+        let model = InMemoryModel::new("m")
+            .with_layer("w", [5, 6], values)
+            .unwrap();
+        let layer = model.layers().next().unwrap().unwrap();
+        let part = Part {
+            name: "part".into(),
+            shape: vec![3, 3],
+            block: BLOCK,
+            is_transposed,
+        };
+        let view = LayerView::parts(layer, vec![part]).next().unwrap();
+        let mut values = vec![0.0; count];
+        view.read(offset, &mut values).unwrap();
+        values
+    }
+
+    #[test]
+    fn parts_and_transposes_are_read_from_any_offset_to_any_end() {
+        let straight = [8.0, 9.0, 10.0, 14.0, 15.0, 16.0, 20.0, 21.0, 22.0];
+        let transposed = [8.0, 14.0, 20.0, 9.0, 15.0, 21.0, 10.0, 16.0, 22.0];
+        for offset in 0..=9 {
+            for end in offset..=9 {
+                let count = end - offset;
+                assert_eq!(read(false, offset, count), straight[offset..end]);
+                assert_eq!(read(true, offset, count), transposed[offset..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn more_rows_than_are_put_in_place_together_are_transposed() {
+        let (rows, columns) = (2 * STRIP + 5, 7);
+        let values: Vec<f32> = (0..rows * columns).map(|value| value as f32).collect();
+        let model = InMemoryModel::new("m")
+            .with_layer("w", [rows, columns], values)
+            .unwrap();
+        let layer = model.layers().next().unwrap().unwrap();
+        let part = Part {
+            name: "w".into(),
+            shape: vec![columns, rows],
+            block: Block::whole(&[rows, columns]),
+            is_transposed: true,
+        };
+        let view = LayerView::part(layer, part);
+        let expected: Vec<f32> = (0..rows * columns)
+            .map(|at| (at % rows * columns + at / rows) as f32)
+            .collect();
+        for length in [1, 10, rows, rows + 1, 3 * rows - 1, rows * columns] {
+            let mut read = vec![0.0_f32; rows * columns];
+            for (chunk, values) in read.chunks_mut(length).enumerate() {
+                view.read(chunk * length, values).unwrap();
+            }
+            assert_eq!(read, expected, "{length}");
+        }
+    }
+}
