@@ -51,12 +51,6 @@ impl Header {
         available: u64,
     ) -> Result<Self, SafetensorsError> {
         let text = utf8(file, header)?;
-        if !text.starts_with('{') {
-            return Err(SafetensorsError::NotJson {
-                file: file.to_owned(),
-                message: "it does not begin with `{`".to_owned(),
-            });
-        }
         let mut listing = Listing::default();
         let mut json = serde_json::Deserializer::from_str(text);
         let parsed = DeserializeSeed::deserialize(&mut listing, &mut json);
@@ -70,6 +64,7 @@ impl Header {
         let elements = check.entries(available)?;
         check.unique_names()?;
         check.overlaps()?;
+        check.end(available)?;
         Ok(Self::from_checked(listing, &elements))
     }
 
@@ -291,6 +286,21 @@ impl Check<'_> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses bytes after the last layer: with one bit of the header's length flipped, all layers would
+    /// be read from the wrong place, and bytes be left over.
+    fn end(&self, available: u64) -> Result<(), SafetensorsError> {
+        let ends = self.listing.entries.iter().map(|entry| entry.end);
+        let end = ends.max().unwrap_or(0);
+        if end == available {
+            return Ok(());
+        }
+        Err(SafetensorsError::LeftOver {
+            file: self.file.to_owned(),
+            end,
+            available,
+        })
     }
 
     /// Refuses layers that share bytes. Bytes between layers lose nothing and are let be.
