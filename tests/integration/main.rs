@@ -17,6 +17,8 @@ mod command;
 mod copies;
 mod entropy;
 mod faults;
+#[cfg(feature = "safetensors")]
+mod files;
 #[cfg(feature = "proptest")]
 mod fuzzed;
 mod graph;
