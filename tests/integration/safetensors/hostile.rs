@@ -305,6 +305,11 @@ fn bytes_after_the_last_layer_are_an_error() {
         "`x`: the last layer ends at byte 4 of the data, the file has 5"
     );
     error_in(&file_with("{}", &[0]));
+    // Where layers have bytes between them, so may the last one and the end.
+    let padded = r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},
+                     "b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}}"#;
+    assert!(SafetensorsModel::from_bytes("x", &file_with(padded, &[0; 8])).is_ok());
+    error_in(&file_with(padded, &[0; 9]));
 }
 
 #[test]
