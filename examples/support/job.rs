@@ -7,7 +7,8 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mother::evidence::{Evidence, OnFailure, UpdateRank};
+use mother::condensed::CondensedMatrix;
+use mother::evidence::{Evidence, GroupEvidence, OnFailure, UpdateRank};
 use mother::heritage::{DescentKind, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
 use mother::signature::{Signature, SkippedModel};
@@ -15,6 +16,7 @@ use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::adapters::{AdapterEdge, Unplaced};
 use super::models::{Models, Skipped, Source};
 use super::settings::Settings;
 use super::store::{Counts, Store};
@@ -85,21 +87,28 @@ pub(crate) fn recover(
         let Skipped { id, reason } = model;
         return Err(Failure::Run(format!("model `{id}`: {reason}")));
     }
-    let (evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
-    let Models { open, skipped, .. } = models;
+    let (mut evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
+    let Models {
+        open,
+        skipped,
+        adapters,
+        unplaced,
+        ..
+    } = models;
+    add_unplaced(&mut evidence, &unplaced)?;
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
     if evidence.groups.is_empty() {
         return Err(Failure::Run("no model is left to recover".into()));
     }
-    let recovery = settings.recovery(trees);
+    let recovery = settings.recovery(trees, &adapters);
     let clusters =
         timed(&mut seconds.cluster, || recovery.clusters(&evidence)).map_err(Failure::run)?;
     let graph =
         timed(&mut seconds.tree, || recovery.graph(&evidence, &clusters)).map_err(Failure::run)?;
     let graph = if settings.needs_signatures() {
         timed(&mut seconds.distance, || {
-            with_ranks(graph, &open, &evidence)
+            with_ranks(graph, &open, &evidence, &adapters)
         })
     } else {
         graph
@@ -226,7 +235,12 @@ fn compare(
 
 /// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
 /// gets none.
-fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> ModelGraph {
+fn with_ranks(
+    graph: ModelGraph,
+    models: &[Source],
+    evidence: &Evidence,
+    adapters: &[AdapterEdge],
+) -> ModelGraph {
     let by_name: BTreeMap<&str, _> = models.iter().map(|model| (model.name(), model)).collect();
     let source = |position: usize| by_name.get(graph.name(position)?).copied();
     let rank = |&(parent, child): &(usize, usize)| {
@@ -239,9 +253,25 @@ fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> Mode
         let rank = UpdateRank::between(source(parent)?, source(child)?, group.layers()).ok()?;
         (rank.rank > 0).then_some((child, rank))
     };
+    let by_adapter = |parent: usize, child: usize| {
+        let edge = (graph.name(parent), graph.name(child));
+        let is_edge =
+            |adapter: &&AdapterEdge| edge == (Some(&adapter.base), Some(&adapter.adapter));
+        Some(adapters.iter().find(is_edge)?.rank)
+    };
     let edges: Vec<(usize, usize)> = graph.edges().collect();
+    let adapter_ranks: BTreeMap<usize, usize> = (edges.iter())
+        .filter_map(|&(parent, child)| Some((child, by_adapter(parent, child)?)))
+        .collect();
+    let edges: Vec<(usize, usize)> = edges
+        .into_iter()
+        .filter(|(_, child)| !adapter_ranks.contains_key(child))
+        .collect();
     let ranks: BTreeMap<usize, UpdateRank> = edges.par_iter().filter_map(rank).collect();
     graph.with_kinds(|_, child| {
+        if let Some(&rank) = adapter_ranks.get(&child) {
+            return Some(DescentKind::Adapter { rank });
+        }
         let rank = ranks.get(&child)?;
         Some(if rank.is_low_rank() {
             DescentKind::LowRank { rank: rank.rank }
@@ -249,6 +279,17 @@ fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> Mode
             DescentKind::Full
         })
     })
+}
+
+/// Adds adapters without a base as models of which nothing can be said, and notes what they need.
+fn add_unplaced(evidence: &mut Evidence, unplaced: &[Unplaced]) -> Result<(), Failure> {
+    for Unplaced { id, note: needs } in unplaced {
+        note(format!("{id} {needs}"));
+        let alone = CondensedMatrix::new(1, Vec::new()).map_err(Failure::run)?;
+        let group = GroupEvidence::new(vec![id.clone()], None, alone).map_err(Failure::run)?;
+        evidence.groups.push(group);
+    }
+    Ok(())
 }
 
 /// The models that couldn't be opened and those that couldn't be measured, sorted by id.

@@ -6,6 +6,7 @@
     reason = "a command has the standard library"
 )]
 
+pub(crate) mod adapters;
 pub(crate) mod job;
 pub(crate) mod models;
 pub(crate) mod random;

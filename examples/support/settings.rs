@@ -16,6 +16,7 @@ use mother::rank::Tolerance;
 use mother::signature::SignatureOptions;
 use serde::Deserialize;
 
+use super::adapters::AdapterEdge;
 use super::terminal::Failure;
 
 /// What `--help` says of them.
@@ -278,7 +279,8 @@ impl Settings {
             .with_on_failure(on_failure)
     }
 
-    pub(crate) fn recovery(&self, trees: Trees) -> Recovery {
+    /// How to recover, given that these adapters were trained on their bases.
+    pub(crate) fn recovery(&self, trees: Trees, adapters: &[AdapterEdge]) -> Recovery {
         let mut recovery = match self.method {
             Method::Joint => Recovery::new(),
             Method::Paper => Recovery::paper(),
@@ -292,9 +294,16 @@ impl Settings {
         if let Some(penalty) = self.penalty {
             recovery = recovery.with_penalty(penalty);
         }
-        recovery
-            .with_trees(trees)
-            .with_knowledge(self.knowledge.clone())
+        let has_parent = |child: &str| {
+            let of_child = self.knowledge.parents().any(|(known, _)| known == child);
+            of_child || self.knowledge.roots().any(|root| root == child)
+        };
+        let free = adapters.iter().filter(|edge| !has_parent(&edge.adapter));
+        let with = |knowledge: Knowledge, edge: &AdapterEdge| {
+            knowledge.with_parent(&*edge.adapter, &*edge.base)
+        };
+        let knowledge = free.fold(self.knowledge.clone(), with);
+        recovery.with_trees(trees).with_knowledge(knowledge)
     }
 
     /// Starts the threads; to be called once.
