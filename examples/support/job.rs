@@ -95,6 +95,10 @@ pub(crate) fn recover(
         unplaced,
         ..
     } = models;
+    let groups = evidence.groups.into_iter();
+    evidence.groups = groups
+        .map(|group| prefer_adapters(group, &adapters))
+        .collect();
     add_unplaced(&mut evidence, &unplaced)?;
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
@@ -278,6 +282,23 @@ fn with_ranks(
         } else {
             DescentKind::Full
         })
+    })
+}
+
+/// Makes each adapter the original of its merged copies; one that changes nothing is a copy of its base.
+fn prefer_adapters(group: GroupEvidence, adapters: &[AdapterEdge]) -> GroupEvidence {
+    adapters.iter().fold(group, |group, edge| {
+        let positions = (group.position(&edge.adapter), group.position(&edge.base));
+        let (Some(adapter), Some(base)) = positions else {
+            return group;
+        };
+        let mut copies = group.copies().iter();
+        let is_base = copies.any(|copy| {
+            [copy.copy, copy.original]
+                .iter()
+                .all(|m| [adapter, base].contains(m))
+        });
+        group.with_original(if is_base { base } else { adapter })
     })
 }
 
