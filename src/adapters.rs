@@ -20,6 +20,6 @@ mod update;
 
 pub use self::adapted::{AdaptedLayer, AdaptedModel};
 pub use self::adapter::Adapter;
-pub use self::base::Placement;
+pub use self::base::{Placement, models_named};
 pub use self::config::AdapterConfig;
 pub use self::error::{AdaptedError, AdapterError};

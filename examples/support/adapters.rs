@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mother::adapters::{Adapter, AdapterConfig, AdapterError, Placement};
 use mother::files::ModelPath;
+use mother::heritage::Knowledge;
 use mother::weights::WeightSource as _;
 
 use super::models::{Models, Skipped, Source, Stored, open};
@@ -27,6 +28,18 @@ pub(crate) struct AdapterEdge {
 pub(crate) struct Unplaced {
     pub(crate) id: String,
     pub(crate) note: String,
+}
+
+/// Adds that adapters were trained on their bases, but where something else is known.
+pub(crate) fn add(knowledge: &Knowledge, adapters: &[AdapterEdge]) -> Knowledge {
+    let has_parent = |child: &str| {
+        knowledge.parents().any(|(known, _)| known == child)
+            || knowledge.roots().any(|root| root == child)
+    };
+    let free = adapters.iter().filter(|edge| !has_parent(&edge.adapter));
+    free.fold(knowledge.clone(), |knowledge, edge| {
+        knowledge.with_parent(&*edge.adapter, &*edge.base)
+    })
 }
 
 /// Sorts models and adapters apart, and puts every adapter on its base.

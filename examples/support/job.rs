@@ -9,14 +9,15 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use mother::condensed::CondensedMatrix;
 use mother::evidence::{Evidence, GroupEvidence, OnFailure, UpdateRank};
-use mother::heritage::{DescentKind, ModelGraph, Trees};
+use mother::heritage::{DescentKind, Knowledge, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
 use mother::signature::{Signature, SkippedModel};
 use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::adapters::{AdapterEdge, Unplaced};
+use super::adapters::{self, AdapterEdge, Unplaced};
+use super::claims;
 use super::models::{Models, Skipped, Source};
 use super::settings::Settings;
 use super::store::{Counts, Store};
@@ -87,12 +88,14 @@ pub(crate) fn recover(
         let Skipped { id, reason } = model;
         return Err(Failure::Run(format!("model `{id}`: {reason}")));
     }
+    let knowledge = knowledge_of(&models, settings);
     let (mut evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
     let Models {
         open,
         skipped,
         adapters,
         unplaced,
+        claims,
         ..
     } = models;
     let groups = evidence.groups.into_iter();
@@ -105,7 +108,7 @@ pub(crate) fn recover(
     if evidence.groups.is_empty() {
         return Err(Failure::Run("no model is left to recover".into()));
     }
-    let recovery = settings.recovery(trees, &adapters);
+    let recovery = settings.recovery(trees, knowledge);
     let clusters =
         timed(&mut seconds.cluster, || recovery.clusters(&evidence)).map_err(Failure::run)?;
     let graph =
@@ -117,6 +120,9 @@ pub(crate) fn recover(
     } else {
         graph
     };
+    if settings.uses_cards() {
+        claims::note_contradictions(&claims, &graph);
+    }
     seconds.total = start.elapsed().as_secs_f64();
     Ok(Outcome {
         graph,
@@ -124,6 +130,32 @@ pub(crate) fn recover(
         signatures,
         seconds,
     })
+}
+
+/// What is known of models, of adapters among them, and what cards claim.
+fn knowledge_of(models: &Models, settings: &Settings) -> Knowledge {
+    let knowledge = adapters::add(settings.knowledge(), &models.adapters);
+    if settings.uses_cards() {
+        claims::add(knowledge, &models.claims, &models.ids())
+    } else {
+        knowledge
+    }
+}
+
+/// Notes every id that something is known of and no model has; an error if models may not be left out.
+pub(crate) fn check_ids(
+    settings: &Settings,
+    models: &Models,
+    strictness: Strictness,
+) -> Result<(), Failure> {
+    for id in claims::unknown_ids(settings.knowledge(), &models.ids()) {
+        let message = format!("--known names {id}, which isn't among the models");
+        match strictness {
+            Strictness::Strict => return Err(Failure::Run(message)),
+            Strictness::Lenient => note(message),
+        }
+    }
+    Ok(())
 }
 
 fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {

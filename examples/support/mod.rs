@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod adapters;
+pub(crate) mod claims;
 pub(crate) mod job;
 pub(crate) mod models;
 pub(crate) mod random;

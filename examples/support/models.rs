@@ -10,6 +10,7 @@ use mother::weights::WeightSource as _;
 use serde::Serialize;
 
 use super::adapters::{self, AdapterEdge, Unplaced};
+use super::claims::{self, Claim};
 use super::terminal::{Failure, note};
 use super::zoo;
 
@@ -42,6 +43,8 @@ pub(crate) struct Models {
     pub(crate) adapters: Vec<AdapterEdge>,
     /// The adapters whose base isn't, or isn't known.
     pub(crate) unplaced: Vec<Unplaced>,
+    /// What the cards of models say.
+    pub(crate) claims: Vec<Claim>,
 }
 
 impl Models {
@@ -82,6 +85,7 @@ impl Models {
                 .collect();
             return Err(Failure::Run(format!("no model in {}", paths.join(", "))));
         }
+        models.claims = claims::on_cards(&found.models);
         let mut stored = Vec::new();
         for path in found.models {
             match open(&path) {
@@ -94,6 +98,14 @@ impl Models {
         }
         adapters::place(stored, &mut models);
         Ok(models)
+    }
+
+    /// The ids of all models, also of those that can't be read.
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        let open = self.open.iter().map(|model| model.name());
+        let unplaced = self.unplaced.iter().map(|adapter| &*adapter.id);
+        let skipped = self.skipped.iter().map(|model| &*model.id);
+        open.chain(unplaced).chain(skipped).collect()
     }
 
     /// Adds a model that is read from these files.

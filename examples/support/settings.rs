@@ -16,7 +16,6 @@ use mother::rank::Tolerance;
 use mother::signature::SignatureOptions;
 use serde::Deserialize;
 
-use super::adapters::AdapterEdge;
 use super::terminal::Failure;
 
 /// What `--help` says of them.
@@ -40,6 +39,8 @@ pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): d
   --known FILE           what is known beside the weights, as JSON: {"parents": {"child": "parent"},
                          "not_parents": {"child": ["other"]}, "roots": ["id"], "leaves": ["id"],
                          "times": {"id": 1700000000}}, each of them optional
+  --cards                joint: take what model cards (README.md beside the weights) say of a model's base
+                         for a weak hint, and tell where the weights say something else
   --store DIR            keep signatures in this folder, and read only models that are new or changed
   --exact                joint: measure the distances of Eq. 1 on all weights, too
   --buckets K            how many numbers a signature keeps of each group of rows, a power of two from 8
@@ -80,6 +81,14 @@ pub(crate) struct Settings {
     signatures: SignatureOptions,
     store: Option<PathBuf>,
     exact: bool,
+    cards: Cards,
+}
+
+/// Whether what model cards say counts.
+#[derive(Clone, Copy, PartialEq)]
+enum Cards {
+    Ignored,
+    Hints,
 }
 
 /// What is known, as it is written down.
@@ -143,6 +152,7 @@ impl Settings {
             signatures: SignatureOptions::new(),
             store: None,
             exact: false,
+            cards: Cards::Ignored,
         }
     }
 
@@ -210,6 +220,7 @@ impl Settings {
             }
             "store" => self.store = Some(argument.parser.value()?.into()),
             "exact" => self.exact = true,
+            "cards" => self.cards = Cards::Hints,
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -279,8 +290,17 @@ impl Settings {
             .with_on_failure(on_failure)
     }
 
-    /// How to recover, given that these adapters were trained on their bases.
-    pub(crate) fn recovery(&self, trees: Trees, adapters: &[AdapterEdge]) -> Recovery {
+    pub(crate) const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
+    /// Whether what model cards say counts.
+    pub(crate) fn uses_cards(&self) -> bool {
+        self.cards == Cards::Hints
+    }
+
+    /// How to recover, given this knowledge.
+    pub(crate) fn recovery(&self, trees: Trees, knowledge: Knowledge) -> Recovery {
         let mut recovery = match self.method {
             Method::Joint => Recovery::new(),
             Method::Paper => Recovery::paper(),
@@ -294,15 +314,6 @@ impl Settings {
         if let Some(penalty) = self.penalty {
             recovery = recovery.with_penalty(penalty);
         }
-        let has_parent = |child: &str| {
-            let of_child = self.knowledge.parents().any(|(known, _)| known == child);
-            of_child || self.knowledge.roots().any(|root| root == child)
-        };
-        let free = adapters.iter().filter(|edge| !has_parent(&edge.adapter));
-        let with = |knowledge: Knowledge, edge: &AdapterEdge| {
-            knowledge.with_parent(&*edge.adapter, &*edge.base)
-        };
-        let knowledge = free.fold(self.knowledge.clone(), with);
         recovery.with_trees(trees).with_knowledge(knowledge)
     }
 

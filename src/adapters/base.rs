@@ -189,21 +189,47 @@ impl<A: WeightSource> Adapter<A> {
                 _ => Placement::Several(fitting),
             };
         };
-        for is_named in [is_same, ends_alike] {
-            let named = (0..models.len()).filter(|&model| is_named(models[model].name(), base));
-            let named: Vec<usize> = named.collect();
-            let fitting: Vec<usize> = named.iter().copied().filter(fits).collect();
-            match (&named[..], &fitting[..]) {
-                ([], _) => {}
-                (_, [only]) => return Placement::On(*only),
-                ([first, ..], []) => {
-                    let error = self.fits(&models[*first]).err();
-                    return Placement::Misfit(*first, error.unwrap_or(AdapterError::NotAnAdapter));
-                }
-                _ => return Placement::Several(fitting),
+        let named = models_named(base, models.iter().map(WeightSource::name));
+        let fitting: Vec<usize> = named.iter().copied().filter(fits).collect();
+        match (&named[..], &fitting[..]) {
+            ([], _) => Placement::NoBase,
+            (_, [only]) => Placement::On(*only),
+            ([first, ..], []) => {
+                let error = self.fits(&models[*first]).err();
+                Placement::Misfit(*first, error.unwrap_or(AdapterError::NotAnAdapter))
             }
+            _ => Placement::Several(fitting),
         }
-        Placement::NoBase
+    }
+}
+
+/// The positions of the models that a base's name may mean: those that are called so in full, else those
+/// whose names have the same last part.
+///
+/// Names are repositories (`org/name`) or paths.
+///
+/// # Examples
+///
+/// ```
+/// use mother::adapters::models_named;
+///
+/// let models = ["acme/base-7b", "zeta/base-7b", "chat"];
+/// assert_eq!(models_named("acme/base-7b", models), [0]);
+/// assert_eq!(models_named("/data/Base-7B/", models), [0, 1]);
+/// assert_eq!(models_named("acme/other", models), [0; 0]);
+/// ```
+pub fn models_named<'a>(base: &str, models: impl IntoIterator<Item = &'a str>) -> Vec<usize> {
+    let models: Vec<&str> = models.into_iter().collect();
+    let matching = |is_named: fn(&str, &str) -> bool| -> Vec<usize> {
+        (0..models.len())
+            .filter(|&model| is_named(models[model], base))
+            .collect()
+    };
+    let same = matching(is_same);
+    if same.is_empty() {
+        matching(ends_alike)
+    } else {
+        same
     }
 }
 
