@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use mother::files::FindError;
+use mother::files::{FindError, ModelCard};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -287,4 +288,26 @@ fn a_name_that_is_not_unicode_is_no_obstacle() {
     }
     let found = find(&folder, &[""]);
     assert_eq!(names(&found), ["b\u{FFFD}d", "\u{FFFD}b\u{FFFD}d"]);
+}
+
+proptest! {
+    #![proptest_config(crate::cases(300))]
+
+    #[test]
+    fn any_names_and_any_card_do_no_harm(
+        names in prop::collection::btree_set(
+            r"(model|x|consolidated\.00|optimizer|\.)(-0*[0-9]{1,7}-of-[0-9]{1,7}|)(\.fp16|)(\.safetensors|\.bin|)(\.index\.json|)",
+            0..8,
+        ),
+        card in r"(---\n)?(base_model:? ?[\[\]'\-a,\n#]{0,8}\n){0,3}(---)?",
+    ) {
+        let folder = TempFolder::new();
+        for name in names.iter().filter(|name| *name != ".") {
+            folder.write(name, weights(1.0));
+        }
+        let found = find(&folder, &[""]);
+        let distinct: std::collections::BTreeSet<&str> = found.models.iter().map(|m| m.name()).collect();
+        prop_assert_eq!(distinct.len(), found.models.len());
+        prop_assert!(ModelCard::parse(&card).bases().iter().all(|base| !base.is_empty()));
+    }
 }
