@@ -122,18 +122,17 @@ impl fmt::Display for PassedOverReason {
             Self::SameFolder { folder } => {
                 write!(
                     f,
-                    "it is a link to {}, which is looked into there",
+                    "it is a link to {}, where its models are listed",
                     Quoted(folder)
                 )
             }
-            Self::Format { format, files } => {
-                let format = format.name();
-                write!(
-                    f,
-                    "{} in the format of {format}, which this build can't read",
-                    Several(files)
-                )
-            }
+            Self::Format { format, files } => write!(
+                f,
+                "{} {} {} weights, which this build can't read",
+                Several(files),
+                if files.len() == 1 { "holds" } else { "hold" },
+                format.name()
+            ),
             Self::LfsPointers { files: one } if one.len() == 1 => write!(
                 f,
                 "{} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them",

@@ -249,10 +249,10 @@ fn links_are_followed_and_loops_end() {
     assert_eq!(
         lines(&found),
         [
-            "run/latest: it is a link to `run/checkpoint-9`, which is looked into there",
-            "self: it is a link to `m`, which is looked into there",
-            "up/elsewhere/base: it is a link to `base`, which is looked into there",
-            "up/m: it is a link to `m`, which is looked into there",
+            "run/latest: it is a link to `run/checkpoint-9`, where its models are listed",
+            "self: it is a link to `m`, where its models are listed",
+            "up/elsewhere/base: it is a link to `base`, where its models are listed",
+            "up/m: it is a link to `m`, where its models are listed",
         ]
     );
 }

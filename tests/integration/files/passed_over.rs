@@ -96,10 +96,10 @@ fn formats_that_are_not_read_are_named() {
     assert_eq!(
         lines(&found),
         [
-            "base/base: `base.onnx` in the format of ONNX, which this build can't read",
+            "base/base: `base.onnx` holds ONNX weights, which this build can't read",
             "empty: it holds no weights",
-            "keras: `tf_model.h5` in the format of Keras, which this build can't read",
-            "onnx: `model.onnx` in the format of ONNX, which this build can't read",
+            "keras: `tf_model.h5` holds Keras weights, which this build can't read",
+            "onnx: `model.onnx` holds ONNX weights, which this build can't read",
         ]
     );
     let losses: Vec<bool> = found
