@@ -25,13 +25,12 @@ recover [OPTIONS] [MODEL]...
 The result goes to stdout, warnings and progress to stderr. The exit code is 0; 2 when the arguments
 make no sense; 1 when it can't be done: a path isn't there, no model is left, --strict.
 
-  MODEL                  a .safetensors file, or a folder: one that holds model.safetensors or
-                         model.safetensors.index.json is one model; of any other, every
-                         *.safetensors file and every such sub-folder is a model. None: the
-                         embedded zoo, with the truth about it
+  MODEL                  a .safetensors file or index, or a folder, which is looked through to any
+                         depth: sharded models, hub caches, pipelines, checkpoints. What is passed
+                         over is listed. None: the embedded zoo, with the truth about it
   --format NAME          text (the default) | json | dot | mermaid | newick
   --truth FILE           a truth.json to state the accuracy against
-  --strict               fail when any model has to be skipped
+  --strict               fail when any model has to be skipped, or --known names one that isn't there
 ";
 
 fn main() -> ExitCode {
@@ -49,9 +48,13 @@ fn run() -> Result<(), Failure> {
         None if paths.is_empty() => Some(Truth::parse(zoo::TRUTH).map_err(Failure::Run)?),
         None => None,
     };
-    let open = || match paths.as_slice() {
-        [] => Models::zoo(),
-        paths => Models::open(paths),
+    let open = || {
+        let models = match paths.as_slice() {
+            [] => Models::zoo(),
+            paths => Models::open(paths),
+        }?;
+        job::check_ids(&options.settings, &models, options.strictness)?;
+        Ok(models)
     };
     let trees = options.settings.trees_or(Trees::Found);
     let outcome = job::recover(open, &options.settings, trees, options.strictness)?;

@@ -34,12 +34,13 @@
 //!
 //! Modules depend only on those below them:
 //!
-//! - adapters: `safetensors` reads models from files (feature `safetensors`);
+//! - adapters: `files` finds models and opens them, `safetensors` reads them (feature `safetensors`);
 //! - [`heritage`]: from evidence to the graph, its exports, and a hub that grows model by model;
 //! - [`evidence`]: what two models say of each other, and the tables of many pairs;
 //! - [`signature`]: one model, read once;
 //! - kernels, which know no model: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`], [`kinship`],
 //!   `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
+//! - [`adapters`]: models that are stored as a small change of another one;
 //! - [`weights`]: the traits of what can be read, and models in memory; [`progress`]: watching long work.
 //!
 //! # Features
@@ -61,12 +62,15 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod adapters;
 pub mod arborescence;
 pub mod clustering;
 pub mod condensed;
 mod disjoint_sets;
 pub mod entropy;
 pub mod evidence;
+#[cfg(feature = "safetensors")]
+pub mod files;
 pub mod growth;
 pub mod heritage;
 #[cfg(feature = "proptest")]

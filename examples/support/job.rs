@@ -7,17 +7,19 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mother::condensed::CondensedMatrix;
 use mother::evidence::{Evidence, GroupEvidence, OnFailure, UpdateRank};
-use mother::heritage::{DescentKind, ModelGraph, Trees};
+use mother::heritage::{DescentKind, Knowledge, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
-use mother::safetensors::SafetensorsModel;
 use mother::signature::{Signature, SkippedModel};
 use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::adapters::{self, AdapterEdge, Unplaced};
+use super::claims;
 use super::matches::{MatchReport, Signed};
-use super::models::{Models, Skipped};
+use super::models::{Models, Skipped, Source};
 use super::settings::Settings;
 use super::store::{Counts, Store};
 use super::terminal::{Failure, note};
@@ -89,26 +91,42 @@ pub(crate) fn recover(
         let Skipped { id, reason } = model;
         return Err(Failure::Run(format!("model `{id}`: {reason}")));
     }
-    let (evidence, signed, signatures) = measure(&models, settings, strictness, &mut seconds)?;
-    let Models { open, skipped, .. } = models;
+    let knowledge = knowledge_of(&models, settings);
+    let (mut evidence, signed, signatures) = measure(&models, settings, strictness, &mut seconds)?;
+    let Models {
+        open,
+        skipped,
+        adapters,
+        unplaced,
+        claims,
+        ..
+    } = models;
+    let groups = evidence.groups.into_iter();
+    evidence.groups = groups
+        .map(|group| prefer_adapters(group, &adapters))
+        .collect();
+    add_unplaced(&mut evidence, &unplaced)?;
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
     if evidence.groups.is_empty() {
         return Err(Failure::Run("no model is left to recover".into()));
     }
-    let recovery = settings.recovery(trees);
+    let recovery = settings.recovery(trees, knowledge);
     let clusters =
         timed(&mut seconds.cluster, || recovery.clusters(&evidence)).map_err(Failure::run)?;
     let graph =
         timed(&mut seconds.tree, || recovery.graph(&evidence, &clusters)).map_err(Failure::run)?;
     let graph = if settings.needs_signatures() {
         timed(&mut seconds.distance, || {
-            with_ranks(graph, &open, &evidence, &signed)
+            with_ranks(with_adapters(graph, &adapters), &open, &evidence, &signed)
         })
     } else {
         graph
     };
     let matches = signed.reports(&graph, settings.lists_matches());
+    if settings.uses_cards() {
+        claims::note_contradictions(&claims, &graph);
+    }
     seconds.total = start.elapsed().as_secs_f64();
     Ok(Outcome {
         graph,
@@ -117,6 +135,32 @@ pub(crate) fn recover(
         matches,
         seconds,
     })
+}
+
+/// What is known of models, of adapters among them, and what cards claim.
+fn knowledge_of(models: &Models, settings: &Settings) -> Knowledge {
+    let knowledge = adapters::add(settings.knowledge(), &models.adapters);
+    if settings.uses_cards() {
+        claims::add(knowledge, &models.claims, &models.ids())
+    } else {
+        knowledge
+    }
+}
+
+/// Notes every id that something is known of and no model has; an error if models may not be left out.
+pub(crate) fn check_ids(
+    settings: &Settings,
+    models: &Models,
+    strictness: Strictness,
+) -> Result<(), Failure> {
+    for id in claims::unknown_ids(settings.knowledge(), &models.ids()) {
+        let message = format!("--known names {id}, which isn't among the models");
+        match strictness {
+            Strictness::Strict => return Err(Failure::Run(message)),
+            Strictness::Lenient => note(message),
+        }
+    }
+    Ok(())
 }
 
 fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
@@ -190,8 +234,12 @@ fn compare(
     let options = settings.signatures();
     let store = settings.store().map(|folder| Store::open(folder, options));
     let store = store.transpose()?;
-    let path = |model: usize| models.paths.get(models.open[model].name());
-    let kept = |model: usize| store.as_ref()?.get(path(model)?, models.open[model].name());
+    let files = |model: usize| models.files.get(models.open[model].name());
+    let kept = |model: usize| {
+        store
+            .as_ref()?
+            .get(files(model)?, models.open[model].name())
+    };
     let mut signatures: Vec<Option<Signature>> = (0..models.open.len()).map(kept).collect();
     let missing: Vec<usize> = (0..signatures.len())
         .filter(|&model| signatures[model].is_none())
@@ -208,8 +256,8 @@ fn compare(
     for (&model, signature) in missing.iter().zip(signed) {
         match signature {
             Ok(signature) => {
-                if let (Some(store), Some(path)) = (&store, path(model)) {
-                    store.put(path, &signature);
+                if let (Some(store), Some(files)) = (&store, files(model)) {
+                    store.put(files, &signature);
                 }
                 signatures[model] = Some(signature);
             }
@@ -231,11 +279,25 @@ fn compare(
     Ok((evidence, signed, counts))
 }
 
-/// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
+/// Marks the edges from bases to their adapters.
+fn with_adapters(graph: ModelGraph, adapters: &[AdapterEdge]) -> ModelGraph {
+    let ranks: BTreeMap<(usize, usize), usize> = (adapters.iter())
+        .filter_map(|edge| {
+            let ends = (graph.index(&edge.base)?, graph.index(&edge.adapter)?);
+            Some((ends, edge.rank))
+        })
+        .collect();
+    graph.with_kinds(|parent, child| {
+        let rank = *ranks.get(&(parent, child))?;
+        Some(DescentKind::Adapter { rank })
+    })
+}
+
+/// Adds the rank of the update to every edge that has no kind yet. An edge whose models can't be read again
 /// gets none.
 fn with_ranks(
     graph: ModelGraph,
-    models: &[SafetensorsModel<'static>],
+    models: &[Source],
     evidence: &Evidence,
     signed: &Signed,
 ) -> ModelGraph {
@@ -263,6 +325,34 @@ fn with_ranks(
             DescentKind::Full
         })
     })
+}
+
+/// Makes each adapter the original of its merged copies; one that changes nothing is a copy of its base.
+fn prefer_adapters(group: GroupEvidence, adapters: &[AdapterEdge]) -> GroupEvidence {
+    adapters.iter().fold(group, |group, edge| {
+        let positions = (group.position(&edge.adapter), group.position(&edge.base));
+        let (Some(adapter), Some(base)) = positions else {
+            return group;
+        };
+        let mut copies = group.copies().iter();
+        let is_base = copies.any(|copy| {
+            [copy.copy, copy.original]
+                .iter()
+                .all(|m| [adapter, base].contains(m))
+        });
+        group.with_original(if is_base { base } else { adapter })
+    })
+}
+
+/// Adds adapters without a base as models of which nothing can be said, and notes what they need.
+fn add_unplaced(evidence: &mut Evidence, unplaced: &[Unplaced]) -> Result<(), Failure> {
+    for Unplaced { id, note: needs } in unplaced {
+        note(format!("{id} {needs}"));
+        let alone = CondensedMatrix::new(1, Vec::new()).map_err(Failure::run)?;
+        let group = GroupEvidence::new(vec![id.clone()], None, alone).map_err(Failure::run)?;
+        evidence.groups.push(group);
+    }
+    Ok(())
 }
 
 /// The models that couldn't be opened and those that couldn't be measured, sorted by id.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::ffi::OsStr;
 use std::path::{Component, Path};
@@ -33,6 +33,18 @@ struct ShardLayers<'a> {
 }
 
 impl Index {
+    fn open(path: &Path, label: &str) -> Result<Self, SafetensorsError> {
+        let file = ModelFile::open(path)?;
+        let length = file.length();
+        if length > LARGEST_HEADER {
+            return Err(SafetensorsError::IndexTooLarge {
+                file: label.to_owned(),
+                length,
+            });
+        }
+        Self::parse(label, &file.bytes(0, length)?)
+    }
+
     fn parse(file: &str, bytes: &[u8]) -> Result<Self, SafetensorsError> {
         let mut index = Self::default();
         let mut json = serde_json::Deserializer::from_str(utf8(file, bytes)?);
@@ -102,18 +114,18 @@ impl ShardLayers<'_> {
 
 /// Opens every shard that the index at `path` lists.
 pub(super) fn open_shards(path: &Path) -> Result<Vec<Shard<'static>>, SafetensorsError> {
-    let file = ModelFile::open(path)?;
-    let (label, length) = (path.display().to_string(), file.length());
-    if length > LARGEST_HEADER {
-        return Err(SafetensorsError::IndexTooLarge {
-            file: label,
-            length,
-        });
-    }
-    let index = Index::parse(&label, &file.bytes(0, length)?)?;
+    let label = path.display().to_string();
+    let index = Index::open(path, &label)?;
     (index.shards())
         .map(|layers| open_shard(path, &label, &layers))
         .collect()
+}
+
+/// The names of the shards that the index at `path` lists, sorted.
+pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>, SafetensorsError> {
+    let index = Index::open(path, &path.display().to_string())?;
+    let shards = index.shards();
+    Ok(shards.map(|layers| layers.shard().to_owned()).collect())
 }
 
 fn open_shard(

@@ -87,7 +87,7 @@ const LONGEST: usize = 200;
 const LONGEST_PATH: usize = 400;
 
 /// Shows a file's path or name on one line between backquotes.
-pub(super) struct FileName<'a>(pub(super) &'a str);
+pub(crate) struct FileName<'a>(pub(crate) &'a str);
 
 impl fmt::Display for FileName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,7 +110,7 @@ impl fmt::Display for FileName<'_> {
 }
 
 /// Shows text from a file on one short line between backquotes.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,7 +119,7 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// The same without the backquotes.
-pub(super) struct Line<'a>(pub(super) &'a str);
+pub(crate) struct Line<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod adapters;
 mod arborescence;
 mod arborescence_distribution;
 mod auto_traits;
@@ -18,6 +19,8 @@ mod copies;
 mod direction;
 mod entropy;
 mod faults;
+#[cfg(feature = "safetensors")]
+mod files;
 #[cfg(feature = "proptest")]
 mod fuzzed;
 mod graph;

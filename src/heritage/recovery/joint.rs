@@ -10,8 +10,8 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
-    self, COST_RANGE, EARLY, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION,
-    NEGLIGIBLE, State, log_squared,
+    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE,
+    State, log_squared,
 };
 use super::stages::StageWeights;
 use super::{RecoveryError, partial};
@@ -282,11 +282,7 @@ impl<'a> Pairs<'a> {
         if !self.constraints.allows(parent, child) {
             return f64::INFINITY;
         }
-        let early = if self.constraints.is_early(parent, child) {
-            EARLY
-        } else {
-            0.0
-        };
+        let hints = self.constraints.hints(parent, child);
         let growth_between = self.growth[condensed_index(self.structure.size(), parent, child)];
         let vote = self.votes.distance(parent, child).unwrap_or(0.0);
         let (growth_to_child, vote) = if parent < child {
@@ -300,7 +296,7 @@ impl<'a> Pairs<'a> {
             vote,
         };
         let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
-        terms.cost(growth, stage) + early + partial - self.constraints.bonus(child, self.range)
+        terms.cost(growth, stage) + hints + partial - self.constraints.bonus(child, self.range)
     }
 }
 
