@@ -223,7 +223,7 @@ fn a_claim_decides_only_what_the_weights_leave_open() {
         graph.parent(2)
     };
     let claim = |parent| Knowledge::new().with_claim("c", parent);
-    for (to_first, unclaimed) in [(1.02, 1), (0.98, 0)] {
+    for (to_first, unclaimed) in [(1.01, 1), (0.99, 0)] {
         assert_eq!(recover(to_first, Knowledge::new()), Some(unclaimed));
         assert_eq!(recover(to_first, claim("a")), Some(0));
         assert_eq!(recover(to_first, claim("b")), Some(1));
