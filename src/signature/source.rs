@@ -43,7 +43,7 @@ pub(crate) struct OpenModel<'a, S: WeightSource + 'a> {
 }
 
 impl<'a, S: WeightSource> OpenModel<'a, S> {
-    /// Lists a model's layers.
+    /// Lists those of a model's layers that may be weights.
     pub(crate) fn open(source: &'a S) -> Result<Self, ModelFailure> {
         let mut layers = HashMap::new();
         let mut architecture = Architecture::new();
@@ -51,6 +51,9 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
             let layer = layer.map_err(|error| ModelFailure::Listing {
                 reason: error.to_string(),
             })?;
+            if !layer.element_type().may_be_weights() {
+                continue;
+            }
             let name = String::from(layer.name());
             if element_count(layer.shape()).is_none() {
                 return Err(ModelFailure::TooLarge { layer: name });
