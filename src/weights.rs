@@ -3,10 +3,12 @@
 //! A [`WeightSource`] is one model, a [`Layer`] one named tensor of it. Nothing here computes; a
 //! source only says what layers there are and hands out their values, in chunks of the caller's
 //! size from any offset, so that two layers can be read in step and a model larger than memory
-//! needs a few megabytes. [`InMemoryModel`] is a source over slices and vectors;
+//! needs a few megabytes. [`InMemoryModel`] is a source over slices and vectors; [`Dequantised`] wraps a
+//! source whose weights are quantised;
 //! implementing the traits for anything that can return a range of bytes takes about twenty lines
 //! ([`ElementType::decode`] does the rest).
 
+mod dequantised;
 mod element;
 mod in_memory;
 mod values;
@@ -17,6 +19,7 @@ use alloc::string::String;
 
 use crate::Scalar;
 
+pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
 pub(crate) use self::element::{bfloat16, binary16};

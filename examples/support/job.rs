@@ -10,13 +10,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mother::evidence::{Evidence, OnFailure, UpdateRank};
 use mother::heritage::{DescentKind, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
-use mother::safetensors::SafetensorsModel;
 use mother::signature::{Signature, SkippedModel};
 use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::models::{Models, Skipped};
+use super::models::{Model, Models, Skipped};
 use super::settings::Settings;
 use super::store::{Counts, Store};
 use super::terminal::{Failure, note};
@@ -223,11 +222,7 @@ fn compare(
 
 /// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
 /// gets none.
-fn with_ranks(
-    graph: ModelGraph,
-    models: &[SafetensorsModel<'static>],
-    evidence: &Evidence,
-) -> ModelGraph {
+fn with_ranks(graph: ModelGraph, models: &[Model], evidence: &Evidence) -> ModelGraph {
     let by_name: BTreeMap<&str, _> = models.iter().map(|model| (model.name(), model)).collect();
     let source = |position: usize| by_name.get(graph.name(position)?).copied();
     let rank = |&(parent, child): &(usize, usize)| {

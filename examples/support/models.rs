@@ -5,10 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mother::safetensors::{ModelPath, SafetensorsModel, find_models};
+use mother::weights::Dequantised;
 use serde::Serialize;
 
 use super::terminal::Failure;
 use super::zoo;
+
+/// A model as the weights that it computes with.
+pub(crate) type Model = Dequantised<SafetensorsModel<'static>>;
 
 /// A model that was left out, and why.
 #[derive(Serialize)]
@@ -20,7 +24,7 @@ pub(crate) struct Skipped {
 /// The models that could be opened, and those that couldn't.
 #[derive(Default)]
 pub(crate) struct Models {
-    pub(crate) open: Vec<SafetensorsModel<'static>>,
+    pub(crate) open: Vec<Model>,
     /// Where they lie, by their ids; the embedded ones lie nowhere.
     pub(crate) paths: BTreeMap<String, PathBuf>,
     pub(crate) skipped: Vec<Skipped>,
@@ -29,9 +33,10 @@ pub(crate) struct Models {
 impl Models {
     /// The models of the embedded zoo.
     pub(crate) fn zoo() -> Result<Self, Failure> {
-        let open = zoo::MODELS
-            .iter()
-            .map(|&(name, bytes)| SafetensorsModel::from_bytes(name, bytes).map_err(Failure::run));
+        let open = zoo::MODELS.iter().map(|&(name, bytes)| {
+            let stored = SafetensorsModel::from_bytes(name, bytes);
+            stored.and_then(Model::new).map_err(Failure::run)
+        });
         Ok(Self {
             open: open.collect::<Result<_, _>>()?,
             ..Self::default()
@@ -74,9 +79,10 @@ impl Models {
     }
 
     fn push(&mut self, id: String, model: &ModelPath) {
-        match model.open() {
+        let stored = model.open().map(|stored| stored.with_name(&*id));
+        match stored.and_then(Model::new) {
             Ok(opened) => {
-                self.open.push(opened.with_name(&*id));
+                self.open.push(opened);
                 self.paths.insert(id, model.path().into());
             }
             Err(error) => self.skipped.push(Skipped {

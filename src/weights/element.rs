@@ -207,7 +207,9 @@ impl ElementType {
             }),
             Self::I64 => decode_each(bytes, values, |b| T::narrow(i64::from_le_bytes(b) as f64)),
             Self::U64 => decode_each(bytes, values, |b| T::narrow(u64::from_le_bytes(b) as f64)),
-            _ => decode_each(bytes, values, |[b]| T::from_single(f32::from(u8::from(b != 0)))),
+            _ => decode_each(bytes, values, |[b]| {
+                T::from_single(f32::from(u8::from(b != 0)))
+            }),
         }
     }
 }
@@ -414,7 +416,10 @@ mod tests {
         let word = 0x8765_4321_u32;
         let decoded = decode_one(ElementType::I32, &word.to_le_bytes());
         assert_eq!(decoded as i64, i64::from(word.cast_signed()));
-        assert_eq!(decode_one(ElementType::U32, &word.to_le_bytes()) as u32, word);
+        assert_eq!(
+            decode_one(ElementType::U32, &word.to_le_bytes()) as u32,
+            word
+        );
         assert_eq!(decode_one(ElementType::I16, &[0, 0x80]), -32768.0);
         assert_eq!(decode_one(ElementType::U16, &[0, 0x80]), 32768.0);
         let largest = (1_i64 << 53) - 1;
