@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::digest::Hasher;
 use super::profile::Profiler;
+use super::rounding::RoundingSampler;
 use super::source::{Architecture, LayerShape, OpenModel};
 use super::{ModelFailure, Signature, SignatureOptions, TensorSignature, is_weight};
 use crate::Scalar;
@@ -269,6 +270,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
                 moments: MomentsAccumulator::new(),
                 hasher: Hasher::new(),
                 profiler: Profiler::new(),
+                rounding: RoundingSampler::new(groups),
                 sketcher: sketcher.map_err(|_| too_large())?,
                 rows: (self.sampled.contains(&at))
                     .then(|| RowSampler::new(groups, self.options.key)),
@@ -302,6 +304,7 @@ struct Sums {
     moments: MomentsAccumulator,
     hasher: Hasher,
     profiler: Profiler,
+    rounding: RoundingSampler,
     sketcher: MatrixSketcher,
     rows: Option<RowSampler>,
 }
@@ -349,6 +352,8 @@ impl TensorPass<'_> {
             Err(error) => return left_out(self.layer, error.to_string()),
         };
         let (digest, samples) = self.sums.hasher.finish(self.length);
+        let mut profile = self.sums.profiler.finish();
+        profile.rounding = self.sums.rounding.finish(&profile);
         Outcome::Signed(Box::new(TensorSignature {
             name: self.layer.name.clone(),
             shape: self.layer.shape.clone(),
@@ -356,7 +361,7 @@ impl TensorPass<'_> {
             digest,
             samples,
             moments: self.sums.moments.moments(),
-            profile: self.sums.profiler.finish(),
+            profile,
             sketch,
             rows: self.sums.rows.map(RowSampler::finish),
         }))
@@ -384,6 +389,7 @@ impl Sums {
         sketched.map_err(|error: SketchError| error.to_string())?;
         self.hasher.extend(values);
         self.profiler.extend(values);
+        self.rounding.extend(values);
         if let Some(rows) = &mut self.rows {
             rows.extend(values);
         }

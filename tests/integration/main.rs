@@ -34,6 +34,8 @@ mod noise;
 mod numbers;
 mod pairwise;
 mod partial;
+#[cfg(feature = "half")]
+mod quantised;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;
