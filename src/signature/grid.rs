@@ -116,21 +116,23 @@ struct Line {
 impl Line {
     fn fit(&self, distinct: &[f64], precision: Precision, count: f64) -> Option<Fit> {
         let Self { start, end, gap } = *self;
-        let mut sum = 0.0;
-        for &value in distinct {
+        let tolerance = |value: f64| {
             let share = ((value - start) / (end - start)).abs();
             let size = value.abs() + start.abs() + share * (end.abs() + start.abs());
-            let tolerance = (size * precision.relative + 4.0 * precision.absolute) / gap;
+            (size * precision.relative + 4.0 * precision.absolute) / gap
+        };
+        let is_level = |&value: &f64| {
             let place = (value - start) / gap;
-            if (place - Float::round(place)).abs() > tolerance {
-                return None;
-            }
-            if value != start && value != end {
-                sum += log_chance(tolerance);
-            }
+            (place - Float::round(place)).abs() <= tolerance(value)
+        };
+        if !distinct.iter().all(is_level) {
+            return None;
         }
+        let between = distinct
+            .iter()
+            .filter(|&&value| value != start && value != end);
         Some(Fit {
-            log_chance: sum,
+            log_chance: between.map(|&value| log_chance(tolerance(value))).sum(),
             moved: count * gap * gap / 12.0,
         })
     }
@@ -180,17 +182,19 @@ fn floats(
     });
     Some(Fit {
         log_chance: sum,
-        // The largest one mostly stayed as it was.
-        moved: moved.sum::<f64>() - unit * unit / 12.0,
+        // Floats of two bits have scales for few values, the largest of which stays as it was.
+        moved: moved.sum::<f64>() - if bits == 2 { unit * unit / 12.0 } else { 0.0 },
     })
 }
 
 /// At most sixteen levels of any spacing; a value has come from halfway to its neighbours.
 fn few(values: &[f64], distinct: &[f64]) -> Option<Fit> {
     const MOST: usize = 16;
+    /// The chance that a value is there again.
+    const AGAIN: f64 = 1.0 / 8.0;
     let nonzero = values.iter().filter(|value| **value != 0.0).count();
     // Of values that were taken away nothing is left to tell.
-    if nonzero < 2 * MOST {
+    if nonzero < MOST + MOST / 2 {
         return Some(Fit::default());
     }
     if distinct.len() > MOST {
@@ -203,8 +207,7 @@ fn few(values: &[f64], distinct: &[f64]) -> Option<Fit> {
         (Float::powi(below, 3) + Float::powi(above, 3)) / (3.0 * (below + above))
     });
     Some(Fit {
-        // Each value that is there again counts, if only as one bit.
-        log_chance: (distinct.len() as f64 - nonzero as f64) * core::f64::consts::LN_2,
+        log_chance: nonzero.saturating_sub(distinct.len()) as f64 * Float::ln(AGAIN),
         moved: moved.sum(),
     })
 }

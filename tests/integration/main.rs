@@ -15,6 +15,8 @@ mod clustering;
 mod command;
 #[cfg(feature = "half")]
 mod copies;
+#[cfg(feature = "safetensors")]
+mod dequantised;
 mod entropy;
 mod faults;
 #[cfg(feature = "proptest")]

@@ -90,29 +90,34 @@ enum Group {
     Row(usize),
     /// All of a column, or so many rows of it.
     Column(usize),
+    /// A square.
+    Block(usize),
 }
 
+/// Rounds blocks of so many rows and columns.
 fn rounded(weights: &[f32], group: Group, levels: Levels) -> Vec<f32> {
-    match group {
+    let (height, width) = match group {
         Group::Row(length) => {
             let groups = weights.chunks(length);
-            groups.flat_map(|group| levels.round(group)).collect()
+            return groups.flat_map(|group| levels.round(group)).collect();
         }
-        Group::Column(height) => {
-            let mut result = weights.to_vec();
-            for first in (0..ROWS).step_by(height) {
-                for column in 0..COLUMNS {
-                    let rows =
-                        || (first..ROWS.min(first + height)).map(|row| row * COLUMNS + column);
-                    let group: Vec<f32> = rows().map(|at| weights[at]).collect();
-                    for (at, value) in rows().zip(levels.round(&group)) {
-                        result[at] = value;
-                    }
-                }
+        Group::Column(height) => (height, 1),
+        Group::Block(side) => (side, side),
+    };
+    let mut result = weights.to_vec();
+    for first_row in (0..ROWS).step_by(height) {
+        for first in (0..COLUMNS).step_by(width) {
+            let rows = first_row..ROWS.min(first_row + height);
+            let places =
+                rows.flat_map(|row| (first..first + width).map(move |at| row * COLUMNS + at));
+            let places: Vec<usize> = places.collect();
+            let group: Vec<f32> = places.iter().map(|&at| weights[at]).collect();
+            for (&at, value) in places.iter().zip(levels.round(&group)) {
+                result[at] = value;
             }
-            result
         }
     }
+    result
 }
 
 /// Weights whose rows are of different sizes.
@@ -122,7 +127,10 @@ fn weights(seed: u64) -> Vec<f32> {
     values.map(|(at, value)| size(at) * value / 50.0).collect()
 }
 
-const SCHEMES: [(Group, Levels); 27] = [
+const SCHEMES: [(Group, Levels); 30] = [
+    (Group::Block(32), Levels::Floats(4)),
+    (Group::Block(16), Levels::Floats(4)),
+    (Group::Block(32), Levels::Symmetric(127.0)),
     (Group::Row(ROWS * COLUMNS), Levels::Symmetric(127.0)),
     (Group::Row(COLUMNS), Levels::Symmetric(127.0)),
     (Group::Row(COLUMNS), Levels::Affine(255.0)),

@@ -1,0 +1,448 @@
+//! Quantised models are read as the weights that they compute with.
+
+mod packers;
+mod stored;
+
+use std::collections::BTreeMap;
+
+use mother::evidence::{CopyKind, GroupEvidence};
+use mother::heritage::Recovery;
+use mother::signature::SignatureOptions;
+use mother::weights::{Dequantised, ElementType, InMemoryModel, Layer, WeightSource};
+use proptest::prelude::*;
+
+use self::packers::{Matrix, SCHEMES};
+use self::stored::{Stored, Tensor};
+use crate::noise::noise;
+use crate::signed;
+
+fn values(seed: u64, rows: usize, columns: usize) -> Vec<f32> {
+    let size = |at: usize| 0.02 + (at / columns % 7) as f32 / 200.0;
+    let values = noise(seed, rows * columns).into_iter().enumerate();
+    values.map(|(at, value)| size(at) * value).collect()
+}
+
+fn dequantised(tensors: Vec<Tensor>) -> Dequantised<Stored> {
+    Dequantised::new(Stored::new("model", tensors)).unwrap()
+}
+
+fn names(model: &impl WeightSource) -> Vec<String> {
+    let layers = model.layers().map(Result::unwrap);
+    layers.map(|layer| layer.name().into()).collect()
+}
+
+/// The reasons why layers are left out, each after the first layer's name.
+fn reasons(model: &impl WeightSource) -> Vec<String> {
+    let skipped = model.skipped_layers().iter();
+    skipped
+        .map(|layer| format!("{}: {}", layer.layer, layer.reason))
+        .collect()
+}
+
+#[test]
+fn every_scheme_is_one_layer_of_the_weights_name_and_shape() {
+    let (rows, columns) = (32, 160);
+    let weights = values(1, rows, columns);
+    for (scheme, pack) in SCHEMES {
+        let name = "model.layers.0.mlp.up_proj.weight";
+        let (tensors, _) = pack(&Matrix {
+            name,
+            rows,
+            columns,
+            values: &weights,
+        });
+        let model = dequantised(tensors);
+        assert_eq!(names(&model), [name], "{scheme}");
+        assert_eq!(reasons(&model), [""; 0], "{scheme}");
+        let layer = model.layers().next().unwrap().unwrap();
+        assert_eq!(layer.shape(), [rows, columns], "{scheme}");
+        assert!(layer.element_type().may_be_weights(), "{scheme}");
+        assert!(layer.as_slice().is_none(), "{scheme}");
+    }
+}
+
+/// The decoded values, and those that were packed.
+fn decoded(scheme: usize, rows: usize, offset: usize, length: usize) -> [Vec<f64>; 2] {
+    let columns = 160;
+    let weights = values(2, rows, columns);
+    let (_, pack) = SCHEMES[scheme];
+    let (tensors, expected) = pack(&Matrix {
+        name: "weight",
+        rows,
+        columns,
+        values: &weights,
+    });
+    let model = dequantised(tensors);
+    let layer = model.layers().next().unwrap().unwrap();
+    let mut doubles = vec![f64::NAN; length];
+    layer.read(offset, &mut doubles).unwrap();
+    let mut singles = vec![f32::NAN; length];
+    layer.read(offset, &mut singles).unwrap();
+    let narrowed: Vec<f32> = doubles.iter().map(|&value| value as f32).collect();
+    assert_eq!(singles, narrowed);
+    [doubles, expected[offset..offset + length].to_vec()]
+}
+
+#[test]
+fn all_values_are_those_that_were_packed() {
+    for (scheme, (name, _)) in SCHEMES.iter().enumerate() {
+        // Of 48 rows the last block of 32 isn't complete.
+        let [decoded, packed] = decoded(scheme, 48, 0, 48 * 160);
+        assert_eq!(decoded, packed, "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::cases(200))]
+
+    #[test]
+    fn any_chunk_is_decoded_from_any_offset(
+        scheme in 0..SCHEMES.len(),
+        offset in 0..16 * 160_usize,
+        length in any::<prop::sample::Index>(),
+    ) {
+        let length = length.index(16 * 160 - offset + 1);
+        let [decoded, packed] = decoded(scheme, 16, offset, length);
+        prop_assert_eq!(decoded, packed);
+    }
+}
+
+const LAYERS: [(&str, usize, usize); 4] = [
+    ("model.embed_tokens.weight", 96, 64),
+    ("model.layers.0.self_attn.q_proj.weight", 64, 64),
+    ("model.layers.0.mlp.down_proj.weight", 64, 96),
+    ("model.norm.weight", 64, 1),
+];
+
+type Weights = Vec<Vec<f32>>;
+
+fn base(seed: u64) -> Weights {
+    let layers = LAYERS.iter().zip(seed..);
+    layers
+        .map(|(&(_, rows, columns), seed)| values(seed, rows, columns))
+        .collect()
+}
+
+/// A step of training, by this share of the weights.
+fn step(from: &Weights, size: f32, seed: u64) -> Weights {
+    let layers = from.iter().zip(base(seed));
+    let moved = layers.map(|(weights, steps)| {
+        let part = |at: usize| ((at / 64) % 5 + 1) as f32 / 3.0;
+        let steps = steps.into_iter().zip(weights).enumerate();
+        steps
+            .map(|(at, (step, weight))| weight + size * part(at) * step)
+            .collect()
+    });
+    moved.collect()
+}
+
+fn plain(layer: usize, weights: &[f32]) -> Tensor {
+    let (name, rows, columns) = LAYERS[layer];
+    let shape = [rows, columns];
+    Tensor::floats(
+        name,
+        if columns == 1 { &shape[..1] } else { &shape },
+        weights,
+    )
+}
+
+fn stored(name: &str, weights: &Weights) -> Dequantised<Stored> {
+    let layers = weights.iter().enumerate();
+    let tensors = layers
+        .map(|(layer, weights)| plain(layer, weights))
+        .collect();
+    Dequantised::new(Stored::new(name, tensors)).unwrap()
+}
+
+/// A model whose projections are quantised, as they mostly are.
+fn quantised(name: &str, weights: &Weights, scheme: usize) -> Dequantised<Stored> {
+    let mut tensors = Vec::new();
+    for (layer, values) in weights.iter().enumerate() {
+        let (name, rows, columns) = LAYERS[layer];
+        if name.contains("_proj.") {
+            tensors.extend(
+                SCHEMES[scheme].1(&Matrix {
+                    name,
+                    rows,
+                    columns,
+                    values,
+                })
+                .0,
+            );
+        } else {
+            tensors.push(plain(layer, values));
+        }
+    }
+    // Positions, which are no weights.
+    tensors.push(Tensor::words("model.position_ids", &[1, 64], &[7; 64]));
+    Dequantised::new(Stored::new(name, tensors)).unwrap()
+}
+
+/// Each model's parent, by name.
+fn parents(models: &[Dequantised<Stored>]) -> BTreeMap<String, Option<String>> {
+    let graph = Recovery::new().recover(&signed::evidence(models)).unwrap();
+    let parent = |child: usize| graph.name(graph.parent(child)?).map(String::from);
+    let models = (0..graph.models().len()).map(|at| (graph.name(at).unwrap().into(), parent(at)));
+    models.collect()
+}
+
+#[test]
+fn quantised_copies_hang_on_their_originals_and_change_nothing_else() {
+    let base = base(10);
+    let (first, second) = (step(&base, 0.3, 20), step(&base, 0.25, 30));
+    let family = || {
+        vec![
+            stored("base", &base),
+            stored("first", &first),
+            stored("second", &second),
+            stored("below-first", &step(&first, 0.2, 40)),
+            stored("below-second", &step(&second, 0.22, 50)),
+        ]
+    };
+    let without = parents(&family());
+    for (scheme, (name, _)) in SCHEMES.iter().enumerate() {
+        let mut models = family();
+        models.push(quantised("first-copy", &first, scheme));
+        let mut expected = without.clone();
+        expected.insert("first-copy".into(), Some("first".into()));
+        assert_eq!(parents(&models), expected, "{name}");
+        let evidence = signed::evidence(&models);
+        let copies = evidence.groups.iter().flat_map(GroupEvidence::copies);
+        let copies: Vec<CopyKind> = copies.map(|copy| copy.kind).collect();
+        // Neighbouring inputs that are in different groups share no levels.
+        if !name.contains("activations") {
+            assert_eq!(copies, [CopyKind::Quantised], "{name}");
+        }
+    }
+}
+
+#[test]
+fn models_that_are_not_quantised_are_left_as_they_are() {
+    let model = InMemoryModel::new("m")
+        .with_layer("a.weight", [2, 2], vec![1.0_f32, 2.0, 3.0, 4.0])
+        .unwrap()
+        .with_layer("a.weight_scale", [2], vec![1.0_f64, 2.0])
+        .unwrap()
+        .with_layer("k_scale", [2], vec![1.0_f64, 2.0])
+        .unwrap();
+    let wrapped = Dequantised::new(&model).unwrap();
+    assert_eq!(names(&wrapped), ["a.weight", "a.weight_scale", "k_scale"]);
+    for (stored, layer) in model.layers().zip(wrapped.layers()) {
+        let (stored, layer) = (stored.unwrap(), layer.unwrap());
+        assert_eq!(stored.as_slice(), layer.as_slice());
+        assert_eq!(stored.element_type(), layer.element_type());
+        assert_eq!(stored.shape(), layer.shape());
+    }
+    assert_eq!(wrapped.name(), "m");
+}
+
+/// A model of one packed layer with one of its tensors changed.
+fn changed(scheme: &str, change: impl Fn(&mut Vec<Tensor>)) -> Dequantised<Stored> {
+    let (rows, columns) = (16, 64);
+    let weights = values(3, rows, columns);
+    let pack = SCHEMES.iter().find(|(name, _)| *name == scheme).unwrap().1;
+    let name = "p.weight";
+    let (mut tensors, _) = pack(&Matrix {
+        name,
+        rows,
+        columns,
+        values: &weights,
+    });
+    tensors.push(Tensor::floats("p.bias", &[rows], &weights[..rows]));
+    change(&mut tensors);
+    dequantised(tensors)
+}
+
+fn named<'a>(tensors: &'a mut [Tensor], end: &str) -> &'a mut Tensor {
+    tensors
+        .iter_mut()
+        .find(|tensor| tensor.name.ends_with(end))
+        .unwrap()
+}
+
+#[test]
+fn a_layer_whose_table_is_missing_is_left_out_whole() {
+    for (scheme, table) in [
+        ("GPTQ of 4 bits", "qzeros"),
+        ("GPTQ of 4 bits", "scales"),
+        ("GPTQ of 4 bits", "qweight"),
+        ("AWQ", "scales"),
+        ("compressed-tensors", "weight_shape"),
+        ("compressed-tensors", "weight_scale"),
+        ("NF4", "absmax"),
+        ("NF4", "quant_map"),
+        ("NF4, nested", "nested_absmax"),
+        ("NF4, nested", "nested_quant_map"),
+        ("LLM.int8", "SCB"),
+        ("I8, rows", "weight_scale"),
+        ("Quanto", "_scale"),
+    ] {
+        let model = changed(scheme, |tensors| {
+            tensors
+                .retain(|tensor| !tensor.name.ends_with(table) || tensor.name == "p.input_scale");
+        });
+        assert_eq!(names(&model), ["p.bias"], "{scheme} without {table}");
+        assert_eq!(reasons(&model).len(), 1, "{scheme} without {table}");
+    }
+    let model = changed("GPTQ of 4 bits", |tensors| {
+        tensors.retain(|tensor| !tensor.name.ends_with("scales"));
+    });
+    assert_eq!(reasons(&model), ["p.qweight: `p.scales` is missing"]);
+    let model = changed("NF4", |tensors| {
+        tensors.retain(|tensor| !tensor.name.ends_with("bitsandbytes__nf4"));
+    });
+    assert_eq!(names(&model), ["p.bias"]);
+}
+
+#[test]
+fn tables_that_do_not_fit_are_refused() {
+    for (scheme, table, shape) in [
+        ("GPTQ of 4 bits", "qzeros", &[8, 1][..]),
+        ("GPTQ of 4 bits", "scales", &[64]),
+        ("GPTQ of 4 bits", "qweight", &[16, 8]),
+        ("GPTQ of 4 bits", "qweight", &[128]),
+        ("GPTQ in order of activations", "g_idx", &[8, 4]),
+        ("AWQ", "qzeros", &[4]),
+        ("AWQ", "scales", &[16, 2]),
+        ("compressed-tensors", "weight_packed", &[8, 16]),
+        ("compressed-tensors", "weight_scale", &[2, 16]),
+        ("compressed-tensors", "weight_zero_point", &[4]),
+        ("compressed-tensors", "weight_shape", &[1, 1, 1]),
+        ("NF4", "absmax", &[4, 2]),
+        ("NF4", "quant_map", &[17]),
+        ("NF4", "p.weight", &[256]),
+        ("NF4, nested", "nested_absmax", &[3]),
+        ("LLM.int8", "SCB", &[15]),
+        ("F8_E4M3, blocks", "scale_inv", &[3, 3]),
+        ("I8 with zeros", "zero_point", &[4]),
+    ] {
+        let resized = |tensor: &mut Tensor| {
+            let bytes = shape.iter().product::<usize>() * tensor.element_type.size();
+            tensor.shape = shape.into();
+            tensor.bytes.resize(bytes, 0);
+        };
+        let model = changed(scheme, |tensors| resized(named(tensors, table)));
+        assert_eq!(names(&model), ["p.bias"], "{scheme}: {table}");
+        assert_eq!(reasons(&model).len(), 1, "{scheme}: {table}");
+    }
+}
+
+#[test]
+fn numbers_that_can_not_be_are_refused_or_cost_their_layer() {
+    let set = |tensor: &mut Tensor, bytes: [u8; 4]| tensor.bytes[..4].copy_from_slice(&bytes);
+    for (group, reason) in [
+        (4_i32, "p.qweight: `p.g_idx` names the group 4 of 4"),
+        (-2, "p.qweight: `p.g_idx` names the group -2 of 4"),
+        (
+            i32::MIN,
+            "p.qweight: `p.g_idx` names the group -2147483648 of 4",
+        ),
+    ] {
+        let model = changed("GPTQ in order of activations", |tensors| {
+            set(named(tensors, "g_idx"), group.to_le_bytes());
+        });
+        assert_eq!(reasons(&model), [reason]);
+    }
+    for (scheme, table) in [
+        ("F8_E4M3, one scale", "weight_scale"),
+        ("F8_E4M3, blocks", "scale_inv"),
+        ("LLM.int8", "SCB"),
+        ("NF4", "absmax"),
+        ("NF4, nested", "nested_absmax"),
+        ("GPTQ of 4 bits", "scales"),
+        ("AWQ", "scales"),
+        ("compressed-tensors", "weight_scale"),
+    ] {
+        for number in [f32::NAN, f32::INFINITY] {
+            let model = changed(scheme, |tensors| {
+                set(named(tensors, table), number.to_le_bytes());
+                tensors.push(Tensor::floats("other", &[2, 2], &[1.0, 2.0, 3.0, 4.0]));
+            });
+            let signature = SignatureOptions::new().sign(&model).unwrap();
+            let left: Vec<&str> = signature
+                .tensors()
+                .iter()
+                .map(|tensor| tensor.name())
+                .collect();
+            assert_eq!(left, ["other", "p.bias"], "{scheme}");
+            assert_eq!(signature.skipped_layers()[0].layer, "p.weight", "{scheme}");
+        }
+        let model = changed(scheme, |tensors| set(named(tensors, table), [0; 4]));
+        let signature = SignatureOptions::new().sign(&model).unwrap();
+        assert!(signature.tensors()[1].profile().zeros() > 0, "{scheme}");
+    }
+    for state in [
+        r#"{"blocksize":0,"shape":[16,64]}"#,
+        r#"{"blocksize":64}"#,
+        r#"{"blocksize":64,"shape":[16,65]}"#,
+        r#"{"blocksize":64,"shape":[18446744073709551615,2]}"#,
+        r#"{"blocksize":64,"shape":[-1]}"#,
+        "",
+        "nf4",
+    ] {
+        let model = changed("NF4", |tensors| {
+            let tensor = named(tensors, "bitsandbytes__nf4");
+            tensor.bytes = state.into();
+            tensor.shape = vec![state.len()];
+        });
+        assert_eq!(names(&model), ["p.bias"], "{state}");
+        assert_eq!(reasons(&model).len(), 1, "{state}");
+    }
+    let model = changed("LLM.int8", |tensors| {
+        named(tensors, "format").bytes = vec![2]
+    });
+    assert_eq!(
+        reasons(&model),
+        ["p.weight: its codes aren't in the order of its rows"]
+    );
+}
+
+#[test]
+fn hundreds_of_layers_that_can_not_be_decoded_are_one_line() {
+    let codes = |layer: usize| {
+        let name = format!("model.layers.{layer}.q_proj.qweight");
+        [
+            Tensor::words(&name, &[8, 16], &[0; 128]),
+            // Eight codes of 3 bits.
+            Tensor::words(&name.replace("qweight", "qzeros"), &[1, 3], &[0; 3]),
+            Tensor::floats(&name.replace("qweight", "scales"), &[1, 16], &[0.5; 16]),
+            Tensor::bytes(&name.replace("qweight", "mask"), &[8, 8], &[1; 64]),
+        ]
+    };
+    let mut tensors: Vec<Tensor> = (0..100).flat_map(codes).collect();
+    tensors.push(Tensor::floats("norm.weight", &[4], &[1.0; 4]));
+    tensors.push(Tensor::bytes("norm.count", &[1], &[1]));
+    tensors.push(Tensor::words("steps", &[1], &[1]).of_type(ElementType::U32));
+    let model = dequantised(tensors);
+    assert_eq!(names(&model), ["norm.weight"]);
+    let expected = "model.layers.0.q_proj.qweight: its codes have neither 2, 4 nor 8 bits; \
+                    199 more layers can't be decoded either";
+    assert_eq!(reasons(&model), [expected]);
+}
+
+/// Values are read in pieces no longer than asked for, and tables no further than a row of them.
+#[test]
+fn no_more_is_read_at_once_than_is_asked_for() {
+    let (rows, columns) = (64, 160);
+    let weights = values(4, rows, columns);
+    for (scheme, pack) in SCHEMES {
+        let (tensors, _) = pack(&Matrix {
+            name: "weight",
+            rows,
+            columns,
+            values: &weights,
+        });
+        let model = dequantised(tensors);
+        let mut values = vec![0.0_f32; 320];
+        for layer in model.layers().map(Result::unwrap) {
+            for offset in (0..rows * columns).step_by(320) {
+                layer.read(offset, &mut values).unwrap();
+            }
+        }
+        assert!(
+            model.source().most() <= 320,
+            "{scheme}: {}",
+            model.source().most()
+        );
+    }
+}
