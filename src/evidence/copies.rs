@@ -248,13 +248,22 @@ impl Pair<'_> {
     fn is_quantised(&self) -> bool {
         /// An original may be rounded itself, but more finely.
         const FINER: f64 = 0.25;
+        /// Codes of four bits move weights by at least this share of their square. They are often chosen so
+        /// that the errors of one make up for those of others, which moves weights further.
+        const COARSE: f64 = 1e-3;
+        const FURTHER: f64 = 2.0;
         let Some(moved) = rounding(self.copy) else {
             return false;
         };
-        let [_, _, squared] = self.sums();
-        let values = self.copy.moments().count() as f64;
+        let [norm, _, squared] = self.sums();
+        let by_rounding = self.copy.moments().count() as f64 * moved;
+        let further = if by_rounding > COARSE * norm {
+            FURTHER
+        } else {
+            1.0
+        };
         rounding(self.original).is_none_or(|finer| finer <= FINER * moved)
-            && squared <= (1.0 + self.tolerance()) * values * moved
+            && squared <= (1.0 + self.tolerance()) * further * by_rounding
     }
 
     /// Six standard errors of the estimated squared distance, as a share of it.

@@ -187,8 +187,8 @@ fn moved(
     /// The logarithm of the chance below which a group tells, and below which all tell together.
     const TELLING: f64 = -7.0;
     const CERTAIN: f64 = -40.0;
-    /// Where most of so many values tell nothing, the others won't either.
-    const ENOUGH: usize = 1024;
+    /// Where most of so many groups tell nothing, the others won't either.
+    const ENOUGH: usize = 8;
     let (mut log_chance, mut moved) = (0.0, 0.0);
     let (mut telling, mut all) = (0, 0);
     for window in windows {
@@ -202,7 +202,7 @@ fn moved(
         if fit.moved > 0.0 {
             all += window.len();
         }
-        if all >= ENOUGH && 2 * telling < all {
+        if all >= ENOUGH * window.len() && 2 * telling < all {
             return None;
         }
     }

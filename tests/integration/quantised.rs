@@ -1,6 +1,8 @@
 //! Values that were rounded to few levels show by how much that moved them, and whose copies they are.
 
-use std::collections::BTreeMap;
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
 
 use mother::evidence::{CopyKind, GroupEvidence};
 use mother::heritage::Recovery;

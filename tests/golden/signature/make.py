@@ -317,7 +317,7 @@ def moved_by(kind, groups, precision):
         if found[0] < -7.0:
             chance, moved, telling = chance + found[0], moved + found[1], telling + len(group)
         total += len(group) if found[1] > 0.0 else 0
-        if total >= 1024 and 2 * telling < total:
+        if total >= 8 * len(group) and 2 * telling < total:
             return None
     return moved / telling if chance < -40.0 and 2 * telling >= total else None
 

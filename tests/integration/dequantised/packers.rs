@@ -15,8 +15,11 @@ pub(super) struct Matrix<'a> {
 /// What is stored, and the values that it stands for.
 pub(super) type Packed = (Vec<Tensor>, Vec<f64>);
 
+/// A way to store a matrix.
+pub(super) type Packer = fn(&Matrix<'_>) -> Packed;
+
 /// The names of all ways, each with its packer.
-pub(super) const SCHEMES: [(&str, fn(&Matrix<'_>) -> Packed); 20] = [
+pub(super) const SCHEMES: [(&str, Packer); 20] = [
     ("F8_E4M3, one scale", |m| {
         scaled(m, ElementType::F8E4M3, (m.rows, m.columns), "_scale")
     }),
@@ -85,17 +88,27 @@ impl Matrix<'_> {
     }
 }
 
-/// The byte of this type whose value is nearest.
-fn nearest(element_type: ElementType, value: f32) -> (u8, f32) {
+/// All finite values of a type of one byte, each with its byte, in order.
+fn levels(element_type: ElementType) -> Vec<(f32, u8)> {
     let bytes: Vec<u8> = (0..=255).collect();
     let mut values = [0.0_f32; 256];
     element_type.decode(&bytes, &mut values).unwrap();
-    let far = |&byte: &u8| (values[usize::from(byte)] - value).abs();
-    let finite = bytes
-        .into_iter()
-        .filter(|&byte| values[usize::from(byte)].is_finite());
-    let byte = finite.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap();
-    (byte, values[usize::from(byte)])
+    let levels = values.into_iter().zip(bytes);
+    let mut levels: Vec<(f32, u8)> = levels.filter(|(value, _)| value.is_finite()).collect();
+    levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+    levels
+}
+
+/// The byte whose value is nearest, and that value.
+fn nearest(levels: &[(f32, u8)], value: f32) -> (u8, f32) {
+    let above = levels.partition_point(|level| level.0 < value);
+    let near = &levels[above.saturating_sub(1)..levels.len().min(above + 1)];
+    let far = |level: &(f32, u8)| (level.0 - value).abs();
+    let (number, byte) = near
+        .iter()
+        .min_by(|a, b| far(a).total_cmp(&far(b)))
+        .unwrap();
+    (*byte, *number)
 }
 
 /// Codes of the weight's shape, and a table of scales for blocks.
@@ -108,9 +121,10 @@ fn scaled(m: &Matrix<'_>, stored: ElementType, block: (usize, usize), table: &st
     let (places, shape) = m.blocks(block);
     let largest = m.largest(&places, shape[0] * shape[1]);
     let scales: Vec<f32> = largest.iter().map(|largest| largest / greatest).collect();
+    let levels = levels(stored);
     let (mut codes, mut values) = (Vec::new(), Vec::new());
     for (&place, value) in places.iter().zip(m.values) {
-        let (code, number) = nearest(stored, value / scales[place]);
+        let (code, number) = nearest(&levels, value / scales[place]);
         codes.push(code);
         values.push(f64::from(number) * f64::from(scales[place]));
     }
@@ -129,10 +143,11 @@ fn microscaling(m: &Matrix<'_>) -> Packed {
     let largest = m.largest(&places, shape[0] * shape[1]);
     let exponent = |largest: &f32| (largest / 448.0).log2().ceil() as i32;
     let exponents: Vec<i32> = largest.iter().map(exponent).collect();
+    let levels = levels(ElementType::F8E4M3);
     let (mut codes, mut values) = (Vec::new(), Vec::new());
     for (&place, value) in places.iter().zip(m.values) {
         let scale = 2.0_f32.powi(exponents[place]);
-        let (code, number) = nearest(ElementType::F8E4M3, value / scale);
+        let (code, number) = nearest(&levels, value / scale);
         codes.push(code);
         values.push(f64::from(number * scale));
     }
