@@ -142,6 +142,9 @@ fn evidence_and_graphs_are_send_and_sync() {
 fn sources_are_send_and_sync() {
     assert_free!(
         weights::DecodeError,
+        weights::Dequantised<weights::InMemoryModel<'static>>,
+        weights::DequantiseError<weights::DecodeError>,
+        weights::DequantisedLayer<'static, weights::InMemoryLayer<'static>>,
         weights::ElementType,
         weights::InMemoryLayer<'static>,
         weights::InMemoryModel<'static>,

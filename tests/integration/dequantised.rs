@@ -423,6 +423,40 @@ fn hundreds_of_layers_that_can_not_be_decoded_are_one_line() {
     assert_eq!(reasons(&model), [expected]);
 }
 
+proptest! {
+    #![proptest_config(crate::cases(400))]
+
+    /// Reading beyond a tensor's end would panic in the source.
+    #[cfg(feature = "proptest")]
+    #[test]
+    fn tensors_of_any_shape_and_type_are_decoded_or_left_out(
+        scheme in 0..SCHEMES.len(),
+        changes in prop::collection::vec(
+            (
+                any::<prop::sample::Index>(),
+                prop::collection::vec(0..70_usize, 0..4),
+                prop::option::of(prop::sample::select(ElementType::ALL)),
+                any::<[u8; 4]>(),
+            ),
+            1..3,
+        ),
+    ) {
+        let model = changed(SCHEMES[scheme].0, |tensors| {
+            for (which, shape, element_type, bytes) in &changes {
+                let which = which.index(tensors.len());
+                let tensor = &mut tensors[which];
+                tensor.shape.clone_from(shape);
+                tensor.element_type = element_type.unwrap_or(tensor.element_type);
+                let length = shape.iter().product::<usize>() * tensor.element_type.size();
+                let pattern = tensor.bytes.iter().chain(bytes).copied().cycle();
+                tensor.bytes = pattern.take(length).collect();
+            }
+        });
+        prop_assert_eq!(mother::invariants::weight_source(&model), Ok(()));
+        prop_assert!(model.skipped_layers().len() <= 1);
+    }
+}
+
 /// Values are read in pieces no longer than asked for, and tables no further than a row of them.
 #[test]
 fn no_more_is_read_at_once_than_is_asked_for() {
