@@ -144,6 +144,19 @@ pub trait Layer {
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         None
     }
+
+    /// The mean square by which rounding to the nearest level moved a value, where the source knows the
+    /// levels of quantised values.
+    ///
+    /// The default is `None`. It is needed only where the values themselves don't show their levels (see
+    /// [`PrecisionProfile::rounding`](crate::signature::PrecisionProfile::rounding)).
+    ///
+    /// # Errors
+    ///
+    /// When what the source has to read can't be had.
+    fn rounding(&self) -> Result<Option<f64>, Self::Error> {
+        Ok(None)
+    }
 }
 
 /// A layer that a source has but can't decode.

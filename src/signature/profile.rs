@@ -92,7 +92,8 @@ impl PrecisionProfile {
     ///
     /// Up to 16 tiles of 16 rows and 64 columns are looked at, in tensors of at least 1,024 values. Scales
     /// for groups of 8 neighbours and more are found where single precision holds the values, and for 4
-    /// where the largest magnitude stands for 7 or 127.
+    /// where the largest magnitude stands for 7 or 127. Where values show nothing, the source may know
+    /// (see [`Layer::rounding`](crate::weights::Layer::rounding)).
     #[must_use]
     pub const fn rounding(&self) -> Option<f64> {
         self.rounding

@@ -266,6 +266,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
             stored: model.element_type(layer).unwrap_or(ElementType::F32),
             length: groups.length(),
             position: 0,
+            rounding: model.rounding(layer)?,
             sums: Sums {
                 moments: MomentsAccumulator::new(),
                 hasher: Hasher::new(),
@@ -296,6 +297,8 @@ struct TensorPass<'a> {
     stored: ElementType,
     length: usize,
     position: usize,
+    /// The mean square by which rounding moved a value, if the source knows.
+    rounding: Option<f64>,
     sums: Sums,
 }
 
@@ -353,7 +356,7 @@ impl TensorPass<'_> {
         };
         let (digest, samples) = self.sums.hasher.finish(self.length);
         let mut profile = self.sums.profiler.finish();
-        profile.rounding = self.sums.rounding.finish(&profile);
+        profile.rounding = self.sums.rounding.finish(&profile).or(self.rounding);
         Outcome::Signed(Box::new(TensorSignature {
             name: self.layer.name.clone(),
             shape: self.layer.shape.clone(),

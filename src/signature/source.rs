@@ -94,6 +94,16 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         self.layers.get(&layer.name).map(Layer::element_type)
     }
 
+    /// The mean square by which rounding moved a layer's values, where the source knows.
+    pub(crate) fn rounding(&self, layer: &LayerShape) -> Result<Option<f64>, ModelFailure> {
+        let rounding = self.layer(layer).map_or(Ok(None), Layer::rounding);
+        let known = rounding.map_err(|error| ModelFailure::Reading {
+            layer: layer.name.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(known.filter(|&moved| moved > 0.0 && moved.is_finite()))
+    }
+
     /// Reads the values of a layer from `offset` on, finite or not.
     ///
     /// Values that the source doesn't fill in are NaN.

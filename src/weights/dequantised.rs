@@ -105,11 +105,10 @@ impl<S: WeightSource> Dequantised<S> {
     /// O(l) look-ups for l layers. Of values only what describes other tensors is read: a few hundred
     /// numbers a layer, and the group of each input of GPTQ.
     pub fn new(source: S) -> Result<Self, S::Error> {
-        let (planned, mut skipped) = {
+        let (planned, skipped) = {
             let layers: Result<Vec<_>, _> = source.layers().collect();
-            plan(&mut Listing::new(&layers?))?
+            plan(&mut Listing::new(&layers?), source.skipped_layers())?
         };
-        skipped.extend_from_slice(source.skipped_layers());
         Ok(Self {
             source,
             planned,
@@ -210,6 +209,15 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
             Scheme::Words(words) => words.read(codes, tables, offset, values),
         };
         read.map_err(DequantiseError::Source)
+    }
+
+    fn rounding(&self) -> Result<Option<f64>, Self::Error> {
+        match (&self.planned.scheme, self.parts.get(1)) {
+            (Scheme::Words(words), Some(scales)) => words.rounding(scales),
+            (Scheme::Stored, _) => self.parts.first().map_or(Ok(None), Layer::rounding),
+            _ => Ok(None),
+        }
+        .map_err(DequantiseError::Source)
     }
 
     fn as_slice(&self) -> Option<WeightSlice<'_>> {

@@ -1,5 +1,6 @@
 //! Which tensors are weights, which are decoded from which others, and which are left out.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -91,11 +92,16 @@ const OF_ACTIVATIONS: [&str; 14] = [
 /// A vector of more values may hold weights.
 const FEW: usize = 1024;
 
-/// The layers to be listed, and at most one that stands for all that are left out.
+/// The layers to be listed, and one for all that are left out for a kind of reason, those included that the
+/// source itself skipped.
 pub(super) fn plan<L: Layer>(
     listing: &mut Listing<'_, L>,
+    skipped: &[SkippedLayer],
 ) -> Result<(Vec<Planned>, Vec<SkippedLayer>), L::Error> {
     let (mut planned, mut left_out) = (Vec::new(), Vec::new());
+    for layer in skipped {
+        claim_tables(listing, &layer.layer);
+    }
     for (at, layer) in listing.layers().iter().enumerate() {
         if listing.is_claimed(at) {
             continue;
@@ -123,7 +129,9 @@ pub(super) fn plan<L: Layer>(
         claim_activations(listing);
     }
     planned.extend(stored(listing));
-    Ok((planned, summed_up(left_out).into_iter().collect()))
+    let mut left_out: Vec<SkippedLayer> = summed_up(left_out).into_iter().collect();
+    left_out.extend(by_reason(skipped));
+    Ok((planned, left_out))
 }
 
 /// What can be decoded, unless the layer is there as it is, too.
@@ -203,6 +211,16 @@ fn stored<L: Layer>(listing: &Listing<'_, L>) -> Vec<Planned> {
         parts: alloc::vec![layer.name().into()],
     })
     .collect()
+}
+
+/// What the source skipped, one line a reason.
+fn by_reason(skipped: &[SkippedLayer]) -> impl Iterator<Item = SkippedLayer> {
+    let mut reasons: BTreeMap<&str, Vec<SkippedLayer>> = BTreeMap::new();
+    for layer in skipped {
+        let of_reason = reasons.entry(&layer.reason).or_default();
+        of_reason.push(layer.clone());
+    }
+    reasons.into_values().filter_map(summed_up)
 }
 
 /// One line for all layers that are left out: there may be hundreds.

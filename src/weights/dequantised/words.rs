@@ -108,6 +108,20 @@ impl Words {
         Ok(())
     }
 
+    /// The mean square by which rounding to evenly spaced levels moved a value; groups are of one size.
+    pub(super) fn rounding<L: Layer>(&self, scales: &L) -> Result<Option<f64>, L::Error> {
+        const AT_ONCE: usize = 4096;
+        let count = self.outputs.saturating_mul(self.group_count());
+        let (mut buffer, mut sum) = ([0.0_f64; AT_ONCE], 0.0);
+        for first in (0..count).step_by(AT_ONCE) {
+            let scales_here = &mut buffer[..AT_ONCE.min(count - first)];
+            scales.read(first, scales_here)?;
+            sum += scales_here.iter().map(|scale| scale * scale).sum::<f64>();
+        }
+        let mean = sum / count as f64 / 12.0;
+        Ok((mean > 0.0 && mean.is_finite()).then_some(mean))
+    }
+
     const fn codes_a_word(&self) -> usize {
         WORD / self.bits
     }
