@@ -36,6 +36,7 @@ use crate::Scalar;
 /// | GPTQ of 2, 4 and 8 bits: `qweight`, `qzeros`, `scales`, perhaps `g_idx` | (code − zero − 1) · scale |
 /// | AWQ of 4 bits: `qweight`, `qzeros`, `scales` | (code − zero) · scale |
 /// | compressed-tensors, packed: `weight_packed`, `weight_scale`, `weight_shape`, perhaps `weight_zero_point` and `weight_g_idx` | (code − zero) · scale |
+/// | NVFP4 and MXFP4: `weight_packed` in U8, `weight_scale`, perhaps `weight_global_scale`; or `weight` in U8, `weight_scale`, `weight_scale_2` | code · scale / global scale; or code · scale · second scale |
 /// | Quanto: `weight._data`, `weight._scale` | code · scale |
 ///
 /// In the second format of GPTQ zeros are stored as they are. It is recognised where all zeros of a row are

@@ -9,7 +9,7 @@ use super::listing::{Listing, Stop, is_float, misfit, read_all};
 use super::nibbles::{Nested, Nibbles};
 use super::packed;
 use super::plan::Scheme;
-use super::scaled::{Scaled, Scales};
+use super::scaled::{Codes, More, Scaled, Scales};
 use super::state::State;
 use crate::weights::{ElementType, Layer, element_count};
 
@@ -44,6 +44,17 @@ pub(super) fn recognise<L: Layer>(
     let (name, found) = if let Some(module) = module("qweight") {
         let found = packed::inputs_and_outputs(listing, codes, module);
         (format!("{module}weight"), found)
+    } else if let Some(module) = module("weight_packed").filter(|_| is_bytes(codes)) {
+        let tables = ["weight_scale", "weight_global_scale"];
+        let tables = tables.map(|table| format!("{module}{table}"));
+        let found = small_floats(listing, codes, &tables, More::Divisor);
+        (format!("{module}weight"), found)
+    } else if is_bytes(codes) && listing.get(&format!("{name}_scale_2")).is_some() {
+        let tables = ["_scale", "_scale_2"].map(|table| format!("{name}{table}"));
+        (
+            name.into(),
+            small_floats(listing, codes, &tables, More::Factor),
+        )
     } else if let Some(module) = module("weight_packed") {
         let found = packed::compressed(listing, codes, module);
         (format!("{module}weight"), found)
@@ -110,20 +121,69 @@ fn scaled<L: Layer>(
     if scales == Scales::Largest && !is_by_rows(listing, name)? {
         return Err(Stop::because("its codes aren't in the order of its rows"));
     }
+    let mut more = More::Nothing;
     if let Some(zeros) = zeros_of(listing, name) {
         if element_count(zeros.shape()) != element_count(table.shape()) {
             return Err(misfit(zeros));
         }
         parts.push(zeros.name().into());
+        more = More::Zeros;
     }
     Ok(Found {
         shape: codes.shape().into(),
         element_type: codes.element_type(),
         scheme: Scheme::Scaled(Scaled {
+            codes: Codes::Whole,
+            more,
             blocks: Blocks::new(codes.shape(), table.shape()).ok_or_else(|| misfit(table))?,
             scales,
         }),
         parts,
+    })
+}
+
+fn is_bytes(layer: &impl Layer) -> bool {
+    layer.element_type() == ElementType::U8
+}
+
+/// Two floats of 4 bits a byte, with a scale for some neighbours, and perhaps one for all.
+fn small_floats<L: Layer>(
+    listing: &Listing<'_, L>,
+    codes: &L,
+    [scales, of_all]: &[String; 2],
+    more: More,
+) -> Result<Found, Stop<L::Error>> {
+    let table = listing.required(scales)?;
+    let mut shape = codes.shape().to_vec();
+    let Some(doubled) = shape.last_mut() else {
+        return Err(Stop::because("it isn't a matrix"));
+    };
+    *doubled = doubled.checked_mul(2).ok_or_else(|| misfit(codes))?;
+    let (kind, of_all) = match table.element_type() {
+        ElementType::U8 => (Scales::Exponents, None),
+        stored if is_float(stored) => (Scales::Factors, listing.get(of_all)),
+        _ => return Err(misfit(table)),
+    };
+    if let Some(of_all) = of_all
+        && (element_count(of_all.shape()) != Some(1) || !is_float(of_all.element_type()))
+    {
+        return Err(misfit(of_all));
+    }
+    let parts = [Some(codes), Some(table), of_all].into_iter().flatten();
+    Ok(Found {
+        element_type: ElementType::U8,
+        scheme: Scheme::Scaled(Scaled {
+            codes: Codes::Pairs,
+            blocks: Blocks::new(&shape, table.shape()).ok_or_else(|| misfit(table))?,
+            scales: kind,
+            more: if of_all.is_some() {
+                more
+            } else {
+                More::Nothing
+            },
+        }),
+        shape,
+        parts: parts.map(|part| String::from(part.name())).collect(),
     })
 }
 

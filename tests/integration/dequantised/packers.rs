@@ -19,7 +19,7 @@ pub(super) type Packed = (Vec<Tensor>, Vec<f64>);
 pub(super) type Packer = fn(&Matrix<'_>) -> Packed;
 
 /// The names of all ways, each with its packer.
-pub(super) const SCHEMES: [(&str, Packer); 20] = [
+pub(super) const SCHEMES: [(&str, Packer); 23] = [
     ("F8_E4M3, one scale", |m| {
         scaled(m, ElementType::F8E4M3, (m.rows, m.columns), "_scale")
     }),
@@ -58,6 +58,9 @@ pub(super) const SCHEMES: [(&str, Packer); 20] = [
     }),
     ("AWQ", awq),
     ("compressed-tensors", |m| compressed(m, 4, 32)),
+    ("MXFP4", |m| small_floats(m, Floats::Exponents)),
+    ("NVFP4", |m| small_floats(m, Floats::Factor)),
+    ("NVFP4, packed", |m| small_floats(m, Floats::Divisor)),
 ];
 
 impl Matrix<'_> {
@@ -134,6 +137,67 @@ fn scaled(m: &Matrix<'_>, stored: ElementType, block: (usize, usize), table: &st
         Tensor::floats(&format!("{}{table}", m.name), shape, &scales),
         Tensor::floats(&m.beside("input_scale"), &[], &[0.25]),
     ];
+    (tensors, values)
+}
+
+/// How 4-bit floats are stored.
+#[derive(Clone, Copy, PartialEq)]
+enum Floats {
+    /// A power of two for each 32.
+    Exponents,
+    /// A float of 8 bits for each 16, and a factor for all.
+    Factor,
+    /// The same with a divisor.
+    Divisor,
+}
+
+fn small_floats(m: &Matrix<'_>, kind: Floats) -> Packed {
+    const LEVELS: [f32; 8] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0];
+    let group = if kind == Floats::Exponents { 32 } else { 16 };
+    let (places, shape) = m.blocks((1, group));
+    let largest = m.largest(&places, shape[0] * shape[1]);
+    let (bytes, of_all) = (levels(ElementType::F8E4M3), 1.0 / 1024.0_f32);
+    let scale = |largest: &f32| match kind {
+        Floats::Exponents => {
+            let exponent = (largest / 6.0).log2().ceil();
+            ((exponent as i32 + 127) as u8, exponent.exp2())
+        }
+        _ => {
+            let (byte, scale) = nearest(&bytes, largest / 6.0 / of_all);
+            (byte, scale * of_all)
+        }
+    };
+    let (stored, scales): (Vec<u8>, Vec<f32>) = largest.iter().map(scale).unzip();
+    let code = |(&place, value): (&usize, &f32)| {
+        let far = |code: &u8| (LEVELS[usize::from(*code)] * scales[place] - value.abs()).abs();
+        let code = (0..8_u8).min_by(|a, b| far(a).total_cmp(&far(b))).unwrap();
+        let sign = if *value < 0.0 { -1.0 } else { 1.0 };
+        let number = sign * LEVELS[usize::from(code)] * scales[place];
+        (
+            if *value < 0.0 { code | 8 } else { code },
+            f64::from(number),
+        )
+    };
+    let (codes, values): (Vec<u8>, Vec<f64>) = places.iter().zip(m.values).map(code).unzip();
+    let pairs: Vec<u8> = codes.chunks(2).map(|pair| pair[0] | pair[1] << 4).collect();
+    let halved = [m.rows, m.columns / 2];
+    let (name, of_all) = match kind {
+        Floats::Factor => (m.name.into(), [("weight_scale_2", of_all)]),
+        _ => (
+            m.beside("weight_packed"),
+            [("weight_global_scale", 1.0 / of_all)],
+        ),
+    };
+    let mut tensors = vec![
+        Tensor::bytes(&name, &halved, &pairs),
+        Tensor::bytes(&m.beside("weight_scale"), &shape, &stored),
+    ];
+    if kind != Floats::Exponents {
+        tensors[1].element_type = ElementType::F8E4M3;
+        let tables =
+            of_all.map(|(table, number)| Tensor::floats(&m.beside(table), &[1], &[number]));
+        tensors.extend(tables);
+    }
     (tensors, values)
 }
 
