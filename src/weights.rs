@@ -10,6 +10,7 @@
 
 mod dequantised;
 mod element;
+mod floats;
 mod in_memory;
 mod values;
 
@@ -22,7 +23,7 @@ use crate::Scalar;
 pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
-pub(crate) use self::element::{bfloat16, binary16};
+pub(crate) use self::floats::{bfloat16, binary16};
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
 pub use self::values::{WeightSlice, WeightValues};
 

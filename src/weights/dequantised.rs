@@ -1,5 +1,6 @@
 //! Quantised models as the weights that they compute with.
 
+mod band;
 mod blocks;
 mod error;
 mod listing;
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use self::band::Ahead;
 pub use self::error::DequantiseError;
 use self::listing::Listing;
 use self::plan::{Planned, Scheme, plan};
@@ -53,7 +55,8 @@ use crate::Scalar;
 /// # Memory
 ///
 /// Tables are read as far as the values asked for need them: at most a row of scales, or as many numbers
-/// as values are read.
+/// as values are read. With the feature `std` a layer of GPTQ or AWQ keeps up to 1 MiB of words, or a column
+/// of them, while it is read: otherwise each row would need a few bytes from all over the tensor.
 ///
 /// # Examples
 ///
@@ -163,6 +166,7 @@ impl<S: WeightSource> WeightSource for Dequantised<S> {
             Ok(DequantisedLayer {
                 planned,
                 parts: parts?,
+                ahead: Ahead::default(),
             })
         });
         failure.into_iter().chain(layers)
@@ -174,11 +178,12 @@ impl<S: WeightSource> WeightSource for Dequantised<S> {
 }
 
 /// A layer of a [`Dequantised`] source.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DequantisedLayer<'a, L> {
     planned: &'a Planned,
     /// The tensors that it is decoded from.
     parts: Vec<L>,
+    ahead: Ahead,
 }
 
 impl<L: Layer> Layer for DequantisedLayer<'_, L> {
@@ -207,7 +212,7 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
             Scheme::Stored => codes.read(offset, values),
             Scheme::Scaled(scaled) => scaled.read(codes, tables, offset, values),
             Scheme::Nibbles(nibbles) => nibbles.read(codes, tables, offset, values),
-            Scheme::Words(words) => words.read(codes, tables, offset, values),
+            Scheme::Words(words) => words.read((codes, &self.ahead), tables, offset, values),
         };
         read.map_err(DequantiseError::Source)
     }

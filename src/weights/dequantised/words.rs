@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::band::{Ahead, Matrix};
 use crate::Scalar;
 use crate::weights::Layer;
 
@@ -88,20 +89,20 @@ impl Tables {
 impl Words {
     pub(super) fn read<L: Layer, T: Scalar>(
         &self,
-        codes: &L,
+        codes: (&L, &Ahead),
         tables: &[L],
         offset: usize,
         values: &mut [T],
     ) -> Result<(), L::Error> {
+        let (codes, ahead) = codes;
         let mut rest = values;
         for rectangle in rectangles(offset, rest.len(), self.inputs) {
             let length = rectangle.rows.len() * rectangle.columns.len();
             let (now, later) = rest.split_at_mut(length.min(rest.len()));
             let tables = self.tables(tables, &rectangle)?;
             match self.layout {
-                Layout::Gptq => self.read_inputs(codes, &tables, &rectangle, now)?,
-                Layout::Awq => self.read_outputs(codes, &tables, &rectangle, now)?,
                 Layout::CompressedTensors => self.read_rows(codes, &tables, &rectangle, now)?,
+                _ => self.read_lines((codes, ahead), &tables, &rectangle, now)?,
             }
             rest = later;
         }
@@ -139,55 +140,43 @@ impl Words {
         }
     }
 
-    /// Reads words that hold neighbouring inputs, with a row for each word.
-    fn read_inputs<L: Layer, T: Scalar>(
+    /// Reads words in lines of outputs: GPTQ's hold neighbouring inputs, AWQ's neighbouring outputs.
+    fn read_lines<L: Layer, T: Scalar>(
         &self,
-        codes: &L,
+        codes: (&L, &Ahead),
         tables: &Tables,
         rectangle: &Rectangle,
         values: &mut [T],
     ) -> Result<(), L::Error> {
+        let (codes, ahead) = codes;
         let (rows, columns) = (&rectangle.rows, &rectangle.columns);
-        let (held, width) = (self.codes_a_word(), columns.len());
-        let mut words = vec![0.0; rows.len()];
-        for first in (columns.start / held * held..columns.end).step_by(held) {
-            codes.read(first / held * self.outputs + rows.start, &mut words)?;
-            let here = first.max(columns.start)..(first + held).min(columns.end);
-            for (row, &word) in words.iter().enumerate() {
-                for input in here.clone() {
-                    let code = self.code(bits(word), input - first);
-                    let column = input - columns.start;
-                    let value = tables.decode(code, row, column);
-                    values[row * width + column] = T::narrow(value);
+        let held = self.codes_a_word();
+        // So many inputs and outputs share a word.
+        let (inputs, outputs) = match self.layout {
+            Layout::Awq => (1, held),
+            _ => (held, 1),
+        };
+        let matrix = Matrix {
+            words: codes,
+            lines: self.inputs / inputs,
+            columns: self.outputs / outputs,
+        };
+        let lines = columns.start / inputs..columns.end.div_ceil(inputs);
+        let across = rows.start / outputs..rows.end.div_ceil(outputs);
+        ahead.with(matrix, lines, across, |band| {
+            let rows = rows.clone().zip(values.chunks_mut(columns.len().max(1)));
+            for (row, (output, values)) in rows.enumerate() {
+                for ((column, input), value) in columns.clone().enumerate().zip(values) {
+                    let word = band.word(input / inputs, output / outputs);
+                    let field = match self.layout {
+                        Layout::Awq => self.field_of_output(output),
+                        _ => input % held,
+                    };
+                    let code = self.code(word, field);
+                    *value = T::narrow(tables.decode(code, row, column));
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Reads words that hold neighbouring outputs, with a row for each input.
-    fn read_outputs<L: Layer, T: Scalar>(
-        &self,
-        codes: &L,
-        tables: &Tables,
-        rectangle: &Rectangle,
-        values: &mut [T],
-    ) -> Result<(), L::Error> {
-        let (rows, columns) = (&rectangle.rows, &rectangle.columns);
-        let (held, width) = (self.codes_a_word(), columns.len());
-        let across = rows.start / held..rows.end.div_ceil(held);
-        let mut words = vec![0.0; across.len()];
-        for input in columns.clone() {
-            codes.read(input * (self.outputs / held) + across.start, &mut words)?;
-            let column = input - columns.start;
-            for output in rows.clone() {
-                let word = words[output / held - across.start];
-                let code = self.code(bits(word), self.field_of_output(output));
-                let row = output - rows.start;
-                values[row * width + column] = T::narrow(tables.decode(code, row, column));
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Reads words that hold neighbouring inputs, with a row for each output.
