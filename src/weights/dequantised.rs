@@ -44,8 +44,8 @@ use crate::Scalar;
 /// In the second format of GPTQ zeros are stored as they are. It is recognised where all zeros of a row are
 /// in the middle of the codes; nothing in the tensors tells it otherwise.
 ///
-/// A block's size follows from the shapes; where several would do, it is the power of two. The last block
-/// may be incomplete.
+/// A block's length follows from the shapes; where several would do, other dimensions and layers decide, and
+/// else it is the one with the most factors of two. The last block may be incomplete.
 ///
 /// What can't be decoded is left out whole, with one [`SkippedLayer`] for the model. Scales of activations
 /// and integers that nothing explains (positions, masks, codes without a scale) aren't weights and aren't

@@ -285,6 +285,35 @@ fn rounded_copies_are_leaves_of_their_originals() {
     }
 }
 
+/// Rounded values that are then stored in 16 bits have moved by both.
+#[test]
+fn copies_may_be_stored_in_sixteen_bits() {
+    let bfloat = |value: &f32| half::bf16::from_f32(*value).to_f32();
+    let half = |value: &f32| half::f16::from_f32(*value).to_f32();
+    let matrices = |name: &str, store: &dyn Fn(u64) -> Vec<f32>| {
+        let model = InMemoryModel::new(name);
+        (0..20).fold(model, |model, at| {
+            let layer = model.with_layer(format!("{at}"), [ROWS, COLUMNS], store(at));
+            layer.unwrap()
+        })
+    };
+    for (group, levels) in [(32, 127.0), (16, 127.0), (64, 7.0)] {
+        let rounded = |seed| rounded(&weights(seed), Group::Row(group), Levels::Symmetric(levels));
+        let store = |to: &dyn Fn(&f32) -> f32, seed| rounded(seed).iter().map(to).collect();
+        let original = matrices("original", &weights);
+        let copies_of = |copy| copies(&[original.clone(), copy]);
+        let found = ("stored".into(), "original".into(), CopyKind::Quantised);
+        let copy = matrices("stored", &|seed| store(&bfloat, seed));
+        assert_eq!(
+            copies_of(copy),
+            core::slice::from_ref(&found),
+            "bfloat, {group}"
+        );
+        let copy = matrices("stored", &|seed| store(&half, seed));
+        assert_eq!(copies_of(copy), [found], "half, {group}");
+    }
+}
+
 /// What was trained further than rounding moves is no copy, however it is stored.
 #[test]
 fn rounded_children_are_no_copies_of_their_parent() {

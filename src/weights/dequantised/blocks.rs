@@ -32,27 +32,24 @@ impl Dimension {
 }
 
 impl Blocks {
-    /// `None` where a table of this shape doesn't fit.
-    pub(super) fn new(shape: &[usize], table: &[usize]) -> Option<Self> {
+    /// `None` where a table of this shape doesn't fit. Where several lengths of a block do, `usual` decides,
+    /// and else the roundest.
+    pub(super) fn new(shape: &[usize], table: &[usize], usual: Option<Lengths>) -> Option<Self> {
         element_count(shape)?;
         let table = aligned(shape, table)?;
         let pairs = || shape.iter().copied().zip(table.iter().copied());
-        let all = pairs().map(|(length, blocks)| sizes(length, blocks));
-        let all: Vec<[Option<usize>; 2]> = all.collect();
-        let partial = || {
-            let pairs = pairs().zip(&all);
-            pairs.filter(|((length, blocks), _)| *blocks > 1 && blocks < length)
-        };
         // Blocks are mostly as high as wide.
-        let common = |size: &usize| partial().all(|(_, sizes)| sizes.contains(&Some(*size)));
-        let (_, first) = partial().next().unzip();
-        let square = first.and_then(|sizes| sizes.iter().flatten().copied().find(common));
+        let square = lengths(shape, &table).and_then(|square| square.with_usual(usual));
         let mut dimensions: Vec<Dimension> = Vec::new();
-        for ((length, blocks), sizes) in pairs().zip(&all) {
-            let block = match square {
-                Some(square) if blocks > 1 && blocks < length => square,
-                _ => sizes.iter().flatten().copied().next()?,
-            };
+        for (length, blocks) in pairs() {
+            let own = Lengths::new(length, blocks)?;
+            let found = own.and(square).or_else(|| own.with_usual(usual))?;
+            // What no other dimension or layer bears out has to be a likely length.
+            let block = found.roundest();
+            let is_usual = own.and(usual).is_some();
+            if found == own && !is_usual && !own.is_likely(block, length, blocks) {
+                return None;
+            }
             let next = Dimension {
                 length,
                 blocks,
@@ -140,24 +137,85 @@ fn aligned(shape: &[usize], table: &[usize]) -> Option<Vec<usize>> {
     Some(aligned)
 }
 
-/// The possible lengths of a block, the likelier first, where there are so many of them; the last one
-/// may be incomplete.
-fn sizes(length: usize, blocks: usize) -> [Option<usize>; 2] {
-    if blocks == 1 {
-        return [Some(length.max(1)), None];
-    }
-    if blocks == 0 || blocks > length {
-        return [None, None];
-    }
-    let exact = length.is_multiple_of(blocks).then(|| length / blocks);
-    let power = length.div_ceil(blocks).checked_next_power_of_two();
-    let power = power.filter(|&size| length.div_ceil(size) == blocks);
-    [power.or(exact), exact]
+/// The lengths that a block may have, by how many there are; the last one may be incomplete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lengths {
+    least: usize,
+    most: usize,
 }
 
-/// The length of a block where there are so many of them; `None` where that can't be.
-pub(super) fn block_size(length: usize, blocks: usize) -> Option<usize> {
-    sizes(length, blocks).into_iter().flatten().next()
+impl Lengths {
+    pub(super) fn new(length: usize, blocks: usize) -> Option<Self> {
+        let least = match blocks {
+            1 => length.max(1),
+            0 => return None,
+            _ => length.div_ceil(blocks),
+        };
+        let most = match blocks {
+            1 => least,
+            _ => length.checked_sub(1)? / (blocks - 1),
+        };
+        (least <= most).then_some(Self { least, most })
+    }
+
+    /// The lengths that both allow.
+    fn and(self, other: Option<Self>) -> Option<Self> {
+        let other = other?;
+        let (least, most) = (self.least.max(other.least), self.most.min(other.most));
+        (least <= most).then_some(Self { least, most })
+    }
+
+    fn with_usual(self, usual: Option<Self>) -> Option<Self> {
+        self.and(usual).or(Some(self))
+    }
+
+    /// Whether this is the only length, a power of two, or divides all into so many blocks.
+    const fn is_likely(self, block: usize, length: usize, blocks: usize) -> bool {
+        self.least == self.most || block.is_power_of_two() || block * blocks == length
+    }
+
+    /// The one with the most factors of two, of several the least.
+    pub(super) fn roundest(self) -> usize {
+        let multiple = |power: u32| {
+            let unit = 1_usize << power;
+            let found = self.least.div_ceil(unit).checked_mul(unit);
+            found.filter(|&found| found <= self.most)
+        };
+        let found = (0..usize::BITS).rev().find_map(multiple);
+        found.unwrap_or(self.least)
+    }
+}
+
+/// The lengths that blocks may have in all dimensions that are cut into them, if there are such.
+fn lengths(shape: &[usize], table: &[usize]) -> Option<Lengths> {
+    let pairs = shape.iter().zip(table);
+    let cut = pairs.filter(|(length, blocks)| **blocks > 1 && blocks < length);
+    let mut all = cut.map(|(&length, &blocks)| Lengths::new(length, blocks));
+    let first = all.next()??;
+    all.try_fold(first, |common, next| common.and(next))
+}
+
+/// The lengths that blocks may have in all of these tensors with their tables, if at least two dimensions
+/// say so.
+pub(super) fn usual_lengths<'a>(
+    tables: impl Iterator<Item = (&'a [usize], &'a [usize])>,
+) -> Option<Lengths> {
+    let mut cut: Vec<(usize, usize)> = Vec::new();
+    for (shape, table) in tables {
+        let Some(table) = aligned(shape, table) else {
+            continue;
+        };
+        let pairs = shape.iter().copied().zip(table);
+        cut.extend(pairs.filter(|&(length, blocks)| blocks > 1 && blocks < length));
+    }
+    cut.sort_unstable();
+    cut.dedup();
+    let mut all = cut
+        .iter()
+        .map(|&(length, blocks)| Lengths::new(length, blocks));
+    let first = all.next()??;
+    let common = all.try_fold(first, |common, next| common.and(next));
+    common.filter(|_| cut.len() > 1)
 }
 
 /// A row's numbers of a table, read when they are first needed.
@@ -194,7 +252,7 @@ mod tests {
 
     /// The place of every value's number in the table.
     fn places(shape: &[usize], table: &[usize]) -> Option<Vec<usize>> {
-        let blocks = Blocks::new(shape, table)?;
+        let blocks = Blocks::new(shape, table, None)?;
         let (width, run) = (blocks.width(), blocks.run());
         let place = |index: usize| {
             let (row, column) = (index / width, index % width);
@@ -233,9 +291,28 @@ mod tests {
         assert_eq!(two, Some(vec![0, 0, 1, 0, 0, 1, 2, 2, 3]));
         // Rows of 6 in two blocks: of 3, or of 4 and 2; what the other dimension allows decides.
         assert_eq!(places(&[6], &[2]), Some(vec![0, 0, 0, 0, 1, 1]));
-        let blocks = Blocks::new(&[6, 9], &[2, 3]).unwrap();
+        let blocks = Blocks::new(&[6, 9], &[2, 3], None).unwrap();
         assert_eq!(blocks.run(), 4);
-        assert_eq!(Blocks::new(&[12, 6], &[4, 2]).unwrap().run(), 3);
+        assert_eq!(Blocks::new(&[12, 6], &[4, 2], None).unwrap().run(), 3);
+    }
+
+    #[test]
+    fn other_tensors_tell_what_one_leaves_open() {
+        let tables: [(&[usize], &[usize]); 3] = [
+            (&[32, 32], &[2, 2]),
+            (&[64, 32], &[3, 2]),
+            (&[16, 32], &[1, 2]),
+        ];
+        let usual = usual_lengths(tables.into_iter());
+        assert_eq!(usual.map(Lengths::roundest), Some(24));
+        for (shape, table) in tables {
+            assert_eq!(Blocks::new(shape, table, usual).unwrap().run(), 24);
+        }
+        // One that can't have such blocks has its own.
+        assert_eq!(Blocks::new(&[32], &[8], usual).unwrap().run(), 4);
+        let (first, second): (&[usize], &[usize]) = (&[32], &[8]);
+        let tables = tables.into_iter().chain([(first, second)]);
+        assert_eq!(usual_lengths(tables), None);
     }
 
     #[test]
@@ -245,6 +322,7 @@ mod tests {
         assert_eq!(places(&[2, 3], &[0, 3]), None);
         assert_eq!(places(&[2, 3], &[2, 3, 2]), None);
         assert_eq!(places(&[7], &[5]), None);
+        assert_eq!(places(&[100], &[3]), None);
         assert_eq!(places(&[usize::MAX, 2], &[1]), None);
     }
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::blocks::block_size;
+use super::blocks::Lengths;
 use super::listing::{Listing, Stop, is_float, misfit, read_all};
 use super::plan::Scheme;
 use super::recognise::Found;
@@ -151,8 +151,8 @@ fn grouping<L: Layer>(
     {
         return Ok(Groups::Listed(groups));
     }
-    let size = block_size(inputs, groups).ok_or_else(impossible)?;
-    Ok(Groups::Even(size))
+    let size = Lengths::new(inputs, groups).ok_or_else(impossible)?;
+    Ok(Groups::Even(size.roundest()))
 }
 
 /// Whether a table names the group of each input; it is empty or all −1 where none is named.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::listing::Listing;
 use super::nibbles::Nibbles;
-use super::recognise::{Candidate, recognise};
+use super::recognise::{Candidate, recognise, usual_blocks};
 use super::scaled::Scaled;
 use super::words::Words;
 use crate::weights::{ElementType, Layer, SkippedLayer, element_count};
@@ -102,11 +102,12 @@ pub(super) fn plan<L: Layer>(
     for layer in skipped {
         claim_tables(listing, &layer.layer);
     }
+    let usual = usual_blocks(listing);
     for (at, layer) in listing.layers().iter().enumerate() {
         if listing.is_claimed(at) {
             continue;
         }
-        let Some(candidate) = recognise(listing, layer)? else {
+        let Some(candidate) = recognise(listing, layer, usual)? else {
             continue;
         };
         listing.claim(layer.name());

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Lengths, usual_lengths};
 use super::listing::{Listing, Stop, is_float, misfit, read_all};
 use super::nibbles::{Nested, Nibbles};
 use super::packed;
@@ -32,6 +32,7 @@ pub(super) struct Found {
 pub(super) fn recognise<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
+    usual: Option<Lengths>,
 ) -> Result<Option<Candidate>, L::Error> {
     let name = codes.name();
     let module = |suffix| {
@@ -61,7 +62,7 @@ pub(super) fn recognise<L: Layer>(
     } else if let Some(state) = state {
         (name.into(), bitsandbytes(listing, codes, state))
     } else if let Some((name, scales)) = scales_of(listing, codes) {
-        (name, scaled(listing, codes, scales))
+        (name, scaled(listing, codes, scales, usual))
     } else {
         return Ok(None);
     };
@@ -71,6 +72,14 @@ pub(super) fn recognise<L: Layer>(
         Err(Stop::Source(error)) => return Err(error),
     };
     Ok(Some(Candidate { name, found }))
+}
+
+/// The lengths that blocks may have in all layers with scales for blocks.
+pub(super) fn usual_blocks<L: Layer>(listing: &Listing<'_, L>) -> Option<Lengths> {
+    let layers = listing.layers().iter();
+    let scaled =
+        layers.filter_map(|codes| Some((codes.shape(), scales_of(listing, codes)?.1.shape())));
+    usual_lengths(scaled)
 }
 
 /// The scales of codes of the weight's own shape, and the name that it has without them.
@@ -109,6 +118,7 @@ fn scaled<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
     table: &L,
+    usual: Option<Lengths>,
 ) -> Result<Found, Stop<L::Error>> {
     let name = codes.name();
     let mut parts: Vec<String> = [name, table.name()].map(String::from).into();
@@ -135,7 +145,8 @@ fn scaled<L: Layer>(
         scheme: Scheme::Scaled(Scaled {
             codes: Codes::Whole,
             more,
-            blocks: Blocks::new(codes.shape(), table.shape()).ok_or_else(|| misfit(table))?,
+            blocks: Blocks::new(codes.shape(), table.shape(), usual)
+                .ok_or_else(|| misfit(table))?,
             scales,
         }),
         parts,
@@ -174,7 +185,7 @@ fn small_floats<L: Layer>(
         element_type: ElementType::U8,
         scheme: Scheme::Scaled(Scaled {
             codes: Codes::Pairs,
-            blocks: Blocks::new(&shape, table.shape()).ok_or_else(|| misfit(table))?,
+            blocks: Blocks::new(&shape, table.shape(), None).ok_or_else(|| misfit(table))?,
             scales: kind,
             more: if of_all.is_some() {
                 more
