@@ -32,7 +32,10 @@ const KINDS: [(Window, &[Levels]); 8] = [
     (Window::Row(64), &[Levels::Few]),
     (Window::Row(32), &[Levels::Few]),
     (Window::Column, &COMMON),
-    (Window::Row(8), &[Levels::Even]),
+    (
+        Window::Row(8),
+        &[Levels::Even, Levels::Floats(3), Levels::Floats(4)],
+    ),
     (
         Window::Row(4),
         &[Levels::Symmetric(7), Levels::Symmetric(127)],

@@ -198,7 +198,7 @@ def profile(values, has_rows):
 
 COMMON = ["even", "symmetric 127", "floats 2", "floats 3", "floats 4"]
 KINDS = [(64, COMMON), (32, COMMON), (16, COMMON), (64, ["few"]), (32, ["few"]), ("column", COMMON),
-         (8, ["even"]), (4, ["symmetric 7", "symmetric 127"])]
+         (8, ["even", "floats 3", "floats 4"]), (4, ["symmetric 7", "symmetric 127"])]
 
 
 def rounded(number):
