@@ -24,6 +24,10 @@ pub(super) struct Band {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Matrix<'a, L> {
     pub(super) words: &'a L,
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "nothing is kept without locks")
+    )]
     pub(super) lines: usize,
     pub(super) columns: usize,
 }
