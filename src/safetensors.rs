@@ -40,11 +40,11 @@
 //! use mother::weights::{Layer, WeightSource};
 //!
 //! let header = r#"{"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
-//!                  "step":{"dtype":"I64","shape":[],"data_offsets":[8,16]}}"#;
+//!                  "step":{"dtype":"C64","shape":[],"data_offsets":[8,16]}}"#;
 //! let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
 //! bytes.extend(header.bytes());
 //! bytes.extend([1.5_f32, -2.0].iter().flat_map(|value| value.to_le_bytes()));
-//! bytes.extend(1000_i64.to_le_bytes());
+//! bytes.extend([0; 8]);
 //!
 //! let model = SafetensorsModel::from_bytes("tiny", &bytes)?;
 //! for layer in model.layers() {

@@ -46,10 +46,12 @@ mod failure;
 mod format;
 #[cfg(any(feature = "serde", feature = "safetensors"))]
 mod format_error;
+mod grid;
 mod options;
 #[cfg(any(feature = "serde", feature = "safetensors"))]
 mod parts;
 mod profile;
+mod rounding;
 mod signing;
 mod source;
 mod tensor;
@@ -83,7 +85,7 @@ pub struct Signature {
 impl Signature {
     /// The version of what a signature holds and how it is computed; signatures of different
     /// versions can't be compared.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The model's name.
     #[must_use]

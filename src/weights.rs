@@ -3,11 +3,14 @@
 //! A [`WeightSource`] is one model, a [`Layer`] one named tensor of it. Nothing here computes; a
 //! source only says what layers there are and hands out their values, in chunks of the caller's
 //! size from any offset, so that two layers can be read in step and a model larger than memory
-//! needs a few megabytes. [`InMemoryModel`] is a source over slices and vectors;
+//! needs a few megabytes. [`InMemoryModel`] is a source over slices and vectors; [`Dequantised`] wraps a
+//! source whose weights are quantised;
 //! implementing the traits for anything that can return a range of bytes takes about twenty lines
 //! ([`ElementType::decode`] does the rest).
 
+mod dequantised;
 mod element;
+mod floats;
 mod in_memory;
 mod transposed;
 mod unfused;
@@ -20,9 +23,10 @@ use alloc::string::String;
 
 use crate::Scalar;
 
+pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
-pub(crate) use self::element::{bfloat16, binary16};
+pub(crate) use self::floats::{bfloat16, binary16};
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
 pub use self::transposed::Transposed;
 pub use self::unfused::Unfused;
@@ -154,6 +158,19 @@ pub trait Layer {
     /// The default is `None`.
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         None
+    }
+
+    /// The mean square by which rounding to the nearest level moved a value, where the source knows the
+    /// levels of quantised values.
+    ///
+    /// The default is `None`. It is needed only where the values themselves don't show their levels (see
+    /// [`PrecisionProfile::rounding`](crate::signature::PrecisionProfile::rounding)).
+    ///
+    /// # Errors
+    ///
+    /// When what the source has to read can't be had.
+    fn rounding(&self) -> Result<Option<f64>, Self::Error> {
+        Ok(None)
     }
 }
 

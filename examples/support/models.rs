@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use mother::adapters::AdaptedModel;
 use mother::files::{ModelFile, ModelFileError, ModelPath, find_models};
 use mother::safetensors::SafetensorsModel;
-use mother::weights::WeightSource as _;
+use mother::weights::{Dequantised, WeightSource as _};
 use serde::Serialize;
 
 use super::adapters::{self, AdapterEdge, Unplaced};
@@ -14,15 +14,15 @@ use super::claims::{self, Claim};
 use super::terminal::{Failure, note};
 use super::zoo;
 
-/// A model's own tensors, as they are read.
-pub(crate) type Stored = ModelFile;
+/// A model's own tensors, as the weights that it computes with.
+pub(crate) type Stored = Dequantised<ModelFile>;
 
 /// An open model: its own tensors, or those of its base as an adapter changes them.
 pub(crate) type Source = AdaptedModel<Stored, Stored>;
 
-/// Opens a model. What decodes its weights goes around it here, and in [`Stored`].
+/// Opens a model.
 pub(crate) fn open(path: &ModelPath) -> Result<Stored, ModelFileError> {
-    path.open()
+    Dequantised::new(path.open()?)
 }
 
 /// A model that was left out, and why.
@@ -51,10 +51,9 @@ impl Models {
     /// The models of the embedded zoo.
     pub(crate) fn zoo() -> Result<Self, Failure> {
         let open = zoo::MODELS.iter().map(|&(name, bytes)| {
-            let model = SafetensorsModel::from_bytes(name, bytes);
-            model
-                .map(|model| Source::plain(model.into()))
-                .map_err(Failure::run)
+            let model = SafetensorsModel::from_bytes(name, bytes).map_err(Failure::run)?;
+            let stored = Dequantised::new(model.into()).map_err(Failure::run)?;
+            Ok::<_, Failure>(Source::plain(stored))
         });
         Ok(Self {
             open: open.collect::<Result<_, _>>()?,

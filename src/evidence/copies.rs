@@ -16,7 +16,8 @@ pub enum CopyKind {
     Duplicate,
     /// All weights were rounded to a shorter floating-point type.
     Cast,
-    /// The weights of each large layer were rounded to at most 256 evenly spaced values.
+    /// The weights of each large layer were rounded to few values, or to few in each group that shares a
+    /// scale: at most 256 evenly spaced ones, floats of at most four significant bits, or any sixteen.
     Quantised,
     /// Some weights were set to zero.
     Pruned,
@@ -106,8 +107,9 @@ pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
     } else if all(&changed, Pair::is_pruned) {
         Some(CopyKind::Pruned)
     } else if changed.iter().any(|pair| pair.is_large())
+        && changed.iter().any(|pair| pair.is_quantised())
         && all(&changed, |pair| {
-            pair.is_near() && (!pair.is_large() || pair.is_quantised())
+            pair.is_near() && (!pair.is_large() || pair.is_quantised() || pair.is_cast())
         })
     {
         Some(CopyKind::Quantised)
@@ -131,6 +133,31 @@ fn fourth_powers(tensor: &TensorSignature) -> f64 {
     let fourth = moments.kurtosis().unwrap_or(0.0) * variance * variance;
     let around_zero = fourth + mean * (4.0 * third + mean * (6.0 * variance + mean * mean));
     moments.count() as f64 * around_zero
+}
+
+/// The mean square by which rounding to few levels moved a tensor's values; to even ones it is a twelfth
+/// of the squared gap.
+fn rounding(tensor: &TensorSignature) -> Option<f64> {
+    let profile = tensor.profile();
+    let even = profile
+        .levels()
+        .map(|levels| levels.gap * levels.gap / 12.0);
+    profile.rounding().or(even)
+}
+
+/// The mean square by which the type that holds a tensor's values moves one of square 1, if it has 16 bits:
+/// a twelfth of the squared gap, over all significands alike.
+fn by_storing(tensor: &TensorSignature) -> f64 {
+    /// The mean of 1/m² for significands m from 1 to 2 whose logarithms are spread evenly.
+    const SIGNIFICANDS: f64 = 0.541;
+    let gap = if tensor.profile().fits_bf16() {
+        1.0 / 128.0
+    } else if tensor.profile().fits_f16() {
+        1.0 / 1024.0
+    } else {
+        0.0
+    };
+    SIGNIFICANDS * gap * gap / 12.0
 }
 
 /// One tensor of a model and of what may be its copy.
@@ -179,6 +206,10 @@ impl Pair<'_> {
             && self.is_everywhere_within(1e-3)
     }
 
+    fn is_cast(&self) -> bool {
+        self.is_single() || self.is_bfloat() || self.is_half()
+    }
+
     fn is_near(&self) -> bool {
         self.is_within(0.5)
     }
@@ -224,16 +255,26 @@ impl Pair<'_> {
             && fourth <= 4.0 * shorter * shorter / gone + ROUNDING * all
     }
 
-    /// Rounding to even levels moves by a twelfth of the squared gap a value.
+    /// Rounding moves a value by what the levels say that it was rounded to.
     fn is_quantised(&self) -> bool {
-        let Some(levels) = self.copy.profile().levels() else {
+        /// An original may be rounded itself, but more finely.
+        const FINER: f64 = 0.25;
+        /// Codes of four bits move weights by at least this share of their square. They are often chosen so
+        /// that the errors of one make up for those of others, which moves weights further.
+        const COARSE: f64 = 1e-3;
+        const FURTHER: f64 = 2.0;
+        let Some(moved) = rounding(self.copy) else {
             return false;
         };
-        let [_, _, squared] = self.sums();
-        let values = self.copy.moments().count() as f64;
-        let by_rounding = values * levels.gap * levels.gap / 12.0;
-        self.original.profile().levels().is_none()
-            && squared <= (1.0 + self.tolerance()) * by_rounding
+        let [norm, copy, squared] = self.sums();
+        let by_rounding = self.copy.moments().count() as f64 * moved + by_storing(self.copy) * copy;
+        let further = if by_rounding > COARSE * norm {
+            FURTHER
+        } else {
+            1.0
+        };
+        rounding(self.original).is_none_or(|finer| finer <= FINER * moved)
+            && squared <= (1.0 + self.tolerance()) * further * by_rounding
     }
 
     /// Six standard errors of the estimated squared distance, as a share of it.

@@ -174,12 +174,16 @@ impl MomentsAccumulator {
             ElementType::F16 => self.extend::<F16>(bytes.as_chunks().0),
             #[cfg(feature = "half")]
             ElementType::Bf16 => self.extend::<Bf16>(bytes.as_chunks().0),
-            ElementType::F64 => self.extend_decoded::<f64>(element_type, bytes),
+            ElementType::F64
+            | ElementType::I32
+            | ElementType::U32
+            | ElementType::I64
+            | ElementType::U64 => self.extend_decoded::<f64>(element_type, bytes),
             _ => self.extend_decoded::<f32>(element_type, bytes),
         }
     }
 
-    /// Decodes a block at a time; the bytes are those of whole values, which `T` holds exactly.
+    /// Decodes a block at a time; the bytes are those of whole values, which `T` holds as well as `f64`.
     fn extend_decoded<T: Scalar>(
         &mut self,
         element_type: ElementType,

@@ -55,10 +55,9 @@ impl StoredType {
         match name {
             "F4" => Self::Opaque(4),
             "F6_E2M3" | "F6_E3M2" => Self::Opaque(6),
-            "BOOL" | "F8_E8M0" | "F8_E4M3FNUZ" | "F8_E5M2FNUZ" => Self::Opaque(8),
-            "I16" | "U16" | "F16" | "BF16" => Self::Opaque(16),
-            "I32" | "U32" => Self::Opaque(32),
-            "I64" | "U64" | "C64" => Self::Opaque(64),
+            "F8_E4M3FNUZ" | "F8_E5M2FNUZ" => Self::Opaque(8),
+            "F16" | "BF16" => Self::Opaque(16),
+            "C64" => Self::Opaque(64),
             _ => Self::Unknown,
         }
     }

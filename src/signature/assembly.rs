@@ -100,6 +100,7 @@ impl TensorNumbers {
                 half: false,
                 zeros: 0,
                 levels: None,
+                rounding: None,
             },
             sketch,
             rows: None,
@@ -151,6 +152,13 @@ impl TensorNumbers {
     pub const fn with_levels(mut self, zeros: u64, levels: Option<Levels>) -> Self {
         self.0.profile.zeros = zeros;
         self.0.profile.levels = levels;
+        self
+    }
+
+    /// Sets the mean square by which rounding to few levels moved a value, where values show that it did.
+    #[must_use]
+    pub const fn with_rounding(mut self, rounding: Option<f64>) -> Self {
+        self.0.profile.rounding = rounding;
         self
     }
 

@@ -20,6 +20,7 @@
 //! | `digests` | U64 | T, 6 | digest; digests of the sample as it is, and in three precisions |
 //! | `zeros` | U64 | T | the number of zeros |
 //! | `level_gaps` | F64 | T | the least difference of two values; 0 if unknown |
+//! | `roundings` | F64 | T | the mean square by which rounding moved a value; 0 if unknown |
 //! | `moments` | F64 | T, 7 | minimum, maximum, two parts of the mean, three central sums |
 //! | `squared_norms` | F64 | all groups | |
 //! | `buckets` | F32 | all buckets | group by group |
@@ -298,6 +299,9 @@ fn arrays(tensors: &[TensorParts]) -> (String, Vec<u8>) {
         .iter()
         .map(|tensor| tensor.levels.unwrap_or_default());
     written.put(levels.clone().map(|(_, gap)| gap.to_le_bytes()));
+    written.begin("roundings", "F64", &[count]);
+    let roundings = tensors.iter().map(|tensor| tensor.rounding);
+    written.put(roundings.map(|moved| moved.unwrap_or_default().to_le_bytes()));
     written.begin("moments", "F64", &[count, MOMENTS]);
     let moments = tensors.iter().flat_map(|tensor| &tensor.moments);
     written.put(moments.map(|number| number.to_le_bytes()));
@@ -366,6 +370,7 @@ struct Header<'a> {
     digests: Option<Entry>,
     zeros: Option<Entry>,
     level_gaps: Option<Entry>,
+    roundings: Option<Entry>,
     moments: Option<Entry>,
     squared_norms: Option<Entry>,
     buckets: Option<Entry>,
@@ -414,6 +419,7 @@ impl Header<'_> {
             digests: find(data, &self.digests, "digests", "U64", &of_digests)?,
             zeros: find(data, &self.zeros, "zeros", "U64", &[count])?,
             gaps: find(data, &self.level_gaps, "level_gaps", "F64", &[count])?,
+            roundings: find(data, &self.roundings, "roundings", "F64", &[count])?,
             moments: find(data, &self.moments, "moments", "F64", &of_moments)?,
             norms: find(data, &self.squared_norms, "squared_norms", "F64", &[groups])?,
             buckets: find(data, &self.buckets, "buckets", "F32", &numbers)?,
@@ -471,6 +477,7 @@ struct Columns<'a> {
     digests: &'a [[u8; 8]],
     zeros: &'a [[u8; 8]],
     gaps: &'a [[u8; 8]],
+    roundings: &'a [[u8; 8]],
     moments: &'a [[u8; 8]],
     norms: &'a [[u8; 8]],
     buckets: &'a [[u8; 4]],
@@ -500,6 +507,7 @@ impl Columns<'_> {
         } else {
             return Err(refused("its levels are known and unknown"));
         };
+        let rounding = f64::from_le_bytes(one(&mut self.roundings));
         if flags >= 2 * HAS_ROWS {
             return Err(refused("it has unknown flags"));
         }
@@ -514,6 +522,7 @@ impl Columns<'_> {
             fits: [1, 2, 4].map(|flag| flags & flag != 0),
             zeros: u64::from_le_bytes(one(&mut self.zeros)),
             levels,
+            rounding: (rounding != 0.0).then_some(rounding),
             squared_norms: some(&mut self.norms, groups, f64::from_le_bytes),
             exponent: i32::from_le_bytes(one(&mut self.exponents)),
             buckets: some(&mut self.buckets, numbers, f32::from_le_bytes),

@@ -53,6 +53,8 @@ pub(super) struct TensorParts {
     pub(super) zeros: u64,
     /// How many distinct values there are, and their least difference.
     pub(super) levels: Option<(usize, f64)>,
+    /// The mean square by which rounding moved a value.
+    pub(super) rounding: Option<f64>,
     pub(super) squared_norms: Vec<f64>,
     pub(super) exponent: i32,
     pub(super) buckets: Vec<f32>,
@@ -85,6 +87,7 @@ impl From<&TensorSignature> for TensorParts {
             fits: [profile.single, profile.bfloat, profile.half],
             zeros: profile.zeros,
             levels: profile.levels.map(|levels| (levels.count, levels.gap)),
+            rounding: profile.rounding,
             squared_norms: tensor.sketch.squared_norms().to_vec(),
             exponent: tensor.sketch.exponent(),
             buckets: tensor.sketch.buckets().to_vec(),
@@ -205,13 +208,17 @@ impl TensorParts {
                 Some(possible.then_some(Levels { count: levels, gap })?)
             }
         };
-        let possible = self.zeros <= count && (single || !(bfloat || half));
+        let is_positive = |number: f64| number > 0.0 && number.is_finite();
+        let possible = self.zeros <= count
+            && (single || !(bfloat || half))
+            && self.rounding.is_none_or(is_positive);
         possible.then_some(PrecisionProfile {
             single,
             bfloat,
             half,
             zeros: self.zeros,
             levels,
+            rounding: self.rounding,
         })
     }
 }

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::digest::Hasher;
 use super::profile::Profiler;
+use super::rounding::RoundingSampler;
 use super::source::{Architecture, LayerShape, OpenModel};
 use super::{ModelFailure, Signature, SignatureOptions, TensorSignature, is_weight};
 use crate::Scalar;
@@ -271,10 +272,12 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
             stored: model.element_type(layer).unwrap_or(ElementType::F32),
             length: groups.length(),
             position: 0,
+            rounding: model.rounding(layer)?,
             sums: Sums {
                 moments: MomentsAccumulator::new(),
                 hasher: Hasher::new(),
                 profiler: Profiler::new(),
+                rounding: RoundingSampler::new(groups),
                 sketcher: sketcher.map_err(|_| too_large())?,
                 rows: (self.sampled.contains(&at))
                     .then(|| RowSampler::new(groups, self.options.key)),
@@ -303,6 +306,8 @@ struct TensorPass<'a> {
     stored: ElementType,
     length: usize,
     position: usize,
+    /// The mean square by which rounding moved a value, if the source knows.
+    rounding: Option<f64>,
     sums: Sums,
 }
 
@@ -311,6 +316,7 @@ struct Sums {
     moments: MomentsAccumulator,
     hasher: Hasher,
     profiler: Profiler,
+    rounding: RoundingSampler,
     sketcher: MatrixSketcher,
     rows: Option<RowSampler>,
 }
@@ -358,6 +364,8 @@ impl TensorPass<'_> {
             Err(error) => return left_out(self.layer, error.to_string()),
         };
         let (digest, samples) = self.sums.hasher.finish(self.length);
+        let mut profile = self.sums.profiler.finish();
+        profile.rounding = self.sums.rounding.finish(&profile).or(self.rounding);
         Outcome::Signed(Box::new(TensorSignature {
             name: self.layer.name.clone(),
             shape: self.layer.shape.clone(),
@@ -365,7 +373,7 @@ impl TensorPass<'_> {
             digest,
             samples,
             moments: self.sums.moments.moments(),
-            profile: self.sums.profiler.finish(),
+            profile,
             sketch,
             rows: self.sums.rows.map(RowSampler::finish),
         }))
@@ -393,6 +401,7 @@ impl Sums {
         sketched.map_err(|error: SketchError| error.to_string())?;
         self.hasher.extend(values);
         self.profiler.extend(values);
+        self.rounding.extend(values);
         if let Some(rows) = &mut self.rows {
             rows.extend(values);
         }

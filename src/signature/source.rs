@@ -43,7 +43,7 @@ pub(crate) struct OpenModel<'a, S: WeightSource + 'a> {
 }
 
 impl<'a, S: WeightSource> OpenModel<'a, S> {
-    /// Lists a model's layers.
+    /// Lists those of a model's layers that may be weights.
     pub(crate) fn open(source: &'a S) -> Result<Self, ModelFailure> {
         let mut layers = HashMap::new();
         let mut architecture = Architecture::new();
@@ -51,6 +51,9 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
             let layer = layer.map_err(|error| ModelFailure::Listing {
                 reason: error.to_string(),
             })?;
+            if !layer.element_type().may_be_weights() {
+                continue;
+            }
             let name = String::from(layer.name());
             if element_count(layer.shape()).is_none() {
                 return Err(ModelFailure::TooLarge { layer: name });
@@ -90,6 +93,16 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
     /// The type a layer is stored in.
     pub(crate) fn element_type(&self, layer: &LayerShape) -> Option<ElementType> {
         self.layers.get(&layer.name).map(Layer::element_type)
+    }
+
+    /// The mean square by which rounding moved a layer's values, where the source knows.
+    pub(crate) fn rounding(&self, layer: &LayerShape) -> Result<Option<f64>, ModelFailure> {
+        let rounding = self.layer(layer).map_or(Ok(None), Layer::rounding);
+        let known = rounding.map_err(|error| ModelFailure::Reading {
+            layer: layer.name.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(known.filter(|&moved| moved > 0.0 && moved.is_finite()))
     }
 
     /// Reads the values of a layer from `offset` on, finite or not.

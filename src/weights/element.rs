@@ -6,13 +6,17 @@ use core::str::FromStr;
 
 use alloc::string::{String, ToString};
 
+#[cfg(feature = "half")]
+use super::floats::{bfloat16, binary16};
+use super::floats::{f8_e4m3, f8_e5m2, f8_e8m0};
 use crate::Scalar;
 use crate::registers::in_wide_registers;
 
 /// The type a layer's values are stored in.
 ///
 /// Integers stand for themselves: a quantised layer is measured on its stored codes unless its
-/// source multiplies them by their scale. Names print as in the safetensors format.
+/// source multiplies them by their scale, as [`Dequantised`](super::Dequantised) does. Names print as in
+/// the safetensors format.
 ///
 /// # Examples
 ///
@@ -41,10 +45,27 @@ pub enum ElementType {
     F8E4M3,
     /// 8-bit float with 5 exponent bits (OCP 8-bit Floating Point Specification).
     F8E5M2,
+    /// A power of two in a byte: the scale of a block of narrower floats (OCP Microscaling Formats
+    /// Specification).
+    F8E8M0,
     /// Signed byte.
     I8,
     /// Unsigned byte.
     U8,
+    /// Signed integer of 16 bits.
+    I16,
+    /// Unsigned integer of 16 bits.
+    U16,
+    /// Signed integer of 32 bits.
+    I32,
+    /// Unsigned integer of 32 bits.
+    U32,
+    /// Signed integer of 64 bits; above 2⁵³ rounded to the nearest `f64`.
+    I64,
+    /// Unsigned integer of 64 bits; above 2⁵³ rounded to the nearest `f64`.
+    U64,
+    /// A byte that is 0 for false; true is read as 1.
+    Bool,
 }
 
 impl ElementType {
@@ -58,19 +79,28 @@ impl ElementType {
         Self::Bf16,
         Self::F8E4M3,
         Self::F8E5M2,
+        Self::F8E8M0,
         Self::I8,
         Self::U8,
+        Self::I16,
+        Self::U16,
+        Self::I32,
+        Self::U32,
+        Self::I64,
+        Self::U64,
+        Self::Bool,
     ];
 
     /// The number of bytes of one element.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
+            Self::F64 | Self::I64 | Self::U64 => 8,
+            Self::F32 | Self::I32 | Self::U32 => 4,
             #[cfg(feature = "half")]
             Self::F16 | Self::Bf16 => 2,
-            Self::F8E4M3 | Self::F8E5M2 | Self::I8 | Self::U8 => 1,
+            Self::I16 | Self::U16 => 2,
+            Self::F8E4M3 | Self::F8E5M2 | Self::F8E8M0 | Self::I8 | Self::U8 | Self::Bool => 1,
         }
     }
 
@@ -86,8 +116,35 @@ impl ElementType {
             Self::Bf16 => Some(8),
             Self::F8E4M3 => Some(4),
             Self::F8E5M2 => Some(3),
-            Self::I8 | Self::U8 => None,
+            Self::F8E8M0 => Some(1),
+            Self::I8
+            | Self::U8
+            | Self::I16
+            | Self::U16
+            | Self::I32
+            | Self::U32
+            | Self::I64
+            | Self::U64
+            | Self::Bool => None,
         }
+    }
+
+    /// Whether a tensor of this type may hold weights as they are: floats and single bytes.
+    ///
+    /// Truth values and longer integers are positions, masks, counts, or codes packed into words, and
+    /// signatures and measurements leave them out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::weights::ElementType;
+    ///
+    /// assert!(ElementType::I8.may_be_weights());
+    /// assert!(!ElementType::I64.may_be_weights());
+    /// ```
+    #[must_use]
+    pub const fn may_be_weights(self) -> bool {
+        self.significand_bits().is_some() || matches!(self, Self::I8 | Self::U8)
     }
 
     /// The distance from 1 to the next larger number; `None` for integers.
@@ -99,8 +156,8 @@ impl ElementType {
 
     /// Decodes little-endian `bytes` into `values`.
     ///
-    /// Exact, except that F64 values are rounded to nearest where `T` is `f32`. NaN and infinities
-    /// come through as they are.
+    /// Exact, except that F64 values and integers longer than 16 bits are rounded to nearest where `T` is
+    /// `f32`, and integers of 64 bits where it is `f64`. NaN and infinities come through as they are.
     ///
     /// # Errors
     ///
@@ -126,12 +183,37 @@ impl ElementType {
             }),
             Self::F8E4M3 => decode_each(bytes, values, |[b]| T::from_single(f8_e4m3(b))),
             Self::F8E5M2 => decode_each(bytes, values, |[b]| T::from_single(f8_e5m2(b))),
+            Self::F8E8M0 => decode_each(bytes, values, |[b]| T::from_single(f8_e8m0(b))),
             Self::I8 => decode_each(bytes, values, |b| {
                 T::from_single(f32::from(i8::from_le_bytes(b)))
             }),
             Self::U8 => decode_each(bytes, values, |[b]| T::from_single(f32::from(b))),
+            _ => self.decode_integers(bytes, values),
         }
         Ok(())
+    }
+
+    /// Decodes truth values and integers longer than a byte.
+    fn decode_integers<T: Scalar>(self, bytes: &[u8], values: &mut [T]) {
+        match self {
+            Self::I16 => decode_each(bytes, values, |b| {
+                T::from_single(f32::from(i16::from_le_bytes(b)))
+            }),
+            Self::U16 => decode_each(bytes, values, |b| {
+                T::from_single(f32::from(u16::from_le_bytes(b)))
+            }),
+            Self::I32 => decode_each(bytes, values, |b| {
+                T::narrow(f64::from(i32::from_le_bytes(b)))
+            }),
+            Self::U32 => decode_each(bytes, values, |b| {
+                T::narrow(f64::from(u32::from_le_bytes(b)))
+            }),
+            Self::I64 => decode_each(bytes, values, |b| T::narrow(i64::from_le_bytes(b) as f64)),
+            Self::U64 => decode_each(bytes, values, |b| T::narrow(u64::from_le_bytes(b) as f64)),
+            _ => decode_each(bytes, values, |[b]| {
+                T::from_single(f32::from(u8::from(b != 0)))
+            }),
+        }
     }
 }
 
@@ -156,71 +238,6 @@ fn decode_in_turn<T, const SIZE: usize>(
     }
 }
 
-/// Binary16, without branches, so that compilers decode many at once. The `half` crate's conversion asks
-/// what the processor can do for every four numbers.
-#[cfg(feature = "half")]
-#[inline(always)]
-pub(crate) fn binary16(bits: u16) -> f32 {
-    const INFINITY: u32 = 0x7C00;
-    const LEAST_NORMAL: u32 = 0x0400;
-    let (sign, magnitude) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7FFF));
-    // The fraction is 13 bits shorter than that of f32, and the exponent's bias 112 less.
-    let normal = (magnitude << 13) + (112 << 23);
-    let special = (magnitude << 13) | f32::INFINITY.to_bits();
-    let subnormal = (magnitude as f32 * f32::from_bits((127 - 24) << 23)).to_bits();
-    let large = if magnitude < INFINITY {
-        normal
-    } else {
-        special
-    };
-    let value = if magnitude < LEAST_NORMAL {
-        subnormal
-    } else {
-        large
-    };
-    f32::from_bits(sign | value)
-}
-
-/// A bfloat16 is the upper half of the f32 of the same value.
-#[cfg(feature = "half")]
-#[inline(always)]
-pub(crate) const fn bfloat16(bits: u16) -> f32 {
-    f32::from_bits((bits as u32) << 16)
-}
-
-/// E4M3 has a bias of 7, no infinities, and NaN only as all ones.
-fn f8_e4m3(byte: u8) -> f32 {
-    let (exponent, fraction) = (u32::from(byte >> 3) & 0xF, u32::from(byte) & 0x7);
-    if (exponent, fraction) == (0xF, 0x7) {
-        return f32::NAN;
-    }
-    small_float(byte >> 7 == 1, exponent, fraction, 3, 7)
-}
-
-/// E5M2 has a bias of 15 and IEEE's infinities and NaNs.
-fn f8_e5m2(byte: u8) -> f32 {
-    let (exponent, fraction) = (u32::from(byte >> 2) & 0x1F, u32::from(byte) & 0x3);
-    match (exponent, fraction) {
-        (0x1F, 0) if byte >> 7 == 1 => f32::NEG_INFINITY,
-        (0x1F, 0) => f32::INFINITY,
-        (0x1F, _) => f32::NAN,
-        _ => small_float(byte >> 7 == 1, exponent, fraction, 2, 15),
-    }
-}
-
-/// A finite float narrower than `f32`, built from its fields; exact.
-fn small_float(negative: bool, exponent: u32, fraction: u32, digits: u32, bias: u32) -> f32 {
-    let (hidden, exponent) = if exponent == 0 { (0, 1) } else { (1, exponent) };
-    let significand = (hidden << digits | fraction) as f32;
-    // 127 is the bias of f32; the sum stays far inside its exponent's range.
-    let power = f32::from_bits((127 + exponent - bias - digits) << 23);
-    if negative {
-        -significand * power
-    } else {
-        significand * power
-    }
-}
-
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -232,8 +249,16 @@ impl fmt::Display for ElementType {
             Self::Bf16 => "BF16",
             Self::F8E4M3 => "F8_E4M3",
             Self::F8E5M2 => "F8_E5M2",
+            Self::F8E8M0 => "F8_E8M0",
             Self::I8 => "I8",
             Self::U8 => "U8",
+            Self::I16 => "I16",
+            Self::U16 => "U16",
+            Self::I32 => "I32",
+            Self::U32 => "U32",
+            Self::I64 => "I64",
+            Self::U64 => "U64",
+            Self::Bool => "BOOL",
         })
     }
 }
@@ -314,6 +339,37 @@ mod tests {
         assert_eq!(decode_one(ElementType::U8, &[0x80]), 128.0);
     }
 
+    #[test]
+    fn integers_decode_exactly_as_far_as_doubles_hold_them() {
+        let word = 0x8765_4321_u32;
+        let decoded = decode_one(ElementType::I32, &word.to_le_bytes());
+        assert_eq!(decoded as i64, i64::from(word.cast_signed()));
+        assert_eq!(
+            decode_one(ElementType::U32, &word.to_le_bytes()) as u32,
+            word
+        );
+        assert_eq!(decode_one(ElementType::I16, &[0, 0x80]), -32768.0);
+        assert_eq!(decode_one(ElementType::U16, &[0, 0x80]), 32768.0);
+        let largest = (1_i64 << 53) - 1;
+        let decoded = decode_one(ElementType::I64, &(-largest).to_le_bytes());
+        assert_eq!(decoded as i64, -largest);
+        let decoded = decode_one(ElementType::U64, &u64::MAX.to_le_bytes());
+        assert_eq!(decoded, 2.0_f64.powi(64));
+        assert_eq!(decode_one(ElementType::Bool, &[0]), 0.0);
+        assert_eq!(decode_one(ElementType::Bool, &[2]), 1.0);
+    }
+
+    /// The landmarks of the OCP Microscaling Formats Specification, version 1.0, table 7.
+    #[test]
+    fn scales_of_microscaling_have_their_published_landmarks() {
+        let e8m0 = |byte| decode_one(ElementType::F8E8M0, &[byte]);
+        assert_eq!(e8m0(0), 2.0_f64.powi(-127));
+        assert_eq!(e8m0(1), 2.0_f64.powi(-126));
+        assert_eq!(e8m0(127), 1.0);
+        assert_eq!(e8m0(254), 2.0_f64.powi(127));
+        assert!(e8m0(255).is_nan());
+    }
+
     #[cfg(feature = "half")]
     #[test]
     fn every_sixteen_bit_pattern_decodes_as_the_half_crate_says() {
@@ -367,8 +423,8 @@ mod tests {
         for &element_type in ElementType::ALL {
             assert_eq!(element_type.to_string().parse(), Ok(element_type));
         }
-        let unknown = "I64".parse::<ElementType>().unwrap_err();
-        assert_eq!(unknown.name, "I64");
+        let unknown = "C64".parse::<ElementType>().unwrap_err();
+        assert_eq!(unknown.name, "C64");
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod clustering;
 mod command;
 #[cfg(feature = "half")]
 mod copies;
+#[cfg(feature = "safetensors")]
+mod dequantised;
 mod direction;
 mod entropy;
 mod faults;
@@ -39,6 +41,8 @@ mod noise;
 mod numbers;
 mod pairwise;
 mod partial;
+#[cfg(feature = "half")]
+mod quantised;
 #[cfg(feature = "svd")]
 mod rank;
 mod recovery;

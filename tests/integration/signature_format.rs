@@ -177,11 +177,11 @@ fn other_files_are_named() {
 
 #[test]
 fn settings_are_checked() {
-    let version = replaced(r#""version":"1""#, r#""version":"2""#).unwrap_err();
-    assert_eq!(version, SignatureFormatError::Version { found: "2".into() });
+    let version = replaced(r#""version":"2""#, r#""version":"3""#).unwrap_err();
+    assert_eq!(version, SignatureFormatError::Version { found: "3".into() });
     assert_eq!(
         version.to_string(),
-        "written in version `2` of the format, not in version 1"
+        "written in version `3` of the format, not in version 2"
     );
     for (from, to, setting, value) in [
         (r#""buckets":"32""#, r#""buckets":"33""#, "buckets", "33"),
@@ -294,6 +294,7 @@ fn without_tensors() -> Vec<u8> {
         ("digests", "U64", "[0,6]"),
         ("zeros", "U64", "[0]"),
         ("level_gaps", "F64", "[0]"),
+        ("roundings", "F64", "[0]"),
         ("moments", "F64", "[0,7]"),
         ("squared_norms", "F64", "[0]"),
         ("buckets", "F32", "[0]"),
@@ -305,7 +306,7 @@ fn without_tensors() -> Vec<u8> {
     let entries = arrays.map(|(name, dtype, shape)| {
         format!(r#","{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,0]}}"#)
     });
-    let metadata = r#"{"format":"mother.signature","version":"1","name":"","key":"0","buckets":"8","tensors":"[]","skipped":"[]"}"#;
+    let metadata = r#"{"format":"mother.signature","version":"2","name":"","key":"0","buckets":"8","tensors":"[]","skipped":"[]"}"#;
     joined(
         &format!("{{\"__metadata__\":{metadata}{}}}", entries.concat()),
         &[],
@@ -402,6 +403,13 @@ fn impossible_numbers_are_errors() {
             double(f64::NAN),
             "its profile is impossible",
         ),
+        ("roundings", 0, double(-1.0), "its profile is impossible"),
+        (
+            "roundings",
+            0,
+            double(f64::NAN),
+            "its profile is impossible",
+        ),
         // bfloat16 holds all values and single precision doesn't.
         ("flags", 0, vec![8 + 2], "its profile is impossible"),
         ("flags", 0, vec![1], "its levels are known and unknown"),
@@ -446,8 +454,8 @@ mod through_serde {
             error.to_string()
         };
         assert_eq!(
-            replaced("\"version\":1", "\"version\":7"),
-            "written in version `7` of the format, not in version 1"
+            replaced("\"version\":2", "\"version\":7"),
+            "written in version `7` of the format, not in version 2"
         );
         assert_eq!(
             replaced("\"buckets\":32", "\"buckets\":5"),

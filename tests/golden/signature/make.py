@@ -126,6 +126,12 @@ def to_bfloat(value):
     return np.frombuffer(struct.pack("<I", bits), "<f4")[0]
 
 
+def to_small(value):
+    """To a float of four significant bits."""
+    fraction, exponent = math.frexp(value)
+    return math.ldexp(round(fraction * 16), exponent - 4)
+
+
 def to_half(value):
     return np.float32(np.float16(value)) if abs(value) < 65520 else value
 
@@ -188,6 +194,148 @@ def profile(values, has_rows):
     return flags | 8, zeros, len(levels), gap
 
 
+# Rounding.
+
+COMMON = ["even", "symmetric 127", "floats 2", "floats 3", "floats 4"]
+KINDS = [(64, COMMON), (32, COMMON), (16, COMMON), (64, ["few"]), (32, ["few"]), ("column", COMMON),
+         (8, ["even", "floats 3", "floats 4"]), (4, ["symmetric 7", "symmetric 127"])]
+
+
+def rounded(number):
+    return math.copysign(math.floor(abs(number) + 0.5), number)
+
+
+def log_chance(tolerance):
+    return math.log(min(2.0 * tolerance, 1.0))
+
+
+def tiles(values, shape):
+    """Up to sixteen tiles of 16 rows and 64 columns, as lists of rows."""
+    width = row_width(shape)
+    rows = -(-len(values) // width)
+    down, across = -(-rows // 16), -(-width // 64)
+    spread = lambda tile, places: places // 16 * tile + places % 16 * tile // 16
+    places = [(spread(tile, down), spread(tile, across)) for tile in range(16)]
+    for place, (row, column) in enumerate(places):
+        if place and places[place - 1] == (row, column):
+            continue
+        lines = range(row * 16, min(rows, row * 16 + 16))
+        ends = [min(line * width + min(width, column * 64 + 64), len(values)) for line in lines]
+        parts = [values[line * width + column * 64 : end] for line, end in zip(lines, ends)]
+        yield [[float(np.float32(value)) for value in part] for part in parts]
+
+
+def windows(tile, size):
+    if size != "column":
+        for row in tile[::4]:
+            yield from (row[at : at + size] for at in range(0, len(row) - size + 1, size))
+    elif len(tile) == 16:
+        yield from ([row[at] for row in tile] for at in range(min(map(len, tile))))
+
+
+def on_line(start, end, gap, distinct, precision, count):
+    """Evenly spaced levels: the logarithm of chance, and what rounding moved."""
+    relative, absolute = precision
+    total = 0.0
+    for value in distinct:
+        share = abs((value - start) / (end - start))
+        size = abs(value) + abs(start) + share * (abs(end) + abs(start))
+        tolerance = (size * relative + 4.0 * absolute) / gap
+        place = (value - start) / gap
+        if abs(place - rounded(place)) > tolerance:
+            return None
+        total += log_chance(tolerance) if value not in (start, end) else 0.0
+    return total, count * gap * gap / 12.0
+
+
+def as_floats(values, distinct, unit, bits, precision):
+    relative, absolute = precision
+    first, least, total = float(1 << bits - 1), 1 << 30, 0.0
+    power_of = lambda x: math.floor(math.log2(abs(x) / unit / first * (1.0 + 2.0 * relative)))
+    is_normal = lambda x: x != 0.0 and power_of(x) > -15
+    for value in filter(is_normal, distinct):
+        gap = unit * 2.0 ** power_of(value)
+        whole = rounded(abs(value) / gap)
+        tolerance = (2.0 * abs(value) * relative + 4.0 * absolute) / gap
+        if abs(abs(value) / gap - whole) > tolerance:
+            return None
+        total += log_chance(tolerance)
+        least = min(least, power_of(value) + (int(whole) & -int(whole)).bit_length() - 1)
+    moved = 0.0
+    for value in values:
+        power = power_of(value) if is_normal(value) else -15
+        gap = unit * 2.0 ** max(power, least)
+        moved += gap * gap / (16.0 if rounded(abs(value) / gap) == first and power > least else 12.0)
+    return total, moved - (unit * unit / 12.0 if bits == 2 else 0.0)
+
+
+def fit(kind, values, precision):
+    """None, or the logarithm of the chance that it isn't so, and what rounding moved."""
+    distinct = sorted({value + 0.0 for value in values})
+    low, high = distinct[0], distinct[-1]
+    if low == high:
+        return 0.0, 0.0
+    top, count = max(abs(low), abs(high)), float(len(values))
+    kind, _, number = kind.partition(" ")
+    best_of = lambda found, tries: found and (min(found[0] + math.log(tries), 0.0), found[1])
+    if kind == "even":
+        for levels in range(1, 256):
+            found = on_line(low, high, (high - low) / levels, distinct, precision, count)
+            if found:
+                return best_of(found, 256)
+        return None
+    if kind == "symmetric":
+        end = high if top == high else low
+        return on_line(0.0, end, top / int(number), distinct, precision, count - 1.0)
+    if kind == "floats":
+        tries = 1 << int(number) - 1
+        for first in range(tries, 2 * tries):
+            found = as_floats(values, distinct, top / first, int(number), precision)
+            if found:
+                return best_of(found, tries)
+        return None
+    nonzero = sum(value != 0.0 for value in values)
+    if nonzero < 24:
+        return 0.0, 0.0
+    if len(distinct) > 16:
+        return None
+    moved = 0.0
+    for value in values:
+        at = distinct.index(value)
+        below = (value - distinct[at - 1]) / 2.0 if at else 0.0
+        above = (distinct[at + 1] - value) / 2.0 if at + 1 < len(distinct) else 0.0
+        moved += (below**3 + above**3) / (3.0 * (below + above))
+    return max(nonzero - len(distinct), 0) * math.log(1.0 / 8.0), moved
+
+
+def moved_by(kind, groups, precision):
+    chance, moved, telling, total = 0.0, 0.0, 0, 0
+    for group in groups:
+        found = fit(kind, group, precision)
+        if found is None:
+            return None
+        if found[0] < -7.0:
+            chance, moved, telling = chance + found[0], moved + found[1], telling + len(group)
+        total += len(group) if found[1] > 0.0 else 0
+        if total >= 8 * len(group) and 2 * telling < total:
+            return None
+    return moved / telling if chance < -40.0 and 2 * telling >= total else None
+
+
+def rounding(values, shape, flags):
+    """The mean square by which rounding moved a value; 0 if unknown."""
+    if len(values) < 1024:
+        return 0.0
+    precision = (2.0**-8, 0.0) if flags & 2 else (2.0**-11, 2.0**-24) if flags & 4 else (2.0**-22, 0.0)
+    parts = list(tiles(values, shape))
+    for size, kinds in KINDS:
+        groups = [group for tile in parts for group in windows(tile, size)]
+        found = [moved_by(kind, groups, precision) for kind in kinds]
+        if any(found):
+            return max(moved for moved in found if moved)
+    return 0.0
+
+
 # Files.
 
 
@@ -223,7 +371,12 @@ def tensors():
     yield "f32", "F32", [70, 9], single(630)
     yield "levels", "F32", [20, 3], [x % 5 / 4 - 0.5 for x in range(60)]
     yield "norm", "F32", [33], single(33)
+    codes = [float(round(x * 30)) for x in draw(40 * 64)]
+    small = [float(to_small(np.float32(x))) for x in draw(32 * 48)]
+    scales = [float(np.float32(abs(x) + 0.1)) for x in draw(40)]
+    yield "rows", "F32", [40, 64], [float(np.float32(x * scales[at // 64])) for at, x in enumerate(codes)]
     yield "scalar", "F64", [], [0.1]
+    yield "small", "F32", [32, 48], [x * 0.75 for x in small]
     yield "tiny", "F64", [40, 4], [float(x) * 1e-140 for x in draw(160)]
     yield "wide", "F64", [36, 3], wide
     yield "zeros", "F32", [3, 1, 3], [-0.0] * 9
@@ -248,6 +401,7 @@ def main():
     kept = [t for t in model if all(math.isfinite(x) for x in t[3])]
     sketches = [sketch(t[3], t[2], BUCKETS if is_weight(t[2]) else 8) for t in kept]
     profiles = [profile(t[3], t[0] in sampled) for t in kept]
+    roundings = [rounding(t[3], t[2], p[0]) for t, p in zip(kept, profiles)]
     rows = [row_sample(t[3], t[2]) for t in kept if t[0] in sampled]
     norms = [norm for sketch in sketches for norm in sketch[0]]
     buckets = [bucket for sketch in sketches for bucket in sketch[2]]
@@ -259,12 +413,13 @@ def main():
         "name": "golden",
         "skipped": json.dumps([{"layer": "broken", "reason": "it holds NaN at index 7"}], **compact),
         "tensors": json.dumps([{"name": t[0], "shape": t[2], "dtype": t[1]} for t in kept], **compact),
-        "version": "1",
+        "version": "2",
     }
     arrays = [
         ("digests", "U64", [count, 6], packed("<u8", [w for t in kept for w in digests(t[3])])),
         ("zeros", "U64", [count], packed("<u8", [zeros for _, zeros, _, _ in profiles])),
         ("level_gaps", "F64", [count], packed("<f8", [gap for _, _, _, gap in profiles])),
+        ("roundings", "F64", [count], packed("<f8", roundings)),
         ("moments", "F64", [count, 7], packed("<f8", [m for t in kept for m in moments(t[3])])),
         ("squared_norms", "F64", [len(norms)], packed("<f8", norms)),
         ("buckets", "F32", [len(buckets)], packed("<f4", buckets)),

@@ -199,7 +199,7 @@ fn strictness_changes_nothing_where_all_models_are_good() {
 fn layers_that_can_not_be_decoded_are_noted_once_for_all_models() {
     let folder = TempFolder::new();
     let header = r#"{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},
-                     "step":{"dtype":"I64","shape":[1],"data_offsets":[16,24]}}"#;
+                     "step":{"dtype":"C64","shape":[1],"data_offsets":[16,24]}}"#;
     let mut data = [1.0_f32, 2.0, 3.0, 5.0].map(f32::to_le_bytes).concat();
     data.extend([0; 8]);
     folder.write("x.safetensors", file_with(header, &data));

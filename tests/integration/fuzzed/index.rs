@@ -42,7 +42,7 @@ pub(crate) fn check(bytes: &[u8]) {
     assert_eq!(weight_source(&model), Ok(()));
     for layer in model.layers() {
         let layer = layer.unwrap();
-        assert!(["w", "x", "v"].contains(&layer.name()));
+        assert!(["w", "x", "v", "n"].contains(&layer.name()));
     }
     let listed = model.layers().count() + model.skipped_layers().len();
     assert!(listed == 0 || listed == 2 || listed == 4);

@@ -2,7 +2,7 @@
 
 use mother::invariants::weight_source;
 use mother::safetensors::{SafetensorsError, SafetensorsModel};
-use mother::weights::{Layer, WeightSource, element_count};
+use mother::weights::{Dequantised, Layer, WeightSource, element_count};
 
 #[allow(dead_code, reason = "each fuzz target uses some of this")]
 pub(crate) fn check(bytes: &[u8]) {
@@ -11,6 +11,8 @@ pub(crate) fn check(bytes: &[u8]) {
         Err(error) => return check_error(&error),
     };
     assert_eq!(weight_source(&model), Ok(()));
+    let dequantised = Dequantised::new(&model).unwrap();
+    assert_eq!(weight_source(&dequantised), Ok(()));
     for (key, value) in model.metadata() {
         assert!(key.len() + value.len() <= bytes.len());
     }

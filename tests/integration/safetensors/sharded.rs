@@ -13,7 +13,7 @@ fn sharded(index: impl AsRef<[u8]>) -> TempFolder {
     folder.write("base/1", file_of(&[("a", &[1.0]), ("b", &[2.0, 3.0])]));
     let header = r#"{"__metadata__":{"format":"pt"},
         "c":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
-        "d":{"dtype":"I64","shape":[1],"data_offsets":[4,12]}}"#;
+        "d":{"dtype":"C64","shape":[1],"data_offsets":[4,12]}}"#;
     folder.write("base/2", file_with(header, &[0; 12]));
     folder.write(INDEX, index);
     folder
@@ -63,7 +63,7 @@ fn a_layer_that_the_index_does_not_list_is_skipped_with_the_reason() {
         .collect();
     let expected = [
         "it is in `1`, where the index doesn't list it",
-        "I64 values can't be decoded",
+        "C64 values can't be decoded",
     ];
     assert_eq!(reasons, expected);
 }

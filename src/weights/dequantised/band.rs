@@ -1,0 +1,136 @@
+//! The words of some neighbouring outputs: where a word is a few bytes of a long line, they are read for
+//! more outputs than asked for, and kept.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::words::bits;
+use crate::weights::Layer;
+
+/// How many words are kept of a layer, unless a line of them has more.
+#[cfg(feature = "std")]
+const KEPT: usize = 1 << 18;
+
+/// Words of some lines and columns of a matrix of words.
+#[derive(Clone, Debug)]
+pub(super) struct Band {
+    lines: Range<usize>,
+    columns: Range<usize>,
+    words: Vec<u32>,
+}
+
+/// A matrix of words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix<'a, L> {
+    pub(super) words: &'a L,
+    #[cfg_attr(
+        not(feature = "std"),
+        expect(dead_code, reason = "nothing is kept without locks")
+    )]
+    pub(super) lines: usize,
+    pub(super) columns: usize,
+}
+
+/// The words of a layer that were read last.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    #[cfg(feature = "std")]
+    band: std::sync::Mutex<Option<Band>>,
+}
+
+impl Band {
+    fn read<L: Layer>(
+        matrix: Matrix<'_, L>,
+        lines: Range<usize>,
+        columns: Range<usize>,
+    ) -> Result<Self, L::Error> {
+        let mut words = Vec::with_capacity(lines.len() * columns.len());
+        let mut line = vec![0.0; columns.len()];
+        for at in lines.clone() {
+            let start = at * matrix.columns + columns.start;
+            matrix.words.read(start, &mut line)?;
+            words.extend(line.iter().copied().map(bits));
+        }
+        Ok(Self {
+            lines,
+            columns,
+            words,
+        })
+    }
+
+    /// The word in a line and a column, which the band has.
+    pub(super) fn word(&self, line: usize, column: usize) -> u32 {
+        let line = (line - self.lines.start) * self.columns.len();
+        self.words[line + column - self.columns.start]
+    }
+
+    #[cfg(feature = "std")]
+    const fn has(&self, lines: &Range<usize>, columns: &Range<usize>) -> bool {
+        self.lines.start <= lines.start
+            && lines.end <= self.lines.end
+            && self.columns.start <= columns.start
+            && columns.end <= self.columns.end
+    }
+}
+
+impl Ahead {
+    /// Calls `take` with a band that has these lines and columns.
+    pub(super) fn with<L: Layer>(
+        &self,
+        matrix: Matrix<'_, L>,
+        lines: Range<usize>,
+        columns: Range<usize>,
+        take: impl FnOnce(&Band),
+    ) -> Result<(), L::Error> {
+        #[cfg(feature = "std")]
+        if lines.len() == matrix.lines {
+            let kept = self.band.lock();
+            let mut kept = kept.unwrap_or_else(std::sync::PoisonError::into_inner);
+            let band = match kept.take().filter(|band| band.has(&lines, &columns)) {
+                Some(band) => band,
+                None => {
+                    let wide = columns.start.saturating_add(KEPT / lines.len().max(1));
+                    let end = wide.min(matrix.columns).max(columns.end);
+                    Band::read(matrix, lines, columns.start..end)?
+                }
+            };
+            take(&band);
+            *kept = Some(band);
+            return Ok(());
+        }
+        take(&Band::read(matrix, lines, columns)?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::{InMemoryModel, WeightSource};
+
+    #[test]
+    fn bands_have_the_words_that_are_asked_for() {
+        let words: Vec<f64> = (0..60).map(f64::from).collect();
+        let model = InMemoryModel::new("m").with_layer("w", [5, 12], words);
+        let model = model.unwrap();
+        let words = &model.layers().next().unwrap().unwrap();
+        let matrix = Matrix {
+            words,
+            lines: 5,
+            columns: 12,
+        };
+        let ahead = Ahead::default();
+        for (lines, columns) in [(0..5, 3..4), (0..5, 7..12), (0..5, 0..2), (2..4, 5..9)] {
+            let check = |band: &Band| {
+                for line in lines.clone() {
+                    for column in columns.clone() {
+                        assert_eq!(band.word(line, column), (line * 12 + column) as u32);
+                    }
+                }
+            };
+            let read = ahead.with(matrix, lines.clone(), columns.clone(), check);
+            assert!(read.is_ok());
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Which tensors are weights, which are decoded from which others, and which are left out.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::listing::Listing;
+use super::nibbles::Nibbles;
+use super::recognise::{Candidate, recognise, usual_blocks};
+use super::scaled::Scaled;
+use super::words::Words;
+use crate::weights::{ElementType, Layer, SkippedLayer, element_count};
+
+/// A layer to be listed.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) element_type: ElementType,
+    pub(super) scheme: Scheme,
+    /// The names of the tensors that it is decoded from.
+    pub(super) parts: Vec<String>,
+}
+
+/// How a layer's values follow from its parts.
+#[derive(Clone, Debug)]
+pub(super) enum Scheme {
+    Stored,
+    Scaled(Scaled),
+    Nibbles(Nibbles),
+    Words(Words),
+}
+
+/// What a tensor's tables may be called behind its own name.
+const TABLES: [&str; 16] = [
+    "_scale",
+    "_scale_inv",
+    "_scale_2",
+    "_global_scale",
+    "_zero_point",
+    "_shape",
+    "_g_idx",
+    "_scales",
+    "_zeros",
+    ".scale",
+    ".absmax",
+    ".quant_map",
+    ".nested_absmax",
+    ".nested_quant_map",
+    ".quant_state.bitsandbytes__nf4",
+    ".quant_state.bitsandbytes__fp4",
+];
+
+/// What the tables of a module's weight may be called in its place.
+const TABLES_BESIDE: [&str; 15] = [
+    "weight_scale",
+    "weight_scale_inv",
+    "weight_scale_2",
+    "weight_global_scale",
+    "weight_zero_point",
+    "weight_shape",
+    "weight_g_idx",
+    "weight_format",
+    "scale_weight",
+    "qscale_weight",
+    "SCB",
+    "qzeros",
+    "scales",
+    "g_idx",
+    "_scale",
+];
+
+/// What belongs to activations, by the last part of its name.
+const OF_ACTIVATIONS: [&str; 14] = [
+    "input_scale",
+    "input_scale_inv",
+    "input_zero_point",
+    "input_global_scale",
+    "scale_input",
+    "output_scale",
+    "output_zero_point",
+    "activation_scale",
+    "qscale_act",
+    "q_scale",
+    "k_scale",
+    "v_scale",
+    "kv_scale",
+    "scaled_fp8",
+];
+
+/// A vector of more values may hold weights.
+const FEW: usize = 1024;
+
+/// The layers to be listed, and one for all that are left out for a kind of reason, those included that the
+/// source itself skipped.
+pub(super) fn plan<L: Layer>(
+    listing: &mut Listing<'_, L>,
+    skipped: &[SkippedLayer],
+) -> Result<(Vec<Planned>, Vec<SkippedLayer>), L::Error> {
+    let (mut planned, mut left_out) = (Vec::new(), Vec::new());
+    for layer in skipped {
+        claim_tables(listing, &layer.layer);
+    }
+    let usual = usual_blocks(listing);
+    for (at, layer) in listing.layers().iter().enumerate() {
+        if listing.is_claimed(at) {
+            continue;
+        }
+        let Some(candidate) = recognise(listing, layer, usual)? else {
+            continue;
+        };
+        listing.claim(layer.name());
+        claim_tables(listing, layer.name());
+        match decided(listing, candidate) {
+            Ok(layer) => {
+                for part in &layer.parts {
+                    listing.claim(part);
+                }
+                planned.push(layer);
+            }
+            Err(reason) => left_out.push(SkippedLayer {
+                layer: layer.name().into(),
+                reason,
+            }),
+        }
+    }
+    left_out.extend(unexplained(listing));
+    if !(planned.is_empty() && left_out.is_empty()) {
+        claim_activations(listing);
+    }
+    planned.extend(stored(listing));
+    let mut left_out: Vec<SkippedLayer> = summed_up(left_out).into_iter().collect();
+    left_out.extend(by_reason(skipped));
+    Ok((planned, left_out))
+}
+
+/// What can be decoded, unless the layer is there as it is, too.
+fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<Planned, String> {
+    let Candidate { name, found } = candidate;
+    if listing.is_free(&name) {
+        return Err(format!("`{name}` is there, too"));
+    }
+    found.map(|found| Planned {
+        name,
+        shape: found.shape,
+        element_type: found.element_type,
+        scheme: found.scheme,
+        parts: found.parts,
+    })
+}
+
+/// Takes all that may describe a tensor for part of it.
+fn claim_tables<L: Layer>(listing: &mut Listing<'_, L>, name: &str) {
+    let stem = name.strip_suffix("._data").unwrap_or(name);
+    for table in TABLES {
+        listing.claim(&format!("{stem}{table}"));
+    }
+    let module = name.rfind('.').map_or("", |dot| &name[..=dot]);
+    let is_weight = ["weight", "qweight", "weight_packed", "qzeros"];
+    if is_weight.contains(&&name[module.len()..]) {
+        for table in TABLES_BESIDE {
+            listing.claim(&format!("{module}{table}"));
+        }
+    }
+}
+
+fn claim_activations<L: Layer>(listing: &mut Listing<'_, L>) {
+    for layer in listing.layers() {
+        let last = layer.name().rsplit('.').next().unwrap_or_default();
+        if OF_ACTIVATIONS.contains(&last) {
+            listing.claim(layer.name());
+        }
+    }
+}
+
+/// Codes that nothing explains; they are claimed, with what may belong to them.
+fn unexplained<L: Layer>(listing: &mut Listing<'_, L>) -> Vec<SkippedLayer> {
+    let mut left_out = Vec::new();
+    for (at, layer) in listing.layers().iter().enumerate() {
+        let (name, stored) = (layer.name(), layer.element_type());
+        let is_code = matches!(
+            stored,
+            ElementType::I8 | ElementType::U8 | ElementType::F8E8M0
+        );
+        if listing.is_claimed(at) || !(is_code || name.ends_with("qzeros")) {
+            continue;
+        }
+        listing.claim(name);
+        claim_tables(listing, name);
+        let long = layer.shape().iter().filter(|&&length| length > 1).count();
+        if long > 1 || element_count(layer.shape()).is_none_or(|count| count >= FEW) {
+            left_out.push(SkippedLayer {
+                layer: name.into(),
+                reason: format!("nothing says what its {stored} codes stand for"),
+            });
+        }
+    }
+    left_out
+}
+
+/// The layers that are weights as they are.
+fn stored<L: Layer>(listing: &Listing<'_, L>) -> Vec<Planned> {
+    let layers = listing.layers().iter().enumerate();
+    let free = layers
+        .filter(|(at, layer)| !listing.is_claimed(*at) && layer.element_type().may_be_weights());
+    free.map(|(_, layer)| Planned {
+        name: layer.name().into(),
+        shape: layer.shape().into(),
+        element_type: layer.element_type(),
+        scheme: Scheme::Stored,
+        parts: alloc::vec![layer.name().into()],
+    })
+    .collect()
+}
+
+/// What the source skipped, one line a reason.
+fn by_reason(skipped: &[SkippedLayer]) -> impl Iterator<Item = SkippedLayer> {
+    let mut reasons: BTreeMap<&str, Vec<SkippedLayer>> = BTreeMap::new();
+    for layer in skipped {
+        let of_reason = reasons.entry(&layer.reason).or_default();
+        of_reason.push(layer.clone());
+    }
+    reasons.into_values().filter_map(summed_up)
+}
+
+/// One line for all layers that are left out: there may be hundreds.
+fn summed_up(left_out: Vec<SkippedLayer>) -> Option<SkippedLayer> {
+    let others = left_out.len().saturating_sub(1);
+    let mut first = left_out.into_iter().next()?;
+    match others {
+        0 => {}
+        1 => first.reason += "; one more layer can't be decoded either",
+        _ => first.reason += &format!("; {others} more layers can't be decoded either"),
+    }
+    Some(first)
+}

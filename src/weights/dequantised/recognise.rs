@@ -1,0 +1,275 @@
+//! How a quantised layer is stored, by the names, shapes and types of its tensors.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::blocks::{Blocks, Lengths, usual_lengths};
+use super::listing::{Listing, Stop, is_float, misfit, read_all};
+use super::nibbles::{Nested, Nibbles};
+use super::packed;
+use super::plan::Scheme;
+use super::scaled::{Codes, More, Scaled, Scales};
+use super::state::State;
+use crate::weights::{ElementType, Layer, element_count};
+
+/// What is to be decoded, or why it can't be.
+pub(super) struct Candidate {
+    /// The name that the unquantised layer has.
+    pub(super) name: String,
+    pub(super) found: Result<Found, String>,
+}
+
+/// How a layer is decoded.
+pub(super) struct Found {
+    pub(super) shape: Vec<usize>,
+    pub(super) element_type: ElementType,
+    pub(super) scheme: Scheme,
+    pub(super) parts: Vec<String>,
+}
+
+/// What a tensor holds the codes of; `None` where it holds none.
+pub(super) fn recognise<L: Layer>(
+    listing: &Listing<'_, L>,
+    codes: &L,
+    usual: Option<Lengths>,
+) -> Result<Option<Candidate>, L::Error> {
+    let name = codes.name();
+    let module = |suffix| {
+        let module = name.strip_suffix(suffix)?;
+        (module.is_empty() || module.ends_with('.')).then_some(module)
+    };
+    let kinds = ["nf4", "fp4"];
+    let states = kinds.map(|kind| format!("{name}.quant_state.bitsandbytes__{kind}"));
+    let state = states.iter().find_map(|state| listing.get(state));
+    let (name, found) = if let Some(module) = module("qweight") {
+        let found = packed::inputs_and_outputs(listing, codes, module);
+        (format!("{module}weight"), found)
+    } else if let Some(module) = module("weight_packed").filter(|_| is_bytes(codes)) {
+        let tables = ["weight_scale", "weight_global_scale"];
+        let tables = tables.map(|table| format!("{module}{table}"));
+        let found = small_floats(listing, codes, &tables, More::Divisor);
+        (format!("{module}weight"), found)
+    } else if is_bytes(codes) && listing.get(&format!("{name}_scale_2")).is_some() {
+        let tables = ["_scale", "_scale_2"].map(|table| format!("{name}{table}"));
+        (
+            name.into(),
+            small_floats(listing, codes, &tables, More::Factor),
+        )
+    } else if let Some(module) = module("weight_packed") {
+        let found = packed::compressed(listing, codes, module);
+        (format!("{module}weight"), found)
+    } else if let Some(state) = state {
+        (name.into(), bitsandbytes(listing, codes, state))
+    } else if let Some((name, scales)) = scales_of(listing, codes) {
+        (name, scaled(listing, codes, scales, usual))
+    } else {
+        return Ok(None);
+    };
+    let found = match found {
+        Ok(found) => Ok(found),
+        Err(Stop::Undecodable(reason)) => Err(reason),
+        Err(Stop::Source(error)) => return Err(error),
+    };
+    Ok(Some(Candidate { name, found }))
+}
+
+/// The lengths that blocks may have in all layers with scales for blocks.
+pub(super) fn usual_blocks<L: Layer>(listing: &Listing<'_, L>) -> Option<Lengths> {
+    let layers = listing.layers().iter();
+    let scaled =
+        layers.filter_map(|codes| Some((codes.shape(), scales_of(listing, codes)?.1.shape())));
+    usual_lengths(scaled)
+}
+
+/// The scales of codes of the weight's own shape, and the name that it has without them.
+fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(String, &'a L)> {
+    let (name, stored) = (codes.name(), codes.element_type());
+    let is_code = match stored {
+        ElementType::F8E4M3 | ElementType::F8E5M2 | ElementType::I8 => true,
+        // Without zeros they may be pairs of shorter codes.
+        ElementType::U8 => zeros_of(listing, name).is_some(),
+        _ => false,
+    };
+    if !is_code {
+        return None;
+    }
+    if let Some(stem) = name.strip_suffix("._data") {
+        return Some((stem.into(), listing.get(&format!("{stem}._scale"))?));
+    }
+    let behind = ["_scale_inv", "_scale"].map(|suffix| format!("{name}{suffix}"));
+    let mut names: Vec<String> = behind.into();
+    if let Some(module) = name.strip_suffix("weight") {
+        names.extend(["scale_weight", "qscale_weight"].map(|table| format!("{module}{table}")));
+        if stored == ElementType::I8 {
+            names.push(format!("{module}SCB"));
+        }
+    }
+    let found = names.iter().find_map(|name| listing.get(name));
+    Some((name.into(), found?))
+}
+
+fn zeros_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &str) -> Option<&'a L> {
+    listing.get(&format!("{codes}_zero_point"))
+}
+
+/// Codes of the weight's own shape.
+fn scaled<L: Layer>(
+    listing: &Listing<'_, L>,
+    codes: &L,
+    table: &L,
+    usual: Option<Lengths>,
+) -> Result<Found, Stop<L::Error>> {
+    let name = codes.name();
+    let mut parts: Vec<String> = [name, table.name()].map(String::from).into();
+    let scales = match table.element_type() {
+        _ if table.name().ends_with("SCB") => Scales::Largest,
+        ElementType::U8 if is_float(codes.element_type()) => Scales::Exponents,
+        stored if is_float(stored) => Scales::Factors,
+        _ => return Err(misfit(table)),
+    };
+    if scales == Scales::Largest && !is_by_rows(listing, name)? {
+        return Err(Stop::because("its codes aren't in the order of its rows"));
+    }
+    let mut more = More::Nothing;
+    if let Some(zeros) = zeros_of(listing, name) {
+        if element_count(zeros.shape()) != element_count(table.shape()) {
+            return Err(misfit(zeros));
+        }
+        parts.push(zeros.name().into());
+        more = More::Zeros;
+    }
+    Ok(Found {
+        shape: codes.shape().into(),
+        element_type: codes.element_type(),
+        scheme: Scheme::Scaled(Scaled {
+            codes: Codes::Whole,
+            more,
+            blocks: Blocks::new(codes.shape(), table.shape(), usual)
+                .ok_or_else(|| misfit(table))?,
+            scales,
+        }),
+        parts,
+    })
+}
+
+fn is_bytes(layer: &impl Layer) -> bool {
+    layer.element_type() == ElementType::U8
+}
+
+/// Two floats of 4 bits a byte, with a scale for some neighbours, and perhaps one for all.
+fn small_floats<L: Layer>(
+    listing: &Listing<'_, L>,
+    codes: &L,
+    [scales, of_all]: &[String; 2],
+    more: More,
+) -> Result<Found, Stop<L::Error>> {
+    let table = listing.required(scales)?;
+    let mut shape = codes.shape().to_vec();
+    let Some(doubled) = shape.last_mut() else {
+        return Err(Stop::because("it isn't a matrix"));
+    };
+    *doubled = doubled.checked_mul(2).ok_or_else(|| misfit(codes))?;
+    let (kind, of_all) = match table.element_type() {
+        ElementType::U8 => (Scales::Exponents, None),
+        stored if is_float(stored) => (Scales::Factors, listing.get(of_all)),
+        _ => return Err(misfit(table)),
+    };
+    if let Some(of_all) = of_all
+        && (element_count(of_all.shape()) != Some(1) || !is_float(of_all.element_type()))
+    {
+        return Err(misfit(of_all));
+    }
+    let parts = [Some(codes), Some(table), of_all].into_iter().flatten();
+    Ok(Found {
+        element_type: ElementType::U8,
+        scheme: Scheme::Scaled(Scaled {
+            codes: Codes::Pairs,
+            blocks: Blocks::new(&shape, table.shape(), None).ok_or_else(|| misfit(table))?,
+            scales: kind,
+            more: if of_all.is_some() {
+                more
+            } else {
+                More::Nothing
+            },
+        }),
+        shape,
+        parts: parts.map(|part| String::from(part.name())).collect(),
+    })
+}
+
+/// Whether LLM.int8 has its codes in the order of rows, not in that of some processor.
+fn is_by_rows<L: Layer>(listing: &Listing<'_, L>, codes: &str) -> Result<bool, Stop<L::Error>> {
+    let module = codes.strip_suffix("weight").unwrap_or(codes);
+    match listing.get(&format!("{module}weight_format")) {
+        Some(format) => Ok(read_all(format, 1)? == [0.0]),
+        None => Ok(true),
+    }
+}
+
+/// NF4 and FP4.
+fn bitsandbytes<L: Layer>(
+    listing: &Listing<'_, L>,
+    codes: &L,
+    state: &L,
+) -> Result<Found, Stop<L::Error>> {
+    let state = State::read(state)?;
+    let name = codes.name();
+    let largest = listing.required(&format!("{name}.absmax"))?;
+    let map = listing.required(&format!("{name}.quant_map"))?;
+    let count = element_count(&state.shape).unwrap_or(usize::MAX);
+    if codes.element_type() != ElementType::U8
+        || element_count(codes.shape()) != Some(count.div_ceil(2))
+    {
+        let shape = &state.shape;
+        return Err(Stop::because(&format!(
+            "its codes can't have the shape {shape:?}"
+        )));
+    }
+    let blocks = count.div_ceil(state.block);
+    if element_count(largest.shape()) != Some(blocks) {
+        return Err(misfit(largest));
+    }
+    let mut parts: Vec<String> = [name, largest.name()].map(String::from).into();
+    let mut nested = None;
+    if !is_float(largest.element_type()) {
+        let (found, table) = nested_scales(listing, name, &state, blocks)?;
+        parts.push(table.name().into());
+        nested = Some(found);
+    }
+    Ok(Found {
+        element_type: ElementType::U8,
+        scheme: Scheme::Nibbles(Nibbles {
+            map: read_all(map, 16)?,
+            block: state.block,
+            nested,
+        }),
+        shape: state.shape,
+        parts,
+    })
+}
+
+/// How the absmax of so many blocks is quantised, and its own absmax.
+fn nested_scales<'a, L: Layer>(
+    listing: &Listing<'a, L>,
+    codes: &str,
+    state: &State,
+    blocks: usize,
+) -> Result<(Nested, &'a L), Stop<L::Error>> {
+    let largest = listing.required(&format!("{codes}.nested_absmax"))?;
+    let map = listing.required(&format!("{codes}.nested_quant_map"))?;
+    let unknown = || Stop::because("nothing says how its absmax is quantised");
+    let block = state
+        .nested_block
+        .filter(|&block| block > 0)
+        .ok_or_else(unknown)?;
+    if element_count(largest.shape()) != Some(blocks.div_ceil(block)) {
+        return Err(misfit(largest));
+    }
+    let nested = Nested {
+        map: read_all(map, 256)?,
+        block,
+        offset: state.nested_offset.unwrap_or(0.0),
+    };
+    Ok((nested, largest))
+}

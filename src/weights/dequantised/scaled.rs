@@ -1,0 +1,178 @@
+//! Codes in the weight's own shape, with a table of scales.
+
+use core::ops::Range;
+
+use super::blocks::{Blocks, RowOf};
+use crate::Scalar;
+use crate::weights::Layer;
+
+/// A weight as (code − zero) · scale; parts are the codes, the scales, and perhaps one more table.
+#[derive(Clone, Debug)]
+pub(super) struct Scaled {
+    pub(super) codes: Codes,
+    pub(super) blocks: Blocks,
+    pub(super) scales: Scales,
+    pub(super) more: More,
+}
+
+/// How codes lie in their tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Codes {
+    /// As its values, of at most 8 bits.
+    Whole,
+    /// Two floats of 4 bits a byte, the first in its lower half.
+    Pairs,
+}
+
+/// What the numbers in a table of scales mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scales {
+    Factors,
+    /// The largest magnitude, which the code 127 stands for.
+    Largest,
+    /// Exponents of two, 127 higher.
+    Exponents,
+}
+
+/// What else the weight depends on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum More {
+    Nothing,
+    /// A zero for each scale.
+    Zeros,
+    /// One factor for all.
+    Factor,
+    /// One divisor for all.
+    Divisor,
+}
+
+/// The values of the codes of 4-bit floats (OCP Microscaling Formats Specification, version 1.0).
+const FLOATS: [f32; 16] = [
+    0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
+];
+
+impl Scales {
+    /// What a code is multiplied with and then divided by.
+    fn fraction(self, scale: f64) -> (f64, f64) {
+        match self {
+            Self::Factors => (scale, 1.0),
+            Self::Largest => (scale, 127.0),
+            Self::Exponents if scale == 255.0 => (f64::NAN, 1.0),
+            Self::Exponents => (num_traits::Float::powi(2.0, scale as i32 - 127), 1.0),
+        }
+    }
+}
+
+impl Codes {
+    fn read<L: Layer, T: Scalar>(
+        self,
+        codes: &L,
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), L::Error> {
+        const BYTES: usize = 4096;
+        if self == Self::Whole {
+            return codes.read(offset, values);
+        }
+        let mut bytes = [0.0_f32; BYTES];
+        let (mut at, mut rest) = (offset, values);
+        while !rest.is_empty() {
+            let length = (2 * BYTES - at % 2).min(rest.len());
+            let (now, later) = rest.split_at_mut(length);
+            let first = at / 2;
+            let bytes = &mut bytes[..(at + length).div_ceil(2) - first];
+            codes.read(first, bytes)?;
+            for (index, value) in (at..).zip(now) {
+                let byte = bytes[index / 2 - first] as u8;
+                let code = if index % 2 == 0 { byte & 15 } else { byte >> 4 };
+                *value = T::from_single(FLOATS[usize::from(code)]);
+            }
+            rest = later;
+            at += length;
+        }
+        Ok(())
+    }
+}
+
+impl Scaled {
+    pub(super) fn read<L: Layer, T: Scalar>(
+        &self,
+        codes: &L,
+        tables: &[L],
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), L::Error> {
+        self.codes.read(codes, offset, values)?;
+        let Some((scales, more)) = tables.split_first() else {
+            return Ok(());
+        };
+        let (of_all, zeros) = match self.more {
+            More::Zeros => (None, more.first()),
+            _ => (more.first(), None),
+        };
+        let (factor, divisor) = self.of_all(of_all)?;
+        let (mut scales, mut zeros) = (RowOf::new(scales), zeros.map(RowOf::new));
+        let (width, run) = (self.blocks.width().max(1), self.blocks.run());
+        for (row, columns, values) in rows(offset, values, width) {
+            let start = columns.start;
+            let range = self.blocks.range(row, columns);
+            let scales = scales.at(range.clone())?;
+            let zeros = match &mut zeros {
+                Some(zeros) => zeros.at(range)?,
+                None => &[],
+            };
+            let first = start / run;
+            let mut rest = values;
+            let mut column = start;
+            while !rest.is_empty() {
+                let block = column / run;
+                let length = (run - column % run).min(rest.len());
+                let (now, later) = rest.split_at_mut(length);
+                let scale = scales.get(block - first).copied().unwrap_or(f64::NAN);
+                let zero = zeros.get(block - first).copied().unwrap_or(0.0);
+                let (scale, largest) = self.scales.fraction(scale);
+                let (factor, divisor) = (scale * factor, largest * divisor);
+                for value in now {
+                    *value = T::narrow((value.widen() - zero) * factor / divisor);
+                }
+                rest = later;
+                column += length;
+            }
+        }
+        Ok(())
+    }
+
+    /// What all values are multiplied with and then divided by.
+    fn of_all<L: Layer>(&self, table: Option<&L>) -> Result<(f64, f64), L::Error> {
+        let mut number = [1.0_f64];
+        if let Some(table) = table {
+            table.read(0, &mut number)?;
+        }
+        let [number] = number;
+        Ok(match self.more {
+            More::Factor => (number, 1.0),
+            More::Divisor => (1.0, number),
+            _ => (1.0, 1.0),
+        })
+    }
+}
+
+/// Values from an offset on, row by row: the row, its columns, and their values.
+fn rows<T>(
+    offset: usize,
+    values: &mut [T],
+    width: usize,
+) -> impl Iterator<Item = (usize, Range<usize>, &mut [T])> {
+    let (mut at, mut rest) = (offset, values);
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (row, column) = (at / width, at % width);
+        let length = (width - column).min(rest.len());
+        let (now, later) = core::mem::take(&mut rest).split_at_mut(length);
+        rest = later;
+        at += length;
+        Some((row, column..column + length, now))
+    })
+}

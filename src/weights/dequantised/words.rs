@@ -1,0 +1,355 @@
+//! Codes of a few bits packed into 32-bit words, with scales and zeros for groups of inputs: GPTQ, AWQ and
+//! compressed-tensors.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::band::{Ahead, Matrix};
+use crate::Scalar;
+use crate::weights::Layer;
+
+/// The bits of a word.
+pub(super) const WORD: usize = 32;
+
+/// A weight of outputs and inputs as (code − zero) · scale.
+#[derive(Clone, Debug)]
+pub(super) struct Words {
+    pub(super) layout: Layout,
+    pub(super) bits: usize,
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+    pub(super) groups: Groups,
+    pub(super) zeros: Zeros,
+}
+
+/// Which way words and tables lie; parts are the codes, the scales, and the zeros and the group of each
+/// input where they are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// A word holds neighbouring inputs; words and tables have a row for each input or group.
+    Gptq,
+    /// A word holds neighbouring outputs, in an order of its own.
+    Awq,
+    /// A word holds neighbouring inputs; words and scales have a row for each output.
+    CompressedTensors,
+}
+
+/// Which group an input is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// Neighbours, so many in each.
+    Even(usize),
+    /// A table says for each input which of so many.
+    Listed(usize),
+}
+
+/// Where zeros come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zeros {
+    /// The middle of the codes.
+    Middle,
+    /// Packed like codes; this is added to each.
+    Packed(u32),
+}
+
+/// The bits of a word that hold the code of each of eight neighbouring outputs, in AWQ's order.
+const AWQ_ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
+
+/// Some rows and columns of the weight.
+struct Rectangle {
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+/// Scales and zeros of some groups, for the rows of a rectangle.
+struct Tables {
+    first_group: usize,
+    rows: usize,
+    scales: Vec<f64>,
+    zeros: Vec<f64>,
+    /// The group of each column.
+    groups: Vec<usize>,
+}
+
+impl Tables {
+    fn decode(&self, code: u32, row: usize, column: usize) -> f64 {
+        let group = self.groups.get(column).copied().unwrap_or(usize::MAX);
+        let place = group
+            .wrapping_sub(self.first_group)
+            .saturating_mul(self.rows);
+        let place = place.saturating_add(row);
+        match (self.scales.get(place), self.zeros.get(place)) {
+            (Some(scale), Some(zero)) => (f64::from(code) - zero) * scale,
+            _ => f64::NAN,
+        }
+    }
+}
+
+impl Words {
+    pub(super) fn read<L: Layer, T: Scalar>(
+        &self,
+        codes: (&L, &Ahead),
+        tables: &[L],
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), L::Error> {
+        let (codes, ahead) = codes;
+        let mut rest = values;
+        for rectangle in rectangles(offset, rest.len(), self.inputs) {
+            let length = rectangle.rows.len() * rectangle.columns.len();
+            let (now, later) = rest.split_at_mut(length.min(rest.len()));
+            let tables = self.tables(tables, &rectangle)?;
+            match self.layout {
+                Layout::CompressedTensors => self.read_rows(codes, &tables, &rectangle, now)?,
+                _ => self.read_lines((codes, ahead), &tables, &rectangle, now)?,
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// The mean square by which rounding to evenly spaced levels moved a value; groups are of one size.
+    pub(super) fn rounding<L: Layer>(&self, scales: &L) -> Result<Option<f64>, L::Error> {
+        const AT_ONCE: usize = 4096;
+        let count = self.outputs.saturating_mul(self.group_count());
+        let (mut buffer, mut sum) = ([0.0_f64; AT_ONCE], 0.0);
+        for first in (0..count).step_by(AT_ONCE) {
+            let scales_here = &mut buffer[..AT_ONCE.min(count - first)];
+            scales.read(first, scales_here)?;
+            sum += scales_here.iter().map(|scale| scale * scale).sum::<f64>();
+        }
+        let mean = sum / count as f64 / 12.0;
+        Ok((mean > 0.0 && mean.is_finite()).then_some(mean))
+    }
+
+    const fn codes_a_word(&self) -> usize {
+        WORD / self.bits
+    }
+
+    /// The code in a field of a word.
+    const fn code(&self, word: u32, field: usize) -> u32 {
+        word >> (field * self.bits) & ((1 << self.bits) - 1)
+    }
+
+    /// Where the code of an output lies in AWQ's words.
+    const fn field_of_output(&self, output: usize) -> usize {
+        match self.layout {
+            Layout::Awq => AWQ_ORDER[output % AWQ_ORDER.len()],
+            _ => output % self.codes_a_word(),
+        }
+    }
+
+    /// Reads words in lines of outputs: GPTQ's hold neighbouring inputs, AWQ's neighbouring outputs.
+    fn read_lines<L: Layer, T: Scalar>(
+        &self,
+        codes: (&L, &Ahead),
+        tables: &Tables,
+        rectangle: &Rectangle,
+        values: &mut [T],
+    ) -> Result<(), L::Error> {
+        let (codes, ahead) = codes;
+        let (rows, columns) = (&rectangle.rows, &rectangle.columns);
+        let held = self.codes_a_word();
+        // So many inputs and outputs share a word.
+        let (inputs, outputs) = match self.layout {
+            Layout::Awq => (1, held),
+            _ => (held, 1),
+        };
+        let matrix = Matrix {
+            words: codes,
+            lines: self.inputs / inputs,
+            columns: self.outputs / outputs,
+        };
+        let lines = columns.start / inputs..columns.end.div_ceil(inputs);
+        let across = rows.start / outputs..rows.end.div_ceil(outputs);
+        ahead.with(matrix, lines, across, |band| {
+            let rows = rows.clone().zip(values.chunks_mut(columns.len().max(1)));
+            for (row, (output, values)) in rows.enumerate() {
+                for ((column, input), value) in columns.clone().enumerate().zip(values) {
+                    let word = band.word(input / inputs, output / outputs);
+                    let field = match self.layout {
+                        Layout::Awq => self.field_of_output(output),
+                        _ => input % held,
+                    };
+                    let code = self.code(word, field);
+                    *value = T::narrow(tables.decode(code, row, column));
+                }
+            }
+        })
+    }
+
+    /// Reads words that hold neighbouring inputs, with a row for each output.
+    fn read_rows<L: Layer, T: Scalar>(
+        &self,
+        codes: &L,
+        tables: &Tables,
+        rectangle: &Rectangle,
+        values: &mut [T],
+    ) -> Result<(), L::Error> {
+        let columns = &rectangle.columns;
+        let held = self.codes_a_word();
+        let across = columns.start / held..columns.end.div_ceil(held);
+        let mut words = vec![0.0; across.len()];
+        let outputs = values.chunks_mut(columns.len().max(1)).enumerate();
+        for (row, values) in outputs {
+            let start = (rectangle.rows.start + row) * self.inputs.div_ceil(held);
+            codes.read(start + across.start, &mut words)?;
+            for ((column, input), value) in columns.clone().enumerate().zip(values) {
+                let word = words[input / held - across.start];
+                let code = self.code(bits(word), input % held);
+                *value = T::narrow(tables.decode(code, row, column));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the values of a rectangle need of scales and zeros.
+    fn tables<L: Layer>(&self, tables: &[L], at: &Rectangle) -> Result<Tables, L::Error> {
+        let (scales, more) = match tables.split_first() {
+            Some((scales, more)) => (Some(scales), more),
+            None => (None, tables),
+        };
+        let (zeros, more) = match self.zeros {
+            Zeros::Packed(_) => (more.first(), more.get(1..).unwrap_or_default()),
+            Zeros::Middle => (None, more),
+        };
+        let groups = self.groups_of(more.first(), &at.columns)?;
+        let (count, first) = (self.group_count(), groups.iter().min().copied());
+        let first = first.unwrap_or(0).min(count);
+        let end = groups
+            .iter()
+            .max()
+            .map_or(first, |last| last.saturating_add(1));
+        let span = first..end.min(count).max(first);
+        Ok(Tables {
+            first_group: first,
+            rows: at.rows.len(),
+            scales: match scales {
+                Some(scales) => self.scales(scales, &span, &at.rows)?,
+                None => Vec::new(),
+            },
+            zeros: match zeros {
+                Some(zeros) => self.zeros(zeros, &span, &at.rows)?,
+                None => vec![f64::from(1 << (self.bits - 1)); span.len() * at.rows.len()],
+            },
+            groups,
+        })
+    }
+
+    fn group_count(&self) -> usize {
+        match self.groups {
+            Groups::Even(size) => self.inputs.div_ceil(size.max(1)),
+            Groups::Listed(count) => count,
+        }
+    }
+
+    /// The group of each of some inputs.
+    fn groups_of<L: Layer>(
+        &self,
+        listed: Option<&L>,
+        inputs: &Range<usize>,
+    ) -> Result<Vec<usize>, L::Error> {
+        match (self.groups, listed) {
+            (Groups::Listed(_), Some(listed)) => {
+                let mut groups = vec![0.0; inputs.len()];
+                listed.read(inputs.start, &mut groups)?;
+                Ok(groups.into_iter().map(|group| group as usize).collect())
+            }
+            (Groups::Listed(_), None) => Ok(Vec::new()),
+            (Groups::Even(size), _) => {
+                Ok(inputs.clone().map(|input| input / size.max(1)).collect())
+            }
+        }
+    }
+
+    /// Scales, group by group with a number for each row.
+    fn scales<L: Layer>(
+        &self,
+        table: &L,
+        groups: &Range<usize>,
+        rows: &Range<usize>,
+    ) -> Result<Vec<f64>, L::Error> {
+        let mut scales = vec![f64::NAN; groups.len() * rows.len()];
+        match self.layout {
+            Layout::Gptq | Layout::Awq => {
+                for (group, scales) in groups.clone().zip(scales.chunks_mut(rows.len().max(1))) {
+                    table.read(group * self.outputs + rows.start, scales)?;
+                }
+            }
+            Layout::CompressedTensors => {
+                let mut of_row = vec![f64::NAN; groups.len()];
+                for (at, row) in rows.clone().enumerate() {
+                    table.read(row * self.group_count() + groups.start, &mut of_row)?;
+                    for (group, &scale) in of_row.iter().enumerate() {
+                        scales[group * rows.len() + at] = scale;
+                    }
+                }
+            }
+        }
+        Ok(scales)
+    }
+
+    /// Zeros, group by group with a number for each row.
+    fn zeros<L: Layer>(
+        &self,
+        table: &L,
+        groups: &Range<usize>,
+        rows: &Range<usize>,
+    ) -> Result<Vec<f64>, L::Error> {
+        let held = self.codes_a_word();
+        let across = rows.start / held..rows.end.div_ceil(held);
+        let mut zeros = Vec::with_capacity(groups.len() * rows.len());
+        let mut words = vec![0.0; across.len()];
+        for group in groups.clone() {
+            match self.layout {
+                Layout::Gptq | Layout::Awq => {
+                    table.read(group * (self.outputs / held) + across.start, &mut words)?;
+                }
+                Layout::CompressedTensors => {
+                    for (word, at) in words.iter_mut().zip(across.clone()) {
+                        let place = at * self.group_count() + group;
+                        table.read(place, core::slice::from_mut(word))?;
+                    }
+                }
+            }
+            let added = match self.zeros {
+                Zeros::Packed(added) => added,
+                Zeros::Middle => 0,
+            };
+            zeros.extend(rows.clone().map(|row| {
+                let word = bits(words[row / held - across.start]);
+                f64::from(self.code(word, self.field_of_output(row)) + added)
+            }));
+        }
+        Ok(zeros)
+    }
+}
+
+/// The bits of a word that was read as a signed or as an unsigned number.
+pub(super) fn bits(word: f64) -> u32 {
+    word as i64 as u32
+}
+
+/// Values of a matrix from an offset on, as at most three rectangles: the end of a row, whole rows, and the
+/// beginning of one.
+fn rectangles(offset: usize, length: usize, width: usize) -> impl Iterator<Item = Rectangle> {
+    let (mut at, mut left, width) = (offset, length, width.max(1));
+    core::iter::from_fn(move || {
+        if left == 0 {
+            return None;
+        }
+        let (row, column) = (at / width, at % width);
+        let (rows, columns) = if column > 0 || left < width {
+            (1, (width - column).min(left))
+        } else {
+            (left / width, width)
+        };
+        at += rows * columns;
+        left -= rows * columns;
+        Some(Rectangle {
+            rows: row..row + rows,
+            columns: column..column + columns,
+        })
+    })
+}
