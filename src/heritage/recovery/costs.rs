@@ -48,6 +48,10 @@ pub(super) const EARLY: f64 = 5.8;
 /// How much cheaper an edge is that somebody claims: ln of the odds of 0.9.
 pub(super) const CLAIMED: f64 = 2.2;
 
+/// What an edge costs whose parent has nothing of what its child holds, in proportion: copies that lack
+/// weights are a little more common than models that were given new ones.
+pub(super) const GIVEN_WEIGHTS: f64 = 1.0;
+
 /// The share of edges that are wrong for reasons the evidence doesn't show.
 const UNFORESEEN: f64 = 0.03;
 

@@ -10,8 +10,7 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
-    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE,
-    State, log_squared,
+    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
 };
 use super::stages::StageWeights;
 use super::{RecoveryError, partial};
@@ -274,7 +273,7 @@ impl<'a> Pairs<'a> {
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 cluster.score_change(first, second)
             })?,
-            partial: partial::costs(cluster, HALF_EFFECTIVE_DIMENSION),
+            partial: partial::costs(cluster),
         })
     }
 
@@ -296,7 +295,8 @@ impl<'a> Pairs<'a> {
             vote,
         };
         let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
-        terms.cost(growth, stage) + hints + partial - self.constraints.bonus(child, self.range)
+        let known = hints - self.constraints.bonus(child, self.range);
+        terms.cost(growth, stage) + partial + known
     }
 }
 

@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 use num_traits::Float;
 
 use super::cluster::Cluster;
+use super::costs::{GIVEN_WEIGHTS, HALF_EFFECTIVE_DIMENSION};
 
 /// What an edge costs, in proportion to what the parent lacks, where another model has that too and is
 /// otherwise as good as the same. Anything clearly above the scatter of distances and below what growth
@@ -17,9 +18,9 @@ const AS_GOOD_AS_THE_SAME: f64 = 0.2;
 /// Distances that differ by a smaller share are equal but for rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// What edges cost more whose parent covers less of the child than another model does, where each unit
-/// of ln D² costs `sharpness`: infinitely much where such a parent says nothing.
-pub(super) fn costs(cluster: &Cluster<'_>, sharpness: f64) -> HashMap<(usize, usize), f64> {
+/// What edges cost more whose parent doesn't hold all of the child, the more if it holds less than another
+/// model does: infinitely much where such a parent says nothing.
+pub(super) fn costs(cluster: &Cluster<'_>) -> HashMap<(usize, usize), f64> {
     let mut costs = HashMap::new();
     if !cluster.is_partial() {
         return costs;
@@ -28,7 +29,12 @@ pub(super) fn costs(cluster: &Cluster<'_>, sharpness: f64) -> HashMap<(usize, us
         let share = |parent: usize| cluster.compared(child, parent);
         let others = (0..cluster.len()).filter(|&parent| parent != child);
         let most = others.clone().map(share).fold(0.0, f64::max);
-        for parent in others.clone().filter(|&parent| share(parent) < most) {
+        for parent in others.clone().filter(|&parent| share(parent) < 1.0) {
+            let given = GIVEN_WEIGHTS * (1.0 - share(parent));
+            if share(parent) >= most {
+                costs.insert((parent, child), given);
+                continue;
+            }
             let cost = match cluster.parent_distance(parent, child) {
                 Some(distance) => {
                     let measured = cluster.distance(parent, child);
@@ -41,7 +47,7 @@ pub(super) fn costs(cluster: &Cluster<'_>, sharpness: f64) -> HashMap<(usize, us
                     let missing = if replaced { most - share(parent) } else { 0.0 };
                     let longer = Float::ln(distance) - Float::ln(measured);
                     let longer = if longer.is_finite() { longer } else { 0.0 };
-                    MISSING * missing + 2.0 * sharpness * longer
+                    given + MISSING * missing + 2.0 * HALF_EFFECTIVE_DIMENSION * longer
                 }
                 None => f64::INFINITY,
             };

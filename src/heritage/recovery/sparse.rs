@@ -15,7 +15,8 @@ use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
 use super::constraints::{Constraints, MemberConstraints};
 use super::costs::{
-    self, COST_RANGE, EdgeTerms, GrowthEvidence, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE, State,
+    self, COST_RANGE, EdgeTerms, GIVEN_WEIGHTS, GrowthEvidence, HALF_EFFECTIVE_DIMENSION,
+    NEGLIGIBLE, State,
 };
 use super::stages::{self, StageWeights};
 use super::{NEARLY_ALL, RecoveryError};
@@ -211,7 +212,9 @@ impl<'a> Problem<'a> {
 
     /// What an edge costs for what is known, and where its parent covers less than others do.
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
+        let given = GIVEN_WEIGHTS * (1.0 - pair.share_of(to));
         self.constraints.hints(from, to)
+            + given
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
                 Some(None) => f64::INFINITY,
