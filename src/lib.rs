@@ -86,6 +86,8 @@ pub mod robustness {}
 mod scalar;
 pub mod signature;
 pub mod sketch;
+#[cfg(feature = "storage")]
+pub mod storage;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 pub mod weights;

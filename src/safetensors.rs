@@ -63,12 +63,9 @@
 
 mod entry;
 mod error;
-mod file;
 mod find;
 mod header;
-mod index;
 mod shard;
-mod text;
 
 use core::{fmt, mem};
 
@@ -78,14 +75,16 @@ use std::path::Path;
 
 use self::find::Stored;
 use self::header::Tensor;
-use self::index::open_shards;
 use self::shard::Shard;
 use crate::Scalar;
+use crate::storage::Storage;
+use crate::storage::index::{Indexed, open_shards};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
 pub use self::error::SafetensorsError;
-pub use self::file::set_open_file_limit;
 pub use self::find::{ModelPath, find_models};
+#[doc(no_inline)]
+pub use crate::storage::set_open_file_limit;
 
 /// One model in the safetensors format: a file, shards with an index, or bytes in memory.
 ///
@@ -179,7 +178,7 @@ impl<'a> SafetensorsModel<'a> {
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, SafetensorsError> {
         let name = name.into();
-        let shard = Shard::from_bytes(&name, bytes)?;
+        let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [shard].into()))
     }
 

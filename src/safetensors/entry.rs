@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::text::{Line, Span, Texts};
+use crate::storage::text::Line;
+use crate::storage::texts::{Span, Texts};
 use crate::weights::{ElementType, SkippedLayer};
 
 /// The key under which a header keeps its own notes.
