@@ -75,6 +75,8 @@ mod minimum;
 pub mod moments;
 pub mod pairwise;
 pub mod progress;
+#[cfg(feature = "pytorch")]
+pub mod pytorch;
 #[cfg(feature = "svd")]
 pub mod rank;
 mod registers;

@@ -3,11 +3,16 @@
 //! All modules that read models from files share this one. Programs need it for [`FileError`], which
 //! their errors carry, and for [`set_open_file_limit`].
 
+#[cfg(any(feature = "pytorch", feature = "npz"))]
+pub(crate) mod archive;
 mod bytes;
+mod element;
 mod error;
 mod file;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod index;
+#[cfg(feature = "pytorch")]
+pub(crate) mod place;
 pub(crate) mod text;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod texts;
@@ -17,4 +22,7 @@ pub use self::file::set_open_file_limit;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub use self::index::IndexError;
 
-pub(crate) use self::bytes::{Bytes, LARGEST_HEADER, Storage, read_values};
+pub(crate) use self::bytes::{Bytes, LARGEST_HEADER, Storage};
+#[cfg(any(feature = "pytorch", feature = "npz"))]
+pub(crate) use self::element::Strides;
+pub(crate) use self::element::{ByteOrder, Element};

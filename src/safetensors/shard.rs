@@ -7,7 +7,7 @@ use super::SafetensorsError;
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
 use crate::storage::index::Indexed;
-use crate::storage::{Storage, read_values};
+use crate::storage::{ByteOrder, Element, Storage};
 
 /// A file whose header has been read and checked.
 #[derive(Debug)]
@@ -45,11 +45,13 @@ impl<'a> Shard<'a> {
             return Ok(());
         }
         // The header was checked: the tensor's last byte has a position, so these have one too.
-        let element_type = tensor.element_type;
-        let begin = self.data_start + tensor.begin + offset as u64 * element_type.size() as u64;
-        Ok(self.storage.read_layer(layer, |bytes| {
-            read_values(bytes, element_type, begin, values)
-        })?)
+        let element = Element {
+            element_type: tensor.element_type,
+            order: ByteOrder::Little,
+        };
+        let begin = self.data_start + tensor.begin + offset as u64 * element.size() as u64;
+        let read = (self.storage).read_layer(layer, |bytes| element.read(bytes, begin, values));
+        Ok(read?)
     }
 }
 

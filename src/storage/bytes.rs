@@ -10,8 +10,6 @@ use std::path::Path;
 
 use super::FileError;
 use super::file::{ModelFile, read_exact_at};
-use crate::Scalar;
-use crate::weights::ElementType;
 
 /// The longest header or index that is read, in bytes: what the reference implementation of
 /// safetensors allows.
@@ -186,22 +184,4 @@ fn slice(memory: &[u8], position: u64, length: usize) -> io::Result<&[u8]> {
     let start = usize::try_from(position).ok();
     let range = start.and_then(|start| Some(start..start.checked_add(length)?));
     (range.and_then(|range| memory.get(range))).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-}
-
-/// Fills `values` with the elements from byte `position` on, through a small buffer.
-pub(crate) fn read_values<T: Scalar>(
-    bytes: Bytes<'_>,
-    element_type: ElementType,
-    mut position: u64,
-    values: &mut [T],
-) -> io::Result<()> {
-    let size = element_type.size();
-    let mut buffer = bytes.buffer(BUFFER.min(values.len().saturating_mul(size)));
-    for values in values.chunks_mut(BUFFER / size) {
-        let length = values.len() * size;
-        let chunk = bytes.view(position, length, &mut buffer)?;
-        (element_type.decode(chunk, values)).map_err(io::Error::other)?;
-        position += length as u64;
-    }
-    Ok(())
 }

@@ -42,6 +42,13 @@ impl Texts {
         self.0.get(span.range()).unwrap_or_default()
     }
 
+    /// Adds a string; `None` where there are more than 4 GB of them.
+    pub(crate) fn push(&mut self, text: &str) -> Option<Span> {
+        let start = self.0.len();
+        self.0.push_str(text);
+        Span::new(start, self.0.len())
+    }
+
     /// A string that `spans` hold twice; the first in alphabetical order.
     pub(crate) fn first_duplicate(&self, spans: impl Iterator<Item = Span>) -> Option<&str> {
         let mut texts: Vec<_> = spans.map(|span| self.get(span)).collect();
@@ -74,8 +81,7 @@ impl Visitor<'_> for &mut Texts {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
-        let start = self.0.len();
-        self.0.push_str(text);
-        Span::new(start, self.0.len()).ok_or_else(|| E::custom("more than 4 GB of names"))
+        self.push(text)
+            .ok_or_else(|| E::custom("more than 4 GB of names"))
     }
 }
