@@ -67,6 +67,8 @@ pub mod condensed;
 mod disjoint_sets;
 pub mod entropy;
 pub mod evidence;
+#[cfg(feature = "gguf")]
+pub mod gguf;
 pub mod growth;
 pub mod heritage;
 #[cfg(feature = "proptest")]

@@ -44,7 +44,6 @@
 
 mod error;
 mod file;
-mod input;
 mod pickle;
 mod state;
 mod tensor;

@@ -11,6 +11,8 @@ mod error;
 mod file;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod index;
+#[cfg(any(feature = "pytorch", feature = "gguf", feature = "npz"))]
+pub(crate) mod input;
 #[cfg(feature = "pytorch")]
 pub(crate) mod place;
 pub(crate) mod text;
@@ -22,7 +24,9 @@ pub use self::file::set_open_file_limit;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub use self::index::IndexError;
 
-pub(crate) use self::bytes::{Bytes, LARGEST_HEADER, Storage};
+#[cfg(feature = "gguf")]
+pub(crate) use self::bytes::{BUFFER, Bytes};
+pub(crate) use self::bytes::{LARGEST_HEADER, Storage};
 #[cfg(any(feature = "pytorch", feature = "npz"))]
 pub(crate) use self::element::Strides;
 pub(crate) use self::element::{ByteOrder, Element};

@@ -5,6 +5,7 @@ use core::fmt;
 
 use alloc::string::String;
 
+use crate::storage::input::InputError;
 use crate::storage::text::{FileName, Line, Quoted};
 use crate::storage::{FileError, IndexError};
 
@@ -161,6 +162,15 @@ pub(super) type Faulty<R> = Result<R, Fault>;
 impl From<FileError> for Fault {
     fn from(error: FileError) -> Self {
         Self::File(error)
+    }
+}
+
+impl From<InputError> for Fault {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::File(error) => Self::File(error),
+            InputError::Content { position, reason } => Self::Pickle { position, reason },
+        }
     }
 }
 

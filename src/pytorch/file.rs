@@ -10,7 +10,6 @@ use hashbrown::HashMap;
 
 use super::PytorchError;
 use super::error::{Fault, Faulty};
-use super::input::Input;
 use super::pickle::{Unpickled, unpickle};
 use super::state::{State, state};
 use super::tensor::{Kind, StorageKey, Tensor, storage_of};
@@ -18,6 +17,7 @@ use super::values::{Node, Value, Values};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
 use crate::storage::index::Indexed;
+use crate::storage::input::Input;
 use crate::storage::{ByteOrder, Element, FileError, Storage, Strides};
 use crate::weights::SkippedLayer;
 
@@ -208,7 +208,7 @@ fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)
     for &key in keys.values.sequence(keys.root).unwrap_or_default() {
         let key = keys.values.text(key).unwrap_or_default();
         let Some(&(kind, bytes)) = stored.get(key) else {
-            return input.fault(format!("storage `{key}` is of no known kind"));
+            return Ok(input.fault(format!("storage `{key}` is of no known kind"))?);
         };
         // The number of elements stands before them.
         let begin = position.saturating_add(8);
@@ -222,9 +222,9 @@ fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)
         let mut length = [0; 8];
         storage.fill(position, &mut length)?;
         if u64::from_le_bytes(length).checked_mul(kind.size) != Some(bytes) {
-            return input.fault(format!(
+            return Ok(input.fault(format!(
                 "the length of storage `{key}` is written in two ways"
-            ));
+            ))?);
         }
         places.insert(key.to_owned(), (begin, bytes));
         position = end;

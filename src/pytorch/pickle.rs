@@ -9,9 +9,8 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::error::Faulty;
-use super::input::Input;
 use super::values::{Item, Node, Value, Values};
+use crate::storage::input::{Input, Reading};
 
 /// How many containers and objects a pickle may make; a model of 10,000 tensors makes about 100,000.
 const MOST_NODES: usize = 1 << 20;
@@ -26,7 +25,7 @@ pub(super) struct Unpickled {
 }
 
 /// Reads one pickle up to and including its STOP.
-pub(super) fn unpickle(input: &mut Input<'_>) -> Faulty<Unpickled> {
+pub(super) fn unpickle(input: &mut Input<'_>) -> Reading<Unpickled> {
     let mut machine = Machine {
         input,
         values: Values::default(),
@@ -60,7 +59,7 @@ struct Machine<'i, 'a> {
 }
 
 impl Machine<'_, '_> {
-    fn step(&mut self, opcode: u8) -> Faulty<()> {
+    fn step(&mut self, opcode: u8) -> Reading<()> {
         match opcode {
             b'(' | b'0'..=b'2' => self.shuffle(opcode),
             b'p' | b'q' | b'r' | b'g' | b'h' | b'j' | 0x94 => self.remember(opcode),
@@ -86,13 +85,13 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn push(&mut self, value: Value) -> Faulty<()> {
+    fn push(&mut self, value: Value) -> Reading<()> {
         self.count()?;
         self.stack.push(value);
         Ok(())
     }
 
-    fn count(&mut self) -> Faulty<()> {
+    fn count(&mut self) -> Reading<()> {
         self.pushed += 1;
         if self.pushed > MOST_VALUES {
             return self.input.fault("it has too many values");
@@ -100,7 +99,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    fn push_node(&mut self, node: Node) -> Faulty<()> {
+    fn push_node(&mut self, node: Node) -> Reading<()> {
         let at = self.values.nodes.len();
         if at == MOST_NODES {
             return self.input.fault("it has too many objects");
@@ -109,7 +108,7 @@ impl Machine<'_, '_> {
         self.push(Value::Node(at as u32))
     }
 
-    fn pop(&mut self) -> Faulty<Value> {
+    fn pop(&mut self) -> Reading<Value> {
         if self.stack.len() > self.marks.last().copied().unwrap_or(0)
             && let Some(value) = self.stack.pop()
         {
@@ -119,14 +118,14 @@ impl Machine<'_, '_> {
     }
 
     /// What was pushed since the last mark.
-    fn pop_mark(&mut self) -> Faulty<Vec<Value>> {
+    fn pop_mark(&mut self) -> Reading<Vec<Value>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
             None => self.input.fault("it has no mark"),
         }
     }
 
-    fn pop_items(&mut self) -> Faulty<Vec<Item>> {
+    fn pop_items(&mut self) -> Reading<Vec<Item>> {
         let values = self.pop_mark()?;
         let (pairs, rest) = values.as_chunks();
         if !rest.is_empty() {
@@ -136,13 +135,13 @@ impl Machine<'_, '_> {
     }
 
     /// The value on top of the stack, which stays there.
-    fn top(&mut self) -> Faulty<Value> {
+    fn top(&mut self) -> Reading<Value> {
         let value = self.pop()?;
         self.stack.push(value);
         Ok(value)
     }
 
-    fn shuffle(&mut self, opcode: u8) -> Faulty<()> {
+    fn shuffle(&mut self, opcode: u8) -> Reading<()> {
         match opcode {
             b'(' => {
                 self.count()?;
@@ -159,7 +158,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    fn remember(&mut self, opcode: u8) -> Faulty<()> {
+    fn remember(&mut self, opcode: u8) -> Reading<()> {
         let key = match opcode {
             b'p' | b'g' => self.decimal()?.unsigned_abs(),
             b'q' | b'h' => self.input.byte()?.into(),
@@ -178,7 +177,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    fn decimal(&mut self) -> Faulty<i64> {
+    fn decimal(&mut self) -> Reading<i64> {
         let line = self.input.line()?;
         let text = core::str::from_utf8(&line).unwrap_or_default();
         match text.trim().trim_end_matches('L').parse() {
@@ -187,7 +186,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn number(&mut self, opcode: u8) -> Faulty<()> {
+    fn number(&mut self, opcode: u8) -> Reading<()> {
         let value = match opcode {
             b'N' => Value::None,
             0x88 | 0x89 => Value::Bool(opcode == 0x88),
@@ -216,7 +215,7 @@ impl Machine<'_, '_> {
     }
 
     /// A number in two's complement, as far as 64 bits hold it.
-    fn long(&mut self, length: u64) -> Faulty<Value> {
+    fn long(&mut self, length: u64) -> Reading<Value> {
         if length > 8 {
             self.input.skip(length)?;
             return Ok(Value::Other);
@@ -228,7 +227,7 @@ impl Machine<'_, '_> {
         Ok(Value::Int(i64::from_le_bytes(wide)))
     }
 
-    fn string(&mut self, opcode: u8) -> Faulty<()> {
+    fn string(&mut self, opcode: u8) -> Reading<()> {
         let length = match opcode {
             b'S' | b'V' => {
                 let line = self.input.line()?;
@@ -249,19 +248,19 @@ impl Machine<'_, '_> {
         self.push_text(&bytes)
     }
 
-    fn push_text(&mut self, bytes: &[u8]) -> Faulty<()> {
+    fn push_text(&mut self, bytes: &[u8]) -> Reading<()> {
         let text = self.text(bytes)?;
         self.push(text)
     }
 
-    fn text(&mut self, bytes: &[u8]) -> Faulty<Value> {
+    fn text(&mut self, bytes: &[u8]) -> Reading<Value> {
         match self.values.texts.push(&String::from_utf8_lossy(bytes)) {
             Some(span) => Ok(Value::Text(span)),
             None => self.input.fault("it has too much text"),
         }
     }
 
-    fn container(&mut self, opcode: u8) -> Faulty<()> {
+    fn container(&mut self, opcode: u8) -> Reading<()> {
         let node = match opcode {
             b']' | b')' | 0x8f => Node::Sequence(Vec::new()),
             b'}' => Node::Dict(Vec::new()),
@@ -280,7 +279,7 @@ impl Machine<'_, '_> {
     }
 
     /// Puts values into the container below them. What can't take them loses them: no weight is in it.
-    fn put(&mut self, opcode: u8) -> Faulty<()> {
+    fn put(&mut self, opcode: u8) -> Reading<()> {
         let (values, pairs) = match opcode {
             b'a' => (Vec::from([self.pop()?]), Vec::new()),
             b'e' | 0x90 => (self.pop_mark()?, Vec::new()),
@@ -301,7 +300,7 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    fn object(&mut self, opcode: u8) -> Faulty<()> {
+    fn object(&mut self, opcode: u8) -> Reading<()> {
         match opcode {
             b'c' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
@@ -330,12 +329,12 @@ impl Machine<'_, '_> {
         }
     }
 
-    fn extension(&mut self, bytes: u64) -> Faulty<()> {
+    fn extension(&mut self, bytes: u64) -> Reading<()> {
         self.input.skip(bytes)?;
         self.push(Value::Other)
     }
 
-    fn push_global(&mut self, module: &[u8], name: &[u8]) -> Faulty<()> {
+    fn push_global(&mut self, module: &[u8], name: &[u8]) -> Reading<()> {
         match (self.text(module)?, self.text(name)?) {
             (Value::Text(module), Value::Text(name)) => self.push_node(Node::Global(module, name)),
             _ => self.push(Value::Other),
@@ -343,7 +342,7 @@ impl Machine<'_, '_> {
     }
 
     /// Gives an object its state.
-    fn build(&mut self) -> Faulty<()> {
+    fn build(&mut self) -> Reading<()> {
         let built = self.pop()?;
         if let Value::Node(at) = self.top()?
             && let Some(Node::Object { state, .. }) = self.values.nodes.get_mut(at as usize)
@@ -354,7 +353,7 @@ impl Machine<'_, '_> {
     }
 
     /// Notes a call, or an object that would be made.
-    fn call(&mut self, opcode: u8) -> Faulty<()> {
+    fn call(&mut self, opcode: u8) -> Reading<()> {
         match opcode {
             b'R' | 0x81 => {}
             0x92 => drop(self.pop()?),

@@ -45,6 +45,19 @@ pub enum ElementType {
     I8,
     /// Unsigned byte.
     U8,
+    /// Codes of 8 bits with a scale for each block of values, which the source has decoded: the numbers
+    /// of such a type are single-precision floats by the time they are read.
+    Q8,
+    /// The same with codes of 6 bits.
+    Q6,
+    /// The same with codes of 5 bits.
+    Q5,
+    /// The same with codes of 4 bits.
+    Q4,
+    /// The same with codes of 3 bits.
+    Q3,
+    /// The same with codes of 2 bits.
+    Q2,
 }
 
 impl ElementType {
@@ -60,14 +73,20 @@ impl ElementType {
         Self::F8E5M2,
         Self::I8,
         Self::U8,
+        Self::Q8,
+        Self::Q6,
+        Self::Q5,
+        Self::Q4,
+        Self::Q3,
+        Self::Q2,
     ];
 
-    /// The number of bytes of one element.
+    /// The number of bytes of one element, a decoded one where it was quantised in blocks.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
             Self::F64 => 8,
-            Self::F32 => 4,
+            Self::F32 | Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => 4,
             #[cfg(feature = "half")]
             Self::F16 | Self::Bf16 => 2,
             Self::F8E4M3 | Self::F8E5M2 | Self::I8 | Self::U8 => 1,
@@ -75,6 +94,8 @@ impl ElementType {
     }
 
     /// The bits of the significand, the hidden one included; `None` for integers.
+    ///
+    /// Values that were quantised in blocks resolve so many bits of their block's largest.
     #[must_use]
     pub const fn significand_bits(self) -> Option<u32> {
         match self {
@@ -87,6 +108,30 @@ impl ElementType {
             Self::F8E4M3 => Some(4),
             Self::F8E5M2 => Some(3),
             Self::I8 | Self::U8 => None,
+            _ => self.code_bits(),
+        }
+    }
+
+    /// The bits of a code where values were quantised in blocks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::weights::ElementType;
+    ///
+    /// assert_eq!(ElementType::Q4.code_bits(), Some(4));
+    /// assert_eq!(ElementType::I8.code_bits(), None);
+    /// ```
+    #[must_use]
+    pub const fn code_bits(self) -> Option<u32> {
+        match self {
+            Self::Q8 => Some(8),
+            Self::Q6 => Some(6),
+            Self::Q5 => Some(5),
+            Self::Q4 => Some(4),
+            Self::Q3 => Some(3),
+            Self::Q2 => Some(2),
+            _ => None,
         }
     }
 
@@ -115,7 +160,9 @@ impl ElementType {
         }
         match self {
             Self::F64 => decode_each(bytes, values, |b| T::narrow(f64::from_le_bytes(b))),
-            Self::F32 => decode_each(bytes, values, |b| T::from_single(f32::from_le_bytes(b))),
+            Self::F32 | Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => {
+                decode_each(bytes, values, |b| T::from_single(f32::from_le_bytes(b)));
+            }
             #[cfg(feature = "half")]
             Self::F16 => decode_each(bytes, values, |b| {
                 T::from_single(binary16(u16::from_le_bytes(b)))
@@ -234,6 +281,12 @@ impl fmt::Display for ElementType {
             Self::F8E5M2 => "F8_E5M2",
             Self::I8 => "I8",
             Self::U8 => "U8",
+            Self::Q8 => "Q8",
+            Self::Q6 => "Q6",
+            Self::Q5 => "Q5",
+            Self::Q4 => "Q4",
+            Self::Q3 => "Q3",
+            Self::Q2 => "Q2",
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Formats other than safetensors: golden files that the real libraries wrote, and damaged ones.
 
+#[cfg(feature = "gguf")]
+mod gguf;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 #[cfg(any(feature = "pytorch", feature = "npz"))]

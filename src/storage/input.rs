@@ -3,16 +3,34 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::error::{Fault, Faulty};
-use crate::storage::{LARGEST_HEADER, Storage};
+use super::{FileError, LARGEST_HEADER, Storage};
 
 const BUFFER: usize = 1 << 16;
 
 /// The longest line that a text opcode may have.
 const LONGEST_LINE: usize = 1 << 16;
 
+/// Why a file can't be read any further.
+#[derive(Debug)]
+pub(crate) enum InputError {
+    File(FileError),
+    /// What is wrong with its contents, and where.
+    Content {
+        position: u64,
+        reason: String,
+    },
+}
+
+impl From<FileError> for InputError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+pub(crate) type Reading<R> = Result<R, InputError>;
+
 /// Bytes of a file from some position on.
-pub(super) struct Input<'a> {
+pub(crate) struct Input<'a> {
     storage: &'a Storage<'a>,
     buffer: Vec<u8>,
     /// How much of the buffer was taken already.
@@ -24,7 +42,7 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// The bytes from `position` on, at most up to `end` and never more than the largest header.
-    pub(super) fn new(storage: &'a Storage<'a>, position: u64, end: u64) -> Self {
+    pub(crate) fn new(storage: &'a Storage<'a>, position: u64, end: u64) -> Self {
         Self {
             storage,
             buffer: Vec::new(),
@@ -35,7 +53,7 @@ impl<'a> Input<'a> {
     }
 
     /// Where in the file the next byte lies.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position - (self.buffer.len() - self.taken) as u64
     }
 
@@ -44,33 +62,33 @@ impl<'a> Input<'a> {
     }
 
     /// An error at the present position.
-    pub(super) fn fault<R>(&self, reason: impl Into<String>) -> Faulty<R> {
-        Err(Fault::Pickle {
+    pub(crate) fn fault<R>(&self, reason: impl Into<String>) -> Reading<R> {
+        Err(InputError::Content {
             position: self.position(),
             reason: reason.into(),
         })
     }
 
-    pub(super) fn byte(&mut self) -> Faulty<u8> {
+    pub(crate) fn byte(&mut self) -> Reading<u8> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Faulty<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Reading<[u8; N]> {
         let mut array = [0; N];
         self.fill(&mut array)?;
         Ok(array)
     }
 
     /// So many bytes, each of which the file must have.
-    pub(super) fn bytes(&mut self, length: u64) -> Faulty<Vec<u8>> {
+    pub(crate) fn bytes(&mut self, length: u64) -> Reading<Vec<u8>> {
         self.has(length)?;
         let mut bytes = alloc::vec![0; length as usize];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    pub(super) fn skip(&mut self, length: u64) -> Faulty<()> {
+    pub(crate) fn skip(&mut self, length: u64) -> Reading<()> {
         self.has(length)?;
         let buffered = (self.buffer.len() - self.taken) as u64;
         if length <= buffered {
@@ -84,7 +102,7 @@ impl<'a> Input<'a> {
     }
 
     /// The bytes up to the next line feed, which is taken as well.
-    pub(super) fn line(&mut self) -> Faulty<Vec<u8>> {
+    pub(crate) fn line(&mut self) -> Reading<Vec<u8>> {
         let mut line = Vec::new();
         loop {
             match self.byte()? {
@@ -95,7 +113,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn has(&self, length: u64) -> Faulty<()> {
+    fn has(&self, length: u64) -> Reading<()> {
         if length > self.left() {
             return self.fault(alloc::format!(
                 "{length} bytes are needed, only {} are left",
@@ -105,7 +123,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    fn fill(&mut self, bytes: &mut [u8]) -> Faulty<()> {
+    fn fill(&mut self, bytes: &mut [u8]) -> Reading<()> {
         self.has(bytes.len() as u64)?;
         let mut filled = 0;
         while let Some(left) = bytes.get_mut(filled..).filter(|left| !left.is_empty()) {
@@ -122,7 +140,7 @@ impl<'a> Input<'a> {
     }
 
     /// There is at least one byte left.
-    fn refill(&mut self) -> Faulty<()> {
+    fn refill(&mut self) -> Reading<()> {
         let length = (self.end - self.position).min(BUFFER as u64) as usize;
         self.buffer.resize(length, 0);
         self.storage.fill(self.position, &mut self.buffer)?;
