@@ -75,6 +75,8 @@ pub mod heritage;
 pub mod invariants;
 mod minimum;
 pub mod moments;
+#[cfg(feature = "npz")]
+pub mod npz;
 pub mod pairwise;
 pub mod progress;
 #[cfg(feature = "pytorch")]

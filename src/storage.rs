@@ -25,7 +25,9 @@ pub use self::file::set_open_file_limit;
 pub use self::index::IndexError;
 
 #[cfg(feature = "gguf")]
-pub(crate) use self::bytes::{BUFFER, Bytes};
+pub(crate) use self::bytes::BUFFER;
+#[cfg(any(feature = "gguf", feature = "npz"))]
+pub(crate) use self::bytes::Bytes;
 pub(crate) use self::bytes::{LARGEST_HEADER, Storage};
 #[cfg(any(feature = "pytorch", feature = "npz"))]
 pub(crate) use self::element::Strides;

@@ -76,13 +76,20 @@ impl<'a> Storage<'a> {
 
     /// Fills `bytes` from `position` on, before there are layers.
     pub(crate) fn fill(&self, position: u64, bytes: &mut [u8]) -> Result<(), FileError> {
-        match &self.held {
-            Held::Memory(memory) => Bytes::Memory(memory).fill(position, bytes),
+        self.read(|source| source.fill(position, bytes))?
+            .map_err(|error| FileError::of_file(self.label.clone(), &error))
+    }
+
+    /// Reads in whatever way, before there are layers. Failing to open the file is an error of its own.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(Bytes<'_>) -> R) -> Result<R, FileError> {
+        let failed = |error| FileError::of_file(self.label.clone(), &error);
+        Ok(match &self.held {
+            Held::Memory(memory) => read(Bytes::Memory(memory)),
             Held::File(file) => {
-                (file.handle()).and_then(|handle| Bytes::File(&handle).fill(position, bytes))
+                let handle = file.handle().map_err(failed)?;
+                read(Bytes::File(&handle))
             }
-        }
-        .map_err(|error| FileError::of_file(self.label.clone(), &error))
+        })
     }
 
     /// Reads values of a layer in whatever way, and then makes sure that the file hasn't changed.

@@ -58,6 +58,27 @@ impl Element {
     }
 }
 
+#[cfg(feature = "npz")]
+impl Element {
+    /// Fills `values` with the elements from byte `position` on, whose bytes `fetch` gets in order.
+    pub(crate) fn read_with<T: Scalar>(
+        self,
+        mut position: u64,
+        values: &mut [T],
+        mut fetch: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let size = self.size();
+        let mut buffer = vec![0; BUFFER.min(values.len().saturating_mul(size))];
+        for values in values.chunks_mut(BUFFER / size) {
+            let bytes = &mut buffer[..values.len() * size];
+            fetch(position, bytes)?;
+            self.decode(bytes, values)?;
+            position += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
 /// How far apart neighbours lie that are read together rather than one by one, in bytes.
 #[cfg(any(feature = "pytorch", feature = "npz"))]
 const WORTHWHILE_GAP: u64 = 4096;

@@ -88,7 +88,11 @@ def npz():
     }
     np.savez(HERE / "plain.npz", **arrays)
     np.savez_compressed(HERE / "compressed.npz", **arrays)
-    kept = {n: np.ascontiguousarray(a.astype(a.dtype.newbyteorder("<"))) for n, a in arrays.items() if n not in ("steps", "name")}
+    kept = {
+        name: np.array(array, dtype=array.dtype.newbyteorder("<"), order="C")
+        for name, array in arrays.items()
+        if name not in ("steps", "name")
+    }
     save_file(kept, HERE / "npz.safetensors")
 
 
