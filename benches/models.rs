@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
-use mother::safetensors::{SafetensorsModel, find_models};
+use mother::files::{ModelFile, find_models};
 
 /// A folder of models, removed when it is dropped.
 pub(crate) struct Folder(PathBuf);
@@ -80,8 +80,8 @@ impl Folder {
     }
 
     /// The models, opened.
-    pub(crate) fn open(&self) -> Vec<SafetensorsModel<'static>> {
-        let models = find_models(&self.0).unwrap();
+    pub(crate) fn open(&self) -> Vec<ModelFile> {
+        let models = find_models([&self.0]).unwrap().models;
         models.iter().map(|model| model.open().unwrap()).collect()
     }
 

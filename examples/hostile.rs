@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use mother::evidence::{Evidence, EvidenceError, Measurement, SignatureComparison};
-use mother::safetensors::{SafetensorsModel, find_models};
+use mother::files::{ModelFile, find_models};
 use mother::signature::{Signature, SignatureOptions, SkippedModel};
 use mother::weights::WeightSource as _;
 use support::random::Random;
@@ -176,7 +176,7 @@ fn peak_memory() -> String {
 
 /// Opens the only file.
 fn open(folder: &Path) -> String {
-    let opened = find_models(folder).map(|models| SafetensorsModel::open(models[0].path()));
+    let opened = find_models([folder]).map(|found| found.models[0].open());
     match opened {
         Ok(Ok(model)) => format!("opened, {} layers", model.layers().count()),
         Ok(Err(error)) => error.to_string(),
@@ -210,16 +210,16 @@ fn measure_exactly(folder: &Path) -> String {
 
 fn measure_with(
     folder: &Path,
-    measure: impl FnOnce(&[SafetensorsModel<'static>]) -> Result<Evidence, EvidenceError>,
+    measure: impl FnOnce(&[ModelFile]) -> Result<Evidence, EvidenceError>,
 ) -> String {
-    let models = match find_models(folder) {
-        Ok(models) => models,
+    let models = match find_models([folder]) {
+        Ok(found) => found.models,
         Err(error) => return error.to_string(),
     };
     let found = models.len();
     let models: Vec<_> = models
         .iter()
-        .filter_map(|model| SafetensorsModel::open(model.path()).ok())
+        .filter_map(|model| model.open().ok())
         .collect();
     match measure(&models) {
         Ok(evidence) => format!(

@@ -34,7 +34,7 @@
 //!
 //! Modules depend only on those below them:
 //!
-//! - adapters: `safetensors` reads models from files (feature `safetensors`);
+//! - adapters: `files` finds models and opens them, `safetensors` reads them (feature `safetensors`);
 //! - [`heritage`]: from evidence to the graph, its exports, and a hub that grows model by model;
 //! - [`evidence`]: what two models say of each other, and the tables of many pairs;
 //! - [`signature`]: one model, read once;
@@ -67,6 +67,8 @@ pub mod condensed;
 mod disjoint_sets;
 pub mod entropy;
 pub mod evidence;
+#[cfg(feature = "safetensors")]
+pub mod files;
 #[cfg(feature = "gguf")]
 pub mod gguf;
 pub mod growth;

@@ -53,12 +53,12 @@ use core::{fmt, mem};
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::file::{Shard, StoredLayer};
 use crate::Scalar;
 use crate::storage::Storage;
-use crate::storage::index::{Indexed, open_shards};
+use crate::storage::index::{self, Indexed};
 use crate::storage::place::{Place, model_name};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
@@ -106,16 +106,27 @@ impl PytorchModel<'static> {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PytorchError> {
         let path = path.as_ref();
         let name = model_name(path, INDEX_SUFFIX);
-        let shards = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
-            Place::File(file) => [Shard::open(&file)?].into(),
-            Place::Index(index) => open_shards(&index)?,
+        let model = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
+            Place::File(file) => Self::open_shards(&[file])?,
+            Place::Index(index) => Self::open_indexed(&index)?,
             Place::Nothing => {
                 return Err(PytorchError::NoModel {
                     folder: alloc::format!("{}", path.display()),
                 });
             }
         };
-        Ok(Self::new(name, shards))
+        Ok(model.with_name(name))
+    }
+
+    /// Opens one file, or shards that no index lists.
+    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, PytorchError> {
+        let shards = paths.iter().map(|path| Shard::open(path));
+        Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
+    }
+
+    /// Opens the shards that an index lists.
+    pub(crate) fn open_indexed(index: &Path) -> Result<Self, PytorchError> {
+        Ok(Self::new(String::new(), index::open_shards(index)?))
     }
 }
 

@@ -1,16 +1,17 @@
 //! Models in safetensors files, read layer by layer.
 //!
 //! A [`SafetensorsModel`] is one model: a `.safetensors` file, a folder with one such file or with
-//! several shards and their index, or the bytes of a file in memory. [`find_models`] says which
-//! models a path stands for.
+//! several shards and their index, or the bytes of a file in memory.
+//! [`find_models`](crate::files::find_models) finds models in folders of any layout.
 //!
 //! # What is checked
 //!
 //! Everything in a header is checked before it is used, and what is wrong is an error that names the
 //! file, the layer and the value: the header's length against the file's, UTF-8, JSON, names given
 //! twice, shapes, the bytes each layer needs against those it has, positions beyond the end, layers
-//! that overlap. Unlike in the reference implementation, bytes that belong to no layer are let be,
-//! since nothing is lost by them; so are keys that are not known.
+//! that overlap, bytes after the last layer. Unlike in the reference implementation, bytes between layers
+//! are let be, and as many after the last one, since nothing is lost by them; so are keys that are not
+//! known.
 //!
 //! A layer whose type can't be decoded is no error: [`skipped_layers`](WeightSource::skipped_layers)
 //! lists it with the reason.
@@ -63,8 +64,8 @@
 
 mod entry;
 mod error;
-mod find;
 mod header;
+mod location;
 mod shard;
 
 use core::{fmt, mem};
@@ -73,18 +74,22 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use std::path::Path;
 
-use self::find::Stored;
 use self::header::Tensor;
+use self::location::Stored;
 use self::shard::Shard;
 use crate::Scalar;
 use crate::storage::Storage;
-use crate::storage::index::{Indexed, open_shards};
+use crate::storage::index::{self, Indexed};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
 pub use self::error::SafetensorsError;
-pub use self::find::{ModelPath, find_models};
 #[doc(no_inline)]
 pub use crate::storage::set_open_file_limit;
+
+/// The names of the shards that the index at `path` lists, sorted.
+pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>, SafetensorsError> {
+    index::shard_names(path)
+}
 
 /// One model in the safetensors format: a file, shards with an index, or bytes in memory.
 ///
@@ -127,12 +132,28 @@ impl SafetensorsModel<'static> {
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, SafetensorsError> {
         let path = path.as_ref();
-        let name = find::model_name(path);
-        let shards = match Stored::at(path)? {
-            Stored::File(file) => [Shard::open(&file)?].into(),
-            Stored::Index(index) => open_shards(&index)?,
+        let name = location::model_name(path);
+        let model = match Stored::at(path)? {
+            Stored::File(file) => Self::open_file(&file),
+            Stored::Index(index) => Self::open_indexed(&index),
         };
-        Ok(Self::new(name, shards))
+        Ok(model?.with_name(name))
+    }
+
+    /// Opens one file.
+    pub(crate) fn open_file(path: &Path) -> Result<Self, SafetensorsError> {
+        Self::open_shards(core::slice::from_ref(&path))
+    }
+
+    /// Opens shards that no index lists.
+    pub(crate) fn open_shards(paths: &[impl AsRef<Path>]) -> Result<Self, SafetensorsError> {
+        let shards = paths.iter().map(|path| Shard::open(path.as_ref()));
+        Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
+    }
+
+    /// Opens the shards that an index lists.
+    pub(crate) fn open_indexed(index: &Path) -> Result<Self, SafetensorsError> {
+        Ok(Self::new(String::new(), index::open_shards(index)?))
     }
 }
 

@@ -10,13 +10,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mother::evidence::{Evidence, OnFailure, UpdateRank};
 use mother::heritage::{DescentKind, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
-use mother::safetensors::SafetensorsModel;
 use mother::signature::{Signature, SkippedModel};
 use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::models::{Models, Skipped};
+use super::models::{Models, Skipped, Source};
 use super::settings::Settings;
 use super::store::{Counts, Store};
 use super::terminal::{Failure, note};
@@ -181,8 +180,12 @@ fn compare(
     let options = settings.signatures();
     let store = settings.store().map(|folder| Store::open(folder, options));
     let store = store.transpose()?;
-    let path = |model: usize| models.paths.get(models.open[model].name());
-    let kept = |model: usize| store.as_ref()?.get(path(model)?, models.open[model].name());
+    let files = |model: usize| models.files.get(models.open[model].name());
+    let kept = |model: usize| {
+        store
+            .as_ref()?
+            .get(files(model)?, models.open[model].name())
+    };
     let mut signatures: Vec<Option<Signature>> = (0..models.open.len()).map(kept).collect();
     let missing: Vec<usize> = (0..signatures.len())
         .filter(|&model| signatures[model].is_none())
@@ -199,8 +202,8 @@ fn compare(
     for (&model, signature) in missing.iter().zip(signed) {
         match signature {
             Ok(signature) => {
-                if let (Some(store), Some(path)) = (&store, path(model)) {
-                    store.put(path, &signature);
+                if let (Some(store), Some(files)) = (&store, files(model)) {
+                    store.put(files, &signature);
                 }
                 signatures[model] = Some(signature);
             }
@@ -223,11 +226,7 @@ fn compare(
 
 /// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
 /// gets none.
-fn with_ranks(
-    graph: ModelGraph,
-    models: &[SafetensorsModel<'static>],
-    evidence: &Evidence,
-) -> ModelGraph {
+fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> ModelGraph {
     let by_name: BTreeMap<&str, _> = models.iter().map(|model| (model.name(), model)).collect();
     let source = |position: usize| by_name.get(graph.name(position)?).copied();
     let rank = |&(parent, child): &(usize, usize)| {

@@ -1,14 +1,22 @@
 //! From paths to open models.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use mother::safetensors::{ModelPath, SafetensorsModel, find_models};
+use mother::files::{ModelFile, ModelFileError, ModelPath, find_models};
+use mother::safetensors::SafetensorsModel;
 use serde::Serialize;
 
-use super::terminal::Failure;
+use super::terminal::{Failure, note};
 use super::zoo;
+
+/// An open model, as it is read.
+pub(crate) type Source = ModelFile;
+
+/// Opens a model. What decodes its weights goes around it here, and in [`Source`].
+fn open(path: &ModelPath) -> Result<Source, ModelFileError> {
+    path.open()
+}
 
 /// A model that was left out, and why.
 #[derive(Serialize)]
@@ -20,80 +28,63 @@ pub(crate) struct Skipped {
 /// The models that could be opened, and those that couldn't.
 #[derive(Default)]
 pub(crate) struct Models {
-    pub(crate) open: Vec<SafetensorsModel<'static>>,
-    /// Where they lie, by their ids; the embedded ones lie nowhere.
-    pub(crate) paths: BTreeMap<String, PathBuf>,
+    pub(crate) open: Vec<Source>,
+    /// The files that they are read from, by their ids; the embedded ones have none.
+    pub(crate) files: BTreeMap<String, Vec<PathBuf>>,
     pub(crate) skipped: Vec<Skipped>,
 }
 
 impl Models {
     /// The models of the embedded zoo.
     pub(crate) fn zoo() -> Result<Self, Failure> {
-        let open = zoo::MODELS
-            .iter()
-            .map(|&(name, bytes)| SafetensorsModel::from_bytes(name, bytes).map_err(Failure::run));
+        let open = zoo::MODELS.iter().map(|&(name, bytes)| {
+            let model = SafetensorsModel::from_bytes(name, bytes);
+            model.map(Source::from).map_err(Failure::run)
+        });
         Ok(Self {
             open: open.collect::<Result<_, _>>()?,
             ..Self::default()
         })
     }
 
-    /// Opens all models at these paths, each of which has to exist.
-    ///
-    /// A model's id is its name; models that share one are told apart by their paths.
+    /// Opens all models at these paths, each of which has to exist, and notes what was passed over.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
-        let mut found = Vec::new();
-        for path in paths {
-            found.extend(find_models(path).map_err(Failure::run)?);
+        let found = find_models(paths).map_err(Failure::run)?;
+        let mut models = Self::default();
+        for passed_over in &found.passed_over {
+            let reason = passed_over.reason().to_string();
+            let id = passed_over.name().to_string();
+            if passed_over.reason().is_loss() {
+                models.skipped.push(Skipped { id, reason });
+            } else {
+                note(format!("skipped {id}: {reason}"));
+            }
         }
-        if found.is_empty() {
+        if found.models.is_empty() {
+            for Skipped { id, reason } in &models.skipped {
+                note(format!("skipped {id}: {reason}"));
+            }
             let paths: Vec<_> = paths
                 .iter()
                 .map(|path| path.display().to_string())
                 .collect();
             return Err(Failure::Run(format!("no model in {}", paths.join(", "))));
         }
-        // The same model given twice is one model, by the shortest of its paths.
-        found.sort_by_cached_key(|model| {
-            let path = model.path();
-            (place(path), path.as_os_str().len(), path.to_path_buf())
-        });
-        found.dedup_by_key(|model| place(model.path()));
-        found.sort();
-        let mut models = Self::default();
-        for same_name in found.chunk_by(|a, b| a.name() == b.name()) {
-            for model in same_name {
-                let id = match same_name {
-                    [_] => model.name().to_string(),
-                    _ => model.path().display().to_string(),
-                };
-                models.push(id, model);
-            }
-        }
+        found.models.iter().for_each(|model| models.push(model));
         Ok(models)
     }
 
-    fn push(&mut self, id: String, model: &ModelPath) {
-        match model.open() {
+    fn push(&mut self, model: &ModelPath) {
+        let id = model.name().to_string();
+        match open(model) {
             Ok(opened) => {
-                self.open.push(opened.with_name(&*id));
-                self.paths.insert(id, model.path().into());
+                self.open.push(opened);
+                self.files.insert(id, model.files().into());
             }
             Err(error) => self.skipped.push(Skipped {
                 id,
                 reason: error.to_string(),
             }),
         }
-    }
-}
-
-/// Where a path lies. A link in the last place is not followed, since two links to one file are two
-/// models that happen to be equal.
-fn place(path: &Path) -> PathBuf {
-    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) if folder == Path::new("") => real(Path::new(".")).join(name),
-        (Some(folder), Some(name)) => real(folder).join(name),
-        _ => real(path),
     }
 }

@@ -34,8 +34,8 @@ impl<'a> Store<'a> {
         Ok(Self { folder, options })
     }
 
-    /// The signature of the model at a path, if it is there and whole; a damaged one is noted.
-    pub(crate) fn get(&self, model: &Path, id: &str) -> Option<Signature> {
+    /// The signature of the model in these files, if it is there and whole; a damaged one is noted.
+    pub(crate) fn get(&self, model: &[PathBuf], id: &str) -> Option<Signature> {
         let path = self.place(model)?;
         let bytes = fs::read(&path).ok()?;
         match Signature::from_bytes(&bytes) {
@@ -52,7 +52,7 @@ impl<'a> Store<'a> {
 
     /// Keeps a signature. Another run that reads the folder at the same time sees it whole or not at
     /// all.
-    pub(crate) fn put(&self, model: &Path, signature: &Signature) {
+    pub(crate) fn put(&self, model: &[PathBuf], signature: &Signature) {
         let Some(path) = self.place(model) else {
             return;
         };
@@ -67,37 +67,15 @@ impl<'a> Store<'a> {
     }
 
     /// Where the signature of a model is kept; `None` where the model's files can't be looked at.
-    fn place(&self, model: &Path) -> Option<PathBuf> {
+    fn place(&self, model: &[PathBuf]) -> Option<PathBuf> {
         let mut hash = Fnv::new();
         hash.add(&Signature::VERSION.to_le_bytes());
         hash.add(format!("{:?}", self.options).as_bytes());
-        for file in files_of(model).ok()? {
-            hash.add_file(&file).ok()?;
+        for file in model {
+            hash.add_file(file).ok()?;
         }
         Some(self.folder.join(format!("{:032x}.safetensors", hash.0)))
     }
-}
-
-/// The files that a model is made of, sorted: itself, or what its folder holds.
-fn files_of(model: &Path) -> io::Result<Vec<PathBuf>> {
-    let folder = match model.extension() {
-        Some(extension) if extension == "json" => model.parent().unwrap_or(model),
-        _ => model,
-    };
-    if !folder.is_dir() {
-        return Ok(vec![model.into()]);
-    }
-    let entries = fs::read_dir(folder)?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        let counts = |extension| extension == "safetensors" || extension == "json";
-        if path.extension().is_some_and(counts) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The 128-bit hash of Fowler, Noll and Vo (FNV-1a).

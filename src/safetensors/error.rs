@@ -92,7 +92,7 @@ pub enum SafetensorsError {
         /// The first byte of the header or index that is no part of a character.
         position: usize,
     },
-    /// The header or index is not JSON, or the header does not begin with `{`.
+    /// The header or index is not JSON.
     NotJson {
         /// The file.
         file: String,
@@ -153,6 +153,15 @@ pub enum SafetensorsError {
         /// The layer.
         layer: String,
         /// Where the layer ends.
+        end: u64,
+        /// How many bytes of data the file has behind its header.
+        available: u64,
+    },
+    /// There are bytes after the last layer: the header's length may be wrong.
+    LeftOver {
+        /// The file.
+        file: String,
+        /// Where the last layer ends.
         end: u64,
         /// How many bytes of data the file has behind its header.
         available: u64,
@@ -428,6 +437,15 @@ impl fmt::Display for SafetensorsError {
                 "{} is cut short: layer {} ends at byte {end} of the data, the file has {available}",
                 FileName(file),
                 Quoted(layer)
+            ),
+            Self::LeftOver {
+                file,
+                end,
+                available,
+            } => write!(
+                f,
+                "{}: the last layer ends at byte {end} of the data, the file has {available}",
+                FileName(file)
             ),
             Self::Overlap {
                 file,

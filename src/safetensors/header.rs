@@ -49,12 +49,6 @@ impl Header {
         available: u64,
     ) -> Result<Self, SafetensorsError> {
         let text = utf8(file, header)?;
-        if !text.starts_with('{') {
-            return Err(SafetensorsError::NotJson {
-                file: file.to_owned(),
-                message: "it does not begin with `{`".to_owned(),
-            });
-        }
         let mut listing = Listing::default();
         let mut json = serde_json::Deserializer::from_str(text);
         let parsed = DeserializeSeed::deserialize(&mut listing, &mut json);
@@ -67,7 +61,7 @@ impl Header {
         };
         let elements = check.entries(available)?;
         check.unique_names()?;
-        check.overlaps()?;
+        check.ranges(available)?;
         Ok(Self::from_checked(listing, &elements))
     }
 
@@ -291,24 +285,39 @@ impl Check<'_> {
         }
     }
 
-    /// Refuses layers that share bytes. Bytes between layers lose nothing and are let be.
-    fn overlaps(&self) -> Result<(), SafetensorsError> {
+    /// Refuses layers that share bytes, and bytes after the last layer.
+    ///
+    /// Bytes between layers lose nothing and are let be. A file that has them may end with as many, but not
+    /// with more: where one bit of the header's length is flipped, all layers would be read from the wrong
+    /// place, and bytes be left over.
+    fn ranges(&self, available: u64) -> Result<(), SafetensorsError> {
         let mut ranges: Vec<_> = (self.listing.entries.iter())
             .filter(|entry| entry.begin < entry.end)
             .map(|entry| (entry.begin, entry.end, entry.name))
             .collect();
         ranges.sort_unstable_by_key(|&(begin, end, _)| (begin, end));
-        let overlap = ranges.windows(2).find_map(|pair| match pair {
-            &[(_, end, first), (begin, _, second)] if begin < end => Some((first, second)),
-            _ => None,
-        });
-        match overlap {
-            Some((first, second)) => Err(SafetensorsError::Overlap {
-                file: self.file.to_owned(),
-                first: self.name(first),
-                second: self.name(second),
-            }),
-            None => Ok(()),
+        let mut longest_gap = 0;
+        for pair in ranges.windows(2) {
+            let &[(_, end, first), (begin, _, second)] = pair else {
+                continue;
+            };
+            if begin < end {
+                return Err(SafetensorsError::Overlap {
+                    file: self.file.to_owned(),
+                    first: self.name(first),
+                    second: self.name(second),
+                });
+            }
+            longest_gap = longest_gap.max(begin - end);
         }
+        let end = ranges.last().map_or(0, |&(_, end, _)| end);
+        if available - end <= longest_gap {
+            return Ok(());
+        }
+        Err(SafetensorsError::LeftOver {
+            file: self.file.to_owned(),
+            end,
+            available,
+        })
     }
 }

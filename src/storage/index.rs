@@ -153,6 +153,19 @@ struct ShardLayers<'a> {
 }
 
 impl Index {
+    fn open<E: From<FileError> + From<IndexError>>(path: &Path) -> Result<Self, E> {
+        let storage = Storage::open(path)?;
+        let (file, length) = (storage.label(), storage.length());
+        if length > LARGEST_HEADER {
+            return Err(IndexError::TooLarge {
+                file: file.to_owned(),
+                length,
+            }
+            .into());
+        }
+        Ok(Self::parse(file, &storage.bytes(0, length)?)?)
+    }
+
     fn parse(file: &str, bytes: &[u8]) -> Result<Self, IndexError> {
         let text = core::str::from_utf8(bytes).map_err(|error| IndexError::NotUtf8 {
             file: file.to_owned(),
@@ -242,19 +255,21 @@ pub(crate) trait Indexed: Sized {
 
 /// Opens every shard that the index at `path` lists.
 pub(crate) fn open_shards<S: Indexed>(path: &Path) -> Result<Vec<S>, S::Error> {
-    let storage = Storage::open(path)?;
-    let (file, length) = (storage.label(), storage.length());
-    if length > LARGEST_HEADER {
-        return Err(IndexError::TooLarge {
-            file: file.to_owned(),
-            length,
-        }
-        .into());
-    }
-    let index = Index::parse(file, &storage.bytes(0, length)?)?;
+    let index = Index::open::<S::Error>(path)?;
+    let label = path.display().to_string();
     (index.shards())
-        .map(|layers| open_shard(path, file, &layers))
+        .map(|layers| open_shard(path, &label, &layers))
         .collect()
+}
+
+/// The names of the shards that the index at `path` lists, sorted.
+#[cfg(feature = "safetensors")]
+pub(crate) fn shard_names<E: From<FileError> + From<IndexError>>(
+    path: &Path,
+) -> Result<Vec<String>, E> {
+    let index = Index::open::<E>(path)?;
+    let shards = index.shards();
+    Ok(shards.map(|layers| layers.shard().to_owned()).collect())
 }
 
 fn open_shard<S: Indexed>(

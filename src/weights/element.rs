@@ -61,7 +61,8 @@ pub enum ElementType {
 }
 
 impl ElementType {
-    /// Every element type that this build can decode.
+    /// Every element type of bytes that this build can decode; those of values that sources have decoded
+    /// themselves, such as [`Q8`](Self::Q8), aren't among them.
     pub const ALL: &'static [Self] = &[
         Self::F64,
         Self::F32,
@@ -73,13 +74,11 @@ impl ElementType {
         Self::F8E5M2,
         Self::I8,
         Self::U8,
-        Self::Q8,
-        Self::Q6,
-        Self::Q5,
-        Self::Q4,
-        Self::Q3,
-        Self::Q2,
     ];
+
+    /// The types of values that sources decode by themselves.
+    const QUANTISED: &'static [Self] =
+        &[Self::Q8, Self::Q6, Self::Q5, Self::Q4, Self::Q3, Self::Q2];
 
     /// The number of bytes of one element, a decoded one where it was quantised in blocks.
     #[must_use]
@@ -296,8 +295,7 @@ impl FromStr for ElementType {
 
     /// Reads the name that `Display` prints.
     fn from_str(name: &str) -> Result<Self, UnknownElementType> {
-        Self::ALL
-            .iter()
+        (Self::ALL.iter().chain(Self::QUANTISED))
             .copied()
             .find(|element_type| element_type.to_string() == name)
             .ok_or_else(|| UnknownElementType { name: name.into() })
@@ -417,7 +415,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for &element_type in ElementType::ALL {
+        for &element_type in ElementType::ALL.iter().chain(ElementType::QUANTISED) {
             assert_eq!(element_type.to_string().parse(), Ok(element_type));
         }
         let unknown = "I64".parse::<ElementType>().unwrap_err();

@@ -153,9 +153,14 @@ fn sources_are_send_and_sync() {
     );
     #[cfg(feature = "safetensors")]
     {
-        use mother::safetensors;
+        use mother::{files, safetensors};
         assert_free!(
-            safetensors::ModelPath,
+            files::FindError,
+            files::Found,
+            files::ModelFile,
+            files::ModelFileError,
+            files::ModelPath,
+            files::PassedOver,
             safetensors::SafetensorsError,
             safetensors::SafetensorsModel<'static>,
         );

@@ -17,6 +17,8 @@ mod command;
 mod copies;
 mod entropy;
 mod faults;
+#[cfg(feature = "safetensors")]
+mod files;
 #[cfg(all(feature = "proptest", feature = "safetensors"))]
 mod formats;
 #[cfg(feature = "proptest")]

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use mother::evidence::{Distance, Evidence, LayerSelection, Measurement, RankOverLayers};
+use mother::files::find_models;
 use mother::heritage::{Recovery, Trees};
-use mother::safetensors::find_models;
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -31,8 +31,9 @@ fn selection(globs: Option<&Vec<String>>) -> LayerSelection {
 }
 
 fn measure(folder: &Path, reference: &Reference, distance: Distance) -> Evidence {
-    let models: Vec<_> = find_models(folder)
+    let models: Vec<_> = find_models([folder])
         .unwrap()
+        .models
         .iter()
         .map(|model| model.open().unwrap())
         .collect();

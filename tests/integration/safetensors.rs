@@ -57,7 +57,7 @@ pub(crate) fn file_with(header: impl AsRef<[u8]>, data: &[u8]) -> Vec<u8> {
 }
 
 /// A file of F32 vectors, written by the reference implementation.
-fn file_of(layers: &[(&str, &[f32])]) -> Vec<u8> {
+pub(crate) fn file_of(layers: &[(&str, &[f32])]) -> Vec<u8> {
     use ::safetensors::{Dtype, serialize, tensor::TensorView};
 
     let bytes: Vec<Vec<u8>> = (layers.iter())
@@ -75,10 +75,10 @@ fn file_of(layers: &[(&str, &[f32])]) -> Vec<u8> {
     serialize(views, None).unwrap()
 }
 
-type Values = Vec<(String, Vec<f64>)>;
+pub(crate) type Values = Vec<(String, Vec<f64>)>;
 
 /// Every layer's values, each read at once.
-fn read_all(model: &SafetensorsModel<'_>) -> Result<Values, SafetensorsError> {
+pub(crate) fn read_all<S: WeightSource>(model: &S) -> Result<Values, S::Error> {
     (model.layers())
         .map(|layer| {
             let layer = layer?;

@@ -118,11 +118,37 @@ fn models_of_one_name_are_told_apart_and_one_given_twice_is_one() {
         &first.with_file_name("../x/model.safetensors"),
         format,
     ]);
-    let id = |path: &Path| path.display().to_string();
     assert_eq!(
         run.parents(),
-        [(id(&first), None), (id(&second), Some(id(&first)))]
+        [("x".into(), None), ("y".into(), Some("x".into()))]
     );
+}
+
+#[test]
+fn what_is_passed_over_is_a_line_and_a_model_that_is_lost_is_skipped() {
+    let folder = TempFolder::new();
+    write_family(&folder, "a", 1, 24);
+    let base = file_of(&foundation(2, 24));
+    folder.write("b/model.safetensors", &base);
+    folder.write("b/model.fp16.safetensors", &base);
+    folder.write("texts/notes.txt", "no weights");
+    let run = recover_folder(folder.path(), &["--strict"]);
+    assert_eq!(run.json()["skipped"], serde_json::json!([]));
+    assert_eq!(
+        run.stderr,
+        "skipped b/model.fp16.safetensors: `model.fp16.safetensors` is the same model as \
+         `model.safetensors`, which counts\nskipped texts: it holds no weights\n"
+    );
+    folder.write("c/model.onnx", "");
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(run.json()["skipped"][0]["id"], "c");
+    assert!(
+        run.stderr.contains("skipped c: `model.onnx`"),
+        "{}",
+        run.stderr
+    );
+    let strict = recover_folder(folder.path(), &["--strict"]);
+    strict.assert_failed(1, &["recover: model `c`: `model.onnx`"]);
 }
 
 #[test]

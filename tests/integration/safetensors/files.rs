@@ -6,9 +6,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use mother::safetensors::{
-    ModelPath, SafetensorsError, SafetensorsModel, find_models, set_open_file_limit,
-};
+use mother::files::find_models;
+use mother::safetensors::{SafetensorsError, SafetensorsModel, set_open_file_limit};
 use mother::weights::{Layer, WeightSource};
 
 use super::{TempFolder, error_of, file_of, read_all};
@@ -21,63 +20,11 @@ pub(super) fn with_limit(files: usize) -> MutexGuard<'static, ()> {
     guard
 }
 
-fn names(found: &[ModelPath]) -> Vec<&str> {
-    found.iter().map(ModelPath::name).collect()
-}
-
 /// Sets the time of modification, whose clock may be too coarse to show two changes in a row.
 pub(super) fn touch(path: &Path) {
     let file = File::options().write(true).open(path).unwrap();
     file.set_modified(SystemTime::now() + Duration::from_secs(60))
         .unwrap();
-}
-
-#[test]
-fn a_path_stands_for_the_models_of_the_commands_rule() {
-    let folder = TempFolder::new();
-    let file = file_of(&[("w", &[1.0])]);
-    folder.write("b.safetensors", &file);
-    folder.write("a.b.safetensors", &file);
-    folder.write(".hidden.safetensors", &file);
-    folder.write(".git/model.safetensors", &file);
-    folder.write("notes.txt", "text");
-    folder.write("safetensors", "no extension");
-    folder.write("single/model.safetensors", &file);
-    folder.write("single/other.safetensors", &file);
-    folder.write(
-        "c/model.safetensors.index.json",
-        r#"{"weight_map":{"w":"x"}}"#,
-    );
-    folder.write("c/x", &file);
-    folder.write("deeper/x.safetensors", &file);
-    folder.write("deeper/below/model.safetensors", &file);
-    fs::create_dir(folder.path().join("folder.safetensors")).unwrap();
-
-    let found = find_models(folder.path()).unwrap();
-    assert_eq!(names(&found), ["a.b", "b", "c", "single"]);
-    for found in &found {
-        let model = found.open().unwrap();
-        assert_eq!(model.name(), found.name());
-        assert_eq!(read_all(&model).unwrap()[0].1, [1.0]);
-    }
-    for one in ["single", "c", "b.safetensors", "notes.txt"] {
-        let path = folder.path().join(one);
-        let found = find_models(&path).unwrap();
-        let [found] = &found[..] else {
-            panic!("{found:?}")
-        };
-        assert_eq!(found.path(), path);
-    }
-    assert_eq!(
-        names(&find_models(folder.path().join("deeper")).unwrap()),
-        ["below", "x"]
-    );
-    assert_eq!(
-        find_models(folder.path().join("folder.safetensors")),
-        Ok(vec![])
-    );
-    let missing = find_models(folder.path().join("missing")).unwrap_err();
-    assert!(matches!(missing, SafetensorsError::NotFound { .. }));
 }
 
 #[test]
@@ -95,20 +42,6 @@ fn a_folder_has_a_name_however_it_is_written() {
             .to_string()
             .is_empty()
     );
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_name_that_is_not_unicode_is_no_obstacle() {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    let folder = TempFolder::new();
-    let name = OsStr::from_bytes(b"b\xFFd.safetensors");
-    fs::write(folder.path().join(name), file_of(&[("w", &[1.0])])).unwrap();
-    let found = find_models(folder.path()).unwrap();
-    assert_eq!(names(&found), ["b\u{FFFD}d"]);
-    assert!(read_all(&found[0].open().unwrap()).is_ok());
 }
 
 #[test]
@@ -147,27 +80,29 @@ fn links_pipes_and_permissions_are_told_apart() {
 
     let folder = TempFolder::new();
     let target = folder.write("blobs/1a2b", file_of(&[("w", &[1.0])]));
+    let open = |name: &str| SafetensorsModel::open(folder.path().join(name));
     symlink(&target, folder.path().join("good.safetensors")).unwrap();
     symlink("nowhere", folder.path().join("dangling.safetensors")).unwrap();
     symlink("loop.safetensors", folder.path().join("loop.safetensors")).unwrap();
     let _socket = UnixListener::bind(folder.path().join("socket.safetensors")).unwrap();
-    let found = find_models(folder.path()).unwrap();
-    assert_eq!(names(&found), ["dangling", "good", "loop", "socket"]);
+    assert_eq!(open("good.safetensors").unwrap().name(), "good");
     assert!(matches!(
-        found[0].open(),
+        open("dangling.safetensors"),
         Err(SafetensorsError::NotFound { .. })
     ));
-    assert_eq!(found[1].open().unwrap().name(), "good");
-    assert!(matches!(found[2].open(), Err(SafetensorsError::Io { .. })));
     assert!(matches!(
-        found[3].open(),
+        open("loop.safetensors"),
+        Err(SafetensorsError::Io { .. })
+    ));
+    assert!(matches!(
+        open("socket.safetensors"),
         Err(SafetensorsError::NotAFile { .. })
     ));
 
     fs::set_permissions(&target, fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser may read it all the same.
     if File::open(&target).is_err() {
-        let error = error_of(found[1].open(), "good.safetensors");
+        let error = error_of(open("good.safetensors"), "good.safetensors");
         assert!(matches!(error, SafetensorsError::PermissionDenied { .. }));
     }
 }
@@ -240,7 +175,7 @@ fn hundreds_of_models_need_few_open_files() {
         let file = file_of(&[("w", &[f32::from(index)])]);
         folder.write(&format!("{index:03}.safetensors"), file);
     }
-    let found = find_models(folder.path()).unwrap();
+    let found = find_models([folder.path()]).unwrap().models;
     let models: Vec<_> = found.iter().map(|found| found.open().unwrap()).collect();
     assert_eq!(models.len(), 300);
     let mut most = 0;

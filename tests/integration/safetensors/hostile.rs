@@ -95,11 +95,10 @@ fn text_says_how_it_begins() {
 
 #[test]
 fn a_header_that_is_not_json_is_an_error() {
-    let not_json: [&[u8]; 12] = [
+    let not_json: [&[u8]; 11] = [
         b"",
         b"[]",
         b"null",
-        b" {}",
         b"{",
         b"{}}",
         b"{} x",
@@ -279,7 +278,8 @@ fn layers_that_overlap_are_both_named() {
         [(0, 0), (0, 0), (0, 16)],
         [(9, 9), (3, 9), (1, 3)],
     ] {
-        let file = file_with(header(ranges), &[0; 16]);
+        let end = ranges.map(|(_, end)| end).into_iter().max().unwrap();
+        let file = file_with(header(ranges), &[0; 16][..end]);
         assert!(
             SafetensorsModel::from_bytes("x", &file).is_ok(),
             "{ranges:?}"
@@ -292,6 +292,37 @@ fn layers_that_overlap_are_both_named() {
         &[0; 16],
     );
     assert!(matches!(error_in(&file), SafetensorsError::Overlap { .. }));
+}
+
+#[test]
+fn bytes_after_the_last_layer_are_an_error() {
+    let file = file_with(
+        r#"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#,
+        &[0; 5],
+    );
+    assert_eq!(
+        error_in(&file).to_string(),
+        "`x`: the last layer ends at byte 4 of the data, the file has 5"
+    );
+    error_in(&file_with("{}", &[0]));
+    // Where layers have bytes between them, so may the last one and the end.
+    let padded = r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},
+                     "b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}}"#;
+    assert!(SafetensorsModel::from_bytes("x", &file_with(padded, &[0; 8])).is_ok());
+    error_in(&file_with(padded, &[0; 9]));
+}
+
+#[test]
+fn a_flipped_bit_in_the_headers_length_is_an_error() {
+    // White space around the JSON and in the data leaves the header readable at other lengths.
+    let header = r#"{"a":{"dtype":"U8","shape":[40],"data_offsets":[0,40]}}"#;
+    let file = file_with([header, &" ".repeat(40)].concat(), &[b' '; 40]);
+    assert!(SafetensorsModel::from_bytes("x", &file).is_ok());
+    for bit in 0..64 {
+        let mut file = file.clone();
+        file[bit / 8] ^= 1 << (bit % 8);
+        error_in(&file);
+    }
 }
 
 #[test]

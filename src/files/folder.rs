@@ -1,0 +1,301 @@
+//! Which models the files of one folder are.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::ModelFormat;
+use super::id::Named;
+use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL};
+use super::passed_over::PassedOverReason;
+use super::path::Stored;
+use crate::safetensors::shard_names;
+
+/// A pointer of Git LFS is about 130 bytes long.
+const LONGEST_POINTER: u64 = 1024;
+
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// The files of a folder that are looked at together.
+pub(super) struct Folder<'a> {
+    /// Where the files are, as it was given.
+    pub(super) path: &'a Path,
+    /// Their names, as far as they can be shown, and their paths.
+    pub(super) files: BTreeMap<String, PathBuf>,
+}
+
+/// What the files of a folder are.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) models: Vec<Candidate>,
+    pub(super) passed_over: Vec<Rejected>,
+}
+
+/// A model as the names of files promise it.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) format: ModelFormat,
+    pub(super) stored: Stored,
+    pub(super) stem: String,
+    pub(super) named: Named,
+    /// The names of its files, the index first.
+    names: Vec<String>,
+    pub(super) files: Vec<PathBuf>,
+    /// Which of several files of one model counts: the least.
+    preference: (usize, usize),
+    /// Why it can't be read.
+    problem: Option<PassedOverReason>,
+}
+
+/// What is no model, under the name that it would have.
+pub(super) struct Rejected {
+    pub(super) stem: String,
+    pub(super) named: Named,
+    pub(super) path: PathBuf,
+    pub(super) reason: PassedOverReason,
+}
+
+impl Contents {
+    pub(super) fn is_empty(&self) -> bool {
+        self.models.is_empty() && self.passed_over.is_empty()
+    }
+}
+
+/// Sorts out which models the files of a folder are.
+pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
+    let mut same: BTreeMap<_, Vec<Candidate>> = BTreeMap::new();
+    for (model, candidate) in folder.candidates() {
+        same.entry(model).or_default().push(candidate);
+    }
+    let only_one = same.len() == 1;
+    let has_plain_model = same.keys().any(|(series, _)| series == PLAIN_MODEL);
+    let mut contents = Contents::default();
+    let mut unreadable: BTreeMap<ModelFormat, Vec<Candidate>> = BTreeMap::new();
+    for ((series, _), mut candidates) in same {
+        candidates.sort_by(|first, second| first.rank().cmp(&second.rank()));
+        let mut candidates = candidates.into_iter();
+        let Some(mut first) = candidates.next() else {
+            continue;
+        };
+        if only_one && first.named == Named::ByFile {
+            first.named = Named::AsTheOnlyOne;
+        }
+        if has_plain_model && series == PLAIN_ADAPTER {
+            first.named = Named::ByFile;
+        }
+        if let Some(reason) = first.problem.take() {
+            contents.passed_over.push(first.rejected(reason));
+        } else if first.format.is_readable() {
+            // Sorted, so that the line doesn't depend on what this build reads.
+            let mut others: Vec<_> = candidates.flat_map(|other| other.names).collect();
+            others.sort_unstable();
+            contents
+                .passed_over
+                .extend(first.variants(folder.path, others));
+            contents.models.push(first);
+        } else {
+            unreadable.entry(first.format).or_default().push(first);
+        }
+    }
+    let unreadable = unreadable.into_iter().filter_map(|(format, candidates)| {
+        let files = candidates
+            .iter()
+            .flat_map(|candidate| candidate.names.clone())
+            .collect();
+        let first = candidates.into_iter().next()?;
+        Some(first.rejected(PassedOverReason::Format { format, files }))
+    });
+    contents.passed_over.extend(unreadable);
+    contents
+}
+
+/// Takes every file that was given for a model, whatever its name and whatever is beside it.
+pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
+    let mut contents = Contents::default();
+    for (_, mut candidate) in folder.candidates() {
+        match candidate.problem.take() {
+            Some(reason) => contents.passed_over.push(candidate.rejected(reason)),
+            None => contents.models.push(candidate),
+        }
+    }
+    let others = folder
+        .files
+        .iter()
+        .filter(|(name, _)| FileName::parse(name).is_none());
+    contents.models.extend(others.map(|(name, path)| {
+        Candidate {
+            format: ModelFormat::of_file(name).unwrap_or(ModelFormat::Safetensors),
+            stored: Stored::Whole,
+            stem: Path::new(name)
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            named: Named::ByFile,
+            names: vec![name.clone()],
+            files: vec![path.clone()],
+            preference: (0, 0),
+            problem: None,
+        }
+    }));
+    contents
+}
+
+/// What files that are the same model have in common.
+type Model = (String, Option<ModelFormat>);
+
+impl Folder<'_> {
+    /// Everything that may be a model, each with what it has in common with those that are the same.
+    fn candidates(&self) -> Vec<(Model, Candidate)> {
+        let parsed = self
+            .files
+            .keys()
+            .filter_map(|name| Some((&**name, FileName::parse(name)?)));
+        let parsed: Vec<(&str, FileName<'_>)> = parsed.collect();
+        let mut claimed: BTreeSet<String> = BTreeSet::new();
+        let mut candidates = Vec::new();
+        for (name, file) in parsed
+            .iter()
+            .filter(|(_, file)| file.kind == FileKind::Index)
+        {
+            let shards = self.shards_of(name, file, &parsed);
+            claimed.extend(shards.iter().cloned());
+            let names = [vec![(*name).to_owned()], shards].concat();
+            candidates.push(self.candidate(file, Stored::Indexed, names));
+        }
+        let mut sets: BTreeMap<_, (FileName<'_>, Vec<(usize, String)>)> = BTreeMap::new();
+        for (name, file) in parsed {
+            match file.kind {
+                _ if claimed.contains(name) => {}
+                FileKind::Index => {}
+                FileKind::Whole => {
+                    candidates.push(self.candidate(&file, Stored::Whole, vec![name.to_owned()]));
+                }
+                FileKind::Shard { number, of } => {
+                    let set = (file.stem, file.format, file.precision, of);
+                    let (_, shards) = sets.entry(set).or_insert((file, Vec::new()));
+                    shards.push((number, name.to_owned()));
+                }
+            }
+        }
+        for ((.., of), (file, shards)) in sets {
+            let missing = missing_shards(&file, &shards, of);
+            let names = shards.into_iter().map(|(_, name)| name).collect();
+            let (model, mut candidate) = self.candidate(&file, Stored::Shards, names);
+            if !missing.is_empty() {
+                candidate.problem = Some(PassedOverReason::MissingShards { missing, of });
+            }
+            candidates.push((model, candidate));
+        }
+        candidates
+    }
+
+    /// The shards that an index lists and that are there; where it can't be read, those of its name.
+    fn shards_of(
+        &self,
+        index: &str,
+        file: &FileName<'_>,
+        parsed: &[(&str, FileName<'_>)],
+    ) -> Vec<String> {
+        if let Some(Ok(listed)) = self.files.get(index).map(|path| shard_names(path)) {
+            let is_there = |name: &String| self.path.join(name).symlink_metadata().is_ok();
+            return listed.into_iter().filter(is_there).collect();
+        }
+        let is_shard = |other: &FileName<'_>| {
+            matches!(other.kind, FileKind::Shard { .. })
+                && (other.series, other.format, other.precision)
+                    == (file.series, file.format, file.precision)
+        };
+        let shards = parsed.iter().filter(|(_, other)| is_shard(other));
+        shards.map(|&(name, _)| name.to_owned()).collect()
+    }
+
+    fn candidate(
+        &self,
+        file: &FileName<'_>,
+        stored: Stored,
+        names: Vec<String>,
+    ) -> (Model, Candidate) {
+        let path =
+            |name: &String| (self.files.get(name)).map_or(self.path.join(name), PathBuf::clone);
+        let files: Vec<PathBuf> = names.iter().map(path).collect();
+        let is_pointer = |(path, name): (&PathBuf, &String)| is_pointer(path).then(|| name.clone());
+        let pointers: Vec<String> = files.iter().zip(&names).filter_map(is_pointer).collect();
+        let problem = PassedOverReason::LfsPointers {
+            files: pointers.clone(),
+        };
+        let (series, format) = file.model();
+        let candidate = Candidate {
+            format: file.format,
+            stored,
+            stem: file.stem.to_owned(),
+            named: file.named(),
+            names,
+            files,
+            preference: file.preference(),
+            problem: (!pointers.is_empty()).then_some(problem),
+        };
+        ((series.to_owned(), format), candidate)
+    }
+}
+
+impl Candidate {
+    /// By which the one that counts comes first.
+    fn rank(&self) -> impl Ord + use<> {
+        let (name, precision) = self.preference;
+        let problems = (self.problem.is_some(), !self.format.is_readable());
+        (problems, precision, name, self.stored, self.format)
+    }
+
+    fn rejected(self, reason: PassedOverReason) -> Rejected {
+        Rejected {
+            stem: self.stem,
+            named: self.named,
+            path: self.files.into_iter().next().unwrap_or_default(),
+            reason,
+        }
+    }
+
+    /// The line on the other files that are this model.
+    fn variants(&self, folder: &Path, files: Vec<String>) -> Option<Rejected> {
+        let first = files.first()?.clone();
+        Some(Rejected {
+            path: folder.join(&first),
+            stem: first,
+            named: Named::ByFile,
+            reason: PassedOverReason::Variant {
+                files,
+                of: self.names.first()?.clone(),
+            },
+        })
+    }
+}
+
+/// The shards that are missing, each with a `*` for how its name ends.
+fn missing_shards(file: &FileName<'_>, shards: &[(usize, String)], of: usize) -> Vec<String> {
+    let numbers: BTreeSet<usize> = shards.iter().map(|&(number, _)| number).collect();
+    // Some count from zero.
+    let first = usize::from(!numbers.contains(&0));
+    let missing = (first..of + first).filter(|number| !numbers.contains(number));
+    missing
+        .map(|number| alloc::format!("{}-{number:05}-of-{of:05}*", file.stem))
+        .collect()
+}
+
+/// Whether a file is a pointer of Git LFS; one that can't be read is none.
+fn is_pointer(path: &Path) -> bool {
+    let read = || {
+        let metadata = path.metadata().ok()?;
+        let may_be = metadata.is_file() && metadata.len() <= LONGEST_POINTER;
+        let mut beginning = [0; POINTER.len()];
+        let mut file = may_be.then(|| File::open(path).ok())??;
+        file.read_exact(&mut beginning).ok()?;
+        Some(beginning == *POINTER)
+    };
+    read().unwrap_or(false)
+}

@@ -1,0 +1,149 @@
+//! The formats that weights are stored in: by what they are recognised, and which can be read.
+
+/// A format that weights are stored in.
+///
+/// Some can only be recognised, so that a model that isn't read is at least named.
+///
+/// # Examples
+///
+/// ```
+/// use mother::files::ModelFormat;
+///
+/// assert_eq!(ModelFormat::of_file("base/model.safetensors"), Some(ModelFormat::Safetensors));
+/// assert_eq!(ModelFormat::of_file("base/model-Q8_0.gguf"), Some(ModelFormat::Gguf));
+/// assert_eq!(ModelFormat::of_file("base/config.json"), None);
+/// assert!(ModelFormat::Safetensors.is_readable());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ModelFormat {
+    /// Hugging Face's safetensors.
+    Safetensors,
+    /// PyTorch's pickles.
+    PyTorch,
+    /// Arrays of numpy in one archive.
+    Numpy,
+    /// Flax's message packs.
+    Flax,
+    /// HDF5 files of Keras and TensorFlow.
+    Keras,
+    /// llama.cpp's GGUF.
+    Gguf,
+    /// ONNX graphs.
+    Onnx,
+}
+
+/// What there is to know of a format.
+struct Entry {
+    format: ModelFormat,
+    name: &'static str,
+    /// How the names of its files end, in lower case.
+    endings: &'static [&'static str],
+    contents: Contents,
+    is_readable: bool,
+}
+
+/// What the files of a format hold when a model is there in another format, too.
+#[derive(Clone, Copy, PartialEq)]
+enum Contents {
+    /// The weights as they were trained: the same model once more.
+    AsTrained,
+    /// Mostly converted weights, quantised ones for instance: a model of its own.
+    Converted,
+}
+
+/// Every format; where a model is there in several, the first one that can be read counts.
+const FORMATS: [Entry; 7] = [
+    Entry {
+        format: ModelFormat::Safetensors,
+        name: "safetensors",
+        endings: &[".safetensors"],
+        contents: Contents::AsTrained,
+        is_readable: true,
+    },
+    Entry {
+        format: ModelFormat::PyTorch,
+        name: "PyTorch",
+        endings: &[".bin", ".pt", ".pth", ".ckpt"],
+        contents: Contents::AsTrained,
+        is_readable: cfg!(feature = "pytorch"),
+    },
+    Entry {
+        format: ModelFormat::Numpy,
+        name: "numpy",
+        endings: &[".npz"],
+        contents: Contents::AsTrained,
+        is_readable: cfg!(feature = "npz"),
+    },
+    Entry {
+        format: ModelFormat::Flax,
+        name: "Flax",
+        endings: &[".msgpack"],
+        contents: Contents::AsTrained,
+        is_readable: false,
+    },
+    Entry {
+        format: ModelFormat::Keras,
+        name: "Keras",
+        endings: &[".h5", ".keras"],
+        contents: Contents::AsTrained,
+        is_readable: false,
+    },
+    Entry {
+        format: ModelFormat::Gguf,
+        name: "GGUF",
+        endings: &[".gguf"],
+        contents: Contents::Converted,
+        is_readable: cfg!(feature = "gguf"),
+    },
+    Entry {
+        format: ModelFormat::Onnx,
+        name: "ONNX",
+        endings: &[".onnx"],
+        contents: Contents::Converted,
+        is_readable: false,
+    },
+];
+
+impl ModelFormat {
+    fn entry(self) -> Option<&'static Entry> {
+        FORMATS.iter().find(|entry| entry.format == self)
+    }
+
+    /// The format of a file of this name, by its ending; upper and lower case are the same.
+    #[must_use]
+    pub fn of_file(name: &str) -> Option<Self> {
+        Self::split(name).map(|(_, format)| format)
+    }
+
+    /// The name without the ending, and the format.
+    pub(super) fn split(name: &str) -> Option<(&str, Self)> {
+        FORMATS.iter().find_map(|entry| {
+            let stem = (entry.endings.iter()).find_map(|ending| without_ending(name, ending))?;
+            Some((stem, entry.format))
+        })
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.entry().map_or("", |entry| entry.name)
+    }
+
+    /// Whether this build reads it.
+    #[must_use]
+    pub fn is_readable(self) -> bool {
+        self.entry().is_some_and(|entry| entry.is_readable)
+    }
+
+    /// Whether a file of this format beside one of another holds the same weights once more.
+    pub(super) fn keeps_weights(self) -> bool {
+        (self.entry()).is_some_and(|entry| entry.contents == Contents::AsTrained)
+    }
+}
+
+/// The name without this ending, in upper or lower case; `None` where nothing is left.
+fn without_ending<'a>(name: &'a str, ending: &str) -> Option<&'a str> {
+    let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
+    (!stem.is_empty() && end.eq_ignore_ascii_case(ending)).then_some(stem)
+}

@@ -1,0 +1,275 @@
+//! What the name of a file says: which model it belongs to, and which part of it that is.
+
+use super::ModelFormat;
+use super::id::Named;
+
+/// Names that say nothing but that there is a model: libraries give them to every model.
+///
+/// Where several are in one folder, they are one model, and the first one here counts.
+const PLAIN_NAMES: [&str; 9] = [
+    "model",
+    "pytorch_model",
+    "diffusion_pytorch_model",
+    "open_clip_model",
+    "open_clip_pytorch_model",
+    "flax_model",
+    "tf_model",
+    "weights",
+    "consolidated",
+];
+
+/// The same for adapters.
+const PLAIN_ADAPTER_NAMES: [&str; 4] = [
+    "adapter_model",
+    "adapter",
+    "adapters",
+    "pytorch_lora_weights",
+];
+
+/// What all models and all adapters of such a name in one folder count as.
+pub(super) const PLAIN_MODEL: &str = "model";
+pub(super) const PLAIN_ADAPTER: &str = "adapter_model";
+
+/// Precisions that a model's file may name before its ending, the fullest first.
+const PRECISIONS: [&str; 4] = ["fp32", "bf16", "fp16", "fp8"];
+
+/// What the state of a training run is called; it holds no model.
+const TRAINING_STATES: [&str; 12] = [
+    "optimizer",
+    "optim",
+    "scheduler",
+    "lr_scheduler",
+    "scaler",
+    "rng_state",
+    "random_states",
+    "training_args",
+    "training_state",
+    "trainer_state",
+    "sampler",
+    "dataloader",
+];
+
+/// The most digits that the number of a shard may have.
+const MOST_DIGITS: usize = 6;
+
+/// The name of a file with weights, or of an index, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileName<'a> {
+    pub(super) format: ModelFormat,
+    pub(super) kind: FileKind,
+    /// The name without ending, number of the shard and precision.
+    pub(super) series: &'a str,
+    /// The name without ending and number of the shard.
+    pub(super) stem: &'a str,
+    pub(super) precision: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Whole,
+    Shard { number: usize, of: usize },
+    Index,
+}
+
+impl<'a> FileName<'a> {
+    /// `None` where it isn't the name of weights.
+    pub(super) fn parse(name: &'a str) -> Option<Self> {
+        if let Some(index) = Self::parse_index(name) {
+            return Some(index);
+        }
+        let (whole, format) = ModelFormat::split(name)?;
+        if is_training_state(whole) {
+            return None;
+        }
+        let file = |kind, stem, series, precision| Self {
+            format,
+            kind,
+            series,
+            stem,
+            precision,
+        };
+        // `x.fp16-00001-of-00002` or `x-00001-of-00002.fp16`.
+        let (rest, late) = split_precision(whole);
+        let Some((rest, number, of)) = split_shard(rest) else {
+            return Some(file(FileKind::Whole, whole, rest, late));
+        };
+        let (series, early) = split_precision(rest);
+        let kind = FileKind::Shard { number, of };
+        Some(file(kind, rest, series, early.or(late)))
+    }
+
+    /// `x.safetensors.index.json` or `x.safetensors.index.fp16.json`.
+    fn parse_index(name: &'a str) -> Option<Self> {
+        let rest = name.strip_suffix(".json")?;
+        let (rest, late) = split_precision(rest);
+        let (stem, format) = ModelFormat::split(rest.strip_suffix(".index")?)?;
+        let (series, early) = split_precision(stem);
+        Some(Self {
+            format,
+            kind: FileKind::Index,
+            series,
+            stem,
+            precision: early.or(late),
+        })
+    }
+
+    /// What the files of one folder that are the same model have in common.
+    pub(super) fn model(&self) -> (&'a str, Option<ModelFormat>) {
+        let series = match self.series {
+            plain if PLAIN_NAMES.contains(&plain) => PLAIN_MODEL,
+            plain if PLAIN_ADAPTER_NAMES.contains(&plain) => PLAIN_ADAPTER,
+            consolidated if is_consolidated(consolidated) => PLAIN_MODEL,
+            series => series,
+        };
+        (
+            series,
+            (!self.format.keeps_weights()).then_some(self.format),
+        )
+    }
+
+    /// What names the model, as far as this file alone tells.
+    pub(super) fn named(&self) -> Named {
+        if is_plain(self.series) {
+            Named::ByFolder
+        } else {
+            Named::ByFile
+        }
+    }
+
+    /// Which of several files of one model counts: the least.
+    pub(super) fn preference(&self) -> (usize, usize) {
+        let place = |names: &[&str], name| names.iter().position(|&other| other == name);
+        let name = place(&PLAIN_NAMES, self.series).unwrap_or(PLAIN_NAMES.len());
+        let precision = (self.precision).map_or(0, |precision| {
+            1 + place(&PRECISIONS, precision).unwrap_or(PRECISIONS.len())
+        });
+        (name, precision)
+    }
+}
+
+/// Whether a model of this name is called as its folder.
+fn is_plain(series: &str) -> bool {
+    PLAIN_NAMES.contains(&series)
+        || PLAIN_ADAPTER_NAMES.contains(&series)
+        || is_consolidated(series)
+}
+
+/// Meta's `consolidated.00`.
+fn is_consolidated(series: &str) -> bool {
+    (series.strip_prefix("consolidated."))
+        .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether a file, whose name is given without the ending, is the state of a training run.
+fn is_training_state(stem: &str) -> bool {
+    let is_number = |c: char| c.is_ascii_digit() || ['_', '-', '.'].contains(&c);
+    let names_state = |state: &str| {
+        let rest = stem
+            .strip_prefix(state)
+            .map(|rest| rest.trim_matches(is_number));
+        rest.is_some_and(|rest| ["", "state", "states", "last", "latest"].contains(&rest))
+    };
+    TRAINING_STATES.iter().any(|state| names_state(state)) || stem.ends_with("optim_states")
+}
+
+fn split_precision(stem: &str) -> (&str, Option<&str>) {
+    match stem.rsplit_once('.') {
+        Some((rest, precision)) if !rest.is_empty() && PRECISIONS.contains(&precision) => {
+            (rest, Some(precision))
+        }
+        _ => (stem, None),
+    }
+}
+
+/// `x-00001-of-00002` as `x`, 1 and 2.
+fn split_shard(stem: &str) -> Option<(&str, usize, usize)> {
+    let (rest, of) = split_number(stem)?;
+    let rest = (rest.strip_suffix("-of-")).or_else(|| rest.strip_suffix("_of_"))?;
+    let (rest, number) = split_number(rest)?;
+    let series = rest.strip_suffix(['-', '_'])?;
+    let is_shard = !series.is_empty() && of > 0 && number <= of;
+    is_shard.then_some((series, number, of))
+}
+
+/// What stands before the number at the end, and the number.
+fn split_number(text: &str) -> Option<(&str, usize)> {
+    let digits = (text.bytes().rev()).take_while(u8::is_ascii_digit).count();
+    let (rest, number) = text.split_at_checked(text.len() - digits)?;
+    let number = (digits <= MOST_DIGITS).then(|| number.parse().ok())??;
+    Some((rest, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(name: &str) -> Option<(FileKind, &str, Option<&str>)> {
+        FileName::parse(name).map(|file| (file.kind, file.series, file.precision))
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        use FileKind::{Index, Shard, Whole};
+        let shard = |number, of| Shard { number, of };
+        let names = [
+            ("model.safetensors", Whole, "model", None),
+            ("a.b.SafeTensors", Whole, "a.b", None),
+            ("x.fp16.safetensors", Whole, "x", Some("fp16")),
+            ("x-of-2.bin", Whole, "x-of-2", None),
+            (
+                "model-00002-of-00010.safetensors",
+                shard(2, 10),
+                "model",
+                None,
+            ),
+            (
+                "pytorch_model_1_of_2.bin",
+                shard(1, 2),
+                "pytorch_model",
+                None,
+            ),
+            (
+                "m.fp16-00001-of-00002.safetensors",
+                shard(1, 2),
+                "m",
+                Some("fp16"),
+            ),
+            (
+                "m-00001-of-00002.fp16.safetensors",
+                shard(1, 2),
+                "m",
+                Some("fp16"),
+            ),
+            (
+                "m-00003-of-00002.safetensors",
+                Whole,
+                "m-00003-of-00002",
+                None,
+            ),
+            ("model.safetensors.index.json", Index, "model", None),
+            ("m.safetensors.index.fp16.json", Index, "m", Some("fp16")),
+            ("pytorch_model.bin.index.json", Index, "pytorch_model", None),
+        ];
+        for (name, kind, series, precision) in names {
+            assert_eq!(parts(name), Some((kind, series, precision)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_weights_is_no_model() {
+        for name in [
+            "config.json",
+            "safetensors",
+            ".safetensors",
+            "optimizer.pt",
+            "optimizer_0.bin",
+            "training_args.bin",
+            "rng_state_3.pth",
+            "zero_pp_rank_0_mp_rank_00_optim_states.pt",
+            "x.index.json",
+        ] {
+            assert_eq!(parts(name), None, "{name}");
+        }
+        assert!(parts("optimizer-of-worlds.safetensors").is_some());
+    }
+}

@@ -1,0 +1,174 @@
+//! What was looked at and is no model, with the reason.
+
+use core::fmt;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::{Path, PathBuf};
+
+use super::ModelFormat;
+use crate::storage::text::{Line, Quoted};
+
+/// A file or folder that was passed over, and why.
+///
+/// It is shown as one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    pub(super) reason: PassedOverReason,
+}
+
+impl PassedOver {
+    /// What it is called: the name that it would have as a model, or its path below what was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file or folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Why it was passed over.
+    #[must_use]
+    pub const fn reason(&self) -> &PassedOverReason {
+        &self.reason
+    }
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", Line(&self.name), self.reason)
+    }
+}
+
+/// Why a file or folder was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PassedOverReason {
+    /// Neither the folder nor any below it holds weights.
+    NoWeights,
+    /// The folder has a name that only files of weights have.
+    Folder,
+    /// The folder can't be listed.
+    Unlisted {
+        /// The system's message.
+        message: String,
+    },
+    /// The folder lies deeper than folders are looked into.
+    TooDeep,
+    /// The link leads to a folder that was looked into already.
+    SameFolder {
+        /// The path of that folder below what was given.
+        folder: String,
+    },
+    /// The weights are in a format that this build can't read.
+    Format {
+        /// The format.
+        format: ModelFormat,
+        /// The files.
+        files: Vec<String>,
+    },
+    /// The files are pointers of Git LFS, and the weights weren't fetched.
+    LfsPointers {
+        /// The files.
+        files: Vec<String>,
+    },
+    /// Some of the files that a model was split into aren't there.
+    MissingShards {
+        /// Their names, with a `*` for the rest of the name.
+        missing: Vec<String>,
+        /// Into how many files the model was split.
+        of: usize,
+    },
+    /// The files are the same model as another file, which counts.
+    Variant {
+        /// The files.
+        files: Vec<String>,
+        /// The file that counts.
+        of: String,
+    },
+}
+
+impl PassedOverReason {
+    /// Whether there is, or ought to be, a model that is lost.
+    #[must_use]
+    pub const fn is_loss(&self) -> bool {
+        match self {
+            Self::NoWeights | Self::TooDeep | Self::SameFolder { .. } | Self::Variant { .. } => {
+                false
+            }
+            Self::Folder
+            | Self::Unlisted { .. }
+            | Self::Format { .. }
+            | Self::LfsPointers { .. }
+            | Self::MissingShards { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for PassedOverReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWeights => f.write_str("it holds no weights"),
+            Self::Folder => f.write_str("it is a folder, not a file, and holds no weights"),
+            Self::Unlisted { message } => write!(f, "it can't be listed: {}", Line(message)),
+            Self::TooDeep => f.write_str("it lies too deep to be looked into"),
+            Self::SameFolder { folder } => {
+                write!(
+                    f,
+                    "it is a link to {}, which is looked into there",
+                    Quoted(folder)
+                )
+            }
+            Self::Format { format, files } => {
+                let format = format.name();
+                write!(
+                    f,
+                    "{} in the format of {format}, which this build can't read",
+                    Several(files)
+                )
+            }
+            Self::LfsPointers { files: one } if one.len() == 1 => write!(
+                f,
+                "{} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them",
+                Several(one)
+            ),
+            Self::LfsPointers { files } => write!(
+                f,
+                "{} are pointers of Git LFS, not the weights: `git lfs pull` fetches them",
+                Several(files)
+            ),
+            Self::MissingShards { missing, of } => write!(
+                f,
+                "of the {of} files that it was split into, {} {} missing",
+                Several(missing),
+                if missing.len() == 1 { "is" } else { "are" }
+            ),
+            Self::Variant { files, of } => write!(
+                f,
+                "{} {} the same model as {}, which counts",
+                Several(files),
+                if files.len() == 1 { "is" } else { "are" },
+                Quoted(of)
+            ),
+        }
+    }
+}
+
+/// Names the first of some files and counts the others.
+struct Several<'a>(&'a [String]);
+
+impl fmt::Display for Several<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("no file"),
+            [file] => write!(f, "{}", Quoted(file)),
+            [first, second] => write!(f, "{} and {}", Quoted(first), Quoted(second)),
+            [first, others @ ..] => write!(f, "{} and {} more", Quoted(first), others.len()),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A model that was found but not opened.
+
+use core::cmp::Ordering;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::{Path, PathBuf};
+
+use super::{ModelFile, ModelFileError, ModelFormat};
+#[cfg(feature = "gguf")]
+use crate::gguf::GgufModel;
+#[cfg(feature = "npz")]
+use crate::npz::NpzModel;
+#[cfg(feature = "pytorch")]
+use crate::pytorch::PytorchModel;
+use crate::safetensors::SafetensorsModel;
+
+/// A model that was found but not opened: its name and where it is.
+///
+/// Ordered by name, then by path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelPath {
+    pub(super) name: String,
+    pub(super) format: ModelFormat,
+    pub(super) stored: Stored,
+    /// The file, or the index or first shard and all other shards.
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// How the weights of a model are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Stored {
+    /// In one file.
+    Whole,
+    /// In shards that an index lists.
+    Indexed,
+    /// In shards that are all there is.
+    Shards,
+}
+
+impl ModelPath {
+    /// The model's name, unique among the models that were found with it; see
+    /// [`find_models`](super::find_models).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The format that its weights are stored in.
+    #[must_use]
+    pub const fn format(&self) -> ModelFormat {
+        self.format
+    }
+
+    /// The file; where there are several, the index, or else the first shard.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.files.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// Every file that the model is read from.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The folder that the model's files are in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        match self.path().parent() {
+            Some(folder) if folder == Path::new("") => Path::new("."),
+            folder => folder.unwrap_or(Path::new(".")),
+        }
+    }
+
+    /// Opens the model, which then has this name.
+    ///
+    /// # Errors
+    ///
+    /// When the files can't be read, or don't hold a model of the [`format`](Self::format).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mother::weights::WeightSource;
+    ///
+    /// for found in mother::files::find_models(["models"])?.models {
+    ///     match found.open() {
+    ///         Ok(model) => println!("{}: {} layers", found.name(), model.layers().count()),
+    ///         Err(error) => eprintln!("skipped {}: {error}", found.name()),
+    ///     }
+    /// }
+    /// # Ok::<(), mother::files::FindError>(())
+    /// ```
+    pub fn open(&self) -> Result<ModelFile, ModelFileError> {
+        let model: ModelFile = match self.format {
+            ModelFormat::Safetensors => match self.stored {
+                Stored::Whole => SafetensorsModel::open_file(self.path())?,
+                Stored::Indexed => SafetensorsModel::open_indexed(self.path())?,
+                Stored::Shards => SafetensorsModel::open_shards(&self.files)?,
+            }
+            .into(),
+            #[cfg(feature = "pytorch")]
+            ModelFormat::PyTorch => match self.stored {
+                Stored::Indexed => PytorchModel::open_indexed(self.path())?,
+                Stored::Whole | Stored::Shards => PytorchModel::open_shards(&self.files)?,
+            }
+            .into(),
+            #[cfg(feature = "npz")]
+            ModelFormat::Numpy => NpzModel::open(self.path())?.into(),
+            // The first part names how many others there are.
+            #[cfg(feature = "gguf")]
+            ModelFormat::Gguf => GgufModel::open(self.path())?.into(),
+            format => return Err(ModelFileError::Format(format)),
+        };
+        Ok(model.with_name(&*self.name))
+    }
+}
+
+impl Ord for ModelPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.name, &self.files).cmp(&(&other.name, &other.files))
+    }
+}
+
+impl PartialOrd for ModelPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
