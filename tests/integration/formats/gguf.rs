@@ -25,7 +25,7 @@ fn file_of(tensors: u64, dimensions: &[u64], kind: u32, offset: u64) -> Vec<u8> 
     bytes
 }
 
-fn beginning(tensors: u64, keys: u64) -> Vec<u8> {
+pub(super) fn beginning(tensors: u64, keys: u64) -> Vec<u8> {
     let mut bytes = b"GGUF\x03\0\0\0".to_vec();
     bytes.extend([tensors, keys].iter().flat_map(|count| count.to_le_bytes()));
     bytes
@@ -39,7 +39,7 @@ fn tensor(bytes: &mut Vec<u8>, dimensions: &[u64], kind: u32, offset: u64) {
     bytes.extend(offset.to_le_bytes());
 }
 
-fn text(text: &str) -> Vec<u8> {
+pub(super) fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
 }
 

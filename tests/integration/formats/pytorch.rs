@@ -28,7 +28,7 @@ fn error_of(bytes: &[u8]) -> PytorchError {
 }
 
 /// A pickle that rebuilds a tensor of this storage's length, offset, shape and strides.
-fn tensor(storage: &str, offset: &str, shape: &str, strides: &str) -> String {
+pub(super) fn tensor(storage: &str, offset: &str, shape: &str, strides: &str) -> String {
     format!(
         "ctorch._utils\n_rebuild_tensor_v2\n((S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\n\
          {storage}tQ{offset}({shape}t({strides}tI00\nNtR"
