@@ -116,21 +116,27 @@ pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
         Some(CopyKind::Cast)
     } else if all(&changed, Pair::is_pruned) {
         Some(CopyKind::Pruned)
-    } else if changed.iter().any(|pair| pair.is_large())
-        && all(&changed, |pair| {
-            pair.is_near() && (!pair.is_large() || pair.is_quantised())
-        })
-    {
-        Some(CopyKind::Quantised)
-    } else if changed.iter().any(|pair| pair.is_quantised_in_blocks())
-        && all(&changed, |pair| {
-            pair.is_quantised_in_blocks() || pair.is_half() || pair.is_bfloat()
-        })
-    {
+    } else if are_quantised(&changed) || are_quantised_in_blocks(&changed) {
         Some(CopyKind::Quantised)
     } else {
         None
     }
+}
+
+/// Whether every large tensor was rounded to few evenly spaced values.
+fn are_quantised(pairs: &[&Pair<'_>]) -> bool {
+    pairs.iter().any(|pair| pair.is_large())
+        && all(pairs, |pair| {
+            pair.is_near() && (!pair.is_large() || pair.is_quantised())
+        })
+}
+
+/// Whether tensors were rounded to codes with a scale for each block, and others to a shorter float.
+fn are_quantised_in_blocks(pairs: &[&Pair<'_>]) -> bool {
+    pairs.iter().any(|pair| pair.is_quantised_in_blocks())
+        && all(pairs, |pair| {
+            pair.is_quantised_in_blocks() || pair.is_half() || pair.is_bfloat()
+        })
 }
 
 fn all<'a>(pairs: &[&Pair<'a>], has: impl Fn(&Pair<'a>) -> bool) -> bool {

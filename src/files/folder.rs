@@ -77,7 +77,7 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
     let mut contents = Contents::default();
     let mut unreadable: BTreeMap<ModelFormat, Vec<Candidate>> = BTreeMap::new();
     for ((series, _), mut candidates) in same {
-        candidates.sort_by(|first, second| first.rank().cmp(&second.rank()));
+        candidates.sort_by_key(Candidate::rank);
         let mut candidates = candidates.into_iter();
         let Some(mut first) = candidates.next() else {
             continue;

@@ -203,6 +203,7 @@ mod tests {
         order: ByteOrder::Big,
     };
 
+    #[allow(clippy::unwrap_used, reason = "a helper of tests")]
     /// Reads a tensor whose storage counts up, in pieces of `chunk` values.
     fn gathered(shape: &[usize], strides: &[u64], chunk: usize) -> Vec<f32> {
         let strides = Strides::new(shape, strides).unwrap();

@@ -186,7 +186,7 @@ fn a_folder_that_may_not_be_listed_is_named() {
 #[test]
 fn damage_is_told_when_a_model_is_opened() {
     let folder = TempFolder::new();
-    folder.write("cut.safetensors", file_with("{}", &[])[..5].to_vec());
+    folder.write("cut.safetensors", &file_with("{}", &[])[..5]);
     folder.write(
         "index/model.safetensors.index.json",
         r#"{"weight_map":{"w":"lost"}}"#,
