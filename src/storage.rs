@@ -11,10 +11,9 @@ mod error;
 mod file;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod index;
-#[cfg(any(feature = "pytorch", feature = "gguf", feature = "npz"))]
 pub(crate) mod input;
-#[cfg(feature = "pytorch")]
 pub(crate) mod place;
+mod strides;
 pub(crate) mod text;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod texts;
@@ -24,11 +23,6 @@ pub use self::file::set_open_file_limit;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub use self::index::IndexError;
 
-#[cfg(feature = "gguf")]
-pub(crate) use self::bytes::BUFFER;
-#[cfg(any(feature = "gguf", feature = "npz"))]
-pub(crate) use self::bytes::Bytes;
-pub(crate) use self::bytes::{LARGEST_HEADER, Storage};
-#[cfg(any(feature = "pytorch", feature = "npz"))]
-pub(crate) use self::element::Strides;
+pub(crate) use self::bytes::{BUFFER, Bytes, LARGEST_HEADER, Storage};
 pub(crate) use self::element::{ByteOrder, Element};
+pub(crate) use self::strides::Strides;

@@ -263,7 +263,6 @@ pub(crate) fn open_shards<S: Indexed>(path: &Path) -> Result<Vec<S>, S::Error> {
 }
 
 /// The names of the shards that the index at `path` lists, sorted.
-#[cfg(feature = "safetensors")]
 pub(crate) fn shard_names<E: From<FileError> + From<IndexError>>(
     path: &Path,
 ) -> Result<Vec<String>, E> {

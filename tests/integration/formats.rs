@@ -1,5 +1,7 @@
 //! Formats other than safetensors: golden files that the real libraries wrote, and damaged ones.
 
+#[cfg(all(feature = "gguf", feature = "npz", feature = "pytorch"))]
+mod changes;
 #[cfg(all(feature = "gguf", feature = "pytorch"))]
 mod copies;
 #[cfg(feature = "gguf")]

@@ -11,7 +11,14 @@ mod arborescence;
 mod arborescence_distribution;
 mod auto_traits;
 mod clustering;
-#[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
+#[cfg(all(
+    feature = "gguf",
+    feature = "npz",
+    feature = "pytorch",
+    feature = "rayon",
+    feature = "safetensors",
+    feature = "svd"
+))]
 mod command;
 #[cfg(feature = "half")]
 mod copies;
