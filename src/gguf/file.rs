@@ -36,6 +36,8 @@ pub(super) struct StoredLayer {
     pub(super) element_type: ElementType,
     elements: usize,
     place: Place,
+    /// How many bytes it takes.
+    bytes: u64,
     rows: Option<Rows>,
     /// Whether one was added to all values.
     is_raised: bool,
@@ -106,7 +108,7 @@ impl<'a> Part<'a> {
             );
             return Ok(());
         };
-        let position = place(header, listed, kind, elements, length)?;
+        let (position, bytes) = place(header, listed, kind, elements, length)?;
         let (place, element_type) = match kind.coding {
             _ if is_derived(&listed.name) => {
                 self.skip(name, "it follows from the configuration".to_owned());
@@ -131,6 +133,7 @@ impl<'a> Part<'a> {
             element_type,
             elements,
             place,
+            bytes,
             rows: rows(header, &listed.name, &shape),
             is_raised: is_raised(&header.architecture, &listed.name),
             shape,
@@ -142,7 +145,7 @@ impl<'a> Part<'a> {
         self.skipped.push(SkippedLayer { layer, reason });
     }
 
-    /// Refuses two layers of the same name, and sorts them by where they lie.
+    /// Refuses two layers of the same name or that share bytes, and sorts them by where they lie.
     fn check(&mut self, file: &str) -> Result<(), GgufError> {
         self.layers
             .sort_by(|first, second| first.name.cmp(&second.name));
@@ -154,7 +157,18 @@ impl<'a> Part<'a> {
             });
         }
         self.layers.sort_by_key(|layer| layer.place.position());
-        Ok(())
+        let mut pairs = (self.layers.windows(2)).filter_map(|pair| pair.first().zip(pair.get(1)));
+        let overlap = pairs.find(|(first, second)| {
+            second.bytes > 0 && first.place.position() + first.bytes > second.place.position()
+        });
+        match overlap {
+            Some((first, second)) => Err(GgufError::BadLayer {
+                file: file.to_owned(),
+                layer: second.name.clone(),
+                reason: format!("it shares bytes with `{}`", first.name),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Fills `values` with the layer's values from flat index `offset` on.
@@ -192,14 +206,14 @@ fn read_header(storage: &Storage<'_>) -> Result<Header, GgufError> {
     header(&mut input).map_err(broken)
 }
 
-/// Where a tensor's data begins in a file of `length` bytes; what is wrong, in words.
+/// Where a tensor's data begins in a file of `length` bytes, and how long it is; what is wrong, in words.
 fn place(
     header: &Header,
     listed: &Listed,
     kind: Kind,
     elements: usize,
     length: u64,
-) -> Result<u64, String> {
+) -> Result<(u64, u64), String> {
     let (values, bytes) = kind.unit;
     let innermost = listed.dimensions.first().copied().unwrap_or(1);
     if !innermost.is_multiple_of(values as u64) {
@@ -210,11 +224,10 @@ fn place(
     }
     let begin = header.data_start.checked_add(listed.offset);
     let size = ((elements / values) as u64).checked_mul(bytes as u64);
-    let end = begin
-        .zip(size)
-        .and_then(|(begin, size)| begin.checked_add(size));
-    match begin.zip(end) {
-        Some((begin, end)) if end <= length || elements == 0 => Ok(begin),
+    let place = begin.zip(size);
+    let end = place.and_then(|(begin, size)| begin.checked_add(size));
+    match place.zip(end) {
+        Some((place, end)) if end <= length || elements == 0 => Ok(place),
         Some((_, end)) => Err(format!(
             "it ends at byte {end} of the file, which has {length}"
         )),

@@ -51,6 +51,13 @@ pub(super) struct StoredLayer {
 /// Where in a file each storage lies: its first byte and its length.
 type Places = HashMap<String, (u64, u64)>;
 
+/// How many bytes of storage all tensors together may span, for each byte of the file: layers may share
+/// their weights, but what is in a small file shouldn't take days to read.
+const MOST_SHARED: u64 = 64;
+
+/// Files may always span this many bytes.
+const ALWAYS_SHARED: u64 = 1 << 24;
+
 impl<'a> Shard<'a> {
     pub(super) fn new(storage: Storage<'a>) -> Result<Self, PytorchError> {
         let read = Self::read_header(&storage);
@@ -173,7 +180,7 @@ fn archive(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>
             places.insert(key.to_owned(), plain(entry)?);
         }
     }
-    layers(&unpickled, &places, order)
+    layers(&unpickled, &places, order, storage.length())
 }
 
 fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Faulty<ByteOrder> {
@@ -229,7 +236,7 @@ fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)
         places.insert(key.to_owned(), (begin, bytes));
         position = end;
     }
-    layers(&model, &places, legacy_order(&machine))
+    layers(&model, &places, legacy_order(&machine), storage.length())
 }
 
 fn legacy_order(machine: &Unpickled) -> ByteOrder {
@@ -256,19 +263,27 @@ fn storages(values: &Values) -> HashMap<String, (Kind, u64)> {
         .collect()
 }
 
-/// Checks each tensor of a model and finds its place.
+/// Checks each tensor of a model in a file of `length` bytes, and finds its place.
 fn layers(
     unpickled: &Unpickled,
     places: &Places,
     order: ByteOrder,
+    length: u64,
 ) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
     let State {
         tensors,
         mut skipped,
     } = state(&unpickled.values, unpickled.root)?;
     let mut layers = Vec::new();
+    let mut left = length.saturating_mul(MOST_SHARED).max(ALWAYS_SHARED);
     for (name, tensor) in tensors {
-        let (position, elements) = match place(&tensor, places) {
+        let placed = place(&tensor, places).and_then(|(position, elements)| {
+            let bytes = (elements as u64).saturating_mul(tensor.kind.size);
+            left = (left.checked_sub(bytes))
+                .ok_or("with it the layers have far more values than the file")?;
+            Ok((position, elements))
+        });
+        let (position, elements) = match placed {
             Ok(place) => place,
             Err(reason) => {
                 return Err(Fault::BadLayer {

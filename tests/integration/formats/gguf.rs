@@ -181,12 +181,18 @@ fn shapes_types_and_places_must_fit_the_file() {
     );
     let mut twice = beginning(2, 0);
     tensor(&mut twice, &[4], 0, 0);
-    tensor(&mut twice, &[4], 0, 32);
+    let second = twice.len() + 8;
+    tensor(&mut twice, &[4], 0, 8);
     twice.resize(200, 0);
     assert!(matches!(
         error_of(&twice),
         GgufError::DuplicateLayer { layer, .. } if layer == "w"
     ));
+    twice[second] = b'v';
+    assert_eq!(
+        error_of(&twice).to_string(),
+        "`x`: layer `v` is wrong: it shares bytes with `w`"
+    );
 }
 
 #[test]

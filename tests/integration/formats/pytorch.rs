@@ -210,6 +210,12 @@ fn tensors_must_lie_in_their_storages() {
     assert_eq!(too_far, "its end is farther than can be counted");
     let too_many = error("I16\n", "I0\n", &format!("{half}{half}"), "I0\nI0\n");
     assert_eq!(too_many, "it has more elements than can be counted");
+    // One value that is seen a million million times.
+    let repeated = error("I16\n", "I0\n", "I1000000000000\n", "I0\n");
+    assert_eq!(
+        repeated,
+        "with it the layers have far more values than the file"
+    );
     let pickle = dictionary("w", &tensor("I16\n", "I0\n", "I4\n", "I1\n"));
     let missing = archive(&[("a/data.pkl", &pickle)]);
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Zip archives with whatever entries a test wants.
 
 /// An archive of stored entries.
-pub(super) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let entries = entries.iter().map(|&(name, bytes)| Entry {
         name,
         method: 0,
@@ -12,16 +12,16 @@ pub(super) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// An entry that says of itself what it likes.
-pub(super) struct Entry<'a> {
-    pub(super) name: &'a str,
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
     /// 0 for stored bytes, 8 for deflated ones.
-    pub(super) method: u16,
-    pub(super) bytes: &'a [u8],
+    pub(crate) method: u16,
+    pub(crate) bytes: &'a [u8],
     /// How long it says it is when unpacked.
-    pub(super) length: u32,
+    pub(crate) length: u32,
 }
 
-pub(super) fn archive_of(entries: &[Entry<'_>]) -> Vec<u8> {
+pub(crate) fn archive_of(entries: &[Entry<'_>]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for entry in entries {
         let begin = bytes.len() as u32;
