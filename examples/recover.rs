@@ -30,7 +30,7 @@ make no sense; 1 when it can't be done: a path isn't there, no model is left, --
                          over is listed. None: the embedded zoo, with the truth about it
   --format NAME          text (the default) | json | dot | mermaid | newick
   --truth FILE           a truth.json to state the accuracy against
-  --strict               fail when any model has to be skipped
+  --strict               fail when any model has to be skipped, or --known names one that isn't there
 ";
 
 fn main() -> ExitCode {
@@ -48,9 +48,13 @@ fn run() -> Result<(), Failure> {
         None if paths.is_empty() => Some(Truth::parse(zoo::TRUTH).map_err(Failure::Run)?),
         None => None,
     };
-    let open = || match paths.as_slice() {
-        [] => Models::zoo(),
-        paths => Models::open(paths),
+    let open = || {
+        let models = match paths.as_slice() {
+            [] => Models::zoo(),
+            paths => Models::open(paths),
+        }?;
+        job::check_ids(&options.settings, &models, options.strictness)?;
+        Ok(models)
     };
     let trees = options.settings.trees_or(Trees::Found);
     let outcome = job::recover(open, &options.settings, trees, options.strictness)?;

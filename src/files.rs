@@ -8,6 +8,7 @@
 //! A format is one entry in the table of `format.rs`, one line in `source.rs` and one arm of
 //! [`ModelPath::open`].
 
+mod card;
 mod find;
 mod folder;
 mod format;
@@ -18,6 +19,7 @@ mod passed_over;
 mod path;
 mod source;
 
+pub use self::card::ModelCard;
 pub use self::find::{FindError, Found, find_models};
 pub use self::format::ModelFormat;
 pub use self::passed_over::{PassedOver, PassedOverReason};

@@ -41,6 +41,7 @@
 //! - [`signature`]: one model, read once;
 //! - kernels, which know no model: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`],
 //!   `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
+//! - [`adapters`]: models that are stored as a small change of another one;
 //! - [`weights`]: the traits of what can be read, and models in memory; [`progress`]: watching long work.
 //!
 //! # Features
@@ -64,6 +65,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod adapters;
 pub mod arborescence;
 pub mod clustering;
 pub mod condensed;

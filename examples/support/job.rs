@@ -7,14 +7,17 @@ use std::io::{IsTerminal as _, stderr};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mother::evidence::{Evidence, OnFailure, UpdateRank};
-use mother::heritage::{DescentKind, ModelGraph, Trees};
+use mother::condensed::CondensedMatrix;
+use mother::evidence::{Evidence, GroupEvidence, OnFailure, UpdateRank};
+use mother::heritage::{DescentKind, Knowledge, ModelGraph, Trees};
 use mother::progress::{Phase, Progress};
 use mother::signature::{Signature, SkippedModel};
 use mother::weights::WeightSource;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::adapters::{self, AdapterEdge, Unplaced};
+use super::claims;
 use super::models::{Models, Skipped, Source};
 use super::settings::Settings;
 use super::store::{Counts, Store};
@@ -85,25 +88,41 @@ pub(crate) fn recover(
         let Skipped { id, reason } = model;
         return Err(Failure::Run(format!("model `{id}`: {reason}")));
     }
-    let (evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
-    let Models { open, skipped, .. } = models;
+    let knowledge = knowledge_of(&models, settings);
+    let (mut evidence, signatures) = measure(&models, settings, strictness, &mut seconds)?;
+    let Models {
+        open,
+        skipped,
+        adapters,
+        unplaced,
+        claims,
+        ..
+    } = models;
+    let groups = evidence.groups.into_iter();
+    evidence.groups = groups
+        .map(|group| prefer_adapters(group, &adapters))
+        .collect();
+    add_unplaced(&mut evidence, &unplaced)?;
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
     if evidence.groups.is_empty() {
         return Err(Failure::Run("no model is left to recover".into()));
     }
-    let recovery = settings.recovery(trees);
+    let recovery = settings.recovery(trees, knowledge);
     let clusters =
         timed(&mut seconds.cluster, || recovery.clusters(&evidence)).map_err(Failure::run)?;
     let graph =
         timed(&mut seconds.tree, || recovery.graph(&evidence, &clusters)).map_err(Failure::run)?;
     let graph = if settings.needs_signatures() {
         timed(&mut seconds.distance, || {
-            with_ranks(graph, &open, &evidence)
+            with_ranks(graph, &open, &evidence, &adapters)
         })
     } else {
         graph
     };
+    if settings.uses_cards() {
+        claims::note_contradictions(&claims, &graph);
+    }
     seconds.total = start.elapsed().as_secs_f64();
     Ok(Outcome {
         graph,
@@ -111,6 +130,32 @@ pub(crate) fn recover(
         signatures,
         seconds,
     })
+}
+
+/// What is known of models, of adapters among them, and what cards claim.
+fn knowledge_of(models: &Models, settings: &Settings) -> Knowledge {
+    let knowledge = adapters::add(settings.knowledge(), &models.adapters);
+    if settings.uses_cards() {
+        claims::add(knowledge, &models.claims, &models.ids())
+    } else {
+        knowledge
+    }
+}
+
+/// Notes every id that something is known of and no model has; an error if models may not be left out.
+pub(crate) fn check_ids(
+    settings: &Settings,
+    models: &Models,
+    strictness: Strictness,
+) -> Result<(), Failure> {
+    for id in claims::unknown_ids(settings.knowledge(), &models.ids()) {
+        let message = format!("--known names {id}, which isn't among the models");
+        match strictness {
+            Strictness::Strict => return Err(Failure::Run(message)),
+            Strictness::Lenient => note(message),
+        }
+    }
+    Ok(())
 }
 
 fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
@@ -226,7 +271,12 @@ fn compare(
 
 /// Adds the rank of the update to every edge that isn't a copy. An edge whose models can't be read again
 /// gets none.
-fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> ModelGraph {
+fn with_ranks(
+    graph: ModelGraph,
+    models: &[Source],
+    evidence: &Evidence,
+    adapters: &[AdapterEdge],
+) -> ModelGraph {
     let by_name: BTreeMap<&str, _> = models.iter().map(|model| (model.name(), model)).collect();
     let source = |position: usize| by_name.get(graph.name(position)?).copied();
     let rank = |&(parent, child): &(usize, usize)| {
@@ -239,9 +289,25 @@ fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> Mode
         let rank = UpdateRank::between(source(parent)?, source(child)?, group.layers()).ok()?;
         (rank.rank > 0).then_some((child, rank))
     };
+    let by_adapter = |parent: usize, child: usize| {
+        let edge = (graph.name(parent), graph.name(child));
+        let is_edge =
+            |adapter: &&AdapterEdge| edge == (Some(&adapter.base), Some(&adapter.adapter));
+        Some(adapters.iter().find(is_edge)?.rank)
+    };
     let edges: Vec<(usize, usize)> = graph.edges().collect();
+    let adapter_ranks: BTreeMap<usize, usize> = (edges.iter())
+        .filter_map(|&(parent, child)| Some((child, by_adapter(parent, child)?)))
+        .collect();
+    let edges: Vec<(usize, usize)> = edges
+        .into_iter()
+        .filter(|(_, child)| !adapter_ranks.contains_key(child))
+        .collect();
     let ranks: BTreeMap<usize, UpdateRank> = edges.par_iter().filter_map(rank).collect();
     graph.with_kinds(|_, child| {
+        if let Some(&rank) = adapter_ranks.get(&child) {
+            return Some(DescentKind::Adapter { rank });
+        }
         let rank = ranks.get(&child)?;
         Some(if rank.is_low_rank() {
             DescentKind::LowRank { rank: rank.rank }
@@ -249,6 +315,34 @@ fn with_ranks(graph: ModelGraph, models: &[Source], evidence: &Evidence) -> Mode
             DescentKind::Full
         })
     })
+}
+
+/// Makes each adapter the original of its merged copies; one that changes nothing is a copy of its base.
+fn prefer_adapters(group: GroupEvidence, adapters: &[AdapterEdge]) -> GroupEvidence {
+    adapters.iter().fold(group, |group, edge| {
+        let positions = (group.position(&edge.adapter), group.position(&edge.base));
+        let (Some(adapter), Some(base)) = positions else {
+            return group;
+        };
+        let mut copies = group.copies().iter();
+        let is_base = copies.any(|copy| {
+            [copy.copy, copy.original]
+                .iter()
+                .all(|m| [adapter, base].contains(m))
+        });
+        group.with_original(if is_base { base } else { adapter })
+    })
+}
+
+/// Adds adapters without a base as models of which nothing can be said, and notes what they need.
+fn add_unplaced(evidence: &mut Evidence, unplaced: &[Unplaced]) -> Result<(), Failure> {
+    for Unplaced { id, note: needs } in unplaced {
+        note(format!("{id} {needs}"));
+        let alone = CondensedMatrix::new(1, Vec::new()).map_err(Failure::run)?;
+        let group = GroupEvidence::new(vec![id.clone()], None, alone).map_err(Failure::run)?;
+        evidence.groups.push(group);
+    }
+    Ok(())
 }
 
 /// The models that couldn't be opened and those that couldn't be measured, sorted by id.

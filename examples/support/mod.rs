@@ -6,6 +6,8 @@
     reason = "a command has the standard library"
 )]
 
+pub(crate) mod adapters;
+pub(crate) mod claims;
 pub(crate) mod job;
 pub(crate) mod models;
 pub(crate) mod random;

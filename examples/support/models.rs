@@ -3,18 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mother::adapters::AdaptedModel;
 use mother::files::{ModelFile, ModelFileError, ModelPath, find_models};
 use mother::safetensors::SafetensorsModel;
+use mother::weights::WeightSource as _;
 use serde::Serialize;
 
+use super::adapters::{self, AdapterEdge, Unplaced};
+use super::claims::{self, Claim};
 use super::terminal::{Failure, note};
 use super::zoo;
 
-/// An open model, as it is read.
-pub(crate) type Source = ModelFile;
+/// A model's own tensors, as they are read.
+pub(crate) type Stored = ModelFile;
 
-/// Opens a model. What decodes its weights goes around it here, and in [`Source`].
-fn open(path: &ModelPath) -> Result<Source, ModelFileError> {
+/// An open model: its own tensors, or those of its base as an adapter changes them.
+pub(crate) type Source = AdaptedModel<Stored, Stored>;
+
+/// Opens a model. What decodes its weights goes around it here, and in [`Stored`].
+pub(crate) fn open(path: &ModelPath) -> Result<Stored, ModelFileError> {
     path.open()
 }
 
@@ -32,6 +39,12 @@ pub(crate) struct Models {
     /// The files that they are read from, by their ids; the embedded ones have none.
     pub(crate) files: BTreeMap<String, Vec<PathBuf>>,
     pub(crate) skipped: Vec<Skipped>,
+    /// The adapters whose base is among the models.
+    pub(crate) adapters: Vec<AdapterEdge>,
+    /// The adapters whose base isn't, or isn't known.
+    pub(crate) unplaced: Vec<Unplaced>,
+    /// What the cards of models say.
+    pub(crate) claims: Vec<Claim>,
 }
 
 impl Models {
@@ -39,7 +52,9 @@ impl Models {
     pub(crate) fn zoo() -> Result<Self, Failure> {
         let open = zoo::MODELS.iter().map(|&(name, bytes)| {
             let model = SafetensorsModel::from_bytes(name, bytes);
-            model.map(Source::from).map_err(Failure::run)
+            model
+                .map(|model| Source::plain(model.into()))
+                .map_err(Failure::run)
         });
         Ok(Self {
             open: open.collect::<Result<_, _>>()?,
@@ -70,21 +85,32 @@ impl Models {
                 .collect();
             return Err(Failure::Run(format!("no model in {}", paths.join(", "))));
         }
-        found.models.iter().for_each(|model| models.push(model));
+        models.claims = claims::on_cards(&found.models);
+        let mut stored = Vec::new();
+        for path in found.models {
+            match open(&path) {
+                Ok(opened) => stored.push((path, opened)),
+                Err(error) => models.skipped.push(Skipped {
+                    id: path.name().to_string(),
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        adapters::place(stored, &mut models);
         Ok(models)
     }
 
-    fn push(&mut self, model: &ModelPath) {
-        let id = model.name().to_string();
-        match open(model) {
-            Ok(opened) => {
-                self.open.push(opened);
-                self.files.insert(id, model.files().into());
-            }
-            Err(error) => self.skipped.push(Skipped {
-                id,
-                reason: error.to_string(),
-            }),
-        }
+    /// The ids of all models, also of those that can't be read.
+    pub(crate) fn ids(&self) -> Vec<&str> {
+        let open = self.open.iter().map(|model| model.name());
+        let unplaced = self.unplaced.iter().map(|adapter| &*adapter.id);
+        let skipped = self.skipped.iter().map(|model| &*model.id);
+        open.chain(unplaced).chain(skipped).collect()
+    }
+
+    /// Adds a model that is read from these files.
+    pub(crate) fn push(&mut self, model: Source, files: Vec<PathBuf>) {
+        self.files.insert(model.name().to_string(), files);
+        self.open.push(model);
     }
 }

@@ -39,6 +39,8 @@ pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): d
   --known FILE           what is known beside the weights, as JSON: {"parents": {"child": "parent"},
                          "not_parents": {"child": ["other"]}, "roots": ["id"], "leaves": ["id"],
                          "times": {"id": 1700000000}}, each of them optional
+  --cards                joint: take what model cards (README.md beside the weights) say of a model's base
+                         for a weak hint, and tell where the weights say something else
   --store DIR            keep signatures in this folder, and read only models that are new or changed
   --exact                joint: measure the distances of Eq. 1 on all weights, too
   --buckets K            how many numbers a signature keeps of each group of rows, a power of two from 8
@@ -79,6 +81,14 @@ pub(crate) struct Settings {
     signatures: SignatureOptions,
     store: Option<PathBuf>,
     exact: bool,
+    cards: Cards,
+}
+
+/// Whether what model cards say counts.
+#[derive(Clone, Copy, PartialEq)]
+enum Cards {
+    Ignored,
+    Hints,
 }
 
 /// What is known, as it is written down.
@@ -142,6 +152,7 @@ impl Settings {
             signatures: SignatureOptions::new(),
             store: None,
             exact: false,
+            cards: Cards::Ignored,
         }
     }
 
@@ -209,6 +220,7 @@ impl Settings {
             }
             "store" => self.store = Some(argument.parser.value()?.into()),
             "exact" => self.exact = true,
+            "cards" => self.cards = Cards::Hints,
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -278,7 +290,17 @@ impl Settings {
             .with_on_failure(on_failure)
     }
 
-    pub(crate) fn recovery(&self, trees: Trees) -> Recovery {
+    pub(crate) const fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
+    }
+
+    /// Whether what model cards say counts.
+    pub(crate) fn uses_cards(&self) -> bool {
+        self.cards == Cards::Hints
+    }
+
+    /// How to recover, given this knowledge.
+    pub(crate) fn recovery(&self, trees: Trees, knowledge: Knowledge) -> Recovery {
         let mut recovery = match self.method {
             Method::Joint => Recovery::new(),
             Method::Paper => Recovery::paper(),
@@ -292,9 +314,7 @@ impl Settings {
         if let Some(penalty) = self.penalty {
             recovery = recovery.with_penalty(penalty);
         }
-        recovery
-            .with_trees(trees)
-            .with_knowledge(self.knowledge.clone())
+        recovery.with_trees(trees).with_knowledge(knowledge)
     }
 
     /// Starts the threads; to be called once.

@@ -14,7 +14,7 @@ use crate::signature::{Digest, Signature, TensorSignature};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum CopyKind {
-    /// All weights are the same.
+    /// All weights are the same, but for the rounding of arithmetic in single precision.
     Duplicate,
     /// All weights were rounded to a shorter floating-point type.
     Cast,
@@ -56,6 +56,9 @@ const MANY_VALUES: u64 = 1024;
 /// How many standard errors of a sketch an estimate may be off.
 const STANDARD_ERRORS: f64 = 6.0;
 
+/// How far rounding to single precision moves weights at most, as a share of their length.
+const SINGLE: f64 = 2e-7;
+
 /// The name, the shape and the values of a tensor.
 type Identity<'a> = (&'a str, &'a [usize], Digest);
 
@@ -82,6 +85,23 @@ pub(super) fn duplicates(signatures: &[&Signature]) -> Vec<ModelCopy> {
         }
     }
     copies
+}
+
+/// Whether two models differ by no more than the rounding of arithmetic in single precision does, in any
+/// group of rows of any tensor: a merge of the same weights that was computed in another order, say.
+pub(super) fn is_same_but_for_rounding(first: &Signature, second: &Signature) -> bool {
+    let (same, others) = (first.tensors().len(), second.tensors().len());
+    let skipped = first.skipped_layers().len() + second.skipped_layers().len();
+    let mut pairs = 0;
+    let is_same = |pair: Pair<'_>| {
+        pairs += 1;
+        pair.original.shape() == pair.copy.shape()
+            && (pair.is_equal() || pair.is_of_one_precision() && pair.is_everywhere_within(SINGLE))
+    };
+    let all = matching_tensors(first, second)
+        .map(|(original, copy)| Pair { original, copy })
+        .all(is_same);
+    all && pairs == same && same == others && skipped == 0
 }
 
 /// How the second model was made from the first without training, if it was; two equal models aren't
@@ -167,6 +187,11 @@ impl Pair<'_> {
         self.original.digest() == self.copy.digest()
     }
 
+    /// Whether none is of single precision and the other one not, which a cast would explain.
+    fn is_of_one_precision(&self) -> bool {
+        self.original.profile().fits_f32() == self.copy.profile().fits_f32()
+    }
+
     fn is_large(&self) -> bool {
         self.copy.moments().count() >= MANY_VALUES
     }
@@ -178,7 +203,7 @@ impl Pair<'_> {
         copy.exact == original.single
             && self.copy.profile().fits_f32()
             && !self.original.profile().fits_f32()
-            && self.is_everywhere_within(2e-7)
+            && self.is_everywhere_within(SINGLE)
     }
 
     fn is_bfloat(&self) -> bool {

@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::copies::{copy_kind, duplicates};
+use super::copies::{copy_kind, duplicates, is_same_but_for_rounding};
 use super::coverage::{Coverage, PartialParent};
 use super::relation::{self, Relation, RelationOptions, restricted_squared_distance};
-use super::{EvidenceError, Geometry, GroupEvidence, Growth, ModelCopy};
+use super::{CopyKind, EvidenceError, Geometry, GroupEvidence, Growth, ModelCopy};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::signature::Signature;
 
@@ -25,6 +25,9 @@ const MOSTLY_ALIKE: f64 = 0.75;
 
 /// Where at least this share of both models was compared, squared distances are taken as they are.
 const NEARLY_ALL: f64 = 0.9;
+
+/// Models that are less unrelated than this may differ by rounding alone.
+const ROUNDING: f64 = 1e-12;
 
 /// Growth that nothing tells has this error.
 const UNKNOWN: f64 = 1e3;
@@ -208,6 +211,7 @@ impl Members<'_> {
     fn copies(&self, evidence: &GroupEvidence) -> Vec<ModelCopy> {
         let signatures: Vec<&Signature> = (0..self.len()).map(|m| self.signature(m)).collect();
         let mut copies = duplicates(&signatures);
+        self.rounded_duplicates(&mut copies);
         for copy in 0..self.len() {
             if copies.iter().any(|duplicate| duplicate.copy == copy) {
                 continue;
@@ -235,6 +239,24 @@ impl Members<'_> {
         }
         self.made_from_originals(&mut copies);
         copies
+    }
+
+    /// Adds the models that differ from one before them by rounding alone.
+    fn rounded_duplicates(&self, copies: &mut Vec<ModelCopy>) {
+        for copy in 1..self.len() {
+            let is_copy = |model: usize| copies.iter().any(|known| known.copy == model);
+            let is_same = |&other: &usize| {
+                self.relation(copy, other).unrelatedness() < ROUNDING
+                    && !is_copy(other)
+                    && is_same_but_for_rounding(self.signature(other), self.signature(copy))
+            };
+            let original = (0..copy).filter(|_| !is_copy(copy)).find(is_same);
+            copies.extend(original.map(|original| ModelCopy {
+                copy,
+                original,
+                kind: CopyKind::Duplicate,
+            }));
+        }
     }
 
     /// What may have been made from a copy or from that one's original was made from the original:

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Coverage, EvidenceError, Geometry, Growth, ModelCopy};
+use super::{CopyKind, Coverage, EvidenceError, Geometry, Growth, ModelCopy};
 use crate::condensed::CondensedMatrix;
 use crate::signature::SkippedModel;
 use crate::weights::SkippedLayer;
@@ -315,6 +315,49 @@ impl GroupEvidence {
             Some(copy) => Err(wrong(copy)),
             None => Ok(self),
         }
+    }
+
+    /// Makes a model the original of its duplicates, all of which may equally be; what was made from another
+    /// of them was made from this one then.
+    ///
+    /// Nothing changes where it is no duplicate.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::condensed::CondensedMatrix;
+    /// use mother::evidence::{CopyKind, GroupEvidence, ModelCopy};
+    ///
+    /// let names = ["merged", "trained"].map(String::from).to_vec();
+    /// let copy = ModelCopy { copy: 1, original: 0, kind: CopyKind::Duplicate };
+    /// let group = GroupEvidence::new(names, None, CondensedMatrix::new(2, vec![0.0])?)?;
+    /// let group = group.with_copies(vec![copy])?.with_original(1);
+    /// assert_eq!(group.copies()[0].original, 1);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_original(mut self, model: usize) -> Self {
+        let is_copy = |of: usize| self.copies.iter().find(|copy| copy.copy == of);
+        let Some(&ModelCopy {
+            original,
+            kind: CopyKind::Duplicate,
+            ..
+        }) = is_copy(model)
+        else {
+            return self;
+        };
+        if is_copy(original).is_some() {
+            return self;
+        }
+        for copy in &mut self.copies {
+            if copy.copy == model {
+                (copy.copy, copy.original) = (original, model);
+            } else if copy.original == original {
+                copy.original = model;
+            }
+        }
+        self.copies.sort_by_key(|copy| copy.copy);
+        self
     }
 
     /// What a model was copied of in the end, itself if it is no copy; `None` in a circle.

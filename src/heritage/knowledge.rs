@@ -19,7 +19,9 @@ use alloc::vec::Vec;
 /// edges on a hub 99.7 % go from an earlier model to a later one (Horwitz et al., *Charting and
 /// Navigating Hugging Face's Model Atlas*, arXiv:2503.10633), so an edge to an earlier model costs
 /// the joint method ln(0.997 / 0.003) = 5.8, and nothing in
-/// [`Recovery::paper`](super::Recovery::paper).
+/// [`Recovery::paper`](super::Recovery::paper). Claims are not facts either: they make
+/// an edge ln(0.9 / 0.1) = 2.2 cheaper for the joint method, so that the weights decide unless they leave
+/// it open.
 ///
 /// # Examples
 ///
@@ -53,6 +55,8 @@ pub struct Knowledge {
     roots: BTreeSet<String>,
     leaves: BTreeSet<String>,
     times: BTreeMap<String, i64>,
+    /// Pairs of a child and what is said to be its parent.
+    claims: BTreeSet<(String, String)>,
 }
 
 impl Knowledge {
@@ -98,6 +102,14 @@ impl Knowledge {
         self
     }
 
+    /// Somebody says that `child` was made of `parent`, or of another of several that are claimed: a weak
+    /// hint.
+    #[must_use]
+    pub fn with_claim(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
+        self.claims.insert((child.into(), parent.into()));
+        self
+    }
+
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -125,6 +137,32 @@ impl Knowledge {
     /// The known leaves, sorted.
     pub fn leaves(&self) -> impl Iterator<Item = &str> + '_ {
         self.leaves.iter().map(|model| &**model)
+    }
+
+    /// Every claimed edge as child and parent, sorted.
+    pub fn claims(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        let claims = self.claims.iter();
+        claims.map(|(child, parent)| (&**child, &**parent))
+    }
+
+    /// Every model that something is known or claimed of, so that a name that no model has can be found.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::Knowledge;
+    ///
+    /// let knowledge = Knowledge::new().with_parent("chat", "base").with_time("code", 3);
+    /// assert_eq!(knowledge.models().into_iter().collect::<Vec<_>>(), ["base", "chat", "code"]);
+    /// ```
+    #[must_use]
+    pub fn models(&self) -> BTreeSet<&str> {
+        let pairs = (self.parents().chain(self.not_parents())).chain(self.claims());
+        let mut models: BTreeSet<&str> =
+            pairs.flat_map(|(child, parent)| [child, parent]).collect();
+        models.extend(self.roots().chain(self.leaves()));
+        models.extend(self.times.keys().map(|model| &**model));
+        models
     }
 
     /// When a model was uploaded.

@@ -1,5 +1,7 @@
 //! The commands as their users meet them: real processes, real files, exit codes and output.
 
+mod adapters;
+mod claims;
 mod evaluate;
 mod hostile;
 mod models;

@@ -1,7 +1,10 @@
 //! Copies are found among trained models, and hang on what they were copied of.
 
-use mother::evidence::{CopyKind, Evidence, EvidenceError, GroupEvidence, ModelCopy};
+use mother::evidence::{
+    CopyKind, Evidence, EvidenceError, GroupEvidence, ModelCopy, SignatureComparison,
+};
 use mother::heritage::Recovery;
+use mother::signature::SignatureOptions;
 use mother::weights::{InMemoryModel, WeightSource};
 
 use crate::noise::{Noise, noise};
@@ -336,4 +339,34 @@ fn a_sparse_parent_is_no_pruned_copy_of_its_child() {
         let found = copies_of_two(model("a", base.clone()), model("b", sparse.collect()));
         assert_eq!(found, [(1, CopyKind::Pruned)], "{least}");
     }
+}
+
+#[test]
+fn what_differs_by_rounding_alone_is_a_duplicate() {
+    // The second sums in another order; the third moved by more than that.
+    let parts = |i: usize| {
+        [
+            1.0 / (i as f32 + 3.0),
+            1e-3 * (i % 7) as f32,
+            -1e-3 / (i as f32 + 1.0),
+        ]
+    };
+    let values = |sum: fn([f32; 3]) -> f32| (0..64 * 64).map(|i| sum(parts(i))).collect::<Vec<_>>();
+    let models = [
+        ("first", values(|[a, b, c]| a + b + c)),
+        ("second", values(|[a, b, c]| a + (b + c))),
+        ("third", values(|[a, b, c]| (a + b + c) * (1.0 + 1e-3 * b))),
+    ];
+    assert_ne!(models[0].1, models[1].1);
+    let models = models.map(|(name, values)| {
+        InMemoryModel::new(name)
+            .with_layer("w", [64, 64], values)
+            .unwrap()
+    });
+    let signatures = models.map(|model| SignatureOptions::new().sign(&model).unwrap());
+    let evidence = SignatureComparison::new().compare(&signatures).unwrap();
+    let copies = evidence.groups[0].copies();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+    assert_eq!((copies[0].copy, copies[0].original), (1, 0));
+    assert_eq!(copies[0].kind, CopyKind::Duplicate);
 }

@@ -206,3 +206,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_claim_decides_only_what_the_weights_leave_open() {
+    // The third model is about as far from both others, or much nearer to the first.
+    let recover = |to_first: f64, knowledge: Knowledge| {
+        let names = ["a", "b", "c"].map(String::from).to_vec();
+        let distances = CondensedMatrix::new(3, vec![1.0, to_first, 1.0]).unwrap();
+        let mut evidence = Evidence::default();
+        evidence
+            .groups
+            .push(GroupEvidence::new(names, None, distances).unwrap());
+        let recovery = Recovery::new().with_trees(Trees::Count(1));
+        let root = knowledge.with_root("a").with_parent("b", "a");
+        let graph = recovery.with_knowledge(root).recover(&evidence).unwrap();
+        graph.parent(2)
+    };
+    let claim = |parent| Knowledge::new().with_claim("c", parent);
+    for (to_first, unclaimed) in [(1.02, 1), (0.98, 0)] {
+        assert_eq!(recover(to_first, Knowledge::new()), Some(unclaimed));
+        assert_eq!(recover(to_first, claim("a")), Some(0));
+        assert_eq!(recover(to_first, claim("b")), Some(1));
+    }
+    assert_eq!(recover(0.1, claim("b")), Some(0));
+    // Of several that are claimed the weights choose, and one that isn't there says nothing.
+    let both = Knowledge::new().with_claim("c", "a").with_claim("c", "b");
+    assert_eq!(recover(0.1, both), Some(0));
+    assert_eq!(recover(0.1, claim("z")), Some(0));
+}

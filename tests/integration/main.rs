@@ -7,6 +7,7 @@
     reason = "these are tests"
 )]
 
+mod adapters;
 mod arborescence;
 mod arborescence_distribution;
 mod auto_traits;

@@ -311,17 +311,23 @@ pub enum DescentKind {
         /// The largest rank of a layer's difference.
         rank: usize,
     },
+    /// By an adapter of low rank that is stored by itself, apart from the parent's weights.
+    Adapter {
+        /// The largest rank of a layer's change.
+        rank: usize,
+    },
     /// Without training.
     Copy(CopyKind),
 }
 
 impl DescentKind {
-    /// Its name: `full`, `low-rank`, `duplicate`, `cast`, `quantised` or `pruned`.
+    /// Its name: `full`, `low-rank`, `adapter`, `duplicate`, `cast`, `quantised` or `pruned`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::LowRank { .. } => "low-rank",
+            Self::Adapter { .. } => "adapter",
             Self::Copy(kind) => kind.name(),
         }
     }
@@ -330,7 +336,7 @@ impl DescentKind {
     #[must_use]
     pub const fn rank(self) -> Option<usize> {
         match self {
-            Self::LowRank { rank } => Some(rank),
+            Self::LowRank { rank } | Self::Adapter { rank } => Some(rank),
             _ => None,
         }
     }
@@ -347,6 +353,7 @@ impl DescentKind {
         let all = [Self::Full]
             .into_iter()
             .chain(rank.map(|rank| Self::LowRank { rank }))
+            .chain(rank.map(|rank| Self::Adapter { rank }))
             .chain(kinds.map(Self::Copy));
         all.into_iter().find(|kind| kind.name() == name)
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
+use super::costs::{CLAIMED, EARLY};
 use crate::evidence::{Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
 
@@ -30,6 +31,8 @@ pub(super) struct Constraints {
     /// Pairs of a child and what is not its parent.
     not_parents: HashSet<(usize, usize)>,
     times: Vec<Option<i64>>,
+    /// Pairs of a child and what is said to be its parent.
+    claims: Vec<(usize, usize)>,
     /// Pairs of a merged model and one that it was averaged of.
     sources: Vec<(usize, usize)>,
     /// Those of them that are of different trees.
@@ -55,10 +58,14 @@ impl Constraints {
             childless: vec![false; models],
             not_parents: HashSet::new(),
             times: names.iter().map(|name| knowledge.time(name)).collect(),
+            claims: Vec::new(),
             sources: Vec::new(),
             apart: Vec::new(),
         };
         let positions = |(child, parent): (&str, &str)| Some((position(child)?, position(parent)?));
+        constraints
+            .claims
+            .extend(knowledge.claims().filter_map(positions));
         for (child, parent) in knowledge.parents().filter_map(positions) {
             constraints.origins[child] = Origin::Known(parent);
         }
@@ -164,6 +171,9 @@ impl Constraints {
                 .filter_map(|&(child, parent)| Some((member(child)?, member(parent)?)))
                 .collect(),
             times: members.iter().map(|&model| self.times[model]).collect(),
+            claims: (self.claims.iter())
+                .filter_map(|&(child, parent)| Some((member(child)?, member(parent)?)))
+                .collect(),
             sources: (self.sources.iter())
                 .filter_map(|&(merge, source)| Some((member(merge)?, member(source)?)))
                 .collect(),
@@ -187,6 +197,7 @@ pub(super) struct MemberConstraints {
     childless: Vec<bool>,
     not_parents: HashSet<(usize, usize)>,
     times: Vec<Option<i64>>,
+    claims: Vec<(usize, usize)>,
     sources: Vec<(usize, usize)>,
 }
 
@@ -231,10 +242,25 @@ impl MemberConstraints {
     }
 
     /// Whether a child was uploaded before its parent.
-    pub(super) fn is_early(&self, parent: usize, child: usize) -> bool {
+    fn is_early(&self, parent: usize, child: usize) -> bool {
         match (self.times[parent], self.times[child]) {
             (Some(of_parent), Some(of_child)) => of_child < of_parent,
             _ => false,
+        }
+    }
+
+    /// What an edge costs more because its child was uploaded before its parent, and less because somebody
+    /// claims it.
+    pub(super) fn hints(&self, parent: usize, child: usize) -> f64 {
+        let early = if self.is_early(parent, child) {
+            EARLY
+        } else {
+            0.0
+        };
+        if self.claims.contains(&(child, parent)) {
+            early - CLAIMED
+        } else {
+            early
         }
     }
 

@@ -34,6 +34,9 @@ const MOST_BELIEF: f64 = 2.0;
 /// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
 pub(super) const EARLY: f64 = 5.8;
 
+/// How much cheaper an edge is that somebody claims: ln of the odds of 0.9.
+pub(super) const CLAIMED: f64 = 2.2;
+
 /// The share of edges that are wrong for reasons the evidence doesn't show.
 const UNFORESEEN: f64 = 0.03;
 

@@ -10,7 +10,7 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
-    self, COST_RANGE, EARLY, EdgeTerms, GrowthState, NEGLIGIBLE, SHARPNESS, State, log_squared,
+    self, COST_RANGE, EdgeTerms, GrowthState, NEGLIGIBLE, SHARPNESS, State, log_squared,
 };
 use super::stages::StageWeights;
 use super::{RecoveryError, additivity, partial};
@@ -262,11 +262,7 @@ impl<'a> Pairs<'a> {
         if !self.constraints.allows(parent, child) {
             return f64::INFINITY;
         }
-        let early = if self.constraints.is_early(parent, child) {
-            EARLY
-        } else {
-            0.0
-        };
+        let hints = self.constraints.hints(parent, child);
         let directed = |table: &CondensedMatrix| {
             let value = table.distance(parent, child).unwrap_or(0.0);
             if parent < child { value } else { -value }
@@ -277,7 +273,7 @@ impl<'a> Pairs<'a> {
             vote: directed(&self.votes),
         };
         let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
-        terms.cost(growth, stage) + early + partial - self.constraints.bonus(child, self.range)
+        terms.cost(growth, stage) + hints + partial - self.constraints.bonus(child, self.range)
     }
 }
 

@@ -13,7 +13,7 @@ use num_traits::Float;
 
 use self::marginals::Marginals;
 use super::constraints::{Constraints, MemberConstraints};
-use super::costs::{self, COST_RANGE, EARLY, EdgeTerms, NEGLIGIBLE, SHARPNESS, State};
+use super::costs::{self, COST_RANGE, EdgeTerms, NEGLIGIBLE, SHARPNESS, State};
 use super::stages::{self, StageWeights};
 use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{
@@ -215,12 +215,7 @@ impl<'a> Problem<'a> {
 
     /// What an edge costs for what is known, and where its parent covers less than others do.
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
-        let early = if self.constraints.is_early(from, to) {
-            EARLY
-        } else {
-            0.0
-        };
-        early
+        self.constraints.hints(from, to)
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
                 Some(None) => f64::INFINITY,

@@ -1,0 +1,141 @@
+//! Adapters among the models: each is put on its base, if that is there.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use mother::adapters::{Adapter, AdapterConfig, AdapterError, Placement};
+use mother::files::ModelPath;
+use mother::heritage::Knowledge;
+use mother::weights::WeightSource as _;
+
+use super::models::{Models, Skipped, Source, Stored, open};
+
+/// What PEFT writes beside an adapter.
+const CONFIG: &str = "adapter_config.json";
+
+/// The most that is read of it.
+const LONGEST_CONFIG: u64 = 1 << 20;
+
+/// An adapter that stands on its base.
+pub(crate) struct AdapterEdge {
+    pub(crate) adapter: String,
+    pub(crate) base: String,
+    pub(crate) rank: usize,
+}
+
+/// An adapter whose base isn't there, or isn't known.
+pub(crate) struct Unplaced {
+    pub(crate) id: String,
+    pub(crate) note: String,
+}
+
+/// Adds that adapters were trained on their bases, but where something else is known.
+pub(crate) fn add(knowledge: &Knowledge, adapters: &[AdapterEdge]) -> Knowledge {
+    let has_parent = |child: &str| {
+        knowledge.parents().any(|(known, _)| known == child)
+            || knowledge.roots().any(|root| root == child)
+    };
+    let free = adapters.iter().filter(|edge| !has_parent(&edge.adapter));
+    free.fold(knowledge.clone(), |knowledge, edge| {
+        knowledge.with_parent(&*edge.adapter, &*edge.base)
+    })
+}
+
+/// Sorts models and adapters apart, and puts every adapter on its base.
+pub(crate) fn place(stored: Vec<(ModelPath, Stored)>, models: &mut Models) {
+    let (adapters, bases): (Vec<_>, Vec<_>) =
+        (stored.into_iter()).partition(|(_, model)| Adapter::is_adapter(model));
+    let (paths, bases): (Vec<ModelPath>, Vec<Stored>) = bases.into_iter().unzip();
+    for (path, adapter) in adapters {
+        match placed(&path, adapter, &paths, &bases) {
+            Ok((model, edge, files)) => {
+                models.push(model, files);
+                models.adapters.push(edge);
+            }
+            Err(Failed::Unplaced(note)) => models.unplaced.push(Unplaced {
+                id: path.name().into(),
+                note,
+            }),
+            Err(Failed::Damaged(reason)) => models.skipped.push(Skipped {
+                id: path.name().into(),
+                reason,
+            }),
+        }
+    }
+    for (path, base) in paths.into_iter().zip(bases) {
+        models.push(Source::plain(base), path.files().into());
+    }
+    models.open.sort_by(|a, b| a.name().cmp(b.name()));
+}
+
+/// Why an adapter has no place.
+enum Failed {
+    Unplaced(String),
+    Damaged(String),
+}
+
+/// The model that an adapter and its base are, and the files that it is read from.
+fn placed(
+    path: &ModelPath,
+    adapter: Stored,
+    paths: &[ModelPath],
+    bases: &[Stored],
+) -> Result<(Source, AdapterEdge, Vec<PathBuf>), Failed> {
+    let config_file = path.folder().join(CONFIG);
+    let adapter = read(&config_file, adapter).map_err(|error| match error {
+        AdapterError::Method { .. } => Failed::Unplaced(format!("is an adapter, but {error}")),
+        error => Failed::Damaged(format!("it is an adapter, and {error}")),
+    })?;
+    let (rank, method) = (adapter.rank(), adapter.method());
+    let needs = |why: String| {
+        Failed::Unplaced(format!(
+            "is an adapter ({method}, rank {rank}) and needs its base{why}"
+        ))
+    };
+    let named = adapter.config().base().map(String::from);
+    let base = match (adapter.place(bases), named) {
+        (Placement::On(base), _) => base,
+        (Placement::Misfit(base, error), _) => {
+            let base = bases[base].name();
+            return Err(needs(format!("; it doesn't fit {base}: {error}")));
+        }
+        (Placement::Several(models), _) => {
+            let names: Vec<&str> = models.iter().map(|&model| bases[model].name()).collect();
+            return Err(needs(format!(", which may be any of {}", names.join(", "))));
+        }
+        (_, Some(named)) => {
+            return Err(needs(format!(" {named}, which isn't among the models")));
+        }
+        _ => return Err(needs(", which isn't among the models".into())),
+    };
+    let damaged = |error: String| Failed::Damaged(error);
+    // Opened once more, since the base is read by itself as well.
+    let opened = open(&paths[base]).map_err(|error| damaged(error.to_string()))?;
+    let model = adapter
+        .applied_to(opened)
+        .map_err(|error| damaged(error.to_string()))?;
+    let edge = AdapterEdge {
+        adapter: path.name().into(),
+        base: bases[base].name().into(),
+        rank,
+    };
+    let mut files = [path.files(), paths[base].files()].concat();
+    files.extend(config_file.is_file().then_some(config_file));
+    Ok((model, edge, files))
+}
+
+fn read(config: &Path, adapter: Stored) -> Result<Adapter<Stored>, AdapterError> {
+    let config = match File::open(config) {
+        Ok(file) => {
+            let mut text = String::new();
+            let read = file.take(LONGEST_CONFIG).read_to_string(&mut text);
+            read.map_err(|error| AdapterError::Config {
+                message: error.to_string(),
+            })?;
+            AdapterConfig::from_json(&text)?
+        }
+        Err(_) => AdapterConfig::new(),
+    };
+    Adapter::read(adapter, config)
+}

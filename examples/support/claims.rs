@@ -1,0 +1,99 @@
+//! What people say of models: ids in the file of what is known, and the bases on model cards.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mother::adapters::models_named;
+use mother::files::ModelPath;
+use mother::heritage::{Knowledge, ModelGraph};
+
+use super::terminal::note;
+
+/// The model that a card is about, and the names of what it says this was made from.
+pub(crate) struct Claim {
+    pub(crate) model: String,
+    pub(crate) bases: Vec<String>,
+}
+
+/// The claims of the cards beside models. A card in a folder of several models may be about any of them,
+/// and isn't taken.
+pub(crate) fn on_cards(models: &[ModelPath]) -> Vec<Claim> {
+    let mut in_folder: BTreeMap<_, usize> = BTreeMap::new();
+    for model in models {
+        *in_folder.entry(model.folder()).or_default() += 1;
+    }
+    let alone = models.iter().filter(|model| in_folder[model.folder()] == 1);
+    let claims = alone.filter_map(|model| {
+        let bases = model.card()?.bases().to_vec();
+        let model = model.name().into();
+        (!bases.is_empty()).then_some(Claim { model, bases })
+    });
+    claims.collect()
+}
+
+/// Adds the claims about models that are there to what is known.
+pub(crate) fn add(mut knowledge: Knowledge, claims: &[Claim], ids: &[&str]) -> Knowledge {
+    for claim in claims {
+        for base in present(claim, ids) {
+            knowledge = knowledge.with_claim(&*claim.model, base);
+        }
+    }
+    knowledge
+}
+
+/// The models that a claim may mean.
+fn present<'a>(claim: &Claim, ids: &[&'a str]) -> Vec<&'a str> {
+    let bases = claim.bases.iter();
+    let named = bases.flat_map(|base| models_named(base, ids.iter().copied()));
+    let named: BTreeSet<usize> = named.collect();
+    named
+        .into_iter()
+        .map(|id| ids[id])
+        .filter(|&id| id != claim.model)
+        .collect()
+}
+
+/// Notes every claim that the graph contradicts: none of the bases that are there is an ancestor of the
+/// model, or averaged in it.
+pub(crate) fn note_contradictions(claims: &[Claim], graph: &ModelGraph) {
+    let ids: Vec<&str> = graph.models().iter().map(|model| model.name()).collect();
+    for claim in claims {
+        let Some(model) = graph
+            .index(&claim.model)
+            .filter(|&model| graph.is_placed(model))
+        else {
+            continue;
+        };
+        let bases = present(claim, &ids);
+        let merged = graph.models()[model].merged_from();
+        let is_above = |base: usize| {
+            graph.is_ancestor(base, model) || merged.iter().any(|parent| parent.parent == base)
+        };
+        if bases.is_empty()
+            || bases
+                .iter()
+                .filter_map(|base| graph.index(base))
+                .any(is_above)
+        {
+            continue;
+        }
+        let parent = graph.parent(model).and_then(|parent| graph.name(parent));
+        let parent = parent.map_or("that it has no parent here".into(), |parent| {
+            format!("that it comes from {parent}")
+        });
+        note(format!(
+            "the card of {} says that it comes from {}, the weights say {parent}",
+            claim.model,
+            bases.join(" or ")
+        ));
+    }
+}
+
+/// What is known of models that aren't there, by their ids.
+pub(crate) fn unknown_ids(knowledge: &Knowledge, ids: &[&str]) -> Vec<String> {
+    let there: BTreeSet<&str> = ids.iter().copied().collect();
+    let named = knowledge.models().into_iter();
+    named
+        .filter(|id| !there.contains(id))
+        .map(String::from)
+        .collect()
+}

@@ -1,0 +1,289 @@
+//! A model whose weights are a base's, changed by an adapter.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use core::iter;
+
+use super::adapter::{Adapter, Target};
+use super::base::Orientation;
+use super::update::{Factors, Lengths, Update};
+use super::{AdaptedError, AdapterError};
+use crate::Scalar;
+use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource, element_count};
+
+/// The values that are read at once to measure lengths.
+const CHUNK: usize = 64 * 1024;
+
+/// A model whose weights are a base's, changed by an adapter as they are read.
+///
+/// Changed weights are of single precision (of double precision where the base's are): what is computed
+/// isn't rounded to the base's type. The layers of the base that the adapter leaves alone are the base's
+/// own. [`AdaptedModel::plain`] is a model without an adapter, so that both can stand in one list.
+#[derive(Debug)]
+pub struct AdaptedModel<B, A> {
+    name: String,
+    base: B,
+    changes: Option<Changes<A>>,
+}
+
+#[derive(Debug)]
+struct Changes<A> {
+    source: A,
+    /// By the base's layers.
+    updates: BTreeMap<String, Update>,
+    /// The adapter's tensors that stand for the base's, by the base's layers, or are new.
+    whole: BTreeMap<String, String>,
+}
+
+impl<A: WeightSource> Adapter<A> {
+    /// The model that this adapter makes of a base, under the adapter's name.
+    ///
+    /// For DoRA the changed weights of the base are read once, to measure them.
+    ///
+    /// # Errors
+    ///
+    /// Where the base lacks a weight or has it in another shape, or can't be read.
+    pub fn applied_to<B: WeightSource>(self, base: B) -> Result<AdaptedModel<B, A>, AdapterError> {
+        let mut updates = BTreeMap::new();
+        for (target, layer, orientation) in self.plan(&base)? {
+            let update = update(target, orientation);
+            updates.insert(layer, (update, target.magnitudes.clone()));
+        }
+        measure(&base, &mut updates)?;
+        let updates = updates
+            .into_iter()
+            .map(|(layer, (update, _))| (layer, update));
+        Ok(AdaptedModel {
+            name: self.source.name().to_owned(),
+            base,
+            changes: Some(Changes {
+                updates: updates.collect(),
+                whole: self.whole,
+                source: self.source,
+            }),
+        })
+    }
+}
+
+/// What a target adds to a weight of this orientation.
+fn update(target: &Target, orientation: Orientation) -> Update {
+    let (left, right) = match orientation {
+        Orientation::Straight => (target.outputs.clone(), target.inputs.clone()),
+        Orientation::Transposed => (target.inputs.transposed(), target.outputs.transposed()),
+    };
+    let none = |count| vec![1.0; count];
+    // Where there are magnitudes, which of these it is says along which side they lie.
+    let factors = match (&target.magnitudes, orientation) {
+        (None, _) => Factors::None,
+        (Some(_), Orientation::Straight) => Factors::OfRows(none(left.rows)),
+        (Some(_), Orientation::Transposed) => Factors::OfColumns(none(right.columns)),
+    };
+    Update {
+        left,
+        right,
+        scale: target.scale,
+        factors,
+    }
+}
+
+/// Sets by what the outputs of weights with magnitudes are multiplied.
+fn measure<B: WeightSource>(
+    base: &B,
+    updates: &mut BTreeMap<String, (Update, Option<alloc::vec::Vec<f32>>)>,
+) -> Result<(), AdapterError> {
+    if updates.values().all(|(_, magnitudes)| magnitudes.is_none()) {
+        return Ok(());
+    }
+    let reading = |reason: String| AdapterError::Reading { reason };
+    for layer in base.layers() {
+        let layer = layer.map_err(|error| reading(error.to_string()))?;
+        let Some((update, Some(magnitudes))) = updates.get_mut(layer.name()) else {
+            continue;
+        };
+        let of_columns = matches!(update.factors, Factors::OfColumns(_));
+        let (rows, width) = (update.left.rows, update.right.columns);
+        let mut lengths = Lengths::new(rows, width, of_columns);
+        let (count, mut offset) = (element_count(layer.shape()).unwrap_or(0), 0);
+        let mut values = vec![0.0_f64; CHUNK.min(count)];
+        while offset < count {
+            let values = &mut values[..CHUNK.min(count - offset)];
+            layer
+                .read(offset, values)
+                .map_err(|error| reading(error.to_string()))?;
+            update.apply(offset, values);
+            lengths.add(offset, values);
+            offset += values.len();
+        }
+        update.factors = lengths.factors(magnitudes);
+    }
+    Ok(())
+}
+
+impl<B: WeightSource, A> AdaptedModel<B, A> {
+    /// The base itself, without an adapter.
+    #[must_use]
+    pub fn plain(base: B) -> Self {
+        Self {
+            name: base.name().to_owned(),
+            base,
+            changes: None,
+        }
+    }
+
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+}
+
+impl<B: WeightSource, A: WeightSource> WeightSource for AdaptedModel<B, A> {
+    type Error = AdaptedError<B::Error, A::Error>;
+    type Layer<'a>
+        = AdaptedLayer<'a, B, A>
+    where
+        Self: 'a;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, Self::Error>> {
+        let base = self
+            .base
+            .layers()
+            .map(|layer| layer.map_err(AdaptedError::Base));
+        let Some(changes) = &self.changes else {
+            let layers = base.map(|layer| layer.map(AdaptedLayer::base));
+            return Box::new(layers) as Box<dyn Iterator<Item = _>>;
+        };
+        let mut whole = match changes.whole_layers() {
+            Ok(whole) => whole,
+            Err(error) => return Box::new(iter::once(Err(AdaptedError::Adapter(error)))),
+        };
+        // Those that take the place of one of the base's layers are listed there, the others behind.
+        let mut changed = alloc::vec::Vec::new();
+        for layer in base {
+            changed.push(layer.map(|layer| match whole.remove(layer.name()) {
+                Some((name, layer)) => AdaptedLayer(Kind::Whole(name, layer)),
+                None => match changes.updates.get(layer.name()) {
+                    Some(update) => AdaptedLayer(Kind::Updated(layer, update)),
+                    None => AdaptedLayer(Kind::Base(layer)),
+                },
+            }));
+        }
+        let new = whole
+            .into_values()
+            .map(|(name, layer)| Ok(AdaptedLayer(Kind::Whole(name, layer))));
+        Box::new(changed.into_iter().chain(new))
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        self.base.skipped_layers()
+    }
+}
+
+/// A tensor of the adapter with the name that the base's has.
+type WholeLayer<'a, A> = (&'a str, <A as WeightSource>::Layer<'a>);
+
+impl<A: WeightSource> Changes<A> {
+    /// The adapter's tensors that stand for the base's or are new, by the base's names.
+    fn whole_layers(&self) -> Result<BTreeMap<&str, WholeLayer<'_, A>>, A::Error> {
+        let names = self.whole.iter().map(|(name, own)| (&**own, &**name));
+        let names: BTreeMap<&str, &str> = names.collect();
+        let mut layers = BTreeMap::new();
+        if names.is_empty() {
+            return Ok(layers);
+        }
+        for layer in self.source.layers() {
+            let layer = layer?;
+            if let Some(&name) = names.get(layer.name()) {
+                layers.insert(name, (name, layer));
+            }
+        }
+        Ok(layers)
+    }
+}
+
+/// A layer of an [`AdaptedModel`].
+pub struct AdaptedLayer<'a, B: WeightSource + 'a, A: WeightSource + 'a>(Kind<'a, B, A>);
+
+enum Kind<'a, B: WeightSource + 'a, A: WeightSource + 'a> {
+    Base(B::Layer<'a>),
+    Updated(B::Layer<'a>, &'a Update),
+    Whole(&'a str, A::Layer<'a>),
+}
+
+impl<'a, B: WeightSource, A: WeightSource> AdaptedLayer<'a, B, A> {
+    const fn base(layer: B::Layer<'a>) -> Self {
+        Self(Kind::Base(layer))
+    }
+}
+
+impl<B: WeightSource, A: WeightSource> core::fmt::Debug for AdaptedLayer<'_, B, A> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AdaptedLayer")
+            .field("name", &self.name())
+            .field("shape", &self.shape())
+            .field("element_type", &self.element_type())
+            .finish()
+    }
+}
+
+impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
+    type Error = AdaptedError<B::Error, A::Error>;
+
+    fn name(&self) -> &str {
+        match &self.0 {
+            Kind::Base(layer) | Kind::Updated(layer, _) => layer.name(),
+            Kind::Whole(name, _) => name,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match &self.0 {
+            Kind::Base(layer) | Kind::Updated(layer, _) => layer.shape(),
+            Kind::Whole(_, layer) => layer.shape(),
+        }
+    }
+
+    fn element_type(&self) -> ElementType {
+        match &self.0 {
+            Kind::Base(layer) => layer.element_type(),
+            Kind::Updated(layer, _) => match layer.element_type() {
+                ElementType::F64 => ElementType::F64,
+                _ => ElementType::F32,
+            },
+            Kind::Whole(_, layer) => layer.element_type(),
+        }
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Self::Error> {
+        match &self.0 {
+            Kind::Base(layer) => layer.read(offset, values).map_err(AdaptedError::Base),
+            Kind::Updated(layer, update) => {
+                layer.read(offset, values).map_err(AdaptedError::Base)?;
+                update.apply(offset, values);
+                if layer.element_type() != ElementType::F64 {
+                    for value in values {
+                        *value = T::from_single(f32::narrow(value.widen()));
+                    }
+                }
+                Ok(())
+            }
+            Kind::Whole(_, layer) => layer.read(offset, values).map_err(AdaptedError::Adapter),
+        }
+    }
+
+    fn as_slice(&self) -> Option<WeightSlice<'_>> {
+        match &self.0 {
+            Kind::Base(layer) => layer.as_slice(),
+            Kind::Updated(..) => None,
+            Kind::Whole(_, layer) => layer.as_slice(),
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Which weights of a base an adapter changes, and which of several models is its base.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::AdapterError;
+use super::adapter::{Adapter, Target};
+use super::names::{Module, Separator};
+use crate::weights::{Layer, WeightSource, element_count};
+
+/// How many leading parts of a module's name the base may lack.
+const MOST_LACKING: usize = 2;
+
+/// Where an adapter belongs among models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// On the model at this position.
+    On(usize),
+    /// Its base isn't among the models.
+    NoBase,
+    /// The model at this position has its base's name, but the adapter doesn't fit it.
+    Misfit(usize, AdapterError),
+    /// It may belong on any of the models at these positions.
+    Several(Vec<usize>),
+}
+
+/// How the factors of a target are to be taken for a base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orientation {
+    /// The rows of the weight are outputs.
+    Straight,
+    /// The rows of the weight are inputs.
+    Transposed,
+}
+
+/// The layers of a base, by name and as they are called where dots are underscores.
+struct Layers {
+    shapes: BTreeMap<String, Vec<usize>>,
+    underscored: BTreeMap<String, String>,
+}
+
+impl Layers {
+    fn of<B: WeightSource>(base: &B) -> Result<Self, AdapterError> {
+        let mut shapes = BTreeMap::new();
+        for layer in base.layers() {
+            let layer = layer.map_err(|error| AdapterError::Reading {
+                reason: error.to_string(),
+            })?;
+            shapes.insert(layer.name().to_owned(), layer.shape().to_vec());
+        }
+        let underscored = shapes.keys().map(|name| {
+            let module = name.strip_suffix(".weight").unwrap_or(name);
+            (module.replace('.', "_"), name.clone())
+        });
+        Ok(Self {
+            underscored: underscored.collect(),
+            shapes,
+        })
+    }
+
+    /// The layer that a module's weight is.
+    fn find(&self, module: &Module) -> Option<&str> {
+        match module.separator {
+            Separator::Dot => self.find_dotted(&module.name),
+            Separator::Underscore => {
+                let exact = self.underscored.get(&module.name);
+                exact.map(|name| &**name).or_else(|| {
+                    let end = ["_", &module.name].concat();
+                    let mut ending = self
+                        .underscored
+                        .iter()
+                        .filter(|(name, _)| name.ends_with(&end));
+                    let (_, found) = ending.next()?;
+                    ending.next().is_none().then_some(&**found)
+                })
+            }
+        }
+    }
+
+    fn find_dotted(&self, module: &str) -> Option<&str> {
+        let exact = |module: &str| {
+            let weight = [module, ".weight"].concat();
+            let found = self.shapes.get_key_value(&weight);
+            let (name, _) = found.or_else(|| self.shapes.get_key_value(module))?;
+            Some(&**name)
+        };
+        let mut shorter = Some(module);
+        for _ in 0..=MOST_LACKING {
+            if let Some(found) = exact(shorter?) {
+                return Some(found);
+            }
+            shorter = shorter.and_then(|module| Some(module.split_once('.')?.1));
+        }
+        let end = [".", module, ".weight"].concat();
+        let mut ending = self.shapes.keys().filter(|name| name.ends_with(&end));
+        let found = ending.next()?;
+        ending.next().is_none().then_some(&**found)
+    }
+
+    /// The layer of a target, and how its factors are to be taken.
+    fn place(
+        &self,
+        target: &Target,
+        prefers_transposed: bool,
+    ) -> Result<(String, Orientation), AdapterError> {
+        let weight = || target.module.name.clone();
+        let found = self
+            .find(&target.module)
+            .and_then(|name| self.shapes.get_key_value(name));
+        let Some((name, shape)) = found else {
+            return Err(AdapterError::NoSuchWeight { weight: weight() });
+        };
+        let expected = [target.outputs.rows, target.inputs.columns];
+        let rows = shape.first().copied().unwrap_or(1);
+        let width = element_count(shape.get(1..).unwrap_or_default());
+        let straight = width.is_some_and(|width| [rows, width] == expected);
+        let transposed = width.is_some_and(|width| [width, rows] == expected);
+        let orientation = match (straight, transposed) {
+            (true, true) if prefers_transposed => Orientation::Transposed,
+            (true, _) => Orientation::Straight,
+            (false, true) => Orientation::Transposed,
+            (false, false) => {
+                return Err(AdapterError::WrongShape {
+                    weight: weight(),
+                    shape: shape.clone(),
+                    expected,
+                });
+            }
+        };
+        Ok((name.clone(), orientation))
+    }
+}
+
+impl<A: WeightSource> Adapter<A> {
+    /// The base's layer of each target that belongs to it: all of an adapter of one model, those of one
+    /// component for a pipeline's.
+    pub(super) fn plan<B: WeightSource>(
+        &self,
+        base: &B,
+    ) -> Result<Vec<(&Target, String, Orientation)>, AdapterError> {
+        let layers = Layers::of(base)?;
+        let mut components: BTreeMap<&str, Vec<&Target>> = BTreeMap::new();
+        for target in &self.targets {
+            components
+                .entry(&target.module.component)
+                .or_default()
+                .push(target);
+        }
+        let mut failure = AdapterError::NotAnAdapter;
+        for targets in components.into_values() {
+            let place =
+                |target: &&'_ Target| layers.place(target, self.config.has_rows_as_inputs());
+            match targets.iter().map(place).collect::<Result<Vec<_>, _>>() {
+                Ok(places) => {
+                    let placed = targets.into_iter().zip(places);
+                    let placed = placed.map(|(target, (name, how))| (target, name, how));
+                    return Ok(placed.collect());
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// Whether the base has every weight that the adapter changes, in its shape; of an adapter for
+    /// several components of a pipeline, those of one.
+    ///
+    /// # Errors
+    ///
+    /// What doesn't fit, or why the base's layers can't be listed.
+    pub fn fits<B: WeightSource>(&self, base: &B) -> Result<(), AdapterError> {
+        self.plan(base).map(drop)
+    }
+
+    /// Which of some models is the adapter's base.
+    ///
+    /// It is the one that the adapter's configuration names, by the whole name or by what follows the last
+    /// slash; where nothing is named, the only one that it fits.
+    pub fn place<B: WeightSource>(&self, models: &[B]) -> Placement {
+        let fits = |&model: &usize| self.fits(&models[model]).is_ok();
+        let Some(base) = self.config.base() else {
+            let fitting: Vec<usize> = (0..models.len()).filter(fits).collect();
+            return match fitting[..] {
+                [] => Placement::NoBase,
+                [only] => Placement::On(only),
+                _ => Placement::Several(fitting),
+            };
+        };
+        let named = models_named(base, models.iter().map(WeightSource::name));
+        let fitting: Vec<usize> = named.iter().copied().filter(fits).collect();
+        match (&named[..], &fitting[..]) {
+            ([], _) => Placement::NoBase,
+            (_, [only]) => Placement::On(*only),
+            ([first, ..], []) => {
+                let error = self.fits(&models[*first]).err();
+                Placement::Misfit(*first, error.unwrap_or(AdapterError::NotAnAdapter))
+            }
+            _ => Placement::Several(fitting),
+        }
+    }
+}
+
+/// The positions of the models that a base's name may mean: those that are called so in full, else those
+/// whose names have the same last part.
+///
+/// Names are repositories (`org/name`) or paths.
+///
+/// # Examples
+///
+/// ```
+/// use mother::adapters::models_named;
+///
+/// let models = ["acme/base-7b", "zeta/base-7b", "chat"];
+/// assert_eq!(models_named("acme/base-7b", models), [0]);
+/// assert_eq!(models_named("/data/Base-7B/", models), [0, 1]);
+/// assert_eq!(models_named("acme/other", models), [0; 0]);
+/// ```
+pub fn models_named<'a>(base: &str, models: impl IntoIterator<Item = &'a str>) -> Vec<usize> {
+    let models: Vec<&str> = models.into_iter().collect();
+    let matching = |is_named: fn(&str, &str) -> bool| -> Vec<usize> {
+        (0..models.len())
+            .filter(|&model| is_named(models[model], base))
+            .collect()
+    };
+    let same = matching(is_same);
+    if same.is_empty() {
+        matching(ends_alike)
+    } else {
+        same
+    }
+}
+
+/// Whether a model has the name of a base, or ends with it after a slash.
+fn is_same(model: &str, base: &str) -> bool {
+    let (model, base) = (without_state(model), base.trim_matches('/'));
+    model
+        .strip_suffix(base)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+/// Whether a model and a base have the same last part of their names.
+fn ends_alike(model: &str, base: &str) -> bool {
+    let last = |name: &str| {
+        let name = name.trim_end_matches(['/', '\\']);
+        name.rsplit(['/', '\\'])
+            .next()
+            .unwrap_or(name)
+            .to_lowercase()
+    };
+    last(without_state(model)) == last(base)
+}
+
+/// A name without the hash of a hub's state.
+fn without_state(model: &str) -> &str {
+    model.split_once('@').map_or(model, |(name, _)| name)
+}

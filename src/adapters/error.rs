@@ -1,0 +1,114 @@
+//! Why an adapter can't be read or applied.
+
+use core::error::Error;
+use core::fmt;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Why an adapter can't be read, or can't be applied to a base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AdapterError {
+    /// The model holds no factors of low rank.
+    NotAnAdapter,
+    /// The adapter was made by a method that isn't understood.
+    Method {
+        /// The method.
+        method: String,
+    },
+    /// The adapter's configuration can't be understood.
+    Config {
+        /// What is wrong.
+        message: String,
+    },
+    /// The layers of a model can't be listed, or the values of one can't be read.
+    Reading {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A factor is there without the other.
+    Incomplete {
+        /// The weight that they change.
+        weight: String,
+    },
+    /// The factors of a weight don't fit each other.
+    Shapes {
+        /// The weight.
+        weight: String,
+        /// The shape of the factor that is applied first.
+        down: Vec<usize>,
+        /// The shape of the other.
+        up: Vec<usize>,
+    },
+    /// The base has no such weight.
+    NoSuchWeight {
+        /// The weight that the adapter changes.
+        weight: String,
+    },
+    /// The base has the weight in another shape.
+    WrongShape {
+        /// The weight.
+        weight: String,
+        /// Its shape in the base.
+        shape: Vec<usize>,
+        /// The number of outputs and inputs that the adapter's factors have.
+        expected: [usize; 2],
+    },
+}
+
+impl fmt::Display for AdapterError {
+    // Names are printed with `{:?}`, so that a line break in one doesn't break the message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnAdapter => f.write_str("it holds no factors of low rank"),
+            Self::Method { method } => {
+                write!(
+                    f,
+                    "it was made by a method that isn't understood, {method:?}"
+                )
+            }
+            Self::Config { message } => write!(f, "its configuration is wrong: {message:?}"),
+            Self::Reading { reason } => f.write_str(reason),
+            Self::Incomplete { weight } => {
+                write!(f, "of the two factors for {weight:?} only one is there")
+            }
+            Self::Shapes { weight, down, up } => write!(
+                f,
+                "the factors for {weight:?} don't fit each other: their shapes are {down:?} and {up:?}"
+            ),
+            Self::NoSuchWeight { weight } => write!(f, "the base has no weight {weight:?}"),
+            Self::WrongShape {
+                weight,
+                shape,
+                expected: [outputs, inputs],
+            } => write!(
+                f,
+                "the shape of the base's weight {weight:?} is {shape:?}, the factors are for \
+                 {outputs} outputs and {inputs} inputs"
+            ),
+        }
+    }
+}
+
+impl Error for AdapterError {}
+
+/// Why a layer of an adapted model can't be read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AdaptedError<B, A> {
+    /// The base can't be read.
+    Base(B),
+    /// The adapter can't be read.
+    Adapter(A),
+}
+
+impl<B: fmt::Display, A: fmt::Display> fmt::Display for AdaptedError<B, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base(error) => error.fmt(f),
+            Self::Adapter(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<B: Error, A: Error> Error for AdaptedError<B, A> {}

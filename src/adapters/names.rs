@@ -1,0 +1,295 @@
+//! What the name of an adapter's tensor says: which weight it changes, and which part of the change it is.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// The weight that an adapter changes, as the adapter's library names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Module {
+    /// Which component of a pipeline it is part of; empty where the adapter is for one model.
+    pub(super) component: String,
+    pub(super) name: String,
+    pub(super) separator: Separator,
+}
+
+/// What stands between the parts of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Separator {
+    Dot,
+    /// kohya's names have an underscore where the model's have a dot.
+    Underscore,
+}
+
+/// Which part of the change of a weight a tensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The factor that is applied first, of `rank` rows.
+    Down,
+    /// The factor that is applied to the result.
+    Up,
+    /// The factors of a table of embeddings, which is changed by their transposed product.
+    EmbeddingDown,
+    EmbeddingUp,
+    /// DoRA's length of each output's weights.
+    Magnitude,
+    /// One number, by which the change is scaled.
+    Alpha,
+}
+
+/// What a tensor of an adapter is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TensorName {
+    /// A part of the change of a weight.
+    Part(Module, Part),
+    /// A part of a change by another method than LoRA, which is named.
+    OtherMethod(&'static str),
+    /// Something else: a tensor that stands for the base's.
+    Whole,
+}
+
+/// The segments of names by which other methods are recognised.
+const OTHER_METHODS: [(&str, &str); 12] = [
+    ("hada_w1_a", "LoHa"),
+    ("lokr_w1", "LoKr"),
+    ("lokr_w1_a", "LoKr"),
+    ("lora_E", "AdaLoRA"),
+    ("lora_mid", "LoCon"),
+    ("dora_scale", "LyCORIS's DoRA"),
+    ("oft_r", "OFT"),
+    ("oft_blocks", "OFT"),
+    ("boft_R", "BOFT"),
+    ("vera_lambda_b", "VeRA"),
+    ("ia3_l", "IA3"),
+    ("prompt_embeddings", "prompt tuning"),
+];
+
+/// What PEFT puts before all names.
+const PEFT_PREFIX: &str = "base_model.model.";
+
+/// The components of pipelines as diffusers names them.
+const COMPONENTS: [&str; 6] = [
+    "unet",
+    "transformer",
+    "text_encoder",
+    "text_encoder_2",
+    "text_encoder_3",
+    "prior",
+];
+
+impl TensorName {
+    pub(super) fn parse(name: &str) -> Self {
+        let segments: Vec<&str> = name.split('.').collect();
+        let other = OTHER_METHODS
+            .iter()
+            .find(|(segment, _)| segments.contains(segment));
+        if let Some((_, method)) = other {
+            return Self::OtherMethod(method);
+        }
+        let found = (1..segments.len()).rev().find_map(|at| {
+            let (part, length, module) = part_at(&segments, at)?;
+            is_end(part, segments.get(at + length..)?).then_some((part, module))
+        });
+        match found {
+            Some((part, module)) => Self::Part(Module::new(&module), part),
+            None => Self::Whole,
+        }
+    }
+}
+
+/// The part that the segments from here on name, how many they are, and the module before them.
+fn part_at(segments: &[&str], at: usize) -> Option<(Part, usize, String)> {
+    let (&segment, next) = (segments.get(at)?, segments.get(at + 1));
+    let before = segments.get(..at)?.join(".");
+    let direction = match next {
+        Some(&"down") => Some(Part::Down),
+        Some(&"up") => Some(Part::Up),
+        _ => None,
+    };
+    if let Some(part) = direction {
+        if segment == "lora" || segment == "lora_linear_layer" {
+            return Some((part, 2, before));
+        }
+        // `attn1.processor.to_q_lora.down`
+        let projection = segment.strip_suffix("_lora")?;
+        let before = before.strip_suffix(".processor").unwrap_or(&before);
+        let projection = if projection == "to_out" {
+            "to_out.0"
+        } else {
+            projection
+        };
+        return Some((part, 2, format!("{before}.{projection}")));
+    }
+    let part = match segment {
+        "lora_A" | "lora_down" => Part::Down,
+        "lora_B" | "lora_up" => Part::Up,
+        "lora_embedding_A" => Part::EmbeddingDown,
+        "lora_embedding_B" => Part::EmbeddingUp,
+        "lora_magnitude_vector" => Part::Magnitude,
+        "alpha" => Part::Alpha,
+        _ => return None,
+    };
+    Some((part, 1, before))
+}
+
+/// Whether these segments may follow a part: the name of the adapter, and `weight`.
+fn is_end(part: Part, rest: &[&str]) -> bool {
+    match (part, rest) {
+        (Part::Alpha, rest) => rest.is_empty(),
+        (_, [] | [_] | [_, "weight"]) => rest != ["bias"],
+        _ => false,
+    }
+}
+
+impl Module {
+    fn new(name: &str) -> Self {
+        let module = |component: &str, name: &str, separator| Self {
+            component: component.to_owned(),
+            name: name.to_string(),
+            separator,
+        };
+        if let Some(name) = name.strip_prefix(PEFT_PREFIX) {
+            return module("", name, Separator::Dot);
+        }
+        if let Some((component, name)) = name.split_once('.')
+            && COMPONENTS.contains(&component)
+        {
+            let name = name.strip_prefix(PEFT_PREFIX).unwrap_or(name);
+            return module(component, name, Separator::Dot);
+        }
+        match name
+            .strip_prefix("lora_")
+            .and_then(|name| name.split_once('_'))
+        {
+            Some((component, rest)) if !name.contains('.') => {
+                module(component, rest, Separator::Underscore)
+            }
+            _ => module("", name, Separator::Dot),
+        }
+    }
+}
+
+/// The name of a tensor that stands for the base's, without what PEFT adds.
+pub(super) fn whole_name(name: &str) -> String {
+    let name = name.strip_prefix(PEFT_PREFIX).unwrap_or(name);
+    let segments: Vec<&str> = name.split('.').collect();
+    let kept = segments.iter().enumerate().filter(|&(at, &segment)| {
+        let after = at.checked_sub(1).and_then(|before| segments.get(before));
+        segment != "modules_to_save" && after != Some(&"modules_to_save")
+            || at + 1 == segments.len()
+    });
+    let kept: Vec<&str> = kept.map(|(_, &segment)| segment).collect();
+    kept.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_libraries_are_taken_apart() {
+        use Part::{Alpha, Down, EmbeddingUp, Magnitude, Up};
+        let dotted = [
+            ("base_model.model.h.0.q.lora_A.weight", "", "h.0.q", Down),
+            (
+                "base_model.model.h.0.q.lora_B.default.weight",
+                "",
+                "h.0.q",
+                Up,
+            ),
+            (
+                "base_model.model.wte.lora_embedding_B",
+                "",
+                "wte",
+                EmbeddingUp,
+            ),
+            (
+                "base_model.model.q.lora_magnitude_vector",
+                "",
+                "q",
+                Magnitude,
+            ),
+            (
+                "base_model.model.q.lora_magnitude_vector.weight",
+                "",
+                "q",
+                Magnitude,
+            ),
+            (
+                "unet.down.0.to_q.lora_A.weight",
+                "unet",
+                "down.0.to_q",
+                Down,
+            ),
+            (
+                "unet.up.attn1.to_k.lora.up.weight",
+                "unet",
+                "up.attn1.to_k",
+                Up,
+            ),
+            (
+                "unet.up.attn1.processor.to_q_lora.down.weight",
+                "unet",
+                "up.attn1.to_q",
+                Down,
+            ),
+            (
+                "unet.attn1.processor.to_out_lora.up.weight",
+                "unet",
+                "attn1.to_out.0",
+                Up,
+            ),
+            (
+                "text_encoder.q.lora_linear_layer.up.weight",
+                "text_encoder",
+                "q",
+                Up,
+            ),
+            ("layers.0.q_proj.lora_B.weight", "", "layers.0.q_proj", Up),
+            ("unet.q.alpha", "unet", "q", Alpha),
+        ];
+        for (name, component, module, part) in dotted {
+            let expected = Module {
+                component: component.into(),
+                name: module.into(),
+                separator: Separator::Dot,
+            };
+            assert_eq!(
+                TensorName::parse(name),
+                TensorName::Part(expected, part),
+                "{name}"
+            );
+        }
+        let expected = Module {
+            component: "unet".into(),
+            name: "down_blocks_0_to_q".into(),
+            separator: Separator::Underscore,
+        };
+        let name = "lora_unet_down_blocks_0_to_q.lora_down.weight";
+        assert_eq!(TensorName::parse(name), TensorName::Part(expected, Down));
+    }
+
+    #[test]
+    fn other_tensors_are_told_apart() {
+        let whole = [
+            "base_model.model.score.weight",
+            "alpha",
+            "q.alpha.weight",
+            "q.lora_B.bias",
+            "lora_A.weight",
+        ];
+        for name in whole {
+            assert_eq!(TensorName::parse(name), TensorName::Whole, "{name}");
+        }
+        let other = TensorName::parse("lora_unet_q.hada_w1_a");
+        assert_eq!(other, TensorName::OtherMethod("LoHa"));
+        let name = "base_model.model.score.modules_to_save.default.weight";
+        assert_eq!(whole_name(name), "score.weight");
+        assert_eq!(
+            whole_name("base_model.model.score.modules_to_save.weight"),
+            "score.weight"
+        );
+        assert_eq!(whole_name("base_model.model.score.weight"), "score.weight");
+    }
+}

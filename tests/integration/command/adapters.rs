@@ -1,0 +1,196 @@
+//! Adapters among models: on their bases, or listed with what they need.
+
+use super::*;
+
+/// The bytes of an adapter of rank 2 for the matrices of a foundation model, and the merged model.
+fn adapter(base: &[Matrix], seed: u64) -> (Vec<u8>, Vec<Matrix>) {
+    const NAMES: [[&str; 2]; 2] = [
+        [
+            "base_model.model.first.lora_A.weight",
+            "base_model.model.first.lora_B.weight",
+        ],
+        [
+            "base_model.model.second.lora_A.weight",
+            "base_model.model.second.lora_B.weight",
+        ],
+    ];
+    let (mut tensors, mut merged) = (Vec::new(), base.to_vec());
+    for (at, (_, [rows, columns], values)) in merged.iter_mut().enumerate() {
+        let seed = 10 * seed + at as u64;
+        let down: Vec<f32> = noise(2 * seed, 2 * *columns).collect();
+        let up: Vec<f32> = noise(2 * seed + 1, *rows * 2).map(|x| 0.2 * x).collect();
+        for (i, value) in values.iter_mut().enumerate() {
+            let (row, column) = (i / *columns, i % *columns);
+            let product = (0..2).map(|k| up[2 * row + k] * down[k * *columns + column]);
+            *value += product.sum::<f32>();
+        }
+        tensors.push((NAMES[at][0], [2, *columns], down));
+        tensors.push((NAMES[at][1], [*rows, 2], up));
+    }
+    (file_of(&tensors), merged)
+}
+
+const CONFIG: &str = r#"{"peft_type": "LORA", "r": 2, "lora_alpha": 2,
+    "base_model_name_or_path": "acme/base"}"#;
+
+fn write_base(folder: &TempFolder) -> Vec<Matrix> {
+    let base = foundation(1, 24);
+    folder.write("base/model.safetensors", file_of(&base));
+    folder.write("full/model.safetensors", file_of(&fine_tuned(&base, 101)));
+    base
+}
+
+#[track_caller]
+fn model(json: &Value, id: &str) -> Value {
+    let mut models = json["models"].as_array().unwrap().iter();
+    models.find(|model| model["id"] == id).unwrap().clone()
+}
+
+#[test]
+fn adapters_hang_on_the_base_that_they_name() {
+    let folder = TempFolder::new();
+    let base = write_base(&folder);
+    for (name, seed) in [("chat", 1), ("z-code", 2)] {
+        let (file, merged) = adapter(&base, seed);
+        folder.write(&format!("{name}/adapter_model.safetensors"), file);
+        folder.write(&format!("{name}/adapter_config.json"), CONFIG);
+        // Whichever comes first by name.
+        folder.write(&format!("merged-{name}.safetensors"), file_of(&merged));
+    }
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(run.stderr, "");
+    let json = run.json();
+    for name in ["chat", "z-code"] {
+        let adapter = model(&json, name);
+        assert_eq!(
+            (&adapter["parent"], &adapter["kind"]),
+            (&"base".into(), &"adapter".into())
+        );
+        assert_eq!(
+            (&adapter["rank"], &adapter["placed"]),
+            (&2.into(), &true.into())
+        );
+        let merged = model(&json, &format!("merged-{name}"));
+        assert_eq!(
+            (&merged["parent"], &merged["kind"]),
+            (&name.into(), &"duplicate".into())
+        );
+    }
+    assert_eq!(model(&json, "full")["parent"], "base");
+    assert_eq!(model(&json, "base")["parent"], Value::Null);
+    // The paper's method takes them for models, too.
+    let run = recover_folder(folder.path(), &["--method=paper"]);
+    assert_eq!(model(&run.json(), "chat")["parent"], "base");
+}
+
+#[test]
+fn an_adapter_of_which_nothing_is_known_hangs_on_the_only_model_that_fits() {
+    let folder = TempFolder::new();
+    let base = foundation(1, 24);
+    folder.write("base.safetensors", file_of(&base));
+    folder.write("chat.safetensors", adapter(&base, 1).0);
+    let json = recover_folder(folder.path(), &[]).json();
+    assert_eq!(model(&json, "chat")["kind"], "adapter");
+    assert_eq!(model(&json, "chat")["parent"], "base");
+}
+
+#[test]
+fn adapters_without_their_base_are_listed() {
+    let folder = TempFolder::new();
+    let base = write_base(&folder);
+    folder.write("chat.safetensors", adapter(&base, 1).0);
+    folder.write("code/adapter_model.safetensors", adapter(&base, 1).0);
+    let config = CONFIG.replace("acme/base", "acme/other");
+    folder.write("code/adapter_config.json", config);
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(
+        run.stderr,
+        "chat is an adapter (LoRA, rank 2) and needs its base, which may be any of base, full\n\
+         code is an adapter (LoRA, rank 2) and needs its base acme/other, which isn't among the models\n"
+    );
+    let json = run.json();
+    for name in ["chat", "code"] {
+        let adapter = model(&json, name);
+        assert_eq!(
+            (&adapter["parent"], &adapter["placed"]),
+            (&Value::Null, &false.into())
+        );
+    }
+    assert_eq!(json["skipped"], serde_json::json!([]));
+    // They are no children of each other, even if they are equal, and change nothing for others.
+    assert_eq!(model(&json, "full")["parent"], "base");
+    fs::remove_dir_all(folder.path().join("base")).unwrap();
+    fs::remove_dir_all(folder.path().join("full")).unwrap();
+    let json = recover_folder(folder.path(), &[]).json();
+    assert_eq!(json["trees"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_adapter_that_changes_nothing_is_a_copy_of_its_base() {
+    for name in ["a", "z"] {
+        let folder = TempFolder::new();
+        let base = write_base(&folder);
+        let zeros = base
+            .iter()
+            .map(|(name, sides, _)| (*name, *sides, vec![0.0; 48]));
+        let names = ["first.lora_A.weight", "first.lora_B.weight"];
+        let tensors: Vec<Matrix> = (names.iter().zip([[2, 24], [24, 2]]).zip(zeros))
+            .map(|((name, sides), (_, _, zeros))| (*name, sides, zeros))
+            .collect();
+        folder.write(
+            &format!("{name}/adapter_model.safetensors"),
+            file_of(&tensors),
+        );
+        folder.write(&format!("{name}/adapter_config.json"), CONFIG);
+        let json = recover_folder(folder.path(), &[]).json();
+        assert_eq!(model(&json, name)["parent"], "base", "{name}");
+        assert_eq!(model(&json, "base")["parent"], Value::Null, "{name}");
+    }
+}
+
+#[test]
+fn what_is_known_counts_more_than_a_configuration() {
+    let folder = TempFolder::new();
+    let base = write_base(&folder);
+    folder.write("chat/adapter_model.safetensors", adapter(&base, 1).0);
+    folder.write("chat/adapter_config.json", CONFIG);
+    let known = folder.write("known.txt", r#"{"parents": {"chat": "full"}}"#);
+    let json = recover_folder(folder.path(), &["--known", known.to_str().unwrap()]).json();
+    assert_eq!(model(&json, "chat")["parent"], "full");
+}
+
+#[test]
+fn signatures_of_adapters_are_kept_until_adapter_base_or_configuration_change() {
+    let (folder, store) = (TempFolder::new(), TempFolder::new());
+    let base = write_base(&folder);
+    folder.write("chat/adapter_model.safetensors", adapter(&base, 1).0);
+    let config = folder.write("chat/adapter_config.json", CONFIG);
+    let store = ["--store", store.path().to_str().unwrap()];
+    let read = || recover_folder(folder.path(), &store).json()["signatures"]["read"].clone();
+    assert_eq!((read(), read()), (3.into(), 0.into()));
+    let changed = CONFIG.replace("\"lora_alpha\": 2", "\"lora_alpha\": 3");
+    fs::write(config, changed).unwrap();
+    assert_eq!(read(), 1);
+}
+
+#[test]
+fn an_adapter_that_is_damaged_or_of_another_method_is_named() {
+    let folder = TempFolder::new();
+    write_base(&folder);
+    let half: Matrix = (
+        "base_model.model.first.lora_A.weight",
+        [2, 24],
+        vec![0.0; 48],
+    );
+    folder.write("half/adapter_model.safetensors", file_of(&[half]));
+    let other: Matrix = ("lora_unet_q.hada_w1_a", [1, 1], vec![0.0]);
+    folder.write("loha.safetensors", file_of(&[other]));
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(run.json()["skipped"][0]["id"], "half");
+    assert_eq!(model(&run.json(), "loha")["placed"], false);
+    assert_eq!(
+        run.stderr,
+        "loha is an adapter, but it was made by a method that isn't understood, \"LoHa\"\n\
+         skipped half: it is an adapter, and of the two factors for \"first\" only one is there\n"
+    );
+}

@@ -1,0 +1,82 @@
+//! What is said of models: unknown ids, and model cards.
+
+use super::*;
+
+#[test]
+fn an_id_that_is_known_of_and_not_there_is_named() {
+    let folder = TempFolder::new();
+    write_family(&folder, "a", 1, 24);
+    folder.write("bad.safetensors", "text");
+    let known = r#"{"parents": {"a1": "a0", "ghost": "a0"}, "times": {"a2": 3, "gone": 4}, "leaves": ["bad"]}"#;
+    let known = folder.write("known.json", known);
+    let known = ["--known", known.to_str().unwrap()];
+    let run = recover_folder(folder.path(), &known);
+    assert_eq!(run.parents(), family("a"));
+    let notes: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("--known"))
+        .collect();
+    let expected =
+        ["ghost", "gone"].map(|id| format!("--known names {id}, which isn't among the models"));
+    assert_eq!(notes, expected);
+    fs::remove_file(folder.path().join("bad.safetensors")).unwrap();
+    let strict = recover_folder(folder.path(), &[known[0], known[1], "--strict"]);
+    strict.assert_failed(
+        1,
+        &["recover: --known names bad, which isn't among the models"],
+    );
+}
+
+/// Writes a family of three in folders, with a card that names the base of the last.
+fn with_card(base: &str) -> TempFolder {
+    let folder = TempFolder::new();
+    let first = foundation(1, 24);
+    let second = fine_tuned(&first, 101);
+    for (name, model) in [
+        ("m0", &first),
+        ("m1", &second),
+        ("m2", &fine_tuned(&second, 102)),
+    ] {
+        folder.write(&format!("{name}/model.safetensors"), file_of(model));
+    }
+    folder.write("other/model.safetensors", file_of(&foundation(7, 24)));
+    let card = format!("---\nlicense: mit\nbase_model: {base}\n---\n# A model\n");
+    folder.write("m2/README.md", card);
+    folder
+}
+
+#[test]
+fn a_card_that_contradicts_the_weights_is_reported() {
+    let truth = || {
+        let parents = [
+            ("m0", None),
+            ("m1", Some("m0")),
+            ("m2", Some("m1")),
+            ("other", None),
+        ];
+        parents
+            .map(|(child, parent)| (child.to_owned(), parent.map(String::from)))
+            .to_vec()
+    };
+    // An ancestor is no contradiction, and neither is a base that isn't there.
+    for base in [
+        "acme/m1",
+        "acme/m0",
+        "acme/elsewhere",
+        "[acme/other, acme/m1]",
+    ] {
+        let folder = with_card(base);
+        let run = recover_folder(folder.path(), &["--cards"]);
+        assert_eq!((run.parents(), &*run.stderr), (truth(), ""), "{base}");
+    }
+    let folder = with_card("acme/other");
+    let run = recover_folder(folder.path(), &["--cards"]);
+    assert_eq!(run.parents(), truth());
+    assert_eq!(
+        run.stderr,
+        "the card of m2 says that it comes from other, the weights say that it comes from m1\n"
+    );
+    // Nobody asked.
+    assert_eq!(recover_folder(folder.path(), &[]).stderr, "");
+}
