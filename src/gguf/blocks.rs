@@ -63,11 +63,13 @@ pub(super) const Q2_K: Block = Block::new(LARGEST, 84, |block, values| {
     let (codes, rest) = rest.split_at(64);
     let (scale, rest) = scale(rest);
     let (least, _) = self::scale(rest);
-    for (at, value) in values.iter_mut().enumerate() {
-        let packed = scales[at / 16];
+    for (group, values) in values.chunks_exact_mut(16).enumerate() {
+        let packed = scales[group];
         let scale = scale * f32::from(packed & 15);
         let least = least * f32::from(packed >> 4);
-        *value = scale * f32::from(quarter(codes, at)) - least;
+        for (value, code) in values.iter_mut().zip(quarters(codes, group)) {
+            *value = scale * f32::from(code) - least;
+        }
     }
 });
 
@@ -76,14 +78,17 @@ pub(super) const Q3_K: Block = Block::new(LARGEST, 110, |block, values| {
     let (codes, rest) = rest.split_at(64);
     let (scales, rest) = rest.split_at(12);
     let (scale, _) = scale(rest);
-    for (at, value) in values.iter_mut().enumerate() {
-        let group = at / 16;
+    for (group, values) in values.chunks_exact_mut(16).enumerate() {
         let low = (scales[group % 8] >> (4 * (group / 8))) & 15;
         let top = (scales[8 + group % 4] >> (2 * (group / 4))) & 3;
         let scale = scale * (f32::from(low | top << 4) - 32.0);
-        // The third bit is stored upside down.
-        let offset = 4.0 * f32::from(1 - bit(high, at));
-        *value = scale * (f32::from(quarter(codes, at)) - offset);
+        let high = &high[group % 2 * 16..];
+        let codes = quarters(codes, group).zip(high);
+        for (value, (code, &high)) in values.iter_mut().zip(codes) {
+            // The third bit is stored upside down.
+            let offset = 4.0 * f32::from(1 - (high >> (group / 2) & 1));
+            *value = scale * (f32::from(code) - offset);
+        }
     }
 });
 
@@ -117,10 +122,15 @@ pub(super) const Q6_K: Block = Block::new(LARGEST, 210, |block, values| {
     let (high, rest) = rest.split_at(64);
     let (scales, rest) = rest.split_at(16);
     let (scale, _) = scale(rest);
-    for (at, value) in values.iter_mut().enumerate() {
-        let scale = scale * f32::from(scales[at / 16].cast_signed());
-        let low = low[at / 128 * 64 + at % 64] >> (4 * (at / 64 % 2)) & 15;
-        *value = scale * (f32::from(low | quarter(high, at) << 4) - 32.0);
+    for (group, values) in values.chunks_exact_mut(16).enumerate() {
+        let scale = scale * f32::from(scales[group].cast_signed());
+        let low = &low[group / 8 * 64 + group % 4 * 16..];
+        let shift = 4 * (group / 4 % 2);
+        let codes = low.iter().zip(quarters(high, group));
+        for (value, (&low, high)) in values.iter_mut().zip(codes) {
+            let code = (low >> shift) & 15 | high << 4;
+            *value = scale * (f32::from(code) - 32.0);
+        }
     }
 });
 
@@ -151,14 +161,12 @@ fn fives(bytes: &[u8], values: &mut [f32], decode: impl Fn(u8) -> f32) {
     }
 }
 
-/// A code of two bits: four rows of 32 values share their bytes.
-fn quarter(codes: &[u8], at: usize) -> u8 {
-    codes[at / 128 * 32 + at % 32] >> (2 * (at / 32 % 4)) & 3
-}
-
-/// One bit: eight rows of 32 values share their bytes.
-fn bit(bits: &[u8], at: usize) -> u8 {
-    bits[at % 32] >> (at / 32) & 1
+/// The codes of two bits of a group of 16 values: four rows of 32 values share their bytes.
+fn quarters(codes: &[u8], group: usize) -> impl Iterator<Item = u8> {
+    let (row, half) = (group / 2, group % 2);
+    let codes = &codes[row / 4 * 32 + half * 16..];
+    let shift = 2 * (row % 4);
+    codes.iter().map(move |code| (code >> shift) & 3)
 }
 
 /// The scale and the offset of a group of 32 values, of six bits each.

@@ -265,76 +265,97 @@ impl Place {
     }
 
     /// Fills `values` from the stored value at `offset` on.
-    fn read<T: Scalar>(self, bytes: Bytes<'_>, offset: usize, values: &mut [T]) -> io::Result<()> {
+    fn read<T: Scalar>(
+        self,
+        buffer: &mut [u8],
+        bytes: Bytes<'_>,
+        offset: usize,
+        values: &mut [T],
+    ) -> io::Result<()> {
         match self {
             Self::Plain(element, position) => {
-                element.read(bytes, position + (offset * element.size()) as u64, values)
+                let position = position + (offset * element.size()) as u64;
+                element.read_through(buffer, bytes, position, values)
             }
-            Self::Blocks(block, position) => read_blocks(block, bytes, position, offset, values),
+            Self::Blocks(block, position) => {
+                let blocks = Blocks {
+                    block,
+                    bytes,
+                    position,
+                };
+                blocks.read(buffer, offset, values)
+            }
         }
     }
 }
 
-/// Decodes the blocks in which the values lie, as many at once as a buffer holds.
-fn read_blocks<T: Scalar>(
-    block: &Block,
-    bytes: Bytes<'_>,
+/// Blocks that lie one after another.
+struct Blocks<'a> {
+    block: &'a Block,
+    bytes: Bytes<'a>,
+    /// Where the first one begins.
     position: u64,
-    offset: usize,
-    mut values: &mut [T],
-) -> io::Result<()> {
-    let (mut at, mut within) = (offset / block.values, offset % block.values);
-    let most = (BUFFER / block.bytes).max(1);
-    let needed = (within + values.len()).div_ceil(block.values);
-    let mut buffer = bytes.buffer(needed.min(most) * block.bytes);
-    let mut decoded = [0.0; LARGEST];
-    while !values.is_empty() {
-        let count = (within + values.len()).div_ceil(block.values).min(most);
-        let start = position + (at * block.bytes) as u64;
-        let stored = bytes.view(start, count * block.bytes, &mut buffer)?;
-        for stored in stored.chunks_exact(block.bytes) {
-            let decoded = &mut decoded[..block.values];
-            (block.decode)(stored, decoded);
-            let wanted = &decoded[within..];
-            let (now, later) = values.split_at_mut(wanted.len().min(values.len()));
-            for (value, &decoded) in now.iter_mut().zip(wanted) {
-                *value = T::from_single(decoded);
+}
+
+impl Blocks<'_> {
+    /// Decodes the blocks in which the values lie, as many at once as the buffer holds.
+    fn read<T: Scalar>(
+        &self,
+        buffer: &mut [u8],
+        offset: usize,
+        mut values: &mut [T],
+    ) -> io::Result<()> {
+        let block = self.block;
+        let (mut at, mut within) = (offset / block.values, offset % block.values);
+        let mut decoded = [0.0; LARGEST];
+        while !values.is_empty() {
+            let needed = (within + values.len()).div_ceil(block.values);
+            let count = needed.min(BUFFER / block.bytes);
+            let start = self.position + (at * block.bytes) as u64;
+            let stored = self.bytes.view(start, count * block.bytes, buffer)?;
+            for stored in stored.chunks_exact(block.bytes) {
+                let decoded = &mut decoded[..block.values];
+                (block.decode)(stored, decoded);
+                let wanted = &decoded[within..];
+                let (now, later) = values.split_at_mut(wanted.len().min(values.len()));
+                for (value, &decoded) in now.iter_mut().zip(wanted) {
+                    *value = T::from_single(decoded);
+                }
+                (values, within) = (later, 0);
             }
-            (values, within) = (later, 0);
+            at += count;
         }
-        at += count;
+        Ok(())
     }
-    Ok(())
 }
 
 impl StoredLayer {
-    fn read<T: Scalar>(&self, bytes: Bytes<'_>, offset: usize, values: &mut [T]) -> io::Result<()> {
+    fn read<T: Scalar>(
+        &self,
+        bytes: Bytes<'_>,
+        mut offset: usize,
+        values: &mut [T],
+    ) -> io::Result<()> {
+        let mut buffer = bytes.buffer(BUFFER);
         match self.rows {
-            None => self.place.read(bytes, offset, values)?,
-            Some(rows) => self.read_rows(rows, bytes, offset, values)?,
+            None => self.place.read(&mut buffer, bytes, offset, values)?,
+            Some(rows) => {
+                let mut left = &mut *values;
+                while !left.is_empty() {
+                    let (row, column) = (offset / rows.length, offset % rows.length);
+                    let count = (rows.length - column).min(left.len());
+                    let (now, later) = left.split_at_mut(count);
+                    let stored = rows.stored(row) * rows.length + column;
+                    self.place.read(&mut buffer, bytes, stored, now)?;
+                    left = later;
+                    offset += count;
+                }
+            }
         }
         if self.is_raised {
             for value in values {
                 *value = *value - T::one();
             }
-        }
-        Ok(())
-    }
-
-    fn read_rows<T: Scalar>(
-        &self,
-        rows: Rows,
-        bytes: Bytes<'_>,
-        mut offset: usize,
-        mut values: &mut [T],
-    ) -> io::Result<()> {
-        while !values.is_empty() {
-            let (row, column) = (offset / rows.length, offset % rows.length);
-            let count = (rows.length - column).min(values.len());
-            let (now, later) = values.split_at_mut(count);
-            (self.place).read(bytes, rows.stored(row) * rows.length + column, now)?;
-            values = later;
-            offset += count;
         }
         Ok(())
     }

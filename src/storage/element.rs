@@ -43,14 +43,25 @@ impl Element {
     pub(crate) fn read<T: Scalar>(
         self,
         bytes: Bytes<'_>,
+        position: u64,
+        values: &mut [T],
+    ) -> io::Result<()> {
+        let mut buffer = bytes.buffer(BUFFER.min(values.len().saturating_mul(self.size())));
+        self.read_through(&mut buffer, bytes, position, values)
+    }
+
+    /// The same through a buffer that the caller keeps: of [`BUFFER`] bytes, or all bytes of the values.
+    pub(crate) fn read_through<T: Scalar>(
+        self,
+        buffer: &mut [u8],
+        bytes: Bytes<'_>,
         mut position: u64,
         values: &mut [T],
     ) -> io::Result<()> {
         let size = self.size();
-        let mut buffer = bytes.buffer(BUFFER.min(values.len().saturating_mul(size)));
         for values in values.chunks_mut(BUFFER / size) {
             let length = values.len() * size;
-            self.decode(bytes.view(position, length, &mut buffer)?, values)?;
+            self.decode(bytes.view(position, length, buffer)?, values)?;
             position += length as u64;
         }
         Ok(())

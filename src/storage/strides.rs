@@ -12,8 +12,8 @@ use crate::weights::element_count;
 /// How far apart neighbours lie that are read together rather than one by one, in bytes.
 const WORTHWHILE_GAP: u64 = 4096;
 
-/// How many values are gathered at once: their positions take 512 KiB.
-const GATHERED: usize = 1 << 16;
+/// How many values are gathered at once, as a power of two: their places take 1 MiB.
+const GATHERED: u32 = 17;
 
 /// Where the values of a tensor lie, counted in elements from its first.
 #[derive(Clone, Debug)]
@@ -55,60 +55,117 @@ impl Strides {
         last?.checked_add(1)
     }
 
-    /// The position of a value, given its index in row-major order.
-    fn position(&self, mut index: usize) -> u64 {
-        let mut position = 0;
-        for &(length, stride) in self.0.iter().rev() {
-            position += (index % length) as u64 * stride;
-            index /= length;
+    /// The positions of consecutive values, given the index of the first in row-major order.
+    fn positions(&self, mut first: usize) -> impl Iterator<Item = u64> {
+        let mut indices = vec![0; self.0.len()];
+        // Wrapping, since the one after the last may lie anywhere.
+        let mut position = 0_u64;
+        for (index, &(length, stride)) in indices.iter_mut().zip(&self.0).rev() {
+            *index = first % length;
+            position = position.wrapping_add((*index as u64).wrapping_mul(stride));
+            first /= length;
         }
-        position
+        core::iter::from_fn(move || {
+            let this = position;
+            for (index, &(length, stride)) in indices.iter_mut().zip(&self.0).rev() {
+                *index += 1;
+                position = position.wrapping_add(stride);
+                if *index < length {
+                    break;
+                }
+                position = position.wrapping_sub((*index as u64).wrapping_mul(stride));
+                *index = 0;
+            }
+            Some(this)
+        })
     }
 
     /// Fills `values` with those from flat index `offset` on, whose bytes `fetch` gets in rising order.
     pub(crate) fn gather<T: Scalar>(
         &self,
         element: Element,
-        mut offset: usize,
+        offset: usize,
         values: &mut [T],
         mut fetch: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
-        for values in values.chunks_mut(GATHERED) {
-            let mut wanted: Vec<(u64, u32)> = (0..values.len())
-                .map(|index| (self.position(offset + index), index as u32))
-                .collect();
-            wanted.sort_unstable();
-            for run in runs(&wanted, element.size() as u64) {
-                let first = run.first().map_or(0, |wanted| wanted.0);
-                let last = run.last().map_or(0, |wanted| wanted.0);
-                let bytes = &mut buffer[..(last + 1 - first) as usize * element.size()];
-                fetch(first * element.size() as u64, bytes)?;
-                for &(position, index) in run {
-                    let start = (position - first) as usize * element.size();
-                    let value = values.get_mut(index as usize..=index as usize);
-                    element.decode(
-                        &bytes[start..start + element.size()],
-                        value.unwrap_or_default(),
-                    )?;
-                }
+        let mut positions = self.positions(offset);
+        for values in values.chunks_mut(1 << GATHERED) {
+            let mut places: Vec<Place> = (positions.by_ref().zip(0..values.len()))
+                .map(|(position, index)| Place::new(position, index))
+                .collect::<io::Result<_>>()?;
+            // Stable, which makes use of the order that there is: each row of a matrix is sorted.
+            places.sort();
+            for run in runs(&places, element.size() as u64) {
+                read_run(run, element, values, &mut buffer, &mut fetch)?;
             }
-            offset += values.len();
         }
         Ok(())
     }
 }
 
-/// Cuts sorted positions into runs that are near enough to be read together, and fit into the buffer.
-fn runs(wanted: &[(u64, u32)], size: u64) -> impl Iterator<Item = &[(u64, u32)]> {
-    let mut rest = wanted;
+/// Where a value lies, in elements, and its index among those that are gathered with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u64);
+
+impl Place {
+    /// Fails for storages of more than 10¹⁴ elements.
+    fn new(position: u64, index: usize) -> io::Result<Self> {
+        if position.leading_zeros() < GATHERED {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Self(position << GATHERED | index as u64))
+    }
+
+    const fn position(self) -> u64 {
+        self.0 >> GATHERED
+    }
+
+    const fn index(self) -> usize {
+        (self.0 & ((1 << GATHERED) - 1)) as usize
+    }
+}
+
+/// Fetches the bytes of a run at once, and decodes its values.
+fn read_run<T: Scalar>(
+    run: &[Place],
+    element: Element,
+    values: &mut [T],
+    buffer: &mut [u8],
+    fetch: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let position = |place: Option<&Place>| place.map_or(0, |place| place.position());
+    let (first, last) = (position(run.first()), position(run.last()));
+    let size = element.size();
+    let bytes = &mut buffer[..(last + 1 - first) as usize * size];
+    fetch(first * size as u64, bytes)?;
+    // Often they lie one after another.
+    if last - first + 1 == run.len() as u64 {
+        let mut decoded = vec![T::zero(); run.len()];
+        element.decode(bytes, &mut decoded)?;
+        for (place, decoded) in run.iter().zip(decoded) {
+            values[place.index()] = decoded;
+        }
+        return Ok(());
+    }
+    for place in run {
+        let start = (place.position() - first) as usize * size;
+        let value = &mut values[place.index()..=place.index()];
+        element.decode(&bytes[start..start + size], value)?;
+    }
+    Ok(())
+}
+
+/// Cuts sorted places into runs that are near enough to be read together, and fit into the buffer.
+fn runs(places: &[Place], size: u64) -> impl Iterator<Item = &[Place]> {
+    let mut rest = places;
     core::iter::from_fn(move || {
-        let first = rest.first()?.0;
+        let first = rest.first()?.position();
         let mut last = first;
-        let end = rest.iter().position(|&(position, _)| {
-            let near = (position - last) * size <= WORTHWHILE_GAP;
-            let fits = (position - first + 1) * size <= BUFFER as u64;
-            last = position;
+        let end = rest.iter().position(|place| {
+            let near = (place.position() - last) * size <= WORTHWHILE_GAP;
+            let fits = (place.position() - first + 1) * size <= BUFFER as u64;
+            last = place.position();
             !near || !fits
         });
         let (run, left) = rest.split_at(end.unwrap_or(rest.len()));
@@ -154,6 +211,8 @@ mod tests {
                 [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]
             );
             assert_eq!(gathered(&[2, 2], &[0, 1], chunk), [0.0, 1.0, 0.0, 1.0]);
+            // Where there is one only, its stride means nothing.
+            assert_eq!(gathered(&[1, 2], &[u64::MAX, 2], chunk), [0.0, 2.0]);
             // Far apart, so that each value is a run of its own.
             let far = gathered(&[3, 2], &[3, 100_000], chunk);
             assert_eq!(far, [0.0, 100_000.0, 3.0, 100_003.0, 6.0, 100_006.0]);
