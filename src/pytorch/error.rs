@@ -100,7 +100,7 @@ impl fmt::Display for PytorchError {
             ),
             Self::Archive { file, reason } => write!(
                 f,
-                "{} is a damaged archive: {}",
+                "{} is a damaged archive, or cut short: {}",
                 FileName(file),
                 Line(reason)
             ),
