@@ -218,29 +218,19 @@ fn target<L: Layer<Error: ToString>>(
     if rank == 0 || outputs.columns != rank {
         return Err(shapes());
     }
-    let magnitudes = parts
-        .magnitude
-        .as_ref()
-        .map(|layer| matrix(layer))
-        .transpose()?;
-    let magnitudes = magnitudes.map(|magnitudes| magnitudes.values);
+    let magnitudes = vector(parts.magnitude.as_ref())?;
+    if is_table && magnitudes.is_some() {
+        let method = "DoRA of embeddings".to_owned();
+        return Err(AdapterError::Method { method });
+    }
     if magnitudes
         .as_ref()
-        .is_some_and(|found| is_table || found.len() != outputs.rows)
+        .is_some_and(|found| found.len() != outputs.rows)
     {
-        let method = "DoRA of embeddings".to_owned();
-        return Err(if is_table {
-            AdapterError::Method { method }
-        } else {
-            shapes()
-        });
+        return Err(shapes());
     }
-    let alpha = parts
-        .alpha
-        .as_ref()
-        .map(|layer| matrix(layer))
-        .transpose()?;
-    let alpha = alpha.and_then(|alpha| alpha.values.first().copied());
+    let alpha = vector(parts.alpha.as_ref())?;
+    let alpha = alpha.and_then(|alpha| alpha.first().copied());
     let scale = config.scale(&module.name, rank, alpha.map(f64::from));
     let (outputs, inputs) = if is_table {
         (inputs.transposed(), outputs.transposed())
@@ -254,6 +244,11 @@ fn target<L: Layer<Error: ToString>>(
         magnitudes,
         scale,
     })
+}
+
+/// All values of a layer that may be there.
+fn vector<L: Layer<Error: ToString>>(layer: Option<&L>) -> Result<Option<Vec<f32>>, AdapterError> {
+    Ok(layer.map(matrix).transpose()?.map(|matrix| matrix.values))
 }
 
 /// All values of a layer, as a matrix whose columns are all dimensions but the first.

@@ -66,7 +66,8 @@ impl AdapterConfig {
         self
     }
 
-    /// Sets this number for the weights whose names end with a text, or with the segments after a dot.
+    /// Sets this number for the weights whose names, or the parts of them after a dot, are this text; the
+    /// longest of several such texts counts.
     #[must_use]
     pub fn with_alpha_of(mut self, ending: impl Into<String>, alpha: f64) -> Self {
         self.alphas.insert(ending.into(), alpha);
@@ -105,7 +106,8 @@ impl AdapterConfig {
                 .strip_suffix(ending)
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        let of_module = self.alphas.iter().find(|(ending, _)| ends(ending));
+        let of_module = self.alphas.iter().filter(|(ending, _)| ends(ending));
+        let of_module = of_module.max_by_key(|(ending, _)| ending.len());
         let alpha = alpha.or(of_module.map(|(_, &alpha)| alpha)).or(self.alpha);
         let rank = rank as f64;
         match (alpha, self.scaling) {

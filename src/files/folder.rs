@@ -187,9 +187,7 @@ impl Folder<'_> {
             let missing = missing_shards(&file, &shards, of);
             let names = shards.into_iter().map(|(_, name)| name).collect();
             let (model, mut candidate) = self.candidate(&file, Stored::Shards, names);
-            if !missing.is_empty() {
-                candidate.problem = Some(PassedOverReason::MissingShards { missing, of });
-            }
+            candidate.problem = missing.or(candidate.problem.take());
             candidates.push((model, candidate));
         }
         candidates
@@ -276,15 +274,22 @@ impl Candidate {
     }
 }
 
-/// The shards that are missing, each with a `*` for how its name ends.
-fn missing_shards(file: &FileName<'_>, shards: &[(usize, String)], of: usize) -> Vec<String> {
+/// What is wrong if some of the shards are missing.
+fn missing_shards(
+    file: &FileName<'_>,
+    shards: &[(usize, String)],
+    of: usize,
+) -> Option<PassedOverReason> {
     let numbers: BTreeSet<usize> = shards.iter().map(|&(number, _)| number).collect();
     // Some count from zero.
-    let first = usize::from(!numbers.contains(&0));
-    let missing = (first..of + first).filter(|number| !numbers.contains(number));
-    missing
-        .map(|number| alloc::format!("{}-{number:05}-of-{of:05}*", file.stem))
-        .collect()
+    let start = usize::from(!numbers.contains(&0));
+    let there = numbers.range(start..of + start).count();
+    let first = (start..of + start).find(|number| !numbers.contains(number))?;
+    Some(PassedOverReason::MissingShards {
+        first: alloc::format!("{}-{first:05}-of-{of:05}", file.stem),
+        missing: of - there,
+        of,
+    })
 }
 
 /// Whether a file is a pointer of Git LFS; one that can't be read is none.

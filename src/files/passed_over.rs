@@ -79,8 +79,10 @@ pub enum PassedOverReason {
     },
     /// Some of the files that a model was split into aren't there.
     MissingShards {
-        /// Their names, with a `*` for the rest of the name.
-        missing: Vec<String>,
+        /// The beginning of the first one's name.
+        first: String,
+        /// How many are missing.
+        missing: usize,
         /// Into how many files the model was split.
         of: usize,
     },
@@ -120,18 +122,17 @@ impl fmt::Display for PassedOverReason {
             Self::SameFolder { folder } => {
                 write!(
                     f,
-                    "it is a link to {}, which is looked into there",
+                    "it is a link to {}, where its models are listed",
                     Quoted(folder)
                 )
             }
-            Self::Format { format, files } => {
-                let format = format.name();
-                write!(
-                    f,
-                    "{} in the format of {format}, which this build can't read",
-                    Several(files)
-                )
-            }
+            Self::Format { format, files } => write!(
+                f,
+                "{} {} {} weights, which this build can't read",
+                Several(files),
+                if files.len() == 1 { "holds" } else { "hold" },
+                format.name()
+            ),
             Self::LfsPointers { files: one } if one.len() == 1 => write!(
                 f,
                 "{} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them",
@@ -142,11 +143,20 @@ impl fmt::Display for PassedOverReason {
                 "{} are pointers of Git LFS, not the weights: `git lfs pull` fetches them",
                 Several(files)
             ),
-            Self::MissingShards { missing, of } => write!(
+            Self::MissingShards {
+                first,
+                missing: 1,
+                of,
+            } => write!(
                 f,
-                "of the {of} files that it was split into, {} {} missing",
-                Several(missing),
-                if missing.len() == 1 { "is" } else { "are" }
+                "of the {of} files that it was split into, {} is missing",
+                Quoted(first)
+            ),
+            Self::MissingShards { first, missing, of } => write!(
+                f,
+                "of the {of} files that it was split into, {} and {} more are missing",
+                Quoted(first),
+                missing - 1
             ),
             Self::Variant { files, of } => write!(
                 f,

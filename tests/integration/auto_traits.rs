@@ -1,8 +1,8 @@
 //! What is public can be sent to other threads and shared between them.
 
 use mother::{
-    arborescence, clustering, condensed, entropy, evidence, growth, heritage, moments, pairwise,
-    progress, signature, sketch, weights,
+    adapters, arborescence, clustering, condensed, entropy, evidence, growth, heritage, moments,
+    pairwise, progress, signature, sketch, weights,
 };
 
 /// What no thread is bound to, and nothing can break by unwinding.
@@ -141,6 +141,11 @@ fn evidence_and_graphs_are_send_and_sync() {
 #[test]
 fn sources_are_send_and_sync() {
     assert_free!(
+        adapters::AdaptedModel<weights::InMemoryModel<'static>, weights::InMemoryModel<'static>>,
+        adapters::Adapter<weights::InMemoryModel<'static>>,
+        adapters::AdapterConfig,
+        adapters::AdapterError,
+        adapters::Placement,
         weights::DecodeError,
         weights::ElementType,
         weights::InMemoryLayer<'static>,
@@ -156,6 +161,9 @@ fn sources_are_send_and_sync() {
         use mother::{files, safetensors};
         assert_free!(
             files::FindError,
+            files::ModelCard,
+            files::ModelFormat,
+            files::PassedOverReason,
             files::Found,
             files::ModelFile,
             files::ModelFileError,

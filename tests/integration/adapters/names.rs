@@ -1,5 +1,7 @@
 //! Adapters as the libraries name their tensors, and what can't be understood.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn applied(tensors: &[Tensor<'_>], base: &str) -> Result<Vec<f64>, AdapterError> {
@@ -202,4 +204,29 @@ fn what_is_wrong_is_named() {
         ("m.q.lora_B.weight", &[2, 0], &[]),
     ];
     assert!(matches!(error(&empty), AdapterError::Shapes { .. }));
+}
+
+proptest! {
+    #![proptest_config(crate::cases(300))]
+
+    #[test]
+    fn any_tensors_are_an_adapter_or_an_error(
+        tensors in prop::collection::btree_map(
+            r"(base_model\.model\.|unet\.|lora_unet_|)(q|m\.q|)(\.lora_A|\.lora_B|\.lora\.down|_lora\.up|\.alpha|\.lora_magnitude_vector|\.lora_embedding_A|)(\.weight|\.default\.weight|\.bias|)",
+            prop::collection::vec(0_usize..3, 0..4),
+            0..5,
+        ),
+    ) {
+        let source = tensors.iter().fold(InMemoryModel::new("a"), |model, (name, shape)| {
+            let count = element_count(shape).unwrap();
+            model.with_layer(name, shape.clone(), vec![1.0_f32; count]).unwrap()
+        });
+        Adapter::is_adapter(&source);
+        let base = model("base", &[("m.q.weight", &[2, 2], &[0.0; 4])]);
+        if let Ok(adapter) = Adapter::read(source, AdapterConfig::new())
+            && let Ok(adapted) = adapter.applied_to(base)
+        {
+            assert_chunks_agree(&adapted);
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use mother::files::FindError;
+use mother::files::{FindError, ModelCard};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -248,10 +249,10 @@ fn links_are_followed_and_loops_end() {
     assert_eq!(
         lines(&found),
         [
-            "run/latest: it is a link to `run/checkpoint-9`, which is looked into there",
-            "self: it is a link to `m`, which is looked into there",
-            "up/elsewhere/base: it is a link to `base`, which is looked into there",
-            "up/m: it is a link to `m`, which is looked into there",
+            "run/latest: it is a link to `run/checkpoint-9`, where its models are listed",
+            "self: it is a link to `m`, where its models are listed",
+            "up/elsewhere/base: it is a link to `base`, where its models are listed",
+            "up/m: it is a link to `m`, where its models are listed",
         ]
     );
 }
@@ -287,4 +288,26 @@ fn a_name_that_is_not_unicode_is_no_obstacle() {
     }
     let found = find(&folder, &[""]);
     assert_eq!(names(&found), ["b\u{FFFD}d", "\u{FFFD}b\u{FFFD}d"]);
+}
+
+proptest! {
+    #![proptest_config(crate::cases(300))]
+
+    #[test]
+    fn any_names_and_any_card_do_no_harm(
+        names in prop::collection::btree_set(
+            r"(model|x|consolidated\.00|optimizer|\.)(-0*[0-9]{1,7}-of-[0-9]{1,7}|)(\.fp16|)(\.safetensors|\.bin|)(\.index\.json|)",
+            0..8,
+        ),
+        card in r"(---\n)?(base_model:? ?[\[\]'\-a,\n#]{0,8}\n){0,3}(---)?",
+    ) {
+        let folder = TempFolder::new();
+        for name in names.iter().filter(|name| *name != ".") {
+            folder.write(name, weights(1.0));
+        }
+        let found = find(&folder, &[""]);
+        let is_unique = found.models.windows(2).all(|pair| pair[0].name() < pair[1].name());
+        prop_assert!(is_unique, "{:?}", found.models);
+        prop_assert!(ModelCard::parse(&card).bases().iter().all(|base| !base.is_empty()));
+    }
 }

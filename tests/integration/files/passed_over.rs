@@ -60,6 +60,8 @@ fn shards_that_are_missing_are_named() {
         let name = format!("m/model-{shard:05}-of-00007.safetensors");
         folder.write(&name, weights(1.0));
     }
+    // A name that claims much costs nothing.
+    folder.write("o/model-1-of-999999.safetensors", weights(1.0));
     write_shards(&folder, "n/model", None);
     fs::remove_file(folder.path().join("n/model-00002-of-00002.safetensors")).unwrap();
     let found = find(&folder, &[""]);
@@ -67,8 +69,9 @@ fn shards_that_are_missing_are_named() {
     assert_eq!(
         lines(&found),
         [
-            "m: of the 7 files that it was split into, `model-00002-of-00007*` and 2 more are missing",
-            "n: of the 2 files that it was split into, `model-00002-of-00002*` is missing",
+            "m: of the 7 files that it was split into, `model-00002-of-00007` and 2 more are missing",
+            "n: of the 2 files that it was split into, `model-00002-of-00002` is missing",
+            "o: of the 999999 files that it was split into, `model-00002-of-999999` and 999997 more are missing",
         ]
     );
     assert!(
@@ -93,10 +96,10 @@ fn formats_that_are_not_read_are_named() {
     assert_eq!(
         lines(&found),
         [
-            "base/base: `base.onnx` in the format of ONNX, which this build can't read",
+            "base/base: `base.onnx` holds ONNX weights, which this build can't read",
             "empty: it holds no weights",
-            "keras: `tf_model.h5` in the format of Keras, which this build can't read",
-            "onnx: `model.onnx` in the format of ONNX, which this build can't read",
+            "keras: `tf_model.h5` holds Keras weights, which this build can't read",
+            "onnx: `model.onnx` holds ONNX weights, which this build can't read",
         ]
     );
     let losses: Vec<bool> = found
