@@ -7,6 +7,8 @@ mod arrays;
 mod clustering;
 #[cfg(all(feature = "rayon", feature = "safetensors"))]
 mod files;
+#[cfg(feature = "formats")]
+mod formats;
 #[cfg(feature = "safetensors")]
 mod models;
 mod moments;
@@ -16,6 +18,9 @@ mod rank;
 mod signature;
 #[cfg(feature = "safetensors")]
 mod whole;
+#[cfg(feature = "formats")]
+#[path = "../tests/integration/formats/zip.rs"]
+mod zip;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -26,6 +31,8 @@ fn optional(criterion: &mut Criterion) {
     whole::all(criterion);
     #[cfg(all(feature = "rayon", feature = "safetensors"))]
     files::all(criterion);
+    #[cfg(feature = "formats")]
+    formats::all(criterion);
     // Without these features there is nothing to time.
     let _ = criterion;
 }

@@ -25,9 +25,10 @@ recover [OPTIONS] [MODEL]...
 The result goes to stdout, warnings and progress to stderr. The exit code is 0; 2 when the arguments
 make no sense; 1 when it can't be done: a path isn't there, no model is left, --strict.
 
-  MODEL                  a .safetensors file or index, or a folder, which is looked through to any
-                         depth: sharded models, hub caches, pipelines, checkpoints. What is passed
-                         over is listed. None: the embedded zoo, with the truth about it
+  MODEL                  a file (safetensors, PyTorch, GGUF, npz), an index, or a folder, which is
+                         looked through to any depth: sharded models, hub caches, pipelines,
+                         checkpoints. What is passed over is listed. None: the embedded zoo, with
+                         the truth about it
   --format NAME          text (the default) | json | dot | mermaid | newick
   --truth FILE           a truth.json to state the accuracy against
   --strict               fail when any model has to be skipped, or --known names one that isn't there

@@ -34,7 +34,8 @@
 //!
 //! Modules depend only on those below them:
 //!
-//! - adapters: `files` finds models and opens them, `safetensors` reads them (feature `safetensors`);
+//! - adapters, a feature each: `safetensors`, `pytorch`, `gguf` and `npz` read models from files, on top of
+//!   `storage`; `files` finds models and opens them (feature `safetensors`);
 //! - [`heritage`]: from evidence to the graph, its exports, and a hub that grows model by model;
 //! - [`evidence`]: what two models say of each other, and the tables of many pairs;
 //! - [`signature`]: one model, read once;
@@ -45,8 +46,10 @@
 //!
 //! # Features
 //!
-//! `std`, `rayon`, `svd`, `half` and `safetensors` are on by default; without them the crate needs
-//! `core` and `alloc` alone. `simd` comes with `std`, and uses the vector registers that the machine turns
+//! `std`, `rayon`, `svd`, `half`, `safetensors`, `pytorch`, `gguf` and `npz` are on by default; without
+//! them the crate needs `core` and `alloc` alone. Of the formats, `gguf` brings no other crate than `half`,
+//! `pytorch` brings `rawzip` and what `safetensors` needs, and `npz` brings `rawzip` and `miniz_oxide`.
+//! `storage` comes with any of them. `simd` comes with `std`, and uses the vector registers that the machine turns
 //! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
 //! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
 //! dendrograms, graphs and options, `proptest` brings strategies and invariants for your own property tests.
@@ -71,6 +74,8 @@ pub mod entropy;
 pub mod evidence;
 #[cfg(feature = "safetensors")]
 pub mod files;
+#[cfg(feature = "gguf")]
+pub mod gguf;
 pub mod growth;
 pub mod heritage;
 #[cfg(feature = "proptest")]
@@ -78,8 +83,12 @@ pub mod invariants;
 pub mod kinship;
 mod minimum;
 pub mod moments;
+#[cfg(feature = "npz")]
+pub mod npz;
 pub mod pairwise;
 pub mod progress;
+#[cfg(feature = "pytorch")]
+pub mod pytorch;
 #[cfg(feature = "svd")]
 pub mod rank;
 mod registers;
@@ -91,6 +100,17 @@ pub mod robustness {}
 mod scalar;
 pub mod signature;
 pub mod sketch;
+#[cfg(feature = "storage")]
+#[cfg_attr(
+    not(all(
+        feature = "safetensors",
+        feature = "pytorch",
+        feature = "gguf",
+        feature = "npz"
+    )),
+    allow(dead_code, unused_imports, reason = "each format needs some of it")
+)]
+pub mod storage;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 pub mod weights;

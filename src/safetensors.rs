@@ -64,12 +64,9 @@
 
 mod entry;
 mod error;
-mod file;
 mod header;
-mod index;
 mod location;
 mod shard;
-pub(crate) mod text;
 
 use core::{fmt, mem};
 
@@ -81,11 +78,18 @@ use self::header::Tensor;
 use self::location::Stored;
 use self::shard::Shard;
 use crate::Scalar;
+use crate::storage::Storage;
+use crate::storage::index::{self, Indexed};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
 pub use self::error::SafetensorsError;
-pub use self::file::set_open_file_limit;
-pub(crate) use self::index::shard_names;
+#[doc(no_inline)]
+pub use crate::storage::set_open_file_limit;
+
+/// The names of the shards that the index at `path` lists, sorted.
+pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>, SafetensorsError> {
+    index::shard_names(path)
+}
 
 /// One model in the safetensors format: a file, shards with an index, or bytes in memory.
 ///
@@ -195,7 +199,7 @@ impl<'a> SafetensorsModel<'a> {
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, SafetensorsError> {
         let name = name.into();
-        let shard = Shard::from_bytes(&name, bytes)?;
+        let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [shard].into()))
     }
 

@@ -17,7 +17,8 @@ pub enum CopyKind {
     /// All weights were rounded to a shorter floating-point type.
     Cast,
     /// The weights of each large layer were rounded to few values, or to few in each group that shares a
-    /// scale: at most 256 evenly spaced ones, floats of at most four significant bits, or any sixteen.
+    /// scale: at most 256 evenly spaced ones, floats of at most four significant bits, any sixteen, or the
+    /// codes of a format that stores blocks of them.
     Quantised,
     /// Some weights were set to zero.
     Pruned,
@@ -80,8 +81,9 @@ pub(super) fn is_same_but_for_rounding(first: &Signature, second: &Signature) ->
 /// All of it follows from the signatures. A cast is recognised by digests of the original's values as
 /// rounding would leave them, on one block of values in sixteen and each tensor's first, and no group of
 /// rows may have moved further than rounding moves it. For what was
-/// quantised and pruned the squared distance has to be what rounding to that many levels, or taking
-/// away weights, leaves, within six standard errors of the sketches.
+/// quantised and pruned the squared distance has to be what rounding to that many levels or bits, or
+/// taking away weights, leaves, within six standard errors of the sketches. That a tensor was quantised in
+/// blocks is taken from the type that its source gives.
 pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
     if original.tensors().len() != copy.tensors().len() {
         return None;
@@ -106,16 +108,28 @@ pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
         Some(CopyKind::Cast)
     } else if all(&changed, Pair::is_pruned) {
         Some(CopyKind::Pruned)
-    } else if changed.iter().any(|pair| pair.is_large())
-        && changed.iter().any(|pair| pair.is_quantised())
-        && all(&changed, |pair| {
-            pair.is_near() && (!pair.is_large() || pair.is_quantised() || pair.is_cast())
-        })
-    {
+    } else if are_quantised(&changed) || are_quantised_in_blocks(&changed) {
         Some(CopyKind::Quantised)
     } else {
         None
     }
+}
+
+/// Whether every large tensor was rounded to few evenly spaced values.
+fn are_quantised(pairs: &[&Pair<'_>]) -> bool {
+    pairs.iter().any(|pair| pair.is_large())
+        && pairs.iter().any(|pair| pair.is_quantised())
+        && all(pairs, |pair| {
+            pair.is_near() && (!pair.is_large() || pair.is_quantised() || pair.is_cast())
+        })
+}
+
+/// Whether tensors were rounded to codes with a scale for each block, and others to a shorter float.
+fn are_quantised_in_blocks(pairs: &[&Pair<'_>]) -> bool {
+    pairs.iter().any(|pair| pair.is_quantised_in_blocks())
+        && all(pairs, |pair| {
+            pair.is_quantised_in_blocks() || pair.is_half() || pair.is_bfloat()
+        })
 }
 
 fn all<'a>(pairs: &[&Pair<'a>], has: impl Fn(&Pair<'a>) -> bool) -> bool {
@@ -275,6 +289,24 @@ impl Pair<'_> {
         };
         rounding(self.original).is_none_or(|finer| finer <= FINER * moved)
             && squared <= (1.0 + self.tolerance()) * further * by_rounding
+    }
+
+    /// Rounding to codes in blocks moves by a share of the norm that follows from the bits of a code.
+    ///
+    /// A block's largest value decides its steps, so that the share is about 1.4 for normal values, divided by
+    /// 2 for each bit. It is larger where few values of a block are much larger than the others. A model
+    /// that was trained further keeps none of its tensors; one that was rounded keeps those that
+    /// aren't stored in codes, which the caller looks at.
+    fn is_quantised_in_blocks(&self) -> bool {
+        const SHARES: [f64; 2] = [0.3, 3.0];
+        let bits = |tensor: &TensorSignature| tensor.element_type().code_bits();
+        let (Some(left), original) = (bits(self.copy), bits(self.original)) else {
+            return false;
+        };
+        let [norm, _, squared] = self.sums();
+        let share = Float::sqrt(squared / norm) * f64::from(1_u32 << left);
+        let [least, most] = SHARES;
+        original.is_none_or(|bits| bits > left) && self.is_near() && (least..=most).contains(&share)
     }
 
     /// Six standard errors of the estimated squared distance, as a share of it.

@@ -17,7 +17,7 @@ use super::id::{Named, Root, SNAPSHOTS, is_repository};
 use super::names::{FileKind, FileName};
 use super::naming::{Item, Namer, with_unique_names};
 use super::passed_over::{PassedOver, PassedOverReason};
-use crate::safetensors::text::{FileName as Shown, Line};
+use crate::storage::text::{FileName as Shown, Line};
 
 /// How many folders below what was given are looked into, one below the other.
 const DEEPEST: usize = 32;

@@ -91,7 +91,9 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
         if let Some(reason) = first.problem.take() {
             contents.passed_over.push(first.rejected(reason));
         } else if first.format.is_readable() {
-            let others = candidates.flat_map(|other| other.names).collect();
+            // Sorted, so that the line doesn't depend on what this build reads.
+            let mut others: Vec<_> = candidates.flat_map(|other| other.names).collect();
+            others.sort_unstable();
             contents
                 .passed_over
                 .extend(first.variants(folder.path, others));

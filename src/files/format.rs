@@ -66,14 +66,14 @@ const FORMATS: [Entry; 7] = [
         name: "PyTorch",
         endings: &[".bin", ".pt", ".pth", ".ckpt"],
         contents: Contents::AsTrained,
-        is_readable: false,
+        is_readable: cfg!(feature = "pytorch"),
     },
     Entry {
         format: ModelFormat::Numpy,
         name: "numpy",
         endings: &[".npz"],
         contents: Contents::AsTrained,
-        is_readable: false,
+        is_readable: cfg!(feature = "npz"),
     },
     Entry {
         format: ModelFormat::Flax,
@@ -94,7 +94,7 @@ const FORMATS: [Entry; 7] = [
         name: "GGUF",
         endings: &[".gguf"],
         contents: Contents::Converted,
-        is_readable: false,
+        is_readable: cfg!(feature = "gguf"),
     },
     Entry {
         format: ModelFormat::Onnx,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
 use super::ModelFormat;
-use crate::safetensors::text::{Line, Quoted};
+use crate::storage::text::{Line, Quoted};
 
 /// A file or folder that was passed over, and why.
 ///

@@ -7,6 +7,12 @@ use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
 use super::{ModelFile, ModelFileError, ModelFormat};
+#[cfg(feature = "gguf")]
+use crate::gguf::GgufModel;
+#[cfg(feature = "npz")]
+use crate::npz::NpzModel;
+#[cfg(feature = "pytorch")]
+use crate::pytorch::PytorchModel;
 use crate::safetensors::SafetensorsModel;
 
 /// A model that was found but not opened: its name and where it is.
@@ -94,6 +100,17 @@ impl ModelPath {
                 Stored::Shards => SafetensorsModel::open_shards(&self.files)?,
             }
             .into(),
+            #[cfg(feature = "pytorch")]
+            ModelFormat::PyTorch => match self.stored {
+                Stored::Indexed => PytorchModel::open_indexed(self.path())?,
+                Stored::Whole | Stored::Shards => PytorchModel::open_shards(&self.files)?,
+            }
+            .into(),
+            #[cfg(feature = "npz")]
+            ModelFormat::Numpy => NpzModel::open(self.path())?.into(),
+            // The first part names how many others there are.
+            #[cfg(feature = "gguf")]
+            ModelFormat::Gguf => GgufModel::open(self.path())?.into(),
             format => return Err(ModelFileError::Format(format)),
         };
         Ok(model.with_name(&*self.name))

@@ -7,6 +7,12 @@ use alloc::boxed::Box;
 
 use super::ModelFormat;
 use crate::Scalar;
+#[cfg(feature = "gguf")]
+use crate::gguf::{GgufError, GgufLayer, GgufModel};
+#[cfg(feature = "npz")]
+use crate::npz::{NpzError, NpzLayer, NpzModel};
+#[cfg(feature = "pytorch")]
+use crate::pytorch::{PytorchError, PytorchLayer, PytorchModel};
 use crate::safetensors::{SafetensorsError, SafetensorsLayer, SafetensorsModel};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource};
 
@@ -162,6 +168,12 @@ macro_rules! formats {
 
 formats! {
     Safetensors: SafetensorsModel<'static>, SafetensorsLayer, SafetensorsError;
+    #[cfg(feature = "pytorch")]
+    PyTorch: PytorchModel<'static>, PytorchLayer, PytorchError;
+    #[cfg(feature = "npz")]
+    Numpy: NpzModel<'static>, NpzLayer, NpzError;
+    #[cfg(feature = "gguf")]
+    Gguf: GgufModel<'static>, GgufLayer, GgufError;
 }
 
 impl Error for ModelFileError {}

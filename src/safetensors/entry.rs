@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::text::{Line, Span, Texts};
+use crate::storage::text::Line;
+use crate::storage::texts::{Span, Texts};
 use crate::weights::{ElementType, SkippedLayer};
 
 /// The key under which a header keeps its own notes.
@@ -49,8 +50,10 @@ pub(super) enum StoredType {
 
 impl StoredType {
     fn from_name(name: &str) -> Self {
-        if let Ok(element_type) = name.parse() {
-            return Self::Decodable(element_type);
+        // Types that sources decode by themselves are none of this format.
+        match name.parse::<ElementType>() {
+            Ok(known) if known.code_bits().is_none() => return Self::Decodable(known),
+            _ => {}
         }
         match name {
             "F4" => Self::Opaque(4),

@@ -3,13 +3,15 @@
 use core::error::Error;
 use core::fmt;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use std::io;
 use std::path::Path;
 
-use super::header::LARGEST_HEADER;
-use super::text::{FileName, Line, Quoted, Shape};
+use crate::storage::FileError;
+use crate::storage::LARGEST_HEADER;
+use crate::storage::index::IndexError;
+use crate::storage::text::{FileName, Line, Quoted, Shape};
 
 /// Why a safetensors model can't be opened or read.
 ///
@@ -248,15 +250,69 @@ pub enum SafetensorsError {
 impl SafetensorsError {
     /// What went wrong at `path`.
     pub(super) fn from_io(path: &Path, error: &io::Error) -> Self {
-        let file = path.display().to_string();
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::NotFound { file },
-            io::ErrorKind::PermissionDenied => Self::PermissionDenied { file },
-            kind => Self::Io {
+        FileError::from_io(path, error).into()
+    }
+}
+
+impl From<FileError> for SafetensorsError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NotFound { file } => Self::NotFound { file },
+            FileError::PermissionDenied { file } => Self::PermissionDenied { file },
+            FileError::NotAFile { file } => Self::NotAFile { file },
+            FileError::Io {
                 file,
                 kind,
-                message: error.to_string(),
+                message,
+            } => Self::Io {
+                file,
+                kind,
+                message,
             },
+            FileError::Changed { file, layer } => Self::Changed { file, layer },
+            FileError::Read {
+                file,
+                layer,
+                kind,
+                message,
+            } => Self::Read {
+                file,
+                layer,
+                kind,
+                message,
+            },
+            FileError::OutOfRange {
+                file,
+                layer,
+                offset,
+                values,
+                elements,
+            } => Self::OutOfRange {
+                file,
+                layer,
+                offset,
+                values,
+                elements,
+            },
+        }
+    }
+}
+
+impl From<IndexError> for SafetensorsError {
+    fn from(error: IndexError) -> Self {
+        match error {
+            IndexError::NotUtf8 { file, position } => Self::NotUtf8 { file, position },
+            IndexError::NotJson { file, message } => Self::NotJson { file, message },
+            IndexError::DuplicateLayer { file, layer } => Self::DuplicateLayer { file, layer },
+            IndexError::TooLarge { file, length } => Self::IndexTooLarge { file, length },
+            IndexError::BadIndex { file, message } => Self::BadIndex { file, message },
+            IndexError::BadShardName { file, layer, shard } => {
+                Self::BadShardName { file, layer, shard }
+            }
+            IndexError::MissingShard { file, shard } => Self::MissingShard { file, shard },
+            IndexError::MissingLayer { file, shard, layer } => {
+                Self::MissingLayer { file, shard, layer }
+            }
         }
     }
 }

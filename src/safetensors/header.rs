@@ -9,11 +9,9 @@ use serde::de::DeserializeSeed;
 
 use super::SafetensorsError;
 use super::entry::{Entry, Listing, StoredType};
-use super::text::{Span, Texts};
+use crate::storage::LARGEST_HEADER;
+use crate::storage::texts::{Span, Texts};
 use crate::weights::{ElementType, SkippedLayer, element_count};
-
-/// The longest header that the format's reference implementation reads, in bytes.
-pub(super) const LARGEST_HEADER: u64 = 100_000_000;
 
 /// The bytes before the header, which give its length.
 pub(super) const PREFIX: u64 = 8;

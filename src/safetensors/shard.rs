@@ -1,62 +1,34 @@
 //! One safetensors file, on disk or in memory, and how its values are read.
 
-use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
-use std::io;
+use alloc::vec::Vec;
 use std::path::Path;
 
 use super::SafetensorsError;
-use super::file::{ModelFile, read_values};
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
+use crate::storage::index::Indexed;
+use crate::storage::{ByteOrder, Element, Storage};
 
 /// A file whose header has been read and checked.
 #[derive(Debug)]
 pub(super) struct Shard<'a> {
-    /// How the file is called in errors.
-    label: String,
     pub(super) header: Header,
     /// Where the data begins.
     data_start: u64,
     storage: Storage<'a>,
 }
 
-#[derive(Debug)]
-enum Storage<'a> {
-    /// The data behind the header.
-    Memory(&'a [u8]),
-    File(ModelFile),
-}
-
 impl<'a> Shard<'a> {
-    pub(super) fn open(path: &Path) -> Result<Self, SafetensorsError> {
-        let file = ModelFile::open(path)?;
-        let (label, length) = (path.display().to_string(), file.length());
-        let beginning = file.bytes(0, BEGINNING.min(length))?;
-        let header_length = header_length(&label, &beginning, length)?;
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, SafetensorsError> {
+        let (label, length) = (storage.label(), storage.length());
+        let beginning = storage.bytes(0, BEGINNING.min(length))?;
+        let header_length = header_length(label, &beginning, length)?;
         let data_start = PREFIX + header_length;
-        let header = file.bytes(PREFIX, header_length)?;
+        let header = storage.bytes(PREFIX, header_length)?;
         Ok(Self {
-            header: Header::parse(&label, &header, length - data_start)?,
-            label,
+            header: Header::parse(label, &header, length - data_start)?,
             data_start,
-            storage: Storage::File(file),
-        })
-    }
-
-    pub(super) fn from_bytes(label: &str, bytes: &'a [u8]) -> Result<Self, SafetensorsError> {
-        let length = bytes.len() as u64;
-        let beginning = bytes.get(..BEGINNING as usize).unwrap_or(bytes);
-        let header_length = header_length(label, beginning, length)?;
-        let data_start = PREFIX + header_length;
-        // The header ends inside the bytes, so its length is one that an index can have.
-        let (header, data) = bytes.split_at(data_start as usize);
-        let header = &header[PREFIX as usize..];
-        Ok(Self {
-            label: label.to_owned(),
-            header: Header::parse(label, header, data.len() as u64)?,
-            data_start,
-            storage: Storage::Memory(data),
+            storage,
         })
     }
 
@@ -67,68 +39,38 @@ impl<'a> Shard<'a> {
         offset: usize,
         values: &mut [T],
     ) -> Result<(), SafetensorsError> {
-        let out_of_range = || SafetensorsError::OutOfRange {
-            file: self.label.clone(),
-            layer: self.header.name(tensor).to_owned(),
-            offset,
-            values: values.len(),
-            elements: tensor.elements,
-        };
-        match offset.checked_add(values.len()) {
-            Some(end) if end <= tensor.elements => {}
-            _ => return Err(out_of_range()),
-        }
+        let layer = self.header.name(tensor);
+        (self.storage).check_range(layer, tensor.elements, [offset, values.len()])?;
         if values.is_empty() {
             return Ok(());
         }
         // The header was checked: the tensor's last byte has a position, so these have one too.
-        let size = tensor.element_type.size();
-        let begin = tensor.begin + offset as u64 * size as u64;
-        match &self.storage {
-            Storage::Memory(data) => {
-                let range = begin as usize..begin as usize + values.len() * size;
-                let bytes = data.get(range).ok_or_else(out_of_range)?;
-                let decoded = tensor.element_type.decode(bytes, values);
-                decoded.map_err(|error| self.read_error(tensor, &io::Error::other(error)))
-            }
-            Storage::File(file) => self.read_file(file, tensor, begin, values),
-        }
-    }
-
-    fn read_file<T: Scalar>(
-        &self,
-        file: &ModelFile,
-        tensor: &Tensor,
-        begin: u64,
-        values: &mut [T],
-    ) -> Result<(), SafetensorsError> {
-        let changed = || SafetensorsError::Changed {
-            file: self.label.clone(),
-            layer: self.header.name(tensor).to_owned(),
+        let element = Element {
+            element_type: tensor.element_type,
+            order: ByteOrder::Little,
         };
-        let handle = file.handle().map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => changed(),
-            _ => self.read_error(tensor, &error),
-        })?;
-        let read = read_values(
-            &handle,
-            tensor.element_type,
-            self.data_start + begin,
-            values,
-        );
-        // Afterwards, so that a change during the read is seen as well. It explains any failure.
-        if !file.is_unchanged(&handle) {
-            return Err(changed());
-        }
-        read.map_err(|error| self.read_error(tensor, &error))
+        let begin = self.data_start + tensor.begin + offset as u64 * element.size() as u64;
+        let read = (self.storage).read_layer(layer, |bytes| element.read(bytes, begin, values));
+        Ok(read?)
+    }
+}
+
+impl Indexed for Shard<'static> {
+    type Error = SafetensorsError;
+
+    fn open(path: &Path) -> Result<Self, SafetensorsError> {
+        Self::new(Storage::open(path)?)
     }
 
-    fn read_error(&self, tensor: &Tensor, error: &io::Error) -> SafetensorsError {
-        SafetensorsError::Read {
-            file: self.label.clone(),
-            layer: self.header.name(tensor).to_owned(),
-            kind: error.kind(),
-            message: error.to_string(),
-        }
+    fn is_missing(error: &SafetensorsError) -> bool {
+        matches!(error, SafetensorsError::NotFound { .. })
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.header.names()
+    }
+
+    fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
+        self.header.retain(is_wanted, reason);
     }
 }

@@ -66,10 +66,24 @@ pub enum ElementType {
     U64,
     /// A byte that is 0 for false; true is read as 1.
     Bool,
+    /// Codes of 8 bits with a scale for each block of values, which the source has decoded: the numbers
+    /// of such a type are single-precision floats by the time they are read.
+    Q8,
+    /// The same with codes of 6 bits.
+    Q6,
+    /// The same with codes of 5 bits.
+    Q5,
+    /// The same with codes of 4 bits.
+    Q4,
+    /// The same with codes of 3 bits.
+    Q3,
+    /// The same with codes of 2 bits.
+    Q2,
 }
 
 impl ElementType {
-    /// Every element type that this build can decode.
+    /// Every element type of bytes that this build can decode; those of values that sources have decoded
+    /// themselves, such as [`Q8`](Self::Q8), aren't among them.
     pub const ALL: &'static [Self] = &[
         Self::F64,
         Self::F32,
@@ -91,12 +105,17 @@ impl ElementType {
         Self::Bool,
     ];
 
-    /// The number of bytes of one element.
+    /// The types of values that sources decode by themselves.
+    const QUANTISED: &'static [Self] =
+        &[Self::Q8, Self::Q6, Self::Q5, Self::Q4, Self::Q3, Self::Q2];
+
+    /// The number of bytes of one element, a decoded one where it was quantised in blocks.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
             Self::F64 | Self::I64 | Self::U64 => 8,
             Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => 4,
             #[cfg(feature = "half")]
             Self::F16 | Self::Bf16 => 2,
             Self::I16 | Self::U16 => 2,
@@ -105,6 +124,8 @@ impl ElementType {
     }
 
     /// The bits of the significand, the hidden one included; `None` for integers.
+    ///
+    /// Values that were quantised in blocks resolve so many bits of their block's largest.
     #[must_use]
     pub const fn significand_bits(self) -> Option<u32> {
         match self {
@@ -126,6 +147,30 @@ impl ElementType {
             | Self::I64
             | Self::U64
             | Self::Bool => None,
+            Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => self.code_bits(),
+        }
+    }
+
+    /// The bits of a code where values were quantised in blocks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::weights::ElementType;
+    ///
+    /// assert_eq!(ElementType::Q4.code_bits(), Some(4));
+    /// assert_eq!(ElementType::I8.code_bits(), None);
+    /// ```
+    #[must_use]
+    pub const fn code_bits(self) -> Option<u32> {
+        match self {
+            Self::Q8 => Some(8),
+            Self::Q6 => Some(6),
+            Self::Q5 => Some(5),
+            Self::Q4 => Some(4),
+            Self::Q3 => Some(3),
+            Self::Q2 => Some(2),
+            _ => None,
         }
     }
 
@@ -172,7 +217,9 @@ impl ElementType {
         }
         match self {
             Self::F64 => decode_each(bytes, values, |b| T::narrow(f64::from_le_bytes(b))),
-            Self::F32 => decode_each(bytes, values, |b| T::from_single(f32::from_le_bytes(b))),
+            Self::F32 | Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => {
+                decode_each(bytes, values, |b| T::from_single(f32::from_le_bytes(b)));
+            }
             #[cfg(feature = "half")]
             Self::F16 => decode_each(bytes, values, |b| {
                 T::from_single(binary16(u16::from_le_bytes(b)))
@@ -259,6 +306,12 @@ impl fmt::Display for ElementType {
             Self::I64 => "I64",
             Self::U64 => "U64",
             Self::Bool => "BOOL",
+            Self::Q8 => "Q8",
+            Self::Q6 => "Q6",
+            Self::Q5 => "Q5",
+            Self::Q4 => "Q4",
+            Self::Q3 => "Q3",
+            Self::Q2 => "Q2",
         })
     }
 }
@@ -268,8 +321,7 @@ impl FromStr for ElementType {
 
     /// Reads the name that `Display` prints.
     fn from_str(name: &str) -> Result<Self, UnknownElementType> {
-        Self::ALL
-            .iter()
+        (Self::ALL.iter().chain(Self::QUANTISED))
             .copied()
             .find(|element_type| element_type.to_string() == name)
             .ok_or_else(|| UnknownElementType { name: name.into() })
@@ -420,7 +472,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for &element_type in ElementType::ALL {
+        for &element_type in ElementType::ALL.iter().chain(ElementType::QUANTISED) {
             assert_eq!(element_type.to_string().parse(), Ok(element_type));
         }
         let unknown = "C64".parse::<ElementType>().unwrap_err();

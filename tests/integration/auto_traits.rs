@@ -196,3 +196,22 @@ fn sources_are_send_and_sync() {
         );
     }
 }
+
+#[cfg(all(feature = "gguf", feature = "npz", feature = "pytorch"))]
+#[test]
+fn models_in_other_formats_are_send_and_sync() {
+    use mother::{gguf, npz, pytorch, storage};
+    assert_free!(
+        gguf::GgufError,
+        gguf::GgufLayer<'static>,
+        gguf::GgufModel<'static>,
+        npz::NpzError,
+        npz::NpzLayer<'static>,
+        npz::NpzModel<'static>,
+        pytorch::PytorchError,
+        pytorch::PytorchLayer<'static>,
+        pytorch::PytorchModel<'static>,
+        storage::FileError,
+        storage::IndexError,
+    );
+}

@@ -101,6 +101,9 @@ fn build() -> Vec<PathBuf> {
         (cfg!(feature = "svd"), "svd"),
         (cfg!(feature = "half"), "half"),
         (cfg!(feature = "safetensors"), "safetensors"),
+        (cfg!(feature = "pytorch"), "pytorch"),
+        (cfg!(feature = "gguf"), "gguf"),
+        (cfg!(feature = "npz"), "npz"),
         (cfg!(feature = "serde"), "serde"),
         (cfg!(feature = "proptest"), "proptest"),
     ];

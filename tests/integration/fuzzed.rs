@@ -3,9 +3,15 @@
 
 mod arborescence;
 mod bytes;
+#[cfg(feature = "gguf")]
+mod gguf;
 #[cfg(feature = "safetensors")]
 mod index;
 mod linkage;
+#[cfg(feature = "npz")]
+mod npz;
+#[cfg(feature = "pytorch")]
+mod pytorch;
 mod recovery;
 #[cfg(feature = "safetensors")]
 mod safetensors;
@@ -54,6 +60,12 @@ fn arborescences() {
     replay("arborescence", 1000, arborescence::check);
 }
 
+#[cfg(feature = "gguf")]
+#[test]
+fn gguf_files() {
+    replay("gguf", 1000, gguf::check);
+}
+
 #[cfg(feature = "safetensors")]
 #[test]
 fn indices() {
@@ -63,6 +75,18 @@ fn indices() {
 #[test]
 fn linkages() {
     replay("linkage", 1000, linkage::check);
+}
+
+#[cfg(feature = "npz")]
+#[test]
+fn npz_files() {
+    replay("npz", 1000, npz::check);
+}
+
+#[cfg(feature = "pytorch")]
+#[test]
+fn pytorch_files() {
+    replay("pytorch", 1000, pytorch::check);
 }
 
 #[test]

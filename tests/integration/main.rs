@@ -12,7 +12,14 @@ mod arborescence;
 mod arborescence_distribution;
 mod auto_traits;
 mod clustering;
-#[cfg(all(feature = "rayon", feature = "safetensors", feature = "svd"))]
+#[cfg(all(
+    feature = "gguf",
+    feature = "npz",
+    feature = "pytorch",
+    feature = "rayon",
+    feature = "safetensors",
+    feature = "svd"
+))]
 mod command;
 #[cfg(feature = "half")]
 mod copies;
@@ -23,6 +30,8 @@ mod entropy;
 mod faults;
 #[cfg(feature = "safetensors")]
 mod files;
+#[cfg(all(feature = "proptest", feature = "safetensors"))]
+mod formats;
 #[cfg(feature = "proptest")]
 mod fuzzed;
 mod graph;

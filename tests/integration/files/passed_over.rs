@@ -31,8 +31,8 @@ fn of_files_that_are_one_model_the_full_one_counts() {
             "d/consolidated-00001-of-00002.safetensors: `consolidated-00001-of-00002.safetensors` \
              and `consolidated-00002-of-00002.safetensors` are the same model as \
              `model.safetensors`, which counts",
-            "e/x.fp16.safetensors: `x.fp16.safetensors` and `x.ckpt` are the same model as \
-             `x.safetensors`, which counts",
+            "e/x.ckpt: `x.ckpt` and `x.fp16.safetensors` are the same model as `x.safetensors`, \
+             which counts",
         ]
     );
     assert!(

@@ -1,84 +1,6 @@
-//! Many short strings in one allocation, so that a header of millions of names stays small.
+//! Text that somebody else wrote, shown on one short line.
 
 use core::fmt::{self, Write};
-use core::ops::Range;
-
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, Visitor};
-
-/// Where a string lies in [`Texts`], or a shape in the list of lengths.
-///
-/// Half the size of a slice: what is counted here comes from at most 100 MB of JSON.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    /// The span of these positions; `None` where they don't fit into 32 bits.
-    pub(super) fn new(start: usize, end: usize) -> Option<Self> {
-        Some(Self {
-            start: u32::try_from(start).ok()?,
-            end: u32::try_from(end).ok()?,
-        })
-    }
-
-    pub(super) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
-
-/// Strings one after another.
-#[derive(Debug, Default)]
-pub(super) struct Texts(String);
-
-impl Texts {
-    /// The string at `span`, which this collection gave out.
-    pub(super) fn get(&self, span: Span) -> &str {
-        self.0.get(span.range()).unwrap_or_default()
-    }
-
-    /// A string that `spans` hold twice; the first in alphabetical order.
-    pub(super) fn first_duplicate(&self, spans: impl Iterator<Item = Span>) -> Option<&str> {
-        let mut texts: Vec<_> = spans.map(|span| self.get(span)).collect();
-        texts.sort_unstable();
-        texts.windows(2).find_map(|pair| match pair {
-            [first, second] if first == second => Some(*first),
-            _ => None,
-        })
-    }
-
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.0.shrink_to_fit();
-    }
-}
-
-/// Reads a JSON string straight to the end of the texts.
-impl<'de> DeserializeSeed<'de> for &mut Texts {
-    type Value = Span;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Span, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for &mut Texts {
-    type Value = Span;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
-        let start = self.0.len();
-        self.0.push_str(text);
-        Span::new(start, self.0.len()).ok_or_else(|| E::custom("more than 4 GB of names"))
-    }
-}
 
 /// How long a name or message that somebody else wrote may be when it is shown.
 const LONGEST: usize = 200;
@@ -152,7 +74,7 @@ fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// Shows the first lengths of a shape.
-pub(super) struct Shape<'a>(pub(super) &'a [usize]);
+pub(crate) struct Shape<'a>(pub(crate) &'a [usize]);
 
 impl fmt::Display for Shape<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,20 +4,13 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use alloc::string::ToString;
-use alloc::vec;
-use alloc::vec::Vec;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use super::SafetensorsError;
-use crate::Scalar;
-use crate::weights::ElementType;
-
-/// How many bytes are read at once; the memory that one call of `read` takes.
-const BUFFER: usize = 64 * 1024;
+use super::FileError;
 
 /// How many files all models of the process keep open together, unless told otherwise.
 ///
@@ -35,7 +28,7 @@ static OPEN_FILES: Budget = Budget::new(DEFAULT_LIMIT);
 ///
 /// ```
 /// // Never keep a file open.
-/// mother::safetensors::set_open_file_limit(0);
+/// mother::storage::set_open_file_limit(0);
 /// ```
 pub fn set_open_file_limit(files: usize) {
     OPEN_FILES.limit.store(files, Ordering::Relaxed);
@@ -138,11 +131,11 @@ impl Deref for Handle<'_> {
 }
 
 impl ModelFile {
-    pub(super) fn open(path: &Path) -> Result<Self, SafetensorsError> {
-        let failed = |error| SafetensorsError::from_io(path, &error);
+    pub(super) fn open(path: &Path) -> Result<Self, FileError> {
+        let failed = |error| FileError::from_io(path, &error);
         // Before opening, since opening a pipe would wait for somebody to write to it.
         if !fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(SafetensorsError::NotAFile {
+            return Err(FileError::NotAFile {
                 file: path.display().to_string(),
             });
         }
@@ -187,43 +180,15 @@ impl ModelFile {
     pub(super) fn is_unchanged(&self, handle: &Handle<'_>) -> bool {
         Fingerprint::of(handle).is_ok_and(|fingerprint| fingerprint == self.fingerprint)
     }
-
-    /// All of these bytes at once; the caller has checked the length against the file's.
-    pub(super) fn bytes(&self, position: u64, length: u64) -> Result<Vec<u8>, SafetensorsError> {
-        // Callers ask for at most the 100 MB of the largest header.
-        let mut bytes = vec![0; length as usize];
-        (self.handle())
-            .and_then(|handle| read_exact_at(&handle, &mut bytes, position))
-            .map_err(|error| SafetensorsError::from_io(&self.path, &error))?;
-        Ok(bytes)
-    }
-}
-
-/// Fills `values` with the elements from byte `position` on, through a small buffer.
-pub(super) fn read_values<T: Scalar>(
-    file: &File,
-    element_type: ElementType,
-    mut position: u64,
-    values: &mut [T],
-) -> io::Result<()> {
-    let size = element_type.size();
-    let mut buffer = vec![0; BUFFER.min(values.len().saturating_mul(size))];
-    for values in values.chunks_mut(BUFFER / size) {
-        let bytes = &mut buffer[..values.len() * size];
-        read_exact_at(file, bytes, position)?;
-        (element_type.decode(bytes, values)).map_err(io::Error::other)?;
-        position += bytes.len() as u64;
-    }
-    Ok(())
 }
 
 #[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
+pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, position)
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
+pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
 
     let mut filled = 0;
@@ -239,7 +204,7 @@ fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io::Result<()>
 }
 
 #[cfg(not(any(unix, windows)))]
-use seek_and_read as read_exact_at;
+pub(super) use seek_and_read as read_exact_at;
 
 /// Positioned reads where the system has none: one at a time, since a file has but one cursor.
 #[cfg(any(test, not(any(unix, windows))))]

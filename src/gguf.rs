@@ -1,0 +1,237 @@
+//! Models in GGUF files, as llama.cpp has them, read layer by layer.
+//!
+//! A [`GgufModel`] is one model: a `.gguf` file of version 2 or 3, the first of several that hold a
+//! model together (`name-00001-of-00003.gguf`), or the bytes of a file in memory.
+//!
+//! # What layers are
+//!
+//! Layers are as Hugging Face has them, so that a model and its conversion can be compared: dimensions
+//! outermost first; names brought back (`blk.0.attn_q.weight` is `model.layers.0.self_attn.q_proj.weight`)
+//! where the architecture is Llama's or similar, GPT-2's or BERT's; the rows of q and k in their
+//! order, where llama.cpp changes it; without the one that it adds to Gemma's norms. In other architectures
+//! names are llama.cpp's.
+//!
+//! | stored as | read as |
+//! |---|---|
+//! | F64, F32, F16, BF16 | the same |
+//! | Q8_0, Q6_K, Q5_0, Q5_1, Q5_K, Q4_0, Q4_1, Q4_K, Q3_K, Q2_K | what the codes stand for, in single precision; the [`ElementType`] says how many bits codes have |
+//! | integers, IQ types and others | [skipped](WeightSource::skipped_layers), with the reason |
+//!
+//! # What is checked
+//!
+//! Counts, lengths, names, shapes and places, all before they are used; what is wrong is an error that
+//! names the file, the layer and the value. That a file must not change while it is in use, and how
+//! few are kept open, is as for [other formats](crate::storage).
+//!
+//! # Memory
+//!
+//! A model keeps names and shapes. Vocabularies and other metadata are passed over. Reading values takes
+//! 64 KiB a call.
+//!
+//! # Examples
+//!
+//! ```
+//! use mother::gguf::GgufModel;
+//! use mother::weights::{Layer, WeightSource};
+//!
+//! let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+//! let counts = [1_u64, 0];
+//! bytes.extend(counts.iter().flat_map(|count| count.to_le_bytes()));
+//! bytes.extend(8_u64.to_le_bytes());
+//! bytes.extend(b"w.weight\x02\0\0\0");
+//! bytes.extend([3_u64, 1].iter().flat_map(|length| length.to_le_bytes()));
+//! bytes.extend([0; 12]);
+//! bytes.resize(96, 0);
+//! bytes.extend([1.5_f32, -2.0, 0.25].iter().flat_map(|value| value.to_le_bytes()));
+//!
+//! let model = GgufModel::from_bytes("tiny", &bytes)?;
+//! for layer in model.layers() {
+//!     let layer = layer?;
+//!     assert_eq!((layer.name(), layer.shape()), ("w.weight", &[1, 3][..]));
+//!     let mut last = [0.0_f64; 2];
+//!     layer.read(1, &mut last)?;
+//!     assert_eq!(last, [-2.0, 0.25]);
+//! }
+//! # Ok::<(), mother::gguf::GgufError>(())
+//! ```
+//!
+//! # References
+//!
+//! The [format](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) of ggml.
+
+mod blocks;
+mod error;
+mod file;
+mod header;
+mod kind;
+mod names;
+
+use core::{fmt, mem};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::Path;
+
+use self::file::{Part, StoredLayer, other_parts};
+use crate::Scalar;
+use crate::storage::Storage;
+use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
+
+pub use self::error::GgufError;
+
+/// One model in the GGUF format: a file, several that belong together, or bytes in memory.
+///
+/// Layers are listed in the order in which they lie in the file. See the [module](self) for what is read
+/// and checked.
+#[derive(Debug)]
+pub struct GgufModel<'a> {
+    name: String,
+    parts: Vec<Part<'a>>,
+    skipped: Vec<SkippedLayer>,
+}
+
+impl GgufModel<'static> {
+    /// Opens the model in a file, which is named by its stem.
+    ///
+    /// Where several files hold the model together, the path is that of the first, and the others lie
+    /// beside it.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be read, or when it is not such a model: see [`GgufError`].
+    ///
+    /// # Complexity
+    ///
+    /// O(h + l log l) for a header of h bytes and l layers; O(l) memory.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mother::gguf::GgufModel;
+    /// use mother::weights::WeightSource;
+    ///
+    /// let model = GgufModel::open("models/base-Q8_0.gguf")?;
+    /// assert_eq!(model.name(), "base-Q8_0");
+    /// # Ok::<(), mother::gguf::GgufError>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
+        let path = path.as_ref();
+        let first = Part::new(Storage::open(path)?)?;
+        let others = match first.parts {
+            0 | 1 => Vec::new(),
+            parts => other_parts(path, parts)?,
+        };
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
+        let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
+        let mut parts = alloc::vec![first];
+        parts.extend(others);
+        Ok(Self::new(name, parts))
+    }
+}
+
+impl<'a> GgufModel<'a> {
+    fn new(name: String, mut parts: Vec<Part<'a>>) -> Self {
+        let skipped = (parts.iter_mut())
+            .flat_map(|part| mem::take(&mut part.skipped))
+            .collect();
+        Self {
+            name,
+            parts,
+            skipped,
+        }
+    }
+
+    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not such a file: see [`GgufError`], whose `file` is the name given here.
+    ///
+    /// # Complexity
+    ///
+    /// As [`open`](GgufModel::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::gguf::GgufModel;
+    ///
+    /// let error = GgufModel::from_bytes("notes", b"Dear diary").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`notes` is not a GGUF file: it does not begin with `GGUF`",
+    /// );
+    /// ```
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, GgufError> {
+        let name = name.into();
+        let part = Part::new(Storage::from_bytes(&name, bytes))?;
+        Ok(Self::new(name, [part].into()))
+    }
+
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+}
+
+impl WeightSource for GgufModel<'_> {
+    type Error = GgufError;
+    type Layer<'b>
+        = GgufLayer<'b>
+    where
+        Self: 'b;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<GgufLayer<'_>, GgufError>> {
+        self.parts.iter().flat_map(|part| {
+            let layers = part.layers.iter();
+            layers.map(move |layer| Ok(GgufLayer { part, layer }))
+        })
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        &self.skipped
+    }
+}
+
+/// A layer of a [`GgufModel`]: two references.
+#[derive(Clone, Copy)]
+pub struct GgufLayer<'a> {
+    part: &'a Part<'a>,
+    layer: &'a StoredLayer,
+}
+
+impl fmt::Debug for GgufLayer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GgufLayer")
+            .field("name", &self.name())
+            .field("shape", &self.shape())
+            .field("element_type", &self.element_type())
+            .finish()
+    }
+}
+
+impl Layer for GgufLayer<'_> {
+    type Error = GgufError;
+
+    fn name(&self) -> &str {
+        &self.layer.name
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.layer.shape
+    }
+
+    fn element_type(&self) -> ElementType {
+        self.layer.element_type
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), GgufError> {
+        Ok(self.part.read(self.layer, offset, values)?)
+    }
+}

@@ -1,0 +1,387 @@
+//! One GGUF file: its tensors, checked, and how their values are read.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use std::io;
+use std::path::Path;
+
+use super::GgufError;
+use super::blocks::{Block, LARGEST};
+use super::header::{Header, Heads, Listed, MAGIC, header};
+use super::kind::{Coding, Kind};
+use super::names::{in_block, is_derived, is_interleaved, is_raised, original};
+use crate::Scalar;
+use crate::storage::input::Input;
+use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, Storage};
+use crate::weights::{ElementType, SkippedLayer, element_count};
+
+/// A file whose header has been read and checked.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) storage: Storage<'a>,
+    /// Sorted by where they lie in the file.
+    pub(super) layers: Vec<StoredLayer>,
+    pub(super) skipped: Vec<SkippedLayer>,
+    /// How many files hold the model together; 0 or 1 where it is this one alone.
+    pub(super) parts: u64,
+}
+
+/// A tensor that can be read.
+#[derive(Debug)]
+pub(super) struct StoredLayer {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) element_type: ElementType,
+    elements: usize,
+    place: Place,
+    /// How many bytes it takes.
+    bytes: u64,
+    rows: Option<Rows>,
+    /// Whether one was added to all values.
+    is_raised: bool,
+}
+
+/// Where a tensor lies, and how it is stored.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Plain(Element, u64),
+    Blocks(&'static Block, u64),
+}
+
+/// Rows whose order llama.cpp changed: those of the two halves of each head alternate.
+#[derive(Clone, Copy, Debug)]
+struct Rows {
+    /// How many rows a head has.
+    head: usize,
+    /// How many values a row has.
+    length: usize,
+}
+
+impl Rows {
+    /// Which stored row is the given one of the model.
+    fn stored(self, row: usize) -> usize {
+        let (head, within) = (row / self.head, row % self.head);
+        let half = self.head / 2;
+        head * self.head + within % half * 2 + within / half
+    }
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, GgufError> {
+        let file = storage.label();
+        let header = read_header(&storage)?;
+        let mut part = Part {
+            layers: Vec::new(),
+            skipped: Vec::new(),
+            parts: header.parts,
+            storage: Storage::from_bytes("", &[]),
+        };
+        for listed in &header.tensors {
+            part.add(&header, listed, storage.length())
+                .map_err(|reason| GgufError::BadLayer {
+                    file: file.into(),
+                    layer: listed.name.clone(),
+                    reason,
+                })?;
+        }
+        part.check(file)?;
+        part.storage = storage;
+        Ok(part)
+    }
+
+    /// Checks a tensor against the file's length, and adds it; what is wrong, in words.
+    fn add(&mut self, header: &Header, listed: &Listed, length: u64) -> Result<(), String> {
+        let name = original(&header.architecture, &listed.name);
+        let name = name.unwrap_or_else(|| listed.name.clone());
+        let shape: Option<Vec<usize>> = (listed.dimensions.iter().rev())
+            .map(|&length| length.try_into().ok())
+            .collect();
+        let shape = shape.unwrap_or_default();
+        let elements = (element_count(&shape).filter(|_| shape.len() == listed.dimensions.len()))
+            .ok_or("it has more elements than can be counted")?;
+        let Some(kind) = Kind::of(listed.kind) else {
+            self.skip(
+                name,
+                format!("there is no known type {} of values", listed.kind),
+            );
+            return Ok(());
+        };
+        let (position, bytes) = place(header, listed, kind, elements, length)?;
+        let (place, element_type) = match kind.coding {
+            _ if is_derived(&listed.name) => {
+                self.skip(name, "it follows from the configuration".to_owned());
+                return Ok(());
+            }
+            Coding::Unknown => {
+                self.skip(name, format!("{} values can't be decoded", kind.name));
+                return Ok(());
+            }
+            Coding::Blocks(block, element_type) => (Place::Blocks(block, position), element_type),
+            Coding::Plain(element_type) => {
+                let order = ByteOrder::Little;
+                let element = Element {
+                    element_type,
+                    order,
+                };
+                (Place::Plain(element, position), element_type)
+            }
+        };
+        self.layers.push(StoredLayer {
+            name,
+            element_type,
+            elements,
+            place,
+            bytes,
+            rows: rows(header, &listed.name, &shape),
+            is_raised: is_raised(&header.architecture, &listed.name),
+            shape,
+        });
+        Ok(())
+    }
+
+    fn skip(&mut self, layer: String, reason: String) {
+        self.skipped.push(SkippedLayer { layer, reason });
+    }
+
+    /// Refuses two layers of the same name or that share bytes, and sorts them by where they lie.
+    fn check(&mut self, file: &str) -> Result<(), GgufError> {
+        self.layers
+            .sort_by(|first, second| first.name.cmp(&second.name));
+        let mut pairs = self.layers.windows(2);
+        if let Some([first, _]) = pairs.find(|pair| pair[0].name == pair[1].name) {
+            return Err(GgufError::DuplicateLayer {
+                file: file.to_owned(),
+                layer: first.name.clone(),
+            });
+        }
+        self.layers.sort_by_key(|layer| layer.place.position());
+        let mut pairs = (self.layers.windows(2)).filter_map(|pair| pair.first().zip(pair.get(1)));
+        let overlap = pairs.find(|(first, second)| {
+            second.bytes > 0 && first.place.position() + first.bytes > second.place.position()
+        });
+        match overlap {
+            Some((first, second)) => Err(GgufError::BadLayer {
+                file: file.to_owned(),
+                layer: second.name.clone(),
+                reason: format!("it shares bytes with `{}`", first.name),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Fills `values` with the layer's values from flat index `offset` on.
+    pub(super) fn read<T: Scalar>(
+        &self,
+        layer: &StoredLayer,
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), FileError> {
+        let range = [offset, values.len()];
+        (self.storage).check_range(&layer.name, layer.elements, range)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        (self.storage).read_layer(&layer.name, |bytes| layer.read(bytes, offset, values))
+    }
+}
+
+fn read_header(storage: &Storage<'_>) -> Result<Header, GgufError> {
+    let file = storage.label();
+    let broken = |error| GgufError::from_input(file, error);
+    let mut input = Input::new(storage, 0, storage.length());
+    let magic = storage.bytes(0, storage.length().min(MAGIC.len() as u64))?;
+    if magic != MAGIC {
+        return Err(GgufError::NotGguf { file: file.into() });
+    }
+    input.skip(MAGIC.len() as u64).map_err(broken)?;
+    let version = u32::from_le_bytes(input.array().map_err(broken)?);
+    if !(2..=3).contains(&version) {
+        return Err(GgufError::Version {
+            file: file.into(),
+            version,
+        });
+    }
+    header(&mut input).map_err(broken)
+}
+
+/// Where a tensor's data begins in a file of `length` bytes, and how long it is; what is wrong, in words.
+fn place(
+    header: &Header,
+    listed: &Listed,
+    kind: Kind,
+    elements: usize,
+    length: u64,
+) -> Result<(u64, u64), String> {
+    let (values, bytes) = kind.unit;
+    let innermost = listed.dimensions.first().copied().unwrap_or(1);
+    if !innermost.is_multiple_of(values as u64) {
+        return Err(format!(
+            "its rows have {innermost} values, which {} stores by {values}",
+            kind.name
+        ));
+    }
+    let begin = header.data_start.checked_add(listed.offset);
+    let size = ((elements / values) as u64).checked_mul(bytes as u64);
+    let place = begin.zip(size);
+    let end = place.and_then(|(begin, size)| begin.checked_add(size));
+    match place.zip(end) {
+        Some((place, end)) if end <= length || elements == 0 => Ok(place),
+        Some((_, end)) => Err(format!(
+            "it ends at byte {end} of the file, which has {length}"
+        )),
+        None => Err("its end is farther than can be counted".to_owned()),
+    }
+}
+
+/// How to bring the rows of q and k back into order, where they are in another.
+fn rows(header: &Header, name: &str, shape: &[usize]) -> Option<Rows> {
+    if !is_interleaved(&header.architecture) {
+        return None;
+    }
+    let (layer, part, _) = in_block(name)?;
+    let (queries, keys) = Heads::of_layer(&header.heads, layer);
+    let heads = match part {
+        "attn_q" => queries,
+        "attn_k" => keys,
+        _ => return None,
+    };
+    let heads = usize::try_from(heads).ok()?;
+    let (&rows, rest) = shape.split_first()?;
+    let head = rows.checked_div(heads)?;
+    let fits = head * heads == rows && head.is_multiple_of(2) && head > 2;
+    fits.then(|| Rows {
+        head,
+        length: rest.iter().product(),
+    })
+}
+
+impl Place {
+    fn position(self) -> u64 {
+        match self {
+            Self::Plain(_, position) | Self::Blocks(_, position) => position,
+        }
+    }
+
+    /// Fills `values` from the stored value at `offset` on.
+    fn read<T: Scalar>(
+        self,
+        buffer: &mut [u8],
+        bytes: Bytes<'_>,
+        offset: usize,
+        values: &mut [T],
+    ) -> io::Result<()> {
+        match self {
+            Self::Plain(element, position) => {
+                let position = position + (offset * element.size()) as u64;
+                element.read_through(buffer, bytes, position, values)
+            }
+            Self::Blocks(block, position) => {
+                let blocks = Blocks {
+                    block,
+                    bytes,
+                    position,
+                };
+                blocks.read(buffer, offset, values)
+            }
+        }
+    }
+}
+
+/// Blocks that lie one after another.
+struct Blocks<'a> {
+    block: &'a Block,
+    bytes: Bytes<'a>,
+    /// Where the first one begins.
+    position: u64,
+}
+
+impl Blocks<'_> {
+    /// Decodes the blocks in which the values lie, as many at once as the buffer holds.
+    fn read<T: Scalar>(
+        &self,
+        buffer: &mut [u8],
+        offset: usize,
+        mut values: &mut [T],
+    ) -> io::Result<()> {
+        let block = self.block;
+        let (mut at, mut within) = (offset / block.values, offset % block.values);
+        let mut decoded = [0.0; LARGEST];
+        while !values.is_empty() {
+            let needed = (within + values.len()).div_ceil(block.values);
+            let count = needed.min(BUFFER / block.bytes);
+            let start = self.position + (at * block.bytes) as u64;
+            let stored = self.bytes.view(start, count * block.bytes, buffer)?;
+            for stored in stored.chunks_exact(block.bytes) {
+                let decoded = &mut decoded[..block.values];
+                (block.decode)(stored, decoded);
+                let wanted = &decoded[within..];
+                let (now, later) = values.split_at_mut(wanted.len().min(values.len()));
+                for (value, &decoded) in now.iter_mut().zip(wanted) {
+                    *value = T::from_single(decoded);
+                }
+                (values, within) = (later, 0);
+            }
+            at += count;
+        }
+        Ok(())
+    }
+}
+
+impl StoredLayer {
+    fn read<T: Scalar>(
+        &self,
+        bytes: Bytes<'_>,
+        mut offset: usize,
+        values: &mut [T],
+    ) -> io::Result<()> {
+        let mut buffer = bytes.buffer(BUFFER);
+        match self.rows {
+            None => self.place.read(&mut buffer, bytes, offset, values)?,
+            Some(rows) => {
+                let mut left = &mut *values;
+                while !left.is_empty() {
+                    let (row, column) = (offset / rows.length, offset % rows.length);
+                    let count = (rows.length - column).min(left.len());
+                    let (now, later) = left.split_at_mut(count);
+                    let stored = rows.stored(row) * rows.length + column;
+                    self.place.read(&mut buffer, bytes, stored, now)?;
+                    left = later;
+                    offset += count;
+                }
+            }
+        }
+        if self.is_raised {
+            for value in values {
+                *value = *value - T::one();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The other files of the model of which `path` is the first: `name-00001-of-00003.gguf` and so on.
+pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>, GgufError> {
+    let bad = |reason: String| GgufError::BadPart {
+        file: path.display().to_string(),
+        reason,
+    };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let end = format!("-00001-of-{parts:05}");
+    let Some(stem) = name.strip_suffix(end.as_str()) else {
+        return Err(bad(format!(
+            "its name should end in `{end}`, since {parts} files hold the model together"
+        )));
+    };
+    let open = |number| {
+        let path = path.with_file_name(format!("{stem}-{number:05}-of-{parts:05}.gguf"));
+        let part = Part::new(Storage::open(&path)?)?;
+        if part.parts == parts {
+            Ok(part)
+        } else {
+            Err(bad(format!("`{}` is part of another", path.display())))
+        }
+    };
+    (2..=parts).map(open).collect()
+}

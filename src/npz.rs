@@ -1,0 +1,201 @@
+//! Models as archives of numpy's arrays (`.npz`), read array by array.
+//!
+//! An [`NpzModel`] is one model: a file that `numpy.savez` or `numpy.savez_compressed` wrote, or the
+//! bytes of one in memory. Each array of 16, 32 or 64-bit floats is a layer, in C's or Fortran's order and
+//! in either byte order; other arrays are [skipped layers](WeightSource::skipped_layers).
+//!
+//! # What is checked
+//!
+//! The archive's directory, each array's header, and its shape against its length, all before use; what
+//! is wrong is an error that names the file, the layer and the value. An array never has more bytes than
+//! its shape says, however much its compressed bytes would give. Checksums aren't compared, since values are
+//! read in pieces. That a file must not change while it is in use, and how few are kept open, is as for
+//! [other formats](crate::storage).
+//!
+//! # Compressed arrays
+//!
+//! They can only be read from the front. Reading goes on where it left off, for up to eight arrays or places at
+//! once; reading from an earlier value starts again. Those in Fortran's order start again for every
+//! 65,536 values, so that ones with more than four million values are skipped.
+//!
+//! # Memory
+//!
+//! A model keeps names and shapes, and up to 800 kB of what was inflated last. Reading values takes 64 KiB a
+//! call, or 1.1 MB in Fortran's order.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use mother::npz::NpzModel;
+//! use mother::weights::{Layer, WeightSource};
+//!
+//! let model = NpzModel::open("models/base.npz")?;
+//! for layer in model.layers() {
+//!     let layer = layer?;
+//!     let mut first = [0.0_f32];
+//!     layer.read(0, &mut first)?;
+//!     println!("{} {:?} begins with {}", layer.name(), layer.shape(), first[0]);
+//! }
+//! # Ok::<(), mother::npz::NpzError>(())
+//! ```
+//!
+//! # References
+//!
+//! The [format](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) of numpy.
+
+mod error;
+mod file;
+mod header;
+mod inflate;
+
+use core::{fmt, mem};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::Path;
+
+use self::file::{Arrays, StoredLayer};
+use crate::Scalar;
+use crate::storage::Storage;
+use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
+
+pub use self::error::NpzError;
+
+/// One model as an archive of arrays: a file, or bytes in memory.
+///
+/// Layers are listed in the order of the archive's directory. See the [module](self) for what is read and
+/// checked.
+#[derive(Debug)]
+pub struct NpzModel<'a> {
+    name: String,
+    arrays: Arrays<'a>,
+    skipped: Vec<SkippedLayer>,
+}
+
+impl NpzModel<'static> {
+    /// Opens the model in a file, which is named by its stem.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be read, or when it is not such a file: see [`NpzError`].
+    ///
+    /// # Complexity
+    ///
+    /// O(l log l) for l layers; O(l) memory.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mother::npz::NpzModel;
+    /// use mother::weights::WeightSource;
+    ///
+    /// let model = NpzModel::open("models/base.npz")?;
+    /// assert_eq!(model.name(), "base");
+    /// # Ok::<(), mother::npz::NpzError>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, NpzError> {
+        let path = path.as_ref();
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
+        let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
+        Ok(Self::new(name, Arrays::new(Storage::open(path)?)?))
+    }
+}
+
+impl<'a> NpzModel<'a> {
+    fn new(name: String, mut arrays: Arrays<'a>) -> Self {
+        Self {
+            name,
+            skipped: mem::take(&mut arrays.skipped),
+            arrays,
+        }
+    }
+
+    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not such a file: see [`NpzError`], whose `file` is the name given here.
+    ///
+    /// # Complexity
+    ///
+    /// As [`open`](NpzModel::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::npz::NpzModel;
+    ///
+    /// let error = NpzModel::from_bytes("notes", b"Dear diary").unwrap_err();
+    /// assert!(error.to_string().starts_with("`notes` is not an archive of arrays, or damaged: "));
+    /// ```
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, NpzError> {
+        let name = name.into();
+        let arrays = Arrays::new(Storage::from_bytes(&name, bytes))?;
+        Ok(Self::new(name, arrays))
+    }
+
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+}
+
+impl WeightSource for NpzModel<'_> {
+    type Error = NpzError;
+    type Layer<'b>
+        = NpzLayer<'b>
+    where
+        Self: 'b;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<NpzLayer<'_>, NpzError>> {
+        let arrays = &self.arrays;
+        (arrays.layers.iter()).map(move |layer| Ok(NpzLayer { arrays, layer }))
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        &self.skipped
+    }
+}
+
+/// A layer of an [`NpzModel`]: two references.
+#[derive(Clone, Copy)]
+pub struct NpzLayer<'a> {
+    arrays: &'a Arrays<'a>,
+    layer: &'a StoredLayer,
+}
+
+impl fmt::Debug for NpzLayer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NpzLayer")
+            .field("name", &self.name())
+            .field("shape", &self.shape())
+            .field("element_type", &self.element_type())
+            .finish()
+    }
+}
+
+impl Layer for NpzLayer<'_> {
+    type Error = NpzError;
+
+    fn name(&self) -> &str {
+        &self.layer.name
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.layer.shape
+    }
+
+    fn element_type(&self) -> ElementType {
+        self.layer.element.element_type
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), NpzError> {
+        Ok(self.arrays.read(self.layer, offset, values)?)
+    }
+}

@@ -1,0 +1,226 @@
+//! The header of an array in numpy's format: a Python dictionary of three keys.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::storage::{ByteOrder, Element};
+use crate::weights::ElementType;
+
+/// How a file begins, before its version.
+pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// How many bytes stand before the header at most: magic, version and the header's length.
+pub(super) const PREFIX: usize = 12;
+
+/// The longest header that is read, in bytes.
+const LONGEST: u64 = 1 << 16;
+
+/// What a header says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Header {
+    /// The type as it is written; `None` for records of several fields.
+    pub(super) description: Option<String>,
+    pub(super) is_column_major: bool,
+    pub(super) shape: Vec<usize>,
+}
+
+/// Where the header begins, and how long it is, by the first bytes of a file.
+pub(super) fn header_place(beginning: &[u8]) -> Result<(u64, u64), String> {
+    let Some(rest) = beginning.strip_prefix(MAGIC) else {
+        return Err("it does not begin as an array of numpy does".to_owned());
+    };
+    let (start, length) = match *rest {
+        [1, _, a, b, ..] => (10, u16::from_le_bytes([a, b]).into()),
+        [2 | 3, _, a, b, c, d, ..] => (12, u32::from_le_bytes([a, b, c, d]).into()),
+        [version, ..] => return Err(format!("version {version} of its format is not known")),
+        [] => return Err("it is cut short".to_owned()),
+    };
+    if length > LONGEST {
+        return Err(format!("its header is {length} bytes long"));
+    }
+    Ok((start, length))
+}
+
+impl Header {
+    /// Reads a header, such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let text = core::str::from_utf8(bytes).map_err(|_| "its header is not UTF-8")?;
+        let mut parser = Parser(text.trim());
+        let (mut description, mut order, mut shape) = (None, None, None);
+        parser.expect('{')?;
+        while !parser.takes('}') {
+            let key = parser.quoted()?;
+            parser.expect(':')?;
+            match key {
+                "descr" => description = Some(parser.description()?),
+                "fortran_order" => order = Some(parser.truth()?),
+                "shape" => shape = Some(parser.lengths()?),
+                _ => return Err(format!("its header has an unknown key `{key}`")),
+            }
+            parser.takes(',');
+        }
+        match (description, order, shape) {
+            (Some(description), Some(is_column_major), Some(shape)) if parser.0.is_empty() => {
+                Ok(Self {
+                    description,
+                    is_column_major,
+                    shape,
+                })
+            }
+            _ => Err("its header lacks a key or goes on behind its end".to_owned()),
+        }
+    }
+
+    /// How its elements are stored, or why they can't be decoded.
+    pub(super) fn element(&self) -> Result<Element, String> {
+        let description = self.description.as_deref().unwrap_or("structured");
+        let unknown = || format!("{description} values can't be decoded");
+        let (order, kind) = match description.split_at_checked(1) {
+            Some(("<", kind)) => (ByteOrder::Little, kind),
+            Some((">", kind)) => (ByteOrder::Big, kind),
+            _ => return Err(unknown()),
+        };
+        let name = match kind {
+            "f2" => "F16",
+            "f4" => "F32",
+            "f8" => "F64",
+            _ => return Err(unknown()),
+        };
+        match name.parse::<ElementType>() {
+            Ok(element_type) => Ok(Element {
+                element_type,
+                order,
+            }),
+            Err(_) => Err(format!("{} without the feature `half`", unknown())),
+        }
+    }
+}
+
+/// What is left of a header.
+struct Parser<'a>(&'a str);
+
+impl<'a> Parser<'a> {
+    fn takes(&mut self, symbol: char) -> bool {
+        let found = self.0.strip_prefix(symbol);
+        self.0 = found.unwrap_or(self.0).trim_start();
+        found.is_some()
+    }
+
+    fn expect(&mut self, symbol: char) -> Result<(), String> {
+        if self.takes(symbol) {
+            Ok(())
+        } else {
+            Err(format!("its header lacks a `{symbol}`"))
+        }
+    }
+
+    fn quoted(&mut self) -> Result<&'a str, String> {
+        self.expect('\'')?;
+        let end = self.0.split_once('\'');
+        let (text, rest) = end.ok_or("its header has a text without an end")?;
+        self.0 = rest.trim_start();
+        Ok(text)
+    }
+
+    /// The name of a type, or `None` for a list of fields.
+    fn description(&mut self) -> Result<Option<String>, String> {
+        if !self.0.starts_with('[') {
+            return self.quoted().map(|text| Some(text.to_owned()));
+        }
+        let mut depth = 0_usize;
+        for (at, symbol) in self.0.char_indices() {
+            match symbol {
+                '[' => depth += 1,
+                ']' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                self.0 = self.0.get(at + 1..).unwrap_or_default().trim_start();
+                return Ok(None);
+            }
+        }
+        Err("its header has a list without an end".to_owned())
+    }
+
+    fn truth(&mut self) -> Result<bool, String> {
+        for (word, truth) in [("True", true), ("False", false)] {
+            if let Some(rest) = self.0.strip_prefix(word) {
+                self.0 = rest.trim_start();
+                return Ok(truth);
+            }
+        }
+        Err("its order is neither `True` nor `False`".to_owned())
+    }
+
+    fn lengths(&mut self) -> Result<Vec<usize>, String> {
+        self.expect('(')?;
+        let mut lengths = Vec::new();
+        while !self.takes(')') {
+            let end = self.0.find([',', ')']).unwrap_or(self.0.len());
+            let (number, rest) = self.0.split_at(end);
+            // Python 2 marks long integers.
+            let number = number.trim().trim_end_matches('L');
+            let length = number.parse();
+            lengths.push(length.map_err(|_| format!("`{number}` is no length"))?);
+            self.0 = rest;
+            if !self.takes(',') && !self.0.starts_with(')') {
+                return Err("its shape has no end".to_owned());
+            }
+        }
+        Ok(lengths)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn parse(text: &str) -> Result<Header, String> {
+        Header::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn headers_are_read_as_numpy_writes_them() {
+        let header = parse("{'descr': '>f8', 'fortran_order': True, 'shape': (3, 4L), }     \n");
+        let header = header.unwrap();
+        assert_eq!(header.shape, [3, 4]);
+        assert!(header.is_column_major);
+        assert_eq!(header.element().unwrap().order, ByteOrder::Big);
+        for (shape, expected) in [
+            ("()", vec![]),
+            ("(7,)", vec![7]),
+            ("(1, 2, 3)", vec![1, 2, 3]),
+        ] {
+            let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}");
+            assert_eq!(parse(&text).unwrap().shape, expected);
+        }
+        let fields = "{'descr': [('a', '<f4'), ('b', [('c', '<i4')])], 'fortran_order': False, 'shape': (1,)}";
+        let fields = parse(fields).unwrap();
+        assert_eq!(
+            fields.element().unwrap_err(),
+            "structured values can't be decoded"
+        );
+    }
+
+    #[test]
+    fn a_header_cut_anywhere_is_an_error() {
+        let whole = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }";
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length]).is_err(), "{}", &whole[..length]);
+        }
+        for broken in [
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3, -4), }",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3 4), }",
+            "{'descr': '<f4', 'fortran_order': 1, 'shape': (3,), }",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 'x': 1}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)} + {}",
+            "{'descr': [[, 'fortran_order': False, 'shape': (3,)}",
+            "{'descr': '<f4', 'shape': (99999999999999999999,)}",
+        ] {
+            assert!(parse(broken).is_err(), "{broken}");
+        }
+    }
+}

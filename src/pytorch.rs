@@ -1,0 +1,238 @@
+//! Models in PyTorch's own files (`.bin`, `.pt`, `.pth`, `.ckpt`), read layer by layer.
+//!
+//! A [`PytorchModel`] is one model: a file that `torch.save` wrote (the zip archives of PyTorch 1.6 and
+//! later, or the older stream of pickles), a folder with `pytorch_model.bin` or with shards and their
+//! index, or the bytes of a file in memory.
+//!
+//! # What is read, and what never happens
+//!
+//! Such a file holds a *pickle*: a program that builds Python objects, and may call anything. Here it
+//! is never executed. What it would call is noted, and of these notes only the calls by which PyTorch
+//! rebuilds tensors mean something; anything else, `os.system` as well as a harmless class, is passed
+//! over as a value without weights.
+//!
+//! Training programs save a model's tensors in dictionaries inside others. The weights are taken from
+//! under the usual names (`state_dict`, `model`, `module`, `model_state_dict`, `ema`, …) where tensors lie there,
+//! or else from everywhere but an optimizer's or a scheduler's state. Names of nested dictionaries are
+//! joined by dots. A module that was saved whole gives the names that its `state_dict()` would. What was
+//! left out, and tensors of types that can't be decoded, are
+//! [skipped layers](WeightSource::skipped_layers).
+//!
+//! Tensors may share a storage, and be views of one with strides, such as a transposed matrix: each
+//! is a layer of its own, whose values are in the order of its shape. A transposed matrix is read about as fast
+//! as others only in large chunks.
+//!
+//! # What is checked
+//!
+//! The archive's directory, the pickle, and of each tensor the shape, strides and offset against its
+//! storage, all before use; what is wrong is an error that names the file, the layer and the value. A
+//! file without any floating-point tensor is an error, too ([`PytorchError::NoWeights`]): it isn't a model. That a
+//! file must not change while it is in use, and how few are kept open, is as for
+//! [other formats](crate::storage).
+//!
+//! # Memory
+//!
+//! A model keeps names, shapes and strides. While it is opened, the pickle's values are in memory, of
+//! which there may be four million: some hundred megabytes if someone tries, far less than one for
+//! a usual model. Reading values takes 64 KiB a call, or 1.1 MB where they are gathered by strides.
+//!
+//! # References
+//!
+//! The [serialisation semantics](https://docs.pytorch.org/docs/stable/notes/serialization.html) of
+//! PyTorch; the opcodes of Python's
+//! [`pickletools`](https://docs.python.org/3/library/pickletools.html).
+
+mod error;
+mod file;
+mod pickle;
+mod state;
+mod tensor;
+mod values;
+
+use core::{fmt, mem};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::{Path, PathBuf};
+
+use self::file::{Shard, StoredLayer};
+use crate::Scalar;
+use crate::storage::Storage;
+use crate::storage::index::{self, Indexed};
+use crate::storage::place::{Place, model_name};
+use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
+
+pub use self::error::PytorchError;
+
+const SINGLE_FILE: &str = "pytorch_model.bin";
+const INDEX_SUFFIX: &str = ".bin.index.json";
+
+/// One model in PyTorch's format: a file, shards with an index, or bytes in memory.
+///
+/// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
+/// shards' names. See the [module](self) for what is read and checked.
+#[derive(Debug)]
+pub struct PytorchModel<'a> {
+    name: String,
+    shards: Vec<Shard<'a>>,
+    skipped: Vec<SkippedLayer>,
+}
+
+impl PytorchModel<'static> {
+    /// Opens the model at a path.
+    ///
+    /// A file is named by its stem. A folder is named after itself and holds `pytorch_model.bin`, or
+    /// else `pytorch_model.bin.index.json` and the shards that it lists. The path of an index (a file
+    /// `*.bin.index.json`) is named after the folder it is in.
+    ///
+    /// # Errors
+    ///
+    /// When the path can't be read, or when it is not such a model: see [`PytorchError`].
+    ///
+    /// # Complexity
+    ///
+    /// O(p + l log l) for a pickle of p bytes and l layers; O(p) memory.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mother::pytorch::PytorchModel;
+    /// use mother::weights::WeightSource;
+    ///
+    /// let model = PytorchModel::open("models/base.pt")?;
+    /// assert_eq!(model.name(), "base");
+    /// # Ok::<(), mother::pytorch::PytorchError>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PytorchError> {
+        let path = path.as_ref();
+        let name = model_name(path, INDEX_SUFFIX);
+        let model = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
+            Place::File(file) => Self::open_shards(&[file])?,
+            Place::Index(index) => Self::open_indexed(&index)?,
+            Place::Nothing => {
+                return Err(PytorchError::NoModel {
+                    folder: alloc::format!("{}", path.display()),
+                });
+            }
+        };
+        Ok(model.with_name(name))
+    }
+
+    /// Opens one file, or shards that no index lists.
+    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, PytorchError> {
+        let shards = paths.iter().map(|path| Shard::open(path));
+        Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
+    }
+
+    /// Opens the shards that an index lists.
+    pub(crate) fn open_indexed(index: &Path) -> Result<Self, PytorchError> {
+        Ok(Self::new(String::new(), index::open_shards(index)?))
+    }
+}
+
+impl<'a> PytorchModel<'a> {
+    fn new(name: String, mut shards: Vec<Shard<'a>>) -> Self {
+        let skipped = (shards.iter_mut())
+            .flat_map(|shard| mem::take(&mut shard.skipped))
+            .collect();
+        Self {
+            name,
+            shards,
+            skipped,
+        }
+    }
+
+    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not such a file: see [`PytorchError`], whose `file` is the name given here.
+    ///
+    /// # Complexity
+    ///
+    /// As [`open`](PytorchModel::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::pytorch::PytorchModel;
+    ///
+    /// let error = PytorchModel::from_bytes("notes", b"Dear diary").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`notes` is not a PyTorch file, or cut short: it begins with `Dear diary`",
+    /// );
+    /// ```
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, PytorchError> {
+        let name = name.into();
+        let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
+        Ok(Self::new(name, [shard].into()))
+    }
+
+    /// The same model under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+}
+
+impl WeightSource for PytorchModel<'_> {
+    type Error = PytorchError;
+    type Layer<'b>
+        = PytorchLayer<'b>
+    where
+        Self: 'b;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn layers(&self) -> impl Iterator<Item = Result<PytorchLayer<'_>, PytorchError>> {
+        self.shards.iter().flat_map(|shard| {
+            let layers = shard.layers.iter();
+            layers.map(move |layer| Ok(PytorchLayer { shard, layer }))
+        })
+    }
+
+    fn skipped_layers(&self) -> &[SkippedLayer] {
+        &self.skipped
+    }
+}
+
+/// A layer of a [`PytorchModel`]: two references.
+#[derive(Clone, Copy)]
+pub struct PytorchLayer<'a> {
+    shard: &'a Shard<'a>,
+    layer: &'a StoredLayer,
+}
+
+impl fmt::Debug for PytorchLayer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PytorchLayer")
+            .field("name", &self.name())
+            .field("shape", &self.shape())
+            .field("element_type", &self.element_type())
+            .finish()
+    }
+}
+
+impl Layer for PytorchLayer<'_> {
+    type Error = PytorchError;
+
+    fn name(&self) -> &str {
+        &self.layer.name
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.layer.shape
+    }
+
+    fn element_type(&self) -> ElementType {
+        self.layer.element.element_type
+    }
+
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), PytorchError> {
+        Ok(self.shard.read(self.layer, offset, values)?)
+    }
+}

@@ -1,0 +1,336 @@
+//! One PyTorch file: a zip archive, or the older stream of pickles with the storages behind them.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::path::Path;
+
+use hashbrown::HashMap;
+
+use super::PytorchError;
+use super::error::{Fault, Faulty};
+use super::pickle::{Unpickled, unpickle};
+use super::state::{State, state};
+use super::tensor::{Kind, StorageKey, Tensor, storage_of};
+use super::values::{Node, Value, Values};
+use crate::Scalar;
+use crate::storage::archive::{Entry, Packing, entries};
+use crate::storage::index::Indexed;
+use crate::storage::input::Input;
+use crate::storage::{ByteOrder, Element, FileError, Storage, Strides};
+use crate::weights::SkippedLayer;
+
+/// How an archive begins.
+const ARCHIVE: &[u8] = b"PK\x03\x04";
+
+/// How files of PyTorch before 1.6 begin: a pickle of a number that says so.
+const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// A file whose pickle has been read and checked.
+#[derive(Debug)]
+pub(super) struct Shard<'a> {
+    pub(super) storage: Storage<'a>,
+    /// Sorted by where they lie in the file.
+    pub(super) layers: Vec<StoredLayer>,
+    pub(super) skipped: Vec<SkippedLayer>,
+}
+
+/// A tensor that can be read.
+#[derive(Debug)]
+pub(super) struct StoredLayer {
+    pub(super) name: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) element: Element,
+    elements: usize,
+    /// Where its first element lies in the file.
+    position: u64,
+    strides: Option<Strides>,
+}
+
+/// Where in a file each storage lies: its first byte and its length.
+type Places = HashMap<String, (u64, u64)>;
+
+/// How many bytes of storage all tensors together may span, for each byte of the file: layers may share
+/// their weights, but what is in a small file shouldn't take days to read.
+const MOST_SHARED: u64 = 64;
+
+/// Files may always span this many bytes.
+const ALWAYS_SHARED: u64 = 1 << 24;
+
+impl<'a> Shard<'a> {
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, PytorchError> {
+        let read = Self::read_header(&storage);
+        let (layers, skipped) = read.map_err(|fault| fault.in_file(storage.label()))?;
+        Ok(Self {
+            storage,
+            layers,
+            skipped,
+        })
+    }
+
+    fn read_header(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+        let length = storage.length().min(LEGACY.len() as u64);
+        let beginning = storage.bytes(0, length)?;
+        if beginning.starts_with(ARCHIVE) {
+            archive(storage)
+        } else if beginning == LEGACY {
+            legacy(storage)
+        } else {
+            Err(Fault::NotPytorch(unlike(&beginning)))
+        }
+    }
+
+    /// Fills `values` with the layer's values from flat index `offset` on.
+    pub(super) fn read<T: Scalar>(
+        &self,
+        layer: &StoredLayer,
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), FileError> {
+        let range = [offset, values.len()];
+        (self.storage).check_range(&layer.name, layer.elements, range)?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        let (element, start) = (layer.element, layer.position);
+        (self.storage).read_layer(&layer.name, |bytes| match &layer.strides {
+            None => element.read(bytes, start + offset as u64 * element.size() as u64, values),
+            Some(strides) => strides.gather(element, offset, values, |position, buffer| {
+                bytes.fill(start + position, buffer)
+            }),
+        })
+    }
+}
+
+impl Indexed for Shard<'static> {
+    type Error = PytorchError;
+
+    fn open(path: &Path) -> Result<Self, PytorchError> {
+        Self::new(Storage::open(path)?)
+    }
+
+    fn is_missing(error: &PytorchError) -> bool {
+        matches!(error, PytorchError::File(FileError::NotFound { .. }))
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let layers = self.layers.iter().map(|layer| layer.name.as_str());
+        let skipped = self.skipped.iter().map(|skipped| skipped.layer.as_str());
+        let mut names: Vec<_> = layers.chain(skipped).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
+        let skipped = &mut self.skipped;
+        self.layers.retain(|layer| {
+            let wanted = is_wanted(&layer.name);
+            if !wanted {
+                skipped.push(SkippedLayer {
+                    layer: layer.name.clone(),
+                    reason: reason.to_owned(),
+                });
+            }
+            wanted
+        });
+    }
+}
+
+/// What a file is that begins like this.
+fn unlike(beginning: &[u8]) -> String {
+    if beginning.is_empty() {
+        return "it is empty".to_owned();
+    }
+    if beginning.first() == Some(&0x80) {
+        return "it is a pickle, but not one that `torch.save` wrote".to_owned();
+    }
+    format!(
+        "it begins with `{}`",
+        String::from_utf8_lossy(beginning).escape_debug()
+    )
+}
+
+/// The layers in a zip archive, which PyTorch has written since 1.6.
+fn archive(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+    let entries = entries(storage).map_err(Fault::Archive)?;
+    let pickle = (entries.iter())
+        .filter(|entry| entry.name == "data.pkl" || entry.name.ends_with("/data.pkl"))
+        .min_by_key(|entry| entry.name.len());
+    let Some(pickle) = pickle else {
+        let reason = "the archive has no entry `data.pkl`".to_owned();
+        return Err(Fault::NotPytorch(reason));
+    };
+    let folder = pickle.name.strip_suffix("data.pkl").unwrap_or_default();
+    let plain = |entry: &Entry| match entry.packing {
+        Packing::Stored => Ok((entry.position, entry.length)),
+        _ => Err(Fault::Archive(format!(
+            "entry `{}` is compressed, which `torch.save` never does",
+            entry.name
+        ))),
+    };
+    let (position, length) = plain(pickle)?;
+    let mut input = Input::new(storage, position, position + length);
+    let unpickled = unpickle(&mut input)?;
+    let order = byte_order(storage, &entries, folder)?;
+    let mut places = Places::new();
+    for entry in &entries {
+        let name = entry.name.strip_prefix(folder);
+        if let Some(key) = name.and_then(|name| name.strip_prefix("data/")) {
+            places.insert(key.to_owned(), plain(entry)?);
+        }
+    }
+    layers(&unpickled, &places, order, storage.length())
+}
+
+fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Faulty<ByteOrder> {
+    let named = |entry: &&Entry| entry.name.strip_prefix(folder) == Some("byteorder");
+    let Some(entry) = entries.iter().find(named) else {
+        return Ok(ByteOrder::Little);
+    };
+    // Longer than either word is neither.
+    let order = storage.bytes(entry.position, entry.packed.min(16))?;
+    match order.as_slice() {
+        b"little" => Ok(ByteOrder::Little),
+        b"big" => Ok(ByteOrder::Big),
+        other => Err(Fault::Archive(format!(
+            "its byte order is `{}`",
+            String::from_utf8_lossy(other).escape_debug()
+        ))),
+    }
+}
+
+/// The layers in a stream of pickles: a magic number, a version, facts about the machine, the model,
+/// and the keys of the storages that follow, each after its length.
+fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+    let mut input = Input::new(storage, 0, storage.length());
+    input.skip(LEGACY.len() as u64)?;
+    unpickle(&mut input)?;
+    let machine = unpickle(&mut input)?;
+    let model = unpickle(&mut input)?;
+    let keys = unpickle(&mut input)?;
+    let stored = storages(&model.values);
+    let mut places = Places::new();
+    let mut position = input.position();
+    for &key in keys.values.sequence(keys.root).unwrap_or_default() {
+        let key = keys.values.text(key).unwrap_or_default();
+        let Some(&(kind, bytes)) = stored.get(key) else {
+            return Ok(input.fault(format!("storage `{key}` is of no known kind"))?);
+        };
+        // The number of elements stands before them.
+        let begin = position.saturating_add(8);
+        let end = begin.saturating_add(bytes);
+        if end > storage.length() {
+            return Err(Fault::NotPytorch(format!(
+                "storage `{key}` ends at byte {end}, the file has {}",
+                storage.length()
+            )));
+        }
+        let mut length = [0; 8];
+        storage.fill(position, &mut length)?;
+        if u64::from_le_bytes(length).checked_mul(kind.size) != Some(bytes) {
+            return Ok(input.fault(format!(
+                "the length of storage `{key}` is written in two ways"
+            ))?);
+        }
+        places.insert(key.to_owned(), (begin, bytes));
+        position = end;
+    }
+    layers(&model, &places, legacy_order(&machine), storage.length())
+}
+
+fn legacy_order(machine: &Unpickled) -> ByteOrder {
+    let items = match machine.values.node(machine.root) {
+        Some(Node::Dict(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let is_big = items.iter().any(|&(key, value)| {
+        machine.values.text(key) == Some("little_endian") && matches!(value, Value::Bool(false))
+    });
+    if is_big {
+        ByteOrder::Big
+    } else {
+        ByteOrder::Little
+    }
+}
+
+/// The kind and the length of every storage that a pickle refers to.
+fn storages(values: &Values) -> HashMap<String, (Kind, u64)> {
+    let nodes = (0..values.nodes.len() as u32).map(Value::Node);
+    nodes
+        .filter_map(|node| storage_of(values, node).ok())
+        .map(|(kind, StorageKey { key, bytes })| (key, (kind, bytes)))
+        .collect()
+}
+
+/// Checks each tensor of a model in a file of `length` bytes, and finds its place.
+fn layers(
+    unpickled: &Unpickled,
+    places: &Places,
+    order: ByteOrder,
+    length: u64,
+) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+    let State {
+        tensors,
+        mut skipped,
+    } = state(&unpickled.values, unpickled.root)?;
+    let mut layers = Vec::new();
+    let mut left = length.saturating_mul(MOST_SHARED).max(ALWAYS_SHARED);
+    for (name, tensor) in tensors {
+        let placed = place(&tensor, places).and_then(|(position, elements)| {
+            let bytes = (elements as u64).saturating_mul(tensor.kind.size);
+            left = (left.checked_sub(bytes))
+                .ok_or("with it the layers have far more values than the file")?;
+            Ok((position, elements))
+        });
+        let (position, elements) = match placed {
+            Ok(place) => place,
+            Err(reason) => {
+                return Err(Fault::BadLayer {
+                    layer: name,
+                    reason,
+                });
+            }
+        };
+        match tensor.kind.element_type() {
+            Ok(element_type) => layers.push(StoredLayer {
+                strides: Strides::new(&tensor.shape, &tensor.strides),
+                name,
+                shape: tensor.shape,
+                element: Element {
+                    element_type,
+                    order,
+                },
+                elements,
+                position,
+            }),
+            Err(reason) => skipped.push(SkippedLayer {
+                layer: name,
+                reason,
+            }),
+        }
+    }
+    layers.sort_by(|first, second| first.name.cmp(&second.name));
+    let twice = layers.windows(2).find(|pair| pair[0].name == pair[1].name);
+    if let Some([first, _]) = twice {
+        return Err(Fault::DuplicateLayer(first.name.clone()));
+    }
+    layers.sort_by_key(|layer| layer.position);
+    Ok((layers, skipped))
+}
+
+/// Where a tensor's first element lies in the file, and how many elements it has.
+fn place(tensor: &Tensor, places: &Places) -> Result<(u64, usize), String> {
+    let elements = tensor.elements()?;
+    let StorageKey { key, bytes } = &tensor.storage;
+    let &(position, length) =
+        (places.get(key)).ok_or_else(|| format!("its storage `{key}` is missing"))?;
+    if length < *bytes {
+        return Err(format!(
+            "its storage `{key}` has {length} bytes, it should have {bytes}"
+        ));
+    }
+    // The last element was checked to lie inside, or there is none.
+    let offset = tensor.offset.saturating_mul(tensor.kind.size);
+    Ok((position.saturating_add(offset), elements))
+}

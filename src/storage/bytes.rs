@@ -1,0 +1,194 @@
+//! Bytes on disk or in memory, read from any position.
+
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use super::FileError;
+use super::file::{ModelFile, read_exact_at};
+
+/// The longest header or index that is read, in bytes: what the reference implementation of
+/// safetensors allows.
+pub(crate) const LARGEST_HEADER: u64 = 100_000_000;
+
+/// How many bytes are read at once; the memory that one call of `read` takes.
+pub(crate) const BUFFER: usize = 64 * 1024;
+
+/// The bytes of one file, and how the file is called in errors.
+#[derive(Debug)]
+pub(crate) struct Storage<'a> {
+    label: String,
+    held: Held<'a>,
+}
+
+#[derive(Debug)]
+enum Held<'a> {
+    Memory(&'a [u8]),
+    File(ModelFile),
+}
+
+/// Bytes that can be read now.
+#[derive(Clone, Copy)]
+pub(crate) enum Bytes<'a> {
+    Memory(&'a [u8]),
+    File(&'a File),
+}
+
+impl Storage<'static> {
+    pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
+        Ok(Self {
+            label: path.display().to_string(),
+            held: Held::File(ModelFile::open(path)?),
+        })
+    }
+}
+
+impl<'a> Storage<'a> {
+    pub(crate) fn from_bytes(label: &str, bytes: &'a [u8]) -> Self {
+        Self {
+            label: label.to_owned(),
+            held: Held::Memory(bytes),
+        }
+    }
+
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        match &self.held {
+            Held::Memory(bytes) => bytes.len() as u64,
+            Held::File(file) => file.length(),
+        }
+    }
+
+    /// All of these bytes at once; the caller has checked the length against the file's.
+    pub(crate) fn bytes(&self, position: u64, length: u64) -> Result<Vec<u8>, FileError> {
+        // Callers ask for at most the 100 MB of the largest header.
+        let mut bytes = vec![0; length as usize];
+        self.fill(position, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `bytes` from `position` on, before there are layers.
+    pub(crate) fn fill(&self, position: u64, bytes: &mut [u8]) -> Result<(), FileError> {
+        self.read(|source| source.fill(position, bytes))?
+            .map_err(|error| FileError::of_file(self.label.clone(), &error))
+    }
+
+    /// Reads in whatever way, before there are layers. Failing to open the file is an error of its own.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(Bytes<'_>) -> R) -> Result<R, FileError> {
+        let failed = |error| FileError::of_file(self.label.clone(), &error);
+        Ok(match &self.held {
+            Held::Memory(memory) => read(Bytes::Memory(memory)),
+            Held::File(file) => {
+                let handle = file.handle().map_err(failed)?;
+                read(Bytes::File(&handle))
+            }
+        })
+    }
+
+    /// Reads values of a layer in whatever way, and then makes sure that the file hasn't changed.
+    pub(crate) fn read_layer<R>(
+        &self,
+        layer: &str,
+        read: impl FnOnce(Bytes<'_>) -> io::Result<R>,
+    ) -> Result<R, FileError> {
+        let failed = |error: &io::Error| FileError::Read {
+            file: self.label.clone(),
+            layer: layer.to_owned(),
+            kind: error.kind(),
+            message: error.to_string(),
+        };
+        let file = match &self.held {
+            Held::Memory(bytes) => {
+                return read(Bytes::Memory(bytes)).map_err(|error| failed(&error));
+            }
+            Held::File(file) => file,
+        };
+        let changed = || FileError::Changed {
+            file: self.label.clone(),
+            layer: layer.to_owned(),
+        };
+        let handle = file.handle().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(),
+            _ => failed(&error),
+        })?;
+        let result = read(Bytes::File(&handle));
+        // Afterwards, so that a change during the read is seen as well. It explains any failure.
+        if !file.is_unchanged(&handle) {
+            return Err(changed());
+        }
+        result.map_err(|error| failed(&error))
+    }
+
+    /// An error unless a layer of so many elements has all the values that are asked for.
+    pub(crate) fn check_range(
+        &self,
+        layer: &str,
+        elements: usize,
+        [offset, values]: [usize; 2],
+    ) -> Result<(), FileError> {
+        match offset.checked_add(values) {
+            Some(end) if end <= elements => Ok(()),
+            _ => Err(FileError::OutOfRange {
+                file: self.label.clone(),
+                layer: layer.to_owned(),
+                offset,
+                values,
+                elements,
+            }),
+        }
+    }
+}
+
+impl<'a> Bytes<'a> {
+    /// Fills `bytes` with those from `position` on.
+    pub(crate) fn fill(self, position: u64, bytes: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Memory(memory) => {
+                bytes.copy_from_slice(slice(memory, position, bytes.len())?);
+                Ok(())
+            }
+            Self::File(file) => read_exact_at(file, bytes, position),
+        }
+    }
+
+    /// These bytes, borrowed where they are in memory, else read into `buffer`.
+    pub(crate) fn view<'b>(
+        self,
+        position: u64,
+        length: usize,
+        buffer: &'b mut [u8],
+    ) -> io::Result<&'b [u8]>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Memory(memory) => slice(memory, position, length),
+            Self::File(file) => {
+                let bytes = (buffer.get_mut(..length)).ok_or(io::ErrorKind::InvalidInput)?;
+                read_exact_at(file, bytes, position)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// A buffer for views of at most this many bytes, of which none is needed in memory.
+    pub(crate) fn buffer(self, length: usize) -> Vec<u8> {
+        match self {
+            Self::Memory(_) => Vec::new(),
+            Self::File(_) => vec![0; length],
+        }
+    }
+}
+
+fn slice(memory: &[u8], position: u64, length: usize) -> io::Result<&[u8]> {
+    let start = usize::try_from(position).ok();
+    let range = start.and_then(|start| Some(start..start.checked_add(length)?));
+    (range.and_then(|range| memory.get(range))).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}

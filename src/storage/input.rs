@@ -1,0 +1,151 @@
+//! Reading a file from front to back through a small buffer.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{FileError, LARGEST_HEADER, Storage};
+
+const BUFFER: usize = 1 << 16;
+
+/// The longest line that a text opcode may have.
+const LONGEST_LINE: usize = 1 << 16;
+
+/// Why a file can't be read any further.
+#[derive(Debug)]
+pub(crate) enum InputError {
+    File(FileError),
+    /// What is wrong with its contents, and where.
+    Content {
+        position: u64,
+        reason: String,
+    },
+}
+
+impl From<FileError> for InputError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+pub(crate) type Reading<R> = Result<R, InputError>;
+
+/// Bytes of a file from some position on.
+pub(crate) struct Input<'a> {
+    storage: &'a Storage<'a>,
+    buffer: Vec<u8>,
+    /// How much of the buffer was taken already.
+    taken: usize,
+    /// Where in the file the buffer ends.
+    position: u64,
+    end: u64,
+}
+
+impl<'a> Input<'a> {
+    /// The bytes from `position` on, at most up to `end` and never more than the largest header.
+    pub(crate) fn new(storage: &'a Storage<'a>, position: u64, end: u64) -> Self {
+        Self {
+            storage,
+            buffer: Vec::new(),
+            taken: 0,
+            position,
+            end: end.min(position.saturating_add(LARGEST_HEADER)),
+        }
+    }
+
+    /// Where in the file the next byte lies.
+    pub(crate) fn position(&self) -> u64 {
+        self.position - (self.buffer.len() - self.taken) as u64
+    }
+
+    fn left(&self) -> u64 {
+        self.end.saturating_sub(self.position())
+    }
+
+    /// An error at the present position.
+    pub(crate) fn fault<R>(&self, reason: impl Into<String>) -> Reading<R> {
+        Err(InputError::Content {
+            position: self.position(),
+            reason: reason.into(),
+        })
+    }
+
+    pub(crate) fn byte(&mut self) -> Reading<u8> {
+        let [byte] = self.array()?;
+        Ok(byte)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Reading<[u8; N]> {
+        let mut array = [0; N];
+        self.fill(&mut array)?;
+        Ok(array)
+    }
+
+    /// So many bytes, each of which the file must have.
+    pub(crate) fn bytes(&mut self, length: u64) -> Reading<Vec<u8>> {
+        self.has(length)?;
+        let mut bytes = alloc::vec![0; length as usize];
+        self.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn skip(&mut self, length: u64) -> Reading<()> {
+        self.has(length)?;
+        let buffered = (self.buffer.len() - self.taken) as u64;
+        if length <= buffered {
+            self.taken += length as usize;
+        } else {
+            self.position += length - buffered;
+            self.buffer.clear();
+            self.taken = 0;
+        }
+        Ok(())
+    }
+
+    /// The bytes up to the next line feed, which is taken as well.
+    pub(crate) fn line(&mut self) -> Reading<Vec<u8>> {
+        let mut line = Vec::new();
+        loop {
+            match self.byte()? {
+                b'\n' => return Ok(line),
+                _ if line.len() == LONGEST_LINE => return self.fault("a line is too long"),
+                byte => line.push(byte),
+            }
+        }
+    }
+
+    fn has(&self, length: u64) -> Reading<()> {
+        if length > self.left() {
+            return self.fault(alloc::format!(
+                "{length} bytes are needed, only {} are left",
+                self.left()
+            ));
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Reading<()> {
+        self.has(bytes.len() as u64)?;
+        let mut filled = 0;
+        while let Some(left) = bytes.get_mut(filled..).filter(|left| !left.is_empty()) {
+            if self.taken == self.buffer.len() {
+                self.refill()?;
+            }
+            let available = self.buffer.get(self.taken..).unwrap_or_default();
+            let length = available.len().min(left.len());
+            left[..length].copy_from_slice(&available[..length]);
+            self.taken += length;
+            filled += length;
+        }
+        Ok(())
+    }
+
+    /// There is at least one byte left.
+    fn refill(&mut self) -> Reading<()> {
+        let length = (self.end - self.position).min(BUFFER as u64) as usize;
+        self.buffer.resize(length, 0);
+        self.storage.fill(self.position, &mut self.buffer)?;
+        self.position += length as u64;
+        self.taken = 0;
+        Ok(())
+    }
+}

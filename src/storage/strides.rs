@@ -1,0 +1,233 @@
+//! Elements at strides: the values of views and of transposed arrays.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use std::io;
+
+use super::Element;
+use super::bytes::BUFFER;
+use crate::Scalar;
+use crate::weights::element_count;
+
+/// How far apart neighbours lie that are read together rather than one by one, in bytes.
+const WORTHWHILE_GAP: u64 = 4096;
+
+/// How many values are gathered at once, as a power of two: their places take 1 MiB.
+const GATHERED: u32 = 17;
+
+/// Where the values of a tensor lie, counted in elements from its first.
+#[derive(Clone, Debug)]
+pub(crate) struct Strides(Vec<(usize, u64)>);
+
+impl Strides {
+    /// `None` where values lie one after another in row-major order, and nothing need be gathered.
+    pub(crate) fn new(shape: &[usize], strides: &[u64]) -> Option<Self> {
+        let pairs = shape.iter().copied().zip(strides.iter().copied());
+        let mut expected = 1_u64;
+        let mut plain = true;
+        for (length, stride) in pairs.clone().rev() {
+            plain &= length == 1 || stride == expected;
+            expected = expected.saturating_mul(length as u64);
+        }
+        (!plain && element_count(shape) != Some(0)).then(|| Self(pairs.collect()))
+    }
+
+    /// Fortran's order: the first index runs fastest.
+    pub(crate) fn column_major(shape: &[usize]) -> Option<Self> {
+        let strides: Vec<u64> = (shape.iter())
+            .scan(1_u64, |stride, &length| {
+                let this = *stride;
+                *stride = stride.saturating_mul(length as u64);
+                Some(this)
+            })
+            .collect();
+        Self::new(shape, &strides)
+    }
+
+    /// How many elements a tensor of this shape spans; `None` where that can't be counted.
+    pub(crate) fn span(shape: &[usize], strides: &[u64]) -> Option<u64> {
+        if shape.contains(&0) {
+            return Some(0);
+        }
+        let last = (shape.iter().zip(strides)).try_fold(0_u64, |last, (&length, &stride)| {
+            last.checked_add((length as u64 - 1).checked_mul(stride)?)
+        });
+        last?.checked_add(1)
+    }
+
+    /// The positions of consecutive values, given the index of the first in row-major order.
+    fn positions(&self, mut first: usize) -> impl Iterator<Item = u64> {
+        let mut indices = vec![0; self.0.len()];
+        // Wrapping, since the one after the last may lie anywhere.
+        let mut position = 0_u64;
+        for (index, &(length, stride)) in indices.iter_mut().zip(&self.0).rev() {
+            *index = first % length;
+            position = position.wrapping_add((*index as u64).wrapping_mul(stride));
+            first /= length;
+        }
+        core::iter::from_fn(move || {
+            let this = position;
+            for (index, &(length, stride)) in indices.iter_mut().zip(&self.0).rev() {
+                *index += 1;
+                position = position.wrapping_add(stride);
+                if *index < length {
+                    break;
+                }
+                position = position.wrapping_sub((*index as u64).wrapping_mul(stride));
+                *index = 0;
+            }
+            Some(this)
+        })
+    }
+
+    /// Fills `values` with those from flat index `offset` on, whose bytes `fetch` gets in rising order.
+    pub(crate) fn gather<T: Scalar>(
+        &self,
+        element: Element,
+        offset: usize,
+        values: &mut [T],
+        mut fetch: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        let mut positions = self.positions(offset);
+        for values in values.chunks_mut(1 << GATHERED) {
+            let mut places: Vec<Place> = (positions.by_ref().zip(0..values.len()))
+                .map(|(position, index)| Place::new(position, index))
+                .collect::<io::Result<_>>()?;
+            // Stable, which makes use of the order that there is: each row of a matrix is sorted.
+            places.sort();
+            for run in runs(&places, element.size() as u64) {
+                read_run(run, element, values, &mut buffer, &mut fetch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a value lies, in elements, and its index among those that are gathered with it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u64);
+
+impl Place {
+    /// Fails for storages of more than 10¹⁴ elements.
+    fn new(position: u64, index: usize) -> io::Result<Self> {
+        if position.leading_zeros() < GATHERED {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Self(position << GATHERED | index as u64))
+    }
+
+    const fn position(self) -> u64 {
+        self.0 >> GATHERED
+    }
+
+    const fn index(self) -> usize {
+        (self.0 & ((1 << GATHERED) - 1)) as usize
+    }
+}
+
+/// Fetches the bytes of a run at once, and decodes its values.
+fn read_run<T: Scalar>(
+    run: &[Place],
+    element: Element,
+    values: &mut [T],
+    buffer: &mut [u8],
+    fetch: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let position = |place: Option<&Place>| place.map_or(0, |place| place.position());
+    let (first, last) = (position(run.first()), position(run.last()));
+    let size = element.size();
+    let bytes = &mut buffer[..(last + 1 - first) as usize * size];
+    fetch(first * size as u64, bytes)?;
+    // Often they lie one after another.
+    if last - first + 1 == run.len() as u64 {
+        let mut decoded = vec![T::zero(); run.len()];
+        element.decode(bytes, &mut decoded)?;
+        for (place, decoded) in run.iter().zip(decoded) {
+            values[place.index()] = decoded;
+        }
+        return Ok(());
+    }
+    for place in run {
+        let start = (place.position() - first) as usize * size;
+        let value = &mut values[place.index()..=place.index()];
+        element.decode(&bytes[start..start + size], value)?;
+    }
+    Ok(())
+}
+
+/// Cuts sorted places into runs that are near enough to be read together, and fit into the buffer.
+fn runs(places: &[Place], size: u64) -> impl Iterator<Item = &[Place]> {
+    let mut rest = places;
+    core::iter::from_fn(move || {
+        let first = rest.first()?.position();
+        let mut last = first;
+        let end = rest.iter().position(|place| {
+            let near = (place.position() - last) * size <= WORTHWHILE_GAP;
+            let fits = (place.position() - first + 1) * size <= BUFFER as u64;
+            last = place.position();
+            !near || !fits
+        });
+        let (run, left) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = left;
+        Some(run)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::ByteOrder;
+    use crate::weights::ElementType;
+
+    const SINGLES: Element = Element {
+        element_type: ElementType::F32,
+        order: ByteOrder::Big,
+    };
+
+    #[allow(clippy::unwrap_used, reason = "a helper of tests")]
+    /// Reads a tensor whose storage counts up, in pieces of `chunk` values.
+    fn gathered(shape: &[usize], strides: &[u64], chunk: usize) -> Vec<f32> {
+        let strides = Strides::new(shape, strides).unwrap();
+        let mut values = vec![0.0; element_count(shape).unwrap()];
+        for (at, values) in values.chunks_mut(chunk).enumerate() {
+            let fetch = |position: u64, bytes: &mut [u8]| {
+                for (at, element) in bytes.chunks_exact_mut(4).enumerate() {
+                    let value = (position / 4) as f32 + at as f32;
+                    element.copy_from_slice(&value.to_be_bytes());
+                }
+                Ok(())
+            };
+            strides.gather(SINGLES, at * chunk, values, fetch).unwrap();
+        }
+        values
+    }
+
+    #[test]
+    fn values_are_gathered_whatever_the_strides_and_the_chunks() {
+        for chunk in [1, 5, 7, 1000] {
+            assert_eq!(
+                gathered(&[2, 3], &[1, 2], chunk),
+                [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]
+            );
+            assert_eq!(gathered(&[2, 2], &[0, 1], chunk), [0.0, 1.0, 0.0, 1.0]);
+            // Where there is one only, its stride means nothing.
+            assert_eq!(gathered(&[1, 2], &[u64::MAX, 2], chunk), [0.0, 2.0]);
+            // Far apart, so that each value is a run of its own.
+            let far = gathered(&[3, 2], &[3, 100_000], chunk);
+            assert_eq!(far, [0.0, 100_000.0, 3.0, 100_003.0, 6.0, 100_006.0]);
+        }
+        let transposed = gathered(&[300, 700], &[1, 300], 100_000);
+        for (index, &value) in transposed.iter().enumerate() {
+            assert_eq!(value as usize, index % 700 * 300 + index / 700);
+        }
+    }
+
+    #[test]
+    fn what_lies_in_order_is_not_gathered() {
+        assert!(Strides::new(&[2, 3], &[3, 1]).is_none());
+        assert!(Strides::new(&[1, 3], &[77, 1]).is_none());
+        assert!(Strides::new(&[0, 3], &[77, 9]).is_none());
+        assert!(Strides::new(&[], &[]).is_none());
+    }
+}

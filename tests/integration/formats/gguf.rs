@@ -1,0 +1,220 @@
+//! llama.cpp's files.
+
+use std::fs;
+
+use mother::gguf::{GgufError, GgufModel};
+use mother::weights::{ElementType, Layer, WeightSource};
+
+use super::{
+    assert_holds, assert_line, damage, expected, golden, golden_bytes, model_or_error, read_all,
+    skipped,
+};
+use crate::safetensors::TempFolder;
+
+fn error_of(bytes: &[u8]) -> GgufError {
+    let error = GgufModel::from_bytes("x", bytes).unwrap_err();
+    assert_line(&error);
+    error
+}
+
+/// A header of one F32 tensor `w` of these dimensions at this offset, before 64 bytes of data.
+fn file_of(tensors: u64, dimensions: &[u64], kind: u32, offset: u64) -> Vec<u8> {
+    let mut bytes = beginning(tensors, 0);
+    tensor(&mut bytes, dimensions, kind, offset);
+    bytes.resize(bytes.len().next_multiple_of(32) + 64, 0);
+    bytes
+}
+
+pub(super) fn beginning(tensors: u64, keys: u64) -> Vec<u8> {
+    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+    bytes.extend([tensors, keys].iter().flat_map(|count| count.to_le_bytes()));
+    bytes
+}
+
+fn tensor(bytes: &mut Vec<u8>, dimensions: &[u64], kind: u32, offset: u64) {
+    bytes.extend(text("w"));
+    bytes.extend((dimensions.len() as u32).to_le_bytes());
+    bytes.extend(dimensions.iter().flat_map(|length| length.to_le_bytes()));
+    bytes.extend(kind.to_le_bytes());
+    bytes.extend(offset.to_le_bytes());
+}
+
+pub(super) fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()
+}
+
+#[test]
+fn every_type_is_decoded_as_the_gguf_package_does() {
+    let model = GgufModel::open(golden("quantised.gguf")).unwrap();
+    assert_eq!(model.name(), "quantised");
+    assert_holds(&model, &expected("quantised.safetensors"));
+    assert_eq!(skipped(&model), ["I32"]);
+    let types: Vec<_> = (model.layers().map(Result::unwrap))
+        .map(|layer| (layer.name().to_owned(), layer.element_type()))
+        .filter(|(name, _)| ["Q8_0", "Q4_K", "F16", "F64"].contains(&name.as_str()))
+        .map(|(_, element_type)| element_type)
+        .collect();
+    let expected = [
+        ElementType::Q8,
+        ElementType::Q4,
+        ElementType::F16,
+        ElementType::F64,
+    ];
+    assert_eq!(types, expected);
+}
+
+#[test]
+fn names_and_rows_are_those_of_hugging_face() {
+    let expected = expected("llama.safetensors");
+    for file in ["llama-F32.gguf", "llama-F16.gguf"] {
+        assert_holds(&GgufModel::open(golden(file)).unwrap(), &expected);
+    }
+    let rounded = read_all(&GgufModel::open(golden("llama-Q8_0.gguf")).unwrap());
+    assert_eq!(rounded.len(), expected.len());
+    for ((name, shape, found), (_, expected_shape, values)) in rounded.iter().zip(&expected) {
+        assert_eq!(shape, expected_shape, "{name}");
+        for (found, value) in found.iter().zip(values) {
+            assert!((found - value).abs() <= 4.0 / 127.0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn parts_are_one_model() {
+    let folder = TempFolder::new();
+    let part = |parts: u16, name: &str| {
+        let mut bytes = beginning(1, 1);
+        bytes.extend(text("split.count"));
+        bytes.extend(2_u32.to_le_bytes());
+        bytes.extend(parts.to_le_bytes());
+        let start = bytes.len() + 8;
+        tensor(&mut bytes, &[4], 0, 0);
+        bytes[start] = name.as_bytes()[0];
+        bytes.resize(bytes.len().next_multiple_of(32) + 16, 0);
+        bytes
+    };
+    let first = folder.write("m-00001-of-00002.gguf", part(2, "a"));
+    let second = folder.write("m-00002-of-00002.gguf", part(2, "b"));
+    let model = GgufModel::open(&first).unwrap();
+    let zeros = |name: &str| (name.to_owned(), vec![4], vec![0.0; 4]);
+    assert_holds(&model, &vec![zeros("a"), zeros("b")]);
+
+    folder.write("m-00002-of-00002.gguf", part(3, "b"));
+    let error = GgufModel::open(&first).unwrap_err();
+    assert!(matches!(error, GgufError::BadPart { .. }), "{error}");
+    fs::remove_file(&second).unwrap();
+    let error = GgufModel::open(&first).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("m-00002-of-00002.gguf` does not exist")
+    );
+    let alone = folder.write("alone.gguf", part(2, "a"));
+    let error = GgufModel::open(alone).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("its name should end in `-00001-of-00002`")
+    );
+}
+
+#[test]
+fn counts_and_lengths_beyond_the_file_are_errors() {
+    for huge in [1000, 1 << 32, 1 << 63, u64::MAX] {
+        for bytes in [beginning(huge, 0), beginning(0, huge)] {
+            assert!(matches!(error_of(&bytes), GgufError::Header { .. }));
+        }
+        // A name, a string, an array of numbers and one of strings of that length.
+        let length = huge.to_le_bytes();
+        for value in [
+            &b"\x08\0\0\0"[..],
+            b"\x09\0\0\0\x06\0\0\0",
+            b"\x09\0\0\0\x08\0\0\0",
+        ] {
+            let key = [&text("key"), value, &length].concat();
+            let bytes = [beginning(0, 1), key].concat();
+            assert!(matches!(error_of(&bytes), GgufError::Header { .. }));
+        }
+        let name = [beginning(1, 0), length.to_vec()].concat();
+        assert!(matches!(error_of(&name), GgufError::Header { .. }));
+        let heads = [
+            &text("x.attention.head_count")[..],
+            b"\x09\0\0\0\x05\0\0\0",
+            &length,
+        ];
+        let bytes = [beginning(0, 1), heads.concat()].concat();
+        assert!(matches!(error_of(&bytes), GgufError::Header { .. }));
+    }
+    let nested = b"\x09\0\0\0\x01\0\0\0\0\0\0\0".repeat(100_000);
+    let bytes = [beginning(0, 1), text("key"), b"\x09\0\0\0".to_vec(), nested].concat();
+    assert!(error_of(&bytes).to_string().contains("arrays lie too deep"));
+}
+
+#[test]
+fn shapes_types_and_places_must_fit_the_file() {
+    let reason =
+        |dimensions: &[u64], kind, offset| match error_of(&file_of(1, dimensions, kind, offset)) {
+            GgufError::BadLayer { layer, reason, .. } if layer == "w" => reason,
+            error => panic!("{error}"),
+        };
+    assert!(GgufModel::from_bytes("x", &file_of(1, &[4, 4], 0, 0)).is_ok());
+    assert_eq!(
+        reason(&[4, 4], 0, 1),
+        "it ends at byte 161 of the file, which has 160"
+    );
+    assert_eq!(
+        reason(&[1 << 63, 4], 0, 0),
+        "it has more elements than can be counted"
+    );
+    let too_far = "its end is farther than can be counted";
+    assert_eq!(reason(&[4, 4], 0, u64::MAX - 8), too_far);
+    assert_eq!(reason(&[1 << 62], 0, 0), too_far);
+    assert_eq!(
+        reason(&[40], 8, 0),
+        "its rows have 40 values, which Q8_0 stores by 32"
+    );
+    let bytes = file_of(1, &[4], 99, 0);
+    let model = GgufModel::from_bytes("x", &bytes).unwrap();
+    assert_eq!(
+        model.skipped_layers()[0].reason,
+        "there is no known type 99 of values"
+    );
+    let mut twice = beginning(2, 0);
+    tensor(&mut twice, &[4], 0, 0);
+    let second = twice.len() + 8;
+    tensor(&mut twice, &[4], 0, 8);
+    twice.resize(200, 0);
+    assert!(matches!(
+        error_of(&twice),
+        GgufError::DuplicateLayer { layer, .. } if layer == "w"
+    ));
+    twice[second] = b'v';
+    assert_eq!(
+        error_of(&twice).to_string(),
+        "`x`: layer `v` is wrong: it shares bytes with `w`"
+    );
+}
+
+#[test]
+fn other_versions_are_errors() {
+    let mut bytes = file_of(1, &[4], 0, 0);
+    for version in [0_u32, 1, 4, 3 << 24] {
+        bytes[4..8].copy_from_slice(&version.to_le_bytes());
+        assert!(matches!(
+            error_of(&bytes),
+            GgufError::Version { version: found, .. } if found == version
+        ));
+    }
+}
+
+#[test]
+fn damaged_files_give_a_model_or_an_error() {
+    let bytes = golden_bytes("llama-Q8_0.gguf");
+    // The header, and what of the data the first layers have.
+    damage(&bytes[..2500.min(bytes.len())], |bytes| {
+        model_or_error(GgufModel::from_bytes("x", bytes));
+    });
+    damage(&golden_bytes("quantised.gguf"), |bytes| {
+        model_or_error(GgufModel::from_bytes("x", bytes));
+    });
+}

@@ -1,0 +1,135 @@
+//! Archives of numpy's arrays.
+
+use mother::npz::{NpzError, NpzModel};
+use mother::weights::{Layer, WeightSource};
+
+use super::zip::{Entry, archive, archive_of};
+use super::{
+    assert_holds, assert_line, damage, expected, golden, golden_bytes, model_or_error, skipped,
+};
+
+fn error_of(bytes: &[u8]) -> NpzError {
+    let error = NpzModel::from_bytes("x", bytes).unwrap_err();
+    assert_line(&error);
+    error
+}
+
+/// The file of an array with this header and this data.
+fn array(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = b"\x93NUMPY\x01\0".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend(data);
+    bytes
+}
+
+fn header(shape: &str) -> String {
+    format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}")
+}
+
+/// Why an array `w` is refused.
+fn reason(array: &[u8]) -> String {
+    match error_of(&archive(&[("w.npy", array)])) {
+        NpzError::BadLayer { layer, reason, .. } if layer == "w" => reason,
+        error => panic!("{error}"),
+    }
+}
+
+#[test]
+fn arrays_are_read_as_numpy_has_them() {
+    let expected = expected("npz.safetensors");
+    for file in ["plain.npz", "compressed.npz"] {
+        let model = NpzModel::open(golden(file)).unwrap();
+        assert_eq!(Some(model.name()), file.strip_suffix(".npz"));
+        assert_holds(&model, &expected);
+        assert_eq!(skipped(&model), ["name", "steps"]);
+        let bytes = golden_bytes(file);
+        assert_holds(&NpzModel::from_bytes("x", &bytes).unwrap(), &expected);
+    }
+}
+
+#[test]
+fn compressed_arrays_can_be_read_backwards() {
+    let model = NpzModel::open(golden("compressed.npz")).unwrap();
+    let layers: Vec<_> = model.layers().map(Result::unwrap).collect();
+    let long = layers.iter().find(|layer| layer.name() == "long").unwrap();
+    let mut whole = vec![0.0_f32; 20 * 64];
+    long.read(0, &mut whole).unwrap();
+    for offset in (0..whole.len() - 3).rev().step_by(7) {
+        let mut values = [0.0_f32; 3];
+        long.read(offset, &mut values).unwrap();
+        assert_eq!(values, whole[offset..offset + 3]);
+    }
+}
+
+#[test]
+fn shapes_must_fit_what_is_there() {
+    let good = array(&header("(2, 2)"), &[0; 16]);
+    let bytes = archive(&[("w.npy", &good)]);
+    assert_eq!(
+        NpzModel::from_bytes("x", &bytes).unwrap().layers().count(),
+        1
+    );
+    assert_eq!(
+        reason(&array(&header("(2, 3)"), &[0; 16])),
+        "its shape [2, 3] needs 24 bytes, it has 16"
+    );
+    assert_eq!(
+        reason(&array(&header("(9223372036854775808,)"), &[0; 16])),
+        "its shape [9223372036854775808] needs more than 2^64 bytes, it has 16"
+    );
+    assert_eq!(
+        reason(&array(&header("(9223372036854775808, 2)"), &[])),
+        "it has more elements than can be counted"
+    );
+    assert_eq!(
+        reason(b"\x93NUMPY\x02\0\xff\xff\xff\xff"),
+        "its header is 4294967295 bytes long"
+    );
+    assert_eq!(reason(b"\x93NUMPY\x01\0\x80\0"), "its header is cut short");
+    assert_eq!(
+        reason(b"\x93NUMPY\x09\0\x80\0"),
+        "version 9 of its format is not known"
+    );
+    assert_eq!(
+        reason(b"text"),
+        "it does not begin as an array of numpy does"
+    );
+}
+
+#[test]
+fn bombs_are_errors() {
+    // 1,000 bytes can't hold a gigabyte.
+    let bomb = Entry {
+        name: "w.npy",
+        method: 8,
+        bytes: &[0; 1000],
+        length: 1 << 30,
+    };
+    assert_eq!(
+        error_of(&archive_of(&[bomb])).to_string(),
+        "`x` is not an archive of arrays, or damaged: \
+         entry `w.npy` can't hold 1073741824 bytes in 1000"
+    );
+    // Many entries of the same bytes.
+    let good = array(&header("(2, 2)"), &[0; 16]);
+    let mut shared = archive(&[("a.npy", &good), ("b.npy", &good)]);
+    let entry = shared
+        .windows(4)
+        .rposition(|bytes| bytes == b"PK\x01\x02")
+        .unwrap();
+    shared[entry + 42..entry + 46].copy_from_slice(&[0; 4]);
+    assert!(error_of(&shared).to_string().contains("share bytes"));
+    // Names that are given twice.
+    let twice = archive(&[("a.npy", &good), ("a.npy", &good)]);
+    assert!(matches!(error_of(&twice), NpzError::DuplicateLayer { .. }));
+}
+
+#[test]
+fn damaged_files_give_a_model_or_an_error() {
+    for file in ["plain.npz", "compressed.npz"] {
+        damage(&golden_bytes(file), |bytes| {
+            model_or_error(NpzModel::from_bytes("x", bytes));
+        });
+    }
+}
