@@ -21,6 +21,9 @@ pub(crate) struct MatchReport {
     /// The names in the parent and in the child, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<(String, String)>>,
+    /// log₁₀ of the p-value of the two having no ancestor in common.
+    #[serde(skip)]
+    pub(crate) kinship_log10_p: Option<f64>,
 }
 
 /// The signatures of all models, and the matrices of some that are stored transposed.
@@ -121,6 +124,7 @@ impl Signed {
                     rule: matching.rule().name(),
                     names: matching.pairs().len(),
                     tensors: lists.then(|| tensors.collect()),
+                    kinship_log10_p: matching.kinship().log10_p(),
                 },
             ))
         };

@@ -102,6 +102,10 @@ struct ModelReport<'a> {
     /// How its tensors were matched with those of its parent.
     #[serde(skip_serializing_if = "Option::is_none")]
     matched: Option<&'a MatchReport>,
+    /// log₁₀ of how probable it is, at most, that it and its parent look so much alike without an ancestor
+    /// in common.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kinship_log10_p: Option<f64>,
     /// Whether anything can be said of where it stands.
     placed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,6 +186,7 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
                 confidence: alike.confidence,
             }),
             matched: outcome.matches.get(&at),
+            kinship_log10_p: (outcome.matches.get(&at)).and_then(|edge| edge.kinship_log10_p),
             placed: graph.is_placed(at),
             kind: kind.map(|kind| kind.name()),
             rank: kind.and_then(|kind| kind.rank()),

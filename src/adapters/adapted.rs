@@ -279,6 +279,21 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
         }
     }
 
+    fn preferred_length(&self) -> usize {
+        match &self.0 {
+            Kind::Base(layer) | Kind::Updated(layer, _) => layer.preferred_length(),
+            Kind::Whole(_, layer) => layer.preferred_length(),
+        }
+    }
+
+    fn rounding(&self) -> Result<Option<f64>, Self::Error> {
+        match &self.0 {
+            Kind::Base(layer) => layer.rounding().map_err(AdaptedError::Base),
+            Kind::Updated(..) => Ok(None),
+            Kind::Whole(_, layer) => layer.rounding().map_err(AdaptedError::Adapter),
+        }
+    }
+
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         match &self.0 {
             Kind::Base(layer) => layer.as_slice(),

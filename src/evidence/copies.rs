@@ -70,7 +70,7 @@ pub(super) fn is_same_but_for_rounding(first: &Signature, second: &Signature) ->
     let pairs = (matching.pairs().iter()).map(|&(original, copy)| Pair { original, copy });
     let is_same = |pair: Pair<'_>| {
         pair.original.shape() == pair.copy.shape()
-            && (pair.is_equal() || pair.is_of_one_precision() && pair.is_everywhere_within(SINGLE))
+            && (pair.is_equal() || pair.is_of_one_precision() && pair.is_rounded_within(SINGLE))
     };
     matching.pairs().len() == same && pairs.into_iter().all(is_same)
 }
@@ -243,6 +243,16 @@ impl Pair<'_> {
             let least = group.values as f64 * LEAST_GAP * LEAST_GAP;
             let limit = share * share * group.first_squared_norm;
             within &= group.squared_distance <= limit.max(least);
+        });
+        within
+    }
+
+    /// Whether no group of rows is further away than this share of its norm, nor any is too small to tell.
+    fn is_rounded_within(&self, share: f64) -> bool {
+        let [norm, ..] = self.sums();
+        let mut within = norm > 0.0;
+        let _ = (self.original.sketch()).compare_each(self.copy.sketch(), |group| {
+            within &= group.squared_distance <= share * share * group.first_squared_norm;
         });
         within
     }

@@ -1,6 +1,7 @@
 //! Which tensor of one model corresponds to which of another.
 
 mod content;
+mod kin;
 mod names;
 pub(super) mod prefixes;
 

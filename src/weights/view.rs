@@ -152,6 +152,11 @@ impl<L: Layer> Layer for LayerView<L> {
         }
     }
 
+    /// Of the whole layer, which its parts share.
+    fn rounding(&self) -> Result<Option<f64>, Self::Error> {
+        self.layer.rounding()
+    }
+
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         let slice = self.layer.as_slice()?;
         match &self.part {

@@ -40,6 +40,7 @@ mod index;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod joint;
+mod kinship;
 mod knowledge;
 mod merges;
 mod metrics;

@@ -1,0 +1,83 @@
+//! Whether the weights of two models descend from one: [`kinship`](crate::kinship) over matched tensors.
+
+use super::{MatchRule, Matching};
+use crate::kinship::{Kinship, own_matches};
+use crate::signature::{TensorSignature, is_weight_matrix};
+use crate::sketch::RowSample;
+
+/// In names of tensors whose rows are tokens, positions, patches or classes, which mean the same in every
+/// network.
+const FIXED_ROWS: [&str; 13] = [
+    "embed",
+    "wte",
+    "wpe",
+    "token",
+    "position",
+    "vocab",
+    "patch",
+    "lm_head",
+    "head",
+    "classifier",
+    "score",
+    "logits",
+    "output_projection",
+];
+
+impl Matching<'_> {
+    /// Whether the two models share an ancestor: a test over the sampled rows of their largest matrices.
+    ///
+    /// Rows that mean the same in every network (tokens, positions, classes) are left out by the names of
+    /// their tensors. Where tensors were matched by content, every pair that might have been matched
+    /// counts as a matrix, since the nearest were chosen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::evidence::Matching;
+    /// use mother::signature::SignatureOptions;
+    /// use mother::weights::InMemoryModel;
+    ///
+    /// let base: Vec<f32> = (0..2048_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32).collect();
+    /// let child: Vec<f32> = base.iter().enumerate().map(|(i, x)| x + (i % 97) as f32).collect();
+    /// let model = |name, values| InMemoryModel::new(name).with_layer("mlp", [64, 32], values);
+    /// let options = SignatureOptions::new();
+    /// let (base, child) = (options.sign(&model("base", base)?)?, options.sign(&model("child", child)?)?);
+    /// let kinship = Matching::between(&base, &child)?.kinship();
+    /// assert!(kinship.log10_p().unwrap() < -30.0);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Complexity
+    ///
+    /// At most eight matrices count, each with 32² products of 16 numbers: about 0.1 ms.
+    #[must_use]
+    pub fn kinship(&self) -> Kinship {
+        let mut kinship = Kinship::new();
+        for &(first, second) in self.pairs() {
+            if let Some((rows, others)) = comparable_rows(first, second) {
+                let width = RowSample::DIMENSIONS;
+                kinship.add(own_matches(width, rows.numbers(), others.numbers()));
+            }
+        }
+        if self.rule() == MatchRule::Content {
+            for _ in kinship.matrices()..kinship.matrices() * kinship.matrices() {
+                kinship.add(0);
+            }
+        }
+        kinship
+    }
+}
+
+/// The samples of two tensors, where both are of the same rows and these may be exchanged.
+fn comparable_rows<'a>(
+    first: &'a TensorSignature,
+    second: &'a TensorSignature,
+) -> Option<(&'a RowSample, &'a RowSample)> {
+    let heights = [first, second].map(|tensor| tensor.sketch().groups().height());
+    let may_be = |tensor: &TensorSignature| {
+        let name = tensor.name().to_ascii_lowercase();
+        is_weight_matrix(tensor.shape()) && !FIXED_ROWS.iter().any(|part| name.contains(part))
+    };
+    let both = heights[0] == heights[1] && may_be(first) && may_be(second);
+    both.then_some(first.rows().zip(second.rows()))?
+}
