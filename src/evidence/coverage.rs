@@ -12,6 +12,8 @@ pub struct Coverage {
     pub(super) shares: Vec<f64>,
     /// Sorted by parent and child.
     pub(super) partial: Vec<PartialParent>,
+    /// Of every model the share of its weights that it holds more than once.
+    pub(super) repeated: Vec<f64>,
 }
 
 /// A possible parent that covers less of a child than another model does.
@@ -40,6 +42,13 @@ impl Coverage {
             return Some(1.0);
         }
         self.shares.get(of * self.models + with).copied()
+    }
+
+    /// The share of a model's weights that lie in tensors whose values it holds more than once, as models do
+    /// that were stacked from layers of another; 0 where there is no such model.
+    #[must_use]
+    pub fn repeated(&self, model: usize) -> f64 {
+        self.repeated.get(model).copied().unwrap_or(0.0)
     }
 
     /// What is known of a pair whose parent covers less of the child than another model does.

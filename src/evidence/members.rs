@@ -12,7 +12,7 @@ use super::coverage::{Coverage, PartialParent};
 use super::relation::{self, Relation, RelationOptions, restricted_squared_distance};
 use super::{EvidenceError, Geometry, GroupEvidence, Growth, MatchRule, ModelCopy};
 use crate::condensed::{CondensedMatrix, condensed_index};
-use crate::signature::Signature;
+use crate::signature::{Signature, TensorSignature};
 
 /// How many of the nearest models are looked at for what a model is a copy of.
 const NEAREST: usize = 8;
@@ -321,6 +321,7 @@ impl Members<'_> {
             models,
             shares,
             partial: Vec::new(),
+            repeated: self.signatures.iter().map(|s| repeated(s)).collect(),
         };
         let mut partial = Vec::new();
         for child in 0..models {
@@ -376,4 +377,25 @@ impl Members<'_> {
         };
         partial.map(describe).collect()
     }
+}
+
+/// The share of a model's weights that lie in tensors of equal values.
+fn repeated(signature: &Signature) -> f64 {
+    let weights = || {
+        signature
+            .tensors()
+            .iter()
+            .filter(|tensor| tensor.is_weight())
+    };
+    let mut digests: Vec<[u64; 2]> = weights().map(|tensor| tensor.digest().words()).collect();
+    digests.sort_unstable();
+    let is_repeated = |tensor: &&TensorSignature| {
+        let words = tensor.digest().words();
+        let first = digests.partition_point(|other| *other < words);
+        digests.get(first + 1) == Some(&words)
+    };
+    let values = |tensor: &TensorSignature| tensor.moments().count();
+    let all: u64 = weights().map(values).sum();
+    let repeated: u64 = weights().filter(is_repeated).map(values).sum();
+    repeated as f64 / all.max(1) as f64
 }

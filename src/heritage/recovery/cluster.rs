@@ -83,6 +83,12 @@ impl<'a> Cluster<'a> {
         self.group.compared(self.members[of], self.members[with])
     }
 
+    /// The share of a member's weights that it holds more than once.
+    pub(super) fn repeated(&self, member: usize) -> f64 {
+        let coverage = self.group.coverage();
+        coverage.map_or(0.0, |coverage| coverage.repeated(self.members[member]))
+    }
+
     /// Whether two members were compared on as good as all weights of both.
     pub(super) fn is_compared(&self, first: usize, second: usize) -> bool {
         self.compared(first, second)

@@ -11,6 +11,10 @@ use super::costs::{GIVEN_WEIGHTS, HALF_EFFECTIVE_DIMENSION};
 /// says serves.
 const MISSING: f64 = 8.0;
 
+/// What an edge costs whose parent holds weights more than once that its child holds once, in proportion:
+/// models are stacked from layers of another, hardly ever taken apart again.
+const STACKED: f64 = 8.0;
+
 /// Models whose distance is at most this share of their distances to a third one are as good as the same
 /// to it.
 const AS_GOOD_AS_THE_SAME: f64 = 0.2;
@@ -30,7 +34,8 @@ pub(super) fn costs(cluster: &Cluster<'_>) -> HashMap<(usize, usize), f64> {
         let others = (0..cluster.len()).filter(|&parent| parent != child);
         let most = others.clone().map(share).fold(0.0, f64::max);
         for parent in others.clone().filter(|&parent| share(parent) < 1.0) {
-            let given = GIVEN_WEIGHTS * (1.0 - share(parent));
+            let stacked = cluster.repeated(parent) - cluster.repeated(child);
+            let given = GIVEN_WEIGHTS * (1.0 - share(parent)) + STACKED * stacked.max(0.0);
             if share(parent) >= most {
                 costs.insert((parent, child), given);
                 continue;
