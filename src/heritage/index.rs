@@ -20,10 +20,9 @@ pub use self::error::IndexError;
 pub use self::stored::IndexFileError;
 
 use self::blocks::{Common, Layout};
-use self::families::Placed;
 use self::hood::{Hood, recover_small};
 use self::summary::Summary;
-use super::{ModelGraph, Recovery};
+use super::{Model, ModelGraph, Recovery};
 use crate::evidence::{Relation, SignatureComparison};
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
@@ -106,7 +105,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 struct Recovered {
     layouts: Vec<Layout>,
-    placed: Vec<Placed>,
+    placed: Vec<Model>,
 }
 
 /// A model near to the one that was asked for.
@@ -125,8 +124,8 @@ pub struct Relative {
 pub struct Lineage {
     /// Its parent; `None` for a root.
     pub parent: Option<String>,
-    /// How probable that is, from 0 to 1.
-    pub confidence: f64,
+    /// How probable that is, from 0 to 1; `None` for a model without relatives, of which nothing can be said.
+    pub confidence: Option<f64>,
     /// What would be second, a root where it is `Some((None, _))`, and how probable that is.
     pub runner_up: Option<(Option<String>, f64)>,
     /// All ancestors, the parent first.
@@ -336,7 +335,7 @@ impl Index {
         };
         Ok(Lineage {
             parent,
-            confidence: model.confidence().unwrap_or(1.0),
+            confidence: model.confidence(),
             runner_up: (model.runner_up())
                 .map(|second| (second.parent.and_then(name_of), second.confidence)),
             ancestors: graph.ancestors(at).filter_map(name_of).collect(),
@@ -487,6 +486,6 @@ fn subgraph(graph: &ModelGraph, members: &[usize]) -> Vec<super::Model> {
     let mut members = members.to_vec();
     members.sort_unstable();
     let place = |model: usize| members.binary_search(&model).ok();
-    let rebuild = |&model: &usize| families::renumbered(&graph.models()[model], &place);
+    let rebuild = |&model: &usize| graph.models()[model].clone().moved(place);
     members.iter().map(rebuild).collect()
 }

@@ -222,7 +222,7 @@ fn relatives_lineage_and_tree_agree_with_the_graph() {
         let of_graph: Vec<&str> = graph.ancestors(at).filter_map(|a| graph.name(a)).collect();
         assert_eq!(lineage.ancestors, of_graph);
         assert_eq!(lineage.parent.as_deref(), of_graph.first().copied());
-        assert_eq!(Some(lineage.confidence), graph.models()[at].confidence());
+        assert_eq!(lineage.confidence, graph.models()[at].confidence());
         if let Some(parent) = &lineage.parent {
             assert!(lineage.relation.unwrap().is_related());
             let relatives = index.relatives(name).unwrap();

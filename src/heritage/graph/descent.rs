@@ -76,6 +76,17 @@ impl Descent {
         self
     }
 
+    /// The same edge in a list in which models have other positions; `None` if the parent has none.
+    pub(super) fn moved(mut self, place: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+        self.parent = place(self.parent)?;
+        self.alike = self.alike.and_then(|alike| {
+            let models = alike.models.iter().map(|&model| place(model));
+            let models = models.collect::<Option<_>>()?;
+            Some(AlikeParents { models, ..alike })
+        });
+        Some(self)
+    }
+
     /// The parent's position in the list of models.
     #[must_use]
     pub const fn parent(&self) -> usize {

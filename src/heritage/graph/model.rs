@@ -144,6 +144,25 @@ impl Model {
         self.descent().map(Descent::parent)
     }
 
+    /// The same model in a list in which models have other positions; what refers to one that has none is
+    /// forgotten.
+    pub(in crate::heritage) fn moved(mut self, place: impl Fn(usize) -> Option<usize>) -> Self {
+        self.runner_up = self.runner_up.and_then(|second| {
+            let parent = match second.parent {
+                Some(parent) => Some(place(parent)?),
+                None => None,
+            };
+            Some(RunnerUp { parent, ..second })
+        });
+        let merged = self.merged_from.iter().map(|merge| {
+            let parent = place(merge.parent)?;
+            Some(MergeParent { parent, ..*merge })
+        });
+        self.merged_from = merged.collect::<Option<_>>().unwrap_or_default();
+        self.descent = self.descent.and_then(|descent| descent.moved(place));
+        self
+    }
+
     /// Whether all that the model carries may be part of a graph of this many models.
     pub(super) fn check(&self, models: usize) -> Result<(), GraphError> {
         let model = || self.name.clone();

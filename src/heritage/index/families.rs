@@ -14,8 +14,8 @@ use super::{Entry, IndexError, Settings};
 use crate::evidence::{
     CopyKind, Geometry, MatchRule, SignatureComparison, copy_kind, restricted_squared_distance,
 };
-use crate::heritage::recovery::sparse::{Family, NearPair, Placement, trees};
-use crate::heritage::{DescentKind, Model, ModelGraph, StageEstimate};
+use crate::heritage::recovery::sparse::{Family, NearPair, trees};
+use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
 
@@ -27,45 +27,6 @@ const SAME_SHARE: f64 = 1e-3;
 
 /// Where at least this share of both models was compared, squared distances are taken as they are.
 const NEARLY_ALL: f64 = 0.9;
-
-/// Where one model of a neighbourhood stands in its family.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Placed {
-    pub(super) name: String,
-    pub(super) score: Option<f64>,
-    pub(super) placement: Placement,
-    pub(super) distance: Option<f64>,
-    pub(super) kind: Option<DescentKind>,
-    pub(super) stage: Option<StageEstimate>,
-    pub(super) merged_from: Vec<(usize, f64)>,
-}
-
-impl Placed {
-    /// One that nothing is known of, or that is placed later.
-    pub(super) fn alone(name: &str) -> Self {
-        Self {
-            name: name.into(),
-            score: None,
-            placement: Placement {
-                confidence: 1.0,
-                ..Placement::default()
-            },
-            distance: None,
-            kind: None,
-            stage: None,
-            merged_from: Vec::new(),
-        }
-    }
-
-    /// The same, where the models are those at these positions.
-    pub(super) fn moved(mut self, members: &[usize]) -> Self {
-        let placement = &mut self.placement;
-        placement.parent = placement.parent.map(|parent| members[parent]);
-        placement.runner_up = (placement.runner_up)
-            .map(|(parent, confidence)| (parent.map(|parent| members[parent]), confidence));
-        self
-    }
-}
 
 /// The models that near pairs join, ascending; families in the order of their first.
 ///
@@ -137,33 +98,6 @@ pub(super) fn place_densely(
     Ok(settings.recovery.recover(&evidence)?)
 }
 
-/// Translates a graph whose models are those at these positions.
-pub(super) fn from_graph(graph: &ModelGraph, members: &[usize], placed: &mut [Placed]) {
-    for (model, &member) in graph.models().iter().zip(members) {
-        let descent = model.descent();
-        placed[member] = Placed {
-            name: model.name().into(),
-            score: model.score(),
-            placement: Placement {
-                parent: descent.map(|descent| members[descent.parent()]),
-                confidence: model.confidence().unwrap_or(1.0),
-                runner_up: (model.runner_up()).map(|second| {
-                    (
-                        second.parent.map(|parent| members[parent]),
-                        second.confidence,
-                    )
-                }),
-            },
-            distance: descent.and_then(|descent| descent.distance()),
-            kind: descent.and_then(|descent| descent.kind()),
-            stage: model.stage().copied(),
-            merged_from: (model.merged_from().iter())
-                .map(|merge| (members[merge.parent], merge.weight))
-                .collect(),
-        };
-    }
-}
-
 /// What a model is a copy of, and how it was made.
 type Origin = (usize, CopyKind);
 
@@ -181,7 +115,7 @@ impl LargeFamily<'_> {
     pub(super) fn place(
         mut self,
         reporter: &mut ProgressReporter<'_>,
-    ) -> Result<Vec<Placed>, IndexError> {
+    ) -> Result<Vec<Model>, IndexError> {
         let mut comparison = SignatureComparison::new();
         let without = self.mostly_replaced();
         if !without.is_empty() {
@@ -209,23 +143,39 @@ impl LargeFamily<'_> {
         let recovery = &self.settings.recovery;
         let (stage, stages) = recovery.stages_of(&self.names);
         let found = trees(&family, recovery.knowledge(), stage, &stages)?;
-        let placed = found.placements.into_iter().enumerate();
-        let placed = placed.map(|(member, placement)| {
-            let parent = placement.parent;
-            let pair = parent.and_then(|parent| self.pair(&family.pairs, parent, member));
-            Placed {
-                name: self.names[member].into(),
-                score: comparer.comparison.score(&self.entries[member].signature),
-                placement,
-                distance: pair.map(|pair| pair.distance),
-                kind: (parent.is_some())
-                    .then(|| kinds[member].filter(|&(original, _)| Some(original) == parent))
-                    .flatten()
-                    .map(|(_, kind)| DescentKind::Copy(kind)),
-                stage: if parent.is_none() { found.stage } else { None },
-                merged_from: Vec::new(),
-            }
-        });
+        let placed = found
+            .placements
+            .iter()
+            .enumerate()
+            .map(|(member, placement)| {
+                let mut model = Model::new(self.names[member]);
+                if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
+                    model = model.with_score(score);
+                }
+                if let Some(runner_up) = placement.runner_up {
+                    model = model.with_runner_up(runner_up);
+                }
+                let Some(parent) = placement.parent else {
+                    let root = model.with_root_confidence(placement.confidence);
+                    return match found.stage {
+                        Some(stage) => root.with_stage(stage),
+                        None => root,
+                    };
+                };
+                let mut descent = Descent::new(parent).with_confidence(placement.confidence);
+                if let Some(joined) = placement.joined {
+                    descent = descent.with_joined(joined);
+                }
+                if let Some(pair) = self.pair(&family.pairs, parent, member) {
+                    descent = descent
+                        .with_distance(pair.distance)
+                        .with_compared(pair.share_of(member));
+                }
+                if let Some((_, kind)) = kinds[member].filter(|&(original, _)| original == parent) {
+                    descent = descent.with_kind(DescentKind::Copy(kind));
+                }
+                model.with_descent(descent)
+            });
         Ok(placed.collect())
     }
 
@@ -378,99 +328,13 @@ impl LargeFamily<'_> {
 
 /// The models of many neighbourhoods as one graph.
 pub(super) fn graph<'a>(
-    parts: impl Iterator<Item = &'a [Placed]>,
+    parts: impl Iterator<Item = &'a [Model]>,
 ) -> Result<ModelGraph, IndexError> {
     let mut models = Vec::new();
     for part in parts {
         let offset = models.len();
-        models.extend(part.iter().map(|placed| model(placed, offset)));
+        let moved = |model: &Model| model.clone().moved(|other| Some(other + offset));
+        models.extend(part.iter().map(moved));
     }
     Ok(ModelGraph::new(models)?)
-}
-
-/// A model of a tree whose models have these numbers.
-pub(super) fn renumbered(model: &Model, place: &impl Fn(usize) -> Option<usize>) -> Model {
-    use crate::heritage::{Descent, MergeParent, RunnerUp};
-    let mut own = Model::new(model.name());
-    if let Some(score) = model.score() {
-        own = own.with_score(score);
-    }
-    if let Some(second) = model.runner_up()
-        && let Some(parent) = second
-            .parent
-            .map_or(Some(None), |parent| place(parent).map(Some))
-    {
-        let confidence = second.confidence;
-        own = own.with_runner_up(RunnerUp { parent, confidence });
-    }
-    if let Some(stage) = model.stage() {
-        own = own.with_stage(*stage);
-    }
-    let merged = model.merged_from().iter();
-    let parents: Option<Vec<MergeParent>> = merged
-        .map(|merge| {
-            Some(MergeParent {
-                parent: place(merge.parent)?,
-                weight: merge.weight,
-            })
-        })
-        .collect();
-    if let Some(parents) = parents.filter(|parents| !parents.is_empty()) {
-        own = own.with_merged_from(parents);
-    }
-    let Some(descent) = model.descent() else {
-        return match model.confidence() {
-            Some(confidence) => own.with_root_confidence(confidence),
-            None => own,
-        };
-    };
-    let Some(parent) = place(descent.parent()) else {
-        return own;
-    };
-    let mut edge = Descent::new(parent);
-    if let Some(distance) = descent.distance() {
-        edge = edge.with_distance(distance);
-    }
-    if let Some(confidence) = descent.confidence() {
-        edge = edge.with_confidence(confidence);
-    }
-    if let Some(kind) = descent.kind() {
-        edge = edge.with_kind(kind);
-    }
-    own.with_descent(edge)
-}
-
-fn model(placed: &Placed, offset: usize) -> Model {
-    use crate::heritage::{Descent, MergeParent, RunnerUp};
-    let mut model = Model::new(placed.name.clone());
-    if let Some(score) = placed.score {
-        model = model.with_score(score);
-    }
-    if let Some((parent, confidence)) = placed.placement.runner_up {
-        let parent = parent.map(|parent| parent + offset);
-        model = model.with_runner_up(RunnerUp { parent, confidence });
-    }
-    if let Some(stage) = placed.stage {
-        model = model.with_stage(stage);
-    }
-    if !placed.merged_from.is_empty() {
-        let parents = placed.merged_from.iter();
-        let parents = parents.map(|&(parent, weight)| MergeParent {
-            parent: parent + offset,
-            weight,
-        });
-        model = model.with_merged_from(parents.collect());
-    }
-    let confidence = placed.placement.confidence;
-    let Some(parent) = placed.placement.parent else {
-        return model.with_root_confidence(confidence);
-    };
-    let mut descent = Descent::new(parent + offset).with_confidence(confidence);
-    if let Some(distance) = placed.distance {
-        descent = descent.with_distance(distance);
-    }
-    if let Some(kind) = placed.kind {
-        descent = descent.with_kind(kind);
-    }
-    model.with_descent(descent)
 }

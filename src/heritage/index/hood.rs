@@ -10,13 +10,12 @@ use core::ops::ControlFlow;
 use rayon::prelude::*;
 
 use super::blocks::Layout;
-use super::families::{self, LargeFamily, Placed};
+use super::families::{self, LargeFamily};
 use super::near::{Compared, Comparer, Neighbourhood};
 use super::{Entry, Index, IndexError, Recovered, Settings};
 use crate::evidence::{CopyKind, SignatureComparison};
-use crate::heritage::DescentKind;
 use crate::heritage::recovery::less_unforeseen;
-use crate::heritage::recovery::sparse::Placement;
+use crate::heritage::{Descent, DescentKind, Model};
 use crate::progress::{Phase, ProgressReporter};
 use crate::signature::Signature;
 use crate::sketch::mix;
@@ -78,7 +77,7 @@ impl<'a> Hood<'a> {
         settings: &Settings,
         reporter: &mut ProgressReporter<'_>,
     ) -> Result<(String, Recovered), IndexError> {
-        let mut placed: Vec<Placed> = self.names.iter().map(|name| Placed::alone(name)).collect();
+        let mut placed: Vec<Model> = self.names.iter().map(|&name| Model::new(name)).collect();
         let same = equal_models(&self.entries);
         let distinct: Vec<usize> = (0..same.len())
             .filter(|&model| same[model] == model)
@@ -114,7 +113,9 @@ impl<'a> Hood<'a> {
                     .map(|&model| self.entries[model].signature.clone());
                 let signatures: Vec<Signature> = signatures.collect();
                 let graph = families::place_densely(settings, &signatures)?;
-                families::from_graph(&graph, &all, &mut placed);
+                for (model, &member) in graph.models().iter().zip(&all) {
+                    placed[member] = model.clone().moved(|other| all.get(other).copied());
+                }
                 continue;
             }
             let large = LargeFamily {
@@ -124,7 +125,7 @@ impl<'a> Hood<'a> {
                 near: core::mem::take(near),
             };
             for (own, &model) in large.place(reporter)?.into_iter().zip(&members) {
-                placed[model] = own.moved(&members);
+                placed[model] = own.moved(|other| members.get(other).copied());
             }
             for &original in &members {
                 for &copy in &copies[original] {
@@ -140,17 +141,16 @@ impl<'a> Hood<'a> {
     }
 
     /// A model that holds the same values as another.
-    fn duplicate(&self, copy: usize, original: usize, of: &Placed, models: usize) -> Placed {
-        Placed {
-            score: of.score,
-            placement: Placement {
-                parent: Some(original),
-                confidence: less_unforeseen(1.0, models),
-                runner_up: None,
-            },
-            distance: Some(0.0),
-            kind: Some(DescentKind::Copy(CopyKind::Duplicate)),
-            ..Placed::alone(self.names[copy])
+    fn duplicate(&self, copy: usize, original: usize, of: &Model, models: usize) -> Model {
+        let descent = Descent::new(original)
+            .with_confidence(less_unforeseen(1.0, models))
+            .with_distance(0.0)
+            .with_compared(1.0)
+            .with_kind(DescentKind::Copy(CopyKind::Duplicate));
+        let model = Model::new(self.names[copy]).with_descent(descent);
+        match of.score() {
+            Some(score) => model.with_score(score),
+            None => model,
         }
     }
 }

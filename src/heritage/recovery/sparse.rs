@@ -24,7 +24,7 @@ use crate::arborescence::{
     Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
     minimum_arborescence_sparse_certified,
 };
-use crate::heritage::{Knowledge, Stage, StageEstimate};
+use crate::heritage::{Knowledge, RunnerUp, Stage, StageEstimate};
 
 /// What an edge costs whose parent has nothing of what a model covers of the child that is as near, in
 /// proportion.
@@ -74,8 +74,10 @@ pub(in crate::heritage) struct Family<'a> {
 pub(in crate::heritage) struct Placement {
     pub(in crate::heritage) parent: Option<usize>,
     pub(in crate::heritage) confidence: f64,
-    /// What would be second, a root where it is `Some(None)`.
-    pub(in crate::heritage) runner_up: Option<(Option<usize>, f64)>,
+    /// What would be second.
+    pub(in crate::heritage) runner_up: Option<RunnerUp>,
+    /// How sure it is that an edge joins it and its parent, whichever was first.
+    pub(in crate::heritage) joined: Option<f64>,
 }
 
 /// The trees of a family.
@@ -329,7 +331,7 @@ impl<'a> Problem<'a> {
         } else {
             Vec::new()
         };
-        let place = |model: usize| self.placement(model, parents[model], &probabilities[model]);
+        let place = |model: usize| self.placement(model, parents[model], &probabilities);
         Ok(SparseTrees {
             placements: (0..models).map(place).collect(),
             stage: estimates.first().copied(),
@@ -373,38 +375,46 @@ impl<'a> Problem<'a> {
             .collect())
     }
 
+    /// What the possible parents of all models, each with its probability, say of one.
     fn placement(
         &self,
         model: usize,
         parent: Option<usize>,
-        probabilities: &[(usize, f64)],
+        probabilities: &[Vec<(usize, f64)>],
     ) -> Placement {
-        let models = self.size();
         if self.constraints.is_known(model) {
             return Placement {
                 parent,
                 confidence: 1.0,
                 runner_up: None,
+                joined: parent.map(|_| 1.0),
             };
         }
-        let own = parent.unwrap_or(models);
+        let models = self.size();
         let confidence = |probability| costs::less_unforeseen(probability, models);
-        let mut runner_up: Option<(usize, f64)> = None;
-        for &(other, probability) in probabilities.iter().filter(|(other, _)| *other != own) {
-            let is_better = runner_up.is_none_or(|(second, best)| {
+        let of = |model: usize, parent: usize| {
+            let mut parents = probabilities[model].iter();
+            let found = parents.find(|&&(other, _)| other == parent);
+            confidence(found.map_or(0.0, |&(_, probability)| probability))
+        };
+        let own = parent.unwrap_or(models);
+        let mut second: Option<(usize, f64)> = None;
+        for &(other, probability) in probabilities[model].iter().filter(|(p, _)| *p != own) {
+            let is_better = second.is_none_or(|(second, best)| {
                 probability > best || (probability == best && other < second)
             });
             if is_better {
-                runner_up = Some((other, probability));
+                second = Some((other, probability));
             }
         }
-        let found = probabilities.iter().find(|(other, _)| *other == own);
         Placement {
             parent,
-            confidence: confidence(found.map_or(0.0, |&(_, probability)| probability)),
-            runner_up: runner_up.map(|(other, probability)| {
-                ((other < models).then_some(other), confidence(probability))
+            confidence: of(model, own),
+            runner_up: second.map(|(other, probability)| RunnerUp {
+                parent: (other < models).then_some(other),
+                confidence: confidence(probability),
             }),
+            joined: parent.map(|parent| (of(model, parent) + of(parent, model)).min(1.0)),
         }
     }
 }
