@@ -366,16 +366,16 @@ impl Members<'_> {
                 self.signature(child),
                 self.signature(parent),
                 self.signature(nearest),
-            );
+            )?;
             let ratio = Float::sqrt(from_parent / from_nearest);
-            PartialParent {
+            Some(PartialParent {
                 parent,
                 child,
                 distance: (from_nearest > 0.0 && ratio.is_finite())
                     .then(|| distance(nearest) * ratio),
-            }
+            })
         };
-        partial.map(describe).collect()
+        partial.filter_map(describe).collect()
     }
 }
 

@@ -415,14 +415,15 @@ pub(crate) fn vote(scores: impl Iterator<Item = (f64, f64)>) -> f64 {
     share.signum() * (share.abs() - 0.5 / Float::sqrt(layers + 1.0)).max(0.0)
 }
 
-/// The squared distances from a model to two others, on the groups of rows that it shares with both.
+/// The squared distances from a model to two others, on the groups of rows that it shares with both; `None`
+/// where there are none.
 pub(crate) fn restricted_squared_distance(
     options: &RelationOptions,
     model: &Signature,
     first: &Signature,
     second: &Signature,
-) -> [f64; 2] {
-    let mut squared = [0.0; 2];
+) -> Option<[f64; 2]> {
+    let mut squared = None;
     let (mut with_first, mut with_second) = (Vec::new(), Vec::new());
     let of_first = Matching::of_checked(model, first);
     let of_second = Matching::of_checked(model, second);
@@ -445,8 +446,9 @@ pub(crate) fn restricted_squared_distance(
                 group.squared_distance <= 0.5 * norms
             };
             if near(from_first) && near(from_second) {
-                squared[0] += from_first.squared_distance;
-                squared[1] += from_second.squared_distance;
+                let [to_first, to_second] = squared.get_or_insert([0.0; 2]);
+                *to_first += from_first.squared_distance;
+                *to_second += from_second.squared_distance;
             }
         }
     }

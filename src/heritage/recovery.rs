@@ -7,6 +7,7 @@ mod costs;
 mod error;
 mod forest;
 mod joint;
+mod large;
 mod paper;
 mod partial;
 pub(super) mod sparse;
@@ -99,9 +100,8 @@ enum Method {
 /// [`arborescence_distribution`](crate::arborescence::arborescence_distribution). The tree is the one
 /// of which most edges are right, in expectation: the arborescence with the greatest sum of their
 /// probabilities, the root's included. Every edge and root carries its probability as its confidence,
-/// less 3 % for what the evidence can't show, and what would be second. Where the tree of a cluster of
-/// more than 300 models is found from tables of all pairs it is the most probable one and has no
-/// confidences, since they take O(n³) time; an [`Index`](super::Index) has them for any size.
+/// less 3 % for what the evidence can't show, and what would be second. In clusters of more than 300 models
+/// edges that make every tree e¹⁴ times less probable are left out of that distribution.
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging

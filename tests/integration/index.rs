@@ -57,6 +57,7 @@ fn sign(name: &str, [first, second]: &Weights) -> Signature {
 fn hub(seed: u64, families: usize, models: usize) -> (Vec<Signature>, Vec<Option<usize>>) {
     let mut random = Random(seed);
     let (mut signatures, mut parents, mut all) = (Vec::new(), Vec::new(), Vec::<Weights>::new());
+    let numbers = if models < 101 { 101 } else { 1009 };
     for family in 0..families {
         let start = all.len();
         for member in 0..models {
@@ -70,7 +71,7 @@ fn hub(seed: u64, families: usize, models: usize) -> (Vec<Signature>, Vec<Option
                 }
             };
             // Names in another order than models.
-            let name = format!("{:03}-{family}", (member * 37 + 11) % 101);
+            let name = format!("{:03}-{family}", (member * 37 + 11) % numbers);
             signatures.push(sign(&name, &weights));
             parents.push(parent);
             all.push(weights);
@@ -324,4 +325,27 @@ fn what_was_saved_is_what_is_loaded() {
         model: signatures.iter().map(|s| s.name()).min().unwrap().into(),
     };
     assert_eq!(error, IndexFileError::Model(same));
+}
+
+/// Families above 300 models, too large for the dense distribution, from tables of all pairs.
+#[test]
+fn large_clusters_have_confidences_as_well() {
+    let (signatures, parents) = hub(5, 1, 310);
+    let graph = dense(&signatures);
+    let name = |model: usize| signatures[model].name();
+    let (mut right, mut sure, mut edges) = (0.0, 0.0, 0.0);
+    for (child, parent) in parents.iter().enumerate() {
+        let Some(parent) = *parent else { continue };
+        let at = graph.index(name(child)).unwrap();
+        let found = graph.parent(at).and_then(|parent| graph.name(parent));
+        edges += 1.0;
+        right += f64::from(u8::from(found == Some(name(parent))));
+        sure += graph.models()[at].confidence().unwrap();
+        assert!(graph.models()[at].runner_up().is_some());
+    }
+    let (right, sure) = (right / edges, sure / edges);
+    assert!(
+        right > 0.85 && (right - sure).abs() < 0.15,
+        "{right} {sure}"
+    );
 }

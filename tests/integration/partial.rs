@@ -266,3 +266,38 @@ fn one_nan_costs_its_tensor_and_not_the_model() {
         assert_eq!(tensors(2) + 1, tensors(0));
     }
 }
+
+/// Two pairs of models, each of which says nothing of the other: there is a tree all the same.
+#[cfg(feature = "serde")]
+#[test]
+fn parents_that_say_nothing_are_improbable_and_not_impossible() {
+    use mother::condensed::CondensedMatrix;
+    use mother::evidence::{Coverage, Evidence, GroupEvidence};
+    use mother::heritage::{Recovery, Trees};
+
+    let names = ["a", "b", "c", "d"].map(String::from).to_vec();
+    let distances = CondensedMatrix::new(4, vec![1.0, 3.0, 3.0, 3.0, 3.0, 1.0]).unwrap();
+    let across = [(0, 2), (0, 3), (1, 2), (1, 3)];
+    let mut partial: Vec<(usize, usize)> = (across.iter())
+        .flat_map(|&(u, v)| [(u, v), (v, u)])
+        .collect();
+    partial.sort_unstable();
+    let share = |of: usize, with: usize| if of / 2 == with / 2 { 1.0 } else { 0.5 };
+    let coverage: Coverage = serde_json::from_value(serde_json::json!({
+        "models": 4,
+        "shares": (0..16).map(|at| share(at / 4, at % 4)).collect::<Vec<f64>>(),
+        "partial": partial.iter()
+            .map(|(parent, child)| serde_json::json!({"parent": parent, "child": child, "distance": null}))
+            .collect::<Vec<_>>(),
+        "repeated": [0.0, 0.0, 0.0, 0.0],
+    }))
+    .unwrap();
+    let group = GroupEvidence::new(names, None, distances).unwrap();
+    let mut evidence = Evidence::default();
+    evidence.groups.push(group.with_coverage(coverage).unwrap());
+    let recovery = Recovery::new().with_trees(Trees::Count(1));
+    let graph = recovery.recover(&evidence).unwrap();
+    assert_eq!(graph.roots().len(), 1);
+    let joined = |u: usize, v: usize| graph.parent(u) == Some(v) || graph.parent(v) == Some(u);
+    assert!(joined(0, 1) && joined(2, 3));
+}

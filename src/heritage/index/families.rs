@@ -143,6 +143,7 @@ impl LargeFamily<'_> {
         let recovery = &self.settings.recovery;
         let (stage, stages) = recovery.stages_of(&self.names);
         let found = trees(&family, recovery.knowledge(), stage, &stages)?;
+        let stage = found.stage();
         let placed = found
             .placements
             .iter()
@@ -157,7 +158,7 @@ impl LargeFamily<'_> {
                 }
                 let Some(parent) = placement.parent else {
                     let root = model.with_root_confidence(placement.confidence);
-                    return match found.stage {
+                    return match stage {
                         Some(stage) => root.with_stage(stage),
                         None => root,
                     };
@@ -303,12 +304,15 @@ impl LargeFamily<'_> {
                 continue;
             };
             for &(parent, pair) in near.iter().filter(|(_, pair)| !covers(pair)) {
-                let [from_parent, from_nearest] = restricted_squared_distance(
+                let restricted = restricted_squared_distance(
                     comparer.comparison.options(),
                     &self.entries[child].signature,
                     &self.entries[parent].signature,
                     &self.entries[nearest].signature,
                 );
+                let Some([from_parent, from_nearest]) = restricted else {
+                    continue;
+                };
                 let ratio = Float::sqrt(from_parent / from_nearest);
                 let scale = if pair.distance > 0.0 { common } else { 1.0 };
                 let distance = (from_nearest > 0.0 && ratio.is_finite())

@@ -78,6 +78,13 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// Whether another member covers more of the child than this parent does.
+    pub(super) fn is_partial_parent(&self, parent: usize, child: usize) -> bool {
+        let (u, v) = (self.members[parent], self.members[child]);
+        let coverage = self.group.coverage();
+        coverage.is_some_and(|coverage| coverage.partial(u, v).is_some())
+    }
+
     /// The share of a member's weights that was compared with another's.
     pub(super) fn compared(&self, of: usize, with: usize) -> f64 {
         self.group.compared(self.members[of], self.members[with])

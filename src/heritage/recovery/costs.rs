@@ -19,8 +19,8 @@ const NON_SHORTEST_SHARE: f64 = 0.3;
 const ORTHOGONAL_HALF_DIMENSION: f64 = 200.0;
 
 /// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
-/// what a third model saves, times and scores.
-pub(super) const COST_RANGE: f64 = 2500.0;
+/// what a third model saves, times, scores, and parents that say nothing.
+pub(super) const COST_RANGE: f64 = 5000.0;
 
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
@@ -51,6 +51,10 @@ pub(super) const CLAIMED: f64 = 2.2;
 /// What an edge costs whose parent has nothing of what its child holds, in proportion: copies that lack
 /// weights are a little more common than models that were given new ones.
 pub(super) const GIVEN_WEIGHTS: f64 = 1.0;
+
+/// What an edge costs from a parent that says nothing of its child: more than its distance can be in its
+/// favour. It isn't impossible, since otherwise there may be no tree at all.
+pub(super) const SAYS_NOTHING: f64 = 2000.0;
 
 /// The share of edges that are wrong for reasons the evidence doesn't show.
 const UNFORESEEN: f64 = 0.03;

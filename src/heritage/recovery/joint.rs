@@ -13,7 +13,7 @@ use super::costs::{
     self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
 };
 use super::stages::StageWeights;
-use super::{RecoveryError, partial};
+use super::{RecoveryError, large, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -22,8 +22,8 @@ use crate::clustering::{Linkage, linkage};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::heritage::{AlikeParents, RunnerUp, Stage};
 
-/// In larger clusters confidences would take longer than all the rest.
-const MOST_WITH_CONFIDENCE: usize = 300;
+/// The distribution over the trees of larger clusters is taken over edges that count alone.
+const MOST_TOGETHER: usize = 300;
 
 /// A state with its costs and the best tree for them.
 struct Fit {
@@ -46,42 +46,19 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
+    if cluster.len() > MOST_TOGETHER {
+        return large::tree(cluster, stage, stages);
+    }
     let pairs = Pairs::new(cluster)?;
-    let fits = fits(&pairs, stage, stages)?;
-    let posterior = if cluster.len() <= MOST_WITH_CONFIDENCE {
-        Some(Posterior::new(&fits)?)
-    } else {
-        None
-    };
-    let mut parents = match &posterior {
-        Some(posterior) => posterior.most_expected(cluster.constraints())?,
-        None => best(&fits),
-    };
+    let posterior = Posterior::new(&fits(&pairs, stage, stages)?)?;
+    let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
-    let weights = match &posterior {
-        Some(posterior) => posterior.stages(),
-        None => StageWeights::new(fits.iter().map(|fit| {
-            let logarithm = Float::ln(fit.state.prior_of_growth()) - fit.tree.weight();
-            (fit.state.stage, logarithm)
-        })),
-    };
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
     Ok(Tree {
-        beliefs: posterior.map(|posterior| posterior.beliefs(&parents, cluster)),
+        beliefs: Some(posterior.beliefs(&parents, cluster)),
         parents,
-        stages: asked.then_some(weights),
+        stages: asked.then(|| posterior.stages()),
     })
-}
-
-/// The parents in the best tree of all states.
-fn best(fits: &[Fit]) -> Vec<Option<usize>> {
-    let mut best: Option<&Fit> = None;
-    for fit in fits {
-        if best.is_none_or(|best| fit.cost() < best.cost()) {
-            best = Some(fit);
-        }
-    }
-    best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
 }
 
 /// The best tree of every state there may be.

@@ -3,6 +3,7 @@
 //! Costs are those of the dense search (see [`costs`]). What that one takes over all models, such as
 //! the third model that saves most of a way, is taken here over the near pairs.
 
+mod leaf_gaps;
 mod longest_steps;
 mod marginals;
 
@@ -11,15 +12,16 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use num_traits::Float;
 
+use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
+use super::RecoveryError;
 use super::constraints::{Constraints, MemberConstraints};
 use super::costs::{
     self, COST_RANGE, EdgeTerms, GIVEN_WEIGHTS, GrowthEvidence, HALF_EFFECTIVE_DIMENSION,
-    NEGLIGIBLE, State,
+    NEGLIGIBLE, SAYS_NOTHING, State,
 };
 use super::stages::{self, StageWeights};
-use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{
     Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
     minimum_arborescence_sparse_certified,
@@ -85,7 +87,14 @@ pub(in crate::heritage) struct Placement {
 pub(in crate::heritage) struct SparseTrees {
     pub(in crate::heritage) placements: Vec<Placement>,
     /// `None` where the stage is given.
-    pub(in crate::heritage) stage: Option<StageEstimate>,
+    pub(super) stages: Option<StageWeights>,
+}
+
+impl SparseTrees {
+    /// What the trees say of their stage; `None` where it is given.
+    pub(in crate::heritage) fn stage(&self) -> Option<StageEstimate> {
+        stages::estimate(&[self.stages?]).first().copied()
+    }
 }
 
 /// Finds the tree of a family, or as few trees as the rules allow.
@@ -104,8 +113,17 @@ pub(in crate::heritage) fn trees(
     let constraints = Constraints::of_names(&family.names, position, knowledge)
         .with_originals(family.originals.iter().copied());
     let all: Vec<usize> = (0..family.names.len()).collect();
-    let constraints = constraints.select(&all);
-    let problem = Problem::new(family, &constraints, stages);
+    trees_under(family, &constraints.select(&all), stage, stages)
+}
+
+/// The same, where what is known of the models is given by position.
+pub(super) fn trees_under(
+    family: &Family<'_>,
+    constraints: &MemberConstraints,
+    stage: Option<Stage>,
+    stages: &[Option<Stage>],
+) -> Result<SparseTrees, RecoveryError> {
+    let problem = Problem::new(family, constraints, stages);
     let states: Vec<State> = State::all()
         .filter(|state| stage.is_none() || state.stage == stage)
         .collect();
@@ -219,7 +237,7 @@ impl<'a> Problem<'a> {
             + given
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
-                Some(None) => f64::INFINITY,
+                Some(None) => SAYS_NOTHING,
                 Some(&Some(distance)) => self.partial(pair, to, distance),
             }
     }
@@ -326,15 +344,10 @@ impl<'a> Problem<'a> {
         let weights = fits.iter().zip(logarithms(State::prior_of_growth));
         let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
         let asked = stage.is_none() && models > 1;
-        let estimates = if asked {
-            stages::estimate(&[weights])
-        } else {
-            Vec::new()
-        };
         let place = |model: usize| self.placement(model, parents[model], &probabilities);
         Ok(SparseTrees {
             placements: (0..models).map(place).collect(),
-            stage: estimates.first().copied(),
+            stages: asked.then_some(weights),
         })
     }
 
@@ -419,38 +432,6 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// For every pair the share of its squared way that a third model saves, of those near to both.
-fn leaf_gaps(family: &Family<'_>) -> Vec<f64> {
-    let near = neighbours(family.names.len(), &family.pairs);
-    let squared = |from: &[(usize, usize)], to: usize| {
-        let found = from.binary_search_by_key(&to, |&(model, _)| model).ok()?;
-        Some(&family.pairs[from[found].1])
-    };
-    let comparable = |pair: &NearPair| pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL;
-    let gap = |pair: &NearPair| {
-        let whole = pair.squared_distance;
-        let (first, second) = (&near[pair.first], &near[pair.second]);
-        let (few, many) = if first.len() <= second.len() {
-            (first, second)
-        } else {
-            (second, first)
-        };
-        let mut least = f64::INFINITY;
-        for &(third, of_few) in few {
-            let of_few = &family.pairs[of_few];
-            if let Some(of_many) = squared(many, third)
-                && comparable(of_few)
-                && comparable(of_many)
-            {
-                let (one, other) = (of_few.squared_distance, of_many.squared_distance);
-                least = least.min(costs::branch(whole, one, other));
-            }
-        }
-        costs::leaf_gap(whole, least)
-    };
-    family.pairs.iter().map(gap).collect()
-}
-
 /// For every model the largest share of it that a near one covers, and the least distance of those that
 /// do.
 fn coverage(family: &Family<'_>) -> Vec<(f64, f64)> {
@@ -467,15 +448,4 @@ fn coverage(family: &Family<'_>) -> Vec<(f64, f64)> {
         }
     }
     coverage
-}
-
-/// For every model the models near to it, ascending, each with the position of the pair.
-fn neighbours(models: usize, pairs: &[NearPair]) -> Vec<Vec<(usize, usize)>> {
-    let mut near = alloc::vec![Vec::new(); models];
-    for (at, pair) in pairs.iter().enumerate() {
-        near[pair.first].push((pair.second, at));
-        near[pair.second].push((pair.first, at));
-    }
-    near.iter_mut().for_each(|near| near.sort_unstable());
-    near
 }
