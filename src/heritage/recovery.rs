@@ -1,5 +1,6 @@
 //! Recovery: from evidence to the forest of who was trained from whom.
 
+mod additivity;
 mod cluster;
 mod clusters;
 mod constraints;
@@ -63,11 +64,13 @@ enum Method {
 /// which way the score changes, and whether growth and score can be trusted at all. The cost of an edge
 /// is −ln of its likelihood; that of the edge from i to j is
 ///
-/// c · ln D² + c · f − ln(0.3 + 0.7 r^(c − 200)) − 3.6 · ln(t(β; m, 0.3) / t(β; 0, 0.45)) + ln((1 + exp(2 s v)) / 2),
+/// c (ln D² + f) − ln(0.3 + 0.7 r^−180) − 3.6 · ln(t(β; m, 0.3) / t(β; 0, 0.45)) + ln((1 + exp(2 s v)) / 2),
 ///
 /// where
-/// - D is the distance of i and j, and c = 20 is half the number of dimensions in which the steps of
-///   real trees seem to go: −ln of the probability of a random step in N dimensions is N/2 · ln D².
+/// - D is the distance of i and j, and c half the number of dimensions in which steps seem to go: −ln of
+///   the probability of a random step in N dimensions is N/2 · ln D². Real trees have c = 20. Where
+///   squared distances add up well along the tree that this gives, c is raised to the geometric mean of
+///   20 and what they say, but at most doubled, and the tree is found once more.
 /// - f ∈ \[0, 1\] is the least share of the squared way from i to j, from either end, at which a third
 ///   model k branches off: min over k of (d²(i, j) + d²(i, k) − d²(j, k)) / 2d²(i, j), from both ends.
 ///   Squared distances add up along a tree. So f is near 0 if one of the two has children or lies
@@ -101,7 +104,8 @@ enum Method {
 /// of which most edges are right, in expectation: the arborescence with the greatest sum of their
 /// probabilities, the root's included. Every edge and root carries its probability as its confidence,
 /// less 3 % for what the evidence can't show, and what would be second. In clusters of more than 300 models
-/// edges that make every tree e¹⁴ times less probable are left out of that distribution.
+/// all this is taken over near pairs, each model's 48 nearest possible parents, and edges that make every
+/// tree e¹⁴ times less probable are left out of the distribution.
 ///
 /// [Copies](crate::evidence::ModelCopy) are leaves of what they were copied of: 99.4 % of
 /// quantised models on a hub have no children (Horwitz et al., *Charting and Navigating Hugging

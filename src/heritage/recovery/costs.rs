@@ -20,7 +20,7 @@ const ORTHOGONAL_HALF_DIMENSION: f64 = 200.0;
 
 /// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
 /// what a third model saves, times, scores, and parents that say nothing.
-pub(super) const COST_RANGE: f64 = 5000.0;
+pub(super) const COST_RANGE: f64 = 10_000.0;
 
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
@@ -54,7 +54,7 @@ pub(super) const GIVEN_WEIGHTS: f64 = 1.0;
 
 /// What an edge costs from a parent that says nothing of its child: more than its distance can be in its
 /// favour. It isn't impossible, since otherwise there may be no tree at all.
-pub(super) const SAYS_NOTHING: f64 = 2000.0;
+pub(super) const SAYS_NOTHING: f64 = 4000.0;
 
 /// The share of edges that are wrong for reasons the evidence doesn't show.
 const UNFORESEEN: f64 = 0.03;
@@ -168,7 +168,7 @@ impl GrowthEvidence {
 /// What the cost of one edge is made of, but for what is known beside the weights.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EdgeTerms {
-    /// c ln D² + c f, and what a way that isn't the shortest costs.
+    /// c (ln D² + f), and what a way that isn't the shortest costs.
     pub(super) structure: f64,
     /// From the parent to the child.
     pub(super) growth: GrowthEvidence,
@@ -186,11 +186,6 @@ impl EdgeTerms {
         let against_score = Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0);
         self.structure + self.growth.cost(growth) + against_score
     }
-}
-
-/// c ln D² + c f.
-pub(super) fn structure(log_squared: f64, leaf_gap: f64) -> f64 {
-    HALF_EFFECTIVE_DIMENSION * (log_squared + leaf_gap)
 }
 
 /// ln D², for a distance as a share of the largest.

@@ -10,10 +10,11 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
-    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
+    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE,
+    State, log_squared,
 };
 use super::stages::StageWeights;
-use super::{RecoveryError, large, partial};
+use super::{RecoveryError, additivity, large, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -49,8 +50,14 @@ pub(super) fn tree(
     if cluster.len() > MOST_TOGETHER {
         return large::tree(cluster, stage, stages);
     }
-    let pairs = Pairs::new(cluster)?;
-    let posterior = Posterior::new(&fits(&pairs, stage, stages)?)?;
+    let mut pairs = Pairs::new(cluster)?;
+    let mut fits = fits(&pairs, stage, stages)?;
+    let half_dimension = half_dimension(cluster, &best(&fits));
+    if half_dimension > pairs.half_dimension {
+        pairs = pairs.with_half_dimension(half_dimension, cluster);
+        fits = self::fits(&pairs, stage, stages)?;
+    }
+    let posterior = Posterior::new(&fits)?;
     let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
@@ -59,6 +66,29 @@ pub(super) fn tree(
         parents,
         stages: asked.then(|| posterior.stages()),
     })
+}
+
+/// The parents in the best tree of all states; of equally good ones that of the first.
+fn best(fits: &[Fit]) -> Vec<Option<usize>> {
+    let best = fits.iter().reduce(
+        |best, fit| {
+            if fit.cost() < best.cost() { fit } else { best }
+        },
+    );
+    best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
+}
+
+/// c, from how well squared distances add up along a tree.
+fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
+    let step = |(child, parent): (usize, &Option<usize>)| {
+        parent.map_or(0.0, |parent| cluster.squared_distance(parent, child))
+    };
+    let steps: Vec<f64> = parents.iter().enumerate().map(step).collect();
+    let models = cluster.len();
+    let pairs = (0..models).flat_map(|first| (first + 1..models).map(move |v| (first, v)));
+    let compared = pairs.filter(|&(u, v)| cluster.is_compared(u, v));
+    let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
+    additivity::half_dimension(parents, &steps, squared)
 }
 
 /// The best tree of every state there may be.
@@ -220,8 +250,12 @@ struct Pairs<'a> {
     constraints: &'a MemberConstraints,
     /// More than any two trees can differ in cost.
     range: f64,
-    /// c ln D² + c f, and what it costs not to be the shortest way.
+    /// c, by which ln D² + f counts.
+    half_dimension: f64,
+    /// ln D² + f.
     structure: CondensedMatrix,
+    /// What it costs not to be the shortest way.
+    non_shortest: CondensedMatrix,
     /// From the first to the second model.
     growth: Vec<GrowthEvidence>,
     /// v from the first to the second model.
@@ -242,7 +276,9 @@ impl<'a> Pairs<'a> {
         Ok(Self {
             constraints: cluster.constraints(),
             range: COST_RANGE * models as f64,
+            half_dimension: HALF_EFFECTIVE_DIMENSION,
             structure: structure(cluster, largest)?,
+            non_shortest: non_shortest(cluster, largest)?,
             growth: (0..models)
                 .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
                 .map(|(first, second)| growth(cluster, first, second))
@@ -250,8 +286,16 @@ impl<'a> Pairs<'a> {
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 cluster.score_change(first, second)
             })?,
-            partial: partial::costs(cluster),
+            partial: partial::costs(cluster, HALF_EFFECTIVE_DIMENSION),
         })
+    }
+
+    fn with_half_dimension(self, half_dimension: f64, cluster: &Cluster<'_>) -> Self {
+        Self {
+            half_dimension,
+            partial: partial::costs(cluster, half_dimension),
+            ..self
+        }
     }
 
     fn cost(&self, parent: usize, child: usize, growth: GrowthState, stage: Option<Stage>) -> f64 {
@@ -266,8 +310,10 @@ impl<'a> Pairs<'a> {
         } else {
             (growth_between.reversed(), -vote)
         };
+        let structure = self.structure.distance(parent, child).unwrap_or(0.0);
+        let non_shortest = self.non_shortest.distance(parent, child).unwrap_or(0.0);
         let terms = EdgeTerms {
-            structure: self.structure.distance(parent, child).unwrap_or(0.0),
+            structure: self.half_dimension * structure + non_shortest,
             growth: growth_to_child,
             vote,
         };
@@ -277,8 +323,19 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// c ln D² + c f of every pair, and what it costs not to be the shortest way.
+/// ln D² + f of every pair; D is a share of the largest distance.
 fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
+    Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
+        if largest == 0.0 {
+            return 0.0;
+        }
+        let log = log_squared(cluster.distance(first, second) / largest);
+        log + leaf_gap(cluster, first, second)
+    })?)
+}
+
+/// What it costs every pair not to be the shortest way.
+fn non_shortest(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
     let distances = cluster.distances();
     if largest == 0.0 {
         return Ok(distances.clone());
@@ -287,14 +344,10 @@ fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, Rec
     let log = |table: &CondensedMatrix, first, second| {
         log_squared(table.distance(first, second).unwrap_or(0.0) / largest)
     };
-    Ok(CondensedMatrix::from_fn(
-        distances.size(),
-        |first, second| {
-            let whole = log(distances, first, second);
-            costs::structure(whole, leaf_gap(cluster, first, second))
-                + costs::non_shortest(whole - log(&longest_steps, first, second))
-        },
-    )?)
+    Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
+        let longest = log(&longest_steps, first, second);
+        costs::non_shortest(log(distances, first, second) - longest)
+    })?)
 }
 
 fn growth(cluster: &Cluster<'_>, first: usize, second: usize) -> GrowthEvidence {

@@ -1,5 +1,4 @@
-//! The joint decision for a large cluster of which all pairs were measured: that of a family of near pairs,
-//! all of which are near.
+//! The joint decision for a large cluster of which all pairs were measured: that over its near pairs.
 
 use alloc::vec::Vec;
 
@@ -8,7 +7,12 @@ use hashbrown::HashMap;
 use super::cluster::{Belief, Cluster, Tree};
 use super::sparse::{Family, NearPair, trees_under};
 use super::{RecoveryError, partial};
+use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::heritage::Stage;
+
+/// How many of the nearest possible parents of a model are looked at. Ten are enough where
+/// [`Index`](crate::heritage::Index) looks for them.
+const NEAREST: usize = 48;
 
 /// The tree of a cluster; a stage given for all leaves no other state, one given for a member holds for the
 /// edge into it whatever the state.
@@ -17,7 +21,7 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
-    let found = trees_under(&family(cluster), cluster.constraints(), stage, stages)?;
+    let found = trees_under(&family(cluster)?, cluster.constraints(), stage, stages)?;
     let mut parents: Vec<Option<usize>> = found
         .placements
         .iter()
@@ -37,10 +41,38 @@ pub(super) fn tree(
     })
 }
 
-fn family<'a>(cluster: &Cluster<'a>) -> Family<'a> {
+/// The pairs of models of which either is among the nearest possible parents of the other, and those of the
+/// minimum spanning tree; sorted.
+fn near_pairs(cluster: &Cluster<'_>) -> Result<Vec<(usize, usize)>, RecoveryError> {
     let models = cluster.len();
-    let pairs = || (0..models).flat_map(move |first| (first + 1..models).map(move |v| (first, v)));
-    let near = |(first, second)| NearPair {
+    let distances = DenseDigraph::from_fn(models, |u, v| cluster.distance(u, v))?;
+    let tree = minimum_arborescence(&distances, Root::At(0))?;
+    let of_tree =
+        (tree.parents().iter().enumerate()).filter_map(|(child, parent)| Some(((*parent)?, child)));
+    let mut pairs: Vec<(usize, usize)> = of_tree.collect();
+    for child in 0..models {
+        let allowed = |&parent: &usize| cluster.constraints().allows(parent, child);
+        let mut parents: Vec<usize> = (0..models).filter(allowed).collect();
+        let nearer = |&u: &usize, &v: &usize| {
+            let distances = (cluster.distance(u, child), cluster.distance(v, child));
+            distances.0.total_cmp(&distances.1).then(u.cmp(&v))
+        };
+        if parents.len() > NEAREST {
+            parents.select_nth_unstable_by(NEAREST, nearer);
+            parents.truncate(NEAREST);
+        }
+        pairs.extend(parents.into_iter().map(|parent| (parent, child)));
+    }
+    let ordered = pairs.into_iter().map(|(u, v)| (u.min(v), u.max(v)));
+    let mut pairs: Vec<(usize, usize)> = ordered.filter(|(u, v)| u != v).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    Ok(pairs)
+}
+
+fn family<'a>(cluster: &Cluster<'a>) -> Result<Family<'a>, RecoveryError> {
+    let pairs = near_pairs(cluster)?;
+    let near = |&(first, second): &(usize, usize)| NearPair {
         first,
         second,
         distance: cluster.distance(first, second),
@@ -53,18 +85,18 @@ fn family<'a>(cluster: &Cluster<'a>) -> Family<'a> {
             cluster.compared(second, first),
         ],
     };
-    let partial: HashMap<(usize, usize), Option<f64>> = if cluster.is_partial() {
-        let both = pairs().flat_map(|(u, v)| [(u, v), (v, u)]);
-        both.filter(|&(parent, child)| cluster.is_partial_parent(parent, child))
-            .map(|edge| (edge, cluster.parent_distance(edge.0, edge.1)))
-            .collect()
-    } else {
-        HashMap::new()
-    };
-    Family {
-        names: (0..models).map(|member| cluster.name(member)).collect(),
-        pairs: pairs().map(near).collect(),
+    let both = || pairs.iter().flat_map(|&(u, v)| [(u, v), (v, u)]);
+    let is_partial = |&(parent, child): &(usize, usize)| cluster.is_partial_parent(parent, child);
+    let partial: HashMap<(usize, usize), Option<f64>> = both()
+        .filter(is_partial)
+        .map(|edge| (edge, cluster.parent_distance(edge.0, edge.1)))
+        .collect();
+    Ok(Family {
+        names: (0..cluster.len())
+            .map(|member| cluster.name(member))
+            .collect(),
+        pairs: pairs.iter().map(near).collect(),
         originals: Vec::new(),
         partial,
-    }
+    })
 }

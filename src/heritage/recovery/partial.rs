@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use num_traits::Float;
 
 use super::cluster::Cluster;
-use super::costs::{GIVEN_WEIGHTS, HALF_EFFECTIVE_DIMENSION, SAYS_NOTHING};
+use super::costs::{GIVEN_WEIGHTS, SAYS_NOTHING};
 
 /// What an edge costs, in proportion to what the parent lacks, where another model has that too and is
 /// otherwise as good as the same. Anything clearly above the scatter of distances and below what growth
@@ -23,8 +23,8 @@ const AS_GOOD_AS_THE_SAME: f64 = 0.2;
 const ROUNDING: f64 = 1e-9;
 
 /// What edges cost more whose parent doesn't hold all of the child, the more if it holds less than another
-/// model does, and most where such a parent says nothing.
-pub(super) fn costs(cluster: &Cluster<'_>) -> HashMap<(usize, usize), f64> {
+/// model does, and most where such a parent says nothing; `half_dimension` is what a unit of ln D² costs.
+pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usize, usize), f64> {
     let mut costs = HashMap::new();
     if !cluster.is_partial() {
         return costs;
@@ -52,7 +52,7 @@ pub(super) fn costs(cluster: &Cluster<'_>) -> HashMap<(usize, usize), f64> {
                     let missing = if replaced { most - share(parent) } else { 0.0 };
                     let longer = Float::ln(distance) - Float::ln(measured);
                     let longer = if longer.is_finite() { longer } else { 0.0 };
-                    given + MISSING * missing + 2.0 * HALF_EFFECTIVE_DIMENSION * longer
+                    given + MISSING * missing + 2.0 * half_dimension * longer
                 }
                 None => given + SAYS_NOTHING,
             };

@@ -15,13 +15,13 @@ use num_traits::Float;
 use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
-use super::RecoveryError;
 use super::constraints::{Constraints, MemberConstraints};
 use super::costs::{
     self, COST_RANGE, EdgeTerms, GIVEN_WEIGHTS, GrowthEvidence, HALF_EFFECTIVE_DIMENSION,
     NEGLIGIBLE, SAYS_NOTHING, State,
 };
 use super::stages::{self, StageWeights};
+use super::{NEARLY_ALL, RecoveryError, additivity};
 use crate::arborescence::{
     Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
     minimum_arborescence_sparse_certified,
@@ -123,11 +123,16 @@ pub(super) fn trees_under(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<SparseTrees, RecoveryError> {
-    let problem = Problem::new(family, constraints, stages);
+    let mut problem = Problem::new(family, constraints, stages);
     let states: Vec<State> = State::all()
         .filter(|state| stage.is_none() || state.stage == stage)
         .collect();
-    let fits = problem.fits(&states)?;
+    let fits = problem.fits(&states, 0.0)?;
+    let half_dimension = problem.half_dimension_of(&fits);
+    if half_dimension > problem.half_dimension {
+        problem.half_dimension = half_dimension;
+    }
+    let fits = problem.fits(&states, NEGLIGIBLE)?;
     problem.solve(&fits, stage)
 }
 
@@ -151,8 +156,10 @@ struct Problem<'a> {
     family: &'a Family<'a>,
     constraints: &'a MemberConstraints,
     stages: &'a [Option<Stage>],
-    /// For every pair c ln D² + c f, and what it costs not to be the shortest way.
-    structure: Vec<f64>,
+    /// c, by which ln D² + f counts.
+    half_dimension: f64,
+    /// For every pair ln D² + f, and what it costs not to be the shortest way.
+    structure: Vec<[f64; 2]>,
     /// For every model the largest share of it that a near one covers, and the least distance of those
     /// that do.
     coverage: Vec<(f64, f64)>,
@@ -168,17 +175,18 @@ impl<'a> Problem<'a> {
         let longest_steps = longest_steps(family.names.len(), &family.pairs);
         let structure = |((pair, gap), longest): ((&NearPair, f64), f64)| {
             if largest == 0.0 {
-                return 0.0;
+                return [0.0; 2];
             }
             let whole = costs::log_squared(pair.distance / largest);
             let ratio = whole - costs::log_squared(longest / largest);
-            costs::structure(whole, gap) + costs::non_shortest(ratio)
+            [whole + gap, costs::non_shortest(ratio)]
         };
         let pairs = family.pairs.iter().zip(leaf_gaps(family));
         Self {
             family,
             constraints,
             stages,
+            half_dimension: HALF_EFFECTIVE_DIMENSION,
             structure: pairs.zip(longest_steps).map(structure).collect(),
             coverage: coverage(family),
         }
@@ -192,7 +200,8 @@ impl<'a> Problem<'a> {
     fn edges(&self, state: State) -> Vec<Edge> {
         let models = self.size();
         let mut edges = Vec::with_capacity(2 * self.family.pairs.len() + models);
-        for (pair, &structure) in self.family.pairs.iter().zip(&self.structure) {
+        for (pair, &[structure, non_shortest]) in self.family.pairs.iter().zip(&self.structure) {
+            let structure = self.half_dimension * structure + non_shortest;
             let growth = (pair.growth)
                 .map_or(GrowthEvidence::NONE, |[coefficient, layer, model]| {
                     GrowthEvidence::new(coefficient, layer, model)
@@ -254,8 +263,8 @@ impl<'a> Problem<'a> {
             + 2.0 * HALF_EFFECTIVE_DIMENSION * if longer.is_finite() { longer } else { 0.0 }
     }
 
-    /// The best trees of the states that count.
-    fn fits(&self, states: &[State]) -> Result<Vec<Fit>, RecoveryError> {
+    /// The best trees of the states that are within `margin` of the best one.
+    fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
         let mut bounds: Vec<(f64, State)> = (states.iter())
             .map(|&state| {
                 (
@@ -269,7 +278,7 @@ impl<'a> Problem<'a> {
         let mut least = f64::INFINITY;
         let mut fits: Vec<Fit> = Vec::new();
         for (bound, state) in bounds {
-            if bound > least + NEGLIGIBLE {
+            if bound > least + margin {
                 continue;
             }
             let edges = self.edges(state);
@@ -284,7 +293,7 @@ impl<'a> Problem<'a> {
             };
             least = least.min(fit.cost());
             fits.push(fit);
-            fits.retain(|fit| fit.cost() <= least + NEGLIGIBLE);
+            fits.retain(|fit| fit.cost() <= least + margin);
         }
         fits.sort_by_key(|fit| states.iter().position(|&state| state == fit.state));
         Ok(fits)
@@ -305,6 +314,35 @@ impl<'a> Problem<'a> {
         });
         let cost_of_root = if roots == 0 { range - most } else { 0.0 };
         sum + roots as f64 * range + cost_of_root
+    }
+
+    /// c, from how well squared distances of near pairs add up along the best trees.
+    fn half_dimension_of(&self, fits: &[Fit]) -> f64 {
+        let models = self.size();
+        let best = fits.iter().reduce(
+            |best, fit| {
+                if fit.cost() < best.cost() { fit } else { best }
+            },
+        );
+        let parents = best
+            .into_iter()
+            .flat_map(|fit| fit.trees.parents().iter().take(models));
+        let parents: Vec<Option<usize>> =
+            (parents.map(|parent| parent.filter(|&parent| parent < models))).collect();
+        let pairs = &self.family.pairs;
+        let step = |(child, parent): (usize, &Option<usize>)| {
+            let ends = parent.map(|parent| (parent.min(child), parent.max(child)));
+            let found = ends.and_then(|ends| {
+                (pairs.binary_search_by_key(&ends, |pair| (pair.first, pair.second))).ok()
+            });
+            found.map_or(0.0, |at| pairs[at].squared_distance)
+        };
+        let steps: Vec<f64> = parents.iter().enumerate().map(step).collect();
+        let whole = pairs
+            .iter()
+            .filter(|pair| pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL);
+        let squared = whole.map(|pair| (pair.first, pair.second, pair.squared_distance));
+        additivity::half_dimension(&parents, &steps, squared)
     }
 
     /// The placement of every model, with what the distribution over all trees and states says of it.

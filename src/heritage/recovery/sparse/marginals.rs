@@ -15,6 +15,8 @@ use crate::arborescence::{
     Arborescence, DenseDigraph, DualCertificate, Edge, arborescence_distribution,
 };
 
+use crate::heritage::recovery::additivity::downwards;
+
 /// Trees that cost so much more than the best don't count.
 const CERTAIN: f64 = 14.0;
 
@@ -242,24 +244,6 @@ impl Live {
         });
         Some((logarithm, probabilities.collect()))
     }
-}
-
-/// All nodes, parents before children.
-fn downwards(parents: &[Option<usize>]) -> Vec<usize> {
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); parents.len()];
-    let mut order = Vec::new();
-    for (child, parent) in parents.iter().enumerate() {
-        match parent {
-            Some(parent) => children[*parent].push(child),
-            None => order.push(child),
-        }
-    }
-    let mut next = 0;
-    while let Some(&node) = order.get(next) {
-        order.extend(&children[node]);
-        next += 1;
-    }
-    order
 }
 
 /// Who descends from whom: an interval of numbers for every node.

@@ -1,0 +1,105 @@
+//! How well squared distances add up along a tree: in how many dimensions its steps seem to go.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use num_traits::Float;
+
+use super::costs::HALF_EFFECTIVE_DIMENSION;
+
+/// As many pairs as count for what real trees usually have.
+const PRIOR_PAIRS: f64 = 5.0;
+
+/// Longer ways than this say nothing that shorter ones don't.
+const LONGEST_WAY: usize = 1000;
+
+/// Steps of made-up models are orthogonal in thousands of dimensions. To believe that of a tree that was
+/// found takes more than that it fits.
+const MOST_TIMES: f64 = 2.0;
+
+/// c of the trees found, from 1 to 2 times the usual: the geometric mean of the usual one and of half the
+/// number of dimensions in which random steps would be as nearly orthogonal as those of the tree.
+///
+/// In N dimensions the cosine of two random steps has the mean square 1/N. For a way of steps of lengths
+/// aᵢ, d² of its ends is Σ aᵢ² + 2 Σ aᵢ aⱼ cos(i, j), so (d² − Σ aᵢ²)² has the mean 4/N · Σ aᵢ² aⱼ² over
+/// pairs i < j of its steps. N is the inverse of the mean of the ratio of the two, over the `pairs` that no
+/// edge joins, each with its squared distance, and five pairs of the usual N more.
+///
+/// `steps` are the squared lengths of the edges from the parents.
+///
+/// # Complexity
+///
+/// O(pairs · depth) time.
+pub(super) fn half_dimension(
+    parents: &[Option<usize>],
+    steps: &[f64],
+    pairs: impl Iterator<Item = (usize, usize, f64)>,
+) -> f64 {
+    let mut depths = vec![0_usize; parents.len()];
+    for model in downwards(parents) {
+        if let Some(parent) = parents[model] {
+            depths[model] = depths[parent] + 1;
+        }
+    }
+    let (mut squared_cosines, mut count) =
+        (PRIOR_PAIRS / (2.0 * HALF_EFFECTIVE_DIMENSION), PRIOR_PAIRS);
+    for (first, second, squared) in pairs {
+        let is_edge = parents[first] == Some(second) || parents[second] == Some(first);
+        let way = (!is_edge).then(|| way(first, second, parents, &depths, steps));
+        let Some(Some((sum, sum_of_squares))) = way else {
+            continue;
+        };
+        let products = 2.0 * (sum * sum - sum_of_squares);
+        if products > 0.0 {
+            let error = squared - sum;
+            squared_cosines += error / products * error;
+            count += 1.0;
+        }
+    }
+    let times = Float::sqrt(count / squared_cosines / (2.0 * HALF_EFFECTIVE_DIMENSION));
+    HALF_EFFECTIVE_DIMENSION * times.clamp(1.0, MOST_TIMES)
+}
+
+/// The sum of the squared lengths of the steps between two models, and that of their squares; `None` between
+/// trees.
+fn way(
+    mut first: usize,
+    mut second: usize,
+    parents: &[Option<usize>],
+    depths: &[usize],
+    steps: &[f64],
+) -> Option<(f64, f64)> {
+    let (mut sum, mut sum_of_squares) = (0.0, 0.0);
+    for _ in 0..LONGEST_WAY {
+        if first == second {
+            return Some((sum, sum_of_squares));
+        }
+        let lower = if depths[first] >= depths[second] {
+            &mut first
+        } else {
+            &mut second
+        };
+        let step = steps[*lower];
+        (sum, sum_of_squares) = (sum + step, sum_of_squares + step * step);
+        *lower = parents[*lower]?;
+    }
+    None
+}
+
+/// All models, parents before children.
+pub(super) fn downwards(parents: &[Option<usize>]) -> Vec<usize> {
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); parents.len()];
+    let mut order = Vec::new();
+    for (child, parent) in parents.iter().enumerate() {
+        match parent {
+            Some(parent) => children[*parent].push(child),
+            None => order.push(child),
+        }
+    }
+    let mut next = 0;
+    while let Some(&model) = order.get(next) {
+        order.extend(&children[model]);
+        next += 1;
+    }
+    order
+}
