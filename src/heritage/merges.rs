@@ -110,12 +110,16 @@ pub(super) fn find_merges_among(
 ) -> Vec<Merge> {
     let models = 0..geometry.squared_norms().len();
     models
-        .filter_map(|model| merge_of(geometry, model, |other| compared(model, other)))
+        .filter_map(|model| merge_of(geometry, model, &compared))
         .collect()
 }
 
 /// What a model is an average of, if it is one.
-fn merge_of(geometry: &Geometry, model: usize, compared: impl Fn(usize) -> bool) -> Option<Merge> {
+fn merge_of(
+    geometry: &Geometry,
+    model: usize,
+    compared: &impl Fn(usize, usize) -> bool,
+) -> Option<Merge> {
     let squared = |other: usize| {
         let distances = geometry.squared_distances();
         distances.distance(model, other).unwrap_or(0.0)
@@ -126,7 +130,7 @@ fn merge_of(geometry: &Geometry, model: usize, compared: impl Fn(usize) -> bool)
         other != model
             && squared(other) > 0.0
             && unrelatedness.is_some_and(|share| share <= Geometry::UNRELATED)
-            && compared(other)
+            && compared(model, other)
     };
     let others: Vec<usize> = (0..geometry.squared_norms().len()).filter(counts).collect();
     let nearest = others
@@ -146,6 +150,12 @@ fn merge_of(geometry: &Geometry, model: usize, compared: impl Fn(usize) -> bool)
     };
     let mut parents: Vec<(usize, f64)> = average.points().collect();
     parents.sort_unstable_by_key(|&(parent, _)| parent);
+    // Distances on different weights are those of no space, in which anything may be an average.
+    let mut pairs = (parents.iter().enumerate())
+        .flat_map(|(at, &(u, _))| parents[at + 1..].iter().map(move |&(v, _)| (u, v)));
+    if average.is_impossible() || !pairs.all(|(u, v)| compared(u, v)) {
+        return None;
+    }
     Some(Merge {
         model,
         parents,

@@ -221,3 +221,38 @@ fn sums_of_task_vectors_are_found_with_their_base() {
         }
     }
 }
+
+/// Models whose parts were made anew are compared on what is left, each pair on other weights. Such distances
+/// are those of no space, and say nothing of averages.
+#[test]
+fn distances_on_different_weights_make_no_averages() {
+    let layer = |seed: u64| noise(100 + seed);
+    let near = |of: &[f32], seed: u64| add(of, 1.0, &noise(200 + seed), 0.05);
+    let (first, second, third) = (layer(1), layer(2), layer(3));
+    // Each pair has two of three layers in common.
+    let models = [
+        ("a", [near(&first, 1), near(&second, 2), layer(4)]),
+        ("b", [layer(5), near(&second, 3), near(&third, 4)]),
+        ("c", [near(&first, 5), layer(6), near(&third, 6)]),
+        ("d", [first.clone(), second.clone(), third.clone()]),
+    ];
+    let models: Vec<_> = models
+        .into_iter()
+        .map(|(name, layers)| {
+            let model = InMemoryModel::new(name);
+            layers
+                .into_iter()
+                .zip(["x", "y", "z"])
+                .fold(model, |model, (values, layer)| {
+                    model.with_layer(layer, [64, 64], values).unwrap()
+                })
+        })
+        .collect();
+    let graph = Recovery::new()
+        .with_trees(Trees::Count(1))
+        .recover(&signed::evidence(&models))
+        .unwrap();
+    for model in graph.models() {
+        assert!(model.merged_from().is_empty(), "{}", model.name());
+    }
+}

@@ -14,6 +14,9 @@ const MOST_ROUNDS: usize = 64;
 /// The cosine of the steps of two models from their base is at most this.
 const MOST_IN_COMMON: f64 = 1.0 / 3.0;
 
+/// A squared distance that is negative by this share of the others isn't rounding.
+const IMPOSSIBLE: f64 = 1e-4;
+
 /// Products of this share of the squared lengths are rounding.
 const ROUNDING: f64 = 1e-12;
 
@@ -129,10 +132,22 @@ impl<'a> NearestAverage<'a> {
     }
 
     pub(super) fn squared_distance(&self) -> f64 {
+        self.signed_squared_distance().max(0.0)
+    }
+
+    /// Whether the distances of the points from each other and from the origin are those of no space, such
+    /// as where they were measured on different weights: what is left is then negative by more than
+    /// rounding.
+    pub(super) fn is_impossible(&self) -> bool {
+        let scale = self.points.iter().map(|&point| self.product(point, point));
+        self.signed_squared_distance() < -IMPOSSIBLE * scale.fold(0.0, f64::max)
+    }
+
+    fn signed_squared_distance(&self) -> f64 {
         let products = self
             .points()
             .map(|(point, weight)| weight * self.product_with(point));
-        products.sum::<f64>().max(0.0)
+        products.sum()
     }
 
     /// Moves to the nearest average of the points, and drops those that it doesn't need.
