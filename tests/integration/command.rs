@@ -3,6 +3,8 @@
 mod adapters;
 mod claims;
 mod evaluate;
+#[cfg(all(unix, feature = "proptest"))]
+mod everything;
 mod hostile;
 mod models;
 mod output;

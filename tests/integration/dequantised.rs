@@ -1,8 +1,8 @@
 //! Quantised models are read as the weights that they compute with.
 
-mod packers;
+pub(crate) mod packers;
 mod refused;
-mod stored;
+pub(crate) mod stored;
 mod words;
 
 extern crate alloc;

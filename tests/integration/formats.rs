@@ -10,6 +10,8 @@ mod gguf;
 mod npz;
 #[cfg(feature = "pytorch")]
 mod pytorch;
+#[cfg(all(feature = "gguf", feature = "pytorch"))]
+pub(crate) mod written;
 #[cfg(any(feature = "pytorch", feature = "npz"))]
 mod zip;
 

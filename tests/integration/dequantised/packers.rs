@@ -6,21 +6,21 @@ use super::stored::Tensor;
 use super::words::{Order, awq, compressed, gptq};
 
 /// A matrix to be stored under `name`, which ends in `weight`.
-pub(super) struct Matrix<'a> {
-    pub(super) name: &'a str,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    pub(super) values: &'a [f32],
+pub(crate) struct Matrix<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) values: &'a [f32],
 }
 
 /// What is stored, and the values that it stands for.
-pub(super) type Packed = (Vec<Tensor>, Vec<f64>);
+pub(crate) type Packed = (Vec<Tensor>, Vec<f64>);
 
 /// A way to store a matrix.
-pub(super) type Packer = fn(&Matrix<'_>) -> Packed;
+pub(crate) type Packer = fn(&Matrix<'_>) -> Packed;
 
 /// The names of all ways, each with its packer.
-pub(super) const SCHEMES: [(&str, Packer); 23] = [
+pub(crate) const SCHEMES: [(&str, Packer); 23] = [
     ("F8_E4M3, one scale", |m| {
         scaled(m, ElementType::F8E4M3, (m.rows, m.columns), "_scale")
     }),
@@ -65,12 +65,12 @@ pub(super) const SCHEMES: [(&str, Packer); 23] = [
 ];
 
 impl Matrix<'_> {
-    pub(super) fn shape(&self) -> [usize; 2] {
+    pub(crate) fn shape(&self) -> [usize; 2] {
         [self.rows, self.columns]
     }
 
     /// The name of something beside the weight.
-    pub(super) fn beside(&self, what: &str) -> String {
+    pub(crate) fn beside(&self, what: &str) -> String {
         format!("{}{what}", self.name.strip_suffix("weight").unwrap())
     }
 

@@ -6,7 +6,7 @@ use mother::Scalar;
 use mother::weights::{DecodeError, ElementType, Layer, WeightSource};
 
 #[derive(Debug, Default)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     name: String,
     tensors: Vec<Tensor>,
     /// The most values that were read at once.
@@ -14,21 +14,21 @@ pub(super) struct Stored {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Tensor {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) element_type: ElementType,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Tensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) element_type: ElementType,
+    pub(crate) bytes: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StoredLayer<'a> {
+pub(crate) struct StoredLayer<'a> {
     tensor: &'a Tensor,
     most: &'a AtomicUsize,
 }
 
 impl Tensor {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         shape: &[usize],
         element_type: ElementType,
@@ -46,22 +46,22 @@ impl Tensor {
         }
     }
 
-    pub(super) fn floats(name: &str, shape: &[usize], values: &[f32]) -> Self {
+    pub(crate) fn floats(name: &str, shape: &[usize], values: &[f32]) -> Self {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
         Self::new(name, shape, ElementType::F32, bytes.collect())
     }
 
-    pub(super) fn words(name: &str, shape: &[usize], values: &[u32]) -> Self {
+    pub(crate) fn words(name: &str, shape: &[usize], values: &[u32]) -> Self {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
         Self::new(name, shape, ElementType::I32, bytes.collect())
     }
 
-    pub(super) fn bytes(name: &str, shape: &[usize], values: &[u8]) -> Self {
+    pub(crate) fn bytes(name: &str, shape: &[usize], values: &[u8]) -> Self {
         Self::new(name, shape, ElementType::U8, values.into())
     }
 
     /// The same numbers as bytes or floats of another type.
-    pub(super) fn of_type(mut self, element_type: ElementType) -> Self {
+    pub(crate) fn of_type(mut self, element_type: ElementType) -> Self {
         assert_eq!(self.element_type.size(), element_type.size());
         self.element_type = element_type;
         self
@@ -69,7 +69,7 @@ impl Tensor {
 }
 
 impl Stored {
-    pub(super) fn new(name: &str, tensors: Vec<Tensor>) -> Self {
+    pub(crate) fn new(name: &str, tensors: Vec<Tensor>) -> Self {
         Self {
             name: name.into(),
             tensors,
@@ -77,7 +77,7 @@ impl Stored {
         }
     }
 
-    pub(super) fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 }

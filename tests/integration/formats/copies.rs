@@ -5,11 +5,10 @@ use mother::files::find_models;
 use mother::heritage::Recovery;
 use mother::signature::{Signature, SignatureOptions};
 
-use super::gguf::{beginning, text};
-use super::pytorch::tensor;
-use super::zip::archive;
+use super::written;
+use crate::dequantised::stored::Tensor;
 use crate::noise::noise;
-use crate::safetensors::{TempFolder, file_with};
+use crate::safetensors::TempFolder;
 
 const SIDE: usize = 64;
 
@@ -34,88 +33,26 @@ fn trained(from: &Model, seed: u64) -> Model {
     ]
 }
 
-fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+fn tensors(names: [&str; 2], model: &Model) -> [Tensor; 2] {
+    [
+        Tensor::floats(names[0], &[SIDE, SIDE], &model[0]),
+        Tensor::floats(names[1], &[SIDE], &model[1]),
+    ]
 }
 
 fn safetensors(model: &Model) -> Vec<u8> {
-    let (matrix, norm) = (4 * SIDE * SIDE, 4 * SIDE);
-    let header = format!(
-        r#"{{"{}":{{"dtype":"F32","shape":[{SIDE},{SIDE}],"data_offsets":[0,{matrix}]}},
-            "{}":{{"dtype":"F32","shape":[{SIDE}],"data_offsets":[{matrix},{}]}}}}"#,
-        NAMES[0],
-        NAMES[1],
-        matrix + norm
-    );
-    file_with(
-        header,
-        &model.each_ref().map(|values| bytes_of(values)).concat(),
-    )
+    written::safetensors(&tensors(NAMES, model))
 }
 
 /// A file of PyTorch, whose dictionary lies under `wrapper` if there is one.
 fn pytorch(model: &Model, wrapper: Option<&str>) -> Vec<u8> {
-    let (count, side) = (format!("I{}\n", SIDE * SIDE), format!("I{SIDE}\n"));
-    let shape = format!("{side}{side}");
-    let matrix = tensor(&count, "I0\n", &shape, &format!("{side}I1\n"));
-    let norm = tensor(&side, "I0\n", &side, "I1\n").replace("S'0'", "S'1'");
-    let state = format!("(dS'{}'\n{matrix}sS'{}'\n{norm}s", NAMES[0], NAMES[1]);
-    let pickle = match wrapper {
-        Some(wrapper) => format!("(dS'{wrapper}'\n{state}s."),
-        None => format!("{state}."),
-    };
-    let [matrix, norm] = model.each_ref().map(|values| bytes_of(values));
-    archive(&[
-        ("a/data.pkl", pickle.as_bytes()),
-        ("a/data/0", &matrix),
-        ("a/data/1", &norm),
-    ])
-}
-
-/// Blocks of 32 codes of eight bits, as Q8_0 has them.
-fn blocks(values: &[f32]) -> Vec<u8> {
-    let block = |values: &[f32]| {
-        let largest = values
-            .iter()
-            .fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let scale = half::f16::from_f32(largest / 127.0);
-        let codes = values
-            .iter()
-            .map(|value| (value / scale.to_f32()).round() as i8);
-        let codes: Vec<u8> = codes.map(i8::cast_unsigned).collect();
-        [scale.to_le_bytes().to_vec(), codes].concat()
-    };
-    values.chunks(32).flat_map(block).collect()
+    written::pytorch(&tensors(NAMES, model), wrapper)
 }
 
 /// A file of llama.cpp, under its names.
 fn gguf(model: &Model) -> Vec<u8> {
-    let mut bytes = beginning(2, 1);
-    bytes.extend(text("general.architecture"));
-    bytes.extend(8_u32.to_le_bytes());
-    bytes.extend(text("llama"));
-    let matrix = blocks(&model[0]);
-    for (name, lengths, kind, offset) in [
-        ("blk.0.ffn_up.weight", &[SIDE, SIDE][..], 8_u32, 0),
-        ("output_norm.weight", &[SIDE], 0, matrix.len()),
-    ] {
-        bytes.extend(text(name));
-        bytes.extend((lengths.len() as u32).to_le_bytes());
-        bytes.extend(
-            lengths
-                .iter()
-                .flat_map(|&length| (length as u64).to_le_bytes()),
-        );
-        bytes.extend(kind.to_le_bytes());
-        bytes.extend((offset as u64).to_le_bytes());
-    }
-    bytes.resize(bytes.len().next_multiple_of(32), 0);
-    bytes.extend(matrix);
-    bytes.extend(bytes_of(&model[1]));
-    bytes
+    let names = ["blk.0.ffn_up.weight", "output_norm.weight"];
+    written::gguf(&tensors(names, model), &[], &written::Q8_0)
 }
 
 fn signatures(folder: &TempFolder) -> Vec<Signature> {
