@@ -17,16 +17,18 @@ pub(crate) enum Format {
     Dot,
     Mermaid,
     Newick,
+    Svg,
 }
 
 impl Format {
     /// Every format by its name.
-    pub(crate) const NAMES: [(&str, Self); 5] = [
+    pub(crate) const NAMES: [(&str, Self); 6] = [
         ("text", Self::Text),
         ("json", Self::Json),
         ("dot", Self::Dot),
         ("mermaid", Self::Mermaid),
         ("newick", Self::Newick),
+        ("svg", Self::Svg),
     ];
 
     /// The outcome in this format, without a line break at the end.
@@ -42,6 +44,7 @@ impl Format {
             Self::Dot => graph.dot().to_string(),
             Self::Mermaid => graph.mermaid().to_string(),
             Self::Newick => graph.newick().to_string(),
+            Self::Svg => graph.svg().to_string(),
         })
     }
 }

@@ -11,6 +11,7 @@ use super::{Descent, ModelGraph};
 mod dot;
 mod mermaid;
 mod newick;
+mod svg;
 mod text;
 
 impl ModelGraph {
@@ -104,6 +105,38 @@ impl ModelGraph {
     #[must_use]
     pub fn newick(&self) -> impl Display + '_ {
         newick::Newick(self)
+    }
+
+    /// The trees as a picture: SVG without scripts, styles or fonts of its own.
+    ///
+    /// The trees are below each other, their roots on the left. The colour of an edge is its kind, and the
+    /// less probable it is, the fainter it is drawn; dashed curves come from the models that another is an average
+    /// of. A long name is shown without its middle. Tooltips (`<title>`) have whole names and all that edges
+    /// rest on, with numbers that a precision shortens (`{:.2}`). Names show the same escapes as in the
+    /// text tree.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time and space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([("base", None), ("R&D", Some("base"))])?;
+    /// let svg = graph.svg().to_string();
+    /// assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>"));
+    /// assert!(svg.contains("<title>R&amp;D\nparent: base</title>"));
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// W3C, "Scalable Vector Graphics (SVG) 1.1 (Second Edition)" (2011).
+    #[must_use]
+    pub fn svg(&self) -> impl Display + '_ {
+        svg::Svg(self)
     }
 }
 
