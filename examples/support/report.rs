@@ -18,17 +18,19 @@ pub(crate) enum Format {
     Mermaid,
     Newick,
     Svg,
+    Card,
 }
 
 impl Format {
     /// Every format by its name.
-    pub(crate) const NAMES: [(&str, Self); 6] = [
+    pub(crate) const NAMES: [(&str, Self); 7] = [
         ("text", Self::Text),
         ("json", Self::Json),
         ("dot", Self::Dot),
         ("mermaid", Self::Mermaid),
         ("newick", Self::Newick),
         ("svg", Self::Svg),
+        ("card", Self::Card),
     ];
 
     /// The outcome in this format, without a line break at the end.
@@ -45,8 +47,16 @@ impl Format {
             Self::Mermaid => graph.mermaid().to_string(),
             Self::Newick => graph.newick().to_string(),
             Self::Svg => graph.svg().to_string(),
+            Self::Card => cards(graph),
         })
     }
+}
+
+/// The front matter of every model's card, with a line between them.
+fn cards(graph: &ModelGraph) -> String {
+    let cards = (0..graph.len()).filter_map(|model| graph.card(model));
+    let cards: Vec<_> = cards.map(|card| card.to_string()).collect();
+    cards.join("\n\n")
 }
 
 fn text(graph: &ModelGraph, accuracy: Option<&Accuracy>) -> String {

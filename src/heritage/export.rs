@@ -8,6 +8,7 @@ use alloc::format;
 
 use super::{Descent, ModelGraph};
 
+mod card;
 mod dot;
 mod mermaid;
 mod newick;
@@ -138,6 +139,46 @@ impl ModelGraph {
     pub fn svg(&self) -> impl Display + '_ {
         svg::Svg(self)
     }
+
+    /// The front matter of a model's card in YAML: its `base_model`, and the `base_model_relation`.
+    ///
+    /// The relation is `finetune`, `adapter`, `quantized`, or `merge` with a list of bases. Where the kind
+    /// of the edge is not known, or is one that hubs have no word for (such as a pruned copy), there is no
+    /// relation, and where the model is a root, no base. A comment has the model's name and what the
+    /// edge rests on, with numbers that a precision shortens (`{:.2}`). Names are in quotes, and what could
+    /// break a line is escaped. `None` where there is no such model.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) time for a model that isn't a merge, no space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::{Descent, DescentKind, Model, ModelGraph};
+    ///
+    /// let descent = Descent::new(0).with_confidence(0.98).with_kind(DescentKind::Full);
+    /// let graph = ModelGraph::new(vec![
+    ///     Model::new("org/base"),
+    ///     Model::new("org/chat").with_descent(descent),
+    /// ])?;
+    /// assert_eq!(graph.card(1).unwrap().to_string(), r#"---
+    /// # "org/chat": p=0.98
+    /// base_model: "org/base"
+    /// base_model_relation: finetune
+    /// ---"#);
+    /// assert!(graph.card(2).is_none());
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Hugging Face, "Model Cards", section "Specifying a base model" (2025).
+    #[must_use]
+    pub fn card(&self, model: usize) -> Option<impl Display + '_> {
+        let model = self.models().get(model)?;
+        Some(card::Card { graph: self, model })
+    }
 }
 
 /// Writes a name, or `""` for an empty one, each of its visible characters by `write`.
@@ -210,6 +251,28 @@ fn rounded(value: f64, digits: usize) -> f64 {
         Ok(rounded) if rounded.is_finite() => rounded,
         // The largest numbers can round up to infinity.
         _ => value,
+    }
+}
+
+/// A string in double quotes with the escapes that JSON and YAML have in common.
+struct Quoted<'a>(&'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for character in self.0.chars() {
+            match character {
+                '"' | '\\' => write!(f, "\\{character}")?,
+                // YAML can't have the last three as they are.
+                _ if is_invisible(character)
+                    || matches!(character, '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
+                {
+                    write!(f, "\\u{:04x}", u32::from(character))?;
+                }
+                _ => f.write_char(character)?,
+            }
+        }
+        f.write_char('"')
     }
 }
 

@@ -72,8 +72,8 @@ impl Node {
 
 /// The places of all models, and the size of the picture.
 ///
-/// A leaf has a row of its own and a parent is half-way between its first and its last child, so that no
-/// boxes meet; the models of one depth of a tree are in one column.
+/// A leaf has a row of its own and a parent is in that of its first child, so that no boxes meet and the root
+/// is at the top of the largest tree, too; the models of one depth of a tree are in one column.
 fn arranged(graph: &ModelGraph, legend: &[(&str, &str)]) -> (Vec<Node>, usize, usize) {
     let mut nodes = vec![Node::default(); graph.len()];
     let mut top = MARGIN;
@@ -100,14 +100,9 @@ fn arranged(graph: &ModelGraph, legend: &[(&str, &str)]) -> (Vec<Node>, usize, u
         width = width.max(left - GAP - MARGIN);
         for &model in models {
             nodes[model].left = columns[graph.depth(model).unwrap_or(0)];
+            nodes[model].middle = top + BOX / 2;
             if graph.children(model).is_empty() {
-                nodes[model].middle = top + BOX / 2;
                 top += ROW;
-            }
-        }
-        for &model in models.iter().rev() {
-            if let [first, .., last] | [first @ last] = graph.children(model) {
-                nodes[model].middle = nodes[*first].middle.midpoint(nodes[*last].middle);
             }
         }
         top += if models.len() > 1 { ROW / 2 } else { 0 };
