@@ -167,7 +167,7 @@ impl ModelGraph {
     ///     Model::new("org/chat").with_descent(descent),
     /// ])?;
     /// assert_eq!(graph.card(1).unwrap().to_string(), r#"---
-    /// # "org/chat": p=0.98
+    /// ## "org/chat": p=0.98
     /// base_model: "org/base"
     /// base_model_relation: finetune
     /// ---"#);

@@ -31,9 +31,9 @@ impl Display for Spdx<'_> {
              {\"type\":\"CreationInfo\",\"@id\":\"_:creation\",\"specVersion\":\"3.0.1\",\"created\":\"",
         )?;
         write_time(f, self.created)?;
-        write!(f, "\",\"createdBy\":[{}]}},\n", self.id(Element::Tool))?;
+        writeln!(f, "\",\"createdBy\":[{}]}},", self.id(Element::Tool))?;
         self.write_start(f, "SoftwareAgent", Element::Tool)?;
-        write!(f, ",\"name\":\"mother {}\"}},\n", env!("CARGO_PKG_VERSION"))?;
+        writeln!(f, ",\"name\":\"mother {}\"}},", env!("CARGO_PKG_VERSION"))?;
         self.write_document(f)?;
         for (position, model) in self.graph.models().iter().enumerate() {
             f.write_str(",\n")?;
@@ -147,7 +147,9 @@ fn write_time(f: &mut Formatter<'_>, since_1970: Duration) -> fmt::Result {
     // 400 years have the same number of days, whichever they are.
     year += day / 146_097 * 400;
     day %= 146_097;
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     while day >= 365 + u64::from(leap(year)) {
         day -= 365 + u64::from(leap(year));
         year += 1;

@@ -79,7 +79,7 @@ fn arranged(graph: &ModelGraph, legend: &[(&str, &str)]) -> (Vec<Node>, usize, u
     let mut top = MARGIN;
     let mut width: usize = legend.iter().map(|(name, _)| legend_width(name)).sum();
     if !legend.is_empty() {
-        top += ROW;
+        top += ROW + MARGIN / 2;
     }
     for tree in graph.trees() {
         let models = graph.subtree(tree.root);
