@@ -29,7 +29,8 @@ make no sense; 1 when it can't be done: a path isn't there, no model is left, --
                          looked through to any depth: sharded models, hub caches, pipelines,
                          checkpoints. What is passed over is listed. None: the embedded zoo, with
                          the truth about it
-  --format NAME          text (the default) | json | dot | mermaid | newick
+  --format NAME          text (the default) | json | dot | mermaid | newick | svg |
+                         card | cyclonedx | spdx
   --truth FILE           a truth.json to state the accuracy against
   --strict               fail when any model has to be skipped, or --known names one that isn't there
 ";

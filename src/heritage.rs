@@ -1,8 +1,8 @@
 //! Who descends from whom: the graph of models, its exports, and how right it is.
 //!
 //! A [`ModelGraph`] is a forest. Each tree's root is a foundation model, and an edge goes from a
-//! model to one that was fine-tuned from it. It prints as a text tree, exports to DOT, Mermaid and
-//! Newick, and answers what people ask of a family: ancestors, paths, subtrees. Nothing here ever
+//! model to one that was fine-tuned from it. It prints as a text tree, exports to DOT, Mermaid,
+//! Newick, SVG, model cards, CycloneDX and SPDX, and answers what people ask of a family: ancestors, paths, subtrees. Nothing here ever
 //! sees a weight; models are known by name. [`metrics`] compares a graph with the truth.
 //!
 //! # Examples

@@ -1,5 +1,7 @@
 //! The formats in which a recovered forest is printed.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use mother::heritage::ModelGraph;
 use serde::Serialize;
 
@@ -17,16 +19,24 @@ pub(crate) enum Format {
     Dot,
     Mermaid,
     Newick,
+    Svg,
+    Card,
+    CycloneDx,
+    Spdx,
 }
 
 impl Format {
     /// Every format by its name.
-    pub(crate) const NAMES: [(&str, Self); 5] = [
+    pub(crate) const NAMES: [(&str, Self); 9] = [
         ("text", Self::Text),
         ("json", Self::Json),
         ("dot", Self::Dot),
         ("mermaid", Self::Mermaid),
         ("newick", Self::Newick),
+        ("svg", Self::Svg),
+        ("card", Self::Card),
+        ("cyclonedx", Self::CycloneDx),
+        ("spdx", Self::Spdx),
     ];
 
     /// The outcome in this format, without a line break at the end.
@@ -42,8 +52,27 @@ impl Format {
             Self::Dot => graph.dot().to_string(),
             Self::Mermaid => graph.mermaid().to_string(),
             Self::Newick => graph.newick().to_string(),
+            Self::Svg => graph.svg().to_string(),
+            Self::Card => cards(graph),
+            Self::CycloneDx => graph.cyclonedx().to_string(),
+            Self::Spdx => spdx(graph)?,
         })
     }
+}
+
+/// The front matter of every model's card, with a line between them.
+fn cards(graph: &ModelGraph) -> String {
+    let cards = (0..graph.len()).filter_map(|model| graph.card(model));
+    let cards: Vec<_> = cards.map(|card| card.to_string()).collect();
+    cards.join("\n\n")
+}
+
+/// The SPDX document of this moment, which also names it.
+fn spdx(graph: &ModelGraph) -> Result<String, Failure> {
+    let now = SystemTime::now();
+    let now = now.duration_since(UNIX_EPOCH).map_err(Failure::run)?;
+    let namespace = format!("https://spdx.org/spdxdocs/mother-{}", now.as_nanos());
+    Ok(graph.spdx(&namespace, now).to_string())
 }
 
 fn text(graph: &ModelGraph, accuracy: Option<&Accuracy>) -> String {

@@ -3,14 +3,20 @@
 //! Every format writes straight to the formatter, node by node, without recursion.
 
 use core::fmt::{self, Display, Formatter, Write};
+use core::time::Duration;
 
 use alloc::format;
 
 use super::{Descent, ModelGraph};
 
+mod card;
+mod cyclonedx;
 mod dot;
 mod mermaid;
 mod newick;
+mod spdx;
+mod stated;
+mod svg;
 mod text;
 
 impl ModelGraph {
@@ -105,6 +111,151 @@ impl ModelGraph {
     pub fn newick(&self) -> impl Display + '_ {
         newick::Newick(self)
     }
+
+    /// The trees as a picture: SVG without scripts, styles or fonts of its own.
+    ///
+    /// Trees are stacked, with their roots on the left. The colour of an edge shows its kind, and a less
+    /// probable edge is fainter. Dashed curves lead to a merged model from the models it is an average of.
+    /// A long name is shown without its middle. Tooltips (`<title>`) show the whole name and what the edge
+    /// rests on, with numbers that a precision shortens (`{:.2}`). Names show the same escapes as in the
+    /// text tree.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time and space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([("base", None), ("R&D", Some("base"))])?;
+    /// let svg = graph.svg().to_string();
+    /// assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>"));
+    /// assert!(svg.contains("<title>R&amp;D\nparent: base</title>"));
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// W3C, "Scalable Vector Graphics (SVG) 1.1 (Second Edition)" (2011).
+    #[must_use]
+    pub fn svg(&self) -> impl Display + '_ {
+        svg::Svg(self)
+    }
+
+    /// The front matter of a model's card in YAML: its `base_model`, and the `base_model_relation`.
+    ///
+    /// The relation is `finetune`, `adapter`, `quantized`, or `merge` with a list of bases. It is left out
+    /// where the kind of the edge is not known, or is one that hubs have no word for, such as a pruned copy.
+    /// A root has neither. A comment shows the model's name and what the edge rests on, with numbers that a
+    /// precision shortens (`{:.2}`): the base is the most probable parent, however probable that is. Names
+    /// are quoted, and everything that could break a line is escaped. `None` where there is no such model.
+    ///
+    /// # Complexity
+    ///
+    /// O(1) time for a model that isn't a merge, no space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::{Descent, DescentKind, Model, ModelGraph};
+    ///
+    /// let descent = Descent::new(0).with_confidence(0.98).with_kind(DescentKind::Full);
+    /// let graph = ModelGraph::new(vec![
+    ///     Model::new("org/base"),
+    ///     Model::new("org/chat").with_descent(descent),
+    /// ])?;
+    /// assert_eq!(graph.card(1).unwrap().to_string(), r#"---
+    /// ## "org/chat": p=0.98
+    /// base_model: "org/base"
+    /// base_model_relation: finetune
+    /// ---"#);
+    /// assert!(graph.card(2).is_none());
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Hugging Face, "Model Cards", section "Specifying a base model" (2025).
+    #[must_use]
+    pub fn card(&self, model: usize) -> Option<impl Display + '_> {
+        let model = self.models().get(model)?;
+        Some(card::Card { graph: self, model })
+    }
+
+    /// The graph as a CycloneDX 1.7 bill of materials in JSON, with a component for each model.
+    ///
+    /// In a component's `pedigree`, `ancestors` are the parent, if its confidence is at least 0.9 or was not
+    /// measured, and all models that it is an average of. `variants` are models that are as surely related
+    /// to it, but which of them came first is unknown: the parent, or all models that nothing compared tells
+    /// from the parent. The `properties` hold what the edge rests on, even where it is too unsure for a
+    /// pedigree. The composition is `incomplete`, since ancestors may be missing from the graph.
+    ///
+    /// The document has no serial number and no time, and is the same for the same graph.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time, no space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([("base", None), ("chat", Some("base"))])?;
+    /// let bom = graph.cyclonedx().to_string();
+    /// assert!(bom.contains(r#""name":"chat","pedigree":{"ancestors":["#));
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// Ecma International, "CycloneDX Bill of Materials specification", ECMA-424 (2025).
+    #[must_use]
+    pub fn cyclonedx(&self) -> impl Display + '_ {
+        cyclonedx::CycloneDx(self)
+    }
+
+    /// The graph as an SPDX 3.0.1 document in JSON-LD, with an AI package for each model.
+    ///
+    /// Relationships state what the pedigrees of [`cyclonedx`](Self::cyclonedx) do: `ancestorOf` from a parent
+    /// to its child, `copiedTo` where the child is a duplicate, and `hasVariant` where it is unknown which
+    /// came first. A comment has distance and confidence, which a precision shortens (`{:.2}`).
+    ///
+    /// The identifiers of elements start with `namespace`, a URI without a fragment that no other document
+    /// uses; `created` is the time since the beginning of 1970. The document claims conformance to the core
+    /// profile only: the AI profile also asks for a supplier, a version and more that weights don't tell.
+    ///
+    /// # Complexity
+    ///
+    /// O(n) time, no space.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([("base", None), ("chat", Some("base"))])?;
+    /// let document = graph.spdx("https://example.org/family", Duration::from_secs(1_700_000_000));
+    /// let document = document.to_string();
+    /// assert!(document.contains(r#""created":"2023-11-14T22:13:20Z""#));
+    /// assert!(document.contains(r#""relationshipType":"ancestorOf""#));
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// The Linux Foundation, "The System Package Data Exchange (SPDX) Specification", version 3.0.1 (2024).
+    #[must_use]
+    pub fn spdx<'a>(&'a self, namespace: &'a str, created: Duration) -> impl Display + 'a {
+        spdx::Spdx {
+            graph: self,
+            namespace,
+            created,
+        }
+    }
 }
 
 /// Writes a name, or `""` for an empty one, each of its visible characters by `write`.
@@ -178,6 +329,28 @@ fn rounded(value: f64, digits: usize) -> f64 {
         // The largest numbers can round up to infinity.
         _ => value,
     }
+}
+
+/// A string in double quotes with the escapes that JSON and YAML have in common.
+struct Quoted<'a>(&'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        write_json_text(f, self.0)?;
+        f.write_char('"')
+    }
+}
+
+/// Writes what is between the quotes of a string.
+fn write_json_text(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|character| match character {
+        '"' | '\\' => write!(f, "\\{character}"),
+        // YAML can't have these as they are.
+        '\u{feff}' | '\u{fffe}' | '\u{ffff}' => write!(f, "\\u{:04x}", u32::from(character)),
+        _ if is_invisible(character) => write!(f, "\\u{:04x}", u32::from(character)),
+        _ => f.write_char(character),
+    })
 }
 
 /// Prints the shortest decimal that reads back as the same number.

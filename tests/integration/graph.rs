@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use mother::heritage::{Descent, GraphError, Model, ModelGraph};
 use proptest::prelude::*;
 
+mod documents;
 mod exports;
 #[cfg(feature = "serde")]
 mod json;

@@ -214,6 +214,23 @@ fn every_format_tells_the_same_tree() {
     assert!(mermaid.starts_with("flowchart TD\n"));
     assert_eq!((lines(&mermaid, "n0 --"), lines(&mermaid, "n1 --")), (1, 1));
     assert_eq!(lines(&mermaid, "[\""), 4);
+
+    let svg = text("svg");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    assert_eq!(svg.matches("\nparent: a").count(), 2);
+
+    let cards = text("card");
+    assert_eq!(cards.matches("base_model: \"a").count(), 2);
+    assert!(cards.starts_with("---\n# \"a0\"") && cards.ends_with("# \"it's\"\n---\n"));
+
+    let bom: serde_json::Value = serde_json::from_str(&text("cyclonedx")).unwrap();
+    assert_eq!(bom["components"].as_array().unwrap().len(), 4);
+    assert_eq!(bom["components"][3]["name"], "it's");
+
+    let spdx: serde_json::Value = serde_json::from_str(&text("spdx")).unwrap();
+    let elements = spdx["@graph"].as_array().unwrap();
+    let packages = elements.iter().filter(|it| it["type"] == "ai_AIPackage");
+    assert_eq!(packages.count(), 4);
 }
 
 #[test]

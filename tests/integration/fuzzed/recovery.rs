@@ -43,6 +43,8 @@ pub(crate) fn check(bytes: &[u8]) {
         graph.dot().to_string(),
         graph.mermaid().to_string(),
         graph.newick().to_string(),
+        graph.svg().to_string(),
+        graph.cyclonedx().to_string(),
     ];
     assert!(written.iter().all(|text| !text.contains("NaN")));
     assert_eq!(recovery.recover(&evidence).as_ref(), Ok(&graph));

@@ -140,7 +140,7 @@ g7  (1 model)";
 }
 
 /// What a label shows in place of a name: the same, unless it is empty.
-fn shown_name(graph: &ModelGraph, node: usize) -> String {
+pub(super) fn shown_name(graph: &ModelGraph, node: usize) -> String {
     match graph.name(node) {
         Some("") => "\"\"".into(),
         name => name.unwrap().into(),
@@ -168,7 +168,7 @@ fn escaped(name: &str) -> String {
 }
 
 /// Takes back the escapes of the visible form.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut name = String::new();
     let mut rest = text.chars();
     while let Some(character) = rest.next() {
