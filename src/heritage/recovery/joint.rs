@@ -281,9 +281,11 @@ impl<'a> Pairs<'a> {
             non_shortest: non_shortest(cluster, largest)?,
             growth: (0..models)
                 .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
+                .map(|(first, second)| whole_pair(cluster, first, second))
                 .map(|(first, second)| growth(cluster, first, second))
                 .collect(),
             votes: CondensedMatrix::from_fn(models, |first, second| {
+                let (first, second) = whole_pair(cluster, first, second);
                 cluster.score_change(first, second)
             })?,
             partial: partial::costs(cluster, HALF_EFFECTIVE_DIMENSION),
@@ -348,6 +350,12 @@ fn non_shortest(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, 
         let longest = log(&longest_steps, first, second);
         costs::non_shortest(log(distances, first, second) - longest)
     })?)
+}
+
+/// The two models, or those that say the same of them and more.
+fn whole_pair(cluster: &Cluster<'_>, first: usize, second: usize) -> (usize, usize) {
+    let of_first = partial::whole(cluster, first, second);
+    (of_first, partial::whole(cluster, second, of_first))
 }
 
 fn growth(cluster: &Cluster<'_>, first: usize, second: usize) -> GrowthEvidence {

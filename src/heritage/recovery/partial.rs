@@ -62,6 +62,29 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
     costs
 }
 
+/// The model that says the same of a third one and more: it holds all weights of the given one unchanged,
+/// and others that the third has, too. Where there is none, it is the given model.
+pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize {
+    if !cluster.is_partial() {
+        return model;
+    }
+    let share = |other: usize| cluster.compared(third, other);
+    let holds_all = |&other: &usize| {
+        other != model
+            && other != third
+            && cluster.compared(model, other) >= 1.0
+            && cluster.distance(model, other) == 0.0
+    };
+    let others = (0..cluster.len()).filter(holds_all);
+    others.fold(model, |best, other| {
+        if share(other) > share(best) {
+            other
+        } else {
+            best
+        }
+    })
+}
+
 /// Moves every model whose parent can't be told from an ancestor of that parent to the first such
 /// ancestor, seen from the root.
 ///

@@ -216,17 +216,10 @@ const EXPECTED: [(&str, Option<&str>, Option<&str>); 14] = [
     ("tutor", Some("math"), Some("full")),
 ];
 
-/// A model's name, parent and kind. `short` and `stub` hold nothing that `base` doesn't hold, so where one of
-/// them is the parent and the base is listed among those that nothing tells from it, that is the base.
+/// A model's name, parent and kind.
 fn place(model: &Value) -> (&str, Option<&str>, Option<&str>) {
-    let parent = model["parent"].as_str();
-    let alike = model["alike"]["parents"].as_array();
-    let is_alike = alike.is_some_and(|alike| alike.contains(&"base".into()));
-    (
-        model["id"].as_str().unwrap(),
-        if is_alike { Some("base") } else { parent },
-        model["kind"].as_str(),
-    )
+    let text = |key: &str| model[key].as_str();
+    (text("id").unwrap(), text("parent"), text("kind"))
 }
 
 fn models(json: &Value) -> &[Value] {
