@@ -170,3 +170,40 @@ fn an_edge_whose_direction_is_open_still_joins_its_ends() {
     let joined = joined(0).or_else(|| joined(1)).unwrap();
     assert!(joined > 0.99, "{joined}");
 }
+
+/// Pruning and rounding make weights shorter without regard to training.
+#[test]
+fn copies_say_nothing_of_direction() {
+    let base = base(70);
+    let child = trained(&base, 71, 1.0);
+    let pruned = |weights: &Weights, share: f32| -> Weights {
+        let prune = |layer: &Vec<f32>| {
+            let mut sizes: Vec<f32> = layer.iter().map(|weight| weight.abs()).collect();
+            sizes.sort_by(f32::total_cmp);
+            let limit = sizes[(share * sizes.len() as f32) as usize];
+            let keep = |&weight: &f32| if weight.abs() < limit { 0.0 } else { weight };
+            layer.iter().map(keep).collect()
+        };
+        weights.iter().map(prune).collect()
+    };
+    let (half, third, of_base) = (
+        pruned(&child, 0.5),
+        pruned(&child, 0.33),
+        pruned(&base, 0.4),
+    );
+    let models = [
+        model("m0", &child),
+        model("m1", &half),
+        model("m2", &base),
+        model("m3", &third),
+        model("m4", &of_base),
+    ];
+    let graph = graph(&models);
+    let parents: Vec<_> = (0..5)
+        .map(|model| graph.parent(model).and_then(|parent| graph.name(parent)))
+        .collect();
+    assert_eq!(
+        parents,
+        [Some("m2"), Some("m0"), None, Some("m0"), Some("m2")]
+    );
+}

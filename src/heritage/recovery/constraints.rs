@@ -222,6 +222,12 @@ impl MemberConstraints {
         !matches!(self.allowed[member], Allowed::Any)
     }
 
+    /// Whether the member was made of others without training, as copies and averages are. Rounding, pruning
+    /// and averaging change lengths and scores for reasons of their own, which say nothing of who was first.
+    pub(super) fn is_untrained(&self, member: usize) -> bool {
+        matches!(&self.allowed[member], Allowed::These(parents) if !parents.is_empty())
+    }
+
     /// Whether the member can't be a root.
     pub(super) fn must_descend(&self, member: usize) -> bool {
         match &self.allowed[member] {

@@ -286,7 +286,11 @@ impl<'a> Pairs<'a> {
                 .collect(),
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 let (first, second) = whole_pair(cluster, first, second);
-                cluster.score_change(first, second)
+                if are_trained(cluster, first, second) {
+                    cluster.score_change(first, second)
+                } else {
+                    0.0
+                }
             })?,
             partial: partial::costs(cluster, HALF_EFFECTIVE_DIMENSION),
         })
@@ -352,6 +356,11 @@ fn non_shortest(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, 
     })?)
 }
 
+fn are_trained(cluster: &Cluster<'_>, first: usize, second: usize) -> bool {
+    let constraints = cluster.constraints();
+    !constraints.is_untrained(first) && !constraints.is_untrained(second)
+}
+
 /// The two models, or those that say the same of them and more.
 fn whole_pair(cluster: &Cluster<'_>, first: usize, second: usize) -> (usize, usize) {
     let of_first = partial::whole(cluster, first, second);
@@ -359,7 +368,10 @@ fn whole_pair(cluster: &Cluster<'_>, first: usize, second: usize) -> (usize, usi
 }
 
 fn growth(cluster: &Cluster<'_>, first: usize, second: usize) -> GrowthEvidence {
-    match cluster.growth(first, second) {
+    match cluster
+        .growth(first, second)
+        .filter(|_| are_trained(cluster, first, second))
+    {
         Some((coefficient, layer_error, model_error)) => {
             GrowthEvidence::new(coefficient, layer_error, model_error)
         }

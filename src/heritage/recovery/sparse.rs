@@ -202,13 +202,10 @@ impl<'a> Problem<'a> {
         let mut edges = Vec::with_capacity(2 * self.family.pairs.len() + models);
         for (pair, &[structure, non_shortest]) in self.family.pairs.iter().zip(&self.structure) {
             let structure = self.half_dimension * structure + non_shortest;
-            let growth = (pair.growth)
-                .map_or(GrowthEvidence::NONE, |[coefficient, layer, model]| {
-                    GrowthEvidence::new(coefficient, layer, model)
-                });
+            let (growth, vote) = self.direction(pair);
             for (from, to, growth, vote) in [
-                (pair.first, pair.second, growth, pair.vote),
-                (pair.second, pair.first, growth.reversed(), -pair.vote),
+                (pair.first, pair.second, growth, vote),
+                (pair.second, pair.first, growth.reversed(), -vote),
             ] {
                 if !self.constraints.allows(from, to) {
                     continue;
@@ -237,6 +234,18 @@ impl<'a> Problem<'a> {
             },
         }));
         edges
+    }
+
+    /// What growth and scores say from the first to the second model of a pair.
+    fn direction(&self, pair: &NearPair) -> (GrowthEvidence, f64) {
+        let untrained = |model| self.constraints.is_untrained(model);
+        match pair.growth {
+            _ if untrained(pair.first) || untrained(pair.second) => (GrowthEvidence::NONE, 0.0),
+            Some([coefficient, layer, model]) => {
+                (GrowthEvidence::new(coefficient, layer, model), pair.vote)
+            }
+            None => (GrowthEvidence::NONE, pair.vote),
+        }
     }
 
     /// What an edge costs for what is known, and where its parent covers less than others do.
