@@ -6,7 +6,7 @@
     reason = "a command has the standard library"
 )]
 
-#[path = "hub/simulation.rs"]
+#[path = "support/hub_simulation.rs"]
 mod simulation;
 #[path = "support/terminal.rs"]
 #[allow(dead_code, reason = "not every command uses all of it")]
