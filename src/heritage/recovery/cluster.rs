@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::constraints::{Constraints, MemberConstraints};
+use super::missing::MissingParent;
 use super::stages::StageWeights;
 use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
@@ -196,6 +197,8 @@ impl<'a> Cluster<'a> {
 pub(super) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
     pub(super) beliefs: Option<Vec<Belief>>,
+    /// The points between the models that no model holds.
+    pub(super) missing: Vec<MissingParent>,
     /// `None` where the stage was told or no score is used.
     pub(super) stages: Option<StageWeights>,
 }
@@ -210,4 +213,20 @@ pub(super) struct Belief {
     pub(super) joined: Option<f64>,
     /// The models that nothing compared tells from the parent.
     pub(super) alike: Option<AlikeParents>,
+}
+
+impl Belief {
+    /// The same, where the true parent may be missing.
+    pub(super) fn unless_missing(mut self, missing: f64) -> Self {
+        let present = 1.0 - missing;
+        self.confidence *= present;
+        self.joined = self.joined.map(|joined| joined * present);
+        if let Some(runner_up) = &mut self.runner_up {
+            runner_up.confidence *= present;
+        }
+        if let Some(alike) = &mut self.alike {
+            alike.confidence *= present;
+        }
+        self
+    }
 }

@@ -66,7 +66,7 @@ pub(super) const NEGLIGIBLE: f64 = 30.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GrowthState {
     /// β of its edges, in the mean.
-    mean: f64,
+    pub(super) mean: f64,
     prior: f64,
 }
 
@@ -154,6 +154,16 @@ impl GrowthEvidence {
         }
         let of_edge = self.log_density(growth.mean, SPREAD_OF_EDGES);
         GROWTH_WEIGHT * (self.log_density(0.0, SPREAD_OF_OTHERS) - of_edge)
+    }
+
+    /// ln of how much more probable β is if this share of the squared way is a step that the first model took
+    /// from the parent of both, than if all of it is a step from the first to the second.
+    pub(super) fn log_ratio_below(self, mean: f64, share: f64) -> f64 {
+        if !self.variance.is_finite() {
+            return 0.0;
+        }
+        let below = self.log_density(mean * (1.0 - 2.0 * share), SPREAD_OF_EDGES);
+        GROWTH_WEIGHT * (below - self.log_density(mean, SPREAD_OF_EDGES))
     }
 
     /// ln of the density of Student's t, but for what depends on its degrees of freedom alone.

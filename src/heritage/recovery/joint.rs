@@ -13,8 +13,9 @@ use super::costs::{
     self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE,
     State, log_squared,
 };
+use super::missing::{FoundTree, MissingParent};
 use super::stages::StageWeights;
-use super::{RecoveryError, additivity, large, partial};
+use super::{RecoveryError, additivity, large, missing, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -61,8 +62,11 @@ pub(super) fn tree(
     let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
+    let missing = missing_parents(cluster, &parents, posterior.mean_growth());
+    let beliefs = posterior.beliefs(&parents, cluster);
     Ok(Tree {
-        beliefs: Some(posterior.beliefs(&parents, cluster)),
+        beliefs: Some(unless_missing(beliefs, &missing, &parents, cluster)),
+        missing,
         parents,
         stages: asked.then(|| posterior.stages()),
     })
@@ -89,6 +93,44 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     let compared = pairs.filter(|&(u, v)| cluster.is_compared(u, v));
     let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
     additivity::half_dimension(parents, &steps, squared)
+}
+
+/// The points that no model holds at which ways along the tree meet.
+fn missing_parents(
+    cluster: &Cluster<'_>,
+    parents: &[Option<usize>],
+    mean_growth: f64,
+) -> Vec<MissingParent> {
+    let squared = |u, v| {
+        let distance = cluster.distance(u, v);
+        cluster.is_compared(u, v).then_some(distance * distance)
+    };
+    let tree = FoundTree {
+        parents,
+        is_trained: &|model| !cluster.constraints().is_untrained(model),
+        squared_distance: &squared,
+        growth: &|first, second| growth(cluster, first, second),
+        mean_growth,
+    };
+    tree.missing_parents()
+}
+
+/// What is believed of each member, less what a missing parent takes from it.
+fn unless_missing(
+    beliefs: Vec<Belief>,
+    missing: &[MissingParent],
+    parents: &[Option<usize>],
+    cluster: &Cluster<'_>,
+) -> Vec<Belief> {
+    let probabilities = missing::probabilities(missing, parents);
+    let present = |(member, belief): (usize, Belief)| {
+        if cluster.constraints().is_known(member) {
+            belief
+        } else {
+            belief.unless_missing(probabilities[member])
+        }
+    };
+    beliefs.into_iter().enumerate().map(present).collect()
 }
 
 /// The best tree of every state there may be.
@@ -143,6 +185,14 @@ impl Posterior {
             let logarithm = distribution.log_partition() + Float::ln(state.prior_of_growth());
             (state.stage, logarithm)
         }))
+    }
+
+    /// The mean growth along edges, over all states.
+    fn mean_growth(&self) -> f64 {
+        let states = self.states.iter();
+        states
+            .map(|(state, weight, _)| weight * state.growth.mean)
+            .sum()
     }
 
     /// How probable it is that a member has this parent, or that it is the root.

@@ -36,6 +36,7 @@ pub(super) fn tree(
     });
     Ok(Tree {
         beliefs: Some(beliefs.collect()),
+        missing: found.missing,
         parents,
         stages: found.stages.filter(|_| cluster.score(0).is_some()),
     })
