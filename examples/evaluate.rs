@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
-use mother::heritage::Trees;
+use mother::heritage::{JointConstant, Trees};
 use mother::weights::WeightSource as _;
 use serde::Serialize;
 use support::hidden::HiddenTally;
@@ -36,6 +36,9 @@ evaluate [OPTIONS] FOLDER
   --draws N              do so N times and add up the results (1)
   --missing SHARE        leave out so many of the models that have children, roots too, and tell how many of
                          these are found as hidden parents
+  --without TERM         leave a term of the joint method out (repeatable): most-dimensions |
+                         leaf-gap-weight | non-shortest | growth-weight | score-weight | missing-odds |
+                         unforeseen
   --pairs                recover every parent and child alone: whether the direction is right
 ";
 
@@ -143,6 +146,7 @@ impl Options {
                         "left-out" => share = argument.read(share_of_models)?,
                         "missing" => missing = Some(argument.read(share_of_models)?),
                         "pairs" => pairs = true,
+                        "without" => settings.leave_out(argument.read(term)?),
                         "draws" => draws = argument.read(settings::positive)? as u64,
                         _ => settings.take(&option, &mut parser)?,
                     }
@@ -163,6 +167,12 @@ impl Options {
             },
         }))
     }
+}
+
+fn term(name: &str) -> Result<JointConstant, String> {
+    let mut terms = (JointConstant::ALL.into_iter()).filter(|term| term.neutral().is_some());
+    let term = terms.find(|term| term.name() == name);
+    term.ok_or_else(|| format!("there is no term {name}"))
 }
 
 fn share_of_models(text: &str) -> Result<f64, String> {

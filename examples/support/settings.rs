@@ -11,7 +11,7 @@ use mother::evidence::{
     Distance, Glob, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
     SignatureComparison,
 };
-use mother::heritage::{Knowledge, Recovery, Stage, Trees};
+use mother::heritage::{JointConstant, JointModel, Knowledge, Recovery, Stage, Trees};
 use mother::rank::Tolerance;
 use mother::signature::SignatureOptions;
 use serde::Deserialize;
@@ -88,6 +88,7 @@ pub(crate) struct Settings {
     matches: bool,
     cards: Cards,
     hidden_parents: bool,
+    model: JointModel,
 }
 
 /// Whether what model cards say counts.
@@ -161,6 +162,7 @@ impl Settings {
             matches: false,
             cards: Cards::Ignored,
             hidden_parents: false,
+            model: JointModel::new(),
         }
     }
 
@@ -332,7 +334,15 @@ impl Settings {
         if self.hidden_parents {
             recovery = recovery.with_hidden_parents();
         }
-        recovery.with_trees(trees).with_knowledge(knowledge)
+        recovery
+            .with_trees(trees)
+            .with_knowledge(knowledge)
+            .with_model(self.model.clone())
+    }
+
+    /// Leaves a term of the joint method out.
+    pub(crate) fn leave_out(&mut self, term: JointConstant) {
+        self.model = self.model.clone().without(term);
     }
 
     /// The same, with parents that nobody has.

@@ -127,9 +127,10 @@ impl<'a> Hood<'a> {
             for (own, &model) in large.place(reporter)?.into_iter().zip(&members) {
                 placed[model] = own.moved(|other| members.get(other).copied());
             }
+            let sure = less_unforeseen(1.0, all.len(), settings.recovery.model());
             for &original in &members {
                 for &copy in &copies[original] {
-                    placed[copy] = self.duplicate(copy, original, &placed[original], all.len());
+                    placed[copy] = self.duplicate(copy, original, &placed[original], sure);
                 }
             }
         }
@@ -141,9 +142,9 @@ impl<'a> Hood<'a> {
     }
 
     /// A model that holds the same values as another.
-    fn duplicate(&self, copy: usize, original: usize, of: &Model, models: usize) -> Model {
+    fn duplicate(&self, copy: usize, original: usize, of: &Model, sure: f64) -> Model {
         let descent = Descent::new(original)
-            .with_confidence(less_unforeseen(1.0, models))
+            .with_confidence(sure)
             .with_distance(0.0)
             .with_compared(1.0)
             .with_kind(DescentKind::Copy(CopyKind::Duplicate));

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::constraints::{Constraints, MemberConstraints};
 use super::missing::MissingParent;
+use super::model::JointModel;
 use super::stages::StageWeights;
 use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
@@ -17,6 +18,7 @@ pub(super) struct Cluster<'a> {
     members: Vec<usize>,
     distances: CondensedMatrix,
     constraints: MemberConstraints,
+    model: &'a JointModel,
 }
 
 impl<'a> Cluster<'a> {
@@ -24,6 +26,7 @@ impl<'a> Cluster<'a> {
         group: &'a GroupEvidence,
         members: Vec<usize>,
         constraints: &Constraints,
+        model: &'a JointModel,
     ) -> Result<Self, RecoveryError> {
         let distances = group.distances().select(&members);
         Ok(Self {
@@ -31,6 +34,7 @@ impl<'a> Cluster<'a> {
             distances: distances.ok_or(RecoveryError::Partition)?,
             constraints: constraints.select(&members),
             members,
+            model,
         })
     }
 
@@ -40,7 +44,12 @@ impl<'a> Cluster<'a> {
         members: Vec<usize>,
         constraints: &Constraints,
     ) -> Result<Self, RecoveryError> {
-        Self::new(self.group, members, constraints)
+        Self::new(self.group, members, constraints, self.model)
+    }
+
+    /// The model that trees are taken to come from.
+    pub(super) const fn model(&self) -> &'a JointModel {
+        self.model
     }
 
     pub(super) fn len(&self) -> usize {

@@ -20,17 +20,11 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::costs::{GrowthEvidence, HALF_EFFECTIVE_DIMENSION};
+use super::costs::GrowthEvidence;
+use super::model::{JointConstant, JointModel};
 
 /// So many of a model's nearest neighbours are looked at.
 const NEAREST: usize = 24;
-
-/// ln of the odds of a missing parent beside a model, where nothing is shared.
-const LOG_ODDS: f64 = -3.1;
-
-/// ln of the odds grows by this times ln(1 + L). Both numbers are a compromise of the logistic regressions
-/// on real trees, whole and with a third of their inner nodes left out.
-const SLOPE: f64 = 3.2;
 
 /// ln of the odds that what a tree says of a model's own parent is right.
 const DIRECTION: f64 = 3.0;
@@ -82,6 +76,7 @@ pub(super) struct FoundTree<'a> {
     pub(super) growth: &'a dyn Fn(usize, usize) -> GrowthEvidence,
     /// The mean growth of the tree's edges.
     pub(super) mean_growth: f64,
+    pub(super) model: &'a JointModel,
 }
 
 /// What a model's neighbours share of their ways from it.
@@ -100,8 +95,8 @@ struct Meeting {
     /// The squared distance to the point, and that without what is usual.
     squared_distance: f64,
     unusual: f64,
-    /// L: ln of how much more probable their distances are than if they met at the model.
-    log_likelihood: f64,
+    /// L / c: ln of how much more probable their distances are than if they met at the model, in units of c.
+    unlikelihood: f64,
 }
 
 impl FoundTree<'_> {
@@ -171,7 +166,9 @@ impl FoundTree<'_> {
         let of_members = meeting.members.iter().map(|&at| shares.neighbours[at]);
         let mut neighbours: Vec<usize> = of_members.collect();
         neighbours.sort_unstable();
-        let log_odds = LOG_ODDS + SLOPE * Float::ln_1p(meeting.log_likelihood);
+        let log_likelihood = self.model.get(JointConstant::HalfDimension) * meeting.unlikelihood;
+        let log_odds = Float::ln(self.model.get(JointConstant::MissingOdds))
+            + self.model.get(JointConstant::MissingPower) * Float::ln_1p(log_likelihood);
         let of_tree = match self.parents[model] {
             Some(parent) if neighbours.contains(&parent) => DIRECTION,
             Some(_) => -DIRECTION,
@@ -182,7 +179,7 @@ impl FoundTree<'_> {
             let share = meeting.unusual / shares.steps[at];
             let growth = (self.growth)(model, child);
             (self.parents[child] == Some(model))
-                .then(|| growth.log_ratio_below(self.mean_growth, share))
+                .then(|| growth.log_ratio_below(self.mean_growth, share, self.model))
         });
         let log_ratios: Vec<f64> = log_ratios.collect();
         // Growth to all of them rests on the lengths of one model.
@@ -216,13 +213,13 @@ impl Shares {
             .filter_map(pair_of)
             .map(|pair| self.grown(pair, usual));
         let best = meetings.reduce(|best, other| {
-            if other.log_likelihood > best.log_likelihood {
+            if other.unlikelihood > best.unlikelihood {
                 other
             } else {
                 best
             }
         })?;
-        (best.log_likelihood > 0.0).then_some(best)
+        (best.unlikelihood > 0.0).then_some(best)
     }
 
     fn grown(&self, pair: [usize; 2], usual: f64) -> Meeting {
@@ -236,8 +233,8 @@ impl Shares {
             let mut best: Option<(Sums, usize)> = None;
             for other in (0..self.neighbours.len()).filter(|other| !members.contains(other)) {
                 let with_other = self.with(sums, &members, other, usual);
-                let least = best.as_ref().map_or(sums, |best| best.0).log_likelihood();
-                if with_other.log_likelihood() > least {
+                let least = best.as_ref().map_or(sums, |best| best.0).unlikelihood();
+                if with_other.unlikelihood() > least {
                     best = Some((with_other, other));
                 }
             }
@@ -252,7 +249,7 @@ impl Shares {
             squared_distance: self.shared(&members),
             unusual: sums.shared(),
             members,
-            log_likelihood: sums.log_likelihood(),
+            unlikelihood: sums.unlikelihood(),
         }
     }
 
@@ -305,10 +302,10 @@ impl Sums {
         }
     }
 
-    /// N/2 Σ (o² − (o − s)²) / (d² d²).
-    fn log_likelihood(self) -> f64 {
+    /// Σ (o² − (o − s)²) / (d² d²).
+    fn unlikelihood(self) -> f64 {
         let shared = self.shared();
-        HALF_EFFECTIVE_DIMENSION * shared * (2.0 * self.weighted - shared * self.weights)
+        shared * (2.0 * self.weighted - shared * self.weights)
     }
 }
 
@@ -373,6 +370,7 @@ mod tests {
             squared_distance,
             growth: &|u, v| GrowthEvidence::new(if u < v { beta } else { -beta }, 0.1, 0.1),
             mean_growth: 0.95,
+            model: &JointModel::new(),
         }
         .missing_parents()
     }
@@ -452,6 +450,7 @@ mod tests {
             squared_distance: &squared(&ways),
             growth: &|_, _| GrowthEvidence::NONE,
             mean_growth: 0.0,
+            model: &JointModel::new(),
         };
         assert_eq!(tree.missing_parents(), []);
     }

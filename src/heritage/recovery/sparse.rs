@@ -18,11 +18,9 @@ use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
 use super::constraints::{Constraints, MemberConstraints};
-use super::costs::{
-    self, COST_RANGE, EdgeTerms, GIVEN_WEIGHTS, GrowthEvidence, HALF_EFFECTIVE_DIMENSION,
-    NEGLIGIBLE, SAYS_NOTHING, State,
-};
+use super::costs::{self, COST_RANGE, EdgeTerms, GrowthEvidence, NEGLIGIBLE, SAYS_NOTHING, State};
 use super::missing::{FoundTree, MissingParent};
+use super::model::{JointConstant, JointModel};
 use super::stages::StageWeights;
 use super::{RecoveryError, additivity, missing};
 use crate::arborescence::{
@@ -38,6 +36,13 @@ const MISSING: f64 = 8.0;
 /// Models that are nearer than others by no more than this share are as near as they.
 const AS_NEAR: f64 = 0.05;
 
+/// How trees are found: the model they are taken to come from, the stage of all and those of some.
+pub(in crate::heritage) struct TreeRules<'a> {
+    pub(in crate::heritage) model: &'a JointModel,
+    pub(in crate::heritage) stage: Option<Stage>,
+    pub(in crate::heritage) stages: &'a [Option<Stage>],
+}
+
 /// Finds the tree of a family, or as few trees as the rules allow.
 ///
 /// # Complexity
@@ -47,26 +52,27 @@ const AS_NEAR: f64 = 0.05;
 pub(in crate::heritage) fn trees(
     family: &Family<'_>,
     knowledge: &Knowledge,
-    stage: Option<Stage>,
-    stages: &[Option<Stage>],
+    rules: &TreeRules<'_>,
 ) -> Result<SparseTrees, RecoveryError> {
     let position = |name: &str| family.names.binary_search(&name).ok();
     let constraints = Constraints::of_names(&family.names, position, knowledge)
         .with_originals(family.originals.iter().copied());
     let all: Vec<usize> = (0..family.names.len()).collect();
-    trees_under(family, &constraints.select(&all), stage, stages)
+    trees_under(family, &constraints.select(&all), rules)
 }
 
 /// The same, where what is known of the models is given by position.
 pub(super) fn trees_under(
     family: &Family<'_>,
     constraints: &MemberConstraints,
-    stage: Option<Stage>,
-    stages: &[Option<Stage>],
+    rules: &TreeRules<'_>,
 ) -> Result<SparseTrees, RecoveryError> {
-    let mut problem = Problem::new(family, constraints, stages);
+    if let Some((constant, value)) = rules.model.fault() {
+        return Err(RecoveryError::Constant { constant, value });
+    }
+    let mut problem = Problem::new(family, constraints, rules);
     let states: Vec<State> = State::all()
-        .filter(|state| stage.is_none() || state.stage == stage)
+        .filter(|state| rules.stage.is_none() || state.stage == rules.stage)
         .collect();
     let fits = problem.fits(&states, 0.0)?;
     let half_dimension = problem.half_dimension_of(&fits);
@@ -74,7 +80,7 @@ pub(super) fn trees_under(
         problem.half_dimension = half_dimension;
     }
     let fits = problem.fits(&states, NEGLIGIBLE)?;
-    problem.solve(&fits, stage)
+    problem.solve(&fits)
 }
 
 /// A state with the best trees for it.
@@ -96,7 +102,7 @@ impl Fit {
 struct Problem<'a> {
     family: &'a Family<'a>,
     constraints: &'a MemberConstraints,
-    stages: &'a [Option<Stage>],
+    rules: &'a TreeRules<'a>,
     /// c, by which ln D² + f counts.
     half_dimension: f64,
     /// For every pair ln D² + f, and what it costs not to be the shortest way.
@@ -110,8 +116,9 @@ impl<'a> Problem<'a> {
     fn new(
         family: &'a Family<'a>,
         constraints: &'a MemberConstraints,
-        stages: &'a [Option<Stage>],
+        rules: &'a TreeRules<'a>,
     ) -> Self {
+        let weight = rules.model.get(JointConstant::LeafGapWeight);
         let largest = family.pairs.iter().map(|p| p.distance).fold(0.0, f64::max);
         let longest_steps = longest_steps(family.names.len(), &family.pairs);
         let structure = |((pair, gap), longest): ((&NearPair, f64), f64)| {
@@ -120,14 +127,17 @@ impl<'a> Problem<'a> {
             }
             let whole = costs::log_squared(pair.distance / largest);
             let ratio = whole - costs::log_squared(longest / largest);
-            [whole + gap, costs::non_shortest(ratio)]
+            [
+                whole + weight * gap,
+                costs::non_shortest(ratio, rules.model),
+            ]
         };
         let pairs = family.pairs.iter().zip(leaf_gaps(family));
         Self {
             family,
             constraints,
-            stages,
-            half_dimension: HALF_EFFECTIVE_DIMENSION,
+            rules,
+            half_dimension: rules.model.get(JointConstant::HalfDimension),
             structure: pairs.zip(longest_steps).map(structure).collect(),
             coverage: coverage(family),
         }
@@ -156,8 +166,9 @@ impl<'a> Problem<'a> {
                     growth,
                     vote,
                 };
-                let stage = self.stages[to].or(state.stage);
-                let weight = terms.cost(state.growth, stage) + self.extra(pair, from, to);
+                let stage = self.rules.stages[to].or(state.stage);
+                let weight =
+                    terms.cost(state.growth, stage, self.rules.model) + self.extra(pair, from, to);
                 if weight.is_finite() {
                     edges.push(Edge { from, to, weight });
                 }
@@ -191,8 +202,9 @@ impl<'a> Problem<'a> {
 
     /// What an edge costs for what is known, and where its parent covers less than others do.
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
-        let given = GIVEN_WEIGHTS * (1.0 - pair.share_of(to));
-        self.constraints.hints(from, to)
+        let model = self.rules.model;
+        let given = model.get(JointConstant::GivenWeights) * (1.0 - pair.share_of(to));
+        self.constraints.hints(from, to, model)
             + given
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
@@ -210,7 +222,9 @@ impl<'a> Problem<'a> {
         };
         let longer = Float::ln(distance) - Float::ln(pair.distance);
         MISSING * missing
-            + 2.0 * HALF_EFFECTIVE_DIMENSION * if longer.is_finite() { longer } else { 0.0 }
+            + 2.0
+                * self.rules.model.get(JointConstant::HalfDimension)
+                * if longer.is_finite() { longer } else { 0.0 }
     }
 
     /// The best trees of the states that are within `margin` of the best one.
@@ -286,11 +300,11 @@ impl<'a> Problem<'a> {
         let steps: Vec<f64> = parents.iter().enumerate().map(step).collect();
         let whole = self.family.pairs.iter().filter(|pair| pair.is_whole());
         let squared = whole.map(|pair| (pair.first, pair.second, pair.squared_distance));
-        additivity::half_dimension(&parents, &steps, squared)
+        additivity::half_dimension(&parents, &steps, squared, self.rules.model)
     }
 
     /// The placement of every model, with what the distribution over all trees and states says of it.
-    fn solve(&self, fits: &[Fit], stage: Option<Stage>) -> Result<SparseTrees, RecoveryError> {
+    fn solve(&self, fits: &[Fit]) -> Result<SparseTrees, RecoveryError> {
         let models = self.size();
         let marginals: Vec<Marginals> = (fits.iter())
             .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate))
@@ -324,7 +338,7 @@ impl<'a> Problem<'a> {
         let parents = self.most_expected(&probabilities)?;
         let weights = fits.iter().zip(logarithms(State::prior_of_growth));
         let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
-        let asked = stage.is_none() && models > 1;
+        let asked = self.rules.stage.is_none() && models > 1;
         let growth =
             (fits.iter().zip(&of_states)).map(|(fit, weight)| weight * fit.state.growth.mean);
         let missing = self.missing_parents(&parents, growth.sum());
@@ -362,6 +376,7 @@ impl<'a> Problem<'a> {
             squared_distance: &squared,
             growth: &growth,
             mean_growth,
+            model: self.rules.model,
         };
         tree.missing_parents()
     }
@@ -419,7 +434,8 @@ impl<'a> Problem<'a> {
             };
         }
         let models = self.size();
-        let confidence = |probability| costs::less_unforeseen(probability, models);
+        let confidence =
+            |probability| costs::less_unforeseen(probability, models, self.rules.model);
         let of = |model: usize, parent: usize| {
             let mut parents = probabilities[model].iter();
             let found = parents.find(|&&(other, _)| other == parent);
