@@ -13,7 +13,7 @@ use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use mother::evidence::{Evidence, SignatureComparison};
+use mother::evidence::{Evidence, Relation, SignatureComparison};
 use mother::heritage::{JointConstant, JointModel, Recovery, Trees};
 use mother::signature::{Signature, SignatureOptions};
 use rayon::prelude::*;
@@ -40,9 +40,6 @@ const FACTORS: [f64; 4] = [0.5, 0.75, 1.3, 2.0];
 /// How often models are left out of each split, in each of two ways.
 const DRAWS: u64 = 3;
 const LEFT_OUT: f64 = 0.3;
-
-/// Models are related up to this share of the squared distance of independent ones, as in [`Trees::Found`].
-const UNRELATED: f64 = 0.75;
 
 fn main() -> ExitCode {
     finish("calibrate", run())
@@ -162,7 +159,7 @@ fn families(splits: Vec<Split>) -> Result<Vec<Family>, Failure> {
     let mut labels: Vec<usize> = (0..splits.len()).collect();
     for second in 0..splits.len() {
         for first in 0..second {
-            if labels[first] != labels[second] && are_related(&splits[first], &splits[second])? {
+            if labels[first] != labels[second] && are_related(&splits[first], &splits[second]) {
                 let (kept, moved) = (labels[first], labels[second]);
                 let joined = labels.iter_mut().filter(|label| **label == moved);
                 joined.for_each(|label| *label = kept);
@@ -182,7 +179,7 @@ fn families(splits: Vec<Split>) -> Result<Vec<Family>, Failure> {
     Ok(families.into_values().collect())
 }
 
-fn are_related(first: &Split, second: &Split) -> Result<bool, Failure> {
+fn are_related(first: &Split, second: &Split) -> bool {
     let roots = |split: &Split| -> Vec<Signature> {
         let is_root = |signature: &&Signature| {
             let graph = split.truth.graph();
@@ -191,23 +188,12 @@ fn are_related(first: &Split, second: &Split) -> Result<bool, Failure> {
         };
         split.signatures.iter().filter(is_root).cloned().collect()
     };
-    for root in roots(first) {
-        for other in roots(second) {
-            let both = [root.clone(), other];
-            let evidence = SignatureComparison::new()
-                .compare(&both)
-                .map_err(Failure::run)?;
-            let related = evidence.groups.iter().any(|group| {
-                let geometry = group.geometry();
-                let apart = geometry.and_then(|geometry| geometry.unrelatedness(0, 1));
-                apart.is_some_and(|apart| apart <= UNRELATED)
-            });
-            if related {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
+    let others = roots(second);
+    let mut pairs = roots(first).into_iter().flat_map(|root| {
+        let related = |other| Relation::between(&root, other).is_ok_and(|pair| pair.is_related());
+        others.iter().map(related).collect::<Vec<bool>>()
+    });
+    pairs.any(|related| related)
 }
 
 /// A split whole, with models left out, with parents left out, and its parents and children alone.

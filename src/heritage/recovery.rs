@@ -412,7 +412,15 @@ impl Recovery {
             Err(RecoveryError::Arborescence(ArborescenceError::NoArborescence { .. })) => {
                 for part in cluster.parts()? {
                     let mut part = cluster.part(part, &rules.constraints)?;
-                    let tree = self.tree(&mut part)?;
+                    let tree = match self.tree(&mut part) {
+                        Err(RecoveryError::Arborescence(ArborescenceError::NoArborescence {
+                            ..
+                        })) => {
+                            part.constraints_mut().forget_preferences();
+                            self.tree(&mut part)?
+                        }
+                        tree => tree?,
+                    };
                     trees.push((part, tree));
                 }
             }

@@ -16,6 +16,10 @@ const LEAST_GAIN: f64 = 0.2;
 /// The cosine of the two models' steps is at most this.
 const MOST_IN_COMMON: f64 = 0.25;
 
+/// Steps that merges are made of are short: less than this share of the squared distance of independent models. An
+/// average of unrelated models explains what was trained from it, too, but with steps above 0.3.
+const LONGEST_STEP: f64 = 0.25;
+
 /// A model whose step explains less than this is neither of the two.
 const LEAST_ALONE: f64 = 0.15;
 
@@ -25,7 +29,8 @@ const MOST_MODELS: usize = 300;
 /// Finds the models whose step from another consists for the most part of steps that two more took from that
 /// one, in different directions: TIES keeps the larger values of both, and drops those whose signs are outvoted.
 ///
-/// For models m, a, b and a base o that is shorter than all three, m − o is fitted by (a − o) and (b − o). m is a
+/// For models m, a, b and a base o that is shorter than all three and near to them (within a quarter of the squared
+/// distance of independent models), m − o is fitted by (a − o) and (b − o). m is a
 /// merge of a and b, with o at the weight that is left, if the fit explains 0.7 of |m − o|², at least 0.2 of it
 /// more than either alone, and the cosine of the two is at most 0.25 in magnitude. Of several the one that
 /// explains most counts, of equally good ones the first.
@@ -115,13 +120,13 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         best
     }
 
-    /// Whether the second of two related models is longer than the first.
+    /// Whether a short step leads from the first of two models to the second, which is longer.
     fn is_step(&self, from: usize, to: usize) -> bool {
         let norms = self.geometry.squared_norms();
         let unrelatedness = self.geometry.unrelatedness(from, to);
         norms[from] < norms[to]
             && self.squared(from, to) > 0.0
-            && unrelatedness.is_some_and(|share| share <= Geometry::UNRELATED)
+            && unrelatedness.is_some_and(|share| share <= LONGEST_STEP)
             && (self.compared)(from, to)
     }
 

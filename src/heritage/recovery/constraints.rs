@@ -270,6 +270,15 @@ impl MemberConstraints {
         }
     }
 
+    /// Lets copies and averages descend from any model: what they seem to be made of goes round in a circle.
+    pub(super) fn forget_preferences(&mut self) {
+        for allowed in &mut self.allowed {
+            if matches!(allowed, Allowed::These(parents) if !parents.is_empty()) {
+                *allowed = Allowed::Any;
+            }
+        }
+    }
+
     /// Forbids an edge of a tree in which a model was made of an average of itself; tells whether
     /// there was one.
     ///
@@ -288,5 +297,26 @@ impl MemberConstraints {
         let free = circle.filter(|&(child, _)| !self.is_known(child));
         self.not_parents.extend(free);
         free.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_that_go_round_in_a_circle_can_be_forgotten() {
+        let names = ["a", "b", "c"];
+        let position = |name: &str| names.iter().position(|&other| other == name);
+        let knowledge = Knowledge::new().with_root("c");
+        let constraints = Constraints::of_names(&names, position, &knowledge);
+        let constraints = constraints.with_originals([(0, 1), (1, 0)].into_iter());
+        let mut members = constraints.select(&[0, 1, 2]);
+        members.childless.fill(false);
+        assert!(members.allows(1, 0) && !members.allows(2, 0));
+        members.forget_preferences();
+        assert!(members.allows(2, 0) && members.allows(2, 1));
+        // What is known stays.
+        assert!(!members.allows(0, 2));
     }
 }

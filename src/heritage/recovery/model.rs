@@ -72,9 +72,9 @@ impl JointModel {
 pub enum JointConstant {
     /// c: half the number of dimensions in which the steps of real trees seem to go; 20, fitted.
     HalfDimension,
-    /// How many times c may become larger where squared distances add up along the tree; 2. Steps of made-up
-    /// models are orthogonal in thousands of dimensions. To believe that of a tree that was found takes more
-    /// than that it fits.
+    /// How many times c may become larger where squared distances add up along the tree; 4. Real trees reach 3; steps
+    /// of made-up models are orthogonal in thousands of dimensions, but to believe that of a tree that was
+    /// found takes more than that it fits.
     MostDimensions,
     /// How many times f counts, at which share of an edge other models branch off; 1.
     LeafGapWeight,
@@ -131,7 +131,7 @@ impl JointConstant {
     pub const fn usual(self) -> f64 {
         match self {
             Self::HalfDimension => 20.0,
-            Self::MostDimensions => 2.0,
+            Self::MostDimensions => 4.0,
             Self::LeafGapWeight | Self::ScoreWeight | Self::GivenWeights => 1.0,
             Self::NonShortest | Self::GrowthOfEdges => 0.3,
             Self::GrowthWeight => 3.6,
