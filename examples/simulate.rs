@@ -53,7 +53,7 @@ const fn condition(name: &'static str, change: fn(Family) -> Family) -> Conditio
     }
 }
 
-const CONDITIONS: [Condition; 15] = [
+const CONDITIONS: [Condition; 17] = [
     condition("good signals", |family| family),
     condition("very unequal steps", |family| Family {
         unequal: 1.2,
@@ -77,6 +77,14 @@ const CONDITIONS: [Condition; 15] = [
     }),
     condition("a third copies", |family| Family {
         copies: 1.0 / 3.0,
+        ..family
+    }),
+    condition("a third of parents missing", |family| Family {
+        missing: 1.0 / 3.0,
+        ..family
+    }),
+    condition("lengths apart (DoRA)", |family| Family {
+        growth: Growth::Apart,
         ..family
     }),
     condition("growth noisy", |family| Family {
@@ -234,6 +242,10 @@ impl Marks {
                     .descent()
                     .and_then(|descent| default.name(descent.parent()));
                 let parent = truth.parent(truth.index(model.name())?);
+                // The parents of several roots are missing.
+                if parent.is_none() && truth.roots().len() > 1 {
+                    return None;
+                }
                 let is_right = found == parent.and_then(|parent| truth.name(parent));
                 Some((model.confidence()?, is_right))
             })

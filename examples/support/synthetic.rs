@@ -65,8 +65,10 @@ pub(crate) enum Growth {
     Orthogonal,
     /// The lengths of rows are also changed at random, by 3 %.
     Noisy,
-    /// Rows keep their length.
+    /// Rows keep their length, as after rotations (OFT) and training at constant norm.
     None,
+    /// Rows have lengths of their own, which change at random by 1 %, whatever the step is (DoRA).
+    Apart,
     /// Rows become shorter by what they should become longer.
     Reversed,
 }
@@ -96,6 +98,8 @@ pub(crate) struct Family {
     pub(crate) decay: f64,
     /// The share of models that are copies of others instead, and leaves.
     pub(crate) copies: f64,
+    /// The share of models with children that are missing.
+    pub(crate) missing: f64,
 }
 
 impl Family {
@@ -110,6 +114,7 @@ impl Family {
             correlation: 0.0,
             decay: 0.0,
             copies: 0.0,
+            missing: 0.0,
         }
     }
 
@@ -141,7 +146,8 @@ impl Family {
                     .collect(),
             );
         }
-        let mut names: Vec<String> = (0..self.models).map(|n| format!("m{n:03}")).collect();
+        let (parents, weights) = self.without_missing(&parents, weights, &mut random);
+        let mut names: Vec<String> = (0..parents.len()).map(|n| format!("m{n:03}")).collect();
         for last in (1..names.len()).rev() {
             names.swap(last, random.below(last + 1));
         }
@@ -158,6 +164,31 @@ impl Family {
         };
         let models: Result<Vec<_>, ShapeError> = names.iter().zip(weights).map(model).collect();
         Ok((models?, truth))
+    }
+
+    /// The models that aren't missing, each with the nearest ancestor that isn't.
+    fn without_missing(
+        &self,
+        parents: &[Option<usize>],
+        weights: Vec<Vec<Vec<f64>>>,
+        random: &mut Random,
+    ) -> (Vec<Option<usize>>, Vec<Vec<Vec<f64>>>) {
+        if self.missing == 0.0 {
+            return (parents.to_vec(), weights);
+        }
+        let mut is_missing =
+            |model: usize| parents.contains(&Some(model)) && random.uniform() <= self.missing;
+        let kept: Vec<usize> = (0..parents.len())
+            .filter(|&model| !is_missing(model))
+            .collect();
+        let ancestor = |&model: &usize| {
+            let mut ancestors = core::iter::successors(parents[model], |&model| parents[model]);
+            ancestors.find_map(|ancestor| kept.binary_search(&ancestor).ok())
+        };
+        let left = kept.iter().map(ancestor).collect();
+        let mut weights: Vec<_> = weights.into_iter().map(Some).collect();
+        let weights = kept.iter().filter_map(|&model| weights[model].take());
+        (left, weights.collect())
     }
 
     fn root(&self, random: &mut Random) -> Vec<Vec<f64>> {
@@ -218,6 +249,7 @@ impl Family {
             Growth::Orthogonal => 1.0,
             Growth::Noisy => (0.03 * random.normal()).exp(),
             Growth::None => (before / after).sqrt(),
+            Growth::Apart => (before / after).sqrt() * (0.01 * random.normal()).exp(),
             Growth::Reversed => ((before - squared(moved)).max(0.1 * before) / after).sqrt(),
         }
     }

@@ -90,10 +90,10 @@ pub enum JointConstant {
     /// How many times a vote of the scores counts; 1: e² are the odds of a unanimous one, about what kurtosis
     /// was right on in the paper's trees.
     ScoreWeight,
-    /// The odds that the parent of a model's children is missing, where they share no step; 0.045, fitted with the
+    /// The odds that the parent of a model's children is missing, where they share no step; 0.022, fitted with the
     /// next one on trees that were whole and trees that weren't.
     MissingOdds,
-    /// The power of 1 + L by which these odds grow; 3.2.
+    /// The power of 1 + L by which these odds grow; 4.2, fitted.
     MissingPower,
     /// The share of edges that are wrong for reasons the evidence doesn't show; 0.03, what was wrong of the edges
     /// that were thought certain.
@@ -136,8 +136,8 @@ impl JointConstant {
             Self::NonShortest | Self::GrowthOfEdges => 0.3,
             Self::GrowthWeight => 3.6,
             Self::GrowthOfOthers => 0.45,
-            Self::MissingOdds => 0.045,
-            Self::MissingPower => 3.2,
+            Self::MissingOdds => 0.022,
+            Self::MissingPower => 4.2,
             Self::Unforeseen => 0.03,
             Self::Early => 5.8,
             Self::Claimed => 2.2,
