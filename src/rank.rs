@@ -57,21 +57,19 @@
 //! ```
 //!
 //! The differences of many pairs among some matrices are the job of [`ranks_of_differences`]: it
-//! projects each matrix once to a [`Sketch`], from which the rank of a difference can be told without
-//! singular values wherever it is clear.
+//! multiplies each matrix once by random vectors, and tells the rank of a difference from the products,
+//! without singular values, wherever it is clear.
 
 mod concentration;
 mod decomposition;
 mod differences;
 mod error;
 mod format;
-mod hadamard;
-mod interpolative;
 mod matrix;
 mod noise;
-mod projection;
 mod random;
 mod singular_values;
+mod sketch;
 mod sketch_solver;
 mod solver;
 mod tolerance;
@@ -81,9 +79,7 @@ pub use error::RankError;
 pub use format::FloatFormat;
 pub use matrix::MatrixView;
 pub use noise::RoundingNoise;
-pub use projection::{RandomProjection, Sketch};
 pub use singular_values::{Method, NumericalRank, SingularValues};
-pub use sketch_solver::SketchSolver;
 pub use solver::SingularValueSolver;
 pub use tolerance::Tolerance;
 

@@ -151,28 +151,50 @@ impl<'a> Operand<'a> {
 
 /// The product of two matrices, row-major.
 pub(super) fn multiply(product: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    matmul(product, faer::Accum::Replace, 1.0, first, second);
+    matmul(
+        row_major(product, first, second),
+        faer::Accum::Replace,
+        1.0,
+        first,
+        second,
+    );
 }
 
-/// Adds the product of two matrices to a row-major one.
-pub(super) fn add_product(sum: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    matmul(sum, faer::Accum::Add, 1.0, first, second);
+/// Adds the product of two matrices to a row-major one whose rows follow each other at a distance.
+pub(super) fn add_product(sum: &mut [f64], stride: usize, first: Operand<'_>, second: Operand<'_>) {
+    // As the transpose, since faer 0.24 takes the strides of `from_row_major_slice_with_stride_mut` for each
+    // other's, and writes beyond the slice.
+    let (rows, columns) = (first.0.nrows(), second.0.ncols());
+    let to = faer::MatMut::from_column_major_slice_with_stride_mut(sum, columns, rows, stride);
+    matmul(to.transpose_mut(), faer::Accum::Add, 1.0, first, second);
 }
 
 /// Subtracts the product of two matrices from a row-major one.
 pub(super) fn subtract_product(difference: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    matmul(difference, faer::Accum::Add, -1.0, first, second);
+    matmul(
+        row_major(difference, first, second),
+        faer::Accum::Add,
+        -1.0,
+        first,
+        second,
+    );
+}
+
+fn row_major<'a>(
+    values: &'a mut [f64],
+    first: Operand<'_>,
+    second: Operand<'_>,
+) -> faer::MatMut<'a, f64> {
+    faer::MatMut::from_row_major_slice_mut(values, first.0.nrows(), second.0.ncols())
 }
 
 fn matmul(
-    to: &mut [f64],
+    to: faer::MatMut<'_, f64>,
     accumulate: faer::Accum,
     factor: f64,
-    first: Operand<'_>,
-    second: Operand<'_>,
+    Operand(first): Operand<'_>,
+    Operand(second): Operand<'_>,
 ) {
-    let (first, second) = (first.0, second.0);
-    let to = faer::MatMut::from_row_major_slice_mut(to, first.nrows(), second.ncols());
     clearing_wide_registers(|| {
         faer::linalg::matmul::matmul(to, accumulate, first, second, factor, faer::Par::Seq);
     });
@@ -261,42 +283,17 @@ pub(super) fn cholesky(
     }))
 }
 
-/// Multiplies row-major `rows` by R⁻¹, where R is the leading `size` rows and columns of an upper triangle
-/// whose rows follow each other at a distance.
-pub(super) fn divide_by_triangle(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    let (rows, triangle) = system(rows, triangle, size, stride);
-    clearing_wide_registers(|| {
-        let lower = triangle.transpose();
-        triangular_solve::solve_lower_triangular_in_place(lower, rows, faer::Par::Seq);
-    });
-}
-
-/// Multiplies row-major `rows` by R⁻ᵀ.
-pub(super) fn divide_by_transpose(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    let (rows, triangle) = system(rows, triangle, size, stride);
-    clearing_wide_registers(|| {
-        triangular_solve::solve_upper_triangular_in_place(triangle, rows, faer::Par::Seq);
-    });
-}
-
-/// Multiplies row-major `rows` by (RᵀR)⁻¹.
+/// Multiplies row-major `rows` by (RᵀR)⁻¹, where R is the leading `size` rows and columns of an upper
+/// triangle whose rows follow each other at a distance.
 pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    divide_by_triangle(rows, triangle, size, stride);
-    divide_by_transpose(rows, triangle, size, stride);
-}
-
-/// Rows as columns, and R.
-fn system<'a>(
-    rows: &'a mut [f64],
-    triangle: &'a [f64],
-    size: usize,
-    stride: usize,
-) -> (faer::MatMut<'a, f64>, faer::MatRef<'a, f64>) {
     let count = rows.len() / size.max(1);
-    (
-        faer::MatMut::from_column_major_slice_mut(rows, size, count),
-        faer::MatRef::from_row_major_slice_with_stride(triangle, size, size, stride),
-    )
+    let mut rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
+    let upper = faer::MatRef::from_row_major_slice_with_stride(triangle, size, size, stride);
+    clearing_wide_registers(|| {
+        let lower = upper.transpose();
+        triangular_solve::solve_lower_triangular_in_place(lower, rows.as_mut(), faer::Par::Seq);
+        triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
+    });
 }
 
 /// At least `bytes` bytes of `scratch`, which grows if it must.

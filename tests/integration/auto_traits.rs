@@ -65,13 +65,10 @@ fn kernels_are_send_and_sync() {
             rank::MatrixView<'static, f32>,
             rank::Method,
             rank::NumericalRank,
-            rank::RandomProjection,
             rank::RankError,
             rank::RoundingNoise,
             rank::SingularValueSolver,
             rank::SingularValues,
-            rank::Sketch,
-            rank::SketchSolver,
             rank::Tolerance,
         );
     }
