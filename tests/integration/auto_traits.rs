@@ -172,10 +172,8 @@ fn sources_are_send_and_sync() {
             files::PassedOverReason,
             files::Found,
             files::ModelFile,
-            files::ModelFileError,
             files::ModelPath,
             files::PassedOver,
-            safetensors::SafetensorsError,
             safetensors::SafetensorsModel<'static>,
         );
     }
@@ -199,16 +197,12 @@ fn sources_are_send_and_sync() {
 fn models_in_other_formats_are_send_and_sync() {
     use mother::{gguf, npz, pytorch, storage};
     assert_free!(
-        gguf::GgufError,
         gguf::GgufLayer<'static>,
         gguf::GgufModel<'static>,
-        npz::NpzError,
         npz::NpzLayer<'static>,
         npz::NpzModel<'static>,
-        pytorch::PytorchError,
         pytorch::PytorchLayer<'static>,
         pytorch::PytorchModel<'static>,
         storage::FileError,
-        storage::IndexError,
     );
 }
