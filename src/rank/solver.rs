@@ -5,7 +5,7 @@ use core::fmt;
 use alloc::vec::Vec;
 
 use super::decomposition::{Scratch, decompose};
-use super::format::{biased_exponent, power_of_two};
+use super::powers::{biased_exponent, power_of_two};
 use super::{MatrixView, Method, RankError, SingularValues, Tolerance};
 use crate::Scalar;
 
@@ -314,7 +314,7 @@ fn is_plausible(method: Method, values: &[f64], squares: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rank::FloatFormat;
+    use crate::weights::ElementType;
 
     /// 6 rows of 4 with the singular values 8, 4, 2 and 0: columns of a Hadamard matrix, turned.
     const MATRIX: [f64; 24] = [
@@ -379,7 +379,7 @@ mod tests {
             assert_eq!(found.method(), Method::Gram);
             assert_within(&found, &EXPECTED, found.resolution());
             assert_within(&found, &EXPECTED[..], 1e-6);
-            let rank = found.rank(Tolerance::numpy(FloatFormat::F32)).unwrap();
+            let rank = found.rank(Tolerance::numpy(ElementType::F32)).unwrap();
             assert_eq!((rank.value(), rank.method()), (3, Method::Gram));
         }
     }
@@ -393,7 +393,7 @@ mod tests {
                 assert!(*value >= exact / ((4 - index) as f64).sqrt() - 1e-14);
                 assert!(*value <= 10.0 * exact + 1e-14);
             }
-            let rank = found.rank(Tolerance::numpy(FloatFormat::F64)).unwrap();
+            let rank = found.rank(Tolerance::numpy(ElementType::F64)).unwrap();
             assert_eq!((rank.value(), rank.method()), (3, Method::PivotedQr));
         }
     }
@@ -429,7 +429,7 @@ mod tests {
                 assert!(*value <= 10.0 * exact + svd.resolution());
             }
             for found in [svd, gram, qr] {
-                let rank = found.rank(Tolerance::numpy(FloatFormat::F32)).unwrap();
+                let rank = found.rank(Tolerance::numpy(ElementType::F32)).unwrap();
                 assert_eq!(rank.value(), inner, "{}", rank.method());
             }
         }

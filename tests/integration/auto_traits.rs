@@ -61,7 +61,6 @@ fn kernels_are_send_and_sync() {
         use mother::rank;
         assert_free!(
             rank::Difference,
-            rank::FloatFormat,
             rank::MatrixView<'static, f32>,
             rank::Method,
             rank::NumericalRank,
