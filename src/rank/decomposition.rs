@@ -28,9 +28,8 @@ pub(super) fn decompose(
     scratch: &mut Scratch,
 ) -> Result<(), RankError> {
     use faer::diag::DiagMut;
-    use faer::dyn_stack::{MemStack, StackReq};
+    use faer::dyn_stack::MemStack;
     use faer::linalg::matmul::triangular::{self, BlockStructure};
-    use faer::linalg::qr::col_pivoting::factor as pivoted_qr;
     use faer::linalg::{evd, svd, temp_mat_scratch, temp_mat_zeroed};
     use faer::mat::AsMatMut;
     use faer::{Accum, MatRef, Par, Spec};
@@ -85,44 +84,6 @@ pub(super) fn decompose(
                 *value = num_traits::Float::sqrt(value.max(0.0));
             }
             outcome.is_ok()
-        }
-        Method::PivotedQr => {
-            let settings = Default::default();
-            let block = pivoted_qr::recommended_block_size::<f64>(long, short);
-            let request = StackReq::all_of(&[
-                temp_mat_scratch::<f64>(long, short),
-                temp_mat_scratch::<f64>(block, short),
-                StackReq::new::<usize>(short).array(2),
-                pivoted_qr::qr_in_place_scratch::<usize, f64>(
-                    long,
-                    short,
-                    block,
-                    Par::Seq,
-                    settings,
-                ),
-            ]);
-            let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
-            let (mut factor, stack) = temp_mat_zeroed::<f64, _, _>(long, short, stack);
-            let (mut householder, stack) = temp_mat_zeroed::<f64, _, _>(block, short, stack);
-            let (mut order, stack) = stack.make_with(short, |_| 0_usize);
-            let (mut inverse, stack) = stack.make_with(short, |_| 0_usize);
-            let mut factor = factor.as_mat_mut();
-            factor.copy_from(tall);
-            clearing_wide_registers(|| {
-                pivoted_qr::qr_in_place(
-                    factor.as_mut(),
-                    householder.as_mat_mut(),
-                    &mut order,
-                    &mut inverse,
-                    Par::Seq,
-                    stack,
-                    settings,
-                );
-            });
-            for (index, value) in values.iter_mut().enumerate() {
-                *value = factor[(index, index)].abs();
-            }
-            true
         }
     };
     if converged {

@@ -74,7 +74,7 @@ pub enum RankError {
     },
     /// The largest singular value is too large for `f64`: entries close to its maximum.
     Overflow,
-    /// The decomposition and both its fall-backs failed.
+    /// The decomposition and its fall-back failed.
     NoConvergence {
         /// The matrix's rows.
         rows: usize,
