@@ -16,7 +16,6 @@ mod generic;
 mod linkage;
 mod neighbours;
 mod rounds;
-mod sets;
 mod single;
 mod triangle;
 
