@@ -8,6 +8,7 @@
 //! implementing the traits for anything that can return a range of bytes takes about twenty lines
 //! ([`ElementType::decode`] does the rest).
 
+mod any;
 mod dequantised;
 mod element;
 mod floats;
@@ -24,6 +25,7 @@ use alloc::string::String;
 
 use crate::Scalar;
 
+pub use self::any::{AnyError, AnyLayer, AnySource};
 pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
@@ -81,7 +83,7 @@ pub use self::view::LayerView;
 /// # Ok::<(), DecodeError>(())
 /// ```
 ///
-/// A `&S`, `Box<S>` or `Arc<S>` of a source is one, too.
+/// A `&S`, `Box<S>` or `Arc<S>` of a source is one, too; [`AnySource`] makes sources of different types one.
 pub trait WeightSource: Sync {
     /// Why listing the layers or reading one failed.
     type Error: Error + Send + Sync + 'static;
