@@ -4,7 +4,7 @@ use core::hint::black_box;
 use core::time::Duration;
 
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
-use mother::clustering::{Linkage, linkage, linkage_in_place};
+use mother::clustering::{Linkage, linkage};
 use mother::condensed::CondensedMatrix;
 
 use crate::arrays::share;
@@ -52,17 +52,10 @@ const fn rival(linkage: Linkage) -> Option<kodama::Method> {
     })
 }
 
-/// Both that overwrite the distances get a copy that isn't timed; `mother` makes its own.
+/// `kodama`, which overwrites the distances, gets a copy that isn't timed; `mother` makes its own.
 fn compare(group: &mut BenchmarkGroup<'_, WallTime>, distances: &CondensedMatrix, method: Linkage) {
     group.bench_function("mother", |bencher| {
         bencher.iter(|| linkage(black_box(distances), method).unwrap());
-    });
-    group.bench_function("mother-in-place", |bencher| {
-        bencher.iter_batched(
-            || distances.clone(),
-            |distances| linkage_in_place(distances, method).unwrap(),
-            BatchSize::PerIteration,
-        );
     });
     if let Some(rival) = rival(method) {
         group.bench_function("kodama", |bencher| {

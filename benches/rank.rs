@@ -9,7 +9,8 @@ use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, Mat, MatRef, Par};
 use mother::Scalar;
-use mother::rank::{Difference, FloatFormat, MatrixView, Tolerance, ranks_of_differences};
+use mother::rank::{Difference, MatrixView, Tolerance, ranks_of_differences};
+use mother::weights::ElementType;
 
 use crate::arrays::share;
 
@@ -75,7 +76,7 @@ fn pairs() -> impl Iterator<Item = (usize, usize)> {
 fn ranks(layer: &[Vec<f32>]) -> Vec<usize> {
     let view = |values| MatrixView::new(values, SIDE, SIDE).unwrap();
     let views: Vec<_> = layer.iter().map(|values| view(values)).collect();
-    let tolerance = Tolerance::numpy(FloatFormat::F32);
+    let tolerance = Tolerance::numpy(ElementType::F32);
     let difference = |(first, second)| Difference {
         first,
         second,

@@ -1,182 +1,80 @@
-//! Weights that never were a file: models in an object store, read by ranges of bytes.
+//! Weights that never were a file: models in an object store, read by ranges of bytes, and their tree.
 //!
-//! The store is made up, slow and unreliable: each request waits for a while, and every third one
-//! fails. What a real one would need is the same: a client, a list of what an object holds, and the
-//! two traits below. Run it with `cargo run --release --example object_store`.
+//! The store is made up and unreliable: every third request fails. A real one needs the same: a client, and
+//! the two traits below. Run it with `cargo run --release --example object_store`.
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
-use core::error::Error;
-use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
-use core::time::Duration;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::HashMap;
-use std::thread;
+use std::io::{Error, ErrorKind};
 
 use mother::Scalar;
-use mother::weights::{ElementType, Layer, WeightSource, element_count};
+use mother::evidence::SignatureComparison;
+use mother::heritage::Recovery;
+use mother::signature::SignatureOptions;
+use mother::weights::{ElementType, Layer, WeightSource};
 
 /// Objects by key, behind a bad connection.
-struct ObjectStore {
-    objects: HashMap<String, Vec<u8>>,
-    requests: AtomicU32,
-}
+struct ObjectStore(HashMap<&'static str, Vec<u8>>, AtomicUsize);
 
 impl ObjectStore {
     /// One ranged request, as `GET` with a `Range` header would be.
-    fn get_range(&self, key: &str, range: Range<usize>) -> Result<&[u8], StoreError> {
-        thread::sleep(Duration::from_micros(100));
-        if self.requests.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
-            return Err(StoreError::TimedOut);
+    fn get_range(&self, key: &str, range: Range<usize>) -> Result<&[u8], Error> {
+        if self.1.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
+            return Err(ErrorKind::TimedOut.into());
         }
-        let object = self.objects.get(key).ok_or(StoreError::NoSuchObject)?;
-        object.get(range).ok_or(StoreError::NoSuchRange)
+        let object = self.0.get(key).ok_or(ErrorKind::NotFound)?;
+        (object.get(range)).ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 }
 
-#[derive(Debug)]
-enum StoreError {
-    TimedOut,
-    NoSuchObject,
-    NoSuchRange,
+/// A model: one object that holds one matrix of 32 × 32 single-precision values.
+struct StoredModel<'a>(&'a ObjectStore, &'static str);
+
+#[rustfmt::skip]
+impl<'s> WeightSource for StoredModel<'s> {
+    type Error = Error;
+    type Layer<'a> = &'a StoredModel<'s> where Self: 'a;
+
+    fn name(&self) -> &str { self.1 }
+    fn layers(&self) -> impl Iterator<Item = Result<&Self, Error>> { core::iter::once(Ok(self)) }
 }
 
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TimedOut => "the store did not answer in time",
-            Self::NoSuchObject => "the store has no such object",
-            Self::NoSuchRange => "the object ends before the range does",
-        })
-    }
-}
+#[rustfmt::skip]
+impl Layer for &StoredModel<'_> {
+    type Error = Error;
 
-impl Error for StoreError {}
-
-/// A model: one object a layer, F32 values.
-struct StoredModel<'a> {
-    store: &'a ObjectStore,
-    name: String,
-    layers: Vec<(String, Vec<usize>)>,
-}
-
-impl WeightSource for StoredModel<'_> {
-    type Error = StoreError;
-    type Layer<'a>
-        = StoredLayer<'a>
-    where
-        Self: 'a;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn layers(&self) -> impl Iterator<Item = Result<StoredLayer<'_>, StoreError>> {
-        (self.layers.iter()).map(|(name, shape)| {
-            Ok(StoredLayer {
-                model: self,
-                name,
-                shape,
-            })
-        })
+    fn name(&self) -> &str { "w" }
+    fn shape(&self) -> &[usize] { &[32, 32] }
+    fn element_type(&self) -> ElementType { ElementType::F32 }
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Error> {
+        let get = || self.0.get_range(self.1, 4 * offset..4 * (offset + values.len()));
+        // Only what timed out may go better next time.
+        let is_late = |error: &Error| error.kind() == ErrorKind::TimedOut;
+        let bytes = get().or_else(|error| if is_late(&error) { get() } else { Err(error) })?;
+        ElementType::F32.decode(bytes, values).map_err(Error::other)
     }
 }
 
-struct StoredLayer<'a> {
-    model: &'a StoredModel<'a>,
-    name: &'a str,
-    shape: &'a [usize],
-}
-
-impl Layer for StoredLayer<'_> {
-    type Error = StoreError;
-
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-
-    fn element_type(&self) -> ElementType {
-        ElementType::F32
-    }
-
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), StoreError> {
-        const ATTEMPTS: u32 = 4;
-        let key = format!("{}/{}", self.model.name, self.name);
-        let size = self.element_type().size();
-        let range = size * offset..size * (offset + values.len());
-        let mut answer = self.model.store.get_range(&key, range.clone());
-        for attempt in 1..ATTEMPTS {
-            // Only what may go better next time is asked for again, each time after a longer pause.
-            if !matches!(answer, Err(StoreError::TimedOut)) {
-                break;
-            }
-            thread::sleep(Duration::from_micros(100 << attempt));
-            answer = self.model.store.get_range(&key, range.clone());
-        }
-        (self.element_type().decode(answer?, values)).map_err(|_| StoreError::NoSuchRange)
-    }
-}
-
-/// A layer's mean, in chunks: the memory it takes does not depend on the layer's size.
-fn mean<L: Layer>(layer: &L) -> Result<f64, L::Error> {
-    let count = element_count(layer.shape()).unwrap_or(0);
-    let mut chunk = [0.0_f32; 1000];
-    let (mut sum, mut offset) = (0.0, 0);
-    while offset < count {
-        let length = chunk.len().min(count - offset);
-        let values = &mut chunk[..length];
-        layer.read(offset, values)?;
-        sum += values.iter().map(|&value| f64::from(value)).sum::<f64>();
-        offset += length;
-    }
-    Ok(sum / count as f64)
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let layers = [
-        ("encoder", vec![60, 70], 0.5_f32),
-        ("decoder", vec![10, 25], -2.0),
-    ];
-    let mut store = ObjectStore {
-        objects: HashMap::new(),
-        requests: AtomicU32::new(0),
+fn main() -> Result<(), Box<dyn core::error::Error>> {
+    let base = |i: usize| (i * i % 61) as f32 - 30.0;
+    let step = |i: usize, s: usize| (1 + i / 32 % 5) as f32 * ((i * s % 101) as f32 / 50.0 - 1.0);
+    // Models trained from the base move every weight by a step of their own.
+    let object = |(key, seed): (_, Option<usize>)| {
+        let values = (0..1024).map(|i| base(i) + seed.map_or(0.0, |seed| step(i, seed)));
+        (key, values.flat_map(f32::to_le_bytes).collect())
     };
-    for (name, shape, value) in &layers {
-        let bytes = value.to_le_bytes().repeat(shape.iter().product());
-        store.objects.insert(format!("base/{name}"), bytes);
+    let objects = [("chat", Some(37)), ("code", Some(53)), ("base", None)].map(object);
+    let store = ObjectStore(objects.into(), AtomicUsize::new(0));
+    let models = ["chat", "code", "base"].map(|key| StoredModel(&store, key));
+    let signatures = SignatureOptions::new().sign_all(&models).into_iter();
+    let evidence =
+        SignatureComparison::new().compare(&signatures.collect::<Result<Vec<_>, _>>()?)?;
+    let graph = Recovery::new().recover(&evidence)?;
+    for model in ["chat", "code"] {
+        println!("{model} was trained from {:?}", graph.parent_of(model));
+        assert_eq!(graph.parent_of(model), Some("base"));
     }
-    let names = layers.map(|(name, shape, _)| (name.to_owned(), shape));
-    let mut model = StoredModel {
-        store: &store,
-        name: "base".to_owned(),
-        layers: names.into(),
-    };
-
-    println!("model `{}`", model.name());
-    let mut means = Vec::new();
-    for layer in model.layers() {
-        let layer = layer?;
-        let mean = mean(&layer)?;
-        println!("  {:8} {:?} mean {mean}", layer.name(), layer.shape());
-        means.push(mean);
-    }
-    assert_eq!(means, [0.5, -2.0]);
-
-    // An error that no retry can mend reaches whoever reads.
-    model.layers.push(("lost".to_owned(), vec![1]));
-    let lost = model
-        .layers()
-        .last()
-        .ok_or("no layer")?
-        .and_then(|layer| mean(&layer));
-    assert!(matches!(lost, Err(StoreError::NoSuchObject)));
-    println!(
-        "  {} requests, one in three of which timed out",
-        store.requests.into_inner()
-    );
     Ok(())
 }

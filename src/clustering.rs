@@ -16,11 +16,10 @@ mod generic;
 mod linkage;
 mod neighbours;
 mod rounds;
-mod sets;
 mod single;
 mod triangle;
 
-pub use self::agglomerate::{linkage, linkage_in_place};
+pub use self::agglomerate::linkage;
 pub use self::dendrogram::{Dendrogram, Partition, Step, WidestGap};
 pub use self::error::ClusteringError;
 pub use self::linkage::{Linkage, UnknownLinkage};

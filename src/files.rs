@@ -24,4 +24,4 @@ pub use self::find::{FindError, Found, find_models};
 pub use self::format::ModelFormat;
 pub use self::passed_over::{PassedOver, PassedOverReason};
 pub use self::path::ModelPath;
-pub use self::source::{ModelFile, ModelFileError, ModelFileLayer};
+pub use self::source::{ModelFile, ModelFileLayer};

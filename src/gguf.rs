@@ -52,7 +52,7 @@
 //!     layer.read(1, &mut last)?;
 //!     assert_eq!(last, [-2.0, 0.25]);
 //! }
-//! # Ok::<(), mother::gguf::GgufError>(())
+//! # Ok::<(), mother::storage::FileError>(())
 //! ```
 //!
 //! # References
@@ -60,7 +60,6 @@
 //! The [format](https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) of ggml.
 
 mod blocks;
-mod error;
 mod file;
 mod header;
 mod kind;
@@ -74,10 +73,8 @@ use std::path::Path;
 
 use self::file::{Part, StoredLayer, other_parts};
 use crate::Scalar;
-use crate::storage::Storage;
+use crate::storage::{FileError, Storage};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
-
-pub use self::error::GgufError;
 
 /// One model in the GGUF format: a file, several that belong together, or bytes in memory.
 ///
@@ -98,7 +95,7 @@ impl GgufModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a model: see [`GgufError`].
+    /// When the path can't be read, or when it is not such a model: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -112,9 +109,9 @@ impl GgufModel<'static> {
     ///
     /// let model = GgufModel::open("models/base-Q8_0.gguf")?;
     /// assert_eq!(model.name(), "base-Q8_0");
-    /// # Ok::<(), mother::gguf::GgufError>(())
+    /// # Ok::<(), mother::storage::FileError>(())
     /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, GgufError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         let first = Part::new(Storage::open(path)?)?;
         let others = match first.parts {
@@ -145,7 +142,7 @@ impl<'a> GgufModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`GgufError`], whose `file` is the name given here.
+    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
     ///
     /// # Complexity
     ///
@@ -159,10 +156,10 @@ impl<'a> GgufModel<'a> {
     /// let error = GgufModel::from_bytes("notes", b"Dear diary").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`notes` is not a GGUF file: it does not begin with `GGUF`",
+    ///     "`notes` is not a GGUF file, or cut short: it does not begin with `GGUF`",
     /// );
     /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, GgufError> {
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
         let part = Part::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [part].into()))
@@ -177,7 +174,7 @@ impl<'a> GgufModel<'a> {
 }
 
 impl WeightSource for GgufModel<'_> {
-    type Error = GgufError;
+    type Error = FileError;
     type Layer<'b>
         = GgufLayer<'b>
     where
@@ -187,7 +184,7 @@ impl WeightSource for GgufModel<'_> {
         &self.name
     }
 
-    fn layers(&self) -> impl Iterator<Item = Result<GgufLayer<'_>, GgufError>> {
+    fn layers(&self) -> impl Iterator<Item = Result<GgufLayer<'_>, FileError>> {
         self.parts.iter().flat_map(|part| {
             let layers = part.layers.iter();
             layers.map(move |layer| Ok(GgufLayer { part, layer }))
@@ -217,7 +214,7 @@ impl fmt::Debug for GgufLayer<'_> {
 }
 
 impl Layer for GgufLayer<'_> {
-    type Error = GgufError;
+    type Error = FileError;
 
     fn name(&self) -> &str {
         &self.layer.name
@@ -231,7 +228,7 @@ impl Layer for GgufLayer<'_> {
         self.layer.element_type
     }
 
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), GgufError> {
-        Ok(self.part.read(self.layer, offset, values)?)
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
+        self.part.read(self.layer, offset, values)
     }
 }

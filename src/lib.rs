@@ -52,7 +52,8 @@
 //! `storage` comes with any of them. `simd` comes with `std`, and uses the vector registers that the machine turns
 //! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
 //! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
-//! dendrograms, graphs and options, `proptest` brings strategies and invariants for your own property tests.
+//! dendrograms, graphs and settings, `petgraph` converts graphs to those of that crate and back, and `proptest`
+//! brings strategies and invariants for your own property tests.
 //!
 //! # References
 //!

@@ -36,14 +36,13 @@
 //!     layer.read(0, &mut first)?;
 //!     println!("{} {:?} begins with {}", layer.name(), layer.shape(), first[0]);
 //! }
-//! # Ok::<(), mother::npz::NpzError>(())
+//! # Ok::<(), mother::storage::FileError>(())
 //! ```
 //!
 //! # References
 //!
 //! The [format](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) of numpy.
 
-mod error;
 mod file;
 mod header;
 mod inflate;
@@ -56,10 +55,8 @@ use std::path::Path;
 
 use self::file::{Arrays, StoredLayer};
 use crate::Scalar;
-use crate::storage::Storage;
+use crate::storage::{FileError, Storage};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
-
-pub use self::error::NpzError;
 
 /// One model as an archive of arrays: a file, or bytes in memory.
 ///
@@ -77,7 +74,7 @@ impl NpzModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a file: see [`NpzError`].
+    /// When the path can't be read, or when it is not such a file: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -91,9 +88,9 @@ impl NpzModel<'static> {
     ///
     /// let model = NpzModel::open("models/base.npz")?;
     /// assert_eq!(model.name(), "base");
-    /// # Ok::<(), mother::npz::NpzError>(())
+    /// # Ok::<(), mother::storage::FileError>(())
     /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, NpzError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
         let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
@@ -114,7 +111,7 @@ impl<'a> NpzModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`NpzError`], whose `file` is the name given here.
+    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
     ///
     /// # Complexity
     ///
@@ -126,9 +123,9 @@ impl<'a> NpzModel<'a> {
     /// use mother::npz::NpzModel;
     ///
     /// let error = NpzModel::from_bytes("notes", b"Dear diary").unwrap_err();
-    /// assert!(error.to_string().starts_with("`notes` is not an archive of arrays, or damaged: "));
+    /// assert!(error.to_string().starts_with("`notes` is not a NumPy file, or cut short: "));
     /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, NpzError> {
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
         let arrays = Arrays::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, arrays))
@@ -143,7 +140,7 @@ impl<'a> NpzModel<'a> {
 }
 
 impl WeightSource for NpzModel<'_> {
-    type Error = NpzError;
+    type Error = FileError;
     type Layer<'b>
         = NpzLayer<'b>
     where
@@ -153,7 +150,7 @@ impl WeightSource for NpzModel<'_> {
         &self.name
     }
 
-    fn layers(&self) -> impl Iterator<Item = Result<NpzLayer<'_>, NpzError>> {
+    fn layers(&self) -> impl Iterator<Item = Result<NpzLayer<'_>, FileError>> {
         let arrays = &self.arrays;
         (arrays.layers.iter()).map(move |layer| Ok(NpzLayer { arrays, layer }))
     }
@@ -181,7 +178,7 @@ impl fmt::Debug for NpzLayer<'_> {
 }
 
 impl Layer for NpzLayer<'_> {
-    type Error = NpzError;
+    type Error = FileError;
 
     fn name(&self) -> &str {
         &self.layer.name
@@ -195,7 +192,7 @@ impl Layer for NpzLayer<'_> {
         self.layer.element.element_type
     }
 
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), NpzError> {
-        Ok(self.arrays.read(self.layer, offset, values)?)
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
+        self.arrays.read(self.layer, offset, values)
     }
 }

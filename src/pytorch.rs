@@ -26,7 +26,7 @@
 //!
 //! The archive's directory, the pickle, and of each tensor the shape, strides and offset against its
 //! storage, all before use; what is wrong is an error that names the file, the layer and the value. A
-//! file without any floating-point tensor is an error, too ([`PytorchError::NoWeights`]): it isn't a model. That a
+//! file without any floating-point tensor is an error, too ([`NoWeights`](crate::storage::FileErrorKind::NoWeights)): it isn't a model. That a
 //! file must not change while it is in use, and how few are kept open, is as for
 //! [other formats](crate::storage).
 //!
@@ -42,7 +42,6 @@
 //! PyTorch; the opcodes of Python's
 //! [`pickletools`](https://docs.python.org/3/library/pickletools.html).
 
-mod error;
 mod file;
 mod pickle;
 mod state;
@@ -57,12 +56,10 @@ use std::path::{Path, PathBuf};
 
 use self::file::{Shard, StoredLayer};
 use crate::Scalar;
-use crate::storage::Storage;
 use crate::storage::index::{self, Indexed};
 use crate::storage::place::{Place, model_name};
+use crate::storage::{FileError, Storage};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
-
-pub use self::error::PytorchError;
 
 const SINGLE_FILE: &str = "pytorch_model.bin";
 const INDEX_SUFFIX: &str = ".bin.index.json";
@@ -87,7 +84,7 @@ impl PytorchModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a model: see [`PytorchError`].
+    /// When the path can't be read, or when it is not such a model: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -101,31 +98,26 @@ impl PytorchModel<'static> {
     ///
     /// let model = PytorchModel::open("models/base.pt")?;
     /// assert_eq!(model.name(), "base");
-    /// # Ok::<(), mother::pytorch::PytorchError>(())
+    /// # Ok::<(), mother::storage::FileError>(())
     /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, PytorchError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         let name = model_name(path, INDEX_SUFFIX);
         let model = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
             Place::File(file) => Self::open_shards(&[file])?,
             Place::Index(index) => Self::open_indexed(&index)?,
-            Place::Nothing => {
-                return Err(PytorchError::NoModel {
-                    folder: alloc::format!("{}", path.display()),
-                });
-            }
         };
         Ok(model.with_name(name))
     }
 
     /// Opens one file, or shards that no index lists.
-    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, PytorchError> {
+    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, FileError> {
         let shards = paths.iter().map(|path| Shard::open(path));
         Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
     }
 
     /// Opens the shards that an index lists.
-    pub(crate) fn open_indexed(index: &Path) -> Result<Self, PytorchError> {
+    pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
         Ok(Self::new(String::new(), index::open_shards(index)?))
     }
 }
@@ -146,7 +138,7 @@ impl<'a> PytorchModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`PytorchError`], whose `file` is the name given here.
+    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
     ///
     /// # Complexity
     ///
@@ -163,7 +155,7 @@ impl<'a> PytorchModel<'a> {
     ///     "`notes` is not a PyTorch file, or cut short: it begins with `Dear diary`",
     /// );
     /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, PytorchError> {
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
         let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [shard].into()))
@@ -178,7 +170,7 @@ impl<'a> PytorchModel<'a> {
 }
 
 impl WeightSource for PytorchModel<'_> {
-    type Error = PytorchError;
+    type Error = FileError;
     type Layer<'b>
         = PytorchLayer<'b>
     where
@@ -188,7 +180,7 @@ impl WeightSource for PytorchModel<'_> {
         &self.name
     }
 
-    fn layers(&self) -> impl Iterator<Item = Result<PytorchLayer<'_>, PytorchError>> {
+    fn layers(&self) -> impl Iterator<Item = Result<PytorchLayer<'_>, FileError>> {
         self.shards.iter().flat_map(|shard| {
             let layers = shard.layers.iter();
             layers.map(move |layer| Ok(PytorchLayer { shard, layer }))
@@ -218,7 +210,7 @@ impl fmt::Debug for PytorchLayer<'_> {
 }
 
 impl Layer for PytorchLayer<'_> {
-    type Error = PytorchError;
+    type Error = FileError;
 
     fn name(&self) -> &str {
         &self.layer.name
@@ -232,7 +224,7 @@ impl Layer for PytorchLayer<'_> {
         self.layer.element.element_type
     }
 
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), PytorchError> {
-        Ok(self.shard.read(self.layer, offset, values)?)
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
+        self.shard.read(self.layer, offset, values)
     }
 }

@@ -28,14 +28,15 @@
 //! The rank of an update, from the matrix before and after it:
 //!
 //! ```
-//! use mother::rank::{FloatFormat, MatrixView, Tolerance, rank_of_difference};
+//! use mother::rank::{MatrixView, Tolerance, rank_of_difference};
+//! use mother::weights::ElementType;
 //!
 //! let before = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0];
 //! let after = [2.0_f32, 4.0, 2.0, 3.0, 3.0, 7.0]; // (1, -1) times (1, 2, -1) was added
 //! let rank = rank_of_difference(
 //!     MatrixView::new(&after, 2, 3)?,
 //!     MatrixView::new(&before, 2, 3)?,
-//!     Tolerance::numpy(FloatFormat::F32),
+//!     Tolerance::numpy(ElementType::F32),
 //! )?;
 //! assert_eq!(rank.value(), 1);
 //! # Ok::<(), mother::rank::RankError>(())
@@ -57,33 +58,28 @@
 //! ```
 //!
 //! The differences of many pairs among some matrices are the job of [`ranks_of_differences`]: it
-//! projects each matrix once to a [`Sketch`], from which the rank of a difference can be told without
-//! singular values wherever it is clear.
+//! multiplies each matrix once by random vectors, and tells the rank of a difference from the products,
+//! without singular values, wherever it is clear.
 
 mod concentration;
 mod decomposition;
 mod differences;
 mod error;
-mod format;
-mod hadamard;
-mod interpolative;
 mod matrix;
 mod noise;
-mod projection;
+mod powers;
 mod random;
 mod singular_values;
+mod sketch;
 mod sketch_solver;
 mod solver;
 mod tolerance;
 
 pub use differences::{Difference, ranks_of_differences};
 pub use error::RankError;
-pub use format::FloatFormat;
 pub use matrix::MatrixView;
 pub use noise::RoundingNoise;
-pub use projection::{RandomProjection, Sketch};
 pub use singular_values::{Method, NumericalRank, SingularValues};
-pub use sketch_solver::SketchSolver;
 pub use solver::SingularValueSolver;
 pub use tolerance::Tolerance;
 

@@ -18,7 +18,7 @@
 //!
 //! A file must not change while its model is in use. Its length, its time of modification and, on
 //! Unix, its device and number are compared after every read, so that reading a changed file is an
-//! error ([`SafetensorsError::Changed`]), not a wrong number. What is written in place within one tick
+//! error ([`FileErrorKind::Changed`](crate::storage::FileErrorKind::Changed)), not a wrong number. What is written in place within one tick
 //! of the file system's clock after the model was opened can't be seen so; a
 //! [measurement](crate::evidence::Measurement) sees it when it reads the same values again.
 //!
@@ -55,7 +55,7 @@
 //!     assert_eq!(last, [-2.0]);
 //! }
 //! assert_eq!(model.skipped_layers()[0].layer, "step");
-//! # Ok::<(), mother::safetensors::SafetensorsError>(())
+//! # Ok::<(), mother::storage::FileError>(())
 //! ```
 //!
 //! # References
@@ -63,9 +63,7 @@
 //! The [format](https://github.com/huggingface/safetensors#format) of Hugging Face's safetensors.
 
 mod entry;
-mod error;
 mod header;
-mod location;
 mod shard;
 
 use core::{fmt, mem};
@@ -75,21 +73,20 @@ use alloc::vec::Vec;
 use std::path::Path;
 
 use self::header::Tensor;
-use self::location::Stored;
 use self::shard::Shard;
 use crate::Scalar;
-use crate::storage::Storage;
 use crate::storage::index::{self, Indexed};
+use crate::storage::place::{Place, model_name};
+use crate::storage::{FileError, Storage};
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
-pub use self::error::SafetensorsError;
 #[doc(no_inline)]
 pub use crate::storage::set_open_file_limit;
 
-/// The names of the shards that the index at `path` lists, sorted.
-pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>, SafetensorsError> {
-    index::shard_names(path)
-}
+pub(crate) use crate::storage::index::shard_names;
+
+const SINGLE_FILE: &str = "model.safetensors";
+const INDEX_SUFFIX: &str = ".safetensors.index.json";
 
 /// One model in the safetensors format: a file, shards with an index, or bytes in memory.
 ///
@@ -114,7 +111,7 @@ impl SafetensorsModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a model: see [`SafetensorsError`].
+    /// When the path can't be read, or when it is not such a model: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -128,31 +125,31 @@ impl SafetensorsModel<'static> {
     ///
     /// let model = SafetensorsModel::open("models/base.safetensors")?;
     /// assert_eq!(model.name(), "base");
-    /// # Ok::<(), mother::safetensors::SafetensorsError>(())
+    /// # Ok::<(), mother::storage::FileError>(())
     /// ```
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, SafetensorsError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let name = location::model_name(path);
-        let model = match Stored::at(path)? {
-            Stored::File(file) => Self::open_file(&file),
-            Stored::Index(index) => Self::open_indexed(&index),
+        let name = model_name(path, INDEX_SUFFIX);
+        let model = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
+            Place::File(file) => Self::open_file(&file),
+            Place::Index(index) => Self::open_indexed(&index),
         };
         Ok(model?.with_name(name))
     }
 
     /// Opens one file.
-    pub(crate) fn open_file(path: &Path) -> Result<Self, SafetensorsError> {
+    pub(crate) fn open_file(path: &Path) -> Result<Self, FileError> {
         Self::open_shards(core::slice::from_ref(&path))
     }
 
     /// Opens shards that no index lists.
-    pub(crate) fn open_shards(paths: &[impl AsRef<Path>]) -> Result<Self, SafetensorsError> {
+    pub(crate) fn open_shards(paths: &[impl AsRef<Path>]) -> Result<Self, FileError> {
         let shards = paths.iter().map(|path| Shard::open(path.as_ref()));
         Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
     }
 
     /// Opens the shards that an index lists.
-    pub(crate) fn open_indexed(index: &Path) -> Result<Self, SafetensorsError> {
+    pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
         Ok(Self::new(String::new(), index::open_shards(index)?))
     }
 }
@@ -173,7 +170,7 @@ impl<'a> SafetensorsModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`SafetensorsError`], whose `file` is the name given
+    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given
     /// here.
     ///
     /// # Complexity
@@ -192,12 +189,12 @@ impl<'a> SafetensorsModel<'a> {
     /// let error = SafetensorsModel::from_bytes("cut", &bytes[..20]).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`cut` is cut short or not a safetensors file: \
+    ///     "`cut` is not a safetensors file, or cut short: \
     ///      its header would be 38 bytes long, the file has 20",
     /// );
-    /// # Ok::<(), mother::safetensors::SafetensorsError>(())
+    /// # Ok::<(), mother::storage::FileError>(())
     /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, SafetensorsError> {
+    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
         let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [shard].into()))
@@ -219,7 +216,7 @@ impl<'a> SafetensorsModel<'a> {
 }
 
 impl WeightSource for SafetensorsModel<'_> {
-    type Error = SafetensorsError;
+    type Error = FileError;
     type Layer<'b>
         = SafetensorsLayer<'b>
     where
@@ -229,7 +226,7 @@ impl WeightSource for SafetensorsModel<'_> {
         &self.name
     }
 
-    fn layers(&self) -> impl Iterator<Item = Result<SafetensorsLayer<'_>, SafetensorsError>> {
+    fn layers(&self) -> impl Iterator<Item = Result<SafetensorsLayer<'_>, FileError>> {
         self.shards.iter().flat_map(|shard| {
             let tensors = shard.header.tensors().iter();
             tensors.map(move |tensor| Ok(SafetensorsLayer { shard, tensor }))
@@ -261,7 +258,7 @@ impl fmt::Debug for SafetensorsLayer<'_> {
 }
 
 impl Layer for SafetensorsLayer<'_> {
-    type Error = SafetensorsError;
+    type Error = FileError;
 
     fn name(&self) -> &str {
         self.shard.header.name(self.tensor)
@@ -275,7 +272,7 @@ impl Layer for SafetensorsLayer<'_> {
         self.tensor.element_type
     }
 
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), SafetensorsError> {
+    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
         self.shard.read(self.tensor, offset, values)
     }
 }

@@ -4,7 +4,7 @@ use core::fmt::{Debug, Display};
 
 use num_traits::Float;
 
-pub(crate) use sealed::ScalarSlice;
+pub(crate) use sealed::{ScalarSlice, ScalarSliceMut};
 
 mod sealed {
     /// A slice whose scalar type is known: what kernels with vector code for each type match on.
@@ -15,12 +15,21 @@ mod sealed {
         Double(&'a [f64]),
     }
 
+    /// The same of values that are to be written.
+    #[expect(unnameable_types, reason = "part of the sealed trait")]
+    #[derive(Debug)]
+    pub enum ScalarSliceMut<'a> {
+        Single(&'a mut [f32]),
+        Double(&'a mut [f64]),
+    }
+
     #[expect(
         unnameable_types,
         reason = "that nobody can name it is what seals `Scalar`"
     )]
     pub trait Sealed: Sized {
         fn scalar_slice(values: &[Self]) -> ScalarSlice<'_>;
+        fn scalar_slice_mut(values: &mut [Self]) -> ScalarSliceMut<'_>;
     }
 
     impl Sealed for f32 {
@@ -28,12 +37,22 @@ mod sealed {
         fn scalar_slice(values: &[Self]) -> ScalarSlice<'_> {
             ScalarSlice::Single(values)
         }
+
+        #[inline]
+        fn scalar_slice_mut(values: &mut [Self]) -> ScalarSliceMut<'_> {
+            ScalarSliceMut::Single(values)
+        }
     }
 
     impl Sealed for f64 {
         #[inline]
         fn scalar_slice(values: &[Self]) -> ScalarSlice<'_> {
             ScalarSlice::Double(values)
+        }
+
+        #[inline]
+        fn scalar_slice_mut(values: &mut [Self]) -> ScalarSliceMut<'_> {
+            ScalarSliceMut::Double(values)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files of weights, whatever their format: read in pieces, few open at once, changes noticed.
 //!
-//! All modules that read models from files share this one. Programs need it for [`FileError`], which
-//! their errors carry, and for [`set_open_file_limit`].
+//! All modules that read models from files share this one. Programs need it for [`FileError`] and for
+//! [`set_open_file_limit`].
 
 #[cfg(any(feature = "pytorch", feature = "npz"))]
 pub(crate) mod archive;
@@ -18,10 +18,8 @@ pub(crate) mod text;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod texts;
 
-pub use self::error::FileError;
+pub use self::error::{FileError, FileErrorKind};
 pub use self::file::set_open_file_limit;
-#[cfg(any(feature = "safetensors", feature = "pytorch"))]
-pub use self::index::IndexError;
 
 pub(crate) use self::bytes::{BUFFER, Bytes, LARGEST_HEADER, Storage};
 pub(crate) use self::element::{ByteOrder, Element};

@@ -8,6 +8,7 @@
 //! implementing the traits for anything that can return a range of bytes takes about twenty lines
 //! ([`ElementType::decode`] does the rest).
 
+mod any;
 mod dequantised;
 mod element;
 mod floats;
@@ -19,10 +20,12 @@ mod view;
 
 use core::error::Error;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::Scalar;
 
+pub use self::any::{AnyError, AnyLayer, AnySource};
 pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
 #[cfg(feature = "half")]
@@ -79,6 +82,8 @@ pub use self::view::LayerView;
 /// assert_eq!(last, [-2.0]);
 /// # Ok::<(), DecodeError>(())
 /// ```
+///
+/// A `&S`, `Box<S>` or `Arc<S>` of a source is one, too; [`AnySource`] makes sources of different types one.
 pub trait WeightSource: Sync {
     /// Why listing the layers or reading one failed.
     type Error: Error + Send + Sync + 'static;
@@ -102,24 +107,36 @@ pub trait WeightSource: Sync {
     }
 }
 
-impl<S: WeightSource> WeightSource for &S {
-    type Error = S::Error;
-    type Layer<'a>
-        = S::Layer<'a>
-    where
-        Self: 'a;
+macro_rules! delegate {
+    ($($(#[$cfg:meta])* $pointer:ty $(, $bound:ident)?;)*) => {$(
+        $(#[$cfg])*
+        impl<S: WeightSource $(+ $bound)?> WeightSource for $pointer {
+            type Error = S::Error;
+            type Layer<'a>
+                = S::Layer<'a>
+            where
+                Self: 'a;
 
-    fn name(&self) -> &str {
-        (**self).name()
-    }
+            fn name(&self) -> &str {
+                (**self).name()
+            }
 
-    fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, Self::Error>> {
-        (**self).layers()
-    }
+            fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, Self::Error>> {
+                (**self).layers()
+            }
 
-    fn skipped_layers(&self) -> &[SkippedLayer] {
-        (**self).skipped_layers()
-    }
+            fn skipped_layers(&self) -> &[SkippedLayer] {
+                (**self).skipped_layers()
+            }
+        }
+    )*};
+}
+
+delegate! {
+    &S;
+    Box<S>;
+    #[cfg(target_has_atomic = "ptr")]
+    alloc::sync::Arc<S>, Send;
 }
 
 /// One named tensor of a model.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mother::adapters::AdaptedModel;
-use mother::files::{ModelFile, ModelFileError, ModelPath, find_models};
+use mother::files::{ModelFile, ModelPath, find_models};
 use mother::safetensors::SafetensorsModel;
+use mother::storage::FileError;
 use mother::weights::{Dequantised, WeightSource as _};
 use serde::Serialize;
 
@@ -21,7 +22,7 @@ pub(crate) type Stored = Dequantised<ModelFile>;
 pub(crate) type Source = AdaptedModel<Stored, Stored>;
 
 /// Opens a model.
-pub(crate) fn open(path: &ModelPath) -> Result<Stored, ModelFileError> {
+pub(crate) fn open(path: &ModelPath) -> Result<Stored, FileError> {
     Dequantised::new(path.open()?)
 }
 

@@ -1,13 +1,18 @@
 //! A dual solution, and a slow check by it that an arborescence is of minimum weight.
 
+mod error;
+mod nesting;
+
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
+use self::nesting::Nesting;
 use super::contraction::{Contraction, OUTERMOST};
 use super::scale::Scale;
 use super::{Arborescence, DenseDigraph, Edge, Root};
 use crate::Scalar;
+
+pub use self::error::CertificateError;
 
 /// A proof that an arborescence is of minimum weight: costs of nested sets of nodes.
 ///
@@ -48,105 +53,6 @@ pub struct DualCertificate {
     root_set: Option<usize>,
     scale: Scale,
 }
-
-/// What a certificate fails to prove.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum CertificateError {
-    /// The certificate is for another number of nodes.
-    Size {
-        /// The number of nodes of the certificate.
-        certificate: usize,
-        /// The number of nodes of the arborescence or the digraph.
-        given: usize,
-    },
-    /// The arborescence has another root than the one the certificate is for.
-    Root {
-        /// The root of the arborescence.
-        root: usize,
-    },
-    /// The parents of this node don't lead to the root.
-    NotSpanning {
-        /// The node.
-        node: usize,
-    },
-    /// The digraph doesn't have this edge of the arborescence, or not at this weight.
-    NoSuchEdge {
-        /// The node the edge leaves.
-        from: usize,
-        /// The node the edge enters.
-        to: usize,
-    },
-    /// A set of several nodes has a negative cost.
-    NegativeCost {
-        /// The lowest node of the set.
-        node: usize,
-        /// The cost.
-        cost: f64,
-    },
-    /// An edge weighs less than the sets cost that it enters.
-    NegativeReducedWeight {
-        /// The node the edge leaves.
-        from: usize,
-        /// The node the edge enters.
-        to: usize,
-        /// The weight less the costs.
-        reduced: f64,
-    },
-    /// An edge enters the set that only the virtual root should.
-    RootSetEntered {
-        /// The node the edge leaves.
-        from: usize,
-        /// The node the edge enters.
-        to: usize,
-    },
-    /// The bound for some root is below the weight of the arborescence.
-    Gap {
-        /// The root.
-        root: usize,
-        /// The bound for it.
-        bound: f64,
-        /// The weight of the arborescence.
-        weight: f64,
-    },
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Size { certificate, given } => {
-                write!(f, "the certificate is for {certificate} nodes, not {given}")
-            }
-            Self::Root { root } => write!(f, "the certificate is not for root {root}"),
-            Self::NotSpanning { node } => {
-                write!(f, "the parents of node {node} don't lead to the root")
-            }
-            Self::NoSuchEdge { from, to } => {
-                write!(f, "the digraph has no such edge from {from} to {to}")
-            }
-            Self::NegativeCost { node, cost } => {
-                write!(f, "a set that holds node {node} has the cost {cost}")
-            }
-            Self::NegativeReducedWeight { from, to, reduced } => write!(
-                f,
-                "the edge from {from} to {to} has the reduced weight {reduced}"
-            ),
-            Self::RootSetEntered { from, to } => {
-                write!(f, "the edge from {from} to {to} enters the root set")
-            }
-            Self::Gap {
-                root,
-                bound,
-                weight,
-            } => write!(
-                f,
-                "the bound for root {root} is {bound}, below the weight {weight}"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for CertificateError {}
 
 impl DualCertificate {
     pub(super) fn read_off(
@@ -422,84 +328,6 @@ impl DualCertificate {
             inside[candidate] = candidate == set || enclosing != OUTERMOST && inside[enclosing];
         }
         (0..self.size).filter(|&node| inside[node]).collect()
-    }
-}
-
-/// How sets enclose each other, with ways to leap over many of them: those of E. W. Myers, "An
-/// applicative random-access stack", 1983.
-struct Nesting<'a> {
-    enclosing: &'a [usize],
-    depths: Vec<usize>,
-    /// An enclosing set further up, by which any is reached in O(log n) steps.
-    leaps: Vec<usize>,
-    /// The costs of a set and of all that enclose it.
-    sums: Vec<f64>,
-}
-
-impl<'a> Nesting<'a> {
-    fn new(certificate: &'a DualCertificate) -> Self {
-        let enclosing = &certificate.enclosing[..];
-        let depths = certificate.depths();
-        let sets = enclosing.len();
-        let (mut leaps, mut sums) = (vec![OUTERMOST; sets], certificate.costs.clone());
-        for set in (0..sets).rev() {
-            let outer = enclosing[set];
-            if outer == OUTERMOST {
-                continue;
-            }
-            sums[set] += sums[outer];
-            let depth_of = |set: usize| depths.get(set).copied();
-            let (leap, second) = match leaps[outer] {
-                OUTERMOST => (OUTERMOST, OUTERMOST),
-                leap => (leap, leaps[leap]),
-            };
-            // As far again as the last leap, if the last two were of equal length.
-            let height = |set: usize| depth_of(set).map_or(0, |depth| depth + 1);
-            let equal = height(outer) - height(leap) == height(leap) - height(second);
-            leaps[set] = if equal { second } else { outer };
-        }
-        Self {
-            enclosing,
-            depths,
-            leaps,
-            sums,
-        }
-    }
-
-    /// The innermost set that holds both.
-    fn innermost(&self, first: usize, second: usize) -> usize {
-        let (mut first, mut second) = (first, second);
-        while first != second {
-            if first == OUTERMOST || second == OUTERMOST {
-                return OUTERMOST;
-            }
-            let (of_first, of_second) = (self.depths[first], self.depths[second]);
-            if of_first > of_second {
-                first = self.rise(first, of_second);
-            } else if of_second > of_first {
-                second = self.rise(second, of_first);
-            } else if self.leaps[first] != self.leaps[second] {
-                (first, second) = (self.leaps[first], self.leaps[second]);
-            } else {
-                (first, second) = (self.enclosing[first], self.enclosing[second]);
-            }
-        }
-        first
-    }
-
-    /// One leap up, but not above this depth.
-    fn rise(&self, set: usize, depth: usize) -> usize {
-        let leap = self.leaps[set];
-        if leap != OUTERMOST && self.depths[leap] >= depth {
-            leap
-        } else {
-            self.enclosing[set]
-        }
-    }
-
-    /// The costs of the sets that hold a node, up to this one, which isn't counted.
-    fn costs_below(&self, node: usize, set: usize) -> f64 {
-        self.sums[node] - self.sums.get(set).copied().unwrap_or(0.0)
     }
 }
 

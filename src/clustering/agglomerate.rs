@@ -62,145 +62,31 @@ pub fn linkage<T: Scalar>(
     distances: &CondensedMatrix<T>,
     linkage: Linkage,
 ) -> Result<Dendrogram, ClusteringError> {
-    agglomerate(distances, linkage)
-}
-
-/// [`linkage`] in the memory of the distances, without a copy of them.
-///
-/// # Errors
-///
-/// Those of [`linkage`].
-///
-/// # Complexity
-///
-/// The time of [`linkage`]; O(n) space beside the distances.
-///
-/// # Examples
-///
-/// ```
-/// use mother::clustering::{Linkage, linkage, linkage_in_place};
-/// use mother::condensed::CondensedMatrix;
-///
-/// let distances = CondensedMatrix::new(3, vec![1.0, 4.0, 3.0])?;
-/// let expected = linkage(&distances, Linkage::Ward)?;
-/// assert_eq!(linkage_in_place(distances, Linkage::Ward)?, expected);
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-pub fn linkage_in_place(
-    distances: CondensedMatrix,
-    linkage: Linkage,
-) -> Result<Dendrogram, ClusteringError> {
-    agglomerate(distances, linkage)
-}
-
-/// Distances to be clustered, borrowed or owned.
-trait Distances: Sized {
-    type Value: Scalar;
-
-    fn matrix(&self) -> &CondensedMatrix<Self::Value>;
-
-    /// Clusters of one point each, in owned memory.
-    fn into_points(self, scale: Scale) -> Result<Triangle, ClusteringError>;
-
-    /// The clusters after a first round of merges.
-    fn into_round<F: Formula>(
-        self,
-        round: &Round<F>,
-        scale: Scale,
-    ) -> Result<(Triangle, Neighbours), ClusteringError>;
-}
-
-impl<T: Scalar> Distances for &CondensedMatrix<T> {
-    type Value = T;
-
-    fn matrix(&self) -> &CondensedMatrix<T> {
-        self
-    }
-
-    #[inline(always)]
-    fn into_points(self, scale: Scale) -> Result<Triangle, ClusteringError> {
-        let points = self.size();
-        let mut values = Vec::new();
-        values
-            .try_reserve_exact(self.values().len())
-            .map_err(|_| ClusteringError::Memory { points })?;
-        let distances = self.values().iter();
-        values.extend(distances.map(|distance| scale.enter(distance.widen())));
-        Ok(Triangle::of_points(points, values))
-    }
-
-    /// Only what is left after the round is copied.
-    #[inline(always)]
-    fn into_round<F: Formula>(
-        self,
-        round: &Round<F>,
-        scale: Scale,
-    ) -> Result<(Triangle, Neighbours), ClusteringError> {
-        let points = self.size();
-        let read = |value: T| scale.enter(value.widen());
-        round
-            .of_points(self.values(), read)
-            .ok_or(ClusteringError::Memory { points })
-    }
-}
-
-impl Distances for CondensedMatrix {
-    type Value = f64;
-
-    fn matrix(&self) -> &CondensedMatrix {
-        self
-    }
-
-    #[inline(always)]
-    fn into_points(self, scale: Scale) -> Result<Triangle, ClusteringError> {
-        let points = self.size();
-        let mut values = self.into_values();
-        if scale.squared {
-            values
-                .iter_mut()
-                .for_each(|value| *value = scale.enter(*value));
-        }
-        Ok(Triangle::of_points(points, values))
-    }
-
-    #[inline(always)]
-    fn into_round<F: Formula>(
-        self,
-        round: &Round<F>,
-        scale: Scale,
-    ) -> Result<(Triangle, Neighbours), ClusteringError> {
-        let mut triangle = self.into_points(scale)?;
-        let neighbours = round.apply(&mut triangle);
-        Ok((triangle, neighbours))
-    }
-}
-
-fn agglomerate(distances: impl Distances, linkage: Linkage) -> Result<Dendrogram, ClusteringError> {
-    let points = distances.matrix().size();
+    let points = distances.size();
     let merges = in_wide_registers(Task { distances, linkage })?;
     let monotone = !matches!(linkage, Linkage::Centroid | Linkage::Median);
     Ok(Dendrogram::from_merges(points, merges, monotone))
 }
 
-struct Task<D> {
-    distances: D,
+struct Task<'a, T> {
+    distances: &'a CondensedMatrix<T>,
     linkage: Linkage,
 }
 
-impl<D: Distances> Kernel for Task<D> {
+impl<T: Scalar> Kernel for Task<'_, T> {
     type Output = Result<Vec<Merge>, ClusteringError>;
 
     #[inline(always)]
     fn compute(self) -> Self::Output {
         let Self { distances, linkage } = self;
         match linkage {
-            Linkage::Single => single(distances.matrix()),
-            Linkage::Complete => reducible::<Complete>(distances),
-            Linkage::Average => reducible::<Average>(distances),
-            Linkage::Weighted => reducible::<Weighted>(distances),
-            Linkage::Ward => reducible::<Ward>(distances),
-            Linkage::Centroid => any::<Centroid>(distances),
-            Linkage::Median => any::<Median>(distances),
+            Linkage::Single => single(distances),
+            Linkage::Complete => reducible::<Complete, T>(distances),
+            Linkage::Average => reducible::<Average, T>(distances),
+            Linkage::Weighted => reducible::<Weighted, T>(distances),
+            Linkage::Ward => reducible::<Ward, T>(distances),
+            Linkage::Centroid => any::<Centroid, T>(distances),
+            Linkage::Median => any::<Median, T>(distances),
         }
     }
 }
@@ -218,12 +104,14 @@ fn single<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<Vec<Merge>, Clust
 /// All clusters that are each other's nearest merge at once, in one pass over the distances, as long as
 /// there are many of them; else some merge one after another.
 #[inline(always)]
-fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, ClusteringError> {
+fn reducible<F: Reducible, T: Scalar>(
+    distances: &CondensedMatrix<T>,
+) -> Result<Vec<Merge>, ClusteringError> {
     let Survey {
         largest,
         mut neighbours,
-    } = Survey::of(distances.matrix())?;
-    let points = distances.matrix().size();
+    } = Survey::of(distances)?;
+    let points = distances.size();
     let scale = Scale::of::<F>(largest);
     neighbours.map_distances(|distance| scale.enter(distance));
     let mut merges = Vec::with_capacity(points - 1);
@@ -236,9 +124,12 @@ fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, Clus
                 .map(|pair| Merge::new(pair.low, pair.high, pair.distance)),
         );
         let round = Round::<F>::new(&pairs, vec![1.0; points], &row_starts(points));
-        (triangle, neighbours) = distances.into_round(&round, scale)?;
+        // Only what is left after the round is copied.
+        (triangle, neighbours) = round
+            .of_points(distances.values(), |value| scale.enter(value.widen()))
+            .ok_or(ClusteringError::Memory { points })?;
     } else {
-        triangle = distances.into_points(scale)?;
+        triangle = copy(distances, scale)?;
     }
     while triangle.live.len() > 1 {
         if let Some(numbers) = triangle.compact_if_sparse() {
@@ -261,6 +152,22 @@ fn reducible<F: Reducible>(distances: impl Distances) -> Result<Vec<Merge>, Clus
     Ok(merges)
 }
 
+/// Clusters of one point each.
+#[inline(always)]
+fn copy<T: Scalar>(
+    distances: &CondensedMatrix<T>,
+    scale: Scale,
+) -> Result<Triangle, ClusteringError> {
+    let points = distances.size();
+    let mut values = Vec::new();
+    values
+        .try_reserve_exact(distances.values().len())
+        .map_err(|_| ClusteringError::Memory { points })?;
+    let distances = distances.values().iter();
+    values.extend(distances.map(|distance| scale.enter(distance.widen())));
+    Ok(Triangle::of_points(points, values))
+}
+
 /// Whether a pass over all distances pays.
 const fn are_many(pairs: &[Pair], clusters: usize) -> bool {
     pairs.len() * FEW >= clusters
@@ -268,9 +175,11 @@ const fn are_many(pairs: &[Pair], clusters: usize) -> bool {
 
 /// Merges by a linkage whose nearest pair must merge first.
 #[inline(always)]
-fn any<F: Formula>(distances: impl Distances) -> Result<Vec<Merge>, ClusteringError> {
-    let scale = Scale::of::<F>(largest(distances.matrix())?);
-    let mut merges = generic::<F>(distances.into_points(scale)?);
+fn any<F: Formula, T: Scalar>(
+    distances: &CondensedMatrix<T>,
+) -> Result<Vec<Merge>, ClusteringError> {
+    let scale = Scale::of::<F>(largest(distances)?);
+    let mut merges = generic::<F>(copy(distances, scale)?);
     scale.leave(&mut merges);
     Ok(merges)
 }

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::ClusteringError;
-use super::sets::DisjointSets;
 use crate::condensed::{CondensedMatrix, condensed_index};
+use crate::disjoint_sets::DisjointSets;
 
 /// One merge of a dendrogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -140,17 +140,19 @@ impl Dendrogram {
             merges.sort_by(|first, second| first.height.total_cmp(&second.height));
         }
         let mut sets = DisjointSets::new(points);
-        let mut labels: Vec<usize> = (0..points).collect();
+        let (mut labels, mut sizes): (Vec<usize>, _) = ((0..points).collect(), vec![1; points]);
         let mut steps = Vec::with_capacity(merges.len());
         for merge in merges {
             let (first, second) = (sets.find(merge.first), sets.find(merge.second));
-            let union = sets.union(first, second);
+            let size = sizes[first] + sizes[second];
+            let union = sets.join(first, second);
             steps.push(Step {
                 left: labels[first].min(labels[second]),
                 right: labels[first].max(labels[second]),
                 height: merge.height,
-                size: sets.size(union),
+                size,
             });
+            sizes[union] = size;
             labels[union] = points + steps.len() - 1;
         }
         Self { points, steps }
@@ -283,7 +285,7 @@ impl Dendrogram {
         for (number, step) in self.steps.iter().enumerate() {
             let (left, right) = (member[step.left], member[step.right]);
             if keep(number, step) {
-                sets.union(left, right);
+                sets.join(left, right);
             }
             member.push(left);
         }

@@ -1,5 +1,7 @@
 //! Copies of models: what was made from a model without training.
 
+use core::fmt;
+
 use alloc::vec::Vec;
 
 use num_traits::Float;
@@ -34,6 +36,12 @@ impl CopyKind {
             Self::Quantised => "quantised",
             Self::Pruned => "pruned",
         }
+    }
+}
+
+impl fmt::Display for CopyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

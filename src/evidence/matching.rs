@@ -6,6 +6,7 @@ mod names;
 pub(super) mod prefixes;
 
 use core::cmp::Ordering;
+use core::fmt;
 
 use alloc::vec::Vec;
 
@@ -35,6 +36,12 @@ impl MatchRule {
             Self::Prefix => "prefix",
             Self::Content => "content",
         }
+    }
+}
+
+impl fmt::Display for MatchRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

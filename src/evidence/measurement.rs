@@ -21,6 +21,7 @@ use crate::weights::WeightSource;
 
 /// How far apart two models are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Distance {
     /// Eq. 1: the mean over layers of the Frobenius norm of the difference.
@@ -46,6 +47,7 @@ pub enum Distance {
 
 /// What happens when a model can't be measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum OnFailure {
     /// It is left out and named in [`Evidence::skipped`]; the others are measured as if it had
@@ -75,6 +77,11 @@ pub enum OnFailure {
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Measurement {
     pub(super) distance: Distance,
     pub(super) score: Score,

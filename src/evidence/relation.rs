@@ -24,11 +24,17 @@ const SCORE_ROUNDING: f64 = 1e-12;
 
 /// What is compared, and which score.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub(crate) struct RelationOptions {
     pub(crate) layers: LayerSelection,
     pub(crate) score_layers: LayerSelection,
     pub(crate) score: Score,
-    /// The names of weights that are left out, sorted.
+    /// The names of weights that are left out, sorted; an index finds them for itself.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) without: Vec<String>,
 }
 

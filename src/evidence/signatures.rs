@@ -45,6 +45,11 @@ const BYTES_A_PAIR: usize = 2 * size_of::<Relation>();
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
 pub struct SignatureComparison {
     options: RelationOptions,
 }

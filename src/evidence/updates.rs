@@ -4,9 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::block::MatrixShape;
-use crate::rank::{
-    FloatFormat, MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance,
-};
+use crate::rank::{MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance};
 use crate::signature::{LayerShape, ModelFailure, OpenModel};
 use crate::weights::{ElementType, Unfused, WeightSource};
 
@@ -20,6 +18,9 @@ const SEGMENT: usize = 64 * 1024;
 /// leaves errors of the size of those that storing leaves: singular values of updates of known rank
 /// were below twice what storing explains. This margin is twice that.
 const ARITHMETIC: f64 = 4.0;
+
+/// The bits of the significand of a half-precision number.
+const HALF_PRECISION: u32 = 11;
 
 /// The rank of the difference of two models.
 ///
@@ -185,34 +186,20 @@ fn rank_above_rounding(
     (rows, columns): (usize, usize),
     stored: [Option<ElementType>; 2],
 ) -> Result<usize, RankError> {
-    let mut noises = [FloatFormat::F64; 2].map(RoundingNoise::new);
-    for ((noise, part), stored) in noises.iter_mut().zip(parts).zip(stored) {
-        *noise = RoundingNoise::new(format_of(stored));
+    let mut noises = stored.map(|stored| RoundingNoise::new(stored.unwrap_or(ElementType::F32)));
+    for (noise, part) in noises.iter_mut().zip(parts) {
         noise.extend(part)?;
     }
     let deviation = noises[0].deviation_of_difference(&noises[1]);
     let first = MatrixView::new(&parts[0], rows, columns)?;
     let second = MatrixView::new(&parts[1], rows, columns)?;
     let found = solver.singular_values_of_difference(first, second)?;
-    let sixteen_bits = FloatFormat::F16.epsilon();
-    let coarse = noises
-        .iter()
-        .any(|noise| noise.format().epsilon() >= sixteen_bits);
+    let coarse = noises.iter().any(|noise| {
+        let format = noise.format();
+        let bits = format.significand_bits();
+        format.code_bits().is_none() && bits.is_some_and(|bits| bits <= HALF_PRECISION)
+    });
     let margin = if coarse { 1.0 } else { ARITHMETIC };
     let deviation = margin * deviation.unwrap_or(0.0);
     Ok(found.rank(Tolerance::RoundingNoise { deviation })?.value())
-}
-
-/// The format that rounded the stored values; what is stored as integers was rounded before.
-fn format_of(stored: Option<ElementType>) -> FloatFormat {
-    match stored {
-        Some(ElementType::F64) => FloatFormat::F64,
-        #[cfg(feature = "half")]
-        Some(ElementType::F16) => FloatFormat::F16,
-        #[cfg(feature = "half")]
-        Some(ElementType::Bf16) => FloatFormat::BF16,
-        Some(ElementType::F8E4M3) => FloatFormat::F8_E4M3,
-        Some(ElementType::F8E5M2) => FloatFormat::F8_E5M2,
-        _ => FloatFormat::F32,
-    }
 }

@@ -1,5 +1,7 @@
 //! The formats that weights are stored in: by what they are recognised, and which can be read.
 
+use core::fmt;
+
 /// A format that weights are stored in.
 ///
 /// Some can only be recognised, so that a model that isn't read is at least named.
@@ -139,6 +141,12 @@ impl ModelFormat {
     /// Whether a file of this format beside one of another holds the same weights once more.
     pub(super) fn keeps_weights(self) -> bool {
         (self.entry()).is_some_and(|entry| entry.contents == Contents::AsTrained)
+    }
+}
+
+impl fmt::Display for ModelFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

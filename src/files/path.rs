@@ -2,11 +2,11 @@
 
 use core::cmp::Ordering;
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
-use super::{ModelFile, ModelFileError, ModelFormat};
+use super::{ModelFile, ModelFormat};
 #[cfg(feature = "gguf")]
 use crate::gguf::GgufModel;
 #[cfg(feature = "npz")]
@@ -14,6 +14,7 @@ use crate::npz::NpzModel;
 #[cfg(feature = "pytorch")]
 use crate::pytorch::PytorchModel;
 use crate::safetensors::SafetensorsModel;
+use crate::storage::{FileError, FileErrorKind};
 
 /// A model that was found but not opened: its name and where it is.
 ///
@@ -92,7 +93,7 @@ impl ModelPath {
     /// }
     /// # Ok::<(), mother::files::FindError>(())
     /// ```
-    pub fn open(&self) -> Result<ModelFile, ModelFileError> {
+    pub fn open(&self) -> Result<ModelFile, FileError> {
         let model: ModelFile = match self.format {
             ModelFormat::Safetensors => match self.stored {
                 Stored::Whole => SafetensorsModel::open_file(self.path())?,
@@ -111,7 +112,11 @@ impl ModelPath {
             // The first part names how many others there are.
             #[cfg(feature = "gguf")]
             ModelFormat::Gguf => GgufModel::open(self.path())?.into(),
-            format => return Err(ModelFileError::Format(format)),
+            format => {
+                let format = format.name();
+                let unread = FileErrorKind::UnreadFormat { format };
+                return Err(unread.in_file(self.path().display().to_string()));
+            }
         };
         Ok(model.with_name(&*self.name))
     }

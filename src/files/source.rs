@@ -1,24 +1,23 @@
 //! An open model of any format, as one source of weights.
 
-use core::error::Error;
-use core::fmt;
-
 use alloc::boxed::Box;
 
+#[cfg(doc)]
 use super::ModelFormat;
 use crate::Scalar;
 #[cfg(feature = "gguf")]
-use crate::gguf::{GgufError, GgufLayer, GgufModel};
+use crate::gguf::{GgufLayer, GgufModel};
 #[cfg(feature = "npz")]
-use crate::npz::{NpzError, NpzLayer, NpzModel};
+use crate::npz::{NpzLayer, NpzModel};
 #[cfg(feature = "pytorch")]
-use crate::pytorch::{PytorchError, PytorchLayer, PytorchModel};
-use crate::safetensors::{SafetensorsError, SafetensorsLayer, SafetensorsModel};
+use crate::pytorch::{PytorchLayer, PytorchModel};
+use crate::safetensors::{SafetensorsLayer, SafetensorsModel};
+use crate::storage::FileError;
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource};
 
 /// Makes the source, the layer and the error over all formats that are read, one line a format.
 macro_rules! formats {
-    ($($(#[$cfg:meta])* $format:ident: $model:ty, $layer:ident, $error:ty;)*) => {
+    ($($(#[$cfg:meta])* $format:ident: $model:ty, $layer:ident;)*) => {
         /// An open model in any of the formats that this build reads.
         ///
         /// # Examples
@@ -31,7 +30,7 @@ macro_rules! formats {
         /// let model = SafetensorsModel::from_bytes("empty", b"\x02\0\0\0\0\0\0\0{}")?;
         /// let model = ModelFile::from(model).with_name("renamed");
         /// assert_eq!((model.name(), model.layers().count()), ("renamed", 0));
-        /// # Ok::<(), mother::safetensors::SafetensorsError>(())
+        /// # Ok::<(), mother::storage::FileError>(())
         /// ```
         #[derive(Debug)]
         #[non_exhaustive]
@@ -54,19 +53,6 @@ macro_rules! formats {
             )*
         }
 
-        /// Why a model can't be opened or read, in any format.
-        #[derive(Clone, Debug, PartialEq)]
-        #[non_exhaustive]
-        pub enum ModelFileError {
-            $(
-                #[doc = concat!("What is wrong with a model in the format of [`ModelFormat::", stringify!($format), "`].")]
-                $(#[$cfg])*
-                $format(Box<$error>),
-            )*
-            /// This build doesn't read the format.
-            Format(ModelFormat),
-        }
-
         impl ModelFile {
             /// The same model under another name.
             #[must_use]
@@ -78,7 +64,7 @@ macro_rules! formats {
         }
 
         impl WeightSource for ModelFile {
-            type Error = ModelFileError;
+            type Error = FileError;
             type Layer<'a> = ModelFileLayer<'a>;
 
             fn name(&self) -> &str {
@@ -87,11 +73,11 @@ macro_rules! formats {
                 }
             }
 
-            fn layers(&self) -> impl Iterator<Item = Result<ModelFileLayer<'_>, ModelFileError>> {
+            fn layers(&self) -> impl Iterator<Item = Result<ModelFileLayer<'_>, FileError>> {
                 let layers: Box<dyn Iterator<Item = _>> = match self {
-                    $($(#[$cfg])* Self::$format(model) => Box::new(model.layers().map(|layer| {
-                        Ok(ModelFileLayer::$format(layer?))
-                    })),)*
+                    $($(#[$cfg])* Self::$format(model) => {
+                        Box::new(model.layers().map(|layer| layer.map(ModelFileLayer::$format)))
+                    })*
                 };
                 layers
             }
@@ -104,7 +90,7 @@ macro_rules! formats {
         }
 
         impl Layer for ModelFileLayer<'_> {
-            type Error = ModelFileError;
+            type Error = FileError;
 
             fn name(&self) -> &str {
                 match self {
@@ -124,26 +110,15 @@ macro_rules! formats {
                 }
             }
 
-            fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), ModelFileError> {
+            fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
                 match self {
-                    $($(#[$cfg])* Self::$format(layer) => Ok(layer.read(offset, values)?),)*
+                    $($(#[$cfg])* Self::$format(layer) => layer.read(offset, values),)*
                 }
             }
 
             fn as_slice(&self) -> Option<WeightSlice<'_>> {
                 match self {
                     $($(#[$cfg])* Self::$format(layer) => layer.as_slice(),)*
-                }
-            }
-        }
-
-        impl fmt::Display for ModelFileError {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $($(#[$cfg])* Self::$format(error) => error.fmt(f),)*
-                    Self::Format(format) => {
-                        write!(f, "this build doesn't read the format of {}", format.name())
-                    }
                 }
             }
         }
@@ -155,25 +130,16 @@ macro_rules! formats {
                     Self::$format(model)
                 }
             }
-
-            $(#[$cfg])*
-            impl From<$error> for ModelFileError {
-                fn from(error: $error) -> Self {
-                    Self::$format(Box::new(error))
-                }
-            }
         )*
     };
 }
 
 formats! {
-    Safetensors: SafetensorsModel<'static>, SafetensorsLayer, SafetensorsError;
+    Safetensors: SafetensorsModel<'static>, SafetensorsLayer;
     #[cfg(feature = "pytorch")]
-    PyTorch: PytorchModel<'static>, PytorchLayer, PytorchError;
+    PyTorch: PytorchModel<'static>, PytorchLayer;
     #[cfg(feature = "npz")]
-    Numpy: NpzModel<'static>, NpzLayer, NpzError;
+    Numpy: NpzModel<'static>, NpzLayer;
     #[cfg(feature = "gguf")]
-    Gguf: GgufModel<'static>, GgufLayer, GgufError;
+    Gguf: GgufModel<'static>, GgufLayer;
 }
-
-impl Error for ModelFileError {}

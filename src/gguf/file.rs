@@ -7,14 +7,13 @@ use alloc::vec::Vec;
 use std::io;
 use std::path::Path;
 
-use super::GgufError;
 use super::blocks::{Block, LARGEST};
 use super::header::{Header, Heads, Listed, MAGIC, header};
 use super::kind::{Coding, Kind};
 use super::names::{in_block, is_derived, is_interleaved, is_raised, original};
 use crate::Scalar;
 use crate::storage::input::Input;
-use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, Storage};
+use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, FileErrorKind, Storage};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
 /// A file whose header has been read and checked.
@@ -69,7 +68,7 @@ impl Rows {
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn new(storage: Storage<'a>) -> Result<Self, GgufError> {
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, FileError> {
         let file = storage.label();
         let header = read_header(&storage)?;
         let mut part = Part {
@@ -80,13 +79,9 @@ impl<'a> Part<'a> {
         };
         for listed in &header.tensors {
             part.add(&header, listed, storage.length())
-                .map_err(|reason| GgufError::BadLayer {
-                    file: file.into(),
-                    layer: listed.name.clone(),
-                    reason,
-                })?;
+                .map_err(|reason| bad_layer(&listed.name, reason).or_in_file(file))?;
         }
-        part.check(file)?;
+        part.check().map_err(|error| error.or_in_file(file))?;
         part.storage = storage;
         Ok(part)
     }
@@ -146,15 +141,12 @@ impl<'a> Part<'a> {
     }
 
     /// Refuses two layers of the same name or that share bytes, and sorts them by where they lie.
-    fn check(&mut self, file: &str) -> Result<(), GgufError> {
+    fn check(&mut self) -> Result<(), FileError> {
         self.layers
             .sort_by(|first, second| first.name.cmp(&second.name));
         let mut pairs = self.layers.windows(2);
         if let Some([first, _]) = pairs.find(|pair| pair[0].name == pair[1].name) {
-            return Err(GgufError::DuplicateLayer {
-                file: file.to_owned(),
-                layer: first.name.clone(),
-            });
+            return Err(FileErrorKind::DuplicateLayer.of_layer(&*first.name));
         }
         self.layers.sort_by_key(|layer| layer.place.position());
         let mut pairs = (self.layers.windows(2)).filter_map(|pair| pair.first().zip(pair.get(1)));
@@ -162,11 +154,10 @@ impl<'a> Part<'a> {
             second.bytes > 0 && first.place.position() + first.bytes > second.place.position()
         });
         match overlap {
-            Some((first, second)) => Err(GgufError::BadLayer {
-                file: file.to_owned(),
-                layer: second.name.clone(),
-                reason: format!("it shares bytes with `{}`", first.name),
-            }),
+            Some((first, second)) => {
+                let reason = format!("it shares bytes with `{}`", first.name);
+                Err(bad_layer(&second.name, reason))
+            }
             None => Ok(()),
         }
     }
@@ -187,23 +178,28 @@ impl<'a> Part<'a> {
     }
 }
 
-fn read_header(storage: &Storage<'_>) -> Result<Header, GgufError> {
-    let file = storage.label();
-    let broken = |error| GgufError::from_input(file, error);
+fn bad_layer(layer: &str, reason: String) -> FileError {
+    FileErrorKind::BadLayer { reason }.of_layer(layer)
+}
+
+fn read_header(storage: &Storage<'_>) -> Result<Header, FileError> {
     let mut input = Input::new(storage, 0, storage.length());
     let magic = storage.bytes(0, storage.length().min(MAGIC.len() as u64))?;
     if magic != MAGIC {
-        return Err(GgufError::NotGguf { file: file.into() });
+        let other = FileErrorKind::OtherFormat {
+            format: "GGUF",
+            reason: "it does not begin with `GGUF`".to_owned(),
+        };
+        return Err(other.in_file(storage.label()));
     }
-    input.skip(MAGIC.len() as u64).map_err(broken)?;
-    let version = u32::from_le_bytes(input.array().map_err(broken)?);
+    input.skip(MAGIC.len() as u64)?;
+    let version = u32::from_le_bytes(input.array()?);
     if !(2..=3).contains(&version) {
-        return Err(GgufError::Version {
-            file: file.into(),
-            version,
-        });
+        return input.fault(format!(
+            "it is of version {version:#x}, read are versions 2 and 3 of little-endian machines"
+        ));
     }
-    header(&mut input).map_err(broken)
+    header(&mut input)
 }
 
 /// Where a tensor's data begins in a file of `length` bytes, and how long it is; what is wrong, in words.
@@ -362,11 +358,8 @@ impl StoredLayer {
 }
 
 /// The other files of the model of which `path` is the first: `name-00001-of-00003.gguf` and so on.
-pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>, GgufError> {
-    let bad = |reason: String| GgufError::BadPart {
-        file: path.display().to_string(),
-        reason,
-    };
+pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>, FileError> {
+    let bad = |reason| FileErrorKind::BadPart { reason }.in_file(path.display().to_string());
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let end = format!("-00001-of-{parts:05}");
     let Some(stem) = name.strip_suffix(end.as_str()) else {

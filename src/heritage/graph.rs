@@ -11,6 +11,8 @@ mod error;
 mod layout;
 mod model;
 mod names;
+#[cfg(feature = "petgraph")]
+mod petgraph;
 #[cfg(feature = "serde")]
 mod plain;
 
@@ -248,6 +250,22 @@ impl ModelGraph {
     #[must_use]
     pub fn parent(&self, model: usize) -> Option<usize> {
         self.models.get(model)?.parent()
+    }
+
+    /// The name of the parent of the model of this name; `None` for a root, and where there is no such model.
+    ///
+    /// O(1) expected time.
+    #[must_use]
+    pub fn parent_of(&self, name: &str) -> Option<&str> {
+        self.name(self.parent(self.index(name)?)?)
+    }
+
+    /// The names of the models that descend directly from the model of this name.
+    pub fn children_of(&self, name: &str) -> impl Iterator<Item = &str> {
+        let children = self
+            .index(name)
+            .map_or(&[][..], |model| self.children(model));
+        children.iter().filter_map(|&child| self.name(child))
     }
 
     /// The models that descend directly from a model. O(1).

@@ -16,10 +16,9 @@ mod partial;
 pub(super) mod sparse;
 mod stages;
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-
-use hashbrown::HashMap;
 
 pub(super) use self::costs::less_unforeseen;
 pub use self::error::RecoveryError;
@@ -37,6 +36,7 @@ use crate::evidence::Evidence;
 
 /// How many trees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Trees {
     /// As many as the evidence says: models are apart when their squared distance is above three
@@ -55,6 +55,7 @@ const NEARLY_ALL: f64 = 0.9;
 
 /// How the tree of a cluster is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Method {
     #[default]
     Joint,
@@ -107,13 +108,18 @@ enum Method {
 /// P. J. Huber, "Robust Estimation of a Location Parameter", *The Annals of Mathematical
 /// Statistics* 35, 1964. [doi:10.1214/aoms/1177703732](https://doi.org/10.1214/aoms/1177703732)
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, deny_unknown_fields)
+)]
 pub struct Recovery {
     method: Method,
     trees: Trees,
     linkage: Linkage,
     penalty: f64,
     stage: Option<Stage>,
-    stages: HashMap<String, Stage>,
+    stages: BTreeMap<String, Stage>,
     knowledge: Knowledge,
     hidden_parents: bool,
     model: JointModel,
@@ -135,7 +141,7 @@ impl Recovery {
             linkage: Linkage::Single,
             penalty: 0.3,
             stage: None,
-            stages: HashMap::new(),
+            stages: BTreeMap::new(),
             knowledge: Knowledge::new(),
             hidden_parents: false,
             model: JointModel::new(),

@@ -6,13 +6,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::io;
 
-use super::NpzError;
 use super::header::{Header, PREFIX, header_place};
 use super::inflate::{Deflated, Stream, Streams};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
 use crate::storage::text::Shape;
-use crate::storage::{Bytes, Element, FileError, Storage, Strides};
+use crate::storage::{Bytes, Element, FileError, FileErrorKind, Storage, Strides};
 use crate::weights::{SkippedLayer, element_count};
 
 /// The most values of an array that is both compressed and in Fortran's order. It is inflated once for
@@ -50,10 +49,10 @@ enum Contents {
 }
 
 impl<'a> Arrays<'a> {
-    pub(super) fn new(storage: Storage<'a>) -> Result<Self, NpzError> {
-        let listed = entries(&storage).map_err(|reason| NpzError::Archive {
-            file: storage.label().into(),
-            reason,
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, FileError> {
+        let format = "NumPy";
+        let listed = entries(&storage).map_err(|reason| {
+            FileErrorKind::OtherFormat { format, reason }.in_file(storage.label())
         })?;
         let mut arrays = Self {
             storage,
@@ -63,7 +62,6 @@ impl<'a> Arrays<'a> {
         };
         for entry in listed {
             let name = entry.name.strip_suffix(".npy").unwrap_or(&entry.name);
-            let file = || arrays.storage.label().to_owned();
             match arrays.layer(&entry, name) {
                 Ok(layer) => arrays.layers.push(layer),
                 Err(Refused::Skipped(reason)) => arrays.skipped.push(SkippedLayer {
@@ -71,27 +69,24 @@ impl<'a> Arrays<'a> {
                     reason,
                 }),
                 Err(Refused::Wrong(reason)) => {
-                    return Err(NpzError::BadLayer {
-                        file: file(),
-                        layer: name.into(),
-                        reason,
-                    });
+                    let error = FileErrorKind::BadLayer { reason }.of_layer(name);
+                    return Err(error.or_in_file(arrays.storage.label()));
                 }
-                Err(Refused::File(error)) => return Err(error.into()),
+                Err(Refused::File(error)) => return Err(error),
             }
         }
         arrays.check_names()?;
         Ok(arrays)
     }
 
-    fn check_names(&self) -> Result<(), NpzError> {
+    fn check_names(&self) -> Result<(), FileError> {
         let mut names: Vec<_> = self.layers.iter().map(|layer| &layer.name).collect();
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(NpzError::DuplicateLayer {
-                file: self.storage.label().to_owned(),
-                layer: pair[0].clone(),
-            }),
+            Some(pair) => {
+                let twice = FileErrorKind::DuplicateLayer.of_layer(pair[0]);
+                Err(twice.or_in_file(self.storage.label()))
+            }
             None => Ok(()),
         }
     }

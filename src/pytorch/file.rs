@@ -8,8 +8,6 @@ use std::path::Path;
 
 use hashbrown::HashMap;
 
-use super::PytorchError;
-use super::error::{Fault, Faulty};
 use super::pickle::{Unpickled, unpickle};
 use super::state::{State, state};
 use super::tensor::{Kind, StorageKey, Tensor, storage_of};
@@ -17,8 +15,8 @@ use super::values::{Node, Value, Values};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
 use crate::storage::index::Indexed;
-use crate::storage::input::Input;
-use crate::storage::{ByteOrder, Element, FileError, Storage, Strides};
+use crate::storage::input::{Input, Reading};
+use crate::storage::{ByteOrder, Element, FileError, FileErrorKind, Storage, Strides};
 use crate::weights::SkippedLayer;
 
 /// How an archive begins.
@@ -48,6 +46,9 @@ pub(super) struct StoredLayer {
     strides: Option<Strides>,
 }
 
+/// The layers that can be read, and the others.
+type Layers = (Vec<StoredLayer>, Vec<SkippedLayer>);
+
 /// Where in a file each storage lies: its first byte and its length.
 type Places = HashMap<String, (u64, u64)>;
 
@@ -59,9 +60,9 @@ const MOST_SHARED: u64 = 64;
 const ALWAYS_SHARED: u64 = 1 << 24;
 
 impl<'a> Shard<'a> {
-    pub(super) fn new(storage: Storage<'a>) -> Result<Self, PytorchError> {
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, FileError> {
         let read = Self::read_header(&storage);
-        let (layers, skipped) = read.map_err(|fault| fault.in_file(storage.label()))?;
+        let (layers, skipped) = read.map_err(|error| error.or_in_file(storage.label()))?;
         Ok(Self {
             storage,
             layers,
@@ -69,7 +70,7 @@ impl<'a> Shard<'a> {
         })
     }
 
-    fn read_header(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+    fn read_header(storage: &Storage<'_>) -> Reading<Layers> {
         let length = storage.length().min(LEGACY.len() as u64);
         let beginning = storage.bytes(0, length)?;
         if beginning.starts_with(ARCHIVE) {
@@ -77,7 +78,7 @@ impl<'a> Shard<'a> {
         } else if beginning == LEGACY {
             legacy(storage)
         } else {
-            Err(Fault::NotPytorch(unlike(&beginning)))
+            Err(not_pytorch(unlike(&beginning)))
         }
     }
 
@@ -104,14 +105,8 @@ impl<'a> Shard<'a> {
 }
 
 impl Indexed for Shard<'static> {
-    type Error = PytorchError;
-
-    fn open(path: &Path) -> Result<Self, PytorchError> {
+    fn open(path: &Path) -> Result<Self, FileError> {
         Self::new(Storage::open(path)?)
-    }
-
-    fn is_missing(error: &PytorchError) -> bool {
-        matches!(error, PytorchError::File(FileError::NotFound { .. }))
     }
 
     fn names(&self) -> Vec<&str> {
@@ -137,6 +132,12 @@ impl Indexed for Shard<'static> {
     }
 }
 
+/// The file isn't what `torch.save` writes.
+fn not_pytorch(reason: String) -> FileError {
+    let format = "PyTorch";
+    FileErrorKind::OtherFormat { format, reason }.into()
+}
+
 /// What a file is that begins like this.
 fn unlike(beginning: &[u8]) -> String {
     if beginning.is_empty() {
@@ -152,19 +153,19 @@ fn unlike(beginning: &[u8]) -> String {
 }
 
 /// The layers in a zip archive, which PyTorch has written since 1.6.
-fn archive(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
-    let entries = entries(storage).map_err(Fault::Archive)?;
+fn archive(storage: &Storage<'_>) -> Reading<Layers> {
+    let entries = entries(storage).map_err(not_pytorch)?;
     let pickle = (entries.iter())
         .filter(|entry| entry.name == "data.pkl" || entry.name.ends_with("/data.pkl"))
         .min_by_key(|entry| entry.name.len());
     let Some(pickle) = pickle else {
         let reason = "the archive has no entry `data.pkl`".to_owned();
-        return Err(Fault::NotPytorch(reason));
+        return Err(not_pytorch(reason));
     };
     let folder = pickle.name.strip_suffix("data.pkl").unwrap_or_default();
     let plain = |entry: &Entry| match entry.packing {
         Packing::Stored => Ok((entry.position, entry.length)),
-        _ => Err(Fault::Archive(format!(
+        _ => Err(not_pytorch(format!(
             "entry `{}` is compressed, which `torch.save` never does",
             entry.name
         ))),
@@ -183,7 +184,7 @@ fn archive(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>
     layers(&unpickled, &places, order, storage.length())
 }
 
-fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Faulty<ByteOrder> {
+fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Reading<ByteOrder> {
     let named = |entry: &&Entry| entry.name.strip_prefix(folder) == Some("byteorder");
     let Some(entry) = entries.iter().find(named) else {
         return Ok(ByteOrder::Little);
@@ -193,7 +194,7 @@ fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Faulty<
     match order.as_slice() {
         b"little" => Ok(ByteOrder::Little),
         b"big" => Ok(ByteOrder::Big),
-        other => Err(Fault::Archive(format!(
+        other => Err(not_pytorch(format!(
             "its byte order is `{}`",
             String::from_utf8_lossy(other).escape_debug()
         ))),
@@ -202,7 +203,7 @@ fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Faulty<
 
 /// The layers in a stream of pickles: a magic number, a version, facts about the machine, the model,
 /// and the keys of the storages that follow, each after its length.
-fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+fn legacy(storage: &Storage<'_>) -> Reading<Layers> {
     let mut input = Input::new(storage, 0, storage.length());
     input.skip(LEGACY.len() as u64)?;
     unpickle(&mut input)?;
@@ -215,13 +216,13 @@ fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)
     for &key in keys.values.sequence(keys.root).unwrap_or_default() {
         let key = keys.values.text(key).unwrap_or_default();
         let Some(&(kind, bytes)) = stored.get(key) else {
-            return Ok(input.fault(format!("storage `{key}` is of no known kind"))?);
+            return input.fault(format!("storage `{key}` is of no known kind"));
         };
         // The number of elements stands before them.
         let begin = position.saturating_add(8);
         let end = begin.saturating_add(bytes);
         if end > storage.length() {
-            return Err(Fault::NotPytorch(format!(
+            return Err(not_pytorch(format!(
                 "storage `{key}` ends at byte {end}, the file has {}",
                 storage.length()
             )));
@@ -229,9 +230,9 @@ fn legacy(storage: &Storage<'_>) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)
         let mut length = [0; 8];
         storage.fill(position, &mut length)?;
         if u64::from_le_bytes(length).checked_mul(kind.size) != Some(bytes) {
-            return Ok(input.fault(format!(
+            return input.fault(format!(
                 "the length of storage `{key}` is written in two ways"
-            ))?);
+            ));
         }
         places.insert(key.to_owned(), (begin, bytes));
         position = end;
@@ -269,7 +270,7 @@ fn layers(
     places: &Places,
     order: ByteOrder,
     length: u64,
-) -> Faulty<(Vec<StoredLayer>, Vec<SkippedLayer>)> {
+) -> Reading<Layers> {
     let State {
         tensors,
         mut skipped,
@@ -286,10 +287,7 @@ fn layers(
         let (position, elements) = match placed {
             Ok(place) => place,
             Err(reason) => {
-                return Err(Fault::BadLayer {
-                    layer: name,
-                    reason,
-                });
+                return Err(FileErrorKind::BadLayer { reason }.of_layer(name));
             }
         };
         match tensor.kind.element_type() {
@@ -313,7 +311,7 @@ fn layers(
     layers.sort_by(|first, second| first.name.cmp(&second.name));
     let twice = layers.windows(2).find(|pair| pair[0].name == pair[1].name);
     if let Some([first, _]) = twice {
-        return Err(Fault::DuplicateLayer(first.name.clone()));
+        return Err(FileErrorKind::DuplicateLayer.of_layer(&*first.name));
     }
     layers.sort_by_key(|layer| layer.position);
     Ok((layers, skipped))

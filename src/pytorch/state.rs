@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::error::{Fault, Faulty};
 use super::tensor::{Found, Tensor, tensor};
 use super::values::{Item, Node, Value, Values};
+use crate::storage::{FileError, FileErrorKind};
 use crate::weights::SkippedLayer;
 
 /// The keys under which programs put a model beside other things, the likelier first.
@@ -42,7 +42,7 @@ pub(super) struct State {
 }
 
 /// The state of the model that a pickle holds.
-pub(super) fn state(values: &Values, root: Value) -> Faulty<State> {
+pub(super) fn state(values: &Values, root: Value) -> Result<State, FileError> {
     let mut walk = Walk {
         values,
         holders: holders(values),
@@ -60,7 +60,7 @@ pub(super) fn state(values: &Values, root: Value) -> Faulty<State> {
     {
         Ok(state)
     } else {
-        Err(Fault::NoWeights)
+        Err(FileErrorKind::NoWeights.into())
     }
 }
 
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Lists the tensors in a value, whose names begin with `name`.
-    fn list(&mut self, name: &mut String, value: Value) -> Faulty<()> {
+    fn list(&mut self, name: &mut String, value: Value) -> Result<(), FileError> {
         match tensor(self.values, value) {
             Found::Tensor(tensor) => {
                 self.state.tensors.push((name.clone(), tensor));
@@ -149,10 +149,8 @@ impl<'a> Walk<'a> {
         for (child, value) in children(self.values, value) {
             self.names = self.names.saturating_add(length + child.len() + 1);
             if self.names > MOST_NAMES {
-                return Err(Fault::BadLayer {
-                    layer: name.clone(),
-                    reason: "there are too many layers, or their names are too long".to_owned(),
-                });
+                let reason = "there are too many layers, or their names are too long".to_owned();
+                return Err(FileErrorKind::BadLayer { reason }.of_layer(&**name));
             }
             if is_training_state(&child) {
                 if self.has_tensors(value) {

@@ -28,9 +28,8 @@ pub(super) fn decompose(
     scratch: &mut Scratch,
 ) -> Result<(), RankError> {
     use faer::diag::DiagMut;
-    use faer::dyn_stack::{MemStack, StackReq};
+    use faer::dyn_stack::MemStack;
     use faer::linalg::matmul::triangular::{self, BlockStructure};
-    use faer::linalg::qr::col_pivoting::factor as pivoted_qr;
     use faer::linalg::{evd, svd, temp_mat_scratch, temp_mat_zeroed};
     use faer::mat::AsMatMut;
     use faer::{Accum, MatRef, Par, Spec};
@@ -86,44 +85,6 @@ pub(super) fn decompose(
             }
             outcome.is_ok()
         }
-        Method::PivotedQr => {
-            let settings = Default::default();
-            let block = pivoted_qr::recommended_block_size::<f64>(long, short);
-            let request = StackReq::all_of(&[
-                temp_mat_scratch::<f64>(long, short),
-                temp_mat_scratch::<f64>(block, short),
-                StackReq::new::<usize>(short).array(2),
-                pivoted_qr::qr_in_place_scratch::<usize, f64>(
-                    long,
-                    short,
-                    block,
-                    Par::Seq,
-                    settings,
-                ),
-            ]);
-            let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
-            let (mut factor, stack) = temp_mat_zeroed::<f64, _, _>(long, short, stack);
-            let (mut householder, stack) = temp_mat_zeroed::<f64, _, _>(block, short, stack);
-            let (mut order, stack) = stack.make_with(short, |_| 0_usize);
-            let (mut inverse, stack) = stack.make_with(short, |_| 0_usize);
-            let mut factor = factor.as_mat_mut();
-            factor.copy_from(tall);
-            clearing_wide_registers(|| {
-                pivoted_qr::qr_in_place(
-                    factor.as_mut(),
-                    householder.as_mat_mut(),
-                    &mut order,
-                    &mut inverse,
-                    Par::Seq,
-                    stack,
-                    settings,
-                );
-            });
-            for (index, value) in values.iter_mut().enumerate() {
-                *value = factor[(index, index)].abs();
-            }
-            true
-        }
     };
     if converged {
         Ok(())
@@ -151,28 +112,50 @@ impl<'a> Operand<'a> {
 
 /// The product of two matrices, row-major.
 pub(super) fn multiply(product: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    matmul(product, faer::Accum::Replace, 1.0, first, second);
+    matmul(
+        row_major(product, first, second),
+        faer::Accum::Replace,
+        1.0,
+        first,
+        second,
+    );
 }
 
-/// Adds the product of two matrices to a row-major one.
-pub(super) fn add_product(sum: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    matmul(sum, faer::Accum::Add, 1.0, first, second);
+/// Adds the product of two matrices to a row-major one whose rows follow each other at a distance.
+pub(super) fn add_product(sum: &mut [f64], stride: usize, first: Operand<'_>, second: Operand<'_>) {
+    // As the transpose, since faer 0.24 takes the strides of `from_row_major_slice_with_stride_mut` for each
+    // other's, and writes beyond the slice.
+    let (rows, columns) = (first.0.nrows(), second.0.ncols());
+    let to = faer::MatMut::from_column_major_slice_with_stride_mut(sum, columns, rows, stride);
+    matmul(to.transpose_mut(), faer::Accum::Add, 1.0, first, second);
 }
 
 /// Subtracts the product of two matrices from a row-major one.
 pub(super) fn subtract_product(difference: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
-    matmul(difference, faer::Accum::Add, -1.0, first, second);
+    matmul(
+        row_major(difference, first, second),
+        faer::Accum::Add,
+        -1.0,
+        first,
+        second,
+    );
+}
+
+fn row_major<'a>(
+    values: &'a mut [f64],
+    first: Operand<'_>,
+    second: Operand<'_>,
+) -> faer::MatMut<'a, f64> {
+    faer::MatMut::from_row_major_slice_mut(values, first.0.nrows(), second.0.ncols())
 }
 
 fn matmul(
-    to: &mut [f64],
+    to: faer::MatMut<'_, f64>,
     accumulate: faer::Accum,
     factor: f64,
-    first: Operand<'_>,
-    second: Operand<'_>,
+    Operand(first): Operand<'_>,
+    Operand(second): Operand<'_>,
 ) {
-    let (first, second) = (first.0, second.0);
-    let to = faer::MatMut::from_row_major_slice_mut(to, first.nrows(), second.ncols());
     clearing_wide_registers(|| {
         faer::linalg::matmul::matmul(to, accumulate, first, second, factor, faer::Par::Seq);
     });
@@ -261,42 +244,17 @@ pub(super) fn cholesky(
     }))
 }
 
-/// Multiplies row-major `rows` by R⁻¹, where R is the leading `size` rows and columns of an upper triangle
-/// whose rows follow each other at a distance.
-pub(super) fn divide_by_triangle(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    let (rows, triangle) = system(rows, triangle, size, stride);
-    clearing_wide_registers(|| {
-        let lower = triangle.transpose();
-        triangular_solve::solve_lower_triangular_in_place(lower, rows, faer::Par::Seq);
-    });
-}
-
-/// Multiplies row-major `rows` by R⁻ᵀ.
-pub(super) fn divide_by_transpose(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    let (rows, triangle) = system(rows, triangle, size, stride);
-    clearing_wide_registers(|| {
-        triangular_solve::solve_upper_triangular_in_place(triangle, rows, faer::Par::Seq);
-    });
-}
-
-/// Multiplies row-major `rows` by (RᵀR)⁻¹.
+/// Multiplies row-major `rows` by (RᵀR)⁻¹, where R is the leading `size` rows and columns of an upper
+/// triangle whose rows follow each other at a distance.
 pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
-    divide_by_triangle(rows, triangle, size, stride);
-    divide_by_transpose(rows, triangle, size, stride);
-}
-
-/// Rows as columns, and R.
-fn system<'a>(
-    rows: &'a mut [f64],
-    triangle: &'a [f64],
-    size: usize,
-    stride: usize,
-) -> (faer::MatMut<'a, f64>, faer::MatRef<'a, f64>) {
     let count = rows.len() / size.max(1);
-    (
-        faer::MatMut::from_column_major_slice_mut(rows, size, count),
-        faer::MatRef::from_row_major_slice_with_stride(triangle, size, size, stride),
-    )
+    let mut rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
+    let upper = faer::MatRef::from_row_major_slice_with_stride(triangle, size, size, stride);
+    clearing_wide_registers(|| {
+        let lower = upper.transpose();
+        triangular_solve::solve_lower_triangular_in_place(lower, rows.as_mut(), faer::Par::Seq);
+        triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
+    });
 }
 
 /// At least `bytes` bytes of `scratch`, which grows if it must.

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use rayon::prelude::*;
 
 use super::Tolerance;
-use super::{MatrixView, RandomProjection, RankError, SingularValueSolver, Sketch, SketchSolver};
+use super::sketch::{RandomProjection, Sketch};
+use super::sketch_solver::SketchSolver;
+use super::{MatrixView, RankError, SingularValueSolver};
 use crate::Scalar;
 
 /// The size of the first sketches.
@@ -37,7 +39,7 @@ struct Solvers {
 /// The ranks of differences of pairs of matrices, each as
 /// [`rank_of_difference`](super::rank_of_difference) would find it, in the order of the pairs.
 ///
-/// Matrices are [sketched](RandomProjection) once, and the rank of a pair is told from two sketches:
+/// Matrices are sketched once: multiplied by random vectors. The rank of a pair is told from two sketches:
 /// small ones first, larger ones for the pairs that are left, up to three quarters of the shorter side.
 /// Only where these leave a doubt, eigenvalues of the Gram matrix are computed, and singular values
 /// only where one of these is so near to the threshold that rounding decides. So it is quick where the
@@ -46,7 +48,8 @@ struct Solvers {
 /// sketched.
 ///
 /// A pair's rank doesn't depend on the other pairs or on the number of threads. It is that of the
-/// singular values, but for the small probability that [`SketchSolver`] states.
+/// singular values, but for a probability below 10⁻⁷ over the choice of random vectors. These are fixed for a
+/// shape, so matrices that were made to deceive it can.
 ///
 /// # Errors
 ///
@@ -55,8 +58,8 @@ struct Solvers {
 ///
 /// # Complexity
 ///
-/// O(v·m·n·log m + p·r³) time for v matrices of m rows and n columns and p pairs with ranks up to
-/// r < min(m, n)/2; O(m·n·min(m, n)) for other pairs. Space for at most 0.6·v·min(m, n)² values, and
+/// O(v·m·n·(32 + r/32) + p·min(m, n)·r²) time for v matrices of m rows and n columns and p pairs with ranks
+/// up to r < min(m, n)/2; O(m·n·min(m, n)) for other pairs. Space for at most 0.75·v·min(m, n)² values, and
 /// for each thread what a [`SingularValueSolver`] takes, if it takes one.
 ///
 /// # Examples
@@ -86,7 +89,7 @@ pub fn ranks_of_differences<T: Scalar>(
             known.or_else(|| {
                 let (first, second) = (sketch(pair.first)?, sketch(pair.second)?);
                 let sketched = &mut solvers.sketched;
-                let rank = sketched.rank_beyond(first, second, pair.tolerance, smaller);
+                let rank = sketched.rank_of_difference(first, second, pair.tolerance, smaller);
                 // Whatever is wrong, it is for the decomposition to say.
                 rank.ok().flatten()
             })
@@ -135,7 +138,7 @@ fn sketches<T: Scalar>(
     }
     let projection = (wanted.contains(&true).then_some(matrices))
         .and_then(<[_]>::first)
-        .and_then(|matrix| RandomProjection::new(matrix.rows(), matrix.columns(), size).ok());
+        .and_then(|matrix| RandomProjection::new((matrix.rows(), matrix.columns()), size).ok());
     map(&wanted, matrices, |(): &mut (), &wanted, &matrix| {
         let projection = projection.as_ref().filter(|_| wanted)?;
         projection.sketch(matrix).ok()

@@ -1,11 +1,11 @@
-//! What can be wrong with a matrix, a tolerance or a number format.
+//! What can be wrong with a matrix or a tolerance.
 
 use core::error::Error;
 use core::fmt;
 
 use alloc::string::String;
 
-use super::FloatFormat;
+use crate::weights::ElementType;
 
 /// Why there is no rank.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,19 +60,12 @@ pub enum RankError {
         /// The text.
         text: String,
     },
-    /// No floating-point format has these properties, or none that `f64` can hold.
-    InvalidFormat {
-        /// The significand bits given, the hidden one included.
-        significand_bits: u32,
-        /// The exponent of the smallest normal number given.
-        minimum_exponent: i32,
-    },
     /// The noise of two formats can't be merged into one mean.
     FormatsDiffer {
         /// The format merged into.
-        first: FloatFormat,
+        first: ElementType,
         /// The format merged from.
-        second: FloatFormat,
+        second: ElementType,
     },
     /// The working memory can't be had.
     OutOfMemory {
@@ -81,7 +74,7 @@ pub enum RankError {
     },
     /// The largest singular value is too large for `f64`: entries close to its maximum.
     Overflow,
-    /// The decomposition and both its fall-backs failed.
+    /// The decomposition and its fall-back failed.
     NoConvergence {
         /// The matrix's rows.
         rows: usize,
@@ -118,14 +111,6 @@ impl fmt::Display for RankError {
                 f,
                 "no tolerance {text:?}; expected absolute:E, relative:R, numpy:EPSILON, \
                  gavish-donoho or rounding-noise:DEVIATION"
-            ),
-            Self::InvalidFormat {
-                significand_bits,
-                minimum_exponent,
-            } => write!(
-                f,
-                "no format of {significand_bits} significand bits and minimum exponent \
-                 {minimum_exponent}"
             ),
             Self::FormatsDiffer { first, second } => {
                 write!(f, "rounding noise of {first} and {second} can't be merged")

@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::format::{biased_exponent, power_of_two};
-use super::{FloatFormat, RankError};
+use super::RankError;
+use super::powers::{biased_exponent, power_of_two};
 use crate::Scalar;
+use crate::weights::ElementType;
 
 /// The standard deviation of the rounding errors in stored numbers.
 ///
@@ -40,12 +41,13 @@ use crate::Scalar;
 /// # Examples
 ///
 /// ```
-/// use mother::rank::{FloatFormat, RoundingNoise};
+/// use mother::rank::RoundingNoise;
+/// use mother::weights::ElementType;
 ///
-/// let mut noise = RoundingNoise::new(FloatFormat::BF16);
+/// let mut noise = RoundingNoise::new(ElementType::F8E4M3);
 /// assert_eq!(noise.deviation(), None);
-/// noise.extend(&[1.0_f32, 1.5, -1.25])?; // ulp 2⁻⁷ from 1 up to 2
-/// let ulp = 0.0078125;
+/// noise.extend(&[1.0_f32, 1.5, -1.25])?; // ulp 2⁻³ from 1 up to 2
+/// let ulp = 0.125;
 /// assert!((noise.deviation().unwrap() - ulp / 12.0_f64.sqrt()).abs() < 1e-15);
 /// # Ok::<(), mother::rank::RankError>(())
 /// ```
@@ -57,15 +59,18 @@ use crate::Scalar;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RoundingNoise {
-    format: FloatFormat,
+    format: ElementType,
     /// How many numbers have the smallest spacing, twice that, four times that, and so on.
     counts: Vec<u64>,
 }
 
 impl RoundingNoise {
     /// No numbers yet, of the given stored format.
+    ///
+    /// What is stored as integers or as codes with scales counts as single precision, which it was rounded to
+    /// before.
     #[must_use]
-    pub const fn new(format: FloatFormat) -> Self {
+    pub const fn new(format: ElementType) -> Self {
         Self {
             format,
             counts: Vec::new(),
@@ -86,7 +91,7 @@ impl RoundingNoise {
             let value = values.get(index).map_or(f64::NAN, |value| value.widen());
             return Err(RankError::NonFiniteValue { index, value });
         }
-        let smallest = (self.format.minimum_exponent() + 1023).cast_unsigned();
+        let smallest = (precision(self.format).1 + 1023).cast_unsigned();
         for value in values {
             let binade = biased_exponent(value.widen()).saturating_sub(smallest) as usize;
             self.add(binade, 1);
@@ -128,7 +133,7 @@ impl RoundingNoise {
 
     /// The format of the numbers.
     #[must_use]
-    pub const fn format(&self) -> FloatFormat {
+    pub const fn format(&self) -> ElementType {
         self.format
     }
 
@@ -152,7 +157,9 @@ impl RoundingNoise {
             weight *= 0.25;
         }
         let relative = Float::sqrt(sum / self.count() as f64 / 12.0);
-        let exponent = self.format.minimum_spacing_exponent() + i32::try_from(top).ok()?;
+        let (bits, smallest) = precision(self.format);
+        // The exponent of the spacing at the smallest normal number, zero and all between.
+        let exponent = smallest - bits + 1 + i32::try_from(top).ok()?;
         Some(relative * power_of_two(exponent))
     }
 
@@ -162,9 +169,10 @@ impl RoundingNoise {
     /// # Examples
     ///
     /// ```
-    /// use mother::rank::{FloatFormat, RoundingNoise};
+    /// use mother::rank::RoundingNoise;
+    /// use mother::weights::ElementType;
     ///
-    /// let mut half = RoundingNoise::new(FloatFormat::F16);
+    /// let mut half = RoundingNoise::new(ElementType::F8E4M3);
     /// half.extend(&[0.75_f32])?;
     /// let single = half.deviation().unwrap();
     /// let difference = half.deviation_of_difference(&half).unwrap();
@@ -177,32 +185,49 @@ impl RoundingNoise {
     }
 }
 
+/// The bits of a format's significand, the hidden one included, and the exponent of its smallest normal number.
+const fn precision(format: ElementType) -> (i32, i32) {
+    match format {
+        ElementType::F64 => (53, -1022),
+        #[cfg(feature = "half")]
+        ElementType::F16 => (11, -14),
+        #[cfg(feature = "half")]
+        ElementType::Bf16 => (8, -126),
+        ElementType::F8E4M3 => (4, -6),
+        ElementType::F8E5M2 => (3, -14),
+        _ => (24, -126),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The distance from |value| to the next larger half-precision number, from the bits.
+    #[cfg(feature = "half")]
     fn half_ulp(value: half::f16) -> f64 {
         let magnitude = value.to_bits() & 0x7fff;
         half::f16::from_bits(magnitude + 1).to_f64() - half::f16::from_bits(magnitude).to_f64()
     }
 
+    #[cfg(feature = "half")]
     #[test]
     fn every_half_precision_number_has_its_own_ulp() {
         // 0x7bff is the largest finite number, whose successor is infinite: left out.
         for bits in (0..0x7bff_u16).chain(0x8000..0xfbff) {
             let value = half::f16::from_bits(bits);
-            let mut noise = RoundingNoise::new(FloatFormat::F16);
+            let mut noise = RoundingNoise::new(ElementType::F16);
             noise.extend(&[value.to_f32()]).unwrap();
             let expected = half_ulp(value) * (1.0 / 12.0_f64).sqrt();
             assert_eq!(noise.deviation(), Some(expected), "{value}");
         }
     }
 
+    #[cfg(feature = "half")]
     #[test]
     fn deviation_is_the_root_mean_square() {
         let values = [0.0_f32, 1.0, -3.0, 100.0, 1e-3, 6.1e-5, 5.96e-8];
-        let mut noise = RoundingNoise::new(FloatFormat::F16);
+        let mut noise = RoundingNoise::new(ElementType::F16);
         noise.extend(&values).unwrap();
         let mean = values
             .iter()
@@ -216,18 +241,18 @@ mod tests {
 
     #[test]
     fn extreme_numbers_neither_overflow_nor_vanish() {
-        let mut noise = RoundingNoise::new(FloatFormat::F64);
+        let mut noise = RoundingNoise::new(ElementType::F64);
         noise.extend(&[f64::MAX]).unwrap();
         let ulp = f64::MAX - f64::from_bits(f64::MAX.to_bits() - 1);
         assert_eq!(noise.deviation(), Some(ulp * (1.0 / 12.0_f64).sqrt()));
-        let mut tiny = RoundingNoise::new(FloatFormat::F64);
+        let mut tiny = RoundingNoise::new(ElementType::F64);
         tiny.extend(&[1e-200]).unwrap();
         assert!(tiny.deviation().unwrap() > 1e-217);
     }
 
     #[test]
     fn a_non_finite_value_leaves_the_state_alone() {
-        let mut noise = RoundingNoise::new(FloatFormat::F32);
+        let mut noise = RoundingNoise::new(ElementType::F32);
         let error = noise.extend(&[1.0_f32, f32::INFINITY]).unwrap_err();
         assert_eq!(
             error,
@@ -237,13 +262,13 @@ mod tests {
             }
         );
         assert!(noise.extend(&[f64::NAN]).is_err());
-        assert_eq!(noise, RoundingNoise::new(FloatFormat::F32));
+        assert_eq!(noise, RoundingNoise::new(ElementType::F32));
     }
 
     #[test]
     fn formats_do_not_mix() {
-        let mut noise = RoundingNoise::new(FloatFormat::F32);
-        let other = RoundingNoise::new(FloatFormat::F16);
+        let mut noise = RoundingNoise::new(ElementType::F32);
+        let other = RoundingNoise::new(ElementType::F64);
         assert!(matches!(
             noise.merge(&other),
             Err(RankError::FormatsDiffer { .. })

@@ -43,26 +43,12 @@ impl SplitMix {
         Ok(values)
     }
 
-    /// So many numbers that are 1 or −1.
-    pub(super) fn signs(&mut self, count: usize) -> Result<Vec<f64>, RankError> {
-        let mut signs = Vec::new();
-        reserve(&mut signs, count)?;
-        signs.extend((0..count).map(|_| if self.bits() >> 63 == 0 { 1.0 } else { -1.0 }));
-        Ok(signs)
-    }
-
-    /// So many of the numbers below a limit, which isn't less, in random order.
-    pub(super) fn choose(&mut self, count: usize, limit: usize) -> Result<Vec<usize>, RankError> {
-        let mut numbers = Vec::new();
-        reserve(&mut numbers, limit)?;
-        numbers.extend(0..limit);
+    /// Puts values into random order.
+    pub(super) fn shuffle<T>(&mut self, values: &mut [T]) {
         // Fisher and Yates. What the remainder prefers is far too little to matter.
-        for index in 0..count {
-            let others = (limit - index) as u64;
-            numbers.swap(index, index + (self.bits() % others) as usize);
+        for index in (1..values.len()).rev() {
+            values.swap(index, (self.bits() % (index as u64 + 1)) as usize);
         }
-        numbers.truncate(count);
-        Ok(numbers)
     }
 }
 
@@ -92,21 +78,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_chosen_once_and_evenly() {
+    fn values_are_shuffled_evenly() {
         let mut random = SplitMix::new(1);
         let mut counts = [0; 10];
         for _ in 0..10_000 {
-            let mut chosen = random.choose(4, 10).unwrap();
-            counts[chosen[0]] += 1;
-            chosen.sort_unstable();
-            chosen.dedup();
-            assert!(chosen.len() == 4 && chosen[3] < 10);
+            let mut values = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+            random.shuffle(&mut values);
+            counts[values[3]] += 1;
+            values.sort_unstable();
+            assert_eq!(values, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         }
         // Five standard deviations of 30.
         assert!(
             counts.iter().all(|count| (850..=1150).contains(count)),
             "{counts:?}"
         );
-        assert!(random.choose(0, 0).unwrap().is_empty());
+        random.shuffle::<u8>(&mut []);
     }
 }

@@ -21,14 +21,6 @@ pub enum Method {
     /// Square roots of the eigenvalues of the smaller of AᵀA and AAᵀ: values above
     /// √(max(m, n)·u)·σ_max keep some digits, those below are noise of up to that size.
     Gram,
-    /// The diagonal of R in a column-pivoted QR decomposition: *estimates*, not singular values.
-    /// With k = min(m, n), the i-th is at least the i-th singular value over √(k − i + 1); it may
-    /// be larger by a factor that grows like 2ⁱ on contrived matrices and is below about 10 on
-    /// ordinary ones. Zeros are noise of up to max(m, n)·u·σ_max.
-    ///
-    /// Reference: C. Lawson, R. Hanson, "Solving Least Squares Problems" (1974), chapter 6,
-    /// DOI 10.1137/1.9781611971217.
-    PivotedQr,
 }
 
 impl fmt::Display for Method {
@@ -36,7 +28,6 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Self::Svd => "svd",
             Self::Gram => "gram",
-            Self::PivotedQr => "pivoted-qr",
         })
     }
 }
@@ -151,7 +142,7 @@ impl SingularValues {
         let relative = self.relative_rounding();
         let largest = self.largest();
         match self.method {
-            Method::Svd | Method::PivotedQr if largest > 0.0 => largest * relative,
+            Method::Svd if largest > 0.0 => largest * relative,
             Method::Gram if largest > 0.0 => largest * Float::sqrt(relative),
             _ => 0.0,
         }
@@ -174,7 +165,7 @@ impl SingularValues {
         match self.method {
             Method::Svd => {}
             Method::Gram if self.is_certain(tolerance) => {}
-            Method::Gram | Method::PivotedQr => return None,
+            Method::Gram => return None,
         }
         let resolution = self.largest() * self.relative_rounding();
         Some(self.count_above(tolerance.threshold(self, resolution)))
@@ -472,11 +463,9 @@ mod tests {
             let values = [1.0, value, 1e-9];
             let found = of(&values, 3, 3, Method::Gram).certain_rank(tolerance);
             assert_eq!(found, expected, "{value}");
-            // Values of the decomposition are what is asked for; those of pivots are too far off.
+            // Values of the decomposition are what is asked for.
             let found = of(&values, 3, 3, Method::Svd);
             assert_eq!(found.certain_rank(tolerance), Some(rank(&found, tolerance)));
-            let found = of(&values, 3, 3, Method::PivotedQr);
-            assert_eq!(found.certain_rank(tolerance), None);
         }
         // A threshold among what squares can't tell, and one that is a multiple of such a value.
         let values = of(&[1.0, 1e-6, 1e-9], 3, 3, Method::Gram);

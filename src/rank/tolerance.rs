@@ -7,7 +7,8 @@ use alloc::string::ToString;
 
 use num_traits::Float;
 
-use super::{FloatFormat, RankError, SingularValues};
+use super::{RankError, SingularValues};
+use crate::weights::ElementType;
 
 /// Room above the largest singular value that pure rounding noise is expected to have.
 const ROUNDING_NOISE_MARGIN: f64 = 1.05;
@@ -23,12 +24,13 @@ const ROUNDING_NOISE_MARGIN: f64 = 1.05;
 /// # Examples
 ///
 /// ```
-/// use mother::rank::{FloatFormat, MatrixView, Tolerance, singular_values};
+/// use mother::rank::{MatrixView, Tolerance, singular_values};
+/// use mother::weights::ElementType;
 ///
 /// let values = singular_values(MatrixView::new(&[5.0, 0.0, 0.0, 1e-3], 2, 2)?)?;
 /// assert_eq!(values.rank(Tolerance::Absolute(1e-6))?.value(), 2);
 /// assert_eq!(values.rank(Tolerance::Relative(1e-2))?.value(), 1);
-/// assert_eq!(values.rank(Tolerance::numpy(FloatFormat::F16))?.value(), 1);
+/// assert_eq!(values.rank(Tolerance::numpy(ElementType::F8E4M3))?.value(), 1);
 /// assert_eq!("relative:0.01".parse(), Ok(Tolerance::Relative(1e-2)));
 /// # Ok::<(), mother::rank::RankError>(())
 /// ```
@@ -69,21 +71,21 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
-    /// [`Numpy`](Self::Numpy) for values that are stored in `format`.
+    /// [`Numpy`](Self::Numpy) for values that are stored in `format`; integers count as single precision.
     ///
     /// # Examples
     ///
     /// ```
-    /// use mother::rank::{FloatFormat, Tolerance};
+    /// use mother::rank::Tolerance;
+    /// use mother::weights::ElementType;
     ///
     /// let epsilon = f64::from(f32::EPSILON);
-    /// assert_eq!(Tolerance::numpy(FloatFormat::F32), Tolerance::Numpy { epsilon });
+    /// assert_eq!(Tolerance::numpy(ElementType::F32), Tolerance::Numpy { epsilon });
     /// ```
     #[must_use]
-    pub fn numpy(format: FloatFormat) -> Self {
-        Self::Numpy {
-            epsilon: format.epsilon(),
-        }
+    pub fn numpy(format: ElementType) -> Self {
+        let epsilon = format.epsilon().unwrap_or(f64::from(f32::EPSILON));
+        Self::Numpy { epsilon }
     }
 
     /// The rule's name and its parameter, if it has one.
@@ -191,7 +193,7 @@ mod tests {
         let tolerances = [
             Tolerance::Absolute(1e-3),
             Tolerance::Relative(0.0),
-            Tolerance::numpy(FloatFormat::F32),
+            Tolerance::numpy(ElementType::F32),
             Tolerance::GavishDonoho,
             Tolerance::RoundingNoise { deviation: 1e-300 },
         ];

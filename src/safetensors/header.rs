@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 
 use serde::de::DeserializeSeed;
 
-use super::SafetensorsError;
 use super::entry::{Entry, Listing, StoredType};
-use crate::storage::LARGEST_HEADER;
+use crate::storage::index::{damaged, not_json, utf8};
+use crate::storage::text::{Quoted, Shape};
 use crate::storage::texts::{Span, Texts};
+use crate::storage::{FileError, FileErrorKind, LARGEST_HEADER};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
 /// The bytes before the header, which give its length.
@@ -42,23 +43,16 @@ pub(super) struct Tensor {
 }
 
 impl Header {
-    /// Reads and checks the header of `file`, behind which there are `available` bytes of data.
-    pub(super) fn parse(
-        file: &str,
-        header: &[u8],
-        available: u64,
-    ) -> Result<Self, SafetensorsError> {
-        let text = utf8(file, header)?;
+    /// Reads and checks a header, behind which there are `available` bytes of data.
+    pub(super) fn parse(header: &[u8], available: u64) -> Result<Self, FileError> {
+        let text = utf8(header)?;
         let mut listing = Listing::default();
         let mut json = serde_json::Deserializer::from_str(text);
         let parsed = DeserializeSeed::deserialize(&mut listing, &mut json);
         if let Err(error) = parsed.and_then(|()| json.end()) {
-            return Err(describe(file, &listing, &error));
+            return Err(describe(&listing, &error));
         }
-        let check = Check {
-            file,
-            listing: &listing,
-        };
+        let check = Check { listing: &listing };
         let elements = check.entries(available)?;
         check.unique_names()?;
         check.ranges(available)?;
@@ -139,42 +133,33 @@ impl Header {
 }
 
 /// How long the header is, by the first [`BEGINNING`] bytes of a file of `length` bytes.
-pub(super) fn header_length(
-    file: &str,
-    beginning: &[u8],
-    length: u64,
-) -> Result<u64, SafetensorsError> {
-    let file = || file.to_owned();
-    if length == 0 {
-        return Err(SafetensorsError::Empty { file: file() });
-    }
+pub(super) fn header_length(beginning: &[u8], length: u64) -> Result<u64, FileError> {
+    let other = |reason| FileErrorKind::OtherFormat {
+        format: "safetensors",
+        reason,
+    };
     let Some((&prefix, _)) = beginning.split_first_chunk() else {
-        return Err(SafetensorsError::TooShort {
-            file: file(),
-            length,
-        });
+        let reason = match length {
+            0 => "it is empty".to_owned(),
+            _ => format!("it is only {length} bytes long"),
+        };
+        return Err(other(reason).into());
     };
     // Read as a number, eight printable characters are far beyond any header's length.
     if prefix.iter().all(|&byte| is_text(byte)) {
         let text = beginning.split(|&byte| !is_text(byte)).next();
-        return Err(SafetensorsError::Text {
-            file: file(),
-            beginning: String::from_utf8_lossy(text.unwrap_or_default()).into_owned(),
-        });
+        let text = String::from_utf8_lossy(text.unwrap_or_default());
+        return Err(other(format!("it is text that begins with {}", Quoted(&text))).into());
     }
     let header = u64::from_le_bytes(prefix);
     if header > length.saturating_sub(PREFIX) {
-        return Err(SafetensorsError::HeaderBeyondEnd {
-            file: file(),
-            header,
-            length,
-        });
+        let reason = format!("its header would be {header} bytes long, the file has {length}");
+        return Err(other(reason).into());
     }
     if header > LARGEST_HEADER {
-        return Err(SafetensorsError::HeaderTooLarge {
-            file: file(),
-            header,
-        });
+        return Err(damaged(format!(
+            "its header is {header} bytes long, the format allows {LARGEST_HEADER}"
+        )));
     }
     Ok(header)
 }
@@ -183,104 +168,81 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
 }
 
-/// The text of a header or an index.
-pub(super) fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, SafetensorsError> {
-    core::str::from_utf8(bytes).map_err(|error| SafetensorsError::NotUtf8 {
-        file: file.to_owned(),
-        position: error.valid_up_to(),
-    })
+/// Which kind of mistake made the parser stop, and in which entry.
+fn describe(listing: &Listing, error: &serde_json::Error) -> FileError {
+    match listing.current {
+        Some(name) if error.is_data() => {
+            bad_layer(listing.texts.get(name), format!("its entry: {error}"))
+        }
+        _ => not_json(error),
+    }
 }
 
-/// Which kind of mistake made the parser stop, and in which entry.
-fn describe(file: &str, listing: &Listing, error: &serde_json::Error) -> SafetensorsError {
-    let (file, message) = (file.to_owned(), error.to_string());
-    match listing.current {
-        Some(name) if error.is_data() => SafetensorsError::BadEntry {
-            file,
-            layer: listing.texts.get(name).to_owned(),
-            message,
-        },
-        _ => SafetensorsError::NotJson { file, message },
-    }
+fn bad_layer(layer: &str, reason: String) -> FileError {
+    FileErrorKind::BadLayer { reason }.of_layer(layer)
 }
 
 /// The checks that need the whole listing.
 struct Check<'a> {
-    file: &'a str,
     listing: &'a Listing,
 }
 
 impl Check<'_> {
-    fn name(&self, name: Span) -> String {
-        self.listing.texts.get(name).to_owned()
+    fn name(&self, name: Span) -> &str {
+        self.listing.texts.get(name)
     }
 
     /// Checks each entry by itself; returns the number of elements of each.
-    fn entries(&self, available: u64) -> Result<Vec<usize>, SafetensorsError> {
+    fn entries(&self, available: u64) -> Result<Vec<usize>, FileError> {
         (self.listing.entries.iter())
-            .map(|entry| self.entry(entry, available))
+            .map(|entry| {
+                let elements = self.entry(entry, available);
+                elements.map_err(|reason| bad_layer(self.name(entry.name), reason))
+            })
             .collect()
     }
 
-    fn entry(&self, entry: &Entry, available: u64) -> Result<usize, SafetensorsError> {
-        let (file, layer) = (|| self.file.to_owned(), || self.name(entry.name));
-        let Some(bytes) = entry.end.checked_sub(entry.begin) else {
-            return Err(SafetensorsError::BadOffsets {
-                file: file(),
-                layer: layer(),
-                begin: entry.begin,
-                end: entry.end,
-            });
-        };
+    /// The number of an entry's elements; what is wrong, in words.
+    fn entry(&self, entry: &Entry, available: u64) -> Result<usize, String> {
+        let &Entry { begin, end, .. } = entry;
+        let bytes = (end.checked_sub(begin))
+            .ok_or_else(|| format!("it begins at byte {begin} but ends at byte {end}"))?;
         let shape = (self.listing.lengths.get(entry.shape.range())).unwrap_or_default();
-        let Some(elements) = element_count(shape) else {
-            return Err(SafetensorsError::BadShape {
-                file: file(),
-                layer: layer(),
-                shape: shape.to_vec(),
-            });
-        };
+        let elements = element_count(shape).ok_or_else(|| {
+            let shape = Shape(shape);
+            format!("it has more elements than can be counted: its shape is {shape}")
+        })?;
         if let Some(bits) = entry.stored_type.bits() {
             // Types narrower than a byte are packed.
-            let needed = (elements as u64)
-                .checked_mul(u64::from(bits))
-                .map(|bits| bits.div_ceil(8));
+            let needed = (elements as u64).checked_mul(u64::from(bits));
+            let needed = needed.map(|bits| bits.div_ceil(8));
             if needed != Some(bytes) {
-                return Err(SafetensorsError::WrongSize {
-                    file: file(),
-                    layer: layer(),
-                    bytes,
-                    needed,
-                });
+                let needed = needed.map_or_else(|| COUNTLESS.to_owned(), |bytes| bytes.to_string());
+                return Err(format!(
+                    "it has {bytes} bytes, its type and shape need {needed}"
+                ));
             }
         }
-        if entry.end > available {
-            return Err(SafetensorsError::Truncated {
-                file: file(),
-                layer: layer(),
-                end: entry.end,
-                available,
-            });
+        if end > available {
+            return Err(format!(
+                "it ends at byte {end} of the data, the file has {available}"
+            ));
         }
         Ok(elements)
     }
 
     /// Refuses two layers or two keys of the metadata of the same name.
-    fn unique_names(&self) -> Result<(), SafetensorsError> {
+    fn unique_names(&self) -> Result<(), FileError> {
         let names = self.listing.entries.iter().map(|entry| entry.name);
         if let Some(layer) = self.listing.texts.first_duplicate(names) {
-            return Err(SafetensorsError::DuplicateLayer {
-                file: self.file.to_owned(),
-                layer: layer.to_owned(),
-            });
+            return Err(FileErrorKind::DuplicateLayer.of_layer(layer));
         }
         let keys = self.listing.metadata.iter().map(|&(key, _)| key);
         match self.listing.texts.first_duplicate(keys) {
-            Some(key) => Err(SafetensorsError::BadEntry {
-                file: self.file.to_owned(),
-                layer: super::entry::METADATA.to_owned(),
-                message: format!("the key `{key}` appears twice"),
-            }),
+            Some(key) => Err(bad_layer(
+                super::entry::METADATA,
+                format!("the key `{key}` appears twice"),
+            )),
             None => Ok(()),
         }
     }
@@ -290,7 +252,7 @@ impl Check<'_> {
     /// Bytes between layers lose nothing and are let be. A file that has them may end with as many, but not
     /// with more: where one bit of the header's length is flipped, all layers would be read from the wrong
     /// place, and bytes be left over.
-    fn ranges(&self, available: u64) -> Result<(), SafetensorsError> {
+    fn ranges(&self, available: u64) -> Result<(), FileError> {
         let mut ranges: Vec<_> = (self.listing.entries.iter())
             .filter(|entry| entry.begin < entry.end)
             .map(|entry| (entry.begin, entry.end, entry.name))
@@ -302,11 +264,8 @@ impl Check<'_> {
                 continue;
             };
             if begin < end {
-                return Err(SafetensorsError::Overlap {
-                    file: self.file.to_owned(),
-                    first: self.name(first),
-                    second: self.name(second),
-                });
+                let reason = format!("it shares bytes with {}", Quoted(self.name(first)));
+                return Err(bad_layer(self.name(second), reason));
             }
             longest_gap = longest_gap.max(begin - end);
         }
@@ -314,10 +273,10 @@ impl Check<'_> {
         if available - end <= longest_gap {
             return Ok(());
         }
-        Err(SafetensorsError::LeftOver {
-            file: self.file.to_owned(),
-            end,
-            available,
-        })
+        Err(damaged(format!(
+            "the last layer ends at byte {end} of the data, the file has {available}"
+        )))
     }
 }
+
+const COUNTLESS: &str = "more than can be counted";

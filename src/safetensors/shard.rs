@@ -3,11 +3,10 @@
 use alloc::vec::Vec;
 use std::path::Path;
 
-use super::SafetensorsError;
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
 use crate::storage::index::Indexed;
-use crate::storage::{ByteOrder, Element, Storage};
+use crate::storage::{ByteOrder, Element, FileError, Storage};
 
 /// A file whose header has been read and checked.
 #[derive(Debug)]
@@ -19,14 +18,15 @@ pub(super) struct Shard<'a> {
 }
 
 impl<'a> Shard<'a> {
-    pub(super) fn new(storage: Storage<'a>) -> Result<Self, SafetensorsError> {
+    pub(super) fn new(storage: Storage<'a>) -> Result<Self, FileError> {
         let (label, length) = (storage.label(), storage.length());
         let beginning = storage.bytes(0, BEGINNING.min(length))?;
-        let header_length = header_length(label, &beginning, length)?;
+        let named = |error: FileError| error.or_in_file(label);
+        let header_length = header_length(&beginning, length).map_err(named)?;
         let data_start = PREFIX + header_length;
         let header = storage.bytes(PREFIX, header_length)?;
         Ok(Self {
-            header: Header::parse(label, &header, length - data_start)?,
+            header: Header::parse(&header, length - data_start).map_err(named)?,
             data_start,
             storage,
         })
@@ -38,7 +38,7 @@ impl<'a> Shard<'a> {
         tensor: &Tensor,
         offset: usize,
         values: &mut [T],
-    ) -> Result<(), SafetensorsError> {
+    ) -> Result<(), FileError> {
         let layer = self.header.name(tensor);
         (self.storage).check_range(layer, tensor.elements, [offset, values.len()])?;
         if values.is_empty() {
@@ -50,20 +50,13 @@ impl<'a> Shard<'a> {
             order: ByteOrder::Little,
         };
         let begin = self.data_start + tensor.begin + offset as u64 * element.size() as u64;
-        let read = (self.storage).read_layer(layer, |bytes| element.read(bytes, begin, values));
-        Ok(read?)
+        (self.storage).read_layer(layer, |bytes| element.read(bytes, begin, values))
     }
 }
 
 impl Indexed for Shard<'static> {
-    type Error = SafetensorsError;
-
-    fn open(path: &Path) -> Result<Self, SafetensorsError> {
+    fn open(path: &Path) -> Result<Self, FileError> {
         Self::new(Storage::open(path)?)
-    }
-
-    fn is_missing(error: &SafetensorsError) -> bool {
-        matches!(error, SafetensorsError::NotFound { .. })
     }
 
     fn names(&self) -> Vec<&str> {

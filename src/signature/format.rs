@@ -33,6 +33,8 @@
 //! units of 2ᵘ: u is the multiple of 240 nearest to the exponent of half the range, so that it is 0 but
 //! for extreme ranges. `tests/golden/signature/make.py` writes such a file in another language.
 
+mod arrays;
+
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -40,6 +42,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use self::arrays::arrays;
 use super::parts::{Layout, SignatureParts, TensorParts, check_buckets};
 use super::{Signature, SignatureFormatError};
 use crate::sketch::RowSample;
@@ -273,93 +276,6 @@ fn list<'a, T: Deserialize<'a>>(
         list,
         message: error.to_string(),
     })
-}
-
-/// All arrays, with their entries in the header.
-fn arrays(tensors: &[TensorParts]) -> (String, Vec<u8>) {
-    let count = tensors.len();
-    let samples = tensors.iter().filter_map(|tensor| tensor.rows.as_ref());
-    let groups = tensors.iter().map(|tensor| tensor.squared_norms.len());
-    let buckets = tensors.iter().map(|tensor| tensor.buckets.len());
-    let rows = [
-        samples.clone().count(),
-        RowSample::ROWS,
-        RowSample::DIMENSIONS,
-    ];
-    let mut written = Written::default();
-    written.begin("digests", "U64", &[count, DIGESTS]);
-    for tensor in tensors {
-        written.put(tensor.digest.iter().map(|word| word.to_le_bytes()));
-        written.put(tensor.samples.iter().map(|word| word.to_le_bytes()));
-    }
-    written.begin("zeros", "U64", &[count]);
-    written.put(tensors.iter().map(|tensor| tensor.zeros.to_le_bytes()));
-    written.begin("level_gaps", "F64", &[count]);
-    let levels = tensors
-        .iter()
-        .map(|tensor| tensor.levels.unwrap_or_default());
-    written.put(levels.clone().map(|(_, gap)| gap.to_le_bytes()));
-    written.begin("roundings", "F64", &[count]);
-    let roundings = tensors.iter().map(|tensor| tensor.rounding);
-    written.put(roundings.map(|moved| moved.unwrap_or_default().to_le_bytes()));
-    written.begin("moments", "F64", &[count, MOMENTS]);
-    let moments = tensors.iter().flat_map(|tensor| &tensor.moments);
-    written.put(moments.map(|number| number.to_le_bytes()));
-    written.begin("squared_norms", "F64", &[groups.sum()]);
-    let norms = tensors.iter().flat_map(|tensor| &tensor.squared_norms);
-    written.put(norms.map(|number| number.to_le_bytes()));
-    written.begin("buckets", "F32", &[buckets.sum()]);
-    let buckets = tensors.iter().flat_map(|tensor| &tensor.buckets);
-    written.put(buckets.map(|number| number.to_le_bytes()));
-    written.begin("rows", "F32", &rows);
-    written.put(samples.flatten().map(|number| number.to_le_bytes()));
-    written.begin("exponents", "I32", &[count]);
-    written.put(tensors.iter().map(|tensor| tensor.exponent.to_le_bytes()));
-    written.begin("level_counts", "U16", &[count]);
-    written.put(levels.map(|(count, _)| (count as u16).to_le_bytes()));
-    written.begin("flags", "U8", &[count]);
-    written.put(tensors.iter().map(|tensor| [flags(tensor)]));
-    written.end();
-    (written.entries, written.data)
-}
-
-fn flags(tensor: &TensorParts) -> u8 {
-    let [single, bfloat, half] = tensor.fits.map(u8::from);
-    let levels = if tensor.levels.is_some() {
-        HAS_LEVELS
-    } else {
-        0
-    };
-    let rows = if tensor.rows.is_some() { HAS_ROWS } else { 0 };
-    single | bfloat << 1 | half << 2 | levels | rows
-}
-
-/// Arrays one after the other.
-#[derive(Default)]
-struct Written {
-    entries: String,
-    data: Vec<u8>,
-}
-
-impl Written {
-    fn begin(&mut self, name: &str, dtype: &str, shape: &[usize]) {
-        self.end();
-        let shape = json(&shape);
-        let start = self.data.len();
-        self.entries += &format!(
-            ",\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{start},"
-        );
-    }
-
-    fn put<const SIZE: usize>(&mut self, numbers: impl Iterator<Item = [u8; SIZE]>) {
-        self.data.extend(numbers.flatten());
-    }
-
-    fn end(&mut self) {
-        if !self.entries.is_empty() {
-            self.entries += &format!("{}]}}", self.data.len());
-        }
-    }
 }
 
 /// The entries of a header that are read; others are let be.

@@ -26,9 +26,30 @@ use crate::weights::WeightSource;
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
 pub struct SignatureOptions {
     pub(super) buckets: usize,
     pub(super) key: SketchKey,
+}
+
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    buckets: usize,
+    key: SketchKey,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for SignatureOptions {
+    type Error = SketchError;
+
+    fn try_from(options: Unchecked) -> Result<Self, SketchError> {
+        Self::new()
+            .with_key(options.key)
+            .with_buckets(options.buckets)
+    }
 }
 
 impl SignatureOptions {

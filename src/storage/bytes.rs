@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::FileError;
 use super::file::{ModelFile, read_exact_at};
+use super::{FileError, FileErrorKind};
 
 /// The longest header or index that is read, in bytes: what the reference implementation of
 /// safetensors allows.
@@ -77,12 +77,12 @@ impl<'a> Storage<'a> {
     /// Fills `bytes` from `position` on, before there are layers.
     pub(crate) fn fill(&self, position: u64, bytes: &mut [u8]) -> Result<(), FileError> {
         self.read(|source| source.fill(position, bytes))?
-            .map_err(|error| FileError::of_file(self.label.clone(), &error))
+            .map_err(|error| FileErrorKind::from_io(&error).in_file(&*self.label))
     }
 
     /// Reads in whatever way, before there are layers. Failing to open the file is an error of its own.
     pub(crate) fn read<R>(&self, read: impl FnOnce(Bytes<'_>) -> R) -> Result<R, FileError> {
-        let failed = |error| FileError::of_file(self.label.clone(), &error);
+        let failed = |error| FileErrorKind::from_io(&error).in_file(&*self.label);
         Ok(match &self.held {
             Held::Memory(memory) => read(Bytes::Memory(memory)),
             Held::File(file) => {
@@ -98,32 +98,30 @@ impl<'a> Storage<'a> {
         layer: &str,
         read: impl FnOnce(Bytes<'_>) -> io::Result<R>,
     ) -> Result<R, FileError> {
-        let failed = |error: &io::Error| FileError::Read {
-            file: self.label.clone(),
-            layer: layer.to_owned(),
-            kind: error.kind(),
-            message: error.to_string(),
+        let at_fault = |kind: FileErrorKind| kind.of_layer(layer).or_in_file(&self.label);
+        let failed = |error: io::Error| {
+            at_fault(FileErrorKind::Io {
+                kind: error.kind(),
+                message: error.to_string(),
+            })
         };
         let file = match &self.held {
             Held::Memory(bytes) => {
-                return read(Bytes::Memory(bytes)).map_err(|error| failed(&error));
+                return read(Bytes::Memory(bytes)).map_err(failed);
             }
             Held::File(file) => file,
         };
-        let changed = || FileError::Changed {
-            file: self.label.clone(),
-            layer: layer.to_owned(),
-        };
+        let changed = || at_fault(FileErrorKind::Changed);
         let handle = file.handle().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => changed(),
-            _ => failed(&error),
+            _ => failed(error),
         })?;
         let result = read(Bytes::File(&handle));
         // Afterwards, so that a change during the read is seen as well. It explains any failure.
         if !file.is_unchanged(&handle) {
             return Err(changed());
         }
-        result.map_err(|error| failed(&error))
+        result.map_err(failed)
     }
 
     /// An error unless a layer of so many elements has all the values that are asked for.
@@ -135,13 +133,14 @@ impl<'a> Storage<'a> {
     ) -> Result<(), FileError> {
         match offset.checked_add(values) {
             Some(end) if end <= elements => Ok(()),
-            _ => Err(FileError::OutOfRange {
-                file: self.label.clone(),
-                layer: layer.to_owned(),
-                offset,
-                values,
-                elements,
-            }),
+            _ => {
+                let kind = FileErrorKind::OutOfRange {
+                    offset,
+                    values,
+                    elements,
+                };
+                Err(kind.of_layer(layer).or_in_file(&self.label))
+            }
         }
     }
 }

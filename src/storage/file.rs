@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use super::FileError;
+use super::{FileError, FileErrorKind};
 
 /// How many files all models of the process keep open together, unless told otherwise.
 ///
@@ -135,9 +135,7 @@ impl ModelFile {
         let failed = |error| FileError::from_io(path, &error);
         // Before opening, since opening a pipe would wait for somebody to write to it.
         if !fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(FileError::NotAFile {
-                file: path.display().to_string(),
-            });
+            return Err(FileErrorKind::NotAFile.in_file(path.display().to_string()));
         }
         let file = File::open(path).map_err(failed)?;
         let model_file = Self {

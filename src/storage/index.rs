@@ -12,131 +12,9 @@ use std::path::{Component, Path};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::text::{FileName, Line, Quoted};
+use super::text::Line;
 use super::texts::{Span, Texts};
-use super::{FileError, LARGEST_HEADER, Storage};
-
-/// Why the index of a sharded model can't be used.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum IndexError {
-    /// The header or index is not UTF-8.
-    NotUtf8 {
-        /// The file.
-        file: String,
-        /// The first byte of the header or index that is no part of a character.
-        position: usize,
-    },
-    /// The header or index is not JSON, or the header does not begin with `{`.
-    NotJson {
-        /// The file.
-        file: String,
-        /// The parser's message.
-        message: String,
-    },
-    /// Two layers have the same name.
-    DuplicateLayer {
-        /// The file.
-        file: String,
-        /// The name.
-        layer: String,
-    },
-    /// The index of a sharded model is larger than the 100 MB that headers may have.
-    TooLarge {
-        /// The index.
-        file: String,
-        /// Its length in bytes.
-        length: u64,
-    },
-    /// The index of a sharded model is JSON, but not an index.
-    BadIndex {
-        /// The index.
-        file: String,
-        /// What is wrong, and where.
-        message: String,
-    },
-    /// An index names a shard that is no plain name of a file in its folder.
-    BadShardName {
-        /// The index.
-        file: String,
-        /// A layer that should be there.
-        layer: String,
-        /// The shard's name.
-        shard: String,
-    },
-    /// A shard that an index names does not exist.
-    MissingShard {
-        /// The index.
-        file: String,
-        /// The shard's name.
-        shard: String,
-    },
-    /// A shard does not hold a layer that the index says it holds.
-    MissingLayer {
-        /// The index.
-        file: String,
-        /// The shard's name.
-        shard: String,
-        /// The layer.
-        layer: String,
-    },
-}
-
-impl fmt::Display for IndexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotUtf8 { file, position } => write!(
-                f,
-                "{}: its JSON is not UTF-8 from byte {position} on",
-                FileName(file)
-            ),
-            Self::NotJson { file, message } => {
-                write!(
-                    f,
-                    "{}: its JSON is broken: {}",
-                    FileName(file),
-                    Line(message)
-                )
-            }
-            Self::DuplicateLayer { file, layer } => {
-                write!(f, "{} lists layer {} twice", FileName(file), Quoted(layer))
-            }
-            Self::TooLarge { file, length } => write!(
-                f,
-                "{} is {length} bytes long, an index may have {LARGEST_HEADER}",
-                FileName(file)
-            ),
-            Self::BadIndex { file, message } => write!(
-                f,
-                "{} is not the index of a sharded model: {}",
-                FileName(file),
-                Line(message)
-            ),
-            Self::BadShardName { file, layer, shard } => write!(
-                f,
-                "{} puts layer {} into {}, which is not the plain name of a file in its folder",
-                FileName(file),
-                Quoted(layer),
-                Quoted(shard)
-            ),
-            Self::MissingShard { file, shard } => write!(
-                f,
-                "{} names the shard {}, which does not exist",
-                FileName(file),
-                Quoted(shard)
-            ),
-            Self::MissingLayer { file, shard, layer } => write!(
-                f,
-                "{} says that layer {} is in {}, but it is not",
-                FileName(file),
-                Quoted(layer),
-                Quoted(shard)
-            ),
-        }
-    }
-}
-
-impl core::error::Error for IndexError {}
+use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
 
 /// The layers of each shard, read and checked.
 #[derive(Debug, Default)]
@@ -153,54 +31,43 @@ struct ShardLayers<'a> {
 }
 
 impl Index {
-    fn open<E: From<FileError> + From<IndexError>>(path: &Path) -> Result<Self, E> {
+    fn open(path: &Path) -> Result<Self, FileError> {
         let storage = Storage::open(path)?;
         let (file, length) = (storage.label(), storage.length());
         if length > LARGEST_HEADER {
-            return Err(IndexError::TooLarge {
-                file: file.to_owned(),
-                length,
-            }
-            .into());
+            let reason = format!("it is {length} bytes long, at most {LARGEST_HEADER} are read");
+            return Err(FileErrorKind::BadIndex { reason }.in_file(file));
         }
-        Ok(Self::parse(file, &storage.bytes(0, length)?)?)
+        let index = Self::parse(&storage.bytes(0, length)?);
+        index.map_err(|error| error.or_in_file(file))
     }
 
-    fn parse(file: &str, bytes: &[u8]) -> Result<Self, IndexError> {
-        let text = core::str::from_utf8(bytes).map_err(|error| IndexError::NotUtf8 {
-            file: file.to_owned(),
-            position: error.valid_up_to(),
-        })?;
+    fn parse(bytes: &[u8]) -> Result<Self, FileError> {
+        let text = utf8(bytes)?;
         let mut index = Self::default();
         let mut json = serde_json::Deserializer::from_str(text);
         let parsed = json.deserialize_map(&mut index);
         if let Err(error) = parsed.and_then(|()| json.end()) {
-            let (file, message) = (file.to_owned(), error.to_string());
             return Err(if error.is_data() {
-                IndexError::BadIndex { file, message }
+                let reason = error.to_string();
+                FileErrorKind::BadIndex { reason }.into()
             } else {
-                IndexError::NotJson { file, message }
+                not_json(&error)
             });
         }
-        index.check(file)?;
+        index.check()?;
         Ok(index)
     }
 
-    fn check(&mut self, file: &str) -> Result<(), IndexError> {
+    fn check(&mut self) -> Result<(), FileError> {
         let Self { texts, entries } = self;
         let bad_name = (entries.iter()).find(|(_, shard)| !is_file_name(texts.get(*shard)));
         if let Some(&(layer, shard)) = bad_name {
-            return Err(IndexError::BadShardName {
-                file: file.to_owned(),
-                layer: texts.get(layer).to_owned(),
-                shard: texts.get(shard).to_owned(),
-            });
+            let shard = texts.get(shard).to_owned();
+            return Err(FileErrorKind::BadShardName { shard }.of_layer(texts.get(layer)));
         }
         if let Some(layer) = texts.first_duplicate(entries.iter().map(|&(layer, _)| layer)) {
-            return Err(IndexError::DuplicateLayer {
-                file: file.to_owned(),
-                layer: layer.to_owned(),
-            });
+            return Err(FileErrorKind::DuplicateLayer.of_layer(layer));
         }
         entries.sort_unstable_by_key(|&(layer, shard)| (texts.get(shard), texts.get(layer)));
         Ok(())
@@ -239,12 +106,7 @@ impl ShardLayers<'_> {
 
 /// A file that holds some of a model's layers.
 pub(crate) trait Indexed: Sized {
-    type Error: From<FileError> + From<IndexError>;
-
-    fn open(path: &Path) -> Result<Self, Self::Error>;
-
-    /// Whether opening failed because there is no such file.
-    fn is_missing(error: &Self::Error) -> bool;
+    fn open(path: &Path) -> Result<Self, FileError>;
 
     /// The names of all its layers, also of those that can't be decoded, sorted.
     fn names(&self) -> Vec<&str>;
@@ -254,8 +116,8 @@ pub(crate) trait Indexed: Sized {
 }
 
 /// Opens every shard that the index at `path` lists.
-pub(crate) fn open_shards<S: Indexed>(path: &Path) -> Result<Vec<S>, S::Error> {
-    let index = Index::open::<S::Error>(path)?;
+pub(crate) fn open_shards<S: Indexed>(path: &Path) -> Result<Vec<S>, FileError> {
+    let index = Index::open(path)?;
     let label = path.display().to_string();
     (index.shards())
         .map(|layers| open_shard(path, &label, &layers))
@@ -263,10 +125,8 @@ pub(crate) fn open_shards<S: Indexed>(path: &Path) -> Result<Vec<S>, S::Error> {
 }
 
 /// The names of the shards that the index at `path` lists, sorted.
-pub(crate) fn shard_names<E: From<FileError> + From<IndexError>>(
-    path: &Path,
-) -> Result<Vec<String>, E> {
-    let index = Index::open::<E>(path)?;
+pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>, FileError> {
+    let index = Index::open(path)?;
     let shards = index.shards();
     Ok(shards.map(|layers| layers.shard().to_owned()).collect())
 }
@@ -275,29 +135,42 @@ fn open_shard<S: Indexed>(
     index: &Path,
     label: &str,
     layers: &ShardLayers<'_>,
-) -> Result<S, S::Error> {
-    let (file, name) = (label.to_owned(), layers.shard().to_owned());
-    let mut shard = match S::open(&index.with_file_name(&name)) {
-        Err(error) if S::is_missing(&error) => {
-            return Err(IndexError::MissingShard { file, shard: name }.into());
+) -> Result<S, FileError> {
+    let name = layers.shard();
+    let mut shard = match S::open(&index.with_file_name(name)) {
+        Err(error) if error.kind == FileErrorKind::NotFound => {
+            let shard = name.to_owned();
+            return Err(FileErrorKind::MissingShard { shard }.in_file(label));
         }
         shard => shard?,
     };
     if let Some(layer) = layers.first_missing(&shard.names()) {
-        let layer = layer.to_owned();
-        return Err(IndexError::MissingLayer {
-            file,
-            shard: name,
-            layer,
-        }
-        .into());
+        let shard = name.to_owned();
+        let missing = FileErrorKind::MissingLayer { shard }.of_layer(layer);
+        return Err(missing.or_in_file(label));
     }
-    let reason = format!(
-        "it is in `{}`, where the index doesn't list it",
-        Line(&name)
-    );
+    let reason = format!("it is in `{}`, where the index doesn't list it", Line(name));
     shard.retain(|layer| layers.contains(layer), &reason);
     Ok(shard)
+}
+
+/// The text of a header or an index.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, FileError> {
+    core::str::from_utf8(bytes).map_err(|error| {
+        let position = error.valid_up_to();
+        let reason = format!("its JSON is not UTF-8 from byte {position} on");
+        damaged(reason)
+    })
+}
+
+/// What the parser says of a header or an index.
+pub(crate) fn not_json(error: &serde_json::Error) -> FileError {
+    damaged(format!("its JSON is broken: {error}"))
+}
+
+pub(crate) fn damaged(reason: String) -> FileError {
+    let position = None;
+    FileErrorKind::Damaged { position, reason }.into()
 }
 
 /// Whether this is one plain component of a path on every system, so that it can't lead elsewhere.

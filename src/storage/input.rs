@@ -3,31 +3,14 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{FileError, LARGEST_HEADER, Storage};
+use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
 
 const BUFFER: usize = 1 << 16;
 
 /// The longest line that a text opcode may have.
 const LONGEST_LINE: usize = 1 << 16;
 
-/// Why a file can't be read any further.
-#[derive(Debug)]
-pub(crate) enum InputError {
-    File(FileError),
-    /// What is wrong with its contents, and where.
-    Content {
-        position: u64,
-        reason: String,
-    },
-}
-
-impl From<FileError> for InputError {
-    fn from(error: FileError) -> Self {
-        Self::File(error)
-    }
-}
-
-pub(crate) type Reading<R> = Result<R, InputError>;
+pub(crate) type Reading<R> = Result<R, FileError>;
 
 /// Bytes of a file from some position on.
 pub(crate) struct Input<'a> {
@@ -63,10 +46,11 @@ impl<'a> Input<'a> {
 
     /// An error at the present position.
     pub(crate) fn fault<R>(&self, reason: impl Into<String>) -> Reading<R> {
-        Err(InputError::Content {
-            position: self.position(),
+        let kind = FileErrorKind::Damaged {
+            position: Some(self.position()),
             reason: reason.into(),
-        })
+        };
+        Err(kind.in_file(self.storage.label()))
     }
 
     pub(crate) fn byte(&mut self) -> Reading<u8> {

@@ -5,21 +5,24 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::FileError;
+use super::{FileError, FileErrorKind};
 
 /// Where a model is.
 pub(crate) enum Place {
     File(PathBuf),
     Index(PathBuf),
-    /// A folder with neither.
-    Nothing,
 }
 
 impl Place {
     /// A folder's model is in the file `single`, or in shards; an index ends in `index_suffix`.
-    pub(crate) fn of(path: &Path, single: &str, index_suffix: &str) -> Result<Self, FileError> {
+    pub(crate) fn of(
+        path: &Path,
+        single: &'static str,
+        index_suffix: &str,
+    ) -> Result<Self, FileError> {
         let metadata = fs::metadata(path).map_err(|error| FileError::from_io(path, &error))?;
         if !metadata.is_dir() {
             return Ok(if is_index(path, index_suffix) {
@@ -30,13 +33,22 @@ impl Place {
         }
         let file = path.join(single);
         let index = path.join(format!("{single}.index.json"));
-        if fs::symlink_metadata(&file).is_ok() {
+        if is_present(&file) {
             Ok(Self::File(file))
-        } else if fs::symlink_metadata(&index).is_ok() {
+        } else if is_present(&index) {
             Ok(Self::Index(index))
         } else {
-            Ok(Self::Nothing)
+            let expected = single;
+            Err(FileErrorKind::NoModel { expected }.in_file(path.display().to_string()))
         }
+    }
+}
+
+/// Whether there is something of this name, or nobody may know, in which case opening it will tell.
+fn is_present(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 
-use mother::heritage::{Descent, GraphError, Model, ModelGraph};
+use mother::heritage::{Descent, DescentKind, GraphError, Model, ModelGraph};
 use proptest::prelude::*;
 
 mod documents;
@@ -113,6 +113,44 @@ fn from_positions(parents: &[Option<usize>]) -> Result<ModelGraph, GraphError> {
         model(format!("m{node}"), None, descent)
     };
     ModelGraph::new(parents.iter().enumerate().map(model).collect())
+}
+
+#[cfg(feature = "petgraph")]
+#[test]
+fn petgraph_has_the_same_edges() {
+    use petgraph::graph::DiGraph;
+
+    let child = Model::new("chat").with_descent(Descent::new(0).with_distance(0.5));
+    let graph = ModelGraph::new(vec![Model::new("base"), child]).unwrap();
+    let mut other = DiGraph::from(&graph);
+    assert_eq!(other.edge_weights().collect::<Vec<_>>(), [&Some(0.5)]);
+    assert_eq!(ModelGraph::try_from(&other).as_ref(), Ok(&graph));
+    let (root, child) = (0.into(), 1.into());
+    other.add_edge(child, root, None);
+    assert!(matches!(
+        ModelGraph::try_from(&other),
+        Err(GraphError::Cycle { .. })
+    ));
+    other.add_edge(root, child, None);
+    assert!(matches!(
+        ModelGraph::try_from(&other),
+        Err(GraphError::SeveralParents { .. })
+    ));
+}
+
+#[test]
+fn names_answer_by_name() {
+    let graph = ModelGraph::new(vec![
+        Model::new("base"),
+        Model::new("chat").with_descent(Descent::new(0)),
+        Model::new("code").with_descent(Descent::new(0)),
+    ])
+    .unwrap();
+    assert_eq!(graph.parent_of("chat"), Some("base"));
+    assert_eq!([graph.parent_of("base"), graph.parent_of("who")], [None; 2]);
+    assert!(graph.children_of("base").eq(["chat", "code"]));
+    assert_eq!(graph.children_of("who").count(), 0);
+    assert_eq!(DescentKind::LowRank { rank: 8 }.to_string(), "low-rank");
 }
 
 /// A node and its ancestors; stops where it would go round in a cycle.

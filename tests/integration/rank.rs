@@ -4,9 +4,10 @@
 use std::sync::LazyLock;
 
 use mother::rank::{
-    FloatFormat, MatrixView, Method, NumericalRank, RankError, RoundingNoise, SingularValueSolver,
-    SingularValues, Tolerance, rank, rank_of_difference, singular_values,
+    MatrixView, Method, NumericalRank, RankError, SingularValueSolver, SingularValues, Tolerance,
+    rank, rank_of_difference, singular_values,
 };
+use mother::weights::ElementType;
 
 use matrix::{Matrix, assert_close, generator, normal, with_spectrum};
 
@@ -73,8 +74,8 @@ fn singular_values_and_ranks_equal_numpy() {
             .unwrap();
         assert_close(values, &case.singular_values);
         let rank = |tolerance| values.rank(tolerance).unwrap().value();
-        assert_eq!(rank(Tolerance::numpy(FloatFormat::F64)), case.rank_f64);
-        assert_eq!(rank(Tolerance::numpy(FloatFormat::F32)), case.rank_f32);
+        assert_eq!(rank(Tolerance::numpy(ElementType::F64)), case.rank_f64);
+        assert_eq!(rank(Tolerance::numpy(ElementType::F32)), case.rank_f32);
         assert_eq!(rank(Tolerance::Relative(0.1)), case.rank_relative);
         assert_eq!(rank(Tolerance::Absolute(1.0)), case.rank_absolute);
     }
@@ -181,7 +182,7 @@ fn vectors_have_their_length_as_singular_value() {
     for (rows, columns) in [(1, 6), (6, 1)] {
         let matrix = Matrix::from_fn(rows, columns, |row, column| (row + column) as f64);
         assert_close(&matrix.singular_values(), &[55.0_f64.sqrt()]);
-        assert_eq!(matrix.rank(Tolerance::numpy(FloatFormat::F64)), 1);
+        assert_eq!(matrix.rank(Tolerance::numpy(ElementType::F64)), 1);
         // One value is its own median, and never above it.
         assert_eq!(matrix.rank(Tolerance::GavishDonoho), 0);
     }
@@ -191,7 +192,7 @@ fn vectors_have_their_length_as_singular_value() {
 fn repeated_rows_and_columns_add_no_rank() {
     let base = Matrix::from_source(3, 5, &mut generator(8));
     let repeated = Matrix::from_fn(12, 20, |row, column| base.at(row % 3, column % 5));
-    assert_eq!(repeated.rank(Tolerance::numpy(FloatFormat::F64)), 3);
+    assert_eq!(repeated.rank(Tolerance::numpy(ElementType::F64)), 3);
 }
 
 /// Blocks of ones with the rows reversed: 43 singular values, of which 42 are equal. A
@@ -222,7 +223,7 @@ fn extreme_scales_keep_their_digits() {
             .map(|value| value * scale)
             .collect();
         assert_eq!(found.values(), scaled, "2^{exponent}");
-        for rule in [Tolerance::Relative(0.3), Tolerance::numpy(FloatFormat::F32)] {
+        for rule in [Tolerance::Relative(0.3), Tolerance::numpy(ElementType::F32)] {
             assert_eq!(found.rank(rule), matrix_rank_scaled(&expected, rule, scale));
         }
     }
@@ -234,7 +235,7 @@ fn extreme_scales_keep_their_digits() {
         }
     });
     assert_eq!(smallest.singular_values().values(), [f64::from_bits(1); 2]);
-    assert_eq!(smallest.rank(Tolerance::numpy(FloatFormat::F64)), 2);
+    assert_eq!(smallest.rank(Tolerance::numpy(ElementType::F64)), 2);
 }
 
 /// The rank of `values` when all of them are multiplied by a power of two.
@@ -346,21 +347,23 @@ fn update(size: f64, seed: u64) -> (Matrix, Matrix) {
     (before, change)
 }
 
-fn noise_of(matrix: &Matrix, format: FloatFormat) -> RoundingNoise {
-    let mut noise = RoundingNoise::new(format);
+#[cfg(feature = "half")]
+fn noise_of(matrix: &Matrix, format: ElementType) -> mother::rank::RoundingNoise {
+    let mut noise = mother::rank::RoundingNoise::new(format);
     noise.extend(&matrix.values).unwrap();
     noise
 }
 
 /// Both noise rules find the rank of an update after 16-bit storage, where numpy's rule doesn't.
+#[cfg(feature = "half")]
 #[test]
 fn low_rank_updates_are_seen_through_rounding() {
     type Round = fn(f64) -> f64;
-    let formats: [(FloatFormat, f64, Round); 2] = [
-        (FloatFormat::BF16, 0.02, |value| {
+    let formats: [(ElementType, f64, Round); 2] = [
+        (ElementType::Bf16, 0.02, |value| {
             half::bf16::from_f64(value).to_f64()
         }),
-        (FloatFormat::F16, 0.005, |value| {
+        (ElementType::F16, 0.005, |value| {
             half::f16::from_f64(value).to_f64()
         }),
     ];
@@ -389,6 +392,7 @@ fn low_rank_updates_are_seen_through_rounding() {
     }
 }
 
+#[cfg(feature = "half")]
 fn assert_low_rank(child: &Matrix, parent: &Matrix, deviation: f64) -> SingularValues {
     let mut solver = SingularValueSolver::new();
     let values = solver
@@ -397,7 +401,7 @@ fn assert_low_rank(child: &Matrix, parent: &Matrix, deviation: f64) -> SingularV
     let rank = |tolerance| values.rank(tolerance).unwrap().value();
     assert_eq!(rank(Tolerance::RoundingNoise { deviation }), 8);
     assert_eq!(rank(Tolerance::GavishDonoho), 8);
-    assert!(rank(Tolerance::numpy(FloatFormat::F32)) > 90);
+    assert!(rank(Tolerance::numpy(ElementType::F32)) > 90);
     solver.into_singular_values()
 }
 
@@ -412,7 +416,7 @@ fn low_rank_updates_in_single_precision() {
     let rank = rank_of_difference(
         MatrixView::new(&child, 96, 96).unwrap(),
         MatrixView::new(&parent, 96, 96).unwrap(),
-        Tolerance::numpy(FloatFormat::F32),
+        Tolerance::numpy(ElementType::F32),
     )
     .unwrap();
     assert_eq!((rank.value(), rank.method()), (8, Method::Svd));

@@ -12,7 +12,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use std::path::{Path, PathBuf};
 use std::{fs, process};
 
-use mother::safetensors::{SafetensorsError, SafetensorsModel};
+use mother::safetensors::SafetensorsModel;
+use mother::storage::FileError;
 use mother::weights::{Layer, WeightSource, element_count};
 
 /// A folder of this test's own, removed when the test ends.
@@ -95,10 +96,7 @@ fn skipped_names<'a>(model: &'a SafetensorsModel<'_>) -> Vec<&'a str> {
 }
 
 /// The error, which must tell its story on one line that names the file.
-fn error_of(
-    opened: Result<SafetensorsModel<'_>, SafetensorsError>,
-    file: &str,
-) -> SafetensorsError {
+fn error_of(opened: Result<SafetensorsModel<'_>, FileError>, file: &str) -> FileError {
     let error = opened.map(|model| read_all(&model)).unwrap_err();
     let line = error.to_string();
     assert!(line.contains(file), "{line}");

@@ -2,8 +2,9 @@
 
 use mother::clustering::{Dendrogram, Linkage, Partition, linkage};
 use mother::condensed::CondensedMatrix;
-use mother::evidence::{Evidence, Measurement};
-use mother::heritage::{ModelGraph, Recovery};
+use mother::evidence::{Distance, Evidence, LayerSelection, Measurement, SignatureComparison};
+use mother::heritage::{ModelGraph, Recovery, Stage, Trees};
+use mother::signature::SignatureOptions;
 use mother::weights::InMemoryModel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +45,27 @@ fn evidence_dendrograms_and_graphs_are_read_back() {
             .all(|model| model.confidence().is_some())
     );
     round_trip::<ModelGraph>(&graph);
+}
+
+#[test]
+fn settings_are_read_back() {
+    let options = SignatureOptions::new().with_buckets(64).unwrap();
+    round_trip(&options);
+    let layers = LayerSelection::new().with_glob("*attn*");
+    round_trip(&SignatureComparison::new().with_layers(layers));
+    round_trip(&Measurement::new().with_distance(Distance::L2));
+    round_trip(
+        &Recovery::paper()
+            .with_trees(Trees::Count(2))
+            .with_stage_of("a", Stage::Specialization),
+    );
+    // What isn't given has its default, and what isn't known is refused.
+    assert_eq!(
+        serde_json::from_str::<Recovery>("{}").unwrap(),
+        Recovery::new()
+    );
+    assert!(refused::<Recovery>(json!({"penalties": 1})).contains("penalties"));
+    assert!(refused::<SignatureOptions>(json!({"buckets": 9, "key": 0})).contains('9'));
 }
 
 fn refused<T: DeserializeOwned>(value: serde_json::Value) -> String {

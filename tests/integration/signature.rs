@@ -31,6 +31,19 @@ fn single(count: usize, seed: u64) -> Vec<f32> {
     noise(count, seed).iter().map(|&x| x as f32).collect()
 }
 
+#[test]
+fn a_pointer_to_a_source_is_a_source() {
+    let model = InMemoryModel::new("a")
+        .with_layer("w", [16, 16], single(256, 1))
+        .unwrap();
+    let options = SignatureOptions::new();
+    let expected = options.sign(&model);
+    assert!(expected.is_ok());
+    assert_eq!(options.sign(&&model), expected);
+    assert_eq!(options.sign(&Box::new(model.clone())), expected);
+    assert_eq!(options.sign(&std::sync::Arc::new(model)), expected);
+}
+
 /// A model that counts how often each value is read, and that can fail.
 struct Source {
     tensors: Vec<Tensor>,

@@ -1,5 +1,7 @@
 //! The edge that a model hangs on, and what it rests on.
 
+use core::fmt;
+
 use alloc::vec::Vec;
 
 use crate::evidence::CopyKind;
@@ -199,5 +201,11 @@ impl DescentKind {
             .chain(rank.map(|rank| Self::Adapter { rank }))
             .chain(kinds.map(Self::Copy));
         all.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for DescentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -30,6 +30,11 @@ pub enum GraphError {
         /// How many models there are.
         models: usize,
     },
+    /// Several edges of a graph lead to one model.
+    SeveralParents {
+        /// The model's name.
+        model: String,
+    },
     /// A model is its own ancestor.
     Cycle {
         /// The name of a model on the cycle.
@@ -81,6 +86,7 @@ impl fmt::Display for GraphError {
                 f,
                 "model {model:?} has parent {parent}, but there are only {models} models"
             ),
+            Self::SeveralParents { model } => write!(f, "several edges lead to model {model:?}"),
             Self::Cycle { model } => write!(f, "model {model:?} is its own ancestor"),
             Self::NonFiniteScore { model, score } => {
                 write!(f, "score {score} of model {model:?} is not finite")

@@ -1,6 +1,7 @@
 //! Archives of numpy's arrays.
 
-use mother::npz::{NpzError, NpzModel};
+use mother::npz::NpzModel;
+use mother::storage::{FileError, FileErrorKind};
 use mother::weights::{Layer, WeightSource};
 
 use super::zip::{Entry, archive, archive_of};
@@ -8,7 +9,7 @@ use super::{
     assert_holds, assert_line, damage, expected, golden, golden_bytes, model_or_error, skipped,
 };
 
-fn error_of(bytes: &[u8]) -> NpzError {
+fn error_of(bytes: &[u8]) -> FileError {
     let error = NpzModel::from_bytes("x", bytes).unwrap_err();
     assert_line(&error);
     error
@@ -30,7 +31,11 @@ fn header(shape: &str) -> String {
 /// Why an array `w` is refused.
 fn reason(array: &[u8]) -> String {
     match error_of(&archive(&[("w.npy", array)])) {
-        NpzError::BadLayer { layer, reason, .. } if layer == "w" => reason,
+        FileError {
+            kind: FileErrorKind::BadLayer { reason },
+            layer: Some(layer),
+            ..
+        } if layer == "w" => reason,
         error => panic!("{error}"),
     }
 }
@@ -108,7 +113,7 @@ fn bombs_are_errors() {
     };
     assert_eq!(
         error_of(&archive_of(&[bomb])).to_string(),
-        "`x` is not an archive of arrays, or damaged: \
+        "`x` is not a NumPy file, or cut short: \
          entry `w.npy` can't hold 1073741824 bytes in 1000"
     );
     // Many entries of the same bytes.
@@ -122,7 +127,10 @@ fn bombs_are_errors() {
     assert!(error_of(&shared).to_string().contains("share bytes"));
     // Names that are given twice.
     let twice = archive(&[("a.npy", &good), ("a.npy", &good)]);
-    assert!(matches!(error_of(&twice), NpzError::DuplicateLayer { .. }));
+    assert!(matches!(
+        error_of(&twice).kind,
+        FileErrorKind::DuplicateLayer { .. }
+    ));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use mother::pytorch::{PytorchError, PytorchModel};
+use mother::pytorch::PytorchModel;
 use mother::safetensors::SafetensorsModel;
+use mother::storage::{FileError, FileErrorKind};
 use mother::weights::WeightSource;
 
 use super::zip::{Entry, archive, archive_of};
@@ -21,7 +22,7 @@ fn of_pickle(pickle: &[u8]) -> Vec<u8> {
     archive(&[("a/data.pkl", pickle), ("a/data/0", &[0; 64])])
 }
 
-fn error_of(bytes: &[u8]) -> PytorchError {
+fn error_of(bytes: &[u8]) -> FileError {
     let error = PytorchModel::from_bytes("x", bytes).unwrap_err();
     assert_line(&error);
     error
@@ -74,7 +75,7 @@ fn the_model_is_found_among_what_programs_save_with_it() {
             .all(|name| skipped.contains(name))
     );
     let optimizer = PytorchModel::open(golden("optimizer.pt")).unwrap_err();
-    assert!(matches!(optimizer, PytorchError::NoWeights { .. }));
+    assert!(matches!(optimizer.kind, FileErrorKind::NoWeights { .. }));
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn shards_are_one_model_named_after_the_folder() {
     assert!(error.to_string().contains("b.bin"), "{error}");
     fs::remove_file(folder.path().join("pytorch_model.bin.index.json")).unwrap();
     let error = PytorchModel::open(folder.path()).unwrap_err();
-    assert!(matches!(error, PytorchError::NoModel { .. }));
+    assert!(matches!(error.kind, FileErrorKind::NoModel { .. }));
 }
 
 #[test]
@@ -113,8 +114,8 @@ fn nothing_is_ever_called() {
     let model = PytorchModel::from_bytes("x", &bytes).unwrap();
     assert_eq!(model.layers().count(), 1);
     assert!(matches!(
-        error_of(&of_pickle(format!("{call}.").as_bytes())),
-        PytorchError::NoWeights { .. }
+        error_of(&of_pickle(format!("{call}.").as_bytes())).kind,
+        FileErrorKind::NoWeights { .. }
     ));
     assert!(!made.exists());
 }
@@ -134,8 +135,8 @@ fn values_that_contain_themselves_are_passed_over() {
     }
     pickle.push(b'.');
     assert!(matches!(
-        error_of(&of_pickle(&pickle)),
-        PytorchError::BadLayer { .. }
+        error_of(&of_pickle(&pickle)).kind,
+        FileErrorKind::BadLayer { .. }
     ));
     // Deeper than any stack, were it to recurse.
     let deep = [
@@ -145,14 +146,20 @@ fn values_that_contain_themselves_are_passed_over() {
     ]
     .concat();
     let error = error_of(&of_pickle(&deep));
-    assert!(matches!(error, PytorchError::NoWeights { .. }), "{error}");
+    assert!(
+        matches!(error.kind, FileErrorKind::NoWeights { .. }),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_pickle_can_not_grow_without_bound() {
     for opcode in [&b"]"[..], b"}", b"N", b"(", b"]\x94"] {
         let error = error_of(&of_pickle(&opcode.repeat((1 << 22) + 100)));
-        assert!(matches!(error, PytorchError::Pickle { .. }), "{error}");
+        assert!(
+            matches!(error.kind, FileErrorKind::Damaged { .. }),
+            "{error}"
+        );
     }
     // Lengths of 2^63, for each opcode that has one.
     for opcode in [0x8d, 0x8e, 0x96] {
@@ -170,9 +177,7 @@ fn a_pickle_can_not_grow_without_bound() {
 #[test]
 fn broken_pickles_say_where() {
     let message = |pickle: &[u8]| error_of(&of_pickle(pickle)).to_string();
-    let at = |position: usize, reason: &str| {
-        format!("`x`: its pickle can't be read at byte {position}: {reason}")
-    };
+    let at = |position: usize, reason: &str| format!("`x` is damaged at byte {position}: {reason}");
     // The archive's first header takes 40 bytes.
     assert_eq!(message(b"."), at(41, "its stack is empty"));
     assert_eq!(message(b"NR."), at(42, "its stack is empty"));
@@ -189,7 +194,11 @@ fn tensors_must_lie_in_their_storages() {
     let error = |storage: &str, offset: &str, shape: &str, strides: &str| {
         let pickle = dictionary("w", &tensor(storage, offset, shape, strides));
         match error_of(&of_pickle(&pickle)) {
-            PytorchError::BadLayer { layer, reason, .. } if layer == "w" => reason,
+            FileError {
+                kind: FileErrorKind::BadLayer { reason },
+                layer: Some(layer),
+                ..
+            } if layer == "w" => reason,
             error => panic!("{error}"),
         }
     };

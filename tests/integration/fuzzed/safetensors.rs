@@ -1,7 +1,8 @@
 //! Bytes as a safetensors file, beside the format's reference implementation.
 
 use mother::invariants::weight_source;
-use mother::safetensors::{SafetensorsError, SafetensorsModel};
+use mother::safetensors::SafetensorsModel;
+use mother::storage::FileError;
 use mother::weights::{Dequantised, Layer, WeightSource, element_count};
 
 #[allow(dead_code, reason = "each fuzz target uses some of this")]
@@ -51,7 +52,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// An error is one line of bounded length, whatever the file says.
-pub(crate) fn check_error(error: &SafetensorsError) {
+pub(crate) fn check_error(error: &FileError) {
     let line = error.to_string();
     assert!(!line.contains(char::is_control), "{line:?}");
     assert!(line.chars().count() < 800, "{line}");

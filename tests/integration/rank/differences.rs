@@ -1,9 +1,9 @@
 //! Ranks of many pairs at once, against the rank of each by itself.
 
 use mother::rank::{
-    Difference, FloatFormat, MatrixView, RandomProjection, RankError, SketchSolver, Tolerance,
-    rank_of_difference, ranks_of_differences,
+    Difference, MatrixView, RankError, Tolerance, rank_of_difference, ranks_of_differences,
 };
+use mother::weights::ElementType;
 
 use super::matrix::{Matrix, normal};
 
@@ -51,7 +51,7 @@ fn all_pairs(count: usize, tolerance: Tolerance) -> Vec<Difference> {
 fn ranks_are_those_of_each_pair() {
     let matrices = matrices();
     let views = views(&matrices);
-    let pairs = all_pairs(views.len(), Tolerance::numpy(FloatFormat::F32));
+    let pairs = all_pairs(views.len(), Tolerance::numpy(ElementType::F32));
     let found = ranks_of_differences(&views, &pairs);
     for (pair, found) in pairs.iter().zip(&found) {
         let (first, second) = (views[pair.first], views[pair.second]);
@@ -60,25 +60,6 @@ fn ranks_are_those_of_each_pair() {
     }
     let of_root: Vec<_> = found.into_iter().take(5).map(Result::unwrap).collect();
     assert_eq!(of_root, [1, 8, 68, 0, 196]);
-}
-
-/// What the above can't show: that it isn't the singular values that answer.
-#[test]
-fn sketches_tell_the_ranks_of_updates() {
-    let matrices = matrices();
-    let views = views(&matrices);
-    let projection = RandomProjection::new(SHAPE.0, SHAPE.1, 96).unwrap();
-    assert_eq!(projection.size(), 96);
-    let sketch = |model: usize| projection.sketch(views[model]).unwrap();
-    let (root, mut solver) = (sketch(0), SketchSolver::new());
-    assert_eq!(root.size(), 96);
-    let mut rank = |model| {
-        let tolerance = Tolerance::numpy(FloatFormat::F32);
-        solver
-            .rank_of_difference(&root, &sketch(model), tolerance)
-            .unwrap()
-    };
-    assert_eq!([1, 2, 5].map(&mut rank), [Some(1), Some(8), None]);
 }
 
 #[test]
@@ -115,7 +96,7 @@ fn what_is_wrong_is_of_its_pairs_alone() {
     let short = [0.0; 6];
     let mut views = views;
     views[3] = MatrixView::new(&short, 2, 3).unwrap();
-    let good = Tolerance::numpy(FloatFormat::F32);
+    let good = Tolerance::numpy(ElementType::F32);
     let pair = |first, second, tolerance| Difference {
         first,
         second,

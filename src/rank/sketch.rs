@@ -1,0 +1,326 @@
+//! What a matrix does to random vectors, from which the rank of a difference can be told.
+
+use alloc::vec::Vec;
+
+use num_traits::Float;
+
+use super::decomposition::{Operand, add_product};
+use super::random::SplitMix;
+use super::solver::{make_room, reserve};
+use super::{MatrixView, RankError};
+use crate::Scalar;
+use crate::registers::{Kernel, in_wide_registers};
+
+/// The first vectors, which check what the others tell.
+pub(super) const PROBES: usize = 32;
+
+/// The others come in groups of so many.
+const GROUP: usize = 64;
+
+/// So many products with each vector are computed at once, from what stays in the cache.
+const LANES: usize = 64;
+
+/// Random vectors, the same for all matrices of one shape, as long as the longer side of these.
+///
+/// The first 32 are of independent normal values. The others are sparse: each group of 64 shares the entries
+/// out among its vectors, as evenly as can be, with random signs, so that a group takes as long as one vector
+/// does. Their seed is the shape, so the vectors of a smaller projection are the first ones of a larger one.
+pub(super) struct RandomProjection {
+    shape: (usize, usize),
+    /// Vector after vector.
+    normal: Vec<f64>,
+    /// The entries that a vector has, and what they are.
+    sparse: Vec<Vec<(usize, f64)>>,
+}
+
+/// The products of a matrix, or of its transpose, with the vectors of a [`RandomProjection`].
+///
+/// The sketch of a difference is the difference of the sketches.
+pub(super) struct Sketch {
+    /// Of the matrix: rows and columns.
+    pub(super) shape: (usize, usize),
+    /// Product after product, each as long as the shorter side of the matrix.
+    products: Vec<f64>,
+    /// The Frobenius norm of the matrix.
+    pub(super) norm: f64,
+}
+
+impl RandomProjection {
+    /// So many vectors for matrices of a shape.
+    pub(super) fn new(shape: (usize, usize), count: usize) -> Result<Self, RankError> {
+        let seed = (shape.0 as u64).rotate_left(32) ^ (shape.1 as u64);
+        let (length, mut random) = (shape.0.max(shape.1), SplitMix::new(seed));
+        let normal = random.normal(PROBES.saturating_mul(length))?;
+        let mut sparse = Vec::new();
+        let mut order = Vec::new();
+        reserve(&mut order, length)?;
+        order.extend(0..length);
+        while sparse.len() + PROBES < count {
+            random.shuffle(&mut order);
+            for vector in 0..GROUP {
+                let share = vector * length / GROUP..(vector + 1) * length / GROUP;
+                // As long as the others.
+                let size = Float::sqrt(GROUP as f64);
+                let entry = |&at: &usize| {
+                    (
+                        at,
+                        if random.bits() >> 63 == 0 {
+                            size
+                        } else {
+                            -size
+                        },
+                    )
+                };
+                sparse.push(order[share].iter().map(entry).collect());
+            }
+        }
+        sparse.truncate(count.saturating_sub(PROBES));
+        Ok(Self {
+            shape,
+            normal,
+            sparse,
+        })
+    }
+
+    /// How many times longer the product of a matrix and a vector can be than the matrix's norm, all of so
+    /// many sparse vectors taken together, for a longer side of a length.
+    pub(super) fn stretch(length: usize, count: usize) -> f64 {
+        let groups = count.div_ceil(GROUP) * GROUP;
+        Float::sqrt((groups * length.div_ceil(GROUP)) as f64)
+    }
+
+    /// The products of `matrix` with all vectors.
+    ///
+    /// O(m·n·(32 + count/16)) time; count·min(m, n) values of space.
+    pub(super) fn sketch<T: Scalar>(&self, matrix: MatrixView<'_, T>) -> Result<Sketch, RankError> {
+        let shape = (matrix.rows(), matrix.columns());
+        if shape != self.shape {
+            return Err(RankError::ShapesDiffer {
+                first: self.shape,
+                second: shape,
+            });
+        }
+        let (short, long) = (shape.0.min(shape.1), shape.0.max(shape.1));
+        let count = PROBES + self.sparse.len();
+        let (mut products, mut lanes) = (Vec::new(), Vec::new());
+        make_room(&mut products, count.saturating_mul(short))?;
+        make_room(&mut lanes, long * LANES.min(short))?;
+        let vectors = Operand::new(&self.normal, (PROBES, long), long);
+        let mut squares = 0.0;
+        for first in (0..short).step_by(LANES) {
+            let width = LANES.min(short - first);
+            let lanes = &mut lanes[..long * width];
+            in_wide_registers(Lanes(lanes, matrix, first));
+            let products = &mut products[first..];
+            add_product(
+                products,
+                short,
+                vectors,
+                Operand::new(lanes, (long, width), width),
+            );
+            let products = products[PROBES * short..].chunks_mut(short);
+            squares += in_wide_registers(
+                #[inline(always)]
+                || {
+                    for (product, vector) in products.zip(&self.sparse) {
+                        add_lanes(&mut product[..width], lanes, vector);
+                    }
+                    sum_of_squares(lanes)
+                },
+            );
+        }
+        Ok(Sketch {
+            shape,
+            products,
+            norm: Float::sqrt(squares),
+        })
+    }
+}
+
+/// Some lines along the longer side of a matrix, from one on, to be written side by side as `f64`.
+struct Lanes<'a, T>(&'a mut [f64], MatrixView<'a, T>, usize);
+
+impl<T: Scalar> Kernel for Lanes<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute(self) {
+        let Self(lanes, matrix, first) = self;
+        let (rows, columns) = (matrix.rows(), matrix.columns());
+        let width = lanes.len() / rows.max(columns);
+        if rows > columns {
+            let rows = matrix.values().chunks_exact(columns);
+            for (to, row) in lanes.chunks_exact_mut(width).zip(rows) {
+                for (to, from) in to.iter_mut().zip(&row[first..]) {
+                    *to = from.widen();
+                }
+            }
+        } else {
+            let rows = matrix.values()[first * columns..].chunks_exact(columns);
+            for (lane, row) in rows.take(width).enumerate() {
+                for (to, from) in lanes[lane..].iter_mut().step_by(width).zip(row) {
+                    *to = from.widen();
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of lanes with a sparse vector.
+#[inline(always)]
+fn add_lanes(products: &mut [f64], lanes: &[f64], vector: &[(usize, f64)]) {
+    let width = products.len();
+    for &(at, sign) in vector {
+        for (sum, value) in products.iter_mut().zip(&lanes[at * width..]) {
+            *sum += sign * value;
+        }
+    }
+}
+
+impl Sketch {
+    /// The shorter side of the matrix, and the longer one.
+    pub(super) fn sides(&self) -> (usize, usize) {
+        (
+            self.shape.0.min(self.shape.1),
+            self.shape.0.max(self.shape.1),
+        )
+    }
+
+    /// How many vectors it has products with.
+    pub(super) fn count(&self) -> usize {
+        self.products.len() / self.sides().0.max(1)
+    }
+
+    /// Writes products of the difference behind those that are there already, until there are so many.
+    pub(super) fn extend_difference(
+        &self,
+        other: &Self,
+        count: usize,
+        products: &mut Vec<f64>,
+    ) -> Result<(), RankError> {
+        let (from, to) = (products.len(), count * self.sides().0);
+        make_room(products, to.max(from))?;
+        let both = self.products[from..].iter().zip(&other.products[from..]);
+        let to = products[from..].iter_mut().zip(both);
+        in_wide_registers(
+            #[inline(always)]
+            || to.for_each(|(to, (first, second))| *to = first - second),
+        );
+        Ok(())
+    }
+
+    /// How far so many products of the difference may be from what exact arithmetic gives, in the Frobenius
+    /// norm.
+    ///
+    /// Sums of n terms of random signs are within a few √n·2⁻⁵³ of their size (Higham and Mary 2019);
+    /// this is 16 times that.
+    pub(super) fn rounding_of_difference(&self, other: &Self, count: usize) -> f64 {
+        let sums = Float::sqrt(self.sides().1 as f64 * count as f64);
+        8.0 * f64::EPSILON * sums * (self.norm + other.norm)
+    }
+}
+
+/// In eight sums, which compilers make quick.
+#[inline(always)]
+pub(super) fn sum_of_squares(values: &[f64]) -> f64 {
+    let (chunks, rest) = values.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += value * value;
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|value| value * value).sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rank::singular_values;
+
+    const MATRIX: [f64; 6] = [1.0, -2.0, 0.5, 4.0, 0.0, -3.0];
+
+    /// The vectors of a projection.
+    fn dense(projection: &RandomProjection) -> Vec<Vec<f64>> {
+        let length = projection.shape.0.max(projection.shape.1);
+        let mut vectors: Vec<_> = projection
+            .normal
+            .chunks(length)
+            .map(<[f64]>::to_vec)
+            .collect();
+        for entries in &projection.sparse {
+            let mut vector = alloc::vec![0.0; length];
+            entries.iter().for_each(|&(at, value)| vector[at] = value);
+            vectors.push(vector);
+        }
+        vectors
+    }
+
+    /// The definition, entry by entry: wide, tall and small matrices.
+    #[test]
+    fn a_sketch_is_the_product_with_all_vectors() {
+        for (m, n, count) in [
+            (LANES + 3, 90, PROBES + 70),
+            (90, LANES + 3, PROBES + 70),
+            (2, 3, 40),
+        ] {
+            let projection = RandomProjection::new((m, n), count).unwrap();
+            let matrix: Vec<f32> = (0..m * n).map(|index| (index % 17) as f32 - 8.0).collect();
+            let found = projection.sketch(MatrixView::new(&matrix, m, n).unwrap());
+            let found = found.unwrap();
+            assert_eq!(
+                (found.count(), found.sides()),
+                (count, (m.min(n), m.max(n)))
+            );
+            let entry = |line: usize, at: usize| {
+                let (row, column) = if m > n { (at, line) } else { (line, at) };
+                f64::from(matrix[row * n + column])
+            };
+            let products = found.products.chunks_exact(m.min(n));
+            for (vector, products) in dense(&projection).iter().zip(products) {
+                for (line, product) in products.iter().enumerate() {
+                    let terms = vector
+                        .iter()
+                        .enumerate()
+                        .map(|(at, value)| value * entry(line, at));
+                    assert!((product - terms.sum::<f64>()).abs() < 1e-9);
+                }
+            }
+            let squares: f32 = matrix.iter().map(|value| value * value).sum();
+            assert!((found.norm - f64::from(squares).sqrt()).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn sparse_vectors_stretch_no_more_than_said() {
+        for (length, count) in [(130, 40), (100, 130), (20, 64)] {
+            let projection = RandomProjection::new((5, length), PROBES + count).unwrap();
+            let vectors = dense(&projection)[PROBES..].concat();
+            let norm = singular_values(MatrixView::new(&vectors, count, length).unwrap());
+            let (norm, stretch) = (
+                norm.unwrap().largest(),
+                RandomProjection::stretch(length, count),
+            );
+            assert!(norm <= stretch && stretch < 4.0 * norm, "{norm} {stretch}");
+        }
+    }
+
+    #[test]
+    fn fewer_vectors_are_the_first_ones() {
+        let all = dense(&RandomProjection::new((20, 70), PROBES + 150).unwrap());
+        for count in [0, PROBES, PROBES + 1, PROBES + 64, PROBES + 80] {
+            let fewer = dense(&RandomProjection::new((20, 70), count).unwrap());
+            assert_eq!(fewer, all[..count.max(PROBES)]);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let projection = RandomProjection::new((3, 2), 4).unwrap();
+        let found = projection.sketch(MatrixView::new(&MATRIX, 2, 3).unwrap());
+        let (first, second) = ((3, 2), (2, 3));
+        assert_eq!(found.err(), Some(RankError::ShapesDiffer { first, second }));
+        let found = RandomProjection::new((1 << 60, 2), 4);
+        assert!(matches!(found.err(), Some(RankError::OutOfMemory { .. })));
+    }
+}
