@@ -87,11 +87,13 @@ impl Constraints {
         self.with_originals(originals)
     }
 
-    /// Adds that copies, each given with what it was made of, are leaves.
+    /// Adds that copies, each given with what it was made of, are leaves, but for those that are known to
+    /// have children: adapters are trained on quantised copies.
     pub(super) fn with_originals(mut self, copies: impl Iterator<Item = (usize, usize)>) -> Self {
+        let parents: HashSet<usize> = self.known_edges().map(|(_, parent)| parent).collect();
         for (copy, original) in copies {
             self.prefer(copy, vec![original]);
-            self.childless[copy] = true;
+            self.childless[copy] |= !parents.contains(&copy);
         }
         self
     }
