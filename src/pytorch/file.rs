@@ -48,6 +48,14 @@ pub(super) struct StoredLayer {
     strides: Option<Strides>,
 }
 
+impl StoredLayer {
+    /// How many values should at least be read at once.
+    pub(super) fn preferred_length(&self) -> usize {
+        let strides = self.strides.as_ref();
+        strides.map_or(1, Strides::preferred_length)
+    }
+}
+
 /// Where in a file each storage lies: its first byte and its length.
 type Places = HashMap<String, (u64, u64)>;
 

@@ -224,6 +224,13 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
         read.map_err(DequantiseError::Source)
     }
 
+    fn preferred_length(&self) -> usize {
+        match (&self.planned.scheme, self.parts.first()) {
+            (Scheme::Stored, Some(stored)) => stored.preferred_length(),
+            _ => 1,
+        }
+    }
+
     fn rounding(&self) -> Result<Option<f64>, Self::Error> {
         match (&self.planned.scheme, self.parts.get(1)) {
             (Scheme::Words(words), Some(scales)) => words.rounding(scales),
