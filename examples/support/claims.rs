@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mother::adapters::models_named;
 use mother::files::ModelPath;
-use mother::heritage::{Knowledge, ModelGraph};
+use mother::heritage::{DescentKind, Knowledge, ModelGraph};
 
 use super::terminal::note;
 
@@ -12,6 +12,8 @@ use super::terminal::note;
 pub(crate) struct Claim {
     pub(crate) model: String,
     pub(crate) bases: Vec<String>,
+    /// How it says that it was made.
+    pub(crate) relation: Option<String>,
 }
 
 /// The claims of the cards beside models. A card in a folder of several models may be about any of them,
@@ -23,9 +25,13 @@ pub(crate) fn on_cards(models: &[ModelPath]) -> Vec<Claim> {
     }
     let alone = models.iter().filter(|model| in_folder[model.folder()] == 1);
     let claims = alone.filter_map(|model| {
-        let bases = model.card()?.bases().to_vec();
-        let model = model.name().into();
-        (!bases.is_empty()).then_some(Claim { model, bases })
+        let card = model.card()?;
+        let claim = Claim {
+            model: model.name().into(),
+            bases: card.bases().to_vec(),
+            relation: card.relation().map(String::from),
+        };
+        (!claim.bases.is_empty()).then_some(claim)
     });
     claims.collect()
 }
