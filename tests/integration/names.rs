@@ -518,3 +518,29 @@ fn packed_and_single_experts_are_the_same_weights() {
     let (_, graph) = recovered(&folder);
     assert_eq!(parent(&graph, "child"), Some("base"));
 }
+
+/// The experts are the layers of all models of a family, and all else is the base's.
+#[test]
+fn a_mixture_of_a_familys_models_comes_after_them_and_changes_nothing_for_them() {
+    for seed in SEEDS {
+        let folder = family(&decoder(seed, 4, VOCABULARY), seed, train);
+        let of_base = |(name, _): &(&String, &Tensor)| !name.contains(".mlp.");
+        let base = folder.iter().find(|(name, _)| name == "base").unwrap();
+        let own = base.1.iter().filter(of_base);
+        let mut mixed: Weights = own
+            .map(|(name, tensor)| (name.clone(), tensor.clone()))
+            .collect();
+        let trained = folder.iter().filter(|(name, _)| name != "base");
+        for (number, (_, expert)) in trained.enumerate() {
+            for (name, tensor) in expert.iter().filter(|(name, _)| name.contains(".mlp.")) {
+                let expert = format!(".moe.experts.{number}.");
+                mixed.insert(name.replace(".mlp.", &expert), tensor.clone());
+            }
+        }
+        let mut with_mixture = folder;
+        with_mixture.push(("mixture".into(), mixed));
+        let (_, graph) = recovered(&with_mixture);
+        assert_parents(&graph, &PARENTS);
+        assert!(parent(&graph, "mixture").is_some(), "{seed}");
+    }
+}

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::costs::{CLAIMED, EARLY};
-use crate::evidence::{Geometry, GroupEvidence};
+use crate::evidence::{Assembled, Coverage, Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
 
 /// What a model may have been made of.
@@ -119,6 +119,16 @@ impl Constraints {
                 self.origins[model] = Origin::Nothing;
                 (self.apart).extend(parents.into_iter().map(|parent| (model, parent)));
             }
+        }
+        self
+    }
+
+    /// Adds that models which were assembled from weights of others came after each of them, and are children of
+    /// one of them.
+    pub(super) fn with_assembled(mut self, group: &GroupEvidence) -> Self {
+        for Assembled { model, parts } in group.coverage().map_or(&[][..], Coverage::assembled) {
+            (self.sources).extend(parts.iter().map(|&part| (*model, part)));
+            self.prefer(*model, parts.clone());
         }
         self
     }
