@@ -19,7 +19,7 @@ const ROWS: usize = 2048;
 const COLUMNS: usize = 2048;
 const VALUES: usize = ROWS * COLUMNS;
 
-/// How many values a caller reads at once.
+/// How many values a caller reads at once, unless a layer prefers more.
 const CHUNK: usize = 1 << 16;
 
 /// A file that is removed when it is dropped.
@@ -61,7 +61,8 @@ fn time<M: WeightSource>(
 ) {
     let file = Written::new(name, bytes);
     let model = open(&file.0);
-    let mut buffer = vec![0.0; CHUNK];
+    let preferred = model.layers().map(|layer| layer.unwrap().preferred_length());
+    let mut buffer = vec![0.0; preferred.fold(CHUNK, usize::max)];
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function(name, |bencher| {
         bencher.iter(|| read_all(&model, &mut buffer))

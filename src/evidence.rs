@@ -6,6 +6,7 @@
 //! and 2. A backend that already has such numbers makes a [`GroupEvidence`] itself.
 
 mod architecture;
+mod assembled;
 mod block;
 mod common;
 mod comparison;
@@ -34,6 +35,7 @@ mod table;
 #[cfg(feature = "svd")]
 mod updates;
 
+pub use self::assembled::Assembled;
 pub use self::compatibility::IncompatibleSignatures;
 pub(crate) use self::copies::copy_kind;
 pub use self::copies::{CopyKind, ModelCopy};

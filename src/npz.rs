@@ -192,6 +192,10 @@ impl Layer for NpzLayer<'_> {
         self.layer.element.element_type
     }
 
+    fn preferred_length(&self) -> usize {
+        self.layer.preferred_length()
+    }
+
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
         self.arrays.read(self.layer, offset, values)
     }

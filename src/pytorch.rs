@@ -224,6 +224,10 @@ impl Layer for PytorchLayer<'_> {
         self.layer.element.element_type
     }
 
+    fn preferred_length(&self) -> usize {
+        self.layer.preferred_length()
+    }
+
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
         self.shard.read(self.layer, offset, values)
     }

@@ -84,7 +84,9 @@ fn placed(
 ) -> Result<(Source, AdapterEdge, Vec<PathBuf>), Failed> {
     let config_file = path.folder().join(CONFIG);
     let adapter = read(&config_file, adapter).map_err(|error| match error {
-        AdapterError::Method { .. } => Failed::Unplaced(format!("is an adapter, but {error}")),
+        AdapterError::Method { .. } | AdapterError::Pattern { .. } => {
+            Failed::Unplaced(format!("is an adapter, but {error}"))
+        }
         error => Failed::Damaged(format!("it is an adapter, and {error}")),
     })?;
     let (rank, method) = (adapter.rank(), adapter.method());

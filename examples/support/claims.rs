@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mother::adapters::models_named;
 use mother::files::ModelPath;
-use mother::heritage::{Knowledge, ModelGraph};
+use mother::heritage::{Descent, DescentKind, Knowledge, ModelGraph};
 
 use super::terminal::note;
 
@@ -12,6 +12,8 @@ use super::terminal::note;
 pub(crate) struct Claim {
     pub(crate) model: String,
     pub(crate) bases: Vec<String>,
+    /// How it says that it was made.
+    pub(crate) relation: Option<String>,
 }
 
 /// The claims of the cards beside models. A card in a folder of several models may be about any of them,
@@ -23,9 +25,13 @@ pub(crate) fn on_cards(models: &[ModelPath]) -> Vec<Claim> {
     }
     let alone = models.iter().filter(|model| in_folder[model.folder()] == 1);
     let claims = alone.filter_map(|model| {
-        let bases = model.card()?.bases().to_vec();
-        let model = model.name().into();
-        (!bases.is_empty()).then_some(Claim { model, bases })
+        let card = model.card()?;
+        let claim = Claim {
+            model: model.name().into(),
+            bases: card.bases().to_vec(),
+            relation: card.relation().map(String::from),
+        };
+        (!claim.bases.is_empty()).then_some(claim)
     });
     claims.collect()
 }
@@ -68,12 +74,9 @@ pub(crate) fn note_contradictions(claims: &[Claim], graph: &ModelGraph) {
         let is_above = |base: usize| {
             graph.is_ancestor(base, model) || merged.iter().any(|parent| parent.parent == base)
         };
-        if bases.is_empty()
-            || bases
-                .iter()
-                .filter_map(|base| graph.index(base))
-                .any(is_above)
-        {
+        let mut above = bases.iter().filter_map(|base| graph.index(base));
+        if bases.is_empty() || above.any(is_above) {
+            note_wrong_relation(claim, &bases, graph);
             continue;
         }
         let parent = graph.parent(model).and_then(|parent| graph.name(parent));
@@ -84,6 +87,32 @@ pub(crate) fn note_contradictions(claims: &[Claim], graph: &ModelGraph) {
             "the card of {} says that it comes from {}, the weights say {parent}",
             claim.model,
             bases.join(" or ")
+        ));
+    }
+}
+
+/// Notes where the card has the right parent, and the weights say that the model was made in another way.
+fn note_wrong_relation(claim: &Claim, bases: &[&str], graph: &ModelGraph) {
+    let Some((model, parent)) = graph
+        .index(&claim.model)
+        .and_then(|model| Some((model, graph.name(graph.parent(model)?)?)))
+    else {
+        return;
+    };
+    let kind = graph.models()[model].descent().and_then(Descent::kind);
+    let (Some(relation), Some(kind)) = (claim.relation.as_deref(), kind) else {
+        return;
+    };
+    let is_copy = matches!(kind, DescentKind::Copy(_));
+    let is_wrong = match relation {
+        "quantized" => !is_copy,
+        "finetune" | "adapter" => is_copy,
+        _ => false,
+    };
+    if is_wrong && bases.contains(&parent) {
+        let (model, kind) = (&claim.model, kind.name());
+        note(format!(
+            "the card of {model} says that it is of {parent} by the relation {relation}, the weights say {kind}"
         ));
     }
 }

@@ -7,9 +7,9 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use core::iter;
 
-use super::adapter::{Adapter, Target};
-use super::base::Orientation;
-use super::update::{Factors, Lengths, Update};
+use super::adapter::{Adapter, Lengths, Target};
+use super::base::{Orientation, Place};
+use super::update::{Factors, SquaredLengths, Update};
 use super::{AdaptedError, AdapterError};
 use crate::Scalar;
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource, element_count};
@@ -48,9 +48,16 @@ impl<A: WeightSource> Adapter<A> {
     /// Where the base lacks a weight or has it in another shape, or can't be read.
     pub fn applied_to<B: WeightSource>(self, base: B) -> Result<AdaptedModel<B, A>, AdapterError> {
         let mut updates = BTreeMap::new();
-        for (target, layer, orientation) in self.plan(&base)? {
-            let update = update(target, orientation);
-            updates.insert(layer, (update, target.magnitudes.clone()));
+        for (target, place) in self.plan(&base)? {
+            let update = update(target, &place);
+            let magnitudes = match &target.lengths {
+                Lengths::Magnitudes(magnitudes) => Some(magnitudes.clone()),
+                _ => None,
+            };
+            if let (Lengths::OfOutputs(factors), Some(bias)) = (&target.lengths, place.bias) {
+                updates.insert(bias, (of_bias(factors), None));
+            }
+            updates.insert(place.layer, (update, magnitudes));
         }
         measure(&base, &mut updates)?;
         let updates = updates
@@ -68,24 +75,45 @@ impl<A: WeightSource> Adapter<A> {
     }
 }
 
-/// What a target adds to a weight of this orientation.
-fn update(target: &Target, orientation: Orientation) -> Update {
-    let (left, right) = match orientation {
-        Orientation::Straight => (target.outputs.clone(), target.inputs.clone()),
-        Orientation::Transposed => (target.inputs.transposed(), target.outputs.transposed()),
-    };
+/// What a target does to a weight in this place.
+fn update(target: &Target, place: &Place) -> Update {
+    let [rows, columns] = place.shape;
+    let is_straight = place.orientation == Orientation::Straight;
+    let wide = |factors: &[f32]| factors.iter().copied().map(f64::from).collect();
     let none = |count| vec![1.0; count];
     // Where there are magnitudes, which of these it is says along which side they lie.
-    let factors = match (&target.magnitudes, orientation) {
-        (None, _) => Factors::None,
-        (Some(_), Orientation::Straight) => Factors::OfRows(none(left.rows)),
-        (Some(_), Orientation::Transposed) => Factors::OfColumns(none(right.columns)),
+    let factors = match (&target.lengths, is_straight) {
+        (Lengths::Kept, _) => Factors::None,
+        (Lengths::Magnitudes(_), true) => Factors::OfRows(none(rows)),
+        (Lengths::Magnitudes(_), false) => Factors::OfColumns(none(columns)),
+        (Lengths::OfOutputs(factors), true) | (Lengths::OfInputs(factors), false) => {
+            Factors::OfRows(wide(factors))
+        }
+        (Lengths::OfOutputs(factors), false) | (Lengths::OfInputs(factors), true) => {
+            Factors::OfColumns(wide(factors))
+        }
     };
+    let change = target.change.as_ref();
     Update {
-        left,
-        right,
+        rows,
+        columns,
+        change: change.map(|change| match place.orientation {
+            Orientation::Straight => change.clone(),
+            Orientation::Transposed => change.transposed(),
+        }),
         scale: target.scale,
         factors,
+    }
+}
+
+/// What is done to a bias whose outputs are multiplied.
+fn of_bias(factors: &[f32]) -> Update {
+    Update {
+        rows: factors.len(),
+        columns: 1,
+        change: None,
+        scale: 0.0,
+        factors: Factors::OfRows(factors.iter().copied().map(f64::from).collect()),
     }
 }
 
@@ -104,8 +132,7 @@ fn measure<B: WeightSource>(
             continue;
         };
         let of_columns = matches!(update.factors, Factors::OfColumns(_));
-        let (rows, width) = (update.left.rows, update.right.columns);
-        let mut lengths = Lengths::new(rows, width, of_columns);
+        let mut lengths = SquaredLengths::new(update.rows, update.columns, of_columns);
         let (count, mut offset) = (element_count(layer.shape()).unwrap_or(0), 0);
         let mut values = vec![0.0_f64; CHUNK.min(count)];
         while offset < count {

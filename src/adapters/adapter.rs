@@ -3,15 +3,15 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::names::{Module, Part, TensorName, whole_name};
-use super::update::Matrix;
+use super::parts::Parts;
+use super::update::Change;
 use super::{AdapterConfig, AdapterError};
-use crate::weights::{Layer, WeightSource, element_count};
+use crate::weights::{Layer, WeightSource};
 
-/// An adapter of low rank (LoRA, rsLoRA, DoRA) over any source of its tensors.
+/// An adapter (LoRA, rsLoRA, DoRA, LoHa, LoKr, IA3) over any source of its tensors.
 ///
 /// It is recognised by its tensors, as PEFT, diffusers and kohya name them. Its factors are held in
 /// memory; tensors that stand for the base's (`modules_to_save`) are read when they are needed.
@@ -40,7 +40,11 @@ use crate::weights::{Layer, WeightSource, element_count};
 ///
 /// E. Hu et al., *LoRA: Low-Rank Adaptation of Large Language Models*, ICLR 2022,
 /// [arXiv:2106.09685](https://arxiv.org/abs/2106.09685); S.-Y. Liu et al., *DoRA: Weight-Decomposed
-/// Low-Rank Adaptation*, ICML 2024, [arXiv:2402.09353](https://arxiv.org/abs/2402.09353).
+/// Low-Rank Adaptation*, ICML 2024, [arXiv:2402.09353](https://arxiv.org/abs/2402.09353); S.-Y. Yeh et al.,
+/// *Navigating Text-To-Image Customization: From LyCORIS Fine-Tuning to Model Evaluation*, ICLR 2024,
+/// [arXiv:2309.14859](https://arxiv.org/abs/2309.14859); H. Liu et al., *Few-Shot Parameter-Efficient
+/// Fine-Tuning is Better and Cheaper than In-Context Learning*, NeurIPS 2022,
+/// [arXiv:2205.05638](https://arxiv.org/abs/2205.05638).
 #[derive(Clone, Debug)]
 pub struct Adapter<A> {
     pub(super) source: A,
@@ -55,29 +59,34 @@ pub struct Adapter<A> {
 pub(super) struct Target {
     pub(super) module: Module,
     /// Of as many rows as the weight has outputs, and as many columns as it has inputs, multiplied.
-    pub(super) outputs: Matrix,
-    pub(super) inputs: Matrix,
-    pub(super) magnitudes: Option<Vec<f32>>,
+    pub(super) change: Option<Change>,
     pub(super) scale: f64,
+    pub(super) lengths: Lengths,
+    /// The rank of its factors.
+    pub(super) rank: usize,
 }
 
-/// The tensors of one weight.
-struct Parts<L> {
-    down: Option<L>,
-    up: Option<L>,
-    embedding: [Option<L>; 2],
-    magnitude: Option<L>,
-    alpha: Option<L>,
+/// What is done to the sum of the weight and its change.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Lengths {
+    /// Nothing.
+    Kept,
+    /// DoRA's lengths that the outputs' weights are to have.
+    Magnitudes(Vec<f32>),
+    /// IA3's factors of outputs; the bias has them, too.
+    OfOutputs(Vec<f32>),
+    /// IA3's factors of inputs.
+    OfInputs(Vec<f32>),
 }
 
-impl<L> Default for Parts<L> {
-    fn default() -> Self {
-        Self {
-            down: None,
-            up: None,
-            embedding: [None, None],
-            magnitude: None,
-            alpha: None,
+impl Target {
+    /// The number of outputs and inputs, as far as it is known.
+    pub(super) fn dimensions(&self) -> [Option<usize>; 2] {
+        match (&self.change, &self.lengths) {
+            (Some(change), _) => [Some(change.rows()), Some(change.columns())],
+            (None, Lengths::OfOutputs(factors)) => [Some(factors.len()), None],
+            (None, Lengths::OfInputs(factors)) => [None, Some(factors.len())],
+            (None, _) => [None, None],
         }
     }
 }
@@ -90,7 +99,9 @@ impl<A: WeightSource> Adapter<A> {
         let names = source.layers().map_while(Result::ok);
         let names: BTreeSet<String> = names.map(|layer| layer.name().to_owned()).collect();
         let has_weight = |name: &str| {
-            let module = name.split(".lora_").next().unwrap_or(name);
+            let ends = [".lora_", ".hada_", ".lokr_", ".ia3_"];
+            let module = ends.iter().find_map(|end| name.split_once(end));
+            let module = module.map_or(name, |(module, _)| module);
             [".weight", ".base_layer.weight"]
                 .iter()
                 .any(|end| names.contains(&[module, *end].concat()))
@@ -134,22 +145,13 @@ impl<A: WeightSource> Adapter<A> {
                     whole.insert(whole_name(layer.name()), layer.name().to_owned());
                 }
                 TensorName::Part(module, part) => {
-                    let parts = modules.entry(module).or_default();
-                    let place = match part {
-                        Part::Down => &mut parts.down,
-                        Part::Up => &mut parts.up,
-                        Part::EmbeddingDown => &mut parts.embedding[0],
-                        Part::EmbeddingUp => &mut parts.embedding[1],
-                        Part::Magnitude => &mut parts.magnitude,
-                        Part::Alpha => &mut parts.alpha,
-                    };
-                    *place = Some(layer);
+                    modules.entry(module).or_default().set(part, layer);
                 }
             }
         }
         let targets = modules
             .into_iter()
-            .map(|(module, parts)| target(module, &parts, &config));
+            .map(|(module, parts)| parts.target(module, &config));
         let targets = targets.collect::<Result<Vec<Target>, AdapterError>>()?;
         if targets.is_empty() {
             return Err(AdapterError::NotAnAdapter);
@@ -168,21 +170,30 @@ impl<A: WeightSource> Adapter<A> {
         self.source.name()
     }
 
-    /// The largest rank of a weight's change.
+    /// The largest rank of factors; 0 where there are none, as of IA3.
     #[must_use]
     pub fn rank(&self) -> usize {
-        let ranks = self.targets.iter().map(|target| target.inputs.rows);
+        let ranks = self.targets.iter().map(|target| target.rank);
         ranks.max().unwrap_or(0)
     }
 
-    /// `LoRA` or `DoRA`.
+    /// `LoRA`, `DoRA`, `LoHa`, `LoKr` or `IA3`.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        let has_magnitudes = |target: &Target| target.magnitudes.is_some();
-        if self.targets.iter().any(has_magnitudes) {
+        let method = |target: &Target| match (&target.change, &target.lengths) {
+            (_, Lengths::Magnitudes(_)) => "DoRA",
+            (Some(Change::Added(_)), _) => "LoRA",
+            (Some(Change::Hadamard(..)), _) => "LoHa",
+            (Some(Change::Kronecker(..)), _) => "LoKr",
+            (None, _) => "IA3",
+        };
+        let mut methods = self.targets.iter().map(method);
+        // Not every weight of DoRA has magnitudes.
+        let is_dora = methods.clone().any(|method| method == "DoRA");
+        if is_dora {
             "DoRA"
         } else {
-            "LoRA"
+            methods.next().unwrap_or("LoRA")
         }
     }
 
@@ -191,81 +202,4 @@ impl<A: WeightSource> Adapter<A> {
     pub const fn config(&self) -> &AdapterConfig {
         &self.config
     }
-}
-
-/// The change of one weight, of whose tensors these are there.
-fn target<L: Layer<Error: ToString>>(
-    module: Module,
-    parts: &Parts<L>,
-    config: &AdapterConfig,
-) -> Result<Target, AdapterError> {
-    let incomplete = || AdapterError::Incomplete {
-        weight: module.name.clone(),
-    };
-    // A table of embeddings has a row for each input, so that inputs take the place of outputs.
-    let (down, up, is_table) = match (&parts.down, &parts.up, &parts.embedding) {
-        (Some(down), Some(up), _) => (down, up, false),
-        (None, None, [Some(down), Some(up)]) => (down, up, true),
-        _ => return Err(incomplete()),
-    };
-    let shapes = || AdapterError::Shapes {
-        weight: module.name.clone(),
-        down: down.shape().to_vec(),
-        up: up.shape().to_vec(),
-    };
-    let (inputs, outputs) = (matrix(down)?, matrix(up)?);
-    let rank = inputs.rows;
-    if rank == 0 || outputs.columns != rank {
-        return Err(shapes());
-    }
-    let magnitudes = vector(parts.magnitude.as_ref())?;
-    if is_table && magnitudes.is_some() {
-        let method = "DoRA of embeddings".to_owned();
-        return Err(AdapterError::Method { method });
-    }
-    if magnitudes
-        .as_ref()
-        .is_some_and(|found| found.len() != outputs.rows)
-    {
-        return Err(shapes());
-    }
-    let alpha = vector(parts.alpha.as_ref())?;
-    let alpha = alpha.and_then(|alpha| alpha.first().copied());
-    let scale = config.scale(&module.name, rank, alpha.map(f64::from));
-    let (outputs, inputs) = if is_table {
-        (inputs.transposed(), outputs.transposed())
-    } else {
-        (outputs, inputs)
-    };
-    Ok(Target {
-        module,
-        outputs,
-        inputs,
-        magnitudes,
-        scale,
-    })
-}
-
-/// All values of a layer that may be there.
-fn vector<L: Layer<Error: ToString>>(layer: Option<&L>) -> Result<Option<Vec<f32>>, AdapterError> {
-    Ok(layer.map(matrix).transpose()?.map(|matrix| matrix.values))
-}
-
-/// All values of a layer, as a matrix whose columns are all dimensions but the first.
-fn matrix<L: Layer<Error: ToString>>(layer: &L) -> Result<Matrix, AdapterError> {
-    let reading = |reason: String| AdapterError::Reading { reason };
-    let shape = layer.shape();
-    let Some(count) = element_count(shape) else {
-        return Err(reading(alloc::format!("{:?} is too large", layer.name())));
-    };
-    let mut values = vec![0.0_f32; count];
-    layer
-        .read(0, &mut values)
-        .map_err(|error| reading(error.to_string()))?;
-    let rows = shape.first().copied().unwrap_or(1);
-    Ok(Matrix {
-        rows,
-        columns: count.checked_div(rows).unwrap_or(0),
-        values,
-    })
 }

@@ -36,6 +36,16 @@ pub(super) enum Orientation {
     Transposed,
 }
 
+/// The layer of a base that a target changes.
+pub(super) struct Place {
+    pub(super) layer: String,
+    pub(super) orientation: Orientation,
+    /// Its rows, and the product of its other dimensions.
+    pub(super) shape: [usize; 2],
+    /// The layer of the bias beside it.
+    pub(super) bias: Option<String>,
+}
+
 /// The layers of a base, by name and as they are called where dots are underscores.
 struct Layers {
     shapes: BTreeMap<String, Vec<usize>>,
@@ -101,11 +111,7 @@ impl Layers {
     }
 
     /// The layer of a target, and how its factors are to be taken.
-    fn place(
-        &self,
-        target: &Target,
-        prefers_transposed: bool,
-    ) -> Result<(String, Orientation), AdapterError> {
+    fn place(&self, target: &Target, prefers_transposed: bool) -> Result<Place, AdapterError> {
         let weight = || target.module.name.clone();
         let found = self
             .find(&target.module)
@@ -113,24 +119,34 @@ impl Layers {
         let Some((name, shape)) = found else {
             return Err(AdapterError::NoSuchWeight { weight: weight() });
         };
-        let expected = [target.outputs.rows, target.inputs.columns];
+        let expected = target.dimensions();
         let rows = shape.first().copied().unwrap_or(1);
         let width = element_count(shape.get(1..).unwrap_or_default());
-        let straight = width.is_some_and(|width| [rows, width] == expected);
-        let transposed = width.is_some_and(|width| [width, rows] == expected);
-        let orientation = match (straight, transposed) {
+        let are = |[outputs, inputs]: [usize; 2]| {
+            let fits = |expected: Option<usize>, found| expected.is_none_or(|count| count == found);
+            fits(expected[0], outputs) && fits(expected[1], inputs)
+        };
+        let wrong = || AdapterError::WrongShape {
+            weight: weight(),
+            shape: shape.clone(),
+            expected,
+        };
+        let width = width.ok_or_else(wrong)?;
+        let orientation = match (are([rows, width]), are([width, rows])) {
             (true, true) if prefers_transposed => Orientation::Transposed,
             (true, _) => Orientation::Straight,
             (false, true) => Orientation::Transposed,
-            (false, false) => {
-                return Err(AdapterError::WrongShape {
-                    weight: weight(),
-                    shape: shape.clone(),
-                    expected,
-                });
-            }
+            (false, false) => return Err(wrong()),
         };
-        Ok((name.clone(), orientation))
+        let bias = name
+            .strip_suffix("weight")
+            .map(|stem| [stem, "bias"].concat());
+        Ok(Place {
+            layer: name.clone(),
+            orientation,
+            shape: [rows, width],
+            bias: bias.filter(|bias| self.shapes.contains_key(bias)),
+        })
     }
 }
 
@@ -140,7 +156,7 @@ impl<A: WeightSource> Adapter<A> {
     pub(super) fn plan<B: WeightSource>(
         &self,
         base: &B,
-    ) -> Result<Vec<(&Target, String, Orientation)>, AdapterError> {
+    ) -> Result<Vec<(&Target, Place)>, AdapterError> {
         let layers = Layers::of(base)?;
         let mut components: BTreeMap<&str, Vec<&Target>> = BTreeMap::new();
         for target in &self.targets {
@@ -154,11 +170,7 @@ impl<A: WeightSource> Adapter<A> {
             let place =
                 |target: &&'_ Target| layers.place(target, self.config.has_rows_as_inputs());
             match targets.iter().map(place).collect::<Result<Vec<_>, _>>() {
-                Ok(places) => {
-                    let placed = targets.into_iter().zip(places);
-                    let placed = placed.map(|(target, (name, how))| (target, name, how));
-                    return Ok(placed.collect());
-                }
+                Ok(places) => return Ok(targets.into_iter().zip(places).collect()),
                 Err(error) => failure = error,
             }
         }

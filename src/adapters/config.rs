@@ -1,10 +1,11 @@
 //! What an adapter's maker noted beside it: its base, and how its factors are scaled.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 #[cfg(feature = "safetensors")]
 use super::AdapterError;
+use super::pattern::Pattern;
 
 /// What is known of an adapter beside its tensors, as PEFT keeps it in `adapter_config.json`.
 ///
@@ -21,8 +22,9 @@ use super::AdapterError;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdapterConfig {
     base: Option<String>,
+    rank: Option<usize>,
     alpha: Option<f64>,
-    alphas: BTreeMap<String, f64>,
+    alphas: Vec<(Pattern, f64)>,
     scaling: Scaling,
     orientation: Orientation,
 }
@@ -67,10 +69,17 @@ impl AdapterConfig {
     }
 
     /// Sets this number for the weights whose names, or the parts of them after a dot, are this text; the
-    /// longest of several such texts counts.
+    /// first of several such texts counts.
     #[must_use]
     pub fn with_alpha_of(mut self, ending: impl Into<String>, alpha: f64) -> Self {
-        self.alphas.insert(ending.into(), alpha);
+        self.alphas.push((Pattern::Ending(ending.into()), alpha));
+        self
+    }
+
+    /// Sets the rank, which isn't seen by the tensors where LoKr has no small factors.
+    #[must_use]
+    pub const fn with_rank(mut self, rank: usize) -> Self {
+        self.rank = Some(rank);
         self
     }
 
@@ -95,20 +104,19 @@ impl AdapterConfig {
         self.base.as_deref()
     }
 
+    /// The rank, where the tensors don't show it.
+    pub(super) const fn rank(&self) -> Option<usize> {
+        self.rank
+    }
+
     pub(super) fn has_rows_as_inputs(&self) -> bool {
         self.orientation == Orientation::RowsAreInputs
     }
 
     /// By what the product of factors of this rank is multiplied; `alpha` is the tensor's own.
     pub(super) fn scale(&self, module: &str, rank: usize, alpha: Option<f64>) -> f64 {
-        let ends = |ending: &str| {
-            module
-                .strip_suffix(ending)
-                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        };
-        let of_module = self.alphas.iter().filter(|(ending, _)| ends(ending));
-        let of_module = of_module.max_by_key(|(ending, _)| ending.len());
-        let alpha = alpha.or(of_module.map(|(_, &alpha)| alpha)).or(self.alpha);
+        let of_module = self.alphas.iter().find(|(pattern, _)| pattern.fits(module));
+        let alpha = alpha.or(of_module.map(|&(_, alpha)| alpha)).or(self.alpha);
         let rank = rank as f64;
         match (alpha, self.scaling) {
             (None, _) => 1.0,
@@ -119,13 +127,14 @@ impl AdapterConfig {
 
     /// Reads what PEFT writes to `adapter_config.json`; keys that aren't known are passed over.
     ///
-    /// Of `alpha_pattern` names and their endings are understood, not regular expressions; ranks follow
-    /// from the tensors, so that `rank_pattern` isn't needed.
+    /// The first pattern of `alpha_pattern` counts that is a name or its ending, as a regular expression;
+    /// ranks follow from the tensors, so that `rank_pattern` isn't needed.
     ///
     /// # Errors
     ///
-    /// [`AdapterError::Config`] where it isn't JSON, a value is of the wrong kind, or a pattern is a
-    /// regular expression; [`AdapterError::Method`] where it is for another method than LoRA.
+    /// [`AdapterError::Config`] where it isn't JSON or a value is of the wrong kind;
+    /// [`AdapterError::Pattern`] where a pattern can't be understood; [`AdapterError::Method`] where it is
+    /// for a method that isn't understood.
     ///
     /// # Examples
     ///
@@ -134,7 +143,7 @@ impl AdapterConfig {
     ///
     /// let json = r#"{"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "gpt2"}"#;
     /// let config = AdapterConfig::from_json(json)?;
-    /// assert_eq!(config, AdapterConfig::new().with_base("gpt2").with_alpha(16.0));
+    /// assert_eq!(config, AdapterConfig::new().with_base("gpt2").with_alpha(16.0).with_rank(8));
     /// # Ok::<(), mother::adapters::AdapterError>(())
     /// ```
     #[cfg(feature = "safetensors")]
@@ -143,27 +152,19 @@ impl AdapterConfig {
         let written: Written = serde_json::from_str(json)
             .map_err(|error| wrong(alloc::string::ToString::to_string(&error)))?;
         let method = written.peft_type.unwrap_or_else(|| "LORA".into());
-        if method != "LORA" {
+        if !METHODS.contains(&&*method) {
             return Err(AdapterError::Method { method });
         }
         let mut config = Self {
             base: written
                 .base_model_name_or_path
                 .filter(|base| !base.is_empty()),
-            alpha: written.lora_alpha,
+            rank: written.r,
+            alpha: written.lora_alpha.or(written.alpha),
             ..Self::default()
         };
-        for (pattern, alpha) in written.alpha_pattern.unwrap_or_default() {
-            let ending = pattern
-                .trim_start_matches('^')
-                .trim_end_matches('$')
-                .replace("\\.", ".");
-            if ending.contains(['\\', '*', '+', '?', '[', '(', '|', '{', '^', '$']) {
-                return Err(wrong(alloc::format!(
-                    "the pattern `{pattern}` of alpha_pattern is a regular expression"
-                )));
-            }
-            config = config.with_alpha_of(ending, alpha);
+        for (pattern, alpha) in written.alpha_pattern.0 {
+            config.alphas.push((Pattern::parse(&pattern)?, alpha));
         }
         if written.use_rslora == Some(true) {
             config = config.with_stabilised_rank();
@@ -175,16 +176,59 @@ impl AdapterConfig {
     }
 }
 
+/// The methods that are understood, as PEFT calls them.
+#[cfg(feature = "safetensors")]
+const METHODS: [&str; 4] = ["LORA", "LOHA", "LOKR", "IA3"];
+
 /// The keys of `adapter_config.json` that are used.
 #[cfg(feature = "safetensors")]
 #[derive(serde::Deserialize)]
 struct Written {
     peft_type: Option<String>,
     base_model_name_or_path: Option<String>,
+    r: Option<usize>,
     lora_alpha: Option<f64>,
-    alpha_pattern: Option<BTreeMap<String, f64>>,
+    /// What other methods call it.
+    alpha: Option<f64>,
+    #[serde(default)]
+    alpha_pattern: InOrder,
     use_rslora: Option<bool>,
     fan_in_fan_out: Option<bool>,
+}
+
+/// The items of an object in the order in which they are written.
+#[cfg(feature = "safetensors")]
+#[derive(Default)]
+struct InOrder(Vec<(String, f64)>);
+
+#[cfg(feature = "safetensors")]
+impl<'de> serde::Deserialize<'de> for InOrder {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> serde::de::Visitor<'de> for Items {
+            type Value = InOrder;
+
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("an object of numbers")
+            }
+
+            fn visit_unit<E>(self) -> Result<InOrder, E> {
+                Ok(InOrder::default())
+            }
+
+            fn visit_map<M: serde::de::MapAccess<'de>>(
+                self,
+                mut map: M,
+            ) -> Result<InOrder, M::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = map.next_entry()? {
+                    items.push(item);
+                }
+                Ok(InOrder(items))
+            }
+        }
+        deserializer.deserialize_any(Items)
+    }
 }
 
 #[cfg(test)]

@@ -22,12 +22,19 @@ pub enum AdapterError {
         /// What is wrong.
         message: String,
     },
+    /// A pattern of the adapter's configuration can't be understood.
+    Pattern {
+        /// The pattern, a regular expression.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The layers of a model can't be listed, or the values of one can't be read.
     Reading {
         /// What is wrong.
         reason: String,
     },
-    /// A factor is there without the other.
+    /// A factor is there without those that belong to it.
     Incomplete {
         /// The weight that they change.
         weight: String,
@@ -52,8 +59,8 @@ pub enum AdapterError {
         weight: String,
         /// Its shape in the base.
         shape: Vec<usize>,
-        /// The number of outputs and inputs that the adapter's factors have.
-        expected: [usize; 2],
+        /// The number of outputs and inputs that the adapter's factors have, as far as they tell.
+        expected: [Option<usize>; 2],
     },
 }
 
@@ -69,9 +76,12 @@ impl fmt::Display for AdapterError {
                 )
             }
             Self::Config { message } => write!(f, "its configuration is wrong: {message:?}"),
+            Self::Pattern { pattern, reason } => {
+                write!(f, "its pattern {pattern:?} can't be understood: {reason:?}")
+            }
             Self::Reading { reason } => f.write_str(reason),
             Self::Incomplete { weight } => {
-                write!(f, "of the two factors for {weight:?} only one is there")
+                write!(f, "of the factors for {weight:?} not all are there")
             }
             Self::Shapes { weight, down, up } => write!(
                 f,
@@ -82,11 +92,21 @@ impl fmt::Display for AdapterError {
                 weight,
                 shape,
                 expected: [outputs, inputs],
-            } => write!(
-                f,
-                "the shape of the base's weight {weight:?} is {shape:?}, the factors are for \
-                 {outputs} outputs and {inputs} inputs"
-            ),
+            } => {
+                write!(
+                    f,
+                    "the shape of the base's weight {weight:?} is {shape:?}, "
+                )?;
+                match (outputs, inputs) {
+                    (Some(outputs), Some(inputs)) => write!(
+                        f,
+                        "the factors are for {outputs} outputs and {inputs} inputs"
+                    ),
+                    (Some(count), None) => write!(f, "the factors are for {count} outputs"),
+                    (None, Some(count)) => write!(f, "the factors are for {count} inputs"),
+                    (None, None) => f.write_str("which factors can't have"),
+                }
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Separator {
 }
 
 /// Which part of the change of a weight a tensor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// The factor that is applied first, of `rank` rows.
     Down,
@@ -36,6 +36,65 @@ pub(super) enum Part {
     Magnitude,
     /// One number, by which the change is scaled.
     Alpha,
+    /// LoHa's two products: of outputs and of inputs, and once more.
+    Hadamard(Factor),
+    HadamardOther(Factor),
+    /// LoKr's two tables, each whole or a product.
+    Kronecker(Factor),
+    KroneckerOther(Factor),
+    /// IA3's factors.
+    Factors,
+}
+
+/// A table, or one factor of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Factor {
+    Whole,
+    OfOutputs,
+    OfInputs,
+}
+
+impl Part {
+    pub(super) const HADAMARD: [Self; 4] = [
+        Self::Hadamard(Factor::OfOutputs),
+        Self::Hadamard(Factor::OfInputs),
+        Self::HadamardOther(Factor::OfOutputs),
+        Self::HadamardOther(Factor::OfInputs),
+    ];
+
+    pub(super) const KRONECKER: [Self; 6] = [
+        Self::Kronecker(Factor::Whole),
+        Self::Kronecker(Factor::OfOutputs),
+        Self::Kronecker(Factor::OfInputs),
+        Self::KroneckerOther(Factor::Whole),
+        Self::KroneckerOther(Factor::OfOutputs),
+        Self::KroneckerOther(Factor::OfInputs),
+    ];
+
+    /// The part of a name that says it.
+    fn of_segment(segment: &str) -> Option<Self> {
+        use Factor::{OfInputs, OfOutputs, Whole};
+        Some(match segment {
+            "lora_A" | "lora_down" => Self::Down,
+            "lora_B" | "lora_up" => Self::Up,
+            "lora_embedding_A" => Self::EmbeddingDown,
+            "lora_embedding_B" => Self::EmbeddingUp,
+            "lora_magnitude_vector" => Self::Magnitude,
+            "alpha" => Self::Alpha,
+            "hada_w1_a" => Self::Hadamard(OfOutputs),
+            "hada_w1_b" => Self::Hadamard(OfInputs),
+            "hada_w2_a" => Self::HadamardOther(OfOutputs),
+            "hada_w2_b" => Self::HadamardOther(OfInputs),
+            "lokr_w1" => Self::Kronecker(Whole),
+            "lokr_w1_a" => Self::Kronecker(OfOutputs),
+            "lokr_w1_b" => Self::Kronecker(OfInputs),
+            "lokr_w2" => Self::KroneckerOther(Whole),
+            "lokr_w2_a" => Self::KroneckerOther(OfOutputs),
+            "lokr_w2_b" => Self::KroneckerOther(OfInputs),
+            "ia3_l" => Self::Factors,
+            _ => return None,
+        })
+    }
 }
 
 /// What a tensor of an adapter is.
@@ -49,19 +108,21 @@ pub(super) enum TensorName {
     Whole,
 }
 
-/// The segments of names by which other methods are recognised.
-const OTHER_METHODS: [(&str, &str); 12] = [
-    ("hada_w1_a", "LoHa"),
-    ("lokr_w1", "LoKr"),
-    ("lokr_w1_a", "LoKr"),
+/// The segments of names by which methods that aren't understood are recognised.
+const OTHER_METHODS: [(&str, &str); 14] = [
+    ("hada_t1", "LoHa of convolutions"),
+    ("hada_t2", "LoHa of convolutions"),
+    ("lokr_t2", "LoKr of convolutions"),
     ("lora_E", "AdaLoRA"),
     ("lora_mid", "LoCon"),
     ("dora_scale", "LyCORIS's DoRA"),
     ("oft_r", "OFT"),
+    ("oft_R", "OFT"),
     ("oft_blocks", "OFT"),
     ("boft_R", "BOFT"),
     ("vera_lambda_b", "VeRA"),
-    ("ia3_l", "IA3"),
+    ("randlora_lambda", "RandLoRA"),
+    ("trainable_tokens_delta", "trainable tokens"),
     ("prompt_embeddings", "prompt tuning"),
 ];
 
@@ -86,6 +147,9 @@ impl TensorName {
             .find(|(segment, _)| segments.contains(segment));
         if let Some((_, method)) = other {
             return Self::OtherMethod(method);
+        }
+        if segments.contains(&"lora_B") && segments.last() == Some(&"bias") {
+            return Self::OtherMethod("LoRA with biases");
         }
         let found = (1..segments.len()).rev().find_map(|at| {
             let (part, length, module) = part_at(&segments, at)?;
@@ -121,15 +185,7 @@ fn part_at(segments: &[&str], at: usize) -> Option<(Part, usize, String)> {
         };
         return Some((part, 2, format!("{before}.{projection}")));
     }
-    let part = match segment {
-        "lora_A" | "lora_down" => Part::Down,
-        "lora_B" | "lora_up" => Part::Up,
-        "lora_embedding_A" => Part::EmbeddingDown,
-        "lora_embedding_B" => Part::EmbeddingUp,
-        "lora_magnitude_vector" => Part::Magnitude,
-        "alpha" => Part::Alpha,
-        _ => return None,
-    };
+    let part = Part::of_segment(segment)?;
     Some((part, 1, before))
 }
 
@@ -276,14 +332,15 @@ mod tests {
             "base_model.model.score.weight",
             "alpha",
             "q.alpha.weight",
-            "q.lora_B.bias",
             "lora_A.weight",
         ];
         for name in whole {
             assert_eq!(TensorName::parse(name), TensorName::Whole, "{name}");
         }
-        let other = TensorName::parse("lora_unet_q.hada_w1_a");
-        assert_eq!(other, TensorName::OtherMethod("LoHa"));
+        let other = TensorName::parse("lora_unet_q.hada_t1");
+        assert_eq!(other, TensorName::OtherMethod("LoHa of convolutions"));
+        let biased = TensorName::parse("base_model.model.q.lora_B.bias");
+        assert_eq!(biased, TensorName::OtherMethod("LoRA with biases"));
         let name = "base_model.model.score.modules_to_save.default.weight";
         assert_eq!(whole_name(name), "score.weight");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The change of one weight: a product of two factors, and for DoRA the length of each output.
+//! The change of one weight: what is added to it, and by what it is multiplied.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -28,12 +28,130 @@ impl Matrix {
     }
 }
 
-/// What is added to a matrix, and by what its rows or columns are multiplied afterwards.
+/// A matrix that may be held as a product.
+#[derive(Clone, Debug)]
+pub(super) enum Table {
+    Whole(Matrix),
+    Product(Matrix, Matrix),
+}
+
+impl Table {
+    pub(super) const fn rows(&self) -> usize {
+        match self {
+            Self::Whole(matrix) | Self::Product(matrix, _) => matrix.rows,
+        }
+    }
+
+    pub(super) const fn columns(&self) -> usize {
+        match self {
+            Self::Whole(matrix) | Self::Product(_, matrix) => matrix.columns,
+        }
+    }
+
+    fn transposed(&self) -> Self {
+        match self {
+            Self::Whole(matrix) => Self::Whole(matrix.transposed()),
+            Self::Product(left, right) => Self::Product(right.transposed(), left.transposed()),
+        }
+    }
+
+    /// A row from a column on.
+    fn row(&self, row: usize, column: usize, values: &mut [f64]) {
+        values.fill(0.0);
+        let add = |values: &mut [f64], matrix: &Matrix, row: usize, factor: f64| {
+            let start = row * matrix.columns + column;
+            let found = matrix.values.get(start..start + values.len());
+            for (sum, &value) in values.iter_mut().zip(found.unwrap_or_default()) {
+                *sum += factor * f64::from(value);
+            }
+        };
+        match self {
+            Self::Whole(matrix) => add(values, matrix, row, 1.0),
+            Self::Product(left, right) => {
+                let rank = left.columns;
+                let factors = left.values.get(row * rank..(row + 1) * rank);
+                for (step, &factor) in factors.unwrap_or_default().iter().enumerate() {
+                    add(values, right, step, f64::from(factor));
+                }
+            }
+        }
+    }
+}
+
+/// What is added to a matrix.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// LoRA's product.
+    Added(Table),
+    /// LoHa's product value by value.
+    Hadamard(Table, Table),
+    /// LoKr's: each value of the first is multiplied with all of the second.
+    Kronecker(Table, Table),
+}
+
+impl Change {
+    pub(super) const fn rows(&self) -> usize {
+        match self {
+            Self::Added(table) | Self::Hadamard(table, _) => table.rows(),
+            Self::Kronecker(first, second) => first.rows().saturating_mul(second.rows()),
+        }
+    }
+
+    pub(super) const fn columns(&self) -> usize {
+        match self {
+            Self::Added(table) | Self::Hadamard(table, _) => table.columns(),
+            Self::Kronecker(first, second) => first.columns().saturating_mul(second.columns()),
+        }
+    }
+
+    pub(super) fn transposed(&self) -> Self {
+        match self {
+            Self::Added(table) => Self::Added(table.transposed()),
+            Self::Hadamard(first, second) => {
+                Self::Hadamard(first.transposed(), second.transposed())
+            }
+            Self::Kronecker(first, second) => {
+                Self::Kronecker(first.transposed(), second.transposed())
+            }
+        }
+    }
+
+    /// A row from a column on.
+    fn row(&self, row: usize, column: usize, values: &mut [f64]) {
+        match self {
+            Self::Added(table) => table.row(row, column, values),
+            Self::Hadamard(first, second) => {
+                let mut factors = vec![0.0; values.len()];
+                first.row(row, column, values);
+                second.row(row, column, &mut factors);
+                for (value, factor) in values.iter_mut().zip(factors) {
+                    *value *= factor;
+                }
+            }
+            Self::Kronecker(first, second) => {
+                let (height, width) = (second.rows().max(1), second.columns().max(1));
+                let mut factors = vec![0.0; first.columns()];
+                let mut inner = vec![0.0; second.columns()];
+                first.row(row / height, 0, &mut factors);
+                second.row(row % height, 0, &mut inner);
+                for (at, value) in (column..).zip(values) {
+                    let (factor, inner) = (factors.get(at / width), inner.get(at % width));
+                    *value = factor
+                        .zip(inner)
+                        .map_or(0.0, |(factor, inner)| factor * inner);
+                }
+            }
+        }
+    }
+}
+
+/// How a matrix of these dimensions is changed: a multiple of the change is added, and rows or columns are
+/// multiplied afterwards.
 #[derive(Clone, Debug)]
 pub(super) struct Update {
-    /// The factors: of as many rows as the weight, and of as many columns.
-    pub(super) left: Matrix,
-    pub(super) right: Matrix,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) change: Option<Change>,
     pub(super) scale: f64,
     pub(super) factors: Factors,
 }
@@ -49,7 +167,7 @@ pub(super) enum Factors {
 impl Update {
     /// Changes the values of the weight from flat index `offset` on.
     pub(super) fn apply<T: Scalar>(&self, offset: usize, values: &mut [T]) {
-        let (width, mut at) = (self.right.columns, offset);
+        let (width, mut at) = (self.columns, offset);
         if width == 0 {
             return;
         }
@@ -59,7 +177,9 @@ impl Update {
             let (row, column) = (at / width, at % width);
             let (now, later) = rest.split_at_mut(rest.len().min(width - column));
             let sums = &mut sums[..now.len()];
-            self.add_row(row, column, sums);
+            if let Some(change) = &self.change {
+                change.row(row, column, sums);
+            }
             for (step, (value, sum)) in now.iter_mut().zip(sums).enumerate() {
                 let factor = match &self.factors {
                     Factors::None => 1.0,
@@ -68,37 +188,22 @@ impl Update {
                         factors.get(column + step).copied().unwrap_or(1.0)
                     }
                 };
-                *value = T::narrow((value.widen() + *sum) * factor);
+                *value = T::narrow((value.widen() + self.scale * *sum) * factor);
             }
             at += now.len();
             rest = later;
         }
     }
-
-    /// A row of the product from a column on.
-    fn add_row(&self, row: usize, column: usize, sums: &mut [f64]) {
-        sums.fill(0.0);
-        let (rank, width) = (self.left.columns, self.right.columns);
-        let left = self.left.values.get(row * rank..(row + 1) * rank);
-        for (step, &left) in left.unwrap_or_default().iter().enumerate() {
-            let left = self.scale * f64::from(left);
-            let start = step * width + column;
-            let right = self.right.values.get(start..start + sums.len());
-            for (sum, &right) in sums.iter_mut().zip(right.unwrap_or_default()) {
-                *sum += left * f64::from(right);
-            }
-        }
-    }
 }
 
 /// The squared lengths of a matrix's rows or columns, which come in chunks.
-pub(super) struct Lengths {
+pub(super) struct SquaredLengths {
     width: usize,
     of_columns: bool,
     squares: Vec<f64>,
 }
 
-impl Lengths {
+impl SquaredLengths {
     pub(super) fn new(rows: usize, width: usize, of_columns: bool) -> Self {
         Self {
             width,
@@ -150,8 +255,12 @@ mod tests {
             values: values.to_vec(),
         };
         let update = Update {
-            left: matrix(3, 2, &[1.0, 2.0, 0.0, 1.0, -1.0, 3.0]),
-            right: matrix(2, 4, &[1.0, 2.0, 3.0, 4.0, 0.5, 0.0, -1.0, 1.0]),
+            rows: 3,
+            columns: 4,
+            change: Some(Change::Added(Table::Product(
+                matrix(3, 2, &[1.0, 2.0, 0.0, 1.0, -1.0, 3.0]),
+                matrix(2, 4, &[1.0, 2.0, 3.0, 4.0, 0.5, 0.0, -1.0, 1.0]),
+            ))),
             scale: 2.0,
             factors: Factors::OfColumns(vec![1.0, 1.0, 1.0, 0.5]),
         };
@@ -167,6 +276,46 @@ mod tests {
                 assert_eq!(part, whole[start..end]);
             }
         }
+    }
+
+    fn matrix(rows: usize, columns: usize, values: &[f32]) -> Matrix {
+        let values = values.to_vec();
+        Matrix {
+            rows,
+            columns,
+            values,
+        }
+    }
+
+    /// All values of a change.
+    fn all(change: &Change) -> Vec<f64> {
+        let mut values = vec![0.0; change.rows() * change.columns()];
+        for (row, values) in values.chunks_mut(change.columns()).enumerate() {
+            change.row(row, 0, values);
+        }
+        values
+    }
+
+    #[test]
+    fn other_changes_are_products_of_two_tables_in_their_ways() {
+        let first = Table::Product(matrix(2, 1, &[1.0, 2.0]), matrix(1, 2, &[3.0, -1.0]));
+        let second = Table::Whole(matrix(2, 2, &[0.5, 1.0, 2.0, 4.0]));
+        let hadamard = Change::Hadamard(first.clone(), second.clone());
+        assert_eq!(all(&hadamard), [1.5, -1.0, 12.0, -8.0]);
+        let kronecker = Change::Kronecker(first, second);
+        let expected = [
+            [1.5, 3.0, -0.5, -1.0],
+            [6.0, 12.0, -2.0, -4.0],
+            [3.0, 6.0, -1.0, -2.0],
+            [12.0, 24.0, -4.0, -8.0],
+        ];
+        assert_eq!(all(&kronecker), expected.concat());
+        let mut part = [0.0; 2];
+        kronecker.row(1, 1, &mut part);
+        assert_eq!(part, [12.0, -2.0]);
+        let transposed = all(&kronecker.transposed());
+        let columns = (0..4).flat_map(|column| expected.map(|row| row[column]));
+        assert!(columns.eq(transposed));
     }
 
     #[test]

@@ -295,6 +295,8 @@ impl Pair<'_> {
         /// that the errors of one make up for those of others, which moves weights further.
         const COARSE: f64 = 1e-3;
         const FURTHER: f64 = 2.0;
+        /// What is much nearer was trained from the copy, as adapters are: rounding can't undo itself.
+        const NEARER: f64 = 0.5;
         let Some(moved) = rounding(self.copy) else {
             return false;
         };
@@ -307,6 +309,7 @@ impl Pair<'_> {
         };
         rounding(self.original).is_none_or(|finer| finer <= FINER * moved)
             && squared <= (1.0 + self.tolerance()) * further * by_rounding
+            && squared >= (1.0 - self.tolerance()) * NEARER * by_rounding
     }
 
     /// Rounding to codes in blocks moves by a share of the norm that follows from the bits of a code.

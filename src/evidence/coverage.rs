@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::assembled::Assembled;
+
 /// For every pair of models of a group the share of each one's weights that was compared with the
 /// other, and what is known of parents that lack a part of their child.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +16,8 @@ pub struct Coverage {
     pub(super) partial: Vec<PartialParent>,
     /// Of every model the share of its weights that it holds more than once.
     pub(super) repeated: Vec<f64>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) assembled: Vec<Assembled>,
 }
 
 /// A possible parent that covers less of a child than another model does.
@@ -49,6 +53,13 @@ impl Coverage {
     #[must_use]
     pub fn repeated(&self, model: usize) -> f64 {
         self.repeated.get(model).copied().unwrap_or(0.0)
+    }
+
+    /// The models that were assembled from weights of several others, as some mixtures of experts are: each of
+    /// these came before it.
+    #[must_use]
+    pub fn assembled(&self) -> &[Assembled] {
+        &self.assembled
     }
 
     /// What is known of a pair whose parent covers less of the child than another model does.

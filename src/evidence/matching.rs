@@ -62,7 +62,9 @@ impl fmt::Display for MatchRule {
 ///    cover half of the weights that shapes allow to pair, so that two models of one architecture that were
 ///    trained independently are not matched.
 ///
-/// Where none covers half of the weights, the tensors of the first two rules correspond.
+/// Where none covers half of the weights, the tensors of the first two rules correspond. Names that bring few
+/// weights together whose values are near give way to the third, for somebody may have put layers in another
+/// order.
 ///
 /// # Examples
 ///
@@ -118,7 +120,10 @@ impl<'a> Matching<'a> {
         let least = first.weights().min(second.weights()).div_ceil(2);
         let covers = |pairs: &Positions| values(first.tensors(), second.tensors(), pairs) >= least;
         let (rule, pairs) = if covers(&equal) {
-            (MatchRule::Names, equal)
+            match shuffled(first, second, &equal) {
+                Some(shuffled) => (MatchRule::Content, shuffled),
+                None => (MatchRule::Names, equal),
+            }
         } else if is_after(first, second) {
             // The models are taken in one order, so that ties are always resolved alike.
             let (rule, pairs) = by_other_rules(second, first, swapped(equal), least);
@@ -173,6 +178,28 @@ fn by_other_rules(
         MatchRule::Names
     };
     (rule, by_prefix)
+}
+
+/// How many weights of equal names are looked at before these are believed.
+const SAMPLED: usize = 16;
+
+/// The tensors that correspond by their values where those of equal names are mostly far apart.
+fn shuffled(first: &Signature, second: &Signature, equal: &Positions) -> Option<Positions> {
+    let (u, v) = (first.tensors(), second.tensors());
+    let weights: Vec<&(usize, usize)> = (equal.iter()).filter(|(i, _)| u[*i].is_weight()).collect();
+    let step = weights.len().div_ceil(SAMPLED).max(1);
+    let sample = weights.iter().step_by(step);
+    let near = sample.clone().filter(|&&&(i, j)| are_near(&u[i], &v[j]));
+    if 4 * near.count() >= sample.count() {
+        return None;
+    }
+    let mut pairs = if is_after(first, second) {
+        swapped(content::matching(v, u)?)
+    } else {
+        content::matching(u, v)?
+    };
+    pairs.sort_unstable();
+    Some(pairs)
 }
 
 /// Whether a model comes after another in an order of their own.

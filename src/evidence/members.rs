@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
+use super::assembled::assembled;
 use super::copies::{CopyKind, copy_kind, is_same_but_for_rounding};
 use super::coverage::{Coverage, PartialParent};
 use super::relation::{self, Relation, RelationOptions, restricted_squared_distance};
@@ -322,6 +323,7 @@ impl Members<'_> {
             shares,
             partial: Vec::new(),
             repeated: self.signatures.iter().map(|s| repeated(s)).collect(),
+            assembled: assembled(&self.signatures),
         };
         let mut partial = Vec::new();
         for child in 0..models {

@@ -1,6 +1,6 @@
 //! Models that store their matrices transposed, as others of the same names show.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -23,7 +23,8 @@ pub struct TransposedModel {
 /// for each output.
 ///
 /// Two models are stored differently if most of the matrices that have the same name in both, and that
-/// aren't square, have reversed shapes. Of the two the one is to be transposed whose matrices less often
+/// aren't square, have reversed shapes; where names are different, if more shapes agree reversed than as they
+/// are. Of the two the one is to be transposed whose matrices less often
 /// have the width that is the most frequent in both, since more matrices read from the hidden state of a
 /// network than write to it; if that doesn't tell, the one whose first such matrix is wider. Square matrices
 /// follow the others of their model. Sketches of a matrix and of its transpose can't be compared, so these
@@ -129,16 +130,12 @@ fn transposed<'a>(
     second: &'a Signature,
 ) -> Option<(Which, BTreeSet<&'a str>)> {
     let (u, v) = (first.tensors(), second.tensors());
-    let pairs = named_alike(u, v, is_same_or_reversed).into_iter();
-    let pairs = pairs.map(|(i, j)| (&u[i], &v[j]));
-    let oblong = pairs.filter(|(u, _)| is_matrix(u) && !is_square(u));
-    let (same, mut reversed): (Vec<_>, Vec<_>) = oblong.partition(|(u, v)| u.shape() == v.shape());
-    if reversed.len() <= same.len() {
-        return None;
-    }
-    reversed.sort_unstable_by_key(|(u, _)| u.name());
-    let in_first: Vec<&TensorSignature> = reversed.iter().map(|&(u, _)| u).collect();
-    let in_second: Vec<&TensorSignature> = reversed.iter().map(|&(_, v)| v).collect();
+    let pairs = named_alike(u, v, is_same_or_reversed);
+    let [in_first, in_second] = if 2 * pairs.len() >= u.len().min(v.len()) {
+        reversed_by_name(pairs.iter().map(|&(i, j)| (&u[i], &v[j])))
+    } else {
+        reversed_by_shape(u, v)
+    }?;
     let (which, model, matrices) = if is_input_major(&in_first) {
         (Which::First, u, in_first)
     } else {
@@ -152,6 +149,71 @@ fn transposed<'a>(
         .chain(square)
         .map(TensorSignature::name);
     Some((which, names.collect()))
+}
+
+/// Of two models the matrices that one of them stores transposed.
+type Reversed<'a> = [Vec<&'a TensorSignature>; 2];
+
+/// The matrices of equal names and reversed shapes, if they are most of those that aren't square.
+fn reversed_by_name<'a>(
+    pairs: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
+) -> Option<Reversed<'a>> {
+    let oblong = pairs.filter(|(u, _)| is_matrix(u) && !is_square(u));
+    let (same, mut reversed): (Vec<_>, Vec<_>) = oblong.partition(|(u, v)| u.shape() == v.shape());
+    if reversed.len() <= same.len() {
+        return None;
+    }
+    reversed.sort_unstable_by_key(|(u, _)| u.name());
+    let (in_first, in_second) = reversed.into_iter().unzip();
+    Some([in_first, in_second])
+}
+
+/// The matrices of two lengths of which more have the other model's shapes reversed than as they are; of
+/// two lengths for which neither holds, as others do. They have to be half of the matrices that aren't
+/// square.
+fn reversed_by_shape<'a>(
+    u: &'a [TensorSignature],
+    v: &'a [TensorSignature],
+) -> Option<Reversed<'a>> {
+    let oblong = |tensors: &'a [TensorSignature]| -> Vec<&'a TensorSignature> {
+        let matrices = tensors.iter().filter(|tensor| is_matrix(tensor));
+        matrices.filter(|tensor| !is_square(tensor)).collect()
+    };
+    let sides = |tensor: &TensorSignature| {
+        let shape = tensor.shape();
+        let (rows, columns) = (shape[0], shape[1]);
+        (
+            [rows.min(columns), rows.max(columns)],
+            usize::from(rows > columns),
+        )
+    };
+    let models = [oblong(u), oblong(v)];
+    let mut counts: BTreeMap<[usize; 2], [[usize; 2]; 2]> = BTreeMap::new();
+    for (model, matrices) in models.iter().enumerate() {
+        for tensor in matrices {
+            let (lengths, is_high) = sides(tensor);
+            counts.entry(lengths).or_default()[model][is_high] += 1;
+        }
+    }
+    let in_common = |[first, second]: [[usize; 2]; 2], reversed: usize| -> usize {
+        (0..2).map(|at| first[at].min(second[at ^ reversed])).sum()
+    };
+    let order = |counts: &[[usize; 2]; 2]| in_common(*counts, 1).cmp(&in_common(*counts, 0));
+    if !counts.values().any(|counts| order(counts).is_gt()) {
+        return None;
+    }
+    let is_reversed = |tensor: &&TensorSignature| {
+        let counts = &counts[&sides(tensor).0];
+        order(counts).is_ge() && in_common(*counts, 1) > 0
+    };
+    let all = models.each_ref().map(Vec::len);
+    let reversed =
+        models.map(|matrices| -> Vec<_> { matrices.into_iter().filter(is_reversed).collect() });
+    let are_half = reversed
+        .iter()
+        .zip(all)
+        .all(|(reversed, all)| 2 * reversed.len() >= all);
+    are_half.then_some(reversed)
 }
 
 fn is_matrix(tensor: &TensorSignature) -> bool {

@@ -267,6 +267,14 @@ impl GroupEvidence {
             let model = &self.models[at / models];
             return Err(number("compared share", model, coverage.shares[at]));
         }
+        for assembled in &coverage.assembled {
+            let last = assembled
+                .parts
+                .iter()
+                .copied()
+                .fold(assembled.model, usize::max);
+            self.check_size("assembled models", models.max(last + 1))?;
+        }
         for partial in &coverage.partial {
             self.check_size(
                 "partial parents",

@@ -25,6 +25,9 @@ const DEEPEST: usize = 32;
 /// Files by which a folder is a pipeline, some of whose folders hold no weights.
 const PIPELINES: [&str; 2] = ["model_index.json", "modules.json"];
 
+/// Where repositories keep a model's files as it was released, under the names of its makers.
+const ORIGINAL: &str = "original";
+
 /// What [`find_models`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,7 +74,8 @@ impl Error for FindError {}
 ///
 /// Files of one folder that differ only in their format, in a precision (`model.fp16.safetensors`) or in
 /// one of the names that libraries give to every model (`model`, `consolidated`) are one model: the one
-/// of full precision counts, in the format that is read best. The state of a training run (optimizers,
+/// of full precision counts, in the format that is read best. So are those in a folder called `original` below.
+/// Files such as `consolidated.00.pth` and `consolidated.01.pth` hold a slice of every tensor, and aren't read. The state of a training run (optimizers,
 /// random numbers) is passed over without a word; all else that is passed over is listed with the reason.
 ///
 /// Nothing is opened but indexes and what may be a pointer of Git LFS: what is found need not be
@@ -160,6 +164,8 @@ struct Step {
     /// The number of the folder that was given and led here.
     given: usize,
     depth: usize,
+    /// The file of a model in the folder above that is called as that folder.
+    above: Option<String>,
 }
 
 impl Step {
@@ -170,6 +176,14 @@ impl Step {
             path,
             given: self.given,
             depth: self.depth + 1,
+            above: None,
+        }
+    }
+
+    fn below_model(&self, path: PathBuf, model: Option<&String>) -> Self {
+        Self {
+            above: model.cloned(),
+            ..self.below(path)
         }
     }
 
@@ -266,6 +280,7 @@ impl Search {
             place,
             given,
             depth: 0,
+            above: None,
         };
         if !self.folder(&step) {
             self.pass_over(&step, PassedOverReason::NoWeights);
@@ -297,16 +312,21 @@ impl Search {
             }
         };
         let is_pipeline = (PIPELINES.iter()).any(|file| listing.files.contains_key(*file));
-        let contents = models_of(&Folder {
+        let mut contents = models_of(&Folder {
             path: &step.path,
             files: listing.files,
         });
+        if let Some(model) = step.above.as_ref().filter(|_| step.name() == ORIGINAL) {
+            contents.pass_over_copies(&step.path, model);
+        }
+        let model = contents.main_file();
         let mut any = !contents.is_empty() || !listing.links.is_empty();
         self.add(Some(step.given), &step.place, contents);
         let links = listing.links.into_iter().map(|link| step.below(link));
         self.links.extend(links);
         let mut empty = Vec::new();
-        for folder in listing.folders.into_iter().map(|folder| step.below(folder)) {
+        let below = |folder| step.below_model(folder, model.as_ref());
+        for folder in listing.folders.into_iter().map(below) {
             if self.folder(&folder) {
                 any = true;
             } else {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::ModelFormat;
 use super::id::Named;
-use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL};
+use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_consolidated};
 use super::passed_over::PassedOverReason;
 use super::path::Stored;
 use crate::safetensors::shard_names;
@@ -48,6 +48,8 @@ pub(super) struct Candidate {
     pub(super) files: Vec<PathBuf>,
     /// Which of several files of one model counts: the least.
     preference: (usize, usize),
+    /// Whether it may hold a slice of every tensor only.
+    is_slice: bool,
     /// Why it can't be read.
     problem: Option<PassedOverReason>,
 }
@@ -63,6 +65,26 @@ pub(super) struct Rejected {
 impl Contents {
     pub(super) fn is_empty(&self) -> bool {
         self.models.is_empty() && self.passed_over.is_empty()
+    }
+
+    /// The file of the model that is called as the folder.
+    pub(super) fn main_file(&self) -> Option<String> {
+        let main = (self.models.iter()).find(|model| model.named == Named::ByFolder);
+        main?.names.first().cloned()
+    }
+
+    /// Passes over the models that are called as their folder, since they are the same as another.
+    pub(super) fn pass_over_copies(&mut self, folder: &Path, of: &str) {
+        for rejected in &mut self.passed_over {
+            if let PassedOverReason::Slices { files } = &rejected.reason {
+                let (files, of) = (files.clone(), of.to_owned());
+                rejected.reason = PassedOverReason::Variant { files, of };
+            }
+        }
+        let is_copy = |model: &mut Candidate| model.named == Named::ByFolder;
+        for copy in self.models.extract_if(.., is_copy) {
+            (self.passed_over).extend(variants(folder, copy.names, of));
+        }
     }
 }
 
@@ -88,7 +110,12 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
         if has_plain_model && series == PLAIN_ADAPTER {
             first.named = Named::ByFile;
         }
-        if let Some(reason) = first.problem.take() {
+        if first.is_slice && candidates.as_slice().iter().any(|other| other.is_slice) {
+            let names = candidates.flat_map(|other| other.names);
+            let files = [first.names.clone(), names.collect()].concat();
+            let reason = PassedOverReason::Slices { files };
+            contents.passed_over.push(first.rejected(reason));
+        } else if let Some(reason) = first.problem.take() {
             contents.passed_over.push(first.rejected(reason));
         } else if first.format.is_readable() {
             // Sorted, so that the line doesn't depend on what this build reads.
@@ -140,6 +167,7 @@ pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
             names: vec![name.clone()],
             files: vec![path.clone()],
             preference: (0, 0),
+            is_slice: false,
             problem: None,
         }
     }));
@@ -236,6 +264,7 @@ impl Folder<'_> {
             names,
             files,
             preference: file.preference(),
+            is_slice: is_consolidated(file.series),
             problem: (!pointers.is_empty()).then_some(problem),
         };
         ((series.to_owned(), format), candidate)
@@ -261,17 +290,22 @@ impl Candidate {
 
     /// The line on the other files that are this model.
     fn variants(&self, folder: &Path, files: Vec<String>) -> Option<Rejected> {
-        let first = files.first()?.clone();
-        Some(Rejected {
-            path: folder.join(&first),
-            stem: first,
-            named: Named::ByFile,
-            reason: PassedOverReason::Variant {
-                files,
-                of: self.names.first()?.clone(),
-            },
-        })
+        variants(folder, files, self.names.first()?)
     }
+}
+
+/// The line on files that are the same model as another.
+fn variants(folder: &Path, files: Vec<String>, of: &str) -> Option<Rejected> {
+    let first = files.first()?.clone();
+    Some(Rejected {
+        path: folder.join(&first),
+        stem: first,
+        named: Named::ByFile,
+        reason: PassedOverReason::Variant {
+            files,
+            of: of.to_owned(),
+        },
+    })
 }
 
 /// What is wrong if some of the shards are missing.

@@ -154,8 +154,8 @@ fn is_plain(series: &str) -> bool {
         || is_consolidated(series)
 }
 
-/// Meta's `consolidated.00`.
-fn is_consolidated(series: &str) -> bool {
+/// Meta's `consolidated.00`: where there are several, each holds a slice of every tensor.
+pub(super) fn is_consolidated(series: &str) -> bool {
     (series.strip_prefix("consolidated."))
         .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }

@@ -86,6 +86,11 @@ pub enum PassedOverReason {
         /// Into how many files the model was split.
         of: usize,
     },
+    /// Each of the files holds a slice of every tensor of a model.
+    Slices {
+        /// The files.
+        files: Vec<String>,
+    },
     /// The files are the same model as another file, which counts.
     Variant {
         /// The files.
@@ -107,6 +112,7 @@ impl PassedOverReason {
             | Self::Unlisted { .. }
             | Self::Format { .. }
             | Self::LfsPointers { .. }
+            | Self::Slices { .. }
             | Self::MissingShards { .. } => true,
         }
     }
@@ -157,6 +163,11 @@ impl fmt::Display for PassedOverReason {
                 "of the {of} files that it was split into, {} and {} more are missing",
                 Quoted(first),
                 missing - 1
+            ),
+            Self::Slices { files } => write!(
+                f,
+                "{} each hold a slice of every tensor, which can't be read by themselves",
+                Several(files)
             ),
             Self::Variant { files, of } => write!(
                 f,

@@ -116,6 +116,12 @@ macro_rules! formats {
                 }
             }
 
+            fn preferred_length(&self) -> usize {
+                match self {
+                    $($(#[$cfg])* Self::$format(layer) => layer.preferred_length(),)*
+                }
+            }
+
             fn as_slice(&self) -> Option<WeightSlice<'_>> {
                 match self {
                     $($(#[$cfg])* Self::$format(layer) => layer.as_slice(),)*

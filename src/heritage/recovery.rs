@@ -336,7 +336,9 @@ impl Recovery {
                     // A copy of a merge is a copy.
                     merges.retain(|merge| group.original(merge.model()) == Some(merge.model()));
                     Rules {
-                        constraints: constraints.with_copies(group).with_merges(group, &merges),
+                        constraints: (constraints.with_copies(group))
+                            .with_merges(group, &merges)
+                            .with_assembled(group),
                         merges,
                     }
                 }

@@ -41,6 +41,14 @@ pub(super) struct StoredLayer {
     strides: Option<Strides>,
 }
 
+impl StoredLayer {
+    /// How many values should at least be read at once.
+    pub(super) fn preferred_length(&self) -> usize {
+        let strides = self.strides.as_ref();
+        strides.map_or(1, Strides::preferred_length)
+    }
+}
+
 /// The bytes of an array's file, header included.
 #[derive(Clone, Copy, Debug)]
 enum Contents {

@@ -46,6 +46,14 @@ pub(super) struct StoredLayer {
     strides: Option<Strides>,
 }
 
+impl StoredLayer {
+    /// How many values should at least be read at once.
+    pub(super) fn preferred_length(&self) -> usize {
+        let strides = self.strides.as_ref();
+        strides.map_or(1, Strides::preferred_length)
+    }
+}
+
 /// The layers that can be read, and the others.
 type Layers = (Vec<StoredLayer>, Vec<SkippedLayer>);
 

@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 use std::io;
 
 use super::Element;
@@ -14,6 +15,21 @@ const WORTHWHILE_GAP: u64 = 4096;
 
 /// How many values are gathered at once, as a power of two: their places take 1 MiB.
 const GATHERED: u32 = 17;
+
+/// How many values of a column are read at once, if there is room.
+const RUN: usize = 1024;
+
+/// How many columns are put in place together, so that writes lie together, too.
+const STRIP: usize = 32;
+
+/// How many times the bytes of some columns are read to have them at once.
+const SPREAD: usize = 2;
+
+/// How many values should be read at once.
+const MOST_AT_ONCE: usize = 1 << 20;
+
+/// Of longer rows each value is looked for by itself.
+const LONGEST_ROW: usize = MOST_AT_ONCE / 8;
 
 /// Where the values of a tensor lie, counted in elements from its first.
 #[derive(Clone, Debug)]
@@ -80,6 +96,24 @@ impl Strides {
         })
     }
 
+    /// The number of values of a row, where rows lie side by side: the first index runs fastest.
+    fn row(&self) -> Option<usize> {
+        let (&(rows, stride), trailing) = self.0.split_first()?;
+        let row = trailing.iter().map(|&(length, _)| length).product();
+        (stride == 1 && rows > 1 && (2..=LONGEST_ROW).contains(&row)).then_some(row)
+    }
+
+    /// How many values should at least be read at once: whole rows, so many that columns give long runs.
+    pub(crate) fn preferred_length(&self) -> usize {
+        match (self.row(), self.0.first()) {
+            (Some(row), Some(&(rows, _))) => {
+                let most = (MOST_AT_ONCE / row).clamp(1, RUN);
+                row.saturating_mul(most.min(rows))
+            }
+            _ => 1 << GATHERED,
+        }
+    }
+
     /// Fills `values` with those from flat index `offset` on, whose bytes `fetch` gets in rising order.
     pub(crate) fn gather<T: Scalar>(
         &self,
@@ -88,6 +122,80 @@ impl Strides {
         values: &mut [T],
         mut fetch: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
+        let end = offset + values.len();
+        let whole = self.row().map(|row| offset.div_ceil(row)..end / row);
+        match (self.row(), whole) {
+            (Some(row), Some(whole)) if whole.len() > 1 => {
+                let (before, rest) = values.split_at_mut(whole.start * row - offset);
+                let (within, after) = rest.split_at_mut(whole.len() * row);
+                self.gather_few(element, offset, before, &mut fetch)?;
+                self.gather_rows(element, whole.clone(), within, &mut fetch)?;
+                self.gather_few(element, whole.end * row, after, &mut fetch)
+            }
+            _ => self.gather_few(element, offset, values, &mut fetch),
+        }
+    }
+
+    /// Fills `values` with whole rows that lie side by side, column by column.
+    fn gather_rows<T: Scalar>(
+        &self,
+        element: Element,
+        rows: Range<usize>,
+        values: &mut [T],
+        fetch: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (row, size) = (values.len() / rows.len(), element.size());
+        let mut columns: Vec<(u64, usize)> = self.positions(0).zip(0..row).collect();
+        columns.sort_unstable();
+        let most = (BUFFER / size).clamp(1, RUN);
+        for first in rows.clone().step_by(most) {
+            let length = most.min(rows.end - first);
+            let start = (first - rows.start) * row;
+            let band = &mut values[start..start + length * row];
+            let mut bytes = vec![0; length * size * STRIP * SPREAD];
+            let mut runs = vec![T::zero(); length * STRIP];
+            for columns in columns.chunks(STRIP) {
+                let position =
+                    |column: &(u64, usize)| (column.0 + first as u64).saturating_mul(size as u64);
+                let start = columns.first().map_or(0, position);
+                let last = columns.last().map_or(0, position) - start;
+                let span = usize::try_from(last).unwrap_or(usize::MAX);
+                let at_once = bytes.get_mut(..span.saturating_add(length * size));
+                let is_together = at_once
+                    .map(|bytes| fetch(start, bytes))
+                    .transpose()?
+                    .is_some();
+                for (column, run) in columns.iter().zip(runs.chunks_exact_mut(length)) {
+                    let begin = if is_together {
+                        (position(column) - start) as usize
+                    } else {
+                        fetch(position(column), &mut bytes[..length * size])?;
+                        0
+                    };
+                    element.decode(&bytes[begin..begin + length * size], run)?;
+                }
+                for (at, row) in band.chunks_exact_mut(row).enumerate() {
+                    let values = runs[at..].iter().step_by(length);
+                    for (&(_, column), &value) in columns.iter().zip(values) {
+                        row[column] = value;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills `values` with those from flat index `offset` on, wherever they lie.
+    fn gather_few<T: Scalar>(
+        &self,
+        element: Element,
+        offset: usize,
+        values: &mut [T],
+        fetch: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
         let mut buffer = vec![0; BUFFER];
         let mut positions = self.positions(offset);
         for values in values.chunks_mut(1 << GATHERED) {
@@ -97,7 +205,7 @@ impl Strides {
             // Stable, which makes use of the order that there is: each row of a matrix is sorted.
             places.sort();
             for run in runs(&places, element.size() as u64) {
-                read_run(run, element, values, &mut buffer, &mut fetch)?;
+                read_run(run, element, values, &mut buffer, fetch)?;
             }
         }
         Ok(())
@@ -217,10 +325,34 @@ mod tests {
             let far = gathered(&[3, 2], &[3, 100_000], chunk);
             assert_eq!(far, [0.0, 100_000.0, 3.0, 100_003.0, 6.0, 100_006.0]);
         }
-        let transposed = gathered(&[300, 700], &[1, 300], 100_000);
-        for (index, &value) in transposed.iter().enumerate() {
-            assert_eq!(value as usize, index % 700 * 300 + index / 700);
+        for chunk in [699, 1400, 1401, 3333, 100_000, 300 * 700] {
+            let transposed = gathered(&[300, 700], &[1, 300], chunk);
+            for (index, &value) in transposed.iter().enumerate() {
+                assert_eq!(value as usize, index % 700 * 300 + index / 700);
+            }
         }
+    }
+
+    #[test]
+    fn rows_side_by_side_are_read_column_by_column() {
+        // Of three dimensions, whose last two aren't in order, and of more rows than are read at once.
+        let (rows, strides) = (RUN + 3, [1, 7 * (RUN as u64 + 3), RUN as u64 + 3]);
+        for chunk in [13, 14, 29, 5 * 14 + 3, rows * 14] {
+            let found = gathered(&[rows, 2, 7], &strides, chunk);
+            for (index, &value) in found.iter().enumerate() {
+                let (row, second, third) = (index / 14, index / 7 % 2, index % 7);
+                assert_eq!(value as usize, row + (second * 7 + third) * rows);
+            }
+        }
+        // One column more than once.
+        assert_eq!(
+            gathered(&[3, 2], &[1, 0], 6),
+            [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+        );
+        let strides = Strides::new(&[4096, 1024], &[1, 4096]).unwrap();
+        assert_eq!(strides.preferred_length(), 1024 * 1024);
+        let wide = Strides::new(&[2, usize::MAX / 2], &[1, 2]).unwrap();
+        assert_eq!(wide.preferred_length(), 1 << GATHERED);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod band;
 mod blocks;
 mod error;
+mod foreign;
 mod listing;
 mod nibbles;
 mod packed;
@@ -35,19 +36,25 @@ use crate::Scalar;
 /// | `weight` in 8 bits (float or integer) with `weight_scale`, `weight_scale_inv`, `scale_weight` or `qscale_weight`: one scale, one a row, a column, a block or a group; perhaps `weight_zero_point` | (code − zero) · scale |
 /// | LLM.int8: `weight` in I8, `SCB` | code · SCB / 127 |
 /// | bitsandbytes NF4 and FP4: `weight` in U8, `weight.absmax`, `weight.quant_map`, `weight.quant_state.*`; nested absmax too | map\[code\] · absmax |
-/// | GPTQ of 2, 4 and 8 bits: `qweight`, `qzeros`, `scales`, perhaps `g_idx` | (code − zero − 1) · scale |
+/// | GPTQ of 2, 3, 4 and 8 bits: `qweight`, `qzeros`, `scales`, perhaps `g_idx` | (code − zero − 1) · scale |
 /// | AWQ of 4 bits: `qweight`, `qzeros`, `scales` | (code − zero) · scale |
 /// | compressed-tensors, packed: `weight_packed`, `weight_scale`, `weight_shape`, perhaps `weight_zero_point` and `weight_g_idx` | (code − zero) · scale |
+/// | MLX of 2 to 8 bits: `weight` in U32, `scales`, `biases` | code · scale + bias |
 /// | NVFP4 and MXFP4: `weight_packed` in U8, `weight_scale`, perhaps `weight_global_scale`; or `weight` in U8, `weight_scale`, `weight_scale_2` | code · scale / global scale; or code · scale · second scale |
-/// | Quanto: `weight._data`, `weight._scale` | code · scale |
+/// | gpt-oss: `x_blocks`, `x_scales` | code · scale |
+/// | Quanto: `weight._data`, `weight._scale`; torchao: `_weight_qdata`, `_weight_scale`, perhaps `_weight_zero_point` | (code − zero) · scale |
 ///
 /// In the second format of GPTQ zeros are stored as they are. It is recognised where all zeros of a row are
 /// in the middle of the codes; nothing in the tensors tells it otherwise.
 ///
+/// In MLX's groups are 64 inputs, its default, unless 32 or 128 give more layers as many inputs as others
+/// have outputs.
+///
 /// A block's length follows from the shapes; where several would do, other dimensions and layers decide, and
 /// else it is the one with the most factors of two. The last block may be incomplete.
 ///
-/// What can't be decoded is left out whole, with one [`SkippedLayer`] for the model. Scales of activations
+/// What can't be decoded is left out whole, with one [`SkippedLayer`] for the model; so are the modules of
+/// EXL2, EXL3, AQLM, QuIP#, HQQ, VPTQ and SpQR. Scales of activations
 /// and integers that nothing explains (positions, masks, codes without a scale) aren't weights and aren't
 /// listed. A decoded layer has the element type of its codes, [`ElementType::U8`] where several are packed
 /// into one integer.
@@ -215,6 +222,13 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
             Scheme::Words(words) => words.read((codes, &self.ahead), tables, offset, values),
         };
         read.map_err(DequantiseError::Source)
+    }
+
+    fn preferred_length(&self) -> usize {
+        match (&self.planned.scheme, self.parts.first()) {
+            (Scheme::Stored, Some(stored)) => stored.preferred_length(),
+            _ => 1,
+        }
     }
 
     fn rounding(&self) -> Result<Option<f64>, Self::Error> {

@@ -1,6 +1,7 @@
 //! Adapters on their bases: the weights that both give together, and which base is an adapter's.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod methods;
 mod names;
 #[cfg(feature = "safetensors")]
 mod peft;

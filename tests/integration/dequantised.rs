@@ -113,6 +113,55 @@ proptest! {
     }
 }
 
+#[test]
+fn codes_of_three_bits_go_on_in_the_next_word() {
+    let (rows, columns) = (32, 160);
+    let values = values(5, rows, columns);
+    let (name, values) = ("weight", &values[..]);
+    let matrix = Matrix {
+        name,
+        rows,
+        columns,
+        values,
+    };
+    let (tensors, packed) = packers::gptq(&matrix, 3, 32, packers::Order::Given);
+    let model = dequantised(tensors);
+    let layer = model.layers().next().unwrap().unwrap();
+    for length in [1, 11, 159, 160, 333, rows * columns] {
+        let mut decoded = vec![f64::NAN; rows * columns];
+        for (chunk, values) in decoded.chunks_mut(length).enumerate() {
+            layer.read(chunk * length, values).unwrap();
+        }
+        assert_eq!(decoded, packed, "{length}");
+    }
+}
+
+#[test]
+fn other_layers_tell_how_many_inputs_share_a_scale() {
+    // Of each both 2 bits with groups of 64 and 4 bits with groups of 32 would do.
+    let matrix = |name, rows, columns: usize| {
+        let values = values(3, rows, columns);
+        let (name, values) = (name, &values[..]);
+        let m = Matrix {
+            name,
+            rows,
+            columns,
+            values,
+        };
+        packers::affine(&m, 4, 32).0
+    };
+    let tensors = [
+        matrix("up_proj.weight", 96, 64),
+        matrix("down_proj.weight", 64, 96),
+    ];
+    let model = dequantised(tensors.concat());
+    let shapes = model.layers().map(|layer| layer.unwrap().shape().to_vec());
+    assert_eq!(shapes.collect::<Vec<_>>(), [[96, 64], [64, 96]]);
+    // One alone is taken for what MLX does by default.
+    let model = dequantised(matrix("up_proj.weight", 96, 64));
+    assert_eq!(model.layers().next().unwrap().unwrap().shape(), [96, 128]);
+}
+
 const LAYERS: [(&str, usize, usize); 4] = [
     ("model.embed_tokens.weight", 96, 64),
     ("model.layers.0.self_attn.q_proj.weight", 64, 64),
@@ -263,8 +312,8 @@ fn hundreds_of_layers_that_can_not_be_decoded_are_one_line() {
         let name = format!("model.layers.{layer}.q_proj.qweight");
         [
             Tensor::words(&name, &[8, 16], &[0; 128]),
-            // Eight codes of 3 bits.
-            Tensor::words(&name.replace("qweight", "qzeros"), &[1, 3], &[0; 3]),
+            // Sixteen codes of 10 bits.
+            Tensor::words(&name.replace("qweight", "qzeros"), &[1, 5], &[0; 5]),
             Tensor::floats(&name.replace("qweight", "scales"), &[1, 16], &[0.5; 16]),
             Tensor::bytes(&name.replace("qweight", "mask"), &[8, 8], &[1; 64]),
         ]
@@ -275,7 +324,7 @@ fn hundreds_of_layers_that_can_not_be_decoded_are_one_line() {
     tensors.push(Tensor::words("steps", &[1], &[1]).of_type(ElementType::U32));
     let model = dequantised(tensors);
     assert_eq!(names(&model), ["norm.weight"]);
-    let expected = "model.layers.0.q_proj.qweight: its codes have neither 2, 4 nor 8 bits; \
+    let expected = "model.layers.0.q_proj.qweight: its codes have neither 2, 3, 4 nor 8 bits; \
                     199 more layers can't be decoded either";
     assert_eq!(reasons(&model), [expected]);
 }

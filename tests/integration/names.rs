@@ -374,6 +374,61 @@ fn without_biases_another_model_tells_which_matrices_are_stored_transposed() {
 }
 
 #[test]
+fn without_names_shapes_tell_which_matrices_are_stored_transposed() {
+    let mut folder = family(&without_biases(&decoder(57, 4, VOCABULARY)), 57, train);
+    for model in ["b", "b1"] {
+        let own = weights(&mut folder, model);
+        *own = renamed(&transposed(own), other_names);
+    }
+    let models = models(&folder);
+    let found = find_transposed(&signed::signatures(&models));
+    let names: Vec<&str> = found.iter().map(|found| &*folder[found.model].0).collect();
+    assert_eq!(names, ["b", "b1"]);
+    let layers = &found[0].layers;
+    assert!(layers.contains(&"decoder.blocks.0.ffn.x.value".into()));
+    assert!(!layers.contains(&"tokens.value".into()));
+    let signed = sign_aligned(SignatureOptions::new(), &models).into_iter();
+    let signatures: Vec<Signature> = signed.map(Result::unwrap).collect();
+    let evidence = SignatureComparison::new().compare(&signatures).unwrap();
+    assert_parents(&Recovery::new().recover(&evidence).unwrap(), &PARENTS);
+    // What is stored alike stays as it is.
+    let base = without_biases(&decoder(58, 4, VOCABULARY));
+    let folder: Folder = vec![
+        ("base".into(), base.clone()),
+        ("renamed".into(), renamed(&base, other_names)),
+    ];
+    assert_eq!(
+        find_transposed(&signed::signatures(&crate::toy::models(&folder))),
+        []
+    );
+}
+
+#[test]
+fn layers_in_another_order_are_matched_by_content() {
+    let base = decoder(59, 4, VOCABULARY);
+    let child = renamed(&train(&base, 60, 0.05), |name| {
+        let moved = |at: usize| format!("layers.{}.", (at + 1) % 4);
+        let place = (0..4).find(|at| name.starts_with(&format!("layers.{at}.")));
+        place.map_or(name.into(), |at| {
+            name.replace(&format!("layers.{at}."), &moved(at))
+        })
+    });
+    let (base, child) = (sign(&base), sign(&child));
+    let matching = Matching::between(&base, &child).unwrap();
+    assert_eq!(matching.rule(), MatchRule::Content);
+    let second = |name: &str| {
+        let mut pairs = matching.pairs().iter();
+        pairs.find(|(u, _)| u.name() == name).unwrap().1.name()
+    };
+    assert_eq!(
+        second("layers.3.mlp.up_proj.weight"),
+        "layers.0.mlp.up_proj.weight"
+    );
+    assert_eq!(second("embed_tokens.weight"), "embed_tokens.weight");
+    assert!(Relation::between(&base, &child).unwrap().is_related());
+}
+
+#[test]
 fn fused_transposed_and_prefixed_projections_meet_split_ones() {
     let base = without_biases(&decoder(54, 4, VOCABULARY));
     let child = train(&base, 55, 0.05);
@@ -462,4 +517,30 @@ fn packed_and_single_experts_are_the_same_weights() {
     let folder: Folder = vec![("base".into(), base), ("child".into(), child)];
     let (_, graph) = recovered(&folder);
     assert_eq!(parent(&graph, "child"), Some("base"));
+}
+
+/// The experts are the layers of all models of a family, and all else is the base's.
+#[test]
+fn a_mixture_of_a_familys_models_comes_after_them_and_changes_nothing_for_them() {
+    for seed in SEEDS {
+        let folder = family(&decoder(seed, 4, VOCABULARY), seed, train);
+        let of_base = |(name, _): &(&String, &Tensor)| !name.contains(".mlp.");
+        let base = folder.iter().find(|(name, _)| name == "base").unwrap();
+        let own = base.1.iter().filter(of_base);
+        let mut mixed: Weights = own
+            .map(|(name, tensor)| (name.clone(), tensor.clone()))
+            .collect();
+        let trained = folder.iter().filter(|(name, _)| name != "base");
+        for (number, (_, expert)) in trained.enumerate() {
+            for (name, tensor) in expert.iter().filter(|(name, _)| name.contains(".mlp.")) {
+                let expert = format!(".moe.experts.{number}.");
+                mixed.insert(name.replace(".mlp.", &expert), tensor.clone());
+            }
+        }
+        let mut with_mixture = folder;
+        with_mixture.push(("mixture".into(), mixed));
+        let (_, graph) = recovered(&with_mixture);
+        assert_parents(&graph, &PARENTS);
+        assert!(parent(&graph, "mixture").is_some(), "{seed}");
+    }
 }

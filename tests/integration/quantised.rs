@@ -332,6 +332,22 @@ fn rounded_children_are_no_copies_of_their_parent() {
 }
 
 /// A finer copy of a rounded model doesn't exist; a coarser one does.
+/// Adapters are trained on quantised bases.
+#[test]
+fn a_rounded_model_is_no_copy_of_what_was_trained_from_it() {
+    let base = weights(1);
+    let copy = rounded(&base, Group::Row(32), Levels::Symmetric(7.0));
+    for size in [0.01, 0.04] {
+        let models = [
+            model("base", base.clone()),
+            model("copy", copy.clone()),
+            model("trained", step(&copy, size, 7)),
+        ];
+        let expected = ("copy".into(), "base".into(), CopyKind::Quantised);
+        assert_eq!(copies(&models), [expected], "{size}");
+    }
+}
+
 #[test]
 fn coarser_copies_of_a_rounded_model_are_its_copies() {
     let bytes = rounded(&weights(10), Group::Row(COLUMNS), Levels::Symmetric(127.0));

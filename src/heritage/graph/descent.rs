@@ -156,9 +156,9 @@ pub enum DescentKind {
         /// The largest rank of a layer's difference.
         rank: usize,
     },
-    /// By an adapter of low rank that is stored by itself, apart from the parent's weights.
+    /// By an adapter that is stored by itself, apart from the parent's weights.
     Adapter {
-        /// The largest rank of a layer's change.
+        /// The largest rank of its factors; 0 where it has none, as of IA3.
         rank: usize,
     },
     /// Without training.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::model::{JointConstant, JointModel};
-use crate::evidence::{Geometry, GroupEvidence};
+use crate::evidence::{Assembled, Coverage, Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
 
 /// What a model may have been made of.
@@ -87,11 +87,13 @@ impl Constraints {
         self.with_originals(originals)
     }
 
-    /// Adds that copies, each given with what it was made of, are leaves.
+    /// Adds that copies, each given with what it was made of, are leaves, but for those that are known to
+    /// have children: adapters are trained on quantised copies.
     pub(super) fn with_originals(mut self, copies: impl Iterator<Item = (usize, usize)>) -> Self {
+        let parents: HashSet<usize> = self.known_edges().map(|(_, parent)| parent).collect();
         for (copy, original) in copies {
             self.prefer(copy, vec![original]);
-            self.childless[copy] = true;
+            self.childless[copy] |= !parents.contains(&copy);
         }
         self
     }
@@ -117,6 +119,16 @@ impl Constraints {
                 self.origins[model] = Origin::Nothing;
                 (self.apart).extend(parents.into_iter().map(|parent| (model, parent)));
             }
+        }
+        self
+    }
+
+    /// Adds that models which were assembled from weights of others came after each of them, and are children of
+    /// one of them.
+    pub(super) fn with_assembled(mut self, group: &GroupEvidence) -> Self {
+        for Assembled { model, parts } in group.coverage().map_or(&[][..], Coverage::assembled) {
+            (self.sources).extend(parts.iter().map(|&part| (*model, part)));
+            self.prefer(*model, parts.clone());
         }
         self
     }

@@ -1,5 +1,12 @@
 //! The constants of the joint method, each with where it comes from.
 
+#[cfg(feature = "serde")]
+use alloc::collections::BTreeMap;
+#[cfg(feature = "serde")]
+use alloc::format;
+#[cfg(feature = "serde")]
+use alloc::string::String;
+
 /// The generative model that [`Recovery`](crate::heritage::Recovery) takes trees to come from.
 ///
 #[doc = include_str!("model.md")]
@@ -17,6 +24,11 @@
 /// # let _ = recovery;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "BTreeMap<String, f64>", try_from = "BTreeMap<String, f64>")
+)]
 pub struct JointModel([f64; JointConstant::ALL.len()]);
 
 impl Default for JointModel {
@@ -59,6 +71,34 @@ impl JointModel {
     pub(super) fn fault(&self) -> Option<(JointConstant, f64)> {
         let mut values = JointConstant::ALL.into_iter().zip(self.0);
         values.find(|(_, value)| !(0.0..=1000.0).contains(value))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<JointModel> for BTreeMap<String, f64> {
+    fn from(model: JointModel) -> Self {
+        let values = JointConstant::ALL.into_iter().zip(model.0);
+        values
+            .map(|(constant, value)| (constant.name().into(), value))
+            .collect()
+    }
+}
+
+/// Constants by name; those that are left out have their usual values.
+#[cfg(feature = "serde")]
+impl TryFrom<BTreeMap<String, f64>> for JointModel {
+    type Error = String;
+
+    fn try_from(values: BTreeMap<String, f64>) -> Result<Self, String> {
+        values
+            .into_iter()
+            .try_fold(Self::new(), |model, (name, value)| {
+                let mut constants = JointConstant::ALL.into_iter();
+                let constant = constants.find(|constant| constant.name() == name);
+                let constant =
+                    constant.ok_or_else(|| format!("the joint model has no constant `{name}`"))?;
+                Ok(model.with(constant, value))
+            })
     }
 }
 
@@ -204,6 +244,21 @@ mod tests {
             assert_eq!(model.get(constant), 7.0);
             assert_eq!(model.with(constant, constant.usual()), JointModel::new());
         }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn constants_are_written_by_name() {
+        let model = JointModel::new().with(JointConstant::Early, 3.0);
+        let json = serde_json::to_string(&model).unwrap();
+        assert!(json.contains("\"early\":3.0"), "{json}");
+        assert_eq!(serde_json::from_str::<JointModel>(&json).unwrap(), model);
+        assert_eq!(
+            serde_json::from_str::<JointModel>("{}").unwrap(),
+            JointModel::new()
+        );
+        let error = serde_json::from_str::<JointModel>("{\"late\":1.0}").unwrap_err();
+        assert!(format!("{error}").contains("late"), "{error}");
     }
 
     #[test]

@@ -5,12 +5,17 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use hashbrown::HashSet;
+
 use super::blocks::Lengths;
 use super::listing::{Listing, Stop, is_float, misfit, read_all};
 use super::plan::Scheme;
 use super::recognise::Found;
-use super::words::{Groups, Layout, WORD, Words, Zeros, bits};
+use super::words::{Groups, Layout, WORD, Words, Zeros, bits, code};
 use crate::weights::{ElementType, Layer, element_count};
+
+/// How many inputs may share a scale in MLX's layers, the default first.
+const GROUPS: [usize; 3] = [64, 32, 128];
 
 const NO_MATRIX: &str = "it isn't a matrix";
 const NO_WORDS: &str = "its codes aren't packed into words of 32 bits";
@@ -34,7 +39,7 @@ pub(super) fn inputs_and_outputs<L: Layer>(
         return Err(Stop::because(NO_WORDS));
     }
     let (layout, bits) = if width == outputs {
-        let unknown = || Stop::because("its codes have neither 2, 4 nor 8 bits");
+        let unknown = || Stop::because("its codes have neither 2, 3, 4 nor 8 bits");
         (
             Layout::Gptq,
             packed_bits(packed, outputs).ok_or_else(unknown)?,
@@ -47,14 +52,16 @@ pub(super) fn inputs_and_outputs<L: Layer>(
     if !is_float(scales.element_type()) {
         return Err(misfit(scales));
     }
-    let (held, listed, added) = match layout {
+    let (inputs, listed, added) = match layout {
         Layout::Gptq => {
             let listed = listing.get(&format!("{module}g_idx"));
-            (WORD / bits, listed, u32::from(!is_middle(zeros, bits)?))
+            let inputs = height.checked_mul(WORD).filter(|all| all % bits == 0);
+            let added = u32::from(!is_middle(zeros, bits)?);
+            (inputs.map(|all| all / bits), listed, added)
         }
-        _ => (1, None, 0),
+        _ => (Some(height), None, 0),
     };
-    let inputs = height.checked_mul(held).ok_or_else(|| misfit(codes))?;
+    let inputs = inputs.ok_or_else(|| misfit(codes))?;
     let groups = grouping(inputs, groups, listed)?;
     let words = Words {
         layout,
@@ -68,6 +75,89 @@ pub(super) fn inputs_and_outputs<L: Layer>(
         words,
         &[Some(codes), Some(scales), Some(zeros), listed],
     ))
+}
+
+/// What MLX packed: a scale and an offset for each group of inputs, of which there are `group`.
+pub(super) fn affine<L: Layer>(
+    listing: &Listing<'_, L>,
+    codes: &L,
+    group: usize,
+) -> Result<Found, Stop<L::Error>> {
+    let module = codes.name().strip_suffix("weight").unwrap_or_default();
+    let scales = listing.required(&format!("{module}scales"))?;
+    let offsets = listing.required(&format!("{module}biases"))?;
+    let (Some((&width, leading)), Some((&groups, rows))) =
+        (codes.shape().split_last(), scales.shape().split_last())
+    else {
+        return Err(Stop::because(NO_MATRIX));
+    };
+    for table in [scales, offsets] {
+        if table.shape() != scales.shape() || rows != leading || !is_float(table.element_type()) {
+            return Err(misfit(table));
+        }
+    }
+    let lengths = [group].into_iter().chain(GROUPS);
+    let mut fitting = lengths.filter_map(|group| {
+        let (bits, inputs) = affine_bits(width, groups, group)?;
+        Some((bits, inputs, group))
+    });
+    let (bits, inputs, group) = fitting.next().ok_or_else(|| misfit(scales))?;
+    let words = Words {
+        layout: Layout::ByOutputs,
+        bits,
+        outputs: element_count(leading).ok_or_else(|| misfit(codes))?,
+        inputs,
+        groups: Groups::Even(group),
+        zeros: Zeros::Offsets,
+    };
+    let mut found = found(words, &[Some(codes), Some(scales), Some(offsets)]);
+    found.shape = leading.iter().copied().chain([inputs]).collect();
+    Ok(found)
+}
+
+/// Whether a tensor holds codes of MLX, by its name and by what lies beside it.
+pub(super) fn is_affine<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> bool {
+    let module = codes.name().strip_suffix("weight");
+    let module = module.filter(|module| module.is_empty() || module.ends_with('.'));
+    let has = |module: &str, table| listing.get(&format!("{module}{table}")).is_some();
+    is_word(codes) && module.is_some_and(|module| has(module, "scales") && has(module, "biases"))
+}
+
+/// How many inputs share a scale in MLX's layers: of the lengths that it allows the one by which most
+/// layers have as many inputs as others have outputs, of several its default.
+pub(super) fn affine_group<L: Layer>(listing: &Listing<'_, L>) -> usize {
+    let layers = || listing.layers().iter();
+    let shape = |layer: &L| -> Option<(usize, usize)> {
+        let module = layer.name().strip_suffix("weight")?;
+        let scales = listing.get(&format!("{module}scales"))?;
+        Some((*layer.shape().last()?, *scales.shape().last()?))
+    };
+    let affine: Vec<(usize, usize)> = layers()
+        .filter(|layer| is_affine(listing, *layer))
+        .filter_map(shape)
+        .collect();
+    if affine.is_empty() {
+        return GROUPS[0];
+    }
+    let outputs: HashSet<usize> = layers()
+        .filter_map(|layer| layer.shape().first().copied())
+        .collect();
+    let fitting = |group: usize| {
+        let bits = |&(width, groups): &(usize, usize)| affine_bits(width, groups, group);
+        let inputs: Vec<(usize, usize)> = affine.iter().filter_map(bits).collect();
+        let known = inputs.iter().filter(|(_, inputs)| outputs.contains(inputs));
+        (known.count(), inputs.len())
+    };
+    let best = GROUPS.iter().rev().max_by_key(|&&group| fitting(group));
+    best.copied().unwrap_or(GROUPS[0])
+}
+
+/// The bits of a code and the number of inputs, where rows of so many words have so many groups.
+fn affine_bits(width: usize, groups: usize, group: usize) -> Option<(usize, usize)> {
+    let inputs = groups.checked_mul(group).filter(|&inputs| inputs > 0)?;
+    let all = width.checked_mul(WORD)?;
+    let bits = all / inputs;
+    (all % inputs == 0 && [2, 3, 4, 5, 6, 8].contains(&bits)).then_some((bits, inputs))
 }
 
 /// Codes that compressed-tensors packed.
@@ -103,7 +193,7 @@ pub(super) fn compressed<L: Layer>(
     }
     let listed = listing.get(&format!("{module}weight_g_idx"));
     let words = Words {
-        layout: Layout::CompressedTensors,
+        layout: Layout::ByOutputs,
         bits,
         outputs,
         inputs,
@@ -126,14 +216,15 @@ fn found<L: Layer>(words: Words, parts: &[Option<&L>]) -> Found {
     }
 }
 
-fn is_word(layer: &impl Layer) -> bool {
+pub(super) fn is_word(layer: &impl Layer) -> bool {
     matches!(layer.element_type(), ElementType::I32 | ElementType::U32)
 }
 
 /// The bits of a code, if so many words hold so many.
 fn packed_bits(words: usize, codes: usize) -> Option<usize> {
-    let fits = |bits: &usize| words.checked_mul(WORD / bits) == Some(codes);
-    [2, 4, 8].into_iter().find(fits)
+    let all = words.checked_mul(WORD)?;
+    let fits = |bits: &usize| codes.checked_mul(*bits) == Some(all);
+    [2, 3, 4, 8].into_iter().find(fits)
 }
 
 /// How inputs fall into groups.
@@ -184,13 +275,13 @@ fn names_groups<L: Layer>(table: &L, inputs: usize, groups: usize) -> Result<boo
 
 /// Whether the zeros of the first outputs are all in the middle of the codes.
 fn is_middle<L: Layer>(zeros: &L, code_bits: usize) -> Result<bool, L::Error> {
-    let mut words = [0.0_f64; 64];
+    // Of codes of three bits, too, whole ones.
+    let mut words = [0.0_f64; 48];
     let count = element_count(zeros.shape()).unwrap_or(0).min(words.len());
     let words = &mut words[..count];
     zeros.read(0, words)?;
-    let middle = |word: &f64| {
-        let mut codes = (0..WORD).step_by(code_bits);
-        codes.all(|shift| bits(*word) >> shift & ((1 << code_bits) - 1) == 1 << (code_bits - 1))
-    };
-    Ok(!words.is_empty() && words.iter().all(middle))
+    let mut codes = 0..count * WORD / code_bits;
+    let is_middle =
+        |place| code(code_bits, place, |word| bits(words[word])) == 1 << (code_bits - 1);
+    Ok(count > 0 && codes.all(is_middle))
 }

@@ -5,9 +5,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::foreign;
 use super::listing::Listing;
 use super::nibbles::Nibbles;
-use super::recognise::{Candidate, recognise, usual_blocks};
+use super::recognise::{Candidate, Usual, recognise};
 use super::scaled::Scaled;
 use super::words::Words;
 use crate::weights::{ElementType, Layer, SkippedLayer, element_count};
@@ -53,7 +54,7 @@ const TABLES: [&str; 16] = [
 ];
 
 /// What the tables of a module's weight may be called in its place.
-const TABLES_BESIDE: [&str; 15] = [
+const TABLES_BESIDE: [&str; 17] = [
     "weight_scale",
     "weight_scale_inv",
     "weight_scale_2",
@@ -67,6 +68,8 @@ const TABLES_BESIDE: [&str; 15] = [
     "SCB",
     "qzeros",
     "scales",
+    "biases",
+    "weight_scales",
     "g_idx",
     "_scale",
 ];
@@ -102,7 +105,8 @@ pub(super) fn plan<L: Layer>(
     for layer in skipped {
         claim_tables(listing, &layer.layer);
     }
-    let usual = usual_blocks(listing);
+    let usual = Usual::of(listing);
+    left_out.extend(foreign::claim(listing));
     for (at, layer) in listing.layers().iter().enumerate() {
         if listing.is_claimed(at) {
             continue;
@@ -152,7 +156,8 @@ fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<P
 
 /// Takes all that may describe a tensor for part of it.
 fn claim_tables<L: Layer>(listing: &mut Listing<'_, L>, name: &str) {
-    let stem = name.strip_suffix("._data").unwrap_or(name);
+    let stem = (name.strip_suffix("._data")).or_else(|| name.strip_suffix("_qdata"));
+    let stem = stem.unwrap_or(name);
     for table in TABLES {
         listing.claim(&format!("{stem}{table}"));
     }

@@ -32,7 +32,7 @@ pub(super) struct Found {
 pub(super) fn recognise<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
-    usual: Option<Lengths>,
+    usual: Usual,
 ) -> Result<Option<Candidate>, L::Error> {
     let name = codes.name();
     let module = |suffix| {
@@ -48,13 +48,20 @@ pub(super) fn recognise<L: Layer>(
     } else if let Some(module) = module("weight_packed").filter(|_| is_bytes(codes)) {
         let tables = ["weight_scale", "weight_global_scale"];
         let tables = tables.map(|table| format!("{module}{table}"));
-        let found = small_floats(listing, codes, &tables, More::Divisor);
+        let found = small_floats(listing, (codes, codes.shape()), &tables, More::Divisor);
         (format!("{module}weight"), found)
+    } else if let Some((name, scales)) = blocks_of(listing, codes) {
+        // What isn't there is one factor for all.
+        let (tables, shape) = ([scales, String::new()], joined(codes.shape()));
+        let found = small_floats(listing, (codes, &shape), &tables, More::Nothing);
+        (name, found)
+    } else if packed::is_affine(listing, codes) {
+        (name.into(), packed::affine(listing, codes, usual.group))
     } else if is_bytes(codes) && listing.get(&format!("{name}_scale_2")).is_some() {
         let tables = ["_scale", "_scale_2"].map(|table| format!("{name}{table}"));
         (
             name.into(),
-            small_floats(listing, codes, &tables, More::Factor),
+            small_floats(listing, (codes, codes.shape()), &tables, More::Factor),
         )
     } else if let Some(module) = module("weight_packed") {
         let found = packed::compressed(listing, codes, module);
@@ -62,7 +69,7 @@ pub(super) fn recognise<L: Layer>(
     } else if let Some(state) = state {
         (name.into(), bitsandbytes(listing, codes, state))
     } else if let Some((name, scales)) = scales_of(listing, codes) {
-        (name, scaled(listing, codes, scales, usual))
+        (name, scaled(listing, codes, scales, usual.blocks))
     } else {
         return Ok(None);
     };
@@ -74,12 +81,48 @@ pub(super) fn recognise<L: Layer>(
     Ok(Some(Candidate { name, found }))
 }
 
-/// The lengths that blocks may have in all layers with scales for blocks.
-pub(super) fn usual_blocks<L: Layer>(listing: &Listing<'_, L>) -> Option<Lengths> {
-    let layers = listing.layers().iter();
-    let scaled =
-        layers.filter_map(|codes| Some((codes.shape(), scales_of(listing, codes)?.1.shape())));
-    usual_lengths(scaled)
+/// What all layers of a model have in common, as far as one alone doesn't tell it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usual {
+    /// The lengths that blocks may have in all layers with scales for blocks.
+    blocks: Option<Lengths>,
+    /// How many inputs share a scale in MLX's layers.
+    group: usize,
+}
+
+impl Usual {
+    pub(super) fn of<L: Layer>(listing: &Listing<'_, L>) -> Self {
+        let layers = listing.layers().iter();
+        let scaled =
+            layers.filter_map(|codes| Some((codes.shape(), scales_of(listing, codes)?.1.shape())));
+        Self {
+            blocks: usual_lengths(scaled),
+            group: packed::affine_group(listing),
+        }
+    }
+}
+
+/// The name of a weight whose floats of 4 bits lie in blocks, as those of gpt-oss, and that of its scales.
+fn blocks_of<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> Option<(String, String)> {
+    let mut endings = [("_blocks", "_scales"), (".blocks", ".scales")].into_iter();
+    let found = endings.find_map(|(blocks, scales)| {
+        let stem = codes.name().strip_suffix(blocks)?;
+        Some((stem, format!("{stem}{scales}")))
+    });
+    let (stem, scales) = found.filter(|_| is_bytes(codes) && codes.shape().len() > 2)?;
+    listing.get(&scales)?;
+    Some((stem.into(), scales))
+}
+
+/// A shape whose last two dimensions are one.
+fn joined(shape: &[usize]) -> Vec<usize> {
+    match shape {
+        [leading @ .., blocks, bytes] => {
+            let joined = blocks.saturating_mul(*bytes);
+            leading.iter().copied().chain([joined]).collect()
+        }
+        _ => shape.into(),
+    }
 }
 
 /// The scales of codes of the weight's own shape, and the name that it has without them.
@@ -97,6 +140,10 @@ fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(Strin
     if let Some(stem) = name.strip_suffix("._data") {
         return Some((stem.into(), listing.get(&format!("{stem}._scale"))?));
     }
+    if let Some(module) = name.strip_suffix("_weight_qdata") {
+        let scales = listing.get(&format!("{module}_weight_scale"))?;
+        return Some((format!("{module}weight"), scales));
+    }
     let behind = ["_scale_inv", "_scale"].map(|suffix| format!("{name}{suffix}"));
     let mut names: Vec<String> = behind.into();
     if let Some(module) = name.strip_suffix("weight") {
@@ -110,7 +157,8 @@ fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(Strin
 }
 
 fn zeros_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &str) -> Option<&'a L> {
-    listing.get(&format!("{codes}_zero_point"))
+    let stem = codes.strip_suffix("_qdata").unwrap_or(codes);
+    listing.get(&format!("{stem}_zero_point"))
 }
 
 /// Codes of the weight's own shape.
@@ -160,18 +208,19 @@ fn is_bytes(layer: &impl Layer) -> bool {
 /// Two floats of 4 bits a byte, with a scale for some neighbours, and perhaps one for all.
 fn small_floats<L: Layer>(
     listing: &Listing<'_, L>,
-    codes: &L,
+    (codes, shape): (&L, &[usize]),
     [scales, of_all]: &[String; 2],
     more: More,
 ) -> Result<Found, Stop<L::Error>> {
     let table = listing.required(scales)?;
-    let mut shape = codes.shape().to_vec();
+    let mut shape = shape.to_vec();
     let Some(doubled) = shape.last_mut() else {
         return Err(Stop::because("it isn't a matrix"));
     };
     *doubled = doubled.checked_mul(2).ok_or_else(|| misfit(codes))?;
     let (kind, of_all) = match table.element_type() {
         ElementType::U8 => (Scales::Exponents, None),
+        ElementType::F8E8M0 => (Scales::Factors, None),
         stored if is_float(stored) => (Scales::Factors, listing.get(of_all)),
         _ => return Err(misfit(table)),
     };

@@ -1,5 +1,5 @@
-//! Codes of a few bits packed into 32-bit words, with scales and zeros for groups of inputs: GPTQ, AWQ and
-//! compressed-tensors.
+//! Codes of a few bits packed into 32-bit words, with scales and zeros for groups of inputs: GPTQ, AWQ,
+//! compressed-tensors and MLX.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use crate::weights::Layer;
 /// The bits of a word.
 pub(super) const WORD: usize = 32;
 
-/// A weight of outputs and inputs as (code − zero) · scale.
+/// A weight of outputs and inputs as (code − zero) · scale, or as code · scale + offset.
 #[derive(Clone, Debug)]
 pub(super) struct Words {
     pub(super) layout: Layout,
@@ -32,7 +32,7 @@ pub(super) enum Layout {
     /// A word holds neighbouring outputs, in an order of its own.
     Awq,
     /// A word holds neighbouring inputs; words and scales have a row for each output.
-    CompressedTensors,
+    ByOutputs,
 }
 
 /// Which group an input is in.
@@ -51,6 +51,8 @@ pub(super) enum Zeros {
     Middle,
     /// Packed like codes; this is added to each.
     Packed(u32),
+    /// There are none; a table as that of the scales holds what is added to each value.
+    Offsets,
 }
 
 /// The bits of a word that hold the code of each of eight neighbouring outputs, in AWQ's order.
@@ -68,6 +70,8 @@ struct Tables {
     rows: usize,
     scales: Vec<f64>,
     zeros: Vec<f64>,
+    /// Whether zeros are what is added in the end.
+    are_offsets: bool,
     /// The group of each column.
     groups: Vec<usize>,
 }
@@ -80,6 +84,7 @@ impl Tables {
             .saturating_mul(self.rows);
         let place = place.saturating_add(row);
         match (self.scales.get(place), self.zeros.get(place)) {
+            (Some(scale), Some(offset)) if self.are_offsets => f64::from(code) * scale + offset,
             (Some(scale), Some(zero)) => (f64::from(code) - zero) * scale,
             _ => f64::NAN,
         }
@@ -101,7 +106,7 @@ impl Words {
             let (now, later) = rest.split_at_mut(length.min(rest.len()));
             let tables = self.tables(tables, &rectangle)?;
             match self.layout {
-                Layout::CompressedTensors => self.read_rows(codes, &tables, &rectangle, now)?,
+                Layout::ByOutputs => self.read_rows(codes, &tables, &rectangle, now)?,
                 _ => self.read_lines((codes, ahead), &tables, &rectangle, now)?,
             }
             rest = later;
@@ -123,20 +128,22 @@ impl Words {
         Ok((mean > 0.0 && mean.is_finite()).then_some(mean))
     }
 
-    const fn codes_a_word(&self) -> usize {
-        WORD / self.bits
+    /// The words that hold the codes of some neighbours.
+    const fn span(&self, codes: &Range<usize>) -> Range<usize> {
+        codes.start * self.bits / WORD..(codes.end * self.bits).div_ceil(WORD)
     }
 
-    /// The code in a field of a word.
-    const fn code(&self, word: u32, field: usize) -> u32 {
-        word >> (field * self.bits) & ((1 << self.bits) - 1)
+    /// How many words hold so many codes.
+    const fn words_of(&self, codes: usize) -> usize {
+        (codes * self.bits).div_ceil(WORD)
     }
 
-    /// Where the code of an output lies in AWQ's words.
-    const fn field_of_output(&self, output: usize) -> usize {
+    /// The place of an output among the codes of its line, which AWQ has in an order of its own.
+    const fn place_of_output(&self, output: usize) -> usize {
+        const HELD: usize = AWQ_ORDER.len();
         match self.layout {
-            Layout::Awq => AWQ_ORDER[output % AWQ_ORDER.len()],
-            _ => output % self.codes_a_word(),
+            Layout::Awq => output / HELD * HELD + AWQ_ORDER[output % HELD],
+            _ => output,
         }
     }
 
@@ -150,29 +157,32 @@ impl Words {
     ) -> Result<(), L::Error> {
         let (codes, ahead) = codes;
         let (rows, columns) = (&rectangle.rows, &rectangle.columns);
-        let held = self.codes_a_word();
-        // So many inputs and outputs share a word.
-        let (inputs, outputs) = match self.layout {
-            Layout::Awq => (1, held),
-            _ => (held, 1),
+        let is_awq = self.layout == Layout::Awq;
+        let (matrix, lines, across) = if is_awq {
+            let matrix = Matrix {
+                words: codes,
+                lines: self.inputs,
+                columns: self.words_of(self.outputs),
+            };
+            (matrix, columns.clone(), self.span(rows))
+        } else {
+            let matrix = Matrix {
+                words: codes,
+                lines: self.words_of(self.inputs),
+                columns: self.outputs,
+            };
+            (matrix, self.span(columns), rows.clone())
         };
-        let matrix = Matrix {
-            words: codes,
-            lines: self.inputs / inputs,
-            columns: self.outputs / outputs,
-        };
-        let lines = columns.start / inputs..columns.end.div_ceil(inputs);
-        let across = rows.start / outputs..rows.end.div_ceil(outputs);
         ahead.with(matrix, lines, across, |band| {
             let rows = rows.clone().zip(values.chunks_mut(columns.len().max(1)));
             for (row, (output, values)) in rows.enumerate() {
+                let place = self.place_of_output(output);
                 for ((column, input), value) in columns.clone().enumerate().zip(values) {
-                    let word = band.word(input / inputs, output / outputs);
-                    let field = match self.layout {
-                        Layout::Awq => self.field_of_output(output),
-                        _ => input % held,
+                    let code = if is_awq {
+                        code(self.bits, place, |word| band.word(input, word))
+                    } else {
+                        code(self.bits, input, |word| band.word(word, output))
                     };
-                    let code = self.code(word, field);
                     *value = T::narrow(tables.decode(code, row, column));
                 }
             }
@@ -188,16 +198,15 @@ impl Words {
         values: &mut [T],
     ) -> Result<(), L::Error> {
         let columns = &rectangle.columns;
-        let held = self.codes_a_word();
-        let across = columns.start / held..columns.end.div_ceil(held);
+        let across = self.span(columns);
         let mut words = vec![0.0; across.len()];
         let outputs = values.chunks_mut(columns.len().max(1)).enumerate();
         for (row, values) in outputs {
-            let start = (rectangle.rows.start + row) * self.inputs.div_ceil(held);
+            let start = (rectangle.rows.start + row) * self.words_of(self.inputs);
             codes.read(start + across.start, &mut words)?;
             for ((column, input), value) in columns.clone().enumerate().zip(values) {
-                let word = words[input / held - across.start];
-                let code = self.code(bits(word), input % held);
+                let word = |word: usize| bits(words[word - across.start]);
+                let code = code(self.bits, input, word);
                 *value = T::narrow(tables.decode(code, row, column));
             }
         }
@@ -211,7 +220,7 @@ impl Words {
             None => (None, tables),
         };
         let (zeros, more) = match self.zeros {
-            Zeros::Packed(_) => (more.first(), more.get(1..).unwrap_or_default()),
+            Zeros::Packed(_) | Zeros::Offsets => (more.first(), more.get(1..).unwrap_or_default()),
             Zeros::Middle => (None, more),
         };
         let groups = self.groups_of(more.first(), &at.columns)?;
@@ -229,7 +238,11 @@ impl Words {
                 Some(scales) => self.scales(scales, &span, &at.rows)?,
                 None => Vec::new(),
             },
+            are_offsets: self.zeros == Zeros::Offsets,
             zeros: match zeros {
+                Some(offsets) if self.zeros == Zeros::Offsets => {
+                    self.scales(offsets, &span, &at.rows)?
+                }
                 Some(zeros) => self.zeros(zeros, &span, &at.rows)?,
                 None => vec![f64::from(1 << (self.bits - 1)); span.len() * at.rows.len()],
             },
@@ -277,7 +290,7 @@ impl Words {
                     table.read(group * self.outputs + rows.start, scales)?;
                 }
             }
-            Layout::CompressedTensors => {
+            Layout::ByOutputs => {
                 let mut of_row = vec![f64::NAN; groups.len()];
                 for (at, row) in rows.clone().enumerate() {
                     table.read(row * self.group_count() + groups.start, &mut of_row)?;
@@ -297,16 +310,16 @@ impl Words {
         groups: &Range<usize>,
         rows: &Range<usize>,
     ) -> Result<Vec<f64>, L::Error> {
-        let held = self.codes_a_word();
-        let across = rows.start / held..rows.end.div_ceil(held);
+        let across = self.span(rows);
         let mut zeros = Vec::with_capacity(groups.len() * rows.len());
         let mut words = vec![0.0; across.len()];
         for group in groups.clone() {
             match self.layout {
                 Layout::Gptq | Layout::Awq => {
-                    table.read(group * (self.outputs / held) + across.start, &mut words)?;
+                    let start = group * self.words_of(self.outputs) + across.start;
+                    table.read(start, &mut words)?;
                 }
-                Layout::CompressedTensors => {
+                Layout::ByOutputs => {
                     for (word, at) in words.iter_mut().zip(across.clone()) {
                         let place = at * self.group_count() + group;
                         table.read(place, core::slice::from_mut(word))?;
@@ -315,15 +328,26 @@ impl Words {
             }
             let added = match self.zeros {
                 Zeros::Packed(added) => added,
-                Zeros::Middle => 0,
+                Zeros::Middle | Zeros::Offsets => 0,
             };
             zeros.extend(rows.clone().map(|row| {
-                let word = bits(words[row / held - across.start]);
-                f64::from(self.code(word, self.field_of_output(row)) + added)
+                let word = |word: usize| bits(words[word - across.start]);
+                f64::from(code(self.bits, self.place_of_output(row), word) + added)
             }));
         }
         Ok(zeros)
     }
+}
+
+/// A code by its place in a line of words, where codes of so many bits follow each other from the lowest
+/// bit on.
+pub(super) fn code(bits: usize, place: usize, word: impl Fn(usize) -> u32) -> u32 {
+    let (first, shift) = (place * bits / WORD, place * bits % WORD);
+    let mut both = u64::from(word(first));
+    if shift + bits > WORD {
+        both |= u64::from(word(first + 1)) << WORD;
+    }
+    (both >> shift) as u32 & ((1 << bits) - 1)
 }
 
 /// The bits of a word that was read as a signed or as an unsigned number.

@@ -240,8 +240,10 @@ impl<'a> Model<'a> {
         let &[experts, rows, columns] = &shape[..] else {
             return None;
         };
-        let is_experts = before.rsplit('.').next() == Some("experts");
-        if !is_experts || !OF_EXPERTS.contains(&kind) || experts > MOST_EXPERTS {
+        // MLX's libraries call them otherwise.
+        let module = (before.strip_suffix("experts")).or_else(|| before.strip_suffix("switch_mlp"));
+        let listed = format!("{}experts", module.filter(|module| is_module(module))?);
+        if !OF_EXPERTS.contains(&kind) || experts > MOST_EXPERTS {
             return None;
         }
         let is_transposed = self.are_experts_transposed(before);
@@ -261,7 +263,7 @@ impl<'a> Model<'a> {
                 (block.with_rows(outputs), columns)
             };
             Part {
-                name: format!("{before}.{expert}.{kind}.weight"),
+                name: format!("{listed}.{expert}.{kind}.weight"),
                 shape: [outputs.len(), inputs].into(),
                 block,
                 is_transposed,

@@ -194,9 +194,9 @@ fn what_is_wrong_is_named() {
         error(&[DOWN, UP, magnitude]),
         AdapterError::Shapes { .. }
     ));
-    let other = ("lora_unet_q.hada_w1_a", &[1, 1][..], &[1.0][..]);
+    let other = ("lora_unet_q.oft_blocks", &[1, 1][..], &[1.0][..]);
     let method = AdapterError::Method {
-        method: "LoHa".into(),
+        method: "OFT".into(),
     };
     assert_eq!(error(&[other]), method);
     let empty: [Tensor<'_>; 2] = [

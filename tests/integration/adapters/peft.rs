@@ -68,13 +68,24 @@ fn configurations_that_are_not_understood_say_so() {
         AdapterError::Config { .. }
     ));
     let method = AdapterError::Method {
-        method: "IA3".into(),
+        method: "OFT".into(),
     };
-    assert_eq!(error(r#"{"peft_type": "IA3"}"#), method);
-    let pattern = error(r#"{"alpha_pattern": {"layers\\.[0-9]+\\.q": 4}}"#);
-    assert!(pattern.to_string().contains("alpha_pattern"), "{pattern}");
-    let config =
-        r#"{"alpha_pattern": {"^layers\\.0\\.q$": 4}, "base_model_name_or_path": null, "more": 1}"#;
-    let expected = AdapterConfig::new().with_alpha_of("layers.0.q", 4.0);
-    assert_eq!(AdapterConfig::from_json(config), Ok(expected));
+    assert_eq!(error(r#"{"peft_type": "OFT"}"#), method);
+    let pattern = error(r#"{"alpha_pattern": {"q_proj(?!x)": 4}}"#);
+    assert!(matches!(pattern, AdapterError::Pattern { .. }), "{pattern}");
+    let config = r#"{"alpha_pattern": null, "base_model_name_or_path": null, "more": 1}"#;
+    assert_eq!(AdapterConfig::from_json(config), Ok(AdapterConfig::new()));
+}
+
+#[test]
+fn the_first_pattern_that_fits_sets_the_scale() {
+    let scaled = |patterns: &str| {
+        let json = format!(r#"{{"lora_alpha": 1, "alpha_pattern": {{{patterns}}}}}"#);
+        changed(&[DOWN, UP], AdapterConfig::from_json(&json).unwrap()).unwrap()[0]
+    };
+    assert_eq!(scaled(""), 3.0);
+    assert_eq!(scaled(r#""m[.](q|k)": 4"#), 9.0);
+    assert_eq!(scaled(r#""q": 4, ".*q": 2"#), 9.0);
+    assert_eq!(scaled(r#"".*q": 2, "q": 4"#), 5.0);
+    assert_eq!(scaled(r#""^q$": 2, "m": 4, "k": 8"#), 3.0);
 }

@@ -183,14 +183,14 @@ fn an_adapter_that_is_damaged_or_of_another_method_is_named() {
         vec![0.0; 48],
     );
     folder.write("half/adapter_model.safetensors", file_of(&[half]));
-    let other: Matrix = ("lora_unet_q.hada_w1_a", [1, 1], vec![0.0]);
-    folder.write("loha.safetensors", file_of(&[other]));
+    let other: Matrix = ("lora_unet_q.oft_blocks", [1, 1], vec![0.0]);
+    folder.write("oft.safetensors", file_of(&[other]));
     let run = recover_folder(folder.path(), &[]);
     assert_eq!(run.json()["skipped"][0]["id"], "half");
-    assert_eq!(model(&run.json(), "loha")["placed"], false);
+    assert_eq!(model(&run.json(), "oft")["placed"], false);
     assert_eq!(
         run.stderr,
-        "loha is an adapter, but it was made by a method that isn't understood, \"LoHa\"\n\
-         skipped half: it is an adapter, and of the two factors for \"first\" only one is there\n"
+        "oft is an adapter, but it was made by a method that isn't understood, \"OFT\"\n\
+         skipped half: it is an adapter, and of the factors for \"first\" not all are there\n"
     );
 }

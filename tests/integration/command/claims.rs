@@ -80,3 +80,19 @@ fn a_card_that_contradicts_the_weights_is_reported() {
     // Nobody asked.
     assert_eq!(recover_folder(folder.path(), &[]).stderr, "");
 }
+
+#[test]
+fn a_card_with_the_right_base_and_the_wrong_relation_is_reported() {
+    let folder = with_card("acme/m1");
+    let says = |relation: &str| {
+        let card =
+            format!("---\nbase_model: acme/m1\nbase_model_relation: {relation}\n---\n# A model\n");
+        folder.write("m2/README.md", card);
+        recover_folder(folder.path(), &["--cards"]).stderr
+    };
+    assert_eq!(says("finetune"), "");
+    assert_eq!(says("merge"), "");
+    let expected =
+        "the card of m2 says that it is of m1 by the relation quantized, the weights say full\n";
+    assert_eq!(says("quantized"), expected);
+}

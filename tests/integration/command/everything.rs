@@ -176,6 +176,8 @@ fn write_others(folder: &TempFolder, [base, chat, legal, math]: &[Weights; 4]) {
     folder.write("chat-GPTQ/model.safetensors", gptq);
     let fp8 = quantised(chat, "F8_E4M3, rows");
     folder.write("chat-FP8/model.safetensors", fp8);
+    let affine = quantised(chat, "MLX of 3 bits");
+    folder.write("chat-MLX/model.safetensors", affine);
     let claimed = renamed(&step(chat, 6, 0.03, all), &OTHERS);
     let claimed = written::safetensors(&stored(&claimed));
     folder.write("claimed/model.safetensors", claimed);
@@ -199,13 +201,14 @@ fn write_others(folder: &TempFolder, [base, chat, legal, math]: &[Weights; 4]) {
 }
 
 /// What the parents and kinds of all models are.
-const EXPECTED: [(&str, Option<&str>, Option<&str>); 14] = [
+const EXPECTED: [(&str, Option<&str>, Option<&str>); 15] = [
     ("acme/agent", Some("math"), Some("full")),
     ("base", None, None),
     ("chat", Some("base"), Some("full")),
     ("chat-FP8", Some("chat"), Some("quantised")),
     ("chat-GGUF", Some("chat"), Some("quantised")),
     ("chat-GPTQ", Some("chat"), Some("quantised")),
+    ("chat-MLX", Some("chat"), Some("quantised")),
     ("claimed", Some("chat"), Some("full")),
     ("legal", Some("base"), Some("low-rank")),
     ("legal-bin", Some("legal"), Some("duplicate")),

@@ -3,7 +3,8 @@
 use mother::weights::ElementType;
 
 use super::stored::Tensor;
-use super::words::{Order, awq, compressed, gptq};
+pub(super) use super::words::{Order, affine, gptq};
+use super::words::{awq, compressed};
 
 /// A matrix to be stored under `name`, which ends in `weight`.
 pub(crate) struct Matrix<'a> {
@@ -20,7 +21,7 @@ pub(crate) type Packed = (Vec<Tensor>, Vec<f64>);
 pub(crate) type Packer = fn(&Matrix<'_>) -> Packed;
 
 /// The names of all ways, each with its packer.
-pub(crate) const SCHEMES: [(&str, Packer); 23] = [
+pub(crate) const SCHEMES: [(&str, Packer); 27] = [
     ("F8_E4M3, one scale", |m| {
         scaled(m, ElementType::F8E4M3, (m.rows, m.columns), "_scale")
     }),
@@ -62,6 +63,10 @@ pub(crate) const SCHEMES: [(&str, Packer); 23] = [
     ("MXFP4", |m| small_floats(m, Floats::Exponents)),
     ("NVFP4", |m| small_floats(m, Floats::Factor)),
     ("NVFP4, packed", |m| small_floats(m, Floats::Divisor)),
+    ("gpt-oss", gpt_oss),
+    ("MLX of 3 bits", |m| affine(m, 3, 32)),
+    ("MLX of 5 bits", |m| affine(m, 5, 32)),
+    ("torchao", torchao),
 ];
 
 impl Matrix<'_> {
@@ -198,6 +203,25 @@ fn small_floats(m: &Matrix<'_>, kind: Floats) -> Packed {
         let tables =
             of_all.map(|(table, number)| Tensor::floats(&m.beside(table), &[1], &[number]));
         tensors.extend(tables);
+    }
+    (tensors, values)
+}
+
+/// The floats of 4 bits in blocks of a dimension of their own.
+fn gpt_oss(m: &Matrix<'_>) -> Packed {
+    let (mut tensors, values) = small_floats(m, Floats::Exponents);
+    let blocks = [m.rows, m.columns / 32];
+    tensors[0].name = format!("{}_blocks", m.name);
+    tensors[0].shape = [&blocks[..], &[16]].concat();
+    tensors[1].name = format!("{}_scales", m.name);
+    tensors[1].shape = blocks.into();
+    (tensors, values)
+}
+
+fn torchao(m: &Matrix<'_>) -> Packed {
+    let (mut tensors, values) = zero_points(m);
+    for (tensor, end) in tensors.iter_mut().zip(["qdata", "scale", "zero_point"]) {
+        tensor.name = m.beside(&format!("_weight_{end}"));
     }
     (tensors, values)
 }

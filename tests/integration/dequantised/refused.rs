@@ -3,7 +3,7 @@
 use mother::signature::SignatureOptions;
 
 use super::stored::Tensor;
-use super::{changed, names, reasons};
+use super::{changed, dequantised, names, reasons};
 
 fn named<'a>(tensors: &'a mut [Tensor], end: &str) -> &'a mut Tensor {
     tensors
@@ -160,4 +160,36 @@ fn codes_in_the_order_of_some_processor_are_refused() {
         reasons(&model),
         ["p.weight: its codes aren't in the order of its rows"]
     );
+}
+
+#[test]
+fn modules_in_codes_that_are_not_decoded_are_left_out_whole() {
+    for (codes, tables) in [
+        ("q_weight", &["q_scale", "q_scale_max", "q_groups"][..]),
+        ("trellis", &["suh", "svh"]),
+        ("codes", &["codebooks", "scales"]),
+        ("Qidxs", &["SU", "SV", "Wscale"]),
+        ("W_q", &["scale", "zero"]),
+    ] {
+        let table =
+            |table: &&str| Tensor::floats(&format!("m.up.{table}"), &[64, 32], &[0.5; 2048]);
+        let mut tensors = vec![
+            Tensor::words(&format!("m.up.{codes}"), &[64, 4], &[7; 256]),
+            Tensor::floats("m.up.bias", &[64], &[0.0; 64]),
+            Tensor::floats("m.norm.weight", &[64], &[1.0; 64]),
+        ];
+        tensors.extend(tables.iter().map(table));
+        let model = dequantised(tensors);
+        assert_eq!(names(&model), ["m.up.bias", "m.norm.weight"], "{codes}");
+        let [reason] = &reasons(&model)[..] else {
+            panic!("{codes}");
+        };
+        assert!(
+            reason.starts_with(&format!("m.up.{codes}: codes of ")),
+            "{reason}"
+        );
+    }
+    // A table of codes says nothing without what it leads to.
+    let model = dequantised(vec![Tensor::floats("m.codes", &[2, 2], &[1.0; 4])]);
+    assert_eq!(names(&model), ["m.codes"]);
 }

@@ -1,11 +1,13 @@
 //! Codes of a few bits packed into words.
 
+use mother::weights::ElementType;
+
 use super::packers::{Matrix, Packed};
 use super::stored::Tensor;
 
 /// Whether inputs lie in the order of their groups.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Order {
+pub(in crate::dequantised) enum Order {
     Given,
     ByActivations,
 }
@@ -59,14 +61,22 @@ fn coded(m: &Matrix<'_>, bits: usize, groups: Vec<usize>) -> Coded {
 /// Codes one after the other in words, the first in the lowest bits.
 fn words(codes: impl Iterator<Item = u32>, bits: usize) -> Vec<u32> {
     let codes: Vec<u32> = codes.collect();
-    let word = |codes: &[u32]| {
-        let fields = codes.iter().enumerate();
-        fields.fold(0, |word, (field, code)| word | code << (bits * field))
-    };
-    codes.chunks(32 / bits).map(word).collect()
+    let mut words = vec![0; (codes.len() * bits).div_ceil(32)];
+    for (place, code) in codes.into_iter().enumerate() {
+        for bit in 0..bits {
+            let at = place * bits + bit;
+            words[at / 32] |= (code >> bit & 1) << (at % 32);
+        }
+    }
+    words
 }
 
-pub(super) fn gptq(m: &Matrix<'_>, bits: usize, group: usize, order: Order) -> Packed {
+pub(in crate::dequantised) fn gptq(
+    m: &Matrix<'_>,
+    bits: usize,
+    group: usize,
+    order: Order,
+) -> Packed {
     let groups: Vec<usize> = match order {
         Order::Given => (0..m.columns).map(|input| input / group).collect(),
         Order::ByActivations => {
@@ -75,20 +85,22 @@ pub(super) fn gptq(m: &Matrix<'_>, bits: usize, group: usize, order: Order) -> P
         }
     };
     let coded = coded(m, bits, groups);
-    let held = 32 / bits;
-    let mut packed = Vec::new();
-    for first in (0..m.columns).step_by(held) {
-        for output in 0..m.rows {
-            let codes = (first..first + held).map(|input| coded.codes[output * m.columns + input]);
-            packed.extend(words(codes, bits));
+    let lines = m.columns * bits / 32;
+    let mut packed = vec![0; lines * m.rows];
+    for (output, codes) in coded.codes.chunks(m.columns).enumerate() {
+        let words = words(codes.iter().copied(), bits);
+        for (line, word) in words.into_iter().enumerate() {
+            packed[line * m.rows + output] = word;
         }
     }
+    // No two groups share a word of zeros.
+    assert_eq!(m.rows * bits % 32, 0);
     let zeros = words(coded.zeros.iter().map(|zero| zero - 1), bits);
     let count = coded.scales.len() / m.rows;
     let listed: Vec<u32> = coded.groups.iter().map(|&group| group as u32).collect();
     let mut tensors = vec![
-        Tensor::words(&m.beside("qweight"), &[m.columns / held, m.rows], &packed),
-        Tensor::words(&m.beside("qzeros"), &[count, m.rows / held], &zeros),
+        Tensor::words(&m.beside("qweight"), &[lines, m.rows], &packed),
+        Tensor::words(&m.beside("qzeros"), &[count, m.rows * bits / 32], &zeros),
         Tensor::floats(&m.beside("scales"), &[count, m.rows], &coded.scales),
     ];
     if order == Order::ByActivations {
@@ -149,4 +161,34 @@ pub(super) fn compressed(m: &Matrix<'_>, bits: usize, group: usize) -> Packed {
         Tensor::words(&m.beside("weight_shape"), &[2], &shape),
     ];
     (tensors, coded.values)
+}
+
+/// MLX's codes, with a scale and an offset for each group.
+pub(in crate::dequantised) fn affine(m: &Matrix<'_>, bits: usize, group: usize) -> Packed {
+    let gaps = ((1 << bits) - 1) as f32;
+    let (mut packed, mut values) = (Vec::new(), Vec::new());
+    let (mut scales, mut offsets) = (Vec::new(), Vec::new());
+    for row in m.values.chunks(m.columns) {
+        let mut codes = Vec::new();
+        for group in row.chunks(group) {
+            let least = group.iter().copied().fold(f32::INFINITY, f32::min);
+            let most = group.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let scale = (most - least) / gaps;
+            for value in group {
+                let code = ((value - least) / scale).round().clamp(0.0, gaps);
+                codes.push(code as u32);
+                values.push(f64::from(code) * f64::from(scale) + f64::from(least));
+            }
+            scales.push(scale);
+            offsets.push(least);
+        }
+        packed.extend(words(codes.into_iter(), bits));
+    }
+    let (width, groups) = (m.columns * bits / 32, m.columns / group);
+    let tensors = vec![
+        Tensor::words(m.name, &[m.rows, width], &packed).of_type(ElementType::U32),
+        Tensor::floats(&m.beside("scales"), &[m.rows, groups], &scales),
+        Tensor::floats(&m.beside("biases"), &[m.rows, groups], &offsets),
+    ];
+    (tensors, values)
 }

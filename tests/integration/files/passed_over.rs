@@ -44,6 +44,44 @@ fn of_files_that_are_one_model_the_full_one_counts() {
 }
 
 #[test]
+fn what_was_released_first_is_the_model_above() {
+    let folder = TempFolder::new();
+    write_shards(&folder, "a/model", Some("a/model.safetensors.index.json"));
+    folder.write("a/original/consolidated.safetensors", weights(1.0));
+    folder.write("a/original/other.safetensors", weights(1.0));
+    write_shards(&folder, "b/model", Some("b/model.safetensors.index.json"));
+    for number in ["00", "01"] {
+        let name = format!("original/consolidated.{number}.safetensors");
+        folder.write(&format!("b/{name}"), weights(1.0));
+        folder.write(&format!("c/{name}"), weights(1.0));
+    }
+    folder.write("d/original/consolidated.00.safetensors", weights(1.0));
+    let found = find(&folder, &[""]);
+    assert_eq!(names(&found), ["a", "a/original/other", "b", "d/original"]);
+    let of_above = |files: &str| {
+        format!("{files} the same model as `model.safetensors.index.json`, which counts")
+    };
+    assert_eq!(
+        lines(&found),
+        [
+            format!("a/original/consolidated.safetensors: {}", of_above("`consolidated.safetensors` is")),
+            format!(
+                "b/original: {}",
+                of_above("`consolidated.00.safetensors` and `consolidated.01.safetensors` are")
+            ),
+            "c/original: `consolidated.00.safetensors` and `consolidated.01.safetensors` each hold a slice of \
+             every tensor, which can't be read by themselves"
+                .into(),
+        ]
+    );
+    let losses = found
+        .passed_over
+        .iter()
+        .filter(|passed_over| passed_over.reason().is_loss());
+    assert_eq!(losses.count(), 1);
+}
+
+#[test]
 fn an_adapter_is_not_the_model_that_lies_beside_it() {
     let folder = TempFolder::new();
     folder.write("a/model.safetensors", weights(1.0));
