@@ -8,6 +8,7 @@ mod hood;
 mod kin;
 mod links;
 mod near;
+mod shard;
 #[cfg(feature = "safetensors")]
 mod stored;
 mod summary;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::error::IndexError;
+pub use self::shard::{Shard, ShardMessage};
 #[cfg(feature = "safetensors")]
 pub use self::stored::IndexFileError;
 
