@@ -29,9 +29,14 @@ fn run(mut shards: Vec<Shard>) -> Result<ModelGraph, IndexError> {
 
 /// As many shards, to which the models are dealt by turns.
 fn deal(signatures: &[Signature], count: usize, limit: usize) -> Vec<Shard> {
-    let new = |number| Shard::new(number, count).with_dense_limit(limit);
+    let new = |number: usize| {
+        let at_once = if number % 2 == 0 { 2048 } else { 7 };
+        let shard = Shard::new(number, count).with_dense_limit(limit);
+        shard.with_signatures_at_once(at_once)
+    };
     let mut shards: Vec<Shard> = (0..count).map(new).collect();
     for (at, signature) in signatures.iter().enumerate() {
+        // Not all have as many.
         let shard = &mut shards[at * 7 % 11 % count];
         shard.insert(signature.clone()).unwrap();
     }

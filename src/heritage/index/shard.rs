@@ -24,6 +24,9 @@ use crate::heritage::{ModelGraph, Recovery};
 use crate::signature::Signature;
 use crate::sketch::mix;
 
+/// How many signatures a shard sends or asks for in one step.
+const SIGNATURES_AT_ONCE: usize = 2048;
+
 /// One of several parts of an index, which together find the graph that one [`Index`](super::Index) would
 /// find, to the bit.
 ///
@@ -69,13 +72,16 @@ pub struct Shard {
     number: usize,
     shards: usize,
     settings: Settings,
+    at_once: usize,
     stage: Stage,
-    /// The signatures that were given to this shard, until the first step.
+    /// The signatures that were given to this shard, until they are sent.
     inserted: BTreeMap<String, Signature>,
+    /// How many parts the shard has to send that has most of them.
+    parts: usize,
     census: Census,
     /// The models that this shard holds, by position.
     entries: Vec<(usize, Entry)>,
-    /// Models of other shards that were needed.
+    /// Models of other shards that are needed now.
     foreign: BTreeMap<usize, Entry>,
     search: Search,
     /// The pairs to compare next, or those found by equal tensors.
@@ -90,15 +96,16 @@ pub struct Shard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Announce,
-    Settle,
+    /// With the number of the part that arrives.
+    Settle(usize),
     Meet,
     BeginSearch,
     /// With the number of the step of the search.
     Search(usize),
-    /// These four with the number of the round of comparisons.
+    /// These with the number of the round of comparisons, and of the part of it.
     Request(usize),
-    Reply(usize),
-    Compare(usize),
+    Reply(usize, usize),
+    Compare(usize, usize),
     Merge(usize),
     Ask(usize),
     Propose(usize),
@@ -118,8 +125,10 @@ impl Shard {
             number,
             shards: shards.max(1),
             settings: Settings::default(),
+            at_once: SIGNATURES_AT_ONCE,
             stage: Stage::Announce,
             inserted: BTreeMap::new(),
+            parts: 0,
             census: Census::default(),
             entries: Vec::new(),
             foreign: BTreeMap::new(),
@@ -142,6 +151,14 @@ impl Shard {
     #[must_use]
     pub const fn with_dense_limit(mut self, models: usize) -> Self {
         self.settings.dense_limit = models;
+        self
+    }
+
+    /// Sets how many signatures a shard sends or asks for in one step, 2,048 by default: fewer take less
+    /// memory on their way, and more steps.
+    #[must_use]
+    pub fn with_signatures_at_once(mut self, signatures: usize) -> Self {
+        self.at_once = signatures.max(1);
         self
     }
 
@@ -183,10 +200,11 @@ impl Shard {
     ) -> Result<Vec<ShardMessage>, IndexError> {
         let mut inbox = Inbox::new(messages);
         let mut outbox = Outbox::new(self.number, self.shards);
-        self.take_in_later(&mut inbox);
+        self.parts = inbox.parts.unwrap_or(self.parts);
+        self.take_in(&mut inbox);
         self.stage = match self.stage {
             Stage::Announce => self.announce(&mut outbox),
-            Stage::Settle => self.settle(inbox, &mut outbox)?,
+            Stage::Settle(part) => self.settle(part, inbox, &mut outbox)?,
             Stage::Meet => self.meet(inbox, &mut outbox)?,
             Stage::BeginSearch => {
                 self.begin_search(inbox, &mut outbox);
@@ -203,8 +221,8 @@ impl Shard {
                 }
             }
             Stage::Request(_)
-            | Stage::Reply(_)
-            | Stage::Compare(_)
+            | Stage::Reply(..)
+            | Stage::Compare(..)
             | Stage::Merge(_)
             | Stage::Ask(_)
             | Stage::Propose(_) => self.round(inbox, &mut outbox)?,
@@ -235,48 +253,59 @@ impl Shard {
         self.graph.as_ref()
     }
 
-    /// After the models have settled, signatures are those of other shards.
-    fn take_in_later(&mut self, inbox: &mut Inbox) {
-        if !matches!(self.stage, Stage::Announce | Stage::Settle) {
-            self.take_in(inbox);
-        }
-    }
-
-    /// Says what layouts there are, and sends every model to the shard that will hold it.
+    /// Says what layouts there are, and begins to send every model to the shard that will hold it.
     fn announce(&mut self, outbox: &mut Outbox) -> Stage {
-        let signatures = core::mem::take(&mut self.inserted);
         let mut layouts: BTreeMap<Layout, i32> = BTreeMap::new();
-        for signature in signatures.values() {
+        for signature in self.inserted.values() {
             let exponent = summary::exponent(signature);
             let greatest = layouts.entry(Layout::of(signature)).or_insert(exponent);
             *greatest = exponent.max(*greatest);
         }
         outbox.send_to_all(&Content::Layouts(layouts.into_iter().collect()));
-        if let Some(example) = signatures.values().next() {
+        if let Some(example) = self.inserted.values().next() {
             outbox.send_to_all(&Content::Example(example.clone()));
         }
-        let signatures = signatures.into_values();
-        outbox.spread_signatures(signatures.map(|model| (home(&model, self.shards), model)));
-        Stage::Settle
+        let parts = self.inserted.len().div_ceil(self.at_once);
+        outbox.send_to_all(&Content::Parts(parts));
+        self.send_home(outbox);
+        Stage::Settle(0)
     }
 
-    /// Takes the models in that this shard holds, and tells all others.
-    fn settle(&mut self, mut inbox: Inbox, outbox: &mut Outbox) -> Result<Stage, IndexError> {
-        self.census = Census::of_layouts(inbox.layouts);
-        let mut examples = inbox.examples.iter();
-        if let Some(first) = examples.next() {
-            examples.try_for_each(|other| check_settings(first, other))?;
+    fn send_home(&mut self, outbox: &mut Outbox) {
+        let next = core::iter::from_fn(|| self.inserted.pop_first());
+        let models = next.take(self.at_once).map(|(_, model)| model);
+        outbox.spread_signatures(models.map(|model| (home(&model, self.shards), model)));
+    }
+
+    /// Takes the models in that this shard holds, and tells all others once it has them all.
+    fn settle(
+        &mut self,
+        part: usize,
+        inbox: Inbox,
+        outbox: &mut Outbox,
+    ) -> Result<Stage, IndexError> {
+        if part == 0 {
+            self.census = Census::of_layouts(inbox.layouts);
+            let mut examples = inbox.examples.iter();
+            if let Some(first) = examples.next() {
+                examples.try_for_each(|other| check_settings(first, other))?;
+            }
         }
-        inbox.signatures.sort_by(|a, b| a.name().cmp(b.name()));
-        let layouts = &self.census.layouts;
-        let names = inbox.signatures.iter().map(|signature| {
-            let layout = layouts.binary_search(&Layout::of(signature));
-            (signature.name().into(), layout.unwrap_or(usize::MAX))
-        });
-        outbox.send_to_all(&Content::Names(names.collect()));
         // Places are known as soon as all names are.
         let entries = inbox.signatures.into_iter().map(Entry::new);
-        self.entries = entries.enumerate().collect();
+        self.entries
+            .extend(entries.map(|entry| (usize::MAX, entry)));
+        if part + 1 < self.parts {
+            self.send_home(outbox);
+            return Ok(Stage::Settle(part + 1));
+        }
+        (self.entries).sort_by(|(_, a), (_, b)| a.signature.name().cmp(b.signature.name()));
+        let layouts = &self.census.layouts;
+        let names = self.entries.iter().map(|(_, entry)| {
+            let layout = layouts.binary_search(&Layout::of(&entry.signature));
+            (entry.signature.name().into(), layout.unwrap_or(usize::MAX))
+        });
+        outbox.send_to_all(&Content::Names(names.collect()));
         Ok(Stage::Meet)
     }
 
@@ -314,17 +343,20 @@ impl Shard {
         Ok(match self.stage {
             Stage::Request(round) => {
                 self.request(inbox, outbox);
-                Stage::Reply(round)
+                Stage::Reply(round, 0)
             }
-            Stage::Reply(round) => {
+            Stage::Reply(round, part) => {
                 self.reply(&inbox, outbox);
-                Stage::Compare(round)
+                Stage::Compare(round, part)
             }
-            Stage::Compare(round) => {
-                let known = self.rounds.found.len();
-                self.compare()?;
-                if round < ROUNDS {
-                    self.send_links(known, outbox);
+            Stage::Compare(round, part) => {
+                let is_last = part + 1 >= self.parts;
+                self.compare(is_last)?;
+                if !is_last {
+                    self.ask_for_part(part + 1, outbox);
+                    Stage::Reply(round, part + 1)
+                } else if round < ROUNDS {
+                    self.send_links(outbox);
                     Stage::Merge(round)
                 } else {
                     self.send_joins(outbox);

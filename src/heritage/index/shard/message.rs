@@ -42,6 +42,8 @@ impl ShardMessage {
 pub(super) enum Content {
     /// The step is over, whether anything was said or not.
     Step,
+    /// How many parts the shard has to send.
+    Parts(usize),
     /// The layouts of models, each with the greatest exponent of their numbers.
     Layouts(Vec<(Layout, i32)>),
     /// Some signature of the shard, for its settings.
@@ -98,6 +100,8 @@ pub(super) struct Answer {
 /// The messages of one step, by what they are about.
 #[derive(Default)]
 pub(super) struct Inbox {
+    /// The most parts that a shard has to send, where shards say so.
+    pub(super) parts: Option<usize>,
     pub(super) layouts: Vec<(Layout, i32)>,
     pub(super) examples: Vec<Signature>,
     pub(super) signatures: Vec<Signature>,
@@ -127,6 +131,7 @@ impl Inbox {
         for ShardMessage { from, content, .. } in messages {
             match content {
                 Content::Step => {}
+                Content::Parts(parts) => inbox.parts = inbox.parts.max(Some(parts)),
                 Content::Layouts(layouts) => inbox.layouts.extend(layouts),
                 Content::Example(signature) => inbox.examples.push(signature),
                 Content::Signatures(signatures) => inbox.signatures.extend(signatures),

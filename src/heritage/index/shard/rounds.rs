@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::message::{Content, Inbox, Outbox, sorted};
-use super::{Entry, Shard};
+use super::{Entry, Shard, Stage};
 use crate::evidence::SignatureComparison;
 use crate::heritage::index::IndexError;
 use crate::heritage::index::families::Join;
@@ -17,7 +17,11 @@ use crate::heritage::index::near::{Compared, compared};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rounds {
     known: HashSet<(usize, usize)>,
+    /// The models of other shards that this round needs, sorted.
+    missing: Vec<usize>,
     pub(super) found: Vec<Compared>,
+    /// How many were found before this round.
+    before: usize,
     /// The spanning forest of what was found.
     forest: Vec<Link>,
     /// Links between own models and the lesser ones of other shards.
@@ -28,14 +32,24 @@ pub(super) struct Rounds {
 }
 
 impl Shard {
-    /// Asks for the signatures that new pairs need.
+    /// Finds out which pairs are new, and asks for the first signatures that they need.
     pub(super) fn request(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         self.wanted = sorted(inbox.pairs);
         self.wanted.retain(|&pair| self.rounds.known.insert(pair));
-        let missing: Vec<usize> = (self.wanted.iter().map(|&(_, second)| second))
-            .filter(|&model| self.entry(model).is_none())
-            .collect();
-        self.ask_for_signatures(missing, outbox);
+        let seconds = self.wanted.iter().map(|&(_, second)| second);
+        let missing = seconds.filter(|&model| self.place(model).is_none());
+        self.rounds.missing = sorted(missing.collect());
+        self.rounds.before = self.rounds.found.len();
+        let parts = self.rounds.missing.len().div_ceil(self.at_once);
+        outbox.send_to_all(&Content::Parts(parts));
+        self.ask_for_part(0, outbox);
+    }
+
+    pub(super) fn ask_for_part(&self, part: usize, outbox: &mut Outbox) {
+        let mut parts = self.rounds.missing.chunks(self.at_once);
+        if let Some(models) = parts.nth(part) {
+            self.ask_for_signatures(models.to_vec(), outbox);
+        }
     }
 
     pub(super) fn ask_for_signatures(&self, models: Vec<usize>, outbox: &mut Outbox) {
@@ -55,7 +69,11 @@ impl Shard {
         outbox.spread_signatures(signatures);
     }
 
+    /// After the models have settled, signatures are those of other shards.
     pub(super) fn take_in(&mut self, inbox: &mut Inbox) {
+        if matches!(self.stage, Stage::Announce | Stage::Settle(_)) {
+            return;
+        }
         for signature in core::mem::take(&mut inbox.signatures) {
             if let Some(model) = self.census.position(signature.name()) {
                 self.foreign.insert(model, Entry::new(signature));
@@ -63,14 +81,18 @@ impl Shard {
         }
     }
 
-    /// Compares the pairs of this round.
-    pub(super) fn compare(&mut self) -> Result<(), IndexError> {
+    /// Compares the pairs whose signatures are there, in the last part of a round all that are left.
+    pub(super) fn compare(&mut self, is_last: bool) -> Result<(), IndexError> {
         let wanted = core::mem::take(&mut self.wanted);
+        let is_here = |&(_, second): &(usize, usize)| is_last || self.entry(second).is_some();
+        let (here, later): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_here);
         let comparison = SignatureComparison::new();
-        for (first, second) in wanted {
+        for (first, second) in here {
             let found = self.relation(&comparison, first, second)?;
             self.rounds.found.extend(found);
         }
+        self.wanted = later;
+        self.foreign.clear();
         Ok(())
     }
 
@@ -88,8 +110,8 @@ impl Shard {
     }
 
     /// Sends the spanning forest of what this shard found, and what concerns the models of others.
-    pub(super) fn send_links(&mut self, new: usize, outbox: &mut Outbox) {
-        let new = &self.rounds.found[new..];
+    pub(super) fn send_links(&mut self, outbox: &mut Outbox) {
+        let new = &self.rounds.found[self.rounds.before..];
         let mut links = core::mem::take(&mut self.rounds.forest);
         links.extend(new.iter().filter_map(Compared::link));
         links.sort_by(Link::order);
