@@ -7,7 +7,7 @@ use mother::signature::{Signature, SignatureOptions};
 use mother::weights::Dequantised;
 
 use crate::settings::Source;
-use crate::simulation::{self, Plan};
+use crate::simulation;
 use crate::{Failure, note};
 
 /// The models of a hub, by number.
@@ -19,7 +19,7 @@ pub(crate) enum Hub {
 impl Hub {
     pub(crate) fn open(source: &Source) -> Result<Self, Failure> {
         match source {
-            Source::Simulated(plan) => Ok(Self::Simulated(simulation::Hub::new(*plan as Plan))),
+            Source::Simulated(plan) => Ok(Self::Simulated(simulation::Hub::new(*plan))),
             Source::Folder(path) => {
                 let found = find_models([path]).map_err(Failure::of)?;
                 for passed_over in found.passed_over.iter().filter(|p| p.reason().is_loss()) {

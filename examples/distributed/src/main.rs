@@ -24,7 +24,7 @@ use mother::signature::Signature;
 
 use crate::hub::Hub;
 use crate::reading::Share;
-use crate::settings::{Asked, Engine, Settings};
+use crate::settings::{Engine, Settings};
 
 /// Why the command ends without a graph, in one line.
 struct Failure(String);
@@ -52,12 +52,8 @@ fn note(line: &str) {
 }
 
 fn run() -> Result<(), Failure> {
-    let settings = match settings::parse(std::env::args().skip(1))? {
-        Asked::Help(help) => {
-            note(&help);
-            return Ok(());
-        }
-        Asked::Run(settings) => settings,
+    let Some(settings) = settings::parse(std::env::args().skip(1))? else {
+        return Ok(());
     };
     let start = Instant::now();
     let hub = Hub::open(&settings.source)?;
@@ -86,13 +82,13 @@ fn run() -> Result<(), Failure> {
     if let Some(graph) = graph {
         write(&graph, &settings)?;
     }
+    let of_graph = models.map(|models| format!("a graph of {models} models; "));
     note(&format!(
-        "process {}: {}{:.1} s, {:.1} MB sent, {:.0} MB of memory at most",
+        "process {}: {}{:.1} s, {:.1} s of a processor with reading, {:.1} MB sent, {:.0} MB of memory at most",
         settings.process,
-        models
-            .map(|models| format!("a graph of {models} models; "))
-            .unwrap_or_default(),
+        of_graph.unwrap_or_default(),
         start.elapsed().as_secs_f64(),
+        processor_seconds(),
         dataflow::bytes_sent() as f64 / 1e6,
         peak() as f64 / 1e6,
     ));
@@ -130,4 +126,16 @@ fn peak() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
     1024 * kilobytes.unwrap_or(0)
+}
+
+/// The seconds that processors worked for this process; 0 where the system doesn't say.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the command, in brackets, may hold anything.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

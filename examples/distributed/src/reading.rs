@@ -1,8 +1,9 @@
 //! Reading: every worker reads its share of the models, unless their signatures are in its checkpoint.
 
+use core::time::Duration;
 use std::collections::HashMap;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mother::signature::Signature;
 

@@ -4,14 +4,8 @@ use std::path::PathBuf;
 
 use getopts::{Matches, Options};
 
-use crate::Failure;
 use crate::simulation::Plan;
-
-/// What was asked for.
-pub(crate) enum Asked {
-    Help(String),
-    Run(Settings),
-}
+use crate::{Failure, note};
 
 /// What to read, and how.
 pub(crate) struct Settings {
@@ -64,7 +58,8 @@ mother-distributed [OPTIONS]
 Find the family trees of all models of a folder, or of a simulated hub, in several processes. Start every
 process with the same options but for -p.";
 
-pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Asked, Failure> {
+/// The settings; `None` where help was asked for, and given.
+pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Settings>, Failure> {
     let mut options = Options::new();
     timely::Config::install_options(&mut options);
     options
@@ -104,12 +99,13 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Asked, Fa
         .optflag("", "help", "print this");
     let found = options.parse(arguments).map_err(Failure::of)?;
     if found.opt_present("help") {
-        return Ok(Asked::Help(options.usage(BRIEF)));
+        note(&options.usage(BRIEF));
+        return Ok(None);
     }
     if let Some(argument) = found.free.first() {
         return Err(Failure(format!("unexpected argument {argument}")));
     }
-    settings(&found).map(Asked::Run)
+    settings(&found).map(Some)
 }
 
 fn settings(found: &Matches) -> Result<Settings, Failure> {
