@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,6 +15,9 @@ use std::thread;
 use std::time::Instant;
 
 const MODELS: &str = "600";
+
+/// What takes longer than this on any machine will never end.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder of its own for each test, removed in the end.
 struct Folder(PathBuf);
@@ -34,6 +37,36 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// A running process, which doesn't outlive its test.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    /// Waits for it, and returns what it said.
+    fn succeed(mut self) -> String {
+        let mut said = String::new();
+        let mut stderr = self.0.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        assert!(self.0.wait().unwrap().success(), "{said}");
+        said
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        assert!(!self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
@@ -70,17 +103,11 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn succeed(child: Child) -> String {
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
-    said(&output)
-}
-
 /// The graph that one process with one index finds.
 fn expected(folder: &Folder) -> Vec<u8> {
     let out = folder.file("expected.json");
     let mut index = command(&folder.file("expected"), &["--index", "--out"]);
-    succeed(index.arg(&out).spawn().unwrap());
+    Process::start(index.arg(&out)).succeed();
     fs::read(out).unwrap()
 }
 
@@ -102,12 +129,8 @@ fn read_and_kept(said: &str) -> (usize, usize) {
 
 /// Both processes from the beginning to the end; what they say.
 fn run_both(checkpoint: &Path, hosts: &Path, arguments: &[&str]) -> [String; 2] {
-    let start = |process| {
-        one_of_two(checkpoint, hosts, process, arguments)
-            .spawn()
-            .unwrap()
-    };
-    [start("0"), start("1")].map(succeed)
+    let start = |process| Process::start(&mut one_of_two(checkpoint, hosts, process, arguments));
+    [start("0"), start("1")].map(Process::succeed)
 }
 
 #[test]
@@ -115,7 +138,7 @@ fn processes_find_what_one_index_finds() {
     let folder = Folder::new("equal");
     let expected = expected(&folder);
     let graph = |checkpoint: &str| fs::read(folder.file(checkpoint).join("graph.json")).unwrap();
-    succeed(command(&folder.file("one"), &[]).spawn().unwrap());
+    Process::start(&mut command(&folder.file("one"), &[])).succeed();
     assert!(graph("one") == expected, "one process");
     let hosts = hosts(&folder);
     let said = run_both(&folder.file("two"), &hosts, &[]);
@@ -131,30 +154,28 @@ fn processes_find_what_one_index_finds() {
 fn a_process_killed_while_it_reads_goes_on_where_it_was() {
     let folder = Folder::new("killed");
     let (checkpoint, hosts) = (folder.file("two"), hosts(&folder));
-    let first = one_of_two(&checkpoint, &hosts, "0", &[]).spawn().unwrap();
-    let slowly = ["--reads-per-second", "100"];
-    let mut second = one_of_two(&checkpoint, &hosts, "1", &slowly)
-        .spawn()
-        .unwrap();
+    let start = |process, arguments: &[&str]| {
+        Process::start(&mut one_of_two(&checkpoint, &hosts, process, arguments))
+    };
+    let first = start("0", &[]);
+    let second = start("1", &["--reads-per-second", "20"]);
     let kept = checkpoint.join("reader-1-of-2");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while fs::metadata(&kept).map_or(0, |file| file.len()) < 300_000 {
-        assert!(Instant::now() < deadline, "nothing was read");
+    let start_of_reading = Instant::now();
+    while fs::metadata(&kept).map_or(0, |file| file.len()) < 100_000 {
+        assert!(start_of_reading.elapsed() < PATIENCE, "nothing was read");
         thread::sleep(Duration::from_millis(5));
     }
-    second.kill().unwrap();
-    assert!(!second.wait().unwrap().success());
+    second.kill();
     // As if it had been killed while it wrote.
     let mut file = OpenOptions::new().append(true).open(&kept).unwrap();
     file.write_all(&[7, 1, 0, 0, 0, 0, 0, 0, 123]).unwrap();
     drop(file);
 
-    let again = one_of_two(&checkpoint, &hosts, "1", &[]).spawn().unwrap();
-    let said = [first, again].map(succeed);
+    let said = [first, start("1", &[])].map(Process::succeed);
     let [(of_first, _), (read, kept)] = said.map(|said| read_and_kept(&said));
     assert_eq!(of_first + read + kept, 600);
     assert!(
-        kept > 20 && read > 20,
+        kept > 10 && read > 10,
         "{kept} were there, {read} were read"
     );
     assert!(fs::read(checkpoint.join("graph.json")).unwrap() == expected(&folder));
@@ -164,21 +185,17 @@ fn a_process_killed_while_it_reads_goes_on_where_it_was() {
 fn a_process_killed_while_all_work_costs_no_reading() {
     let folder = Folder::new("lost");
     let (checkpoint, hosts) = (folder.file("two"), hosts(&folder));
-    let mut first = one_of_two(&checkpoint, &hosts, "0", &[]).spawn().unwrap();
+    let mut first = Process::start(&mut one_of_two(&checkpoint, &hosts, "0", &[]));
     let mut second = one_of_two(&checkpoint, &hosts, "1", &["-r"]);
-    let mut second = second.stdout(Stdio::piped()).spawn().unwrap();
-    let reports = BufReader::new(second.stdout.take().unwrap());
+    let mut second = Process::start(second.stdout(Stdio::piped()));
+    let reports = BufReader::new(second.0.stdout.take().unwrap());
     let connected = |line: &str| line.contains("connection to worker 0");
     assert!(reports.lines().any(|line| connected(&line.unwrap())));
-    second.kill().unwrap();
-    second.wait().unwrap();
+    drop(second);
     // The other doesn't wait for ever; it may have been done.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while first.try_wait().unwrap().is_none() {
-        assert!(
-            Instant::now() < deadline,
-            "the other process waits for ever"
-        );
+    let killed = Instant::now();
+    while first.0.try_wait().unwrap().is_none() {
+        assert!(killed.elapsed() < PATIENCE, "the other waits for ever");
         thread::sleep(Duration::from_millis(20));
     }
     let said = run_both(&checkpoint, &hosts, &[]);
@@ -193,7 +210,7 @@ fn files_are_read_as_well() {
     let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zoo");
     let read = |checkpoint: &str, arguments: &[&str]| {
         let mut command = command(&folder.file(checkpoint), arguments);
-        let said = succeed(command.arg("--folder").arg(&zoo).spawn().unwrap());
+        let said = Process::start(command.arg("--folder").arg(&zoo)).succeed();
         assert_eq!(read_and_kept(&said), (21, 0));
         fs::read(folder.file(checkpoint).join("graph.json")).unwrap()
     };
@@ -208,7 +225,7 @@ fn what_makes_no_sense_is_refused() {
         assert!(!output.status.success());
         said(&output)
     };
-    succeed(command(&folder.file("kept"), &[]).spawn().unwrap());
+    Process::start(&mut command(&folder.file("kept"), &[])).succeed();
     let other_hub = refused(&["--seed", "1"]);
     assert!(
         other_hub.contains("signatures of other models"),

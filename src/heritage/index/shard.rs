@@ -27,17 +27,18 @@ use crate::sketch::mix;
 /// How many signatures a shard sends or asks for in one step.
 const SIGNATURES_AT_ONCE: usize = 2048;
 
-/// One of several parts of an index, which together find the graph that one [`Index`](super::Index) would
-/// find, to the bit.
+/// One of several parts of an index. Together they find the graph that one [`Index`](super::Index) would find,
+/// to the bit.
 ///
-/// Shards know nothing of threads, processes or networks: in every [`step`](Self::step) a shard takes the
-/// messages that were sent to it and says what to send. Whatever moves them, all messages of one step have
-/// to be there before the next one begins. In the end the first shard has the graph.
+/// A shard knows nothing of threads, processes or networks. In every [`step`](Self::step) it takes the messages
+/// that were sent to it in the step before, and returns the messages to send. Whatever carries them, a step must
+/// not begin before all messages of the last one have arrived. In the end the first shard has the graph.
 ///
-/// Any shard may be given any model. A signature moves once, to the shard that holds its likely relatives.
-/// There, models are searched for and compared, as an index does; what shards exchange besides are short
-/// summaries, pairs, the spanning forests of what each of them found, and the signatures of relatives that lie
-/// apart. Families are recovered by one shard each.
+/// Any shard may be given any model. Each signature moves once, to the shard that holds its likely relatives.
+/// Models are searched for and compared there, by the same functions as in an index. Besides signatures, shards
+/// exchange short summaries, the names of all models, pairs to compare, and the spanning forests of what each of
+/// them found. The signature of a relative that another shard holds is asked for and dropped again. One shard
+/// recovers each family.
 ///
 /// # Examples
 ///
@@ -118,7 +119,7 @@ enum Stage {
 }
 
 impl Shard {
-    /// The shard of this number, from 0, of so many.
+    /// Shard `number` of `shards`; numbers start at 0.
     #[must_use]
     pub fn new(number: usize, shards: usize) -> Self {
         Self {
@@ -180,8 +181,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes all messages that were sent to this shard in the last step, in any order, and returns those to
-    /// send; none once it is done.
+    /// Takes all messages that were sent to this shard in the step before, in any order, and returns the messages
+    /// to send. There are none once it is done.
     ///
     /// # Errors
     ///
@@ -191,9 +192,9 @@ impl Shard {
     ///
     /// # Complexity
     ///
-    /// All steps together: for n models on s shards the time of [`Index::graph`](super::Index::graph), divided
-    /// by s where no family is larger than that. Memory for n names, n/s signatures and the signatures of the
-    /// largest family.
+    /// For n models on s shards all steps together take the time of [`Index::graph`](super::Index::graph) divided
+    /// by s, but at least that of the largest family. A shard needs memory for n names and about n/s signatures, or
+    /// those of the largest family if that is larger.
     pub fn step(
         &mut self,
         messages: impl IntoIterator<Item = ShardMessage>,
