@@ -118,11 +118,17 @@ fn end(error: &dyn core::error::Error) -> ! {
     std::process::exit(1)
 }
 
-/// The engine stops a thread where it loses the connection to another process; nothing can be found then.
+/// Ends this process with any of its threads: the engine stops one where it loses the connection to another
+/// process, and nothing can be found then.
 fn end_with_any_thread() {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or(payload.downcast_ref::<&str>().copied());
+        note(&format!(
+            "mother-distributed: {}",
+            message.unwrap_or("a thread stopped")
+        ));
         std::process::exit(1);
     }));
 }

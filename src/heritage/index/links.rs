@@ -93,3 +93,68 @@ pub(super) fn proposals(models: usize, mut links: Vec<Link>) -> Vec<(usize, usiz
     };
     near.iter().enumerate().flat_map(of_model).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sketch::mix;
+
+    /// Links of few distances, so that many are equal.
+    fn links(models: usize, count: u64) -> Vec<Link> {
+        let link = |at: u64| {
+            let [first, second] = [1, 2].map(|end| (mix(3 * at + end) % models as u64) as usize);
+            let (first, second) = ordered(first, second);
+            let distance = (mix(3 * at) % 5) as f64;
+            Link {
+                first,
+                second,
+                distance,
+            }
+        };
+        let mut links: Vec<Link> = (0..count).map(link).collect();
+        links.retain(|link| link.first != link.second);
+        links.sort_by(Link::order);
+        links
+    }
+
+    #[test]
+    fn the_forest_of_forests_is_that_of_all() {
+        let models = 40;
+        for count in [0, 10, 60, 400] {
+            let all = links(models, count);
+            let expected = spanning_forest(models, all.clone(), Link::ends);
+            let mut merged = Vec::new();
+            for part in 0..3 {
+                let own = all.iter().enumerate().filter(|(at, _)| at % 3 == part);
+                let own = own.map(|(_, link)| *link).collect();
+                merged.extend(spanning_forest(models, own, Link::ends));
+            }
+            merged.sort_by(Link::order);
+            assert_eq!(spanning_forest(models, merged, Link::ends), expected);
+            assert!(expected.len() < models);
+        }
+    }
+
+    #[test]
+    fn models_that_do_not_exist_have_no_links() {
+        let all = links(40, 60);
+        let known = |link: &Link| link.second < 20;
+        let some: Vec<Link> = all.iter().copied().filter(known).collect();
+        let expected = spanning_forest(20, some, Link::ends);
+        assert_eq!(spanning_forest(20, all, Link::ends), expected);
+    }
+
+    #[test]
+    fn neighbours_are_the_first_ones() {
+        let all = links(12, 300);
+        let lists = neighbours(12, &all, Some);
+        for (model, list) in lists.iter().enumerate() {
+            let of_model = all.iter().filter_map(|link| match link.ends() {
+                (own, other) | (other, own) if own == model => Some(other),
+                _ => None,
+            });
+            let expected: Vec<usize> = of_model.take(NEIGHBOURS).collect();
+            assert_eq!(list, &expected);
+        }
+    }
+}
