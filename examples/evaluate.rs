@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser};
-use mother::heritage::Trees;
+use mother::heritage::{JointConstant, Trees};
 use mother::weights::WeightSource as _;
 use serde::Serialize;
-use support::job::{self, Seconds, Strictness};
+use support::hidden::HiddenTally;
+use support::job::{self, Outcome, Seconds, Strictness};
 use support::models::Models;
 use support::random::Random;
 use support::reliability::Reliability;
@@ -33,6 +34,11 @@ evaluate [OPTIONS] FOLDER
   --left-out SHARE       leave out so many of the models that aren't roots, at random (0); the parent
                          of a model is then the nearest of its ancestors that is left
   --draws N              do so N times and add up the results (1)
+  --missing SHARE        leave out so many of the models that have children, roots too, and tell how many of
+                         these are found as hidden parents
+  --without TERM         leave a term of the joint method out (repeatable): most-dimensions |
+                         leaf-gap-weight | non-shortest | growth-weight | score-weight | missing-odds |
+                         unforeseen
   --pairs                recover every parent and child alone: whether the direction is right
 ";
 
@@ -69,7 +75,10 @@ fn run() -> Result<(), Failure> {
     let reliability = Reliability::new(beliefs);
     match options.format {
         Format::Markdown => {
-            let table = markdown(&results);
+            let mut table = markdown(&results);
+            if let Some(hidden) = hidden_markdown(&results) {
+                table = format!("{table}\n\n{hidden}");
+            }
             match reliability {
                 Some(reliability) => print(format_args!("{table}\n\n{}", reliability.markdown())),
                 None => print(table),
@@ -104,6 +113,8 @@ struct Options {
 enum Parts {
     /// All of it but this share of the models, as often as this.
     LeftOut { share: f64, draws: u64 },
+    /// All of it but this share of the models with children, as often as this.
+    Missing { share: f64, draws: u64 },
     /// Every parent and child alone.
     Pairs,
 }
@@ -113,6 +124,7 @@ impl Options {
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let (mut folder, mut format) = (None, Format::Markdown);
         let (mut share, mut draws, mut pairs) = (0.0, 1, false);
+        let mut missing = None;
         let mut settings = Settings::new();
         while let Some(argument) = parser.next()? {
             match argument {
@@ -132,7 +144,9 @@ impl Options {
                             ])?;
                         }
                         "left-out" => share = argument.read(share_of_models)?,
+                        "missing" => missing = Some(argument.read(share_of_models)?),
                         "pairs" => pairs = true,
+                        "without" => settings.leave_out(argument.read(term)?),
                         "draws" => draws = argument.read(settings::positive)? as u64,
                         _ => settings.take(&option, &mut parser)?,
                     }
@@ -146,13 +160,19 @@ impl Options {
             folder,
             settings,
             format,
-            parts: if pairs {
-                Parts::Pairs
-            } else {
-                Parts::LeftOut { share, draws }
+            parts: match missing {
+                Some(share) => Parts::Missing { share, draws },
+                None if pairs => Parts::Pairs,
+                None => Parts::LeftOut { share, draws },
             },
         }))
     }
+}
+
+fn term(name: &str) -> Result<JointConstant, String> {
+    let mut terms = (JointConstant::ALL.into_iter()).filter(|term| term.neutral().is_some());
+    let term = terms.find(|term| term.name() == name);
+    term.ok_or_else(|| format!("there is no term {name}"))
 }
 
 fn share_of_models(text: &str) -> Result<f64, String> {
@@ -192,6 +212,9 @@ struct Evaluation {
     edges_by_tree: Vec<Share>,
     edges: Share,
     seconds: Seconds,
+    /// What was found of missing parents, if any were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden: Option<HiddenTally>,
     /// How sure recovery was of each parent or root, and whether that is right.
     #[serde(skip)]
     beliefs: Vec<(f64, bool)>,
@@ -204,25 +227,37 @@ fn evaluate(folder: &Path, split: &str, options: &Options) -> Result<Evaluation,
         split: split.into(),
         ..Evaluation::default()
     };
-    let mut add = |truth: &Truth, strangers: bool| {
+    let recover = |truth: &Truth, settings: &Settings, strangers: bool| {
         let open = || {
             let mut models = Models::open(&[folder.into()])?;
             let kept = |model: &str| truth.knows(model) || (strangers && !whole.knows(model));
             models.open.retain(|model| kept(model.name()));
             Ok(models)
         };
-        sum.add(open, truth, &options.settings)
+        let trees = settings.trees_or(Trees::Count(truth.tree_count()));
+        job::recover(open, settings, trees, Strictness::Lenient)
     };
     match options.parts {
         Parts::LeftOut { share, draws } => {
             for draw in 0..draws {
                 let truth = whole.with_models_left_out(share, &mut Random::new(draw))?;
-                add(&truth, true)?;
+                sum.add(&recover(&truth, &options.settings, true)?, &truth)?;
+            }
+        }
+        Parts::Missing { share, draws } => {
+            for draw in 0..draws {
+                let truth = whole.with_parents_left_out(share, &mut Random::new(draw))?;
+                let outcome = recover(&truth, &options.settings, true)?;
+                sum.add(&outcome, &truth)?;
+                let settings = options.settings.clone().with_hidden_parents();
+                let hidden = recover(&truth, &settings, true)?;
+                let tally = HiddenTally::new(&hidden.graph, &outcome.graph, whole.graph());
+                sum.hidden.get_or_insert_default().add(tally);
             }
         }
         Parts::Pairs => {
             for truth in whole.pairs()? {
-                add(&truth, false)?;
+                sum.add(&recover(&truth, &options.settings, false)?, &truth)?;
             }
         }
     }
@@ -230,15 +265,8 @@ fn evaluate(folder: &Path, split: &str, options: &Options) -> Result<Evaluation,
 }
 
 impl Evaluation {
-    /// Recovers models, and compares with the truth about them.
-    fn add(
-        &mut self,
-        open: impl FnOnce() -> Result<Models, Failure>,
-        truth: &Truth,
-        settings: &Settings,
-    ) -> Result<(), Failure> {
-        let trees = settings.trees_or(Trees::Count(truth.tree_count()));
-        let outcome = job::recover(open, settings, trees, Strictness::Lenient)?;
+    /// Adds how right an outcome is.
+    fn add(&mut self, outcome: &Outcome, truth: &Truth) -> Result<(), Failure> {
         let accuracy = truth.accuracy(&outcome.graph)?;
         self.models += outcome.graph.len();
         self.trees += outcome.graph.roots().len();
@@ -294,6 +322,24 @@ fn markdown(results: &[Evaluation]) -> String {
     all.extend(times(results.iter().map(|result| result.seconds).sum()));
     rows.push(all);
     table::align(&rows)
+}
+
+/// What was found of missing parents in all splits, if any were left out.
+fn hidden_markdown(results: &[Evaluation]) -> Option<String> {
+    let tallies = results.iter().filter_map(|result| result.hidden);
+    let sum = tallies.reduce(|mut sum, tally| {
+        sum.add(tally);
+        sum
+    })?;
+    let row = |what: &str, of: Share| [what.into(), share(of), of.of.to_string()];
+    Some(table::align(&[
+        ["hidden parents", "share", "of"].map(String::from).to_vec(),
+        row("found that are missing", sum.precision).to_vec(),
+        row("missing that are found", sum.recall).to_vec(),
+        row("pairs found that are siblings", sum.sibling_precision).to_vec(),
+        row("siblings that are found", sum.sibling_recall).to_vec(),
+        row("siblings said to be parent and child", sum.said).to_vec(),
+    ]))
 }
 
 /// `0.944`, or `-` where there is nothing to be right about.

@@ -8,6 +8,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod claims;
+pub(crate) mod hidden;
 pub(crate) mod job;
 pub(crate) mod matches;
 pub(crate) mod models;

@@ -137,12 +137,20 @@ struct ModelReport<'a> {
     kinship_log10_p: Option<f64>,
     /// Whether anything can be said of where it stands.
     placed: bool,
+    /// Whether nobody has the model: it is only known by those that descend from it.
+    #[serde(skip_serializing_if = "is_false")]
+    hidden: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rank: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     merged_from: Vec<MergeReport<'a>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Serialize)]
@@ -217,6 +225,7 @@ fn json<'a>(outcome: &'a Outcome, accuracy: Option<&Accuracy>) -> Report<'a> {
             matched: outcome.matches.get(&at),
             kinship_log10_p: (outcome.matches.get(&at)).and_then(|edge| edge.kinship_log10_p),
             placed: graph.is_placed(at),
+            hidden: model.is_hidden(),
             kind: kind.map(|kind| kind.name()),
             rank: kind.and_then(|kind| kind.rank()),
             merged_from: merged_from

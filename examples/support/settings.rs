@@ -11,7 +11,7 @@ use mother::evidence::{
     Distance, Glob, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
     SignatureComparison,
 };
-use mother::heritage::{Knowledge, Recovery, Stage, Trees};
+use mother::heritage::{JointConstant, JointModel, Knowledge, Recovery, Stage, Trees};
 use mother::rank::Tolerance;
 use mother::signature::SignatureOptions;
 use serde::Deserialize;
@@ -41,6 +41,7 @@ pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): d
                          "times": {"id": 1700000000}}, each of them optional
   --cards                joint: take what model cards (README.md beside the weights) say of a model's base
                          for a weak hint, and tell where the weights say something else
+  --hidden               joint: show parents that nobody has where they are more probable than not
   --store DIR            keep signatures in this folder, and read only models that are new or changed
   --exact                joint: measure the distances of Eq. 1 on all weights, too, where models name
                          and shape their tensors alike
@@ -65,6 +66,7 @@ enum DistanceName {
 }
 
 /// What was asked for; the rest is the method's.
+#[derive(Clone)]
 pub(crate) struct Settings {
     method: Method,
     distance: DistanceName,
@@ -85,6 +87,8 @@ pub(crate) struct Settings {
     exact: bool,
     matches: bool,
     cards: Cards,
+    hidden_parents: bool,
+    model: JointModel,
 }
 
 /// Whether what model cards say counts.
@@ -157,6 +161,8 @@ impl Settings {
             exact: false,
             matches: false,
             cards: Cards::Ignored,
+            hidden_parents: false,
+            model: JointModel::new(),
         }
     }
 
@@ -226,6 +232,7 @@ impl Settings {
             "exact" => self.exact = true,
             "matches" => self.matches = true,
             "cards" => self.cards = Cards::Hints,
+            "hidden" => self.hidden_parents = true,
             "threads" => self.threads = Some(argument.read(positive)?),
             _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
         }
@@ -324,7 +331,24 @@ impl Settings {
         if let Some(penalty) = self.penalty {
             recovery = recovery.with_penalty(penalty);
         }
-        recovery.with_trees(trees).with_knowledge(knowledge)
+        if self.hidden_parents {
+            recovery = recovery.with_hidden_parents();
+        }
+        recovery
+            .with_trees(trees)
+            .with_knowledge(knowledge)
+            .with_model(self.model.clone())
+    }
+
+    /// Leaves a term of the joint method out.
+    pub(crate) fn leave_out(&mut self, term: JointConstant) {
+        self.model = self.model.clone().without(term);
+    }
+
+    /// The same, with parents that nobody has.
+    pub(crate) const fn with_hidden_parents(mut self) -> Self {
+        self.hidden_parents = true;
+        self
     }
 
     /// Starts the threads; to be called once.

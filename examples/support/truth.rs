@@ -68,6 +68,23 @@ impl Truth {
         self.restricted(|model| kept[model])
     }
 
+    /// The truth about some of the models: each that has children is left out with this probability.
+    pub(crate) fn with_parents_left_out(
+        &self,
+        share: f64,
+        random: &mut Random,
+    ) -> Result<Self, Failure> {
+        let kept: Vec<bool> = (0..self.graph.len())
+            .map(|model| self.graph.children(model).is_empty() || random.uniform() > share)
+            .collect();
+        self.restricted(|model| kept[model])
+    }
+
+    /// Who was really trained from whom.
+    pub(crate) const fn graph(&self) -> &ModelGraph {
+        &self.graph
+    }
+
     /// The truths about every parent and child alone.
     pub(crate) fn pairs(&self) -> Result<Vec<Self>, Failure> {
         let edges = self.graph.edges();
@@ -189,6 +206,11 @@ impl Share {
     pub(crate) fn add(&mut self, other: Self) {
         self.right += other.right;
         self.of += other.of;
+    }
+
+    pub(crate) const fn count(&mut self, right: bool) {
+        self.right += right as usize;
+        self.of += 1;
     }
 }
 

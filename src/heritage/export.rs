@@ -180,7 +180,10 @@ impl ModelGraph {
     /// Hugging Face, "Model Cards", section "Specifying a base model" (2025).
     #[must_use]
     pub fn card(&self, model: usize) -> Option<impl Display + '_> {
-        let model = self.models().get(model)?;
+        let model = self
+            .models()
+            .get(model)
+            .filter(|model| !model.is_hidden())?;
         Some(card::Card { graph: self, model })
     }
 

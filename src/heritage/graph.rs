@@ -80,7 +80,8 @@ use self::names::NameIndex;
 /// A model that has them also has `runner_up` (`{"parent": "base", "confidence": 0.01}`), `compared`,
 /// `joined`, `alike` (`{"parents": ["base", "probe"], "confidence": 0.97}`), `kind` (see
 /// [`DescentKind::name`]) with a `rank`, `merged_from` (`[{"parent": "base", "weight": 0.5}]`),
-/// and, if it is a root, `tree_stage` (`{"specialization": 0.9, "generalization": 0.05}`).
+/// and, if it is a root, `tree_stage` (`{"specialization": 0.9, "generalization": 0.05}`). One that nobody
+/// has is `"hidden": true`.
 ///
 /// Only `id` is required of what is read, in any order of the models. Unknown keys are ignored, and
 /// so are `tree` and `trees`, which follow from the parents. A list of `nodes` is read as `models`.

@@ -140,10 +140,10 @@ impl Index {
     }
 
     /// Sets how trees are recovered: what is known of models, and stages. How many trees there are and
-    /// linkages count for families up to the dense limit only.
+    /// linkages count for families up to the dense limit only, and hidden parents aren't added.
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
-        self.settings.recovery = recovery;
+        self.settings.recovery = recovery.without_hidden_parents();
         self.recovered.clear();
         self.recovered_with.clear();
         self

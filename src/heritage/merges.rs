@@ -5,6 +5,10 @@ use alloc::vec::Vec;
 use crate::evidence::Geometry;
 
 mod nearest_average;
+mod selective;
+
+pub use self::selective::find_selective_merges;
+pub(super) use self::selective::find_selective_merges_among;
 
 use self::nearest_average::NearestAverage;
 
@@ -17,7 +21,8 @@ const RESIDUAL: f64 = 0.1;
 /// The same for sums in which a base has a negative weight: there are more of them to choose from.
 const RESIDUAL_WITH_BASE: f64 = 0.02;
 
-/// A model that is, but for rounding, a weighted average of others.
+/// A model that is a weighted average of others: but for rounding, or for what a
+/// [selective](find_selective_merges) merge leaves out.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Merge {
@@ -71,7 +76,7 @@ impl Merge {
 ///
 /// A model that lies exactly midway between its parent and its child is an average, too: what was
 /// done to weights can be told, not why. Merges that choose among the values of their parents, such as
-/// TIES and DARE, are no averages.
+/// TIES, are no averages; [`find_selective_merges`] looks for them.
 ///
 /// # Complexity
 ///

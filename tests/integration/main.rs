@@ -36,6 +36,7 @@ mod formats;
 mod fuzzed;
 mod graph;
 mod growth;
+mod hidden;
 mod index;
 #[cfg(feature = "proptest")]
 mod invariants;

@@ -256,3 +256,60 @@ fn distances_on_different_weights_make_no_averages() {
         assert!(model.merged_from().is_empty(), "{}", model.name());
     }
 }
+
+/// The values of two steps that are among the larger half of each and not outvoted in sign, as TIES merges them.
+fn with_larger_values(base: &[f32], first: &[f32], second: &[f32]) -> Vec<f32> {
+    let trimmed = |model: &[f32]| -> Vec<f32> {
+        let steps: Vec<f32> = model.iter().zip(base).map(|(m, b)| m - b).collect();
+        let mut sizes: Vec<f32> = steps.iter().map(|step| step.abs()).collect();
+        sizes.sort_by(f32::total_cmp);
+        let median = sizes[sizes.len() / 2];
+        let kept = |step: f32| if step.abs() >= median { step } else { 0.0 };
+        steps.into_iter().map(kept).collect()
+    };
+    let steps = trimmed(first).into_iter().zip(trimmed(second));
+    let merged = steps.map(|(x, y)| {
+        let sign = (x + y).signum();
+        let kept = [x, y].map(|step| if step * sign > 0.0 { step } else { 0.0 });
+        let count = kept.iter().filter(|step| **step != 0.0).count();
+        (kept[0] + kept[1]) / count.max(1) as f32
+    });
+    merged
+        .zip(base)
+        .map(|(step, weight)| weight + step)
+        .collect()
+}
+
+#[test]
+fn merges_that_keep_the_larger_values_are_found_with_their_base() {
+    let base = noise(51);
+    let (first, second) = (
+        add(&base, 1.0, &noise(52), 0.1),
+        add(&base, 1.0, &noise(53), 0.12),
+    );
+    let merged = with_larger_values(&base, &first, &second);
+    // It took its steps by itself.
+    let grandchild = add(&first, 1.0, &noise(54), 0.08);
+    let models = [
+        ("base", base),
+        ("first", first),
+        ("grandchild", grandchild),
+        ("merged", merged),
+        ("second", second),
+    ];
+    let models = models.map(|(name, weights)| {
+        let model = InMemoryModel::new(name);
+        model.with_layer("w", [64, 64], weights).unwrap()
+    });
+    let recovery = Recovery::new().with_trees(Trees::Count(1));
+    let graph = recovery.recover(&signed::evidence(&models)).unwrap();
+    for model in graph.models() {
+        let parents = model.merged_from().iter();
+        let parents: Vec<_> = parents.filter_map(|part| graph.name(part.parent)).collect();
+        let expected: &[&str] = match model.name() {
+            "merged" => &["base", "first", "second"],
+            _ => &[],
+        };
+        assert_eq!(parents, expected, "{graph}");
+    }
+}

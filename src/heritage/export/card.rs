@@ -39,6 +39,9 @@ impl Card<'_> {
         let Some(descent) = self.model.descent() else {
             return Ok(());
         };
+        if self.graph.models()[descent.parent()].is_hidden() {
+            return Ok(());
+        }
         write!(f, "\nbase_model: {}", self.name(descent.parent()))?;
         match descent.kind().and_then(relation) {
             Some(relation) => write!(f, "\nbase_model_relation: {relation}"),

@@ -20,13 +20,13 @@ impl Display for CycloneDx<'_> {
             env!("CARGO_PKG_VERSION")
         )?;
         let mut first = true;
-        for (position, model) in self.0.models().iter().enumerate() {
+        for (position, model) in self.present() {
             write_separator(f, &mut first, ',')?;
             self.write_component(f, position, model)?;
         }
         f.write_str("\n],\n\"compositions\":[{\"aggregate\":\"incomplete\",\"assemblies\":[")?;
         let mut first = true;
-        for position in 0..self.0.len() {
+        for (position, _) in self.present() {
             write_separator(f, &mut first, ',')?;
             write!(f, "\"model-{position}\"")?;
         }
@@ -35,6 +35,12 @@ impl Display for CycloneDx<'_> {
 }
 
 impl CycloneDx<'_> {
+    /// The models that somebody has, with their positions.
+    fn present(&self) -> impl Iterator<Item = (usize, &Model)> {
+        let models = self.0.models().iter().enumerate();
+        models.filter(|(_, model)| !model.is_hidden())
+    }
+
     fn write_component(
         &self,
         f: &mut Formatter<'_>,
@@ -46,7 +52,7 @@ impl CycloneDx<'_> {
             "\n{{\"type\":\"machine-learning-model\",\"bom-ref\":\"model-{position}\",\"name\":{}",
             Quoted(model.name())
         )?;
-        let stated = Stated::of(model);
+        let stated = Stated::of(self.0, model);
         let lists = [
             ("ancestors", &stated.ancestors),
             ("variants", &stated.variants),

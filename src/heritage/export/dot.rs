@@ -16,6 +16,9 @@ impl Display for Dot<'_> {
             write_label(f, model.name(), write_escaped)?;
             f.write_char('"')?;
             write_attribute(f, "score", model.score())?;
+            if model.is_hidden() {
+                f.write_str(", style=dashed")?;
+            }
             f.write_str("];\n")?;
         }
         for (child, model) in self.0.models().iter().enumerate() {

@@ -15,6 +15,9 @@ impl Display for Mermaid<'_> {
             write!(f, "\n  n{node}[\"")?;
             write_label(f, model.name(), write_escaped)?;
             f.write_str("\"]")?;
+            if model.is_hidden() {
+                write!(f, "\n  style n{node} stroke-dasharray: 5 3")?;
+            }
         }
         for (child, model) in self.0.models().iter().enumerate() {
             if let Some(descent) = model.descent() {

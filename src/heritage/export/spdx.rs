@@ -35,7 +35,7 @@ impl Display for Spdx<'_> {
         self.write_start(f, "SoftwareAgent", Element::Tool)?;
         writeln!(f, ",\"name\":\"mother {}\"}},", env!("CARGO_PKG_VERSION"))?;
         self.write_document(f)?;
-        for (position, model) in self.graph.models().iter().enumerate() {
+        for (position, model) in self.present() {
             f.write_str(",\n")?;
             self.write_start(f, "ai_AIPackage", Element::Model(position))?;
             let name = Quoted(model.name());
@@ -44,7 +44,7 @@ impl Display for Spdx<'_> {
                 ",\"name\":{name},\"software_primaryPurpose\":\"model\"}}"
             )?;
         }
-        for (position, model) in self.graph.models().iter().enumerate() {
+        for (position, model) in self.present() {
             self.write_relationships(f, position, model)?;
         }
         f.write_str("\n]}")
@@ -52,6 +52,12 @@ impl Display for Spdx<'_> {
 }
 
 impl<'a> Spdx<'a> {
+    /// The models that somebody has, with their positions.
+    fn present(&self) -> impl Iterator<Item = (usize, &'a Model)> {
+        let models = self.graph.models().iter().enumerate();
+        models.filter(|(_, model)| !model.is_hidden())
+    }
+
     const fn id(&self, element: Element) -> Id<'a> {
         Id(self.namespace, element)
     }
@@ -69,7 +75,7 @@ impl<'a> Spdx<'a> {
         self.write_start(f, "SpdxDocument", Element::Document)?;
         f.write_str(",\"profileConformance\":[\"core\"]")?;
         let mut first = true;
-        for &root in self.graph.roots() {
+        for (root, _) in self.present().filter(|(_, model)| self.is_first(model)) {
             f.write_str(if first { ",\"rootElement\":[" } else { "" })?;
             write_separator(f, &mut first, ',')?;
             write!(f, "{}", self.id(Element::Model(root)))?;
@@ -77,8 +83,14 @@ impl<'a> Spdx<'a> {
         f.write_str(if first { "}" } else { "]}" })
     }
 
+    /// Whether no model that somebody has stands above this one.
+    fn is_first(&self, model: &Model) -> bool {
+        let parent = model.descent().map(Descent::parent);
+        parent.is_none_or(|parent| self.graph.models()[parent].is_hidden())
+    }
+
     fn write_relationships(&self, f: &mut Formatter<'_>, to: usize, model: &Model) -> fmt::Result {
-        let stated = Stated::of(model);
+        let stated = Stated::of(self.graph, model);
         let kind = model.descent().and_then(Descent::kind);
         let merged = !model.merged_from().is_empty();
         for &from in &stated.ancestors {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::heritage::{Descent, Model};
+use crate::heritage::{Descent, Model, ModelGraph};
 
 /// What is as probable as this is stated.
 const SURE: f64 = 0.9;
@@ -17,8 +17,9 @@ pub(super) struct Stated {
 }
 
 impl Stated {
-    /// What is sure of a model; an edge without a confidence is taken as it stands.
-    pub(super) fn of(model: &Model) -> Self {
+    /// What is sure of a model; an edge without a confidence is taken as it stands. Of a model that nobody has
+    /// nothing is stated.
+    pub(super) fn of(graph: &ModelGraph, model: &Model) -> Self {
         let merged = model.merged_from().iter().map(|part| part.parent);
         let mut stated = Self {
             ancestors: merged.collect(),
@@ -28,6 +29,9 @@ impl Stated {
             return stated;
         };
         let parent = descent.parent();
+        if graph.models()[parent].is_hidden() {
+            return stated;
+        }
         if stated.ancestors.contains(&parent) {
             return stated;
         }

@@ -285,11 +285,12 @@ fn write_node(f: &mut Formatter<'_>, graph: &ModelGraph, model: &Model, node: No
     writeln!(
         f,
         "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{BOX}\" rx=\"4\" fill=\"{fill}\" \
-         stroke=\"{line}\"/><text x=\"{}\" y=\"{}\" textLength=\"{}\" \
+         stroke=\"{line}\"{}/><text x=\"{}\" y=\"{}\" textLength=\"{}\" \
          lengthAdjust=\"spacingAndGlyphs\">{}</text></g>",
         node.left,
         node.middle - BOX / 2,
         node.width,
+        dashes(model.is_hidden()),
         node.left + CHARACTER,
         node.middle + 4,
         node.width - 2 * CHARACTER,

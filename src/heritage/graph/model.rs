@@ -31,6 +31,7 @@ pub struct Model {
     pub(super) runner_up: Option<RunnerUp>,
     pub(super) merged_from: Vec<MergeParent>,
     pub(super) stage: Option<StageEstimate>,
+    pub(super) hidden: bool,
 }
 
 impl Model {
@@ -45,6 +46,16 @@ impl Model {
             runner_up: None,
             merged_from: Vec::new(),
             stage: None,
+            hidden: false,
+        }
+    }
+
+    /// A model that isn't there, but that others must have been trained from.
+    #[must_use]
+    pub fn hidden(name: impl Into<String>) -> Self {
+        Self {
+            hidden: true,
+            ..Self::new(name)
         }
     }
 
@@ -137,6 +148,12 @@ impl Model {
     #[must_use]
     pub const fn stage(&self) -> Option<&StageEstimate> {
         self.stage.as_ref()
+    }
+
+    /// Whether nobody has the model: it is only known by those that descend from it.
+    #[must_use]
+    pub const fn is_hidden(&self) -> bool {
+        self.hidden
     }
 
     /// The position of the model's parent.

@@ -52,6 +52,13 @@ struct PlainModel<'a> {
     /// Of the tree that the model is the root of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tree_stage: Option<StageEstimate>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    hidden: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,6 +121,7 @@ impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
                     })
                     .collect(),
                 tree_stage: model.stage().copied(),
+                hidden: model.is_hidden(),
             }
         };
         Self {
@@ -203,6 +211,7 @@ impl PlainModel<'_> {
                 .map(merge_parent)
                 .collect::<Result<_, _>>()?,
             stage: self.tree_stage,
+            hidden: self.hidden,
         })
     }
 }

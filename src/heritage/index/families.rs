@@ -15,7 +15,7 @@ use super::{Entry, IndexError, Settings};
 use crate::evidence::{
     CopyKind, Geometry, MatchRule, SignatureComparison, copy_kind, restricted_squared_distance,
 };
-use crate::heritage::recovery::sparse::{Family, NearPair, trees};
+use crate::heritage::recovery::sparse::{Family, NearPair, TreeRules, trees};
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
@@ -176,7 +176,12 @@ impl LargeFamily<'_> {
         };
         let recovery = &self.settings.recovery;
         let (stage, stages) = recovery.stages_of(&self.names);
-        let found = trees(&family, recovery.knowledge(), stage, &stages)?;
+        let rules = TreeRules {
+            model: recovery.model(),
+            stage,
+            stages: &stages,
+        };
+        let found = trees(&family, recovery.knowledge(), &rules)?;
         let stage = found.stage();
         let placed = found
             .placements

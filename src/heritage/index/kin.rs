@@ -44,9 +44,10 @@ impl Kin<'_> {
         let mut placed: Vec<(usize, Model)> = (positions.iter().copied())
             .zip(large.place(reporter)?.into_iter().map(moved))
             .collect();
+        let sure = less_unforeseen(1.0, models, settings.recovery.model());
         let copies = self.copies.iter().filter_map(|&(copy, entry, original)| {
             let of = &placed[positions.binary_search(&original).ok()?].1;
-            Some((copy, duplicate(entry, original, of, models)))
+            Some((copy, duplicate(entry, original, of, sure)))
         });
         let copies: Vec<(usize, Model)> = copies.collect();
         placed.extend(copies);
@@ -68,10 +69,10 @@ impl Kin<'_> {
     }
 }
 
-/// A model that holds the same values as another, in a family of so many models.
-fn duplicate(copy: &Entry, original: usize, of: &Model, models: usize) -> Model {
+/// A model that holds the same values as another, as sure as anything is.
+fn duplicate(copy: &Entry, original: usize, of: &Model, sure: f64) -> Model {
     let descent = Descent::new(original)
-        .with_confidence(less_unforeseen(1.0, models))
+        .with_confidence(sure)
         .with_distance(0.0)
         .with_compared(1.0)
         .with_kind(DescentKind::Copy(CopyKind::Duplicate));

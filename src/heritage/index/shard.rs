@@ -144,7 +144,7 @@ impl Shard {
     /// As [`Index::with_recovery`](super::Index::with_recovery); all shards need the same.
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
-        self.settings.recovery = recovery;
+        self.settings.recovery = recovery.without_hidden_parents();
         self
     }
 

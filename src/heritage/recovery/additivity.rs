@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::costs::HALF_EFFECTIVE_DIMENSION;
+use super::model::{JointConstant, JointModel};
 
 /// As many pairs as count for what real trees usually have.
 const PRIOR_PAIRS: f64 = 5.0;
@@ -13,11 +13,7 @@ const PRIOR_PAIRS: f64 = 5.0;
 /// Longer ways than this say nothing that shorter ones don't.
 const LONGEST_WAY: usize = 1000;
 
-/// Steps of made-up models are orthogonal in thousands of dimensions. To believe that of a tree that was
-/// found takes more than that it fits.
-const MOST_TIMES: f64 = 2.0;
-
-/// c of the trees found, from 1 to 2 times the usual: the geometric mean of the usual one and of half the
+/// c of the trees found, from 1 to so many times the usual as the model allows: the geometric mean of the usual one and of half the
 /// number of dimensions in which random steps would be as nearly orthogonal as those of the tree.
 ///
 /// In N dimensions the cosine of two random steps has the mean square 1/N. For a way of steps of lengths
@@ -34,15 +30,16 @@ pub(super) fn half_dimension(
     parents: &[Option<usize>],
     steps: &[f64],
     pairs: impl Iterator<Item = (usize, usize, f64)>,
+    model: &JointModel,
 ) -> f64 {
+    let usual = model.get(JointConstant::HalfDimension);
     let mut depths = vec![0_usize; parents.len()];
     for model in downwards(parents) {
         if let Some(parent) = parents[model] {
             depths[model] = depths[parent] + 1;
         }
     }
-    let (mut squared_cosines, mut count) =
-        (PRIOR_PAIRS / (2.0 * HALF_EFFECTIVE_DIMENSION), PRIOR_PAIRS);
+    let (mut squared_cosines, mut count) = (PRIOR_PAIRS / (2.0 * usual), PRIOR_PAIRS);
     for (first, second, squared) in pairs {
         let is_edge = parents[first] == Some(second) || parents[second] == Some(first);
         let way = (!is_edge).then(|| way(first, second, parents, &depths, steps));
@@ -56,8 +53,8 @@ pub(super) fn half_dimension(
             count += 1.0;
         }
     }
-    let times = Float::sqrt(count / squared_cosines / (2.0 * HALF_EFFECTIVE_DIMENSION));
-    HALF_EFFECTIVE_DIMENSION * times.clamp(1.0, MOST_TIMES)
+    let times = Float::sqrt(count / squared_cosines / (2.0 * usual));
+    usual * times.min(model.get(JointConstant::MostDimensions)).max(1.0)
 }
 
 /// The sum of the squared lengths of the steps between two models, and that of their squares; `None` between

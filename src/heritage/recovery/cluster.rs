@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 
 use super::constraints::{Constraints, MemberConstraints};
+use super::missing::MissingParent;
+use super::model::JointModel;
 use super::stages::StageWeights;
 use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
@@ -16,6 +18,7 @@ pub(super) struct Cluster<'a> {
     members: Vec<usize>,
     distances: CondensedMatrix,
     constraints: MemberConstraints,
+    model: &'a JointModel,
 }
 
 impl<'a> Cluster<'a> {
@@ -23,6 +26,7 @@ impl<'a> Cluster<'a> {
         group: &'a GroupEvidence,
         members: Vec<usize>,
         constraints: &Constraints,
+        model: &'a JointModel,
     ) -> Result<Self, RecoveryError> {
         let distances = group.distances().select(&members);
         Ok(Self {
@@ -30,6 +34,7 @@ impl<'a> Cluster<'a> {
             distances: distances.ok_or(RecoveryError::Partition)?,
             constraints: constraints.select(&members),
             members,
+            model,
         })
     }
 
@@ -39,7 +44,12 @@ impl<'a> Cluster<'a> {
         members: Vec<usize>,
         constraints: &Constraints,
     ) -> Result<Self, RecoveryError> {
-        Self::new(self.group, members, constraints)
+        Self::new(self.group, members, constraints, self.model)
+    }
+
+    /// The model that trees are taken to come from.
+    pub(super) const fn model(&self) -> &'a JointModel {
+        self.model
     }
 
     pub(super) fn len(&self) -> usize {
@@ -196,6 +206,8 @@ impl<'a> Cluster<'a> {
 pub(super) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
     pub(super) beliefs: Option<Vec<Belief>>,
+    /// The points between the models that no model holds.
+    pub(super) missing: Vec<MissingParent>,
     /// `None` where the stage was told or no score is used.
     pub(super) stages: Option<StageWeights>,
 }
@@ -210,4 +222,20 @@ pub(super) struct Belief {
     pub(super) joined: Option<f64>,
     /// The models that nothing compared tells from the parent.
     pub(super) alike: Option<AlikeParents>,
+}
+
+impl Belief {
+    /// The same, where the true parent may be missing.
+    pub(super) fn unless_missing(mut self, missing: f64) -> Self {
+        let present = 1.0 - missing;
+        self.confidence *= present;
+        self.joined = self.joined.map(|joined| joined * present);
+        if let Some(runner_up) = &mut self.runner_up {
+            runner_up.confidence *= present;
+        }
+        if let Some(alike) = &mut self.alike {
+            alike.confidence *= present;
+        }
+        self
+    }
 }

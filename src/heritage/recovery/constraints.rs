@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::costs::{CLAIMED, EARLY};
+use super::model::{JointConstant, JointModel};
 use crate::evidence::{Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
 
@@ -257,14 +257,14 @@ impl MemberConstraints {
 
     /// What an edge costs more because its child was uploaded before its parent, and less because somebody
     /// claims it.
-    pub(super) fn hints(&self, parent: usize, child: usize) -> f64 {
+    pub(super) fn hints(&self, parent: usize, child: usize, model: &JointModel) -> f64 {
         let early = if self.is_early(parent, child) {
-            EARLY
+            model.get(JointConstant::Early)
         } else {
             0.0
         };
         if self.claims.contains(&(child, parent)) {
-            early - CLAIMED
+            early - model.get(JointConstant::Claimed)
         } else {
             early
         }

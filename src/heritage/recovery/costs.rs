@@ -4,15 +4,9 @@
 
 use num_traits::Float;
 
+use super::model::{JointConstant, JointModel};
 use super::stages;
 use crate::heritage::Stage;
-
-/// c: how much ln of the squared distance counts, in units of log-probability. Half the number of
-/// dimensions that the steps of real trees seem to have.
-pub(super) const HALF_EFFECTIVE_DIMENSION: f64 = 20.0;
-
-/// The share of pairs that are joined although a shorter way leads past them.
-const NON_SHORTEST_SHARE: f64 = 0.3;
 
 /// Half the number of dimensions in which the steps of all other pairs are orthogonal. Anything from
 /// 100 to 400 serves.
@@ -25,16 +19,6 @@ pub(super) const COST_RANGE: f64 = 10_000.0;
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
 
-/// How many times the log-likelihood of growth counts. Its errors are cautious: layers disagree by
-/// more than β of the whole model is wrong.
-const GROWTH_WEIGHT: f64 = 3.6;
-
-/// How far β of an edge lies from the mean of its tree, as a standard deviation.
-const SPREAD_OF_EDGES: f64 = 0.3;
-
-/// How far β of two models lies from 0 of which neither is the other's parent.
-const SPREAD_OF_OTHERS: f64 = 0.45;
-
 /// The degrees of freedom of β given its error and its mean: its tails are a little longer than
 /// normal.
 const DEGREES_OF_FREEDOM: f64 = 10.0;
@@ -42,22 +26,9 @@ const DEGREES_OF_FREEDOM: f64 = 10.0;
 /// β beyond this is no more than a failed fit.
 const LARGEST_GROWTH: f64 = 10.0;
 
-/// What an edge costs whose child was uploaded before its parent: ln of the odds of 0.997.
-pub(super) const EARLY: f64 = 5.8;
-
-/// How much cheaper an edge is that somebody claims: ln of the odds of 0.9.
-pub(super) const CLAIMED: f64 = 2.2;
-
-/// What an edge costs whose parent has nothing of what its child holds, in proportion: copies that lack
-/// weights are a little more common than models that were given new ones.
-pub(super) const GIVEN_WEIGHTS: f64 = 1.0;
-
 /// What an edge costs from a parent that says nothing of its child: more than its distance can be in its
 /// favour. It isn't impossible, since otherwise there may be no tree at all.
 pub(super) const SAYS_NOTHING: f64 = 4000.0;
-
-/// The share of edges that are wrong for reasons the evidence doesn't show.
-const UNFORESEEN: f64 = 0.03;
 
 /// States whose best tree costs so much more than the best of all don't count.
 pub(super) const NEGLIGIBLE: f64 = 30.0;
@@ -66,7 +37,7 @@ pub(super) const NEGLIGIBLE: f64 = 30.0;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GrowthState {
     /// β of its edges, in the mean.
-    mean: f64,
+    pub(super) mean: f64,
     prior: f64,
 }
 
@@ -148,12 +119,24 @@ impl GrowthEvidence {
     }
 
     /// −ln of how much more probable β is on an edge than between two models that no edge joins.
-    fn cost(self, growth: GrowthState) -> f64 {
+    fn cost(self, growth: GrowthState, model: &JointModel) -> f64 {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let of_edge = self.log_density(growth.mean, SPREAD_OF_EDGES);
-        GROWTH_WEIGHT * (self.log_density(0.0, SPREAD_OF_OTHERS) - of_edge)
+        let of_edge = self.log_density(growth.mean, model.get(JointConstant::GrowthOfEdges));
+        let of_others = self.log_density(0.0, model.get(JointConstant::GrowthOfOthers));
+        model.get(JointConstant::GrowthWeight) * (of_others - of_edge)
+    }
+
+    /// ln of how much more probable β is if this share of the squared way is a step that the first model took
+    /// from the parent of both, than if all of it is a step from the first to the second.
+    pub(super) fn log_ratio_below(self, mean: f64, share: f64, model: &JointModel) -> f64 {
+        if !self.variance.is_finite() {
+            return 0.0;
+        }
+        let spread = model.get(JointConstant::GrowthOfEdges);
+        let below = self.log_density(mean * (1.0 - 2.0 * share), spread);
+        model.get(JointConstant::GrowthWeight) * (below - self.log_density(mean, spread))
     }
 
     /// ln of the density of Student's t, but for what depends on its degrees of freedom alone.
@@ -177,14 +160,14 @@ pub(super) struct EdgeTerms {
 }
 
 impl EdgeTerms {
-    pub(super) fn cost(self, growth: GrowthState, stage: Option<Stage>) -> f64 {
+    pub(super) fn cost(self, growth: GrowthState, stage: Option<Stage>, model: &JointModel) -> f64 {
         let risen = match stage {
             Some(Stage::Specialization) => self.vote,
             Some(Stage::Generalization) => -self.vote,
             None => 0.0,
-        };
+        } * model.get(JointConstant::ScoreWeight);
         let against_score = Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0);
-        self.structure + self.growth.cost(growth) + against_score
+        self.structure + self.growth.cost(growth, model) + against_score
     }
 }
 
@@ -212,17 +195,23 @@ pub(super) fn leaf_gap(whole: f64, least_branch: f64) -> f64 {
 
 /// What an edge costs that isn't on the minimum spanning tree; `log_ratio` is ln of its squared distance
 /// over the largest one on the way along that tree.
-pub(super) fn non_shortest(log_ratio: f64) -> f64 {
-    let dimension = ORTHOGONAL_HALF_DIMENSION - HALF_EFFECTIVE_DIMENSION;
+pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
+    let dimension = ORTHOGONAL_HALF_DIMENSION - model.get(JointConstant::HalfDimension);
+    let share = model.get(JointConstant::NonShortest).min(1.0);
     let by_chance = Float::exp(-dimension * log_ratio.max(0.0));
-    -Float::ln(NON_SHORTEST_SHARE + (1.0 - NON_SHORTEST_SHARE) * by_chance)
+    -Float::ln(share + (1.0 - share) * by_chance)
 }
 
 /// A probability less what the evidence can't show.
 ///
 /// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no distance
 /// shows; so that share is spread evenly over all parents.
-pub(in crate::heritage) fn less_unforeseen(probability: f64, members: usize) -> f64 {
+pub(in crate::heritage) fn less_unforeseen(
+    probability: f64,
+    members: usize,
+    model: &JointModel,
+) -> f64 {
+    let unforeseen = model.get(JointConstant::Unforeseen).min(1.0);
     let any = 1.0 / members.max(1) as f64;
-    ((1.0 - UNFORESEEN) * probability + UNFORESEEN * any).clamp(0.0, 1.0)
+    ((1.0 - unforeseen) * probability + unforeseen * any).clamp(0.0, 1.0)
 }

@@ -3,6 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
+use super::model::JointConstant;
 use crate::arborescence::ArborescenceError;
 use crate::clustering::ClusteringError;
 use crate::condensed::CondensedError;
@@ -29,6 +30,13 @@ pub enum RecoveryError {
         /// The value.
         c: f64,
     },
+    /// A constant of the joint model isn't from 0 to 1000.
+    Constant {
+        /// The constant.
+        constant: JointConstant,
+        /// Its value.
+        value: f64,
+    },
     /// The clusters are for other evidence.
     Partition,
     /// What is said to be known can't be.
@@ -53,6 +61,12 @@ impl fmt::Display for RecoveryError {
                 write!(f, "a distance threshold can't be {distance}")
             }
             Self::Penalty { c } => write!(f, "the penalty c can't be {c}"),
+            Self::Constant { constant, value } => {
+                write!(
+                    f,
+                    "the constant {constant} of the joint model can't be {value}"
+                )
+            }
             Self::Partition => f.write_str("the clusters are not those of this evidence"),
             Self::Knowledge(error) => error.fmt(f),
             Self::Clustering(error) => error.fmt(f),

@@ -1,11 +1,16 @@
 //! The trees of all clusters as one graph.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
+use num_traits::Float;
 
 use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
+use super::missing::MissingParent;
 use super::stages;
 use crate::heritage::{AlikeParents, Descent, Merge, MergeParent, Model, ModelGraph, RunnerUp};
 
@@ -85,6 +90,100 @@ impl<'a> Forest<'a> {
         self.models[at] = model;
     }
 
+    /// Adds the parents that are more probably missing than not. What another point at the same place says adds
+    /// children to them.
+    pub(super) fn add_hidden_parents(&mut self, trees: &[(Cluster<'a>, Tree)]) {
+        for (cluster, tree) in trees {
+            let mut missing: Vec<&MissingParent> = tree.missing.iter().collect();
+            // A stable sort: of equally probable ones the first by name.
+            missing.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+            let mut added: Vec<(&MissingParent, usize)> = Vec::new();
+            let mut moved = vec![false; cluster.len()];
+            for point in missing {
+                let place = HiddenPlace::new(point, &tree.parents);
+                let known = |member: usize| cluster.constraints().is_known(member);
+                let children = place.children.iter().copied();
+                let free: Vec<usize> = children
+                    .filter(|&child| !moved[child] && !known(child))
+                    .collect();
+                let whole = free.len() == place.children.len() && free.len() > 1;
+                let meets = |&&(other, _): &&(&MissingParent, usize)| {
+                    other.is_the_same(point, |u, v| cluster.distance(u, v))
+                };
+                let hidden = match added.iter().find(meets) {
+                    Some(&(_, hidden)) => hidden,
+                    None if whole && point.probability >= 0.5 => {
+                        self.add_hidden_parent(cluster, point, &place)
+                    }
+                    None => continue,
+                };
+                added.push((point, hidden));
+                for child in free {
+                    moved[child] = true;
+                    self.hang_on_hidden(cluster, point, &place, (hidden, child));
+                }
+            }
+        }
+    }
+
+    /// Adds the model that is missing, as yet without children; tells its position.
+    fn add_hidden_parent(
+        &mut self,
+        cluster: &Cluster<'a>,
+        point: &MissingParent,
+        place: &HiddenPlace,
+    ) -> usize {
+        let hidden = Model::hidden(self.hidden_name(cluster, place));
+        let hidden = match place.parent {
+            Some(parent) => hidden.with_descent(
+                Descent::new(self.positions[cluster.name(parent)])
+                    .with_distance(distance_to(point, parent, cluster))
+                    .with_confidence(place.confidence),
+            ),
+            None => hidden.with_root_confidence(place.confidence),
+        };
+        self.models.push(hidden);
+        self.models.len() - 1
+    }
+
+    /// Makes a member a child of a missing model; what was its parent is second.
+    fn hang_on_hidden(
+        &mut self,
+        cluster: &Cluster<'a>,
+        point: &MissingParent,
+        place: &HiddenPlace,
+        (hidden, child): (usize, usize),
+    ) {
+        let position = self.positions[cluster.name(child)];
+        let model = self.models[position].clone();
+        let before = RunnerUp {
+            parent: model.descent().map(Descent::parent),
+            confidence: model.confidence().unwrap_or(0.0),
+        };
+        let confidence = if child == point.beside {
+            place.confidence
+        } else {
+            point.probability
+        };
+        let descent = Descent::new(hidden)
+            .with_distance(distance_to(point, child, cluster))
+            .with_confidence(confidence);
+        self.models[position] = model.with_descent(descent).with_runner_up(before);
+    }
+
+    /// A name that no model has, made of that of the first child.
+    fn hidden_name(&self, cluster: &Cluster<'a>, place: &HiddenPlace) -> String {
+        let first = place
+            .children
+            .first()
+            .map_or("", |&child| cluster.name(child));
+        let mut name = format!("(parent of {first})");
+        while self.positions.contains_key(&*name) {
+            name.push('′');
+        }
+        name
+    }
+
     /// Tells the root of each tree the stage of its tree.
     fn add_stages(&mut self, trees: &[(Cluster<'a>, Tree)]) {
         let (asked, weights): (Vec<_>, Vec<_>) = (trees.iter())
@@ -99,7 +198,7 @@ impl<'a> Forest<'a> {
     }
 
     /// Adds what a merged model is an average of; the models are those of its group.
-    pub(super) fn add_merge(&mut self, models: &[alloc::string::String], merge: &Merge) {
+    pub(super) fn add_merge(&mut self, models: &[String], merge: &Merge) {
         let position = |model: usize| self.positions[&*models[model]];
         let parents = merge.parents().iter().map(|&(parent, weight)| MergeParent {
             parent: position(parent),
@@ -112,5 +211,52 @@ impl<'a> Forest<'a> {
 
     pub(super) fn into_graph(self) -> Result<ModelGraph, RecoveryError> {
         Ok(ModelGraph::new(self.models)?)
+    }
+}
+
+/// The distance from a missing model to a member next to it: what is left of that to the model beside it.
+fn distance_to(point: &MissingParent, member: usize, cluster: &Cluster<'_>) -> f64 {
+    if member == point.beside {
+        return Float::sqrt(point.squared_distance);
+    }
+    let whole = cluster.distance(point.beside, member);
+    Float::sqrt((whole * whole - point.squared_distance).max(0.0))
+}
+
+/// Where a missing parent stands in its tree.
+struct HiddenPlace {
+    parent: Option<usize>,
+    /// Ascending.
+    children: Vec<usize>,
+    /// How probable it is that the point is there and stands so.
+    confidence: f64,
+}
+
+impl HiddenPlace {
+    fn new(point: &MissingParent, parents: &[Option<usize>]) -> Self {
+        let grandparent = parents[point.beside];
+        let between = grandparent.is_some_and(|model| point.neighbours.contains(&model));
+        let above = between || (grandparent.is_none() && point.above >= 0.5);
+        let mut children: Vec<usize> = (point.neighbours.iter().copied())
+            .filter(|&neighbour| Some(neighbour) != grandparent)
+            .collect();
+        if above {
+            children.push(point.beside);
+            children.sort_unstable();
+        }
+        let stands_so = if above {
+            point.above
+        } else {
+            1.0 - point.above
+        };
+        Self {
+            parent: if above {
+                grandparent
+            } else {
+                Some(point.beside)
+            },
+            children,
+            confidence: point.probability * stands_so,
+        }
     }
 }

@@ -10,11 +10,12 @@ use num_traits::Float;
 use super::cluster::{Belief, Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
-    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, HALF_EFFECTIVE_DIMENSION, NEGLIGIBLE,
-    State, log_squared,
+    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
 };
+use super::missing::{FoundTree, MissingParent};
+use super::model::{JointConstant, JointModel};
 use super::stages::StageWeights;
-use super::{RecoveryError, additivity, large, partial};
+use super::{RecoveryError, additivity, large, missing, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -57,12 +58,15 @@ pub(super) fn tree(
         pairs = pairs.with_half_dimension(half_dimension, cluster);
         fits = self::fits(&pairs, stage, stages)?;
     }
-    let posterior = Posterior::new(&fits)?;
+    let posterior = Posterior::new(&fits, cluster.model())?;
     let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
+    let missing = missing_parents(cluster, &parents, posterior.mean_growth());
+    let beliefs = posterior.beliefs(&parents, cluster);
     Ok(Tree {
-        beliefs: Some(posterior.beliefs(&parents, cluster)),
+        beliefs: Some(unless_missing(beliefs, &missing, &parents, cluster)),
+        missing,
         parents,
         stages: asked.then(|| posterior.stages()),
     })
@@ -88,7 +92,46 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     let pairs = (0..models).flat_map(|first| (first + 1..models).map(move |v| (first, v)));
     let compared = pairs.filter(|&(u, v)| cluster.is_compared(u, v));
     let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
-    additivity::half_dimension(parents, &steps, squared)
+    additivity::half_dimension(parents, &steps, squared, cluster.model())
+}
+
+/// The points that no model holds at which ways along the tree meet.
+fn missing_parents(
+    cluster: &Cluster<'_>,
+    parents: &[Option<usize>],
+    mean_growth: f64,
+) -> Vec<MissingParent> {
+    let squared = |u, v| {
+        let distance = cluster.distance(u, v);
+        cluster.is_compared(u, v).then_some(distance * distance)
+    };
+    let tree = FoundTree {
+        parents,
+        is_trained: &|model| !cluster.constraints().is_untrained(model),
+        squared_distance: &squared,
+        growth: &|first, second| growth(cluster, first, second),
+        mean_growth,
+        model: cluster.model(),
+    };
+    tree.missing_parents()
+}
+
+/// What is believed of each member, less what a missing parent takes from it.
+fn unless_missing(
+    beliefs: Vec<Belief>,
+    missing: &[MissingParent],
+    parents: &[Option<usize>],
+    cluster: &Cluster<'_>,
+) -> Vec<Belief> {
+    let probabilities = missing::probabilities(missing, parents);
+    let present = |(member, belief): (usize, Belief)| {
+        if cluster.constraints().is_known(member) {
+            belief
+        } else {
+            belief.unless_missing(probabilities[member])
+        }
+    };
+    beliefs.into_iter().enumerate().map(present).collect()
 }
 
 /// The best tree of every state there may be.
@@ -111,14 +154,15 @@ fn fits(
 }
 
 /// The distribution over all trees and states.
-struct Posterior {
+struct Posterior<'a> {
+    model: &'a JointModel,
     members: usize,
     /// The states that count, each with its probability.
     states: Vec<(State, f64, ArborescenceDistribution)>,
 }
 
-impl Posterior {
-    fn new(fits: &[Fit]) -> Result<Self, RecoveryError> {
+impl<'a> Posterior<'a> {
+    fn new(fits: &[Fit], model: &'a JointModel) -> Result<Self, RecoveryError> {
         let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
         let count = (fits.iter()).filter(|fit| fit.cost() - least < NEGLIGIBLE);
         let distributions =
@@ -131,6 +175,7 @@ impl Posterior {
         let weight = |of: &(State, ArborescenceDistribution)| Float::exp(logarithm(of) - greatest);
         let total: f64 = distributions.iter().map(weight).sum();
         Ok(Self {
+            model,
             members: fits.first().map_or(0, |fit| fit.tree.parents().len()),
             states: (distributions.into_iter())
                 .map(|of| (of.0, weight(&of) / total, of.1))
@@ -145,6 +190,14 @@ impl Posterior {
         }))
     }
 
+    /// The mean growth along edges, over all states.
+    fn mean_growth(&self) -> f64 {
+        let states = self.states.iter();
+        states
+            .map(|(state, weight, _)| weight * state.growth.mean)
+            .sum()
+    }
+
     /// How probable it is that a member has this parent, or that it is the root.
     fn probability(&self, member: usize, parent: Option<usize>) -> f64 {
         let of_states = (self.states.iter()).map(|(_, weight, distribution)| {
@@ -154,7 +207,7 @@ impl Posterior {
             };
             weight * probability.unwrap_or(0.0)
         });
-        costs::less_unforeseen(of_states.sum(), self.members)
+        costs::less_unforeseen(of_states.sum(), self.members, self.model)
     }
 
     /// The tree of which most edges are right, in expectation: the one with the greatest sum of their
@@ -247,6 +300,7 @@ impl Posterior {
 
 /// What the cost of an edge is made of, for every pair of a cluster.
 struct Pairs<'a> {
+    model: &'a JointModel,
     constraints: &'a MemberConstraints,
     /// More than any two trees can differ in cost.
     range: f64,
@@ -273,10 +327,12 @@ impl<'a> Pairs<'a> {
             .iter()
             .copied()
             .fold(0.0, f64::max);
+        let half_dimension = cluster.model().get(JointConstant::HalfDimension);
         Ok(Self {
+            model: cluster.model(),
             constraints: cluster.constraints(),
             range: COST_RANGE * models as f64,
-            half_dimension: HALF_EFFECTIVE_DIMENSION,
+            half_dimension,
             structure: structure(cluster, largest)?,
             non_shortest: non_shortest(cluster, largest)?,
             growth: (0..models)
@@ -292,7 +348,7 @@ impl<'a> Pairs<'a> {
                     0.0
                 }
             })?,
-            partial: partial::costs(cluster, HALF_EFFECTIVE_DIMENSION),
+            partial: partial::costs(cluster, half_dimension),
         })
     }
 
@@ -308,7 +364,7 @@ impl<'a> Pairs<'a> {
         if !self.constraints.allows(parent, child) {
             return f64::INFINITY;
         }
-        let hints = self.constraints.hints(parent, child);
+        let hints = self.constraints.hints(parent, child, self.model);
         let growth_between = self.growth[condensed_index(self.structure.size(), parent, child)];
         let vote = self.votes.distance(parent, child).unwrap_or(0.0);
         let (growth_to_child, vote) = if parent < child {
@@ -325,18 +381,19 @@ impl<'a> Pairs<'a> {
         };
         let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
         let known = hints - self.constraints.bonus(child, self.range);
-        terms.cost(growth, stage) + partial + known
+        terms.cost(growth, stage, self.model) + partial + known
     }
 }
 
 /// ln D² + f of every pair; D is a share of the largest distance.
 fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
+    let weight = cluster.model().get(JointConstant::LeafGapWeight);
     Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
         if largest == 0.0 {
             return 0.0;
         }
         let log = log_squared(cluster.distance(first, second) / largest);
-        log + leaf_gap(cluster, first, second)
+        log + weight * leaf_gap(cluster, first, second)
     })?)
 }
 
@@ -352,7 +409,7 @@ fn non_shortest(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, 
     };
     Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
         let longest = log(&longest_steps, first, second);
-        costs::non_shortest(log(distances, first, second) - longest)
+        costs::non_shortest(log(distances, first, second) - longest, cluster.model())
     })?)
 }
 

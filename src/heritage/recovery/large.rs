@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 use super::cluster::{Belief, Cluster, Tree};
-use super::sparse::{Family, NearPair, trees_under};
+use super::sparse::{Family, NearPair, TreeRules, trees_under};
 use super::{RecoveryError, partial};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::heritage::Stage;
@@ -21,7 +21,12 @@ pub(super) fn tree(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Tree, RecoveryError> {
-    let found = trees_under(&family(cluster)?, cluster.constraints(), stage, stages)?;
+    let rules = TreeRules {
+        model: cluster.model(),
+        stage,
+        stages,
+    };
+    let found = trees_under(&family(cluster)?, cluster.constraints(), &rules)?;
     let mut parents: Vec<Option<usize>> = found
         .placements
         .iter()
@@ -36,6 +41,7 @@ pub(super) fn tree(
     });
     Ok(Tree {
         beliefs: Some(beliefs.collect()),
+        missing: found.missing,
         parents,
         stages: found.stages.filter(|_| cluster.score(0).is_some()),
     })

@@ -37,6 +37,7 @@ pub(super) fn tree(
     Ok(Tree {
         parents: minimum_arborescence(&costs, Root::Any)?.parents().into(),
         beliefs: None,
+        missing: alloc::vec::Vec::new(),
         stages: None,
     })
 }

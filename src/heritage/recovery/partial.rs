@@ -4,7 +4,8 @@ use hashbrown::HashMap;
 use num_traits::Float;
 
 use super::cluster::Cluster;
-use super::costs::{GIVEN_WEIGHTS, SAYS_NOTHING};
+use super::costs::SAYS_NOTHING;
+use super::model::JointConstant;
 
 /// What an edge costs, in proportion to what the parent lacks, where another model has that too and is
 /// otherwise as good as the same. Anything clearly above the scatter of distances and below what growth
@@ -29,13 +30,14 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
     if !cluster.is_partial() {
         return costs;
     }
+    let given_weights = cluster.model().get(JointConstant::GivenWeights);
     for child in 0..cluster.len() {
         let share = |parent: usize| cluster.compared(child, parent);
         let others = (0..cluster.len()).filter(|&parent| parent != child);
         let most = others.clone().map(share).fold(0.0, f64::max);
         for parent in others.clone().filter(|&parent| share(parent) < 1.0) {
             let stacked = cluster.repeated(parent) - cluster.repeated(child);
-            let given = GIVEN_WEIGHTS * (1.0 - share(parent)) + STACKED * stacked.max(0.0);
+            let given = given_weights * (1.0 - share(parent)) + STACKED * stacked.max(0.0);
             if share(parent) >= most {
                 costs.insert((parent, child), given);
                 continue;

@@ -3,30 +3,31 @@
 //! Costs are those of the dense search (see [`costs`]). What that one takes over all models, such as
 //! the third model that saves most of a way, is taken here over the near pairs.
 
+mod family;
 mod leaf_gaps;
 mod longest_steps;
 mod marginals;
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
 use num_traits::Float;
+
+pub(in crate::heritage) use self::family::{Family, NearPair, Placement, SparseTrees};
 
 use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
 use super::constraints::{Constraints, MemberConstraints};
-use super::costs::{
-    self, COST_RANGE, EdgeTerms, GIVEN_WEIGHTS, GrowthEvidence, HALF_EFFECTIVE_DIMENSION,
-    NEGLIGIBLE, SAYS_NOTHING, State,
-};
-use super::stages::{self, StageWeights};
-use super::{NEARLY_ALL, RecoveryError, additivity};
+use super::costs::{self, COST_RANGE, EdgeTerms, GrowthEvidence, NEGLIGIBLE, SAYS_NOTHING, State};
+use super::missing::{FoundTree, MissingParent};
+use super::model::{JointConstant, JointModel};
+use super::stages::StageWeights;
+use super::{RecoveryError, additivity, missing};
 use crate::arborescence::{
     Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
     minimum_arborescence_sparse_certified,
 };
-use crate::heritage::{Knowledge, RunnerUp, Stage, StageEstimate};
+use crate::heritage::{Knowledge, RunnerUp, Stage};
 
 /// What an edge costs whose parent has nothing of what a model covers of the child that is as near, in
 /// proportion.
@@ -35,66 +36,11 @@ const MISSING: f64 = 8.0;
 /// Models that are nearer than others by no more than this share are as near as they.
 const AS_NEAR: f64 = 0.05;
 
-/// What two near models say of each other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::heritage) struct NearPair {
-    /// The lesser position.
-    pub(in crate::heritage) first: usize,
-    pub(in crate::heritage) second: usize,
-    pub(in crate::heritage) distance: f64,
-    pub(in crate::heritage) squared_distance: f64,
-    /// β from the first to the second with its layer error and its model error.
-    pub(in crate::heritage) growth: Option<[f64; 3]>,
-    /// v from the first to the second.
-    pub(in crate::heritage) vote: f64,
-    /// The share of the first and of the second that was compared.
-    pub(in crate::heritage) compared: [f64; 2],
-}
-
-impl NearPair {
-    /// The share of one of the two that was compared.
-    pub(in crate::heritage) fn share_of(&self, model: usize) -> f64 {
-        self.compared[usize::from(model == self.second)]
-    }
-}
-
-/// The models of one family, sorted by name, and the pairs among them that are near.
-#[derive(Clone, Debug, Default)]
-pub(in crate::heritage) struct Family<'a> {
-    pub(in crate::heritage) names: Vec<&'a str>,
-    /// Sorted by first and second.
-    pub(in crate::heritage) pairs: Vec<NearPair>,
-    /// Copies, each with what it was made of.
-    pub(in crate::heritage) originals: Vec<(usize, usize)>,
-    /// For parents (first) that cover less of a child (second) than another model does: the distance
-    /// that they would have on all of the child.
-    pub(in crate::heritage) partial: HashMap<(usize, usize), Option<f64>>,
-}
-
-/// The parent of a member, or that it is a root, and how sure that is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::heritage) struct Placement {
-    pub(in crate::heritage) parent: Option<usize>,
-    pub(in crate::heritage) confidence: f64,
-    /// What would be second.
-    pub(in crate::heritage) runner_up: Option<RunnerUp>,
-    /// How sure it is that an edge joins it and its parent, whichever was first.
-    pub(in crate::heritage) joined: Option<f64>,
-}
-
-/// The trees of a family.
-#[derive(Clone, Debug, Default)]
-pub(in crate::heritage) struct SparseTrees {
-    pub(in crate::heritage) placements: Vec<Placement>,
-    /// `None` where the stage is given.
-    pub(super) stages: Option<StageWeights>,
-}
-
-impl SparseTrees {
-    /// What the trees say of their stage; `None` where it is given.
-    pub(in crate::heritage) fn stage(&self) -> Option<StageEstimate> {
-        stages::estimate(&[self.stages?]).first().copied()
-    }
+/// How trees are found: the model they are taken to come from, the stage of all and those of some.
+pub(in crate::heritage) struct TreeRules<'a> {
+    pub(in crate::heritage) model: &'a JointModel,
+    pub(in crate::heritage) stage: Option<Stage>,
+    pub(in crate::heritage) stages: &'a [Option<Stage>],
 }
 
 /// Finds the tree of a family, or as few trees as the rules allow.
@@ -106,26 +52,27 @@ impl SparseTrees {
 pub(in crate::heritage) fn trees(
     family: &Family<'_>,
     knowledge: &Knowledge,
-    stage: Option<Stage>,
-    stages: &[Option<Stage>],
+    rules: &TreeRules<'_>,
 ) -> Result<SparseTrees, RecoveryError> {
     let position = |name: &str| family.names.binary_search(&name).ok();
     let constraints = Constraints::of_names(&family.names, position, knowledge)
         .with_originals(family.originals.iter().copied());
     let all: Vec<usize> = (0..family.names.len()).collect();
-    trees_under(family, &constraints.select(&all), stage, stages)
+    trees_under(family, &constraints.select(&all), rules)
 }
 
 /// The same, where what is known of the models is given by position.
 pub(super) fn trees_under(
     family: &Family<'_>,
     constraints: &MemberConstraints,
-    stage: Option<Stage>,
-    stages: &[Option<Stage>],
+    rules: &TreeRules<'_>,
 ) -> Result<SparseTrees, RecoveryError> {
-    let mut problem = Problem::new(family, constraints, stages);
+    if let Some((constant, value)) = rules.model.fault() {
+        return Err(RecoveryError::Constant { constant, value });
+    }
+    let mut problem = Problem::new(family, constraints, rules);
     let states: Vec<State> = State::all()
-        .filter(|state| stage.is_none() || state.stage == stage)
+        .filter(|state| rules.stage.is_none() || state.stage == rules.stage)
         .collect();
     let fits = problem.fits(&states, 0.0)?;
     let half_dimension = problem.half_dimension_of(&fits);
@@ -133,7 +80,7 @@ pub(super) fn trees_under(
         problem.half_dimension = half_dimension;
     }
     let fits = problem.fits(&states, NEGLIGIBLE)?;
-    problem.solve(&fits, stage)
+    problem.solve(&fits)
 }
 
 /// A state with the best trees for it.
@@ -155,7 +102,7 @@ impl Fit {
 struct Problem<'a> {
     family: &'a Family<'a>,
     constraints: &'a MemberConstraints,
-    stages: &'a [Option<Stage>],
+    rules: &'a TreeRules<'a>,
     /// c, by which ln D² + f counts.
     half_dimension: f64,
     /// For every pair ln D² + f, and what it costs not to be the shortest way.
@@ -169,8 +116,9 @@ impl<'a> Problem<'a> {
     fn new(
         family: &'a Family<'a>,
         constraints: &'a MemberConstraints,
-        stages: &'a [Option<Stage>],
+        rules: &'a TreeRules<'a>,
     ) -> Self {
+        let weight = rules.model.get(JointConstant::LeafGapWeight);
         let largest = family.pairs.iter().map(|p| p.distance).fold(0.0, f64::max);
         let longest_steps = longest_steps(family.names.len(), &family.pairs);
         let structure = |((pair, gap), longest): ((&NearPair, f64), f64)| {
@@ -179,14 +127,17 @@ impl<'a> Problem<'a> {
             }
             let whole = costs::log_squared(pair.distance / largest);
             let ratio = whole - costs::log_squared(longest / largest);
-            [whole + gap, costs::non_shortest(ratio)]
+            [
+                whole + weight * gap,
+                costs::non_shortest(ratio, rules.model),
+            ]
         };
         let pairs = family.pairs.iter().zip(leaf_gaps(family));
         Self {
             family,
             constraints,
-            stages,
-            half_dimension: HALF_EFFECTIVE_DIMENSION,
+            rules,
+            half_dimension: rules.model.get(JointConstant::HalfDimension),
             structure: pairs.zip(longest_steps).map(structure).collect(),
             coverage: coverage(family),
         }
@@ -215,8 +166,9 @@ impl<'a> Problem<'a> {
                     growth,
                     vote,
                 };
-                let stage = self.stages[to].or(state.stage);
-                let weight = terms.cost(state.growth, stage) + self.extra(pair, from, to);
+                let stage = self.rules.stages[to].or(state.stage);
+                let weight =
+                    terms.cost(state.growth, stage, self.rules.model) + self.extra(pair, from, to);
                 if weight.is_finite() {
                     edges.push(Edge { from, to, weight });
                 }
@@ -250,8 +202,9 @@ impl<'a> Problem<'a> {
 
     /// What an edge costs for what is known, and where its parent covers less than others do.
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
-        let given = GIVEN_WEIGHTS * (1.0 - pair.share_of(to));
-        self.constraints.hints(from, to)
+        let model = self.rules.model;
+        let given = model.get(JointConstant::GivenWeights) * (1.0 - pair.share_of(to));
+        self.constraints.hints(from, to, model)
             + given
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
@@ -269,7 +222,9 @@ impl<'a> Problem<'a> {
         };
         let longer = Float::ln(distance) - Float::ln(pair.distance);
         MISSING * missing
-            + 2.0 * HALF_EFFECTIVE_DIMENSION * if longer.is_finite() { longer } else { 0.0 }
+            + 2.0
+                * self.rules.model.get(JointConstant::HalfDimension)
+                * if longer.is_finite() { longer } else { 0.0 }
     }
 
     /// The best trees of the states that are within `margin` of the best one.
@@ -338,24 +293,18 @@ impl<'a> Problem<'a> {
             .flat_map(|fit| fit.trees.parents().iter().take(models));
         let parents: Vec<Option<usize>> =
             (parents.map(|parent| parent.filter(|&parent| parent < models))).collect();
-        let pairs = &self.family.pairs;
         let step = |(child, parent): (usize, &Option<usize>)| {
-            let ends = parent.map(|parent| (parent.min(child), parent.max(child)));
-            let found = ends.and_then(|ends| {
-                (pairs.binary_search_by_key(&ends, |pair| (pair.first, pair.second))).ok()
-            });
-            found.map_or(0.0, |at| pairs[at].squared_distance)
+            let pair = parent.and_then(|parent| self.family.pair(parent, child));
+            pair.map_or(0.0, |pair| pair.squared_distance)
         };
         let steps: Vec<f64> = parents.iter().enumerate().map(step).collect();
-        let whole = pairs
-            .iter()
-            .filter(|pair| pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL);
+        let whole = self.family.pairs.iter().filter(|pair| pair.is_whole());
         let squared = whole.map(|pair| (pair.first, pair.second, pair.squared_distance));
-        additivity::half_dimension(&parents, &steps, squared)
+        additivity::half_dimension(&parents, &steps, squared, self.rules.model)
     }
 
     /// The placement of every model, with what the distribution over all trees and states says of it.
-    fn solve(&self, fits: &[Fit], stage: Option<Stage>) -> Result<SparseTrees, RecoveryError> {
+    fn solve(&self, fits: &[Fit]) -> Result<SparseTrees, RecoveryError> {
         let models = self.size();
         let marginals: Vec<Marginals> = (fits.iter())
             .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate))
@@ -369,15 +318,14 @@ impl<'a> Problem<'a> {
         };
         let of_states = logarithms(State::prior);
         let greatest = of_states.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = (of_states.iter())
-            .map(|logarithm| Float::exp(logarithm - greatest))
-            .collect();
-        let total: f64 = weights.iter().sum();
+        let weights = (of_states.iter()).map(|logarithm| Float::exp(logarithm - greatest));
+        let total: f64 = weights.clone().sum();
+        let of_states: Vec<f64> = weights.map(|weight| weight / total).collect();
         let probabilities = |model: usize| {
             let mut probabilities: Vec<(usize, f64)> = Vec::new();
-            for (marginals, weight) in marginals.iter().zip(&weights) {
+            for (marginals, weight) in marginals.iter().zip(&of_states) {
                 for (parent, probability) in marginals.of(model) {
-                    let part = probability * weight / total;
+                    let part = probability * weight;
                     match probabilities.iter_mut().find(|(other, _)| *other == parent) {
                         Some((_, sum)) => *sum += part,
                         None => probabilities.push((parent, part)),
@@ -390,12 +338,47 @@ impl<'a> Problem<'a> {
         let parents = self.most_expected(&probabilities)?;
         let weights = fits.iter().zip(logarithms(State::prior_of_growth));
         let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
-        let asked = stage.is_none() && models > 1;
-        let place = |model: usize| self.placement(model, parents[model], &probabilities);
+        let asked = self.rules.stage.is_none() && models > 1;
+        let growth =
+            (fits.iter().zip(&of_states)).map(|(fit, weight)| weight * fit.state.growth.mean);
+        let missing = self.missing_parents(&parents, growth.sum());
+        let absent = missing::probabilities(&missing, &parents);
+        let place = |model: usize| {
+            let placement = self.placement(model, parents[model], &probabilities);
+            if self.constraints.is_known(model) {
+                placement
+            } else {
+                placement.unless_missing(absent[model])
+            }
+        };
         Ok(SparseTrees {
             placements: (0..models).map(place).collect(),
+            missing,
             stages: asked.then_some(weights),
         })
+    }
+
+    /// The points that no model holds at which ways along the trees meet.
+    fn missing_parents(&self, parents: &[Option<usize>], mean_growth: f64) -> Vec<MissingParent> {
+        let near = |u: usize, v: usize| self.family.pair(u, v);
+        let squared = |u, v| {
+            let pair = near(u, v).filter(|pair| pair.is_whole())?;
+            Some(pair.distance * pair.distance)
+        };
+        let growth = |u, v| match near(u, v).map(|pair| self.direction(pair).0) {
+            None => GrowthEvidence::NONE,
+            Some(growth) if u < v => growth,
+            Some(growth) => growth.reversed(),
+        };
+        let tree = FoundTree {
+            parents,
+            is_trained: &|model| !self.constraints.is_untrained(model),
+            squared_distance: &squared,
+            growth: &growth,
+            mean_growth,
+            model: self.rules.model,
+        };
+        tree.missing_parents()
     }
 
     /// The forest of which most edges are right, in expectation, of those with the fewest roots: the one
@@ -451,7 +434,8 @@ impl<'a> Problem<'a> {
             };
         }
         let models = self.size();
-        let confidence = |probability| costs::less_unforeseen(probability, models);
+        let confidence =
+            |probability| costs::less_unforeseen(probability, models, self.rules.model);
         let of = |model: usize, parent: usize| {
             let mut parents = probabilities[model].iter();
             let found = parents.find(|&&(other, _)| other == parent);

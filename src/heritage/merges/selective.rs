@@ -1,0 +1,191 @@
+//! Merges that keep a part of what each of two models learnt, as TIES and DARE do.
+
+use alloc::vec::Vec;
+
+use super::Merge;
+use crate::evidence::Geometry;
+
+/// The steps of both models explain at least this share of the merge's squared step. With TIES that keeps
+/// half of the values it is 0.79; of all models in the real trees the constants were set on, siblings that
+/// learnt the same text included, none has more than 0.63.
+const LEAST_EXPLAINED: f64 = 0.7;
+
+/// And by so much less without either.
+const LEAST_GAIN: f64 = 0.2;
+
+/// The cosine of the two models' steps is at most this.
+const MOST_IN_COMMON: f64 = 0.25;
+
+/// A model whose step explains less than this is neither of the two.
+const LEAST_ALONE: f64 = 0.15;
+
+/// Among more models such merges aren't looked for.
+const MOST_MODELS: usize = 300;
+
+/// Finds the models whose step from another consists for the most part of steps that two more took from that
+/// one, in different directions: TIES keeps the larger values of both, and drops those whose signs are outvoted.
+///
+/// For models m, a, b and a base o that is shorter than all three, m − o is fitted by (a − o) and (b − o). m is a
+/// merge of a and b, with o at the weight that is left, if the fit explains 0.7 of |m − o|², at least 0.2 of it
+/// more than either alone, and the cosine of the two is at most 0.25 in magnitude. Of several the one that
+/// explains most counts, of equally good ones the first.
+///
+/// Unlike those of [`find_merges`](super::find_merges), these merges aren't exact:
+/// [`residual`](Merge::residual) is the share that isn't explained. A model that learnt from what two of its
+/// relatives learnt from may look the same. DARE, which drops half of the values at random and doubles the
+/// others, leaves half unexplained and isn't found.
+///
+/// # Complexity
+///
+/// O(n³) time for n models; nothing is looked for among more than 300.
+///
+/// # Examples
+///
+/// ```
+/// use mother::condensed::CondensedMatrix;
+/// use mother::evidence::Geometry;
+/// use mother::heritage::find_selective_merges;
+///
+/// // A base, two children with orthogonal steps of length 1, and 0.8 of both steps with something else.
+/// let squared = [1.0, 1.0, 1.6, 2.0, 1.0, 1.0];
+/// let geometry = Geometry::new(vec![9.0, 10.0, 10.0, 10.6], CondensedMatrix::new(4, squared.to_vec())?)?;
+/// let merges = find_selective_merges(&geometry);
+/// let parents: Vec<usize> = merges[0].parents().iter().map(|parent| parent.0).collect();
+/// assert_eq!((merges[0].model(), parents), (3, vec![0, 1, 2]));
+/// assert!((merges[0].residual() - 0.2).abs() < 1e-9);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
+/// # References
+///
+/// P. Yadav et al., "TIES-Merging: Resolving Interference When Merging Models", NeurIPS 2023,
+/// [arXiv:2306.01708](https://arxiv.org/abs/2306.01708).
+#[must_use]
+pub fn find_selective_merges(geometry: &Geometry) -> Vec<Merge> {
+    find_selective_merges_among(geometry, |_, _| true)
+}
+
+/// The same, among pairs that were compared on as good as all of their weights.
+pub(in crate::heritage) fn find_selective_merges_among(
+    geometry: &Geometry,
+    compared: impl Fn(usize, usize) -> bool,
+) -> Vec<Merge> {
+    let models = geometry.squared_norms().len();
+    if models > MOST_MODELS {
+        return Vec::new();
+    }
+    let steps = Steps {
+        geometry,
+        compared: &compared,
+    };
+    (0..models).filter_map(|model| steps.merge(model)).collect()
+}
+
+/// A model that may be one of two parents of a merge.
+#[derive(Clone, Copy)]
+struct Candidate {
+    model: usize,
+    /// Of its step from the base with that of the merge.
+    product: f64,
+    /// How much of the merge's squared step its own step explains.
+    explained: f64,
+}
+
+struct Steps<'a, C> {
+    geometry: &'a Geometry,
+    compared: &'a C,
+}
+
+impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
+    fn merge(&self, model: usize) -> Option<Merge> {
+        let mut best: Option<Merge> = None;
+        let models = 0..self.geometry.squared_norms().len();
+        for base in models.filter(|&base| self.is_step(base, model)) {
+            let candidates = self.candidates(model, base);
+            for (at, &first) in candidates.iter().enumerate() {
+                for &second in &candidates[at + 1..] {
+                    if let Some(merge) = self.fit(model, base, [first, second])
+                        && (best.as_ref()).is_none_or(|best| merge.residual < best.residual)
+                    {
+                        best = Some(merge);
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    /// Whether the second of two related models is longer than the first.
+    fn is_step(&self, from: usize, to: usize) -> bool {
+        let norms = self.geometry.squared_norms();
+        let unrelatedness = self.geometry.unrelatedness(from, to);
+        norms[from] < norms[to]
+            && self.squared(from, to) > 0.0
+            && unrelatedness.is_some_and(|share| share <= Geometry::UNRELATED)
+            && (self.compared)(from, to)
+    }
+
+    /// The models that explain enough of a merge's step by themselves to be one of two parents.
+    fn candidates(&self, model: usize, base: usize) -> Vec<Candidate> {
+        let whole = self.squared(base, model);
+        let candidate = |other: usize| {
+            let product = self.product(base, model, other);
+            let explained = product * product / self.squared(base, other) / whole;
+            let counts = product > 0.0 && explained >= LEAST_ALONE && (self.compared)(model, other);
+            counts.then_some(Candidate {
+                model: other,
+                product,
+                explained,
+            })
+        };
+        let models = 0..self.geometry.squared_norms().len();
+        let others = models.filter(|&other| other != model && self.is_step(base, other));
+        others.filter_map(candidate).collect()
+    }
+
+    /// The inner product of the steps of two models from a base.
+    fn product(&self, base: usize, u: usize, v: usize) -> f64 {
+        (self.squared(base, u) + self.squared(base, v) - self.squared(u, v)) / 2.0
+    }
+
+    fn squared(&self, u: usize, v: usize) -> f64 {
+        let distances = self.geometry.squared_distances();
+        distances.distance(u, v).unwrap_or(0.0)
+    }
+
+    /// The model as what two others learnt since the base, if that explains enough.
+    fn fit(&self, model: usize, base: usize, parents: [Candidate; 2]) -> Option<Merge> {
+        let [first, second] = parents;
+        let of_first = self.squared(base, first.model);
+        let of_second = self.squared(base, second.model);
+        let in_common = self.product(base, first.model, second.model);
+        let largest = MOST_IN_COMMON * MOST_IN_COMMON * of_first * of_second;
+        if in_common * in_common > largest || !(self.compared)(first.model, second.model) {
+            return None;
+        }
+        let determinant = of_first * of_second - in_common * in_common;
+        let weights = [
+            (first.product * of_second - second.product * in_common) / determinant,
+            (second.product * of_first - first.product * in_common) / determinant,
+        ];
+        let products = weights[0] * first.product + weights[1] * second.product;
+        let explained = products / self.squared(base, model);
+        let enough = explained >= LEAST_EXPLAINED
+            && explained - first.explained.max(second.explained) >= LEAST_GAIN
+            && weights[0].min(weights[1]) > 0.0;
+        if !enough {
+            return None;
+        }
+        let mut parents = Vec::from([
+            (base, 1.0 - weights[0] - weights[1]),
+            (first.model, weights[0]),
+            (second.model, weights[1]),
+        ]);
+        parents.sort_unstable_by_key(|&(parent, _)| parent);
+        Some(Merge {
+            model,
+            parents,
+            residual: (1.0 - explained).max(0.0),
+        })
+    }
+}
