@@ -42,7 +42,7 @@ pub use self::graph::{
 };
 #[cfg(feature = "safetensors")]
 pub use self::index::IndexFileError;
-pub use self::index::{Index, IndexError, Lineage, Relative};
+pub use self::index::{Index, IndexError, Lineage, Relative, Shard, ShardMessage};
 pub use self::knowledge::{Contradiction, Knowledge};
 pub use self::merges::{Merge, find_merges, find_selective_merges};
 pub use self::mixed::{ClusterSimilarity, MixedHeritageError, cluster_similarities};

@@ -1,10 +1,14 @@
 //! An index of signatures: the hub that grows.
 
 mod blocks;
+mod entry;
 mod error;
 mod families;
 mod hood;
+mod kin;
+mod links;
 mod near;
+mod shard;
 #[cfg(feature = "safetensors")]
 mod stored;
 mod summary;
@@ -16,12 +20,14 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 pub use self::error::IndexError;
+pub use self::shard::{Shard, ShardMessage};
 #[cfg(feature = "safetensors")]
 pub use self::stored::IndexFileError;
 
 use self::blocks::{Common, Layout};
+use self::entry::{Entry, check_settings};
 use self::hood::{Hood, recover_small};
-use self::summary::Summary;
+use self::summary::{Scale, Summary};
 use super::{Model, ModelGraph, Recovery};
 use crate::evidence::{Relation, SignatureComparison};
 use crate::progress::{Observer, Phase, ProgressReporter};
@@ -91,14 +97,6 @@ impl Default for Settings {
             dense_limit: 48,
         }
     }
-}
-
-/// One signature, and what is searched by.
-#[derive(Clone, Debug)]
-struct Entry {
-    signature: Signature,
-    summary: Summary,
-    squared_norm: f64,
 }
 
 /// What was recovered of one neighbourhood.
@@ -198,28 +196,15 @@ impl Index {
         if self.models.contains_key(name) {
             return Err(IndexError::DuplicateModel { model: name.into() });
         }
-        if let Some(other) = self.signatures().next()
-            && (other.key() != signature.key() || other.buckets() != signature.buckets())
-        {
-            SignatureComparison::new().relation(other, &signature)?;
+        if let Some(other) = self.signatures().next() {
+            check_settings(other, &signature)?;
         }
         let layout = Layout::of(&signature);
         self.forget(&layout);
         let names = self.blocks.entry(layout).or_default();
         names.insert(name.into());
-        let weights = || {
-            signature
-                .tensors()
-                .iter()
-                .filter(|tensor| tensor.is_weight())
-        };
-        let norms = weights().flat_map(|tensor| tensor.sketch().squared_norms());
-        let entry = Entry {
-            summary: Summary::new(&signature, |tensor| tensor.is_weight()),
-            squared_norm: norms.sum(),
-            signature,
-        };
-        self.models.insert(entry.signature.name().into(), entry);
+        self.models
+            .insert(signature.name().into(), Entry::new(signature));
         Ok(())
     }
 
@@ -455,10 +440,10 @@ fn nearest_in<'a>(
     common: Option<&Common<'_>>,
     values: f64,
 ) -> Vec<(f32, &'a str)> {
-    let summary = summary_of(entry, common);
+    let summary = entry.summary_of(common);
     let summaries: Vec<Cow<'_, Summary>> = others
         .iter()
-        .map(|(_, other)| summary_of(other, common))
+        .map(|(_, other)| other.summary_of(common))
         .collect();
     let targets: Vec<(usize, &Summary)> = summaries
         .iter()
@@ -467,18 +452,17 @@ fn nearest_in<'a>(
         .collect();
     let own = others.iter().position(|&(other, _)| other == name);
     let query = [(own.unwrap_or(usize::MAX), &*summary)];
-    let found = summary::nearest(&query, &targets, 2 * RELATIVES, values);
+    let exponents = others.iter().map(|(_, other)| &other.signature);
+    let exponents = exponents.chain([&entry.signature]).map(summary::exponent);
+    let scale = Scale {
+        exponent: exponents.max().unwrap_or(0),
+        values,
+    };
+    let found = summary::nearest(&query, &targets, 2 * RELATIVES, scale);
     let found = found.into_iter().flatten();
     found
         .map(|(distance, at)| (distance, others[at].0))
         .collect()
-}
-
-fn summary_of<'e>(entry: &'e Entry, common: Option<&Common<'_>>) -> Cow<'e, Summary> {
-    match common {
-        Some(common) => Cow::Owned(common.summary(&entry.signature)),
-        None => Cow::Borrowed(&entry.summary),
-    }
 }
 
 /// Some models of a graph as one of their own.

@@ -115,6 +115,8 @@ fn evidence_and_graphs_are_send_and_sync() {
         heritage::Recovery,
         heritage::RecoveryError,
         heritage::RunnerUp,
+        heritage::Shard,
+        heritage::ShardMessage,
         heritage::Stage,
         heritage::StageEstimate,
         heritage::Trees,

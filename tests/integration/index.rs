@@ -11,20 +11,20 @@ use mother::signature::{Signature, SignatureOptions};
 use mother::weights::InMemoryModel;
 
 /// Weights of two matrices.
-type Weights = [Vec<f32>; 2];
+pub(crate) type Weights = [Vec<f32>; 2];
 
 /// SplitMix64.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
 
-    fn uniform(&mut self) -> f32 {
+    pub(crate) fn uniform(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 24) as f32
     }
 
@@ -33,11 +33,11 @@ impl Random {
         (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
     }
 
-    fn weights(&mut self) -> Weights {
+    pub(crate) fn weights(&mut self) -> Weights {
         [0, 1].map(|_| (0..64 * 32).map(|_| self.normal()).collect())
     }
 
-    fn step(&mut self, from: &Weights, size: f32) -> Weights {
+    pub(crate) fn step(&mut self, from: &Weights, size: f32) -> Weights {
         from.each_ref().map(|values| {
             let moved = values.iter().map(|value| value + size * self.normal());
             moved.collect()
@@ -54,7 +54,11 @@ fn sign(name: &str, [first, second]: &Weights) -> Signature {
 }
 
 /// Families with steps of very different sizes, and what each model was made of.
-fn hub(seed: u64, families: usize, models: usize) -> (Vec<Signature>, Vec<Option<usize>>) {
+pub(crate) fn hub(
+    seed: u64,
+    families: usize,
+    models: usize,
+) -> (Vec<Signature>, Vec<Option<usize>>) {
     let mut random = Random(seed);
     let (mut signatures, mut parents, mut all) = (Vec::new(), Vec::new(), Vec::<Weights>::new());
     let numbers = if models < 101 { 101 } else { 1009 };

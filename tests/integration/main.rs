@@ -63,6 +63,7 @@ mod reference;
 mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
+mod shards;
 mod signature;
 #[cfg(feature = "safetensors")]
 mod signature_format;

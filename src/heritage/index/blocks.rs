@@ -17,6 +17,7 @@ const LEAST_OF_EQUAL_SHAPE: f64 = 0.5;
 
 /// The names and shapes of the weights of a model, sorted by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Layout {
     weights: Vec<(String, Vec<usize>)>,
     /// How many weights have each shape, sorted by shape.

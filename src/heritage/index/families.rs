@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use hashbrown::HashMap;
 use num_traits::Float;
@@ -28,6 +29,49 @@ const SAME_SHARE: f64 = 1e-3;
 /// Where at least this share of both models was compared, squared distances are taken as they are.
 const NEARLY_ALL: f64 = 0.9;
 
+/// Two models that may be of one family, the lesser position first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Join {
+    pub(super) first: usize,
+    pub(super) second: usize,
+    /// The share of either that was compared.
+    shared: f64,
+    unrelatedness: f64,
+}
+
+impl Join {
+    /// `None` where the two are no relatives.
+    pub(super) fn of(compared: &Compared) -> Option<Self> {
+        let pair = &compared.pair;
+        let is_near = compared.is_related && compared.unrelatedness <= Geometry::UNRELATED;
+        is_near.then_some(Self {
+            first: pair.first,
+            second: pair.second,
+            shared: pair.compared[0].min(pair.compared[1]),
+            unrelatedness: compared.unrelatedness,
+        })
+    }
+
+    /// The same join of models in other places.
+    pub(super) fn moved(self, place: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+        let (first, second) = (place(self.first)?, place(self.second)?);
+        Some(Self {
+            first,
+            second,
+            ..self
+        })
+    }
+
+    /// Those that share most first, and then the nearest; of pairs that share and differ alike the one
+    /// that comes first by name.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        (other.shared.total_cmp(&self.shared))
+            .then(self.unrelatedness.total_cmp(&other.unrelatedness))
+            .then((self.first, self.second).cmp(&(other.first, other.second)))
+    }
+}
+
 /// The models that near pairs join, ascending; families in the order of their first.
 ///
 /// Those that share most are joined first, and then the nearest, but only sets of which most pairs can
@@ -36,26 +80,16 @@ const NEARLY_ALL: f64 = 0.9;
 pub(super) fn families(
     block_of: &[usize],
     layouts: &[&Layout],
-    near: &[Compared],
+    mut joins: Vec<Join>,
 ) -> Vec<Vec<usize>> {
-    let mut order: Vec<&Compared> = (near.iter())
-        .filter(|compared| compared.is_related && compared.unrelatedness <= Geometry::UNRELATED)
-        .collect();
-    let shared = |c: &Compared| c.pair.compared[0].min(c.pair.compared[1]);
-    // A stable sort: of pairs that share and differ alike the one that comes first by name.
-    order.sort_by(|a, b| {
-        (shared(b).total_cmp(&shared(a))).then(a.unrelatedness.total_cmp(&b.unrelatedness))
-    });
+    joins.sort_by(Join::order);
     let mut sets: Vec<usize> = (0..block_of.len()).collect();
     let mut counts: Vec<BTreeMap<usize, usize>> = (block_of.iter())
         .map(|&block| BTreeMap::from([(block, 1)]))
         .collect();
     let mut comparable: HashMap<(usize, usize), bool> = HashMap::new();
-    for compared in order {
-        let (u, v) = (
-            find(&mut sets, compared.pair.first),
-            find(&mut sets, compared.pair.second),
-        );
+    for join in joins {
+        let (u, v) = (find(&mut sets, join.first), find(&mut sets, join.second));
         if u == v {
             continue;
         }

@@ -10,14 +10,13 @@ use core::ops::ControlFlow;
 use rayon::prelude::*;
 
 use super::blocks::Layout;
-use super::families::{self, LargeFamily};
+use super::families::{self, Join};
+use super::kin::Kin;
 use super::near::{Compared, Comparer, Neighbourhood};
 use super::{Entry, Index, IndexError, Recovered, Settings};
-use crate::evidence::{CopyKind, SignatureComparison};
-use crate::heritage::recovery::less_unforeseen;
-use crate::heritage::{Descent, DescentKind, Model};
+use crate::evidence::SignatureComparison;
+use crate::heritage::Model;
 use crate::progress::{Phase, ProgressReporter};
-use crate::signature::Signature;
 use crate::sketch::mix;
 
 /// Recovers small neighbourhoods, several at once.
@@ -96,7 +95,8 @@ impl<'a> Hood<'a> {
             blocks: blocks.collect(),
         };
         let near = neighbourhood.near_pairs(reporter)?;
-        let families = families::families(&block_of, &self.layouts, &near);
+        let joins = near.iter().filter_map(Join::of).collect();
+        let families = families::families(&block_of, &self.layouts, joins);
         let mut pairs_of = pairs_of_families(&families, entries.len(), near);
         let mut copies: Vec<Vec<usize>> = vec![Vec::new(); same.len()];
         for (model, &original) in same.iter().enumerate().filter(|(model, o)| model != *o) {
@@ -104,34 +104,17 @@ impl<'a> Hood<'a> {
         }
         for (family, near) in families.iter().zip(&mut pairs_of) {
             let members: Vec<usize> = family.iter().map(|&at| distinct[at]).collect();
-            let mut all = members.clone();
-            all.extend(members.iter().flat_map(|&model| &copies[model]));
-            all.sort_unstable();
-            if all.len() <= settings.dense_limit {
-                let signatures = all
-                    .iter()
-                    .map(|&model| self.entries[model].signature.clone());
-                let signatures: Vec<Signature> = signatures.collect();
-                let graph = families::place_densely(settings, &signatures)?;
-                for (model, &member) in graph.models().iter().zip(&all) {
-                    placed[member] = model.clone().moved(|other| all.get(other).copied());
-                }
-                continue;
-            }
-            let large = LargeFamily {
-                settings,
-                names: members.iter().map(|&model| self.names[model]).collect(),
-                entries: members.iter().map(|&model| self.entries[model]).collect(),
+            let copies = members.iter().flat_map(|&original| {
+                let copies = copies[original].iter();
+                copies.map(move |&copy| (copy, self.entries[copy], original))
+            });
+            let kin = Kin {
+                copies: copies.collect(),
+                members: (members.iter().map(|&model| (model, self.entries[model]))).collect(),
                 near: core::mem::take(near),
             };
-            for (own, &model) in large.place(reporter)?.into_iter().zip(&members) {
-                placed[model] = own.moved(|other| members.get(other).copied());
-            }
-            let sure = less_unforeseen(1.0, all.len(), settings.recovery.model());
-            for &original in &members {
-                for &copy in &copies[original] {
-                    placed[copy] = self.duplicate(copy, original, &placed[original], sure);
-                }
+            for (model, own) in kin.place(settings, reporter)? {
+                placed[model] = own;
             }
         }
         let recovered = Recovered {
@@ -140,24 +123,10 @@ impl<'a> Hood<'a> {
         };
         Ok((self.names[0].into(), recovered))
     }
-
-    /// A model that holds the same values as another.
-    fn duplicate(&self, copy: usize, original: usize, of: &Model, sure: f64) -> Model {
-        let descent = Descent::new(original)
-            .with_confidence(sure)
-            .with_distance(0.0)
-            .with_compared(1.0)
-            .with_kind(DescentKind::Copy(CopyKind::Duplicate));
-        let model = Model::new(self.names[copy]).with_descent(descent);
-        match of.score() {
-            Some(score) => model.with_score(score),
-            None => model,
-        }
-    }
 }
 
 /// For every model the first that holds the same values, whatever they are called.
-fn equal_models(entries: &[&Entry]) -> Vec<usize> {
+pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
     // Sums over the tensors, so that names and their order don't count.
     let key = |entry: &&Entry| {
         let tensors = entry.signature.tensors().iter();

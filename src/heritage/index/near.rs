@@ -10,20 +10,18 @@ use num_traits::Float;
 use rayon::prelude::*;
 
 use super::blocks::Layout;
-use super::summary::{self, Near, Summary, keep};
+use super::links::{Link, proposals};
+use super::summary::{self, Near, Scale, Summary, keep};
 use super::{Entry, IndexError};
 use crate::evidence::{MatchRule, Relation, SignatureComparison};
 use crate::heritage::recovery::sparse::NearPair;
 use crate::progress::{Phase, ProgressReporter};
 
 /// How many models are looked for near every one by summaries, in its own block and in all others.
-const NEAREST: usize = 10;
-
-/// Of how many of the nearest the tree neighbours are looked at, and how many of these.
-const NEIGHBOURS: usize = 4;
+pub(super) const NEAREST: usize = 10;
 
 /// After so many rounds the neighbours of neighbours hold hardly anything new.
-const ROUNDS: usize = 4;
+pub(super) const ROUNDS: usize = 4;
 
 /// How many pairs are compared between two calls of the observer.
 const PAIRS_AT_ONCE: usize = 16_384;
@@ -86,7 +84,18 @@ impl Comparer<'_> {
     }
 }
 
-fn compared(first: usize, second: usize, relation: &Relation) -> Compared {
+impl Compared {
+    /// The two models and their distance, where they are related.
+    pub(super) fn link(&self) -> Option<Link> {
+        self.is_related.then_some(Link {
+            first: self.pair.first,
+            second: self.pair.second,
+            distance: self.pair.distance,
+        })
+    }
+}
+
+pub(super) fn compared(first: usize, second: usize, relation: &Relation) -> Compared {
     let size = relation.size();
     let growth = relation.growth();
     let distance = Float::sqrt(relation.share_without_decay()) * relation.distance();
@@ -145,7 +154,8 @@ impl Neighbourhood<'_> {
                 break;
             }
             found.extend(self.comparer.compare(&wanted, reporter)?);
-            wanted = proposals(models, &found);
+            let links = found.iter().filter_map(Compared::link).collect();
+            wanted = proposals(models, links);
         }
         found.sort_by_key(|compared| (compared.pair.first, compared.pair.second));
         Ok(found)
@@ -155,12 +165,22 @@ impl Neighbourhood<'_> {
     fn nearest(&self, reporter: &mut ProgressReporter<'_>) -> Result<Vec<Vec<usize>>, IndexError> {
         let mut own: Vec<Vec<Near>> = vec![Vec::new(); self.comparer.entries.len()];
         let mut others: Vec<Vec<Near>> = own.clone();
+        let exponent = |block: &[usize]| {
+            let signatures = block.iter().map(|&model| self.comparer.entries[model]);
+            let exponents = signatures.map(|entry| summary::exponent(&entry.signature));
+            exponents.max().unwrap_or(0)
+        };
+        let exponents: Vec<i32> = self.blocks.iter().map(|(_, b)| exponent(b)).collect();
         for (at, (layout, block)) in self.blocks.iter().enumerate() {
             let summaries: Vec<(usize, &Summary)> = (block.iter())
                 .map(|&model| (model, &self.comparer.entries[model].summary))
                 .collect();
-            search(&summaries, &summaries, layout.values(), &mut own, reporter)?;
-            for (other_layout, other) in &self.blocks[at + 1..] {
+            let scale = Scale {
+                exponent: exponents[at],
+                values: layout.values(),
+            };
+            search(&summaries, &summaries, scale, &mut own, reporter)?;
+            for (of_other, (other_layout, other)) in self.blocks.iter().enumerate().skip(at + 1) {
                 let Some(common) = layout.common(other_layout) else {
                     continue;
                 };
@@ -173,11 +193,14 @@ impl Neighbourhood<'_> {
                     };
                     block.iter().map(summary).collect()
                 };
+                let scale = Scale {
+                    exponent: exponents[at].max(exponents[of_other]),
+                    values: layout.values_in(&common, other_layout),
+                };
                 let (of_block, of_other) = (summarise(block), summarise(other));
                 let (of_block, of_other) = (borrowed(&of_block), borrowed(&of_other));
-                let values = layout.values_in(&common, other_layout);
-                search(&of_block, &of_other, values, &mut others, reporter)?;
-                search(&of_other, &of_block, values, &mut others, reporter)?;
+                search(&of_block, &of_other, scale, &mut others, reporter)?;
+                search(&of_other, &of_block, scale, &mut others, reporter)?;
             }
         }
         let near = own.into_iter().zip(others);
@@ -198,13 +221,18 @@ impl Neighbourhood<'_> {
             let weights = entry.signature.tensors().iter().filter(|t| t.is_weight());
             holders.extend(weights.map(|tensor| (tensor.digest().words(), model)));
         }
-        holders.sort_unstable();
-        let same = holders.chunk_by(|first, second| first.0 == second.0);
-        let few = same.filter(|models| (2..=NEAREST).contains(&models.len()));
-        few.flat_map(|models| models.windows(2).map(|pair| ordered(pair[0].1, pair[1].1)))
-            .filter(|(first, second)| first != second)
-            .collect()
+        pairs_of_holders(holders)
     }
+}
+
+/// Pairs of models that follow each other among the few that hold the same.
+pub(super) fn pairs_of_holders<T: Ord + Copy>(mut holders: Vec<(T, usize)>) -> Vec<(usize, usize)> {
+    holders.sort_unstable();
+    let same = holders.chunk_by(|first, second| first.0 == second.0);
+    let few = same.filter(|models| (2..=NEAREST).contains(&models.len()));
+    few.flat_map(|models| models.windows(2).map(|pair| ordered(pair[0].1, pair[1].1)))
+        .filter(|(first, second)| first != second)
+        .collect()
 }
 
 fn borrowed(summaries: &[(usize, Summary)]) -> Vec<(usize, &Summary)> {
@@ -214,7 +242,7 @@ fn borrowed(summaries: &[(usize, Summary)]) -> Vec<(usize, &Summary)> {
         .collect()
 }
 
-fn ordered(first: usize, second: usize) -> (usize, usize) {
+pub(super) fn ordered(first: usize, second: usize) -> (usize, usize) {
     (first.min(second), first.max(second))
 }
 
@@ -222,12 +250,12 @@ fn ordered(first: usize, second: usize) -> (usize, usize) {
 fn search(
     queries: &[(usize, &Summary)],
     targets: &[(usize, &Summary)],
-    values: f64,
+    scale: Scale,
     near: &mut [Vec<Near>],
     reporter: &mut ProgressReporter<'_>,
 ) -> Result<(), IndexError> {
     for queries in queries.chunks(SEARCHES_AT_ONCE) {
-        let found = summary::nearest(queries, targets, NEAREST, values);
+        let found = summary::nearest(queries, targets, NEAREST, scale);
         for (&(model, _), found) in queries.iter().zip(found) {
             for new in found {
                 keep(&mut near[model], new, NEAREST);
@@ -236,48 +264,6 @@ fn search(
         reporter.tick(Phase::Comparing, 0)?;
     }
     Ok(())
-}
-
-/// For every model the nearest models' nearest, and their neighbours in the minimum spanning forest.
-fn proposals(models: usize, found: &[Compared]) -> Vec<(usize, usize)> {
-    let mut related: Vec<&NearPair> = (found.iter())
-        .filter(|compared| compared.is_related)
-        .map(|compared| &compared.pair)
-        .collect();
-    related.sort_by(|a, b| {
-        (a.distance.total_cmp(&b.distance)).then((a.first, a.second).cmp(&(b.first, b.second)))
-    });
-    let mut sets: Vec<usize> = (0..models).collect();
-    let mut near: Vec<Vec<usize>> = vec![Vec::new(); models];
-    let mut tree: Vec<Vec<usize>> = vec![Vec::new(); models];
-    // Pairs come in order of their distance, so lists are sorted.
-    for pair in related {
-        for (of, other) in [(pair.first, pair.second), (pair.second, pair.first)] {
-            if near[of].len() < NEIGHBOURS {
-                near[of].push(other);
-            }
-        }
-        let (u, v) = (find(&mut sets, pair.first), find(&mut sets, pair.second));
-        if u != v {
-            sets[u.max(v)] = u.min(v);
-            for (of, other) in [(pair.first, pair.second), (pair.second, pair.first)] {
-                if tree[of].len() < NEIGHBOURS {
-                    tree[of].push(other);
-                }
-            }
-        }
-    }
-    let mut proposals = Vec::new();
-    for model in 0..models {
-        for &other in &near[model] {
-            let further = tree[other].iter().chain(near[other].iter().take(2));
-            proposals.extend(
-                (further.filter(|&&further| further != model))
-                    .map(|&further| ordered(model, further)),
-            );
-        }
-    }
-    proposals
 }
 
 /// What stands for a model's set.

@@ -38,7 +38,7 @@ pub(super) struct Summary {
 impl Summary {
     /// That of some tensors of a signature; only tensors of equal names are compared.
     pub(super) fn new(signature: &Signature, selects: impl Fn(&TensorSignature) -> bool) -> Self {
-        Self::with_seeds(signature, selects, |tensor| {
+        Self::with_seeds(&selected(signature, selects), |tensor| {
             tensor.name().bytes().fold(0, |hash: u64, byte| {
                 mix(hash.wrapping_add(u64::from(byte)).wrapping_add(1))
             })
@@ -52,25 +52,24 @@ impl Summary {
         signature: &Signature,
         selects: impl Fn(&TensorSignature) -> bool,
     ) -> Self {
-        Self::with_seeds(signature, selects, |tensor| {
-            let lengths = tensor.shape().iter();
-            lengths.fold(0, |hash: u64, &length| {
-                mix(hash.wrapping_add(length as u64).wrapping_add(1))
-            })
-        })
+        Self::with_seeds(&selected(signature, selects), seed_of_shape)
+    }
+
+    /// That of all weights, which is equal to the bit for models that hold the same values, whatever their
+    /// names and order are.
+    pub(super) fn of_values(signature: &Signature) -> Self {
+        let weights = signature.tensors().iter().filter(|t| t.is_weight());
+        let mut weights: Vec<&TensorSignature> = weights.collect();
+        weights.sort_by_key(|tensor| (tensor.shape(), tensor.digest()));
+        Self::with_seeds(&weights, seed_of_shape)
     }
 
     /// That of some tensors, whose random signs follow from their seeds.
-    fn with_seeds(
-        signature: &Signature,
-        selects: impl Fn(&TensorSignature) -> bool,
-        seed: impl Fn(&TensorSignature) -> u64,
-    ) -> Self {
-        let tensors = || signature.tensors().iter().filter(|tensor| selects(tensor));
-        let exponents = tensors().map(|tensor| tensor.sketch().exponent());
+    fn with_seeds(tensors: &[&TensorSignature], seed: impl Fn(&TensorSignature) -> u64) -> Self {
+        let exponents = tensors.iter().map(|tensor| tensor.sketch().exponent());
         let exponent = exponents.max().unwrap_or(0);
         let mut numbers = [0.0; NUMBERS];
-        for tensor in tensors() {
+        for tensor in tensors {
             let unit = power(tensor.sketch().exponent() - exponent);
             let seed = seed(tensor);
             for (at, buckets) in tensor.sketch().buckets().chunks(NUMBERS).enumerate() {
@@ -84,10 +83,44 @@ impl Summary {
         Self { exponent, numbers }
     }
 
+    pub(super) fn from_numbers(exponent: i32, numbers: &[f32]) -> Option<Self> {
+        let numbers = *numbers.first_chunk()?;
+        Some(Self { exponent, numbers })
+    }
+
+    pub(super) const fn exponent(&self) -> i32 {
+        self.exponent
+    }
+
+    pub(super) const fn numbers(&self) -> &[f32; NUMBERS] {
+        &self.numbers
+    }
+
+    /// The signs of the first numbers, a bit each.
+    pub(super) fn signs(&self, numbers: u32) -> u64 {
+        let first = self.numbers.iter().take(numbers as usize);
+        first.fold(0, |signs, number| signs << 1 | u64::from(*number > 0.0))
+    }
+
     fn scaled(&self, exponent: i32) -> [f32; NUMBERS] {
         let unit = power(self.exponent - exponent);
         self.numbers.map(|number| unit * number)
     }
+}
+
+fn selected(
+    signature: &Signature,
+    selects: impl Fn(&TensorSignature) -> bool,
+) -> Vec<&TensorSignature> {
+    let tensors = signature.tensors().iter();
+    tensors.filter(|tensor| selects(tensor)).collect()
+}
+
+fn seed_of_shape(tensor: &TensorSignature) -> u64 {
+    let lengths = tensor.shape().iter();
+    lengths.fold(0, |hash: u64, &length| {
+        mix(hash.wrapping_add(length as u64).wrapping_add(1))
+    })
 }
 
 /// 2 to a power that isn't positive.
@@ -98,21 +131,36 @@ fn power(exponent: i32) -> f32 {
 /// A model near to another: the squared distance of their summaries a value, and its position.
 pub(super) type Near = (f32, usize);
 
+/// What all distances of one search are measured by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    /// Numbers are compared in units of 2 to this power, which no summary's unit is above.
+    pub(super) exponent: i32,
+    /// How many values the models have in common.
+    pub(super) values: f64,
+}
+
+/// The greatest exponent that any summary of a model can have.
+pub(super) fn exponent(signature: &Signature) -> i32 {
+    let weights = signature
+        .tensors()
+        .iter()
+        .filter(|tensor| tensor.is_weight());
+    let exponents = weights.map(|tensor| tensor.sketch().exponent());
+    exponents.max().unwrap_or(0)
+}
+
 /// Finds for every query the nearest targets, itself excepted, by an exact scan over all of them; of
-/// equally near ones the first. The models have this many values in common.
+/// equally near ones the first. So the nearest of several lists of targets are those of all.
 ///
 /// O(queries · targets) time, of which most only look at a quarter of the numbers; O(targets) space.
 pub(super) fn nearest(
     queries: &[(usize, &Summary)],
     targets: &[(usize, &Summary)],
     most: usize,
-    values: f64,
+    scale: Scale,
 ) -> Vec<Vec<Near>> {
-    let all = || queries.iter().chain(targets);
-    let exponent = all()
-        .map(|(_, summary)| summary.exponent)
-        .max()
-        .unwrap_or(0);
+    let Scale { exponent, values } = scale;
     let panels = Panels::new(targets, exponent);
     let search = |tile: &[(usize, &Summary)]| {
         in_wide_registers(Scan {
@@ -235,6 +283,11 @@ pub(super) fn keep(near: &mut Vec<Near>, new: Near, most: usize) {
 mod tests {
     use super::*;
 
+    const SCALE: Scale = Scale {
+        exponent: 2,
+        values: 1.0,
+    };
+
     fn summary(seed: u64, size: f32) -> Summary {
         let number = |at: u64| (mix(seed * 1000 + at) >> 40) as f32 / (1 << 24) as f32 - 0.5;
         Summary {
@@ -247,7 +300,7 @@ mod tests {
     fn the_scan_finds_what_brute_force_finds() {
         let summaries: Vec<Summary> = (0..150).map(|seed| summary(seed, 1.0)).collect();
         let all: Vec<(usize, &Summary)> = summaries.iter().enumerate().collect();
-        let found = nearest(&all, &all, 7, 1.0);
+        let found = nearest(&all, &all, 7, SCALE);
         for (model, own) in &all {
             let distance = |other: &Summary| {
                 let pairs = own.scaled(2).into_iter().zip(other.scaled(2));
@@ -262,10 +315,23 @@ mod tests {
     }
 
     #[test]
+    fn the_nearest_of_parts_are_those_of_all() {
+        let summaries: Vec<Summary> = (0..90).map(|seed| summary(seed, 1.0)).collect();
+        let all: Vec<(usize, &Summary)> = summaries.iter().enumerate().collect();
+        let mut merged: Vec<Vec<Near>> = vec![Vec::new(); all.len()];
+        for part in all.chunks(37) {
+            for (list, found) in merged.iter_mut().zip(nearest(&all, part, 7, SCALE)) {
+                found.into_iter().for_each(|new| keep(list, new, 7));
+            }
+        }
+        assert_eq!(merged, nearest(&all, &all, 7, SCALE));
+    }
+
+    #[test]
     fn equally_near_ones_are_found_in_order() {
         let same = summary(1, 1.0);
         let all: Vec<(usize, &Summary)> = (0..40).map(|at| (at, &same)).collect();
-        let found = nearest(&all, &all, 3, 1.0);
+        let found = nearest(&all, &all, 3, SCALE);
         let models = |near: &[Near]| near.iter().map(|&(_, at)| at).collect::<Vec<_>>();
         assert_eq!(models(&found[0]), [1, 2, 3]);
         assert_eq!(models(&found[39]), [0, 1, 2]);

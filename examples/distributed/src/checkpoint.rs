@@ -1,0 +1,96 @@
+//! Signatures on disk: whatever was read is never read again.
+//!
+//! A file for each worker, to which signatures are appended: first what they are signatures of, then one after the
+//! other, each after its length in eight bytes, little-endian. A process that is killed leaves at most one
+//! signature cut off at the end, which is dropped.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use mother::signature::Signature;
+
+use crate::Failure;
+
+/// The signatures that one worker read.
+pub(crate) struct Checkpoint {
+    path: PathBuf,
+    file: File,
+}
+
+impl Checkpoint {
+    /// Opens or begins a file, and returns the signatures that are in it.
+    pub(crate) fn open(
+        path: PathBuf,
+        description: &str,
+    ) -> Result<(Self, Vec<Signature>), Failure> {
+        let failed = |error| failure(&path, error);
+        let file = (OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false))
+        .open(&path)
+        .map_err(failed)?;
+        let mut reader = BufReader::new(file);
+        let mut signatures = Vec::new();
+        let mut whole = 0;
+        if let Some(record) = read_record(&mut reader).map_err(failed)? {
+            if record != description.as_bytes() {
+                let found = String::from_utf8_lossy(&record);
+                return Err(failure(
+                    &path,
+                    format!("these are signatures of other models ({found}); remove the file"),
+                ));
+            }
+            whole += 8 + record.len() as u64;
+            while let Some(record) = read_record(&mut reader).map_err(failed)? {
+                let signature = Signature::from_bytes(&record).map_err(|error| {
+                    failure(
+                        &path,
+                        format!("signature {} is damaged: {error}", signatures.len()),
+                    )
+                })?;
+                signatures.push(signature);
+                whole += 8 + record.len() as u64;
+            }
+        }
+        let mut file = reader.into_inner();
+        file.set_len(whole).map_err(failed)?;
+        file.seek(SeekFrom::End(0)).map_err(failed)?;
+        let mut checkpoint = Self { path, file };
+        if whole == 0 {
+            checkpoint.write_record(description.as_bytes())?;
+        }
+        Ok((checkpoint, signatures))
+    }
+
+    /// Keeps a signature. It outlives this process as soon as this returns.
+    pub(crate) fn push(&mut self, signature: &Signature) -> Result<(), Failure> {
+        self.write_record(&signature.to_bytes())
+    }
+
+    fn write_record(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let length = (bytes.len() as u64).to_le_bytes();
+        let record = [&length, bytes].concat();
+        let written = self.file.write_all(&record);
+        written.map_err(|error| failure(&self.path, error))
+    }
+}
+
+/// The next record; `None` at the end, or where the rest is cut off.
+fn read_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut length = Vec::new();
+    reader.take(8).read_to_end(&mut length)?;
+    let Ok(length) = <[u8; 8]>::try_from(length) else {
+        return Ok(None);
+    };
+    let length = u64::from_le_bytes(length);
+    let mut record = Vec::new();
+    reader.take(length).read_to_end(&mut record)?;
+    Ok((record.len() as u64 == length).then_some(record))
+}
+
+fn failure(path: &Path, error: impl core::fmt::Display) -> Failure {
+    Failure(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,84 @@
+//! The models of a hub: files of a folder, or made-up ones.
+
+use std::collections::HashMap;
+
+use mother::files::{ModelPath, find_models};
+use mother::signature::{Signature, SignatureOptions};
+use mother::weights::Dequantised;
+
+use crate::settings::Source;
+use crate::simulation;
+use crate::{Failure, note};
+
+/// The models of a hub, by number.
+pub(crate) enum Hub {
+    Simulated(simulation::Hub),
+    Folder(Vec<ModelPath>),
+}
+
+impl Hub {
+    pub(crate) fn open(source: &Source) -> Result<Self, Failure> {
+        match source {
+            Source::Simulated(plan) => Ok(Self::Simulated(simulation::Hub::new(*plan))),
+            Source::Folder(path) => {
+                let found = find_models([path]).map_err(Failure::of)?;
+                for passed_over in found.passed_over.iter().filter(|p| p.reason().is_loss()) {
+                    note(&format!(
+                        "skipped {}: {}",
+                        passed_over.name(),
+                        passed_over.reason()
+                    ));
+                }
+                Ok(Self::Folder(found.models))
+            }
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Simulated(hub) => hub.len(),
+            Self::Folder(models) => models.len(),
+        }
+    }
+
+    pub(crate) fn name(&self, model: usize) -> String {
+        match self {
+            Self::Simulated(hub) => hub.name(model),
+            Self::Folder(models) => models[model].name().into(),
+        }
+    }
+
+    /// Which of the readers reads a model. A made-up one follows from its parent, so that one reader has the
+    /// whole family.
+    pub(crate) fn reader(&self, model: usize, readers: usize) -> usize {
+        match self {
+            Self::Simulated(hub) => hub.family(model) % readers,
+            Self::Folder(_) => model % readers,
+        }
+    }
+
+    /// Reads a model; those that the same reader read before are known by name.
+    pub(crate) fn sign(
+        &self,
+        model: usize,
+        signatures: &[Signature],
+        known: &HashMap<String, usize>,
+    ) -> Result<Signature, String> {
+        match self {
+            Self::Simulated(hub) => {
+                let known = |name: &str| signatures.get(*known.get(name)?);
+                hub.signature(model, known)
+                    .map_err(|error| error.to_string())
+            }
+            Self::Folder(models) => {
+                let path = &models[model];
+                let source = path.open().map_err(|error| error.to_string())?;
+                let source = Dequantised::new(source).map_err(|error| error.to_string())?;
+                let signature = SignatureOptions::new().sign(&source);
+                Ok(signature
+                    .map_err(|error| error.to_string())?
+                    .with_name(path.name()))
+            }
+        }
+    }
+}

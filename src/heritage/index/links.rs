@@ -1,0 +1,160 @@
+//! Links between related models: their spanning forests, and which models to compare next.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use super::near::{find, ordered};
+
+/// Of how many of the nearest the tree neighbours are looked at, and how many of these.
+const NEIGHBOURS: usize = 4;
+
+/// Of how many of the nearest the nearest are looked at.
+const NEAREST_OF_NEAREST: usize = 2;
+
+/// Two related models, the lesser position first, and how far they are apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub(super) struct Link {
+    pub(super) first: usize,
+    pub(super) second: usize,
+    pub(super) distance: f64,
+}
+
+impl Link {
+    /// The nearer first; of equally near ones the one that comes first by name.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        (self.distance.total_cmp(&other.distance))
+            .then((self.first, self.second).cmp(&(other.first, other.second)))
+    }
+
+    pub(super) const fn ends(&self) -> (usize, usize) {
+        (self.first, self.second)
+    }
+}
+
+/// The links that join what those before them don't: the minimum spanning forest, if they are sorted.
+///
+/// The forest of some links together with others is that of all of them, so forests of parts can be
+/// merged. Links of models that aren't below `models` are left out.
+pub(super) fn spanning_forest<T>(
+    models: usize,
+    mut sorted: Vec<T>,
+    ends: impl Fn(&T) -> (usize, usize),
+) -> Vec<T> {
+    let mut sets: Vec<usize> = (0..models).collect();
+    sorted.retain(|link| {
+        let (first, second) = ends(link);
+        if first.max(second) >= models {
+            return false;
+        }
+        let (u, v) = (find(&mut sets, first), find(&mut sets, second));
+        sets[u.max(v)] = u.min(v);
+        u != v
+    });
+    sorted
+}
+
+/// Of some models, those that `place` numbers below `count`, the first neighbours by sorted links.
+pub(super) fn neighbours(
+    count: usize,
+    sorted: &[Link],
+    place: impl Fn(usize) -> Option<usize>,
+) -> Vec<Vec<usize>> {
+    let mut lists: Vec<Vec<usize>> = vec![Vec::new(); count];
+    for link in sorted {
+        for (of, other) in [(link.first, link.second), (link.second, link.first)] {
+            if let Some(list) = place(of).and_then(|at| lists.get_mut(at))
+                && list.len() < NEIGHBOURS
+            {
+                list.push(other);
+            }
+        }
+    }
+    lists
+}
+
+/// What a model is to be compared with because it is near to one that has these neighbours.
+pub(super) fn further(model: usize, tree: &[usize], near: &[usize]) -> Vec<(usize, usize)> {
+    let others = tree.iter().chain(near.iter().take(NEAREST_OF_NEAREST));
+    let others = others.filter(|&&other| other != model);
+    others.map(|&other| ordered(model, other)).collect()
+}
+
+/// For every model the nearest models' nearest, and their neighbours in the minimum spanning forest.
+pub(super) fn proposals(models: usize, mut links: Vec<Link>) -> Vec<(usize, usize)> {
+    links.sort_by(Link::order);
+    let near = neighbours(models, &links, Some);
+    let forest = spanning_forest(models, links, Link::ends);
+    let tree = neighbours(models, &forest, Some);
+    let of_model = |(model, others): (usize, &Vec<usize>)| {
+        let further = |&other: &usize| further(model, &tree[other], &near[other]);
+        others.iter().flat_map(further).collect::<Vec<_>>()
+    };
+    near.iter().enumerate().flat_map(of_model).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sketch::mix;
+
+    /// Links of few distances, so that many are equal.
+    fn links(models: usize, count: u64) -> Vec<Link> {
+        let link = |at: u64| {
+            let [first, second] = [1, 2].map(|end| (mix(3 * at + end) % models as u64) as usize);
+            let (first, second) = ordered(first, second);
+            let distance = (mix(3 * at) % 5) as f64;
+            Link {
+                first,
+                second,
+                distance,
+            }
+        };
+        let mut links: Vec<Link> = (0..count).map(link).collect();
+        links.retain(|link| link.first != link.second);
+        links.sort_by(Link::order);
+        links
+    }
+
+    #[test]
+    fn the_forest_of_forests_is_that_of_all() {
+        let models = 40;
+        for count in [0, 10, 60, 400] {
+            let all = links(models, count);
+            let expected = spanning_forest(models, all.clone(), Link::ends);
+            let mut merged = Vec::new();
+            for part in 0..3 {
+                let own = all.iter().enumerate().filter(|(at, _)| at % 3 == part);
+                let own = own.map(|(_, link)| *link).collect();
+                merged.extend(spanning_forest(models, own, Link::ends));
+            }
+            merged.sort_by(Link::order);
+            assert_eq!(spanning_forest(models, merged, Link::ends), expected);
+            assert!(expected.len() < models);
+        }
+    }
+
+    #[test]
+    fn models_that_do_not_exist_have_no_links() {
+        let all = links(40, 60);
+        let known = |link: &Link| link.second < 20;
+        let some: Vec<Link> = all.iter().copied().filter(known).collect();
+        let expected = spanning_forest(20, some, Link::ends);
+        assert_eq!(spanning_forest(20, all, Link::ends), expected);
+    }
+
+    #[test]
+    fn neighbours_are_the_first_ones() {
+        let all = links(12, 300);
+        let lists = neighbours(12, &all, Some);
+        for (model, list) in lists.iter().enumerate() {
+            let of_model = all.iter().filter_map(|link| match link.ends() {
+                (own, other) | (other, own) if own == model => Some(other),
+                _ => None,
+            });
+            let expected: Vec<usize> = of_model.take(NEIGHBOURS).collect();
+            assert_eq!(list, &expected);
+        }
+    }
+}

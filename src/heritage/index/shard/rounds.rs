@@ -1,0 +1,202 @@
+//! Rounds of comparing: pairs are compared where the first of the two is, and the nearest and the spanning
+//! forest of all that was found say what to compare next.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::message::{Content, Inbox, Outbox, sorted};
+use super::{Entry, Shard, Stage};
+use crate::evidence::SignatureComparison;
+use crate::heritage::index::IndexError;
+use crate::heritage::index::families::Join;
+use crate::heritage::index::links::{Link, further, neighbours, spanning_forest};
+use crate::heritage::index::near::{Compared, compared};
+
+/// What a shard knows of pairs whose first model it holds.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rounds {
+    known: HashSet<(usize, usize)>,
+    /// The models of other shards that this round needs, sorted.
+    missing: Vec<usize>,
+    pub(super) found: Vec<Compared>,
+    /// How many were found before this round.
+    before: usize,
+    /// The spanning forest of what was found.
+    forest: Vec<Link>,
+    /// Links between own models and the lesser ones of other shards.
+    received: Vec<Link>,
+    /// The nearest of every own model, and its neighbours in the spanning forest of all shards.
+    near: Vec<Vec<usize>>,
+    tree: Vec<Vec<usize>>,
+}
+
+impl Shard {
+    /// Finds out which pairs are new, and asks for the first signatures that they need.
+    pub(super) fn request(&mut self, inbox: Inbox, outbox: &mut Outbox) {
+        self.wanted = sorted(inbox.pairs);
+        self.wanted.retain(|&pair| self.rounds.known.insert(pair));
+        let seconds = self.wanted.iter().map(|&(_, second)| second);
+        let missing = seconds.filter(|&model| self.place(model).is_none());
+        self.rounds.missing = sorted(missing.collect());
+        self.rounds.before = self.rounds.found.len();
+        let parts = self.rounds.missing.len().div_ceil(self.at_once);
+        outbox.send_to_all(&Content::Parts(parts));
+        self.ask_for_part(0, outbox);
+    }
+
+    pub(super) fn ask_for_part(&self, part: usize, outbox: &mut Outbox) {
+        let mut parts = self.rounds.missing.chunks(self.at_once);
+        if let Some(models) = parts.nth(part) {
+            self.ask_for_signatures(models.to_vec(), outbox);
+        }
+    }
+
+    pub(super) fn ask_for_signatures(&self, models: Vec<usize>, outbox: &mut Outbox) {
+        let missing = sorted(models).into_iter();
+        outbox.spread(
+            missing.map(|model| (self.census.home(model), model)),
+            Content::Wanted,
+        );
+    }
+
+    /// Sends the signatures that others ask for.
+    pub(super) fn reply(&self, inbox: &Inbox, outbox: &mut Outbox) {
+        let signatures = inbox
+            .wanted
+            .iter()
+            .filter_map(|&(asker, model)| Some((asker, self.entry(model)?.signature.clone())));
+        outbox.spread_signatures(signatures);
+    }
+
+    /// After the models have settled, signatures are those of other shards.
+    pub(super) fn take_in(&mut self, inbox: &mut Inbox) {
+        if matches!(self.stage, Stage::Announce | Stage::Settle(_)) {
+            return;
+        }
+        for signature in core::mem::take(&mut inbox.signatures) {
+            if let Some(model) = self.census.position(signature.name()) {
+                self.foreign.insert(model, Entry::new(signature));
+            }
+        }
+    }
+
+    /// Compares the pairs whose signatures are there, in the last part of a round all that are left.
+    pub(super) fn compare(&mut self, is_last: bool) -> Result<(), IndexError> {
+        let wanted = core::mem::take(&mut self.wanted);
+        let is_here = |&(_, second): &(usize, usize)| is_last || self.entry(second).is_some();
+        let (here, later): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_here);
+        let comparison = SignatureComparison::new();
+        for (first, second) in here {
+            let found = self.relation(&comparison, first, second)?;
+            self.rounds.found.extend(found);
+        }
+        self.wanted = later;
+        self.foreign.clear();
+        Ok(())
+    }
+
+    /// What two models say of each other, if they can be compared.
+    pub(super) fn relation(
+        &self,
+        comparison: &SignatureComparison,
+        first: usize,
+        second: usize,
+    ) -> Result<Option<Compared>, IndexError> {
+        let (u, v) = (self.known_entry(first)?, self.known_entry(second)?);
+        let relation = comparison.relation(&u.signature, &v.signature)?;
+        let comparable = relation.is_comparable();
+        Ok(comparable.then(|| compared(first, second, &relation)))
+    }
+
+    /// Sends the spanning forest of what this shard found, and what concerns the models of others.
+    pub(super) fn send_links(&mut self, outbox: &mut Outbox) {
+        let new = &self.rounds.found[self.rounds.before..];
+        let mut links = core::mem::take(&mut self.rounds.forest);
+        links.extend(new.iter().filter_map(Compared::link));
+        links.sort_by(Link::order);
+        self.rounds.forest = spanning_forest(self.census.len(), links, Link::ends);
+        let forest = self.rounds.forest.iter();
+        let forest = forest.map(|link| (self.owner_of_hood(link.first), *link));
+        outbox.spread(forest, Content::Forest);
+        let foreign = new.iter().filter_map(Compared::link).filter_map(|link| {
+            let home = self.census.home(link.second);
+            (home != self.number).then_some((home, link))
+        });
+        outbox.spread(foreign, Content::Links);
+    }
+
+    /// Merges the spanning forests of all shards, and tells every model its neighbours.
+    pub(super) fn merge(&mut self, inbox: Inbox, outbox: &mut Outbox) {
+        self.rounds.received.extend(inbox.links);
+        let mut links = inbox.forest;
+        links.sort_by(Link::order);
+        let tree = spanning_forest(self.census.len(), links, Link::ends);
+        let tree = tree.into_iter().flat_map(|link| {
+            let homes = [link.first, link.second].map(|end| self.census.home(end));
+            let second = (homes[0] != homes[1]).then_some((homes[1], link));
+            [(homes[0], link)].into_iter().chain(second)
+        });
+        outbox.spread(tree, Content::Tree);
+    }
+
+    /// Asks those near to own models who is near to them.
+    pub(super) fn ask(&mut self, inbox: Inbox, outbox: &mut Outbox) {
+        let mut tree = inbox.tree;
+        tree.sort_by(Link::order);
+        let found = self.rounds.found.iter().filter_map(Compared::link);
+        let mut links: Vec<Link> = found.chain(self.rounds.received.iter().copied()).collect();
+        links.sort_by(Link::order);
+        let place = |model| self.place(model);
+        let tree = neighbours(self.entries.len(), &tree, place);
+        let near = neighbours(self.entries.len(), &links, place);
+        let census = &self.census;
+        let asked = self
+            .entries
+            .iter()
+            .zip(&near)
+            .flat_map(|((model, _), near)| {
+                near.iter()
+                    .map(move |&other| (census.home(other), (other, *model)))
+            });
+        outbox.spread(asked, Content::Asked);
+        (self.rounds.tree, self.rounds.near) = (tree, near);
+    }
+
+    /// Says what models that are near to own ones are to be compared with.
+    pub(super) fn propose(&self, inbox: &Inbox, outbox: &mut Outbox) {
+        let proposals = inbox.asked.iter().filter_map(|&(own, model)| {
+            let place = self.place(own)?;
+            Some(further(
+                model,
+                &self.rounds.tree[place],
+                &self.rounds.near[place],
+            ))
+        });
+        let pairs = sorted(proposals.flatten().collect());
+        self.spread_pairs(pairs, outbox);
+    }
+
+    /// Sends what may join models to families: where any two layouts of a neighbourhood can be compared
+    /// only the spanning forest of it, since the order alone decides there.
+    pub(super) fn send_joins(&self, outbox: &mut Outbox) {
+        let throughout = self.census.is_comparable_throughout();
+        let joins = self.rounds.found.iter().filter_map(Join::of);
+        let (mut plain, others): (Vec<Join>, Vec<Join>) = joins.partition(|join| {
+            let hood = self.census.hood(join.first);
+            throughout.get(hood).copied().unwrap_or(false)
+        });
+        plain.sort_by(Join::order);
+        let forest = spanning_forest(self.census.len(), plain, |join| (join.first, join.second));
+        let joins = forest.into_iter().chain(others);
+        outbox.spread(
+            joins.map(|join| (self.owner_of_hood(join.first), join)),
+            Content::Joins,
+        );
+    }
+
+    /// The shard that brings the links of a model's neighbourhood together.
+    fn owner_of_hood(&self, model: usize) -> usize {
+        self.census.hood(model) % self.shards
+    }
+}
