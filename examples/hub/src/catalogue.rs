@@ -10,6 +10,8 @@ use crate::database::ModelRow;
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) row: ModelRow,
+    /// The id in lower case, which is searched.
+    lower: String,
     /// The number of the change that brought it in.
     pub(crate) change: u64,
 }
@@ -46,22 +48,24 @@ impl Catalogue {
     pub(crate) fn list(&self, text: &str, after: &str, most: usize) -> Listed {
         let text = text.to_lowercase();
         let models = self.read();
-        let matching = |id: &str| text.is_empty() || id.to_lowercase().contains(&text);
+        let matching = |known: &Known| text.is_empty() || known.lower.contains(&text);
         let after = (Bound::Excluded(after), Bound::Unbounded);
-        let found = models.range::<str, _>(after).filter(|(id, _)| matching(id));
+        let found = models.range::<str, _>(after).map(|(_, known)| known);
         Listed {
             models: found
+                .filter(|known| matching(known))
                 .take(most)
-                .map(|(_, known)| Arc::clone(known))
+                .cloned()
                 .collect(),
-            matches: models.keys().filter(|id| matching(id)).count(),
+            matches: models.values().filter(|known| matching(known)).count(),
             total: models.len(),
         }
     }
 
     pub(crate) fn insert(&self, row: ModelRow, change: u64) {
-        let id = row.id.clone();
-        self.write().insert(id, Arc::new(Known { row, change }));
+        let (id, lower) = (row.id.clone(), row.id.to_lowercase());
+        let known = Arc::new(Known { row, lower, change });
+        self.write().insert(id, known);
     }
 
     pub(crate) fn remove(&self, id: &str) {

@@ -296,7 +296,7 @@ fn warnings(node: &Node, stated: Option<&Verdict>) -> Vec<String> {
     {
         warnings.push("which came first is unsure".into());
     } else if node.parent.is_some() && node.probability.is_some_and(|sure| sure < 0.5) {
-        warnings.push("another parent is as probable".into());
+        warnings.push("the parent is unsure".into());
     }
     warnings
 }

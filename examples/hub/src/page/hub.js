@@ -29,7 +29,7 @@ const address = (id) => `/models/${encodeURIComponent(id)}`;
 
 // ---- The list -------------------------------------------------------------------------------------------
 
-const list = { query: "", after: null, asked: 0 };
+const list = { query: "", after: null, asked: 0, generation: 0 };
 
 async function showList(more) {
   const asked = ++list.asked;
@@ -124,7 +124,7 @@ function setTree(tree) {
   const roots = shown.nodes.filter((node) => !node.up);
   const count = shown.nodes.length;
   el("family-title").textContent = `Family of ${roots[0].id} (${count} model${count === 1 ? "" : "s"})`;
-  el("tree").replaceChildren(...roots.map((root, at) => draw(root, at, roots.length)));
+  drawAll(roots);
   shown.active = null;
   setActive(roots[0]);
 }
@@ -144,8 +144,23 @@ function label(node) {
   return parts.join(", ");
 }
 
-/** Draws a node, and what is open below it. */
-function draw(node, at, siblings) {
+/** Draws the trees with these roots. */
+function drawAll(roots) {
+  const open = [];
+  el("tree").replaceChildren(...roots.map((root, at) => draw(root, at, roots.length, open)));
+  fill(open);
+}
+
+/** Draws the children of open nodes, and so on, without recursion: a chain may be thousands long. */
+function fill(open) {
+  while (open.length) {
+    const node = open.pop();
+    node.element.append(group(node, open));
+  }
+}
+
+/** Draws a node; one that is open is added to the list of those whose children are to be drawn. */
+function draw(node, at, siblings, open) {
   const row = make("div", "row", make("span", "turn"), make("span", "name", node.id));
   if (node.parent !== null) row.append(make("span", `kind ${node.kind}`, node.kind));
   if (node.probability !== null) {
@@ -174,25 +189,31 @@ function draw(node, at, siblings) {
   item.node = node;
   node.element = item;
   if (node.children.length) item.setAttribute("aria-expanded", String(node.open));
-  if (node.open) item.append(group(node));
+  if (node.open) open.push(node);
   return item;
 }
 
-function group(node) {
+/** The list of a node's children, or of the first of them: the rest follows when there is time. */
+function group(node, open) {
   const list = make("ul", "");
   list.setAttribute("role", "group");
   const count = node.children.length;
-  const add = (from) => {
+  const add = (from, open) => {
     const end = Math.min(from + AT_ONCE, count);
-    for (let at = from; at < end; at += 1) list.append(draw(node.children[at], at, count));
+    for (let at = from; at < end; at += 1) list.append(draw(node.children[at], at, count, open));
     node.drawn = end;
   };
-  node.drawMore = () => { while (node.drawn < count) add(node.drawn); };
-  add(0);
+  const addNow = () => {
+    const below = [];
+    add(node.drawn, below);
+    fill(below);
+  };
+  node.drawMore = () => { while (node.drawn < count) addNow(); };
+  add(0, open);
   // The rest when the page has time, so that it answers while thousands of rows are made.
   const rest = () => {
     if (node.drawn >= count || !list.isConnected) return;
-    add(node.drawn);
+    addNow();
     setTimeout(rest, 0);
   };
   if (node.drawn < count) setTimeout(rest, 0);
@@ -206,7 +227,7 @@ function toggle(node, open) {
   if (!node.element) return;
   node.element.setAttribute("aria-expanded", String(open));
   if (open) {
-    node.element.append(group(node));
+    fill([node]);
   } else {
     node.element.querySelector(":scope > [role=group]").remove();
     forget(node);
@@ -252,7 +273,7 @@ function setActive(node, focus) {
   if (!node.element) return;
   node.element.tabIndex = 0;
   if (focus) node.element.focus({ preventScroll: true });
-  node.element.firstChild.scrollIntoView({ block: "nearest" });
+  node.element.querySelector(".name").scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function pick(node) {
@@ -338,7 +359,7 @@ function setAll(open) {
   for (const node of shown.nodes) node.open = open && node.children.length > 0;
   for (const node of shown.nodes) node.element = null;
   const roots = siblings(shown.nodes[0]);
-  el("tree").replaceChildren(...roots.map((root, at) => draw(root, at, roots.length)));
+  drawAll(roots);
   if (open) {
     reveal(shown.byId.get(shown.id) || active);
   } else {
@@ -384,7 +405,7 @@ function showDetail(model) {
   }
   if (model.parent !== null) term("Parent", link(model.parent), ` ${percent(model.probability)}`);
   else term("Parent", model.placed ? `none here ${percent(model.probability)}` : "nothing can be said");
-  if (model.joined !== undefined) term("Either way round", percent(model.joined));
+  if (model.joined !== undefined) term("In either direction", percent(model.joined));
   if (model.runner_up) {
     const other = model.runner_up.parent === null ? "no parent" : link(model.runner_up.parent);
     term("Or else", other, ` ${percent(model.runner_up.probability)}`);
@@ -444,12 +465,27 @@ el("collapse").addEventListener("click", () => setAll(false));
 el("smaller").addEventListener("click", () => setZoom(zoom - 1));
 el("larger").addEventListener("click", () => setZoom(zoom + 1));
 
+/** Looks whether models came or went, and says so where the tree isn't the newest. */
+async function refresh() {
+  const health = await ask("/healthz");
+  if (health.generation === list.generation) return;
+  list.generation = health.generation;
+  await showList(false);
+  if (!shown.id || !shown.generation || shown.generation === health.generation) return;
+  const button = make("button", "link", "Models came or went. Show the newest tree.");
+  button.type = "button";
+  button.addEventListener("click", () => choose(shown.id));
+  el("message").replaceChildren(button);
+}
+
 function fail(error) {
   el("summary").textContent = error.message;
 }
 
 async function start() {
+  list.generation = (await ask("/healthz")).generation;
   await showList(false);
+  setInterval(() => refresh().catch(fail), 5000);
   let id = "";
   try {
     id = decodeURIComponent(location.hash.slice(1));

@@ -1,6 +1,7 @@
 //! `/jobs`: models that are being read.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::IntoResponse as _;
@@ -26,20 +27,20 @@ pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
     Ok(Json(json!({"jobs": jobs})).into_response())
 }
 
-pub(super) async fn get(State(app): State<App>, Path(number): Path<String>) -> Answer {
-    let number = parse(&number)?;
+pub(super) async fn get(State(app): State<App>, number: Number) -> Answer {
+    let number = parse(number)?;
     let job = app.blocking(move |hub| hub.job(number)).await?;
     Ok(Json(job).into_response())
 }
 
-pub(super) async fn cancel(State(app): State<App>, Path(number): Path<String>) -> Answer {
-    let number = parse(&number)?;
+pub(super) async fn cancel(State(app): State<App>, number: Number) -> Answer {
+    let number = parse(number)?;
     let job = app.blocking(move |hub| hub.cancel_job(number)).await?;
     Ok(Json(job).into_response())
 }
 
-pub(super) async fn events(State(app): State<App>, Path(number): Path<String>) -> Answer {
-    let number = parse(&number)?;
+pub(super) async fn events(State(app): State<App>, number: Number) -> Answer {
+    let number = parse(number)?;
     app.blocking(move |hub| {
         let view = hub.job(number)?;
         crate::events::of_job(hub, number, view)
@@ -47,7 +48,10 @@ pub(super) async fn events(State(app): State<App>, Path(number): Path<String>) -
     .await
 }
 
-fn parse(number: &str) -> Result<i64, HubError> {
-    let no_job = |_| HubError::new(Code::NoSuchJob, format!("there is no job {number:?}"));
-    number.parse().map_err(no_job)
+/// What stands for a job's number, if it is text at all.
+type Number = Result<Path<String>, PathRejection>;
+
+fn parse(number: Number) -> Result<i64, HubError> {
+    let parsed = number.ok().and_then(|Path(number)| number.parse().ok());
+    parsed.ok_or_else(|| HubError::new(Code::NoSuchJob, "there is no such job"))
 }

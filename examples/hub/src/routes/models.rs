@@ -148,7 +148,7 @@ struct Wait {
 /// What is said of one model.
 pub(super) async fn get(app: &App, id: &str, uri: &Uri) -> Answer {
     let Wait { wait } = query(uri)?;
-    let known = app.hub.model(id)?;
+    app.hub.model(id)?;
     let wait = Duration::from_secs(wait.min(LONGEST_WAIT));
     let snapshot = app.hub.snapshot_with(app.hub.newest_change(), wait).await;
     // It may have been removed meanwhile.

@@ -185,6 +185,7 @@ fn what_is_not_there_is_an_error_with_a_code() {
         .refused(404, "no_such_model");
     server.get("/jobs/1").refused(404, "no_such_job");
     server.get("/jobs/one").refused(404, "no_such_job");
+    server.get("/jobs/%ff").refused(404, "no_such_job");
     server
         .get("/jobs/9223372036854775808")
         .refused(404, "no_such_job");

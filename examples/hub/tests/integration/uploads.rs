@@ -5,6 +5,7 @@ use std::thread;
 
 use mother::signature::SignatureOptions;
 use mother::sketch::SketchKey;
+use mother::weights::InMemoryModel;
 use tempfile::TempDir;
 
 use crate::support::{Server, models};
@@ -252,4 +253,33 @@ fn a_full_hub_takes_no_more() {
     server
         .put("/models/second/signature", &bytes(2))
         .expect(201);
+}
+
+#[test]
+fn absurd_numbers_harm_nobody_else() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(&folder, &[]);
+    // Squares of these fit into double precision, and hardly any sums of squares.
+    for (at, size) in [1e150, 1.5e150, 1e152, 1e-160].into_iter().enumerate() {
+        let values = models::base(1).concat();
+        let values = values.iter().map(|value| f64::from(*value) * size);
+        let model = InMemoryModel::new("absurd");
+        let model = model.with_layer("layers.0", [96, 96], values.collect::<Vec<f64>>());
+        let signature = SignatureOptions::new().sign(&model.unwrap()).unwrap();
+        let path = format!("/models/absurd-{at}/signature");
+        server.put(&path, &signature.to_bytes()).expect(201);
+    }
+    let base = models::base(2);
+    let child = models::child(&base, 1);
+    for (id, layers) in [("base", &base), ("child", &child)] {
+        let body = models::signature(layers).to_bytes();
+        server
+            .put(&format!("/models/{id}/signature"), &body)
+            .expect(201);
+    }
+    let found = server.get("/models/child?wait=60").expect(200);
+    let state = (&found["pending"], &found["current"]);
+    assert_eq!(state, (&false.into(), &true.into()));
+    assert_eq!(found["tree"]["size"], 2);
+    assert_eq!(server.get("/healthz").expect(200)["status"], "ok");
 }

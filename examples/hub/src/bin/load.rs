@@ -1,9 +1,10 @@
 //! Loads a running hub: many readers while models come and go, and the hub's memory over time.
 //!
-//! `cargo run --release --manifest-path examples/hub/Cargo.toml --example load -- --help` lists the options.
+//! `cargo run --release --manifest-path examples/hub/Cargo.toml --features load --bin load -- --help` lists the
+//! options.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
-#[path = "../../support/hub_simulation.rs"]
+#[path = "../../../support/hub_simulation.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod simulation;
 
