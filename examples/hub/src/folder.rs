@@ -7,13 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use mother::files::{FindError, ModelPath, find_models};
+use mother::weights::Dequantised;
 use tempfile::TempDir;
 use tracing::{info, warn};
 
+use crate::adapter::Stored;
 use crate::database::NewJob;
 use crate::error::{Code, HubError};
 use crate::hub::Hub;
@@ -26,8 +28,12 @@ const MOST_ENTRIES: usize = 10_000;
 /// The most files that a model may have.
 const MOST_FILES: usize = 500;
 
-/// What a model's card is called.
+/// What a model's card is called, and what is beside an adapter.
 const CARD: &str = "README.md";
+const ADAPTER_CONFIG: &str = "adapter_config.json";
+
+/// The most that is read of an adapter's configuration.
+const LONGEST_CONFIG: u64 = 1 << 20;
 
 /// The folder that models may be added from.
 pub(crate) struct Folder {
@@ -37,7 +43,7 @@ pub(crate) struct Folder {
 
 /// A model whose files are open.
 pub(crate) struct FoundModel {
-    pub(crate) model: ModelPath,
+    model: ModelPath,
     /// What the card says that lies in the folder that was named.
     pub(crate) stated: Stated,
     files: Vec<Opened>,
@@ -82,8 +88,12 @@ impl Folder {
             let message = format!("the model has {bytes} bytes; at most {most_bytes} are taken");
             return Err(HubError::new(Code::TooLarge, message));
         }
-        if place.is_dir() && place.join(CARD).exists() {
-            files.push(self.open_below(&place.join(CARD))?);
+        let card = place.is_dir().then(|| place.join(CARD));
+        let config = Some(model.folder().join(ADAPTER_CONFIG));
+        for beside in [card, config].into_iter().flatten() {
+            if beside.exists() {
+                files.push(self.open_below(&beside)?);
+            }
         }
         let staged = stage(&files).map_err(HubError::internal)?;
         let model = only_model(staged.path())?;
@@ -213,6 +223,20 @@ impl Opened {
 }
 
 impl FoundModel {
+    /// Opens the model, as the weights that it computes with.
+    pub(crate) fn open(&self) -> Result<Stored, HubError> {
+        let opened = self.model.open().and_then(Dequantised::new);
+        opened.map_err(|error| self.unreadable(&error))
+    }
+
+    /// The configuration beside an adapter.
+    pub(crate) fn adapter_config(&self) -> Option<String> {
+        let file = File::open(self.staged.path().join(ADAPTER_CONFIG)).ok()?;
+        let mut json = String::new();
+        file.take(LONGEST_CONFIG).read_to_string(&mut json).ok()?;
+        Some(json)
+    }
+
     /// Why the model can't be read, without saying where the hub keeps its files.
     pub(crate) fn unreadable(&self, error: &dyn Display) -> HubError {
         let staged = format!("{}/", self.staged.path().display());
@@ -314,8 +338,11 @@ pub(crate) fn scan(hub: &Hub) {
     for model in &found.models {
         *in_folder.entry(model.folder()).or_default() += 1;
     }
+    // Adapters come last, since their bases have to be there.
+    let is_adapter = |model: &&ModelPath| model.folder().join(ADAPTER_CONFIG).exists();
+    let (adapters, models): (Vec<_>, Vec<_>) = found.models.iter().partition(is_adapter);
     let mut queued = 0;
-    for model in &found.models {
+    for model in models.into_iter().chain(adapters) {
         if hub.shutdown.has_begun() {
             return;
         }

@@ -78,8 +78,11 @@ pub(crate) struct Node {
     joined: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runner_up: Option<RunnerUp>,
-    /// `trained`, `duplicate`, `cast`, `quantised` or `pruned`; `null` without a parent.
+    /// `trained`, `adapter`, `duplicate`, `cast`, `quantised` or `pruned`; `null` without a parent.
     kind: Option<&'static str>,
+    /// That of an adapter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<f64>,
     /// The share of its weights that was compared with the parent.
@@ -151,11 +154,11 @@ pub(crate) fn lineage(hub: &Hub, known: &Arc<Known>, snapshot: &Snapshot) -> Lin
         problem: snapshot.problems.get(&row.id).filter(|_| is_known).cloned(),
         generation: snapshot.generation,
         current: snapshot.generation > 0 && snapshot.change >= hub.newest_change(),
-        found: place.map(|place| found(known, snapshot, place)),
+        found: place.map(|place| found(hub, known, snapshot, place)),
     }
 }
 
-fn found(known: &Known, snapshot: &Snapshot, place: usize) -> Found {
+fn found(hub: &Hub, known: &Known, snapshot: &Snapshot, place: usize) -> Found {
     let graph = &snapshot.graph;
     let stated = stated::verdict(&known.row.stated, snapshot, place);
     let root = graph.ancestors(place).last().unwrap_or(place);
@@ -163,10 +166,10 @@ fn found(known: &Known, snapshot: &Snapshot, place: usize) -> Found {
     let child = |&child: &usize| Child {
         id: name(graph, child),
         probability: graph.models()[child].confidence(),
-        kind: kind(graph, child),
+        kind: kind(hub, graph, child).map(|(kind, _)| kind),
     };
     Found {
-        node: node(snapshot, place, stated.as_ref()),
+        node: node(hub, snapshot, place, stated.as_ref()),
         ancestors: graph.ancestors(place).map(|at| name(graph, at)).collect(),
         children: children.iter().take(MOST_CHILDREN).map(child).collect(),
         child_count: children.len(),
@@ -194,7 +197,7 @@ pub(crate) fn tree(hub: &Hub, snapshot: &Snapshot, id: &str) -> Option<TreeView>
             at: graph
                 .parent(member)
                 .and_then(|parent| place.get(&parent).copied()),
-            node: node(snapshot, member, stated.as_ref()),
+            node: node(hub, snapshot, member, stated.as_ref()),
             id,
         }
     });
@@ -221,21 +224,31 @@ fn name(graph: &ModelGraph, model: usize) -> String {
     graph.name(model).unwrap_or_default().into()
 }
 
-/// How a model was made from its parent, as far as signatures tell.
-fn kind(graph: &ModelGraph, model: usize) -> Option<&'static str> {
+/// How a model was made from its parent, as far as signatures tell, and the rank of an adapter.
+fn kind(hub: &Hub, graph: &ModelGraph, model: usize) -> Option<(&'static str, Option<usize>)> {
     let descent = graph.models()[model].descent()?;
-    Some(match descent.kind() {
-        Some(DescentKind::Copy(copy)) => copy.name(),
-        _ => "trained",
+    Some(match (descent.kind(), adapter_rank(hub, graph, model)) {
+        (_, Some(rank)) => ("adapter", Some(rank)),
+        (Some(DescentKind::Copy(copy)), None) => (copy.name(), None),
+        _ => ("trained", None),
     })
 }
 
-fn node(snapshot: &Snapshot, model: usize, stated: Option<&Verdict>) -> Node {
+/// The rank of a model that is stored as an adapter of its parent.
+pub(crate) fn adapter_rank(hub: &Hub, graph: &ModelGraph, model: usize) -> Option<usize> {
+    let parent = graph.name(graph.parent(model)?)?;
+    let known = hub.catalogue.get(graph.name(model)?)?;
+    let adapter = known.row.stated.adapter.as_ref()?;
+    (adapter.base == parent).then_some(adapter.rank)
+}
+
+fn node(hub: &Hub, snapshot: &Snapshot, model: usize, stated: Option<&Verdict>) -> Node {
     let graph = &snapshot.graph;
     let found = &graph.models()[model];
     let descent = found.descent();
     let edge = snapshot.edges.get(model).and_then(Option::as_ref);
     let edge = edge.filter(|_| descent.is_some());
+    let kind = kind(hub, graph, model);
     let mut node = Node {
         placed: graph.is_placed(model),
         parent: graph.parent(model).map(|parent| name(graph, parent)),
@@ -245,7 +258,8 @@ fn node(snapshot: &Snapshot, model: usize, stated: Option<&Verdict>) -> Node {
             parent: second.parent.map(|parent| name(graph, parent)),
             probability: second.confidence,
         }),
-        kind: kind(graph, model),
+        kind: kind.map(|(kind, _)| kind),
+        rank: kind.and_then(|(_, rank)| rank),
         distance: descent.and_then(Descent::distance),
         compared: descent.and_then(Descent::compared),
         matrices: edge.map(|edge| edge.weights),

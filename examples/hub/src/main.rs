@@ -2,6 +2,7 @@
 //!
 //! README.md beside this package says how to run it.
 
+mod adapter;
 mod answer;
 mod catalogue;
 mod config;

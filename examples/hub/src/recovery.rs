@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mother::evidence::{Matching, Relation};
@@ -20,6 +21,9 @@ use crate::hub::Hub;
 
 /// How often the thread looks whether it has to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The longest rest after a snapshot.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// A model that came or went.
 pub(crate) enum Change {
@@ -102,7 +106,10 @@ pub(crate) fn run(hub: &Hub, changes: &Receiver<(u64, Change)>) {
     recoverer.load();
     while !hub.shutdown.has_begun() {
         if !recoverer.touched.is_empty() || recoverer.generation == 0 {
+            let start = Instant::now();
             recoverer.publish();
+            // It rests as long as it worked, so that there is time for answers, and more changes at once.
+            thread::sleep(start.elapsed().min(LONGEST_REST));
         }
         match changes.recv_timeout(PATIENCE) {
             Ok(change) => {

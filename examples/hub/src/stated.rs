@@ -22,6 +22,16 @@ pub(crate) struct Stated {
     pub(crate) base_model: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base_model_relation: Option<String>,
+    /// What the model is an adapter of, where it is stored as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) adapter: Option<AdapterOf>,
+}
+
+/// The model that an adapter was put on, and its rank.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AdapterOf {
+    pub(crate) base: String,
+    pub(crate) rank: usize,
 }
 
 impl Stated {
@@ -56,6 +66,7 @@ impl From<ModelCard> for Stated {
         Self {
             base_model: bases.cloned().collect(),
             base_model_relation: card.relation().map(String::from),
+            adapter: None,
         }
     }
 }

@@ -1,17 +1,16 @@
 //! The work of a job: one model is read once, into its signature.
 
-use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use mother::adapters::Adapter;
-use mother::files::ModelFile;
 use mother::progress::Progress;
 use mother::signature::{ModelFailure, Signature};
-use mother::weights::Dequantised;
+use mother::weights::WeightSource;
 use tracing::{error, info};
 
+use crate::adapter;
 use crate::database::{JobRow, ModelRow, Origin};
 use crate::error::{Code, HubError};
 use crate::hub::Hub;
@@ -75,28 +74,31 @@ fn read(hub: &Hub, job: &JobRow, active: &Active) -> Result<(Signature, Stated),
         )
     })?;
     let found = folder.find(&job.new.path, hub.config.model_bytes)?;
-    let unreadable = |error: &dyn Display| found.unreadable(error);
-    let model = found.model.open().map_err(|error| unreadable(&error))?;
-    let model = Dequantised::new(model.with_name(&*job.new.model));
-    let model = model.map_err(|error| unreadable(&error))?;
-    if Adapter::is_adapter(&model) {
-        let message = "it is an adapter, and not a model by itself; merge it with its base first";
-        return Err(HubError::new(Code::Adapter, message).into());
-    }
-    let signature = sign(hub, &model, active)?.map_err(|error| unreadable(&error))?;
-    found.check_unchanged()?;
-    let stated = if job.new.stated.is_empty() {
-        found.stated
+    let model = found.open()?;
+    let mut stated = if job.new.stated.is_empty() {
+        found.stated.clone()
     } else {
         job.new.stated.clone()
     };
-    Ok((signature, stated))
+    let signature = if Adapter::is_adapter(&model) {
+        let base = job.new.stated.base_model.first();
+        let placed = adapter::place(hub, folder, (&found, model), base)?;
+        let signature = sign(hub, &placed.model, active)?;
+        placed.base.check_unchanged()?;
+        stated.adapter = Some(placed.of);
+        signature
+    } else {
+        sign(hub, &model, active)?
+    };
+    found.check_unchanged()?;
+    let signature = signature.map_err(|error| found.unreadable(&error))?;
+    Ok((signature.with_name(&*job.new.model), stated))
 }
 
 /// The inner error is the model's.
-fn sign(
+fn sign<S: WeightSource>(
     hub: &Hub,
-    model: &Dequantised<ModelFile>,
+    model: &S,
     active: &Active,
 ) -> Result<Result<Signature, ModelFailure>, Stop> {
     let start = Instant::now();

@@ -410,7 +410,7 @@ function showDetail(model) {
     const other = model.runner_up.parent === null ? "no parent" : link(model.runner_up.parent);
     term("Or else", other, ` ${percent(model.runner_up.probability)}`);
   }
-  term("Kind", model.kind);
+  term("Kind", model.rank === undefined ? model.kind : `${model.kind} of rank ${model.rank}`);
   if (model.matrices) term("Compared", `${model.matrices[0]} of ${model.matrices[1]} matrices`);
   if (model.kinship_log10_p !== undefined) term("Kinship", `p ≤ 10^${model.kinship_log10_p.toFixed(1)}`);
   if (model.distance !== undefined) term("Distance", model.distance.toPrecision(4));

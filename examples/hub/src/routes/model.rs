@@ -19,8 +19,9 @@ use super::{App, not_ready, query};
 use crate::answer::{Answer, svg, typed};
 use crate::database::{ModelRow, Origin};
 use crate::error::{Code, HubError};
+use crate::hub::Hub;
 use crate::id;
-use crate::lineage::{relevant, tree};
+use crate::lineage::{adapter_rank, relevant, tree};
 use crate::recovery::Snapshot;
 use crate::stated::Stated;
 
@@ -71,6 +72,7 @@ async fn put(app: &App, id: String, request: Request) -> Answer {
     let stated = Stated {
         base_model: stated.base_model.into_iter().collect(),
         base_model_relation: stated.base_model_relation,
+        adapter: None,
     };
     let stated = stated.checked()?;
     let _turn = app.uploads.acquire().await.map_err(HubError::internal)?;
@@ -144,7 +146,7 @@ async fn document(app: &App, id: &str, part: &'static str, uri: &Uri) -> Answer 
     app.document(move |hub| {
         let graph = &snapshot.graph;
         Ok(match part {
-            "card" => typed("text/markdown; charset=utf-8", card(graph, place)),
+            "card" => typed("text/markdown; charset=utf-8", card(hub, graph, place)),
             "bom" => bom(&graph.subgraph(&relevant(graph, place))),
             "graph.svg" => svg(whole_tree(&snapshot, place).svg().to_string()),
             "tree" => Json(tree(hub, &snapshot, &id)).into_response(),
@@ -157,11 +159,13 @@ async fn document(app: &App, id: &str, part: &'static str, uri: &Uri) -> Answer 
 /// The front matter of a model's card.
 ///
 /// Hubs have one word for what was trained, whatever the rank of the update, which signatures don't tell.
-fn card(graph: &ModelGraph, model: usize) -> String {
+fn card(hub: &Hub, graph: &ModelGraph, model: usize) -> String {
     let near = graph.subgraph(&relevant(graph, model));
     let trained = near.clone().with_kinds(|_, child| {
-        let descent = near.models()[child].descent()?;
-        Some(descent.kind().unwrap_or(DescentKind::Full))
+        let kind = near.models()[child].descent()?.kind();
+        let rank = adapter_rank(hub, &near, child);
+        let adapter = rank.map(|rank| DescentKind::Adapter { rank });
+        adapter.or(kind).or(Some(DescentKind::Full))
     });
     let place = graph.name(model).and_then(|name| trained.index(name));
     let card = place.and_then(|place| trained.card(place));

@@ -112,6 +112,7 @@ pub(super) async fn add(
     let stated = Stated {
         base_model,
         base_model_relation: new.base_model_relation,
+        adapter: None,
     };
     let job = NewJob {
         model: new.id,

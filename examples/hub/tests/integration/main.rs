@@ -6,6 +6,7 @@
     reason = "these are tests, helpers included"
 )]
 
+mod adapters;
 mod crash;
 mod exports;
 mod jobs;

@@ -9,7 +9,7 @@ use mother::weights::InMemoryModel;
 
 /// How many layers a model has, and the side of each.
 const LAYERS: usize = 4;
-const SIDE: usize = 48;
+pub(crate) const SIDE: usize = 48;
 
 /// The values of a model's layers.
 pub(crate) type Layers = Vec<Vec<f32>>;
@@ -82,25 +82,27 @@ pub(crate) fn signature_of(
 
 /// Writes a model as a safetensors file.
 pub(crate) fn write(path: &Path, layers: &Layers) {
-    let bytes = SIDE * SIDE * 4;
-    let entry = |at: usize| {
-        let (start, end) = (at * bytes, (at + 1) * bytes);
+    let names: Vec<String> = (0..layers.len()).map(|at| format!("layers.{at}")).collect();
+    let tensors = names.iter().zip(layers);
+    let tensors = tensors.map(|(name, layer)| (name.as_str(), [SIDE, SIDE], layer.clone()));
+    write_tensors(path, &tensors.collect::<Vec<_>>());
+}
+
+/// Writes matrices with their names and shapes as a safetensors file.
+pub(crate) fn write_tensors(path: &Path, tensors: &[(&str, [usize; 2], Vec<f32>)]) {
+    let mut end = 0;
+    let entries = tensors.iter().map(|(name, shape, values)| {
+        let start = end;
+        end += 4 * values.len();
         format!(
-            "\"layers.{at}\":{{\"dtype\":\"F32\",\"shape\":[{SIDE},{SIDE}],\"data_offsets\":[{start},{end}]}}"
+            "\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
         )
-    };
-    let header = format!(
-        "{{{}}}",
-        (0..layers.len()).map(entry).collect::<Vec<_>>().join(",")
-    );
+    });
+    let header = format!("{{{}}}", entries.collect::<Vec<_>>().join(","));
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header.bytes());
-    file.extend(
-        layers
-            .iter()
-            .flatten()
-            .flat_map(|value| value.to_le_bytes()),
-    );
+    let values = tensors.iter().flat_map(|(_, _, values)| values);
+    file.extend(values.flat_map(|value| value.to_le_bytes()));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, file).unwrap();
 }
