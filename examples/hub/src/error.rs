@@ -1,7 +1,8 @@
 //! What can go wrong with a request: a stable code, and a sentence.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::error;
@@ -95,6 +96,11 @@ impl From<rusqlite::Error> for HubError {
 impl IntoResponse for HubError {
     fn into_response(self) -> Response {
         let body = json!({"error": {"code": self.code.name(), "message": self.message}});
-        (self.code.status(), Json(body)).into_response()
+        let mut response = (self.code.status(), Json(body)).into_response();
+        if matches!(self.code, Code::QueueFull | Code::NotReady) {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }

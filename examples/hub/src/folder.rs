@@ -44,7 +44,7 @@ pub(crate) struct Folder {
 /// A model whose files are open.
 pub(crate) struct FoundModel {
     model: ModelPath,
-    /// What the card says that lies in the folder that was named.
+    /// What the card beside it says, if a folder was named.
     pub(crate) stated: Stated,
     files: Vec<Opened>,
     /// Holds links to the open files.
@@ -88,7 +88,7 @@ impl Folder {
             let message = format!("the model has {bytes} bytes; at most {most_bytes} are taken");
             return Err(HubError::new(Code::TooLarge, message));
         }
-        let card = place.is_dir().then(|| place.join(CARD));
+        let card = place.is_dir().then(|| model.folder().join(CARD));
         let config = Some(model.folder().join(ADAPTER_CONFIG));
         for beside in [card, config].into_iter().flatten() {
             if beside.exists() {

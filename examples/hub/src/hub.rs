@@ -112,10 +112,13 @@ impl Hub {
 
     /// Waits until a snapshot knows a change, for some time at most, and returns the newest.
     pub(crate) async fn snapshot_with(&self, change: u64, wait: Duration) -> Arc<Snapshot> {
-        let mut snapshots = self.snapshots.subscribe();
+        let (mut snapshots, mut shutdown) = (self.snapshots.subscribe(), self.shutdown.subscribe());
         let knows = |snapshot: &Arc<Snapshot>| snapshot.generation > 0 && snapshot.change >= change;
-        let found = tokio::time::timeout(wait, snapshots.wait_for(knows)).await;
-        drop(found);
+        tokio::select! {
+            _ = snapshots.wait_for(knows) => {}
+            _ = shutdown.wait_for(|stops| *stops) => {}
+            () = tokio::time::sleep(wait) => {}
+        }
         self.snapshot()
     }
 

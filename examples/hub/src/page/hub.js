@@ -495,6 +495,7 @@ async function start() {
     id = first ? first.dataset.id : "";
   }
   if (id) await choose(id);
+  else el("message").textContent = "There are no models yet.";
 }
 
 window.addEventListener("hashchange", () => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -80,6 +81,56 @@ fn a_job_that_was_killed_is_taken_up_again() {
     assert_eq!(server.get("/models/child-0").expect(200)["parent"], "base");
 }
 
+/// What the hub said that it did.
+#[derive(Default)]
+struct Accepted {
+    models: BTreeSet<String>,
+    jobs: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Accepted {
+    fn add(&mut self, other: Self) {
+        self.models.extend(other.models);
+        self.jobs.extend(other.jobs);
+        self.removed.extend(other.removed);
+    }
+}
+
+/// Puts models in, queues jobs and removes models until the hub doesn't answer. A request that the end cuts
+/// off may have been accepted or not, which nobody heard.
+fn write_until_it_ends(
+    server: &Server,
+    round: usize,
+    bodies: &[Body],
+    count: &AtomicUsize,
+) -> Accepted {
+    let mut accepted = Accepted::default();
+    for step in 0_usize.. {
+        let id = format!("put-{round}-{step}");
+        let path = format!("/models/{id}/signature");
+        if tried(server, "PUT", &path, &bodies[step % bodies.len()]) != Some(201) {
+            break;
+        }
+        accepted.models.insert(id.clone());
+        count.fetch_add(1, Ordering::Relaxed);
+        let job = format!("job-{round}-{step}");
+        let wanted = format!(r#"{{"id":"{job}","path":"model.safetensors"}}"#);
+        if tried(server, "POST", "/models", &Body::Text(wanted)) != Some(202) {
+            break;
+        }
+        accepted.jobs.push(job);
+        if step % 3 == 2 {
+            accepted.models.remove(&id);
+            if tried(server, "DELETE", &format!("/models/{id}"), &Body::None) != Some(204) {
+                break;
+            }
+            accepted.removed.push(id);
+        }
+    }
+    accepted
+}
+
 #[test]
 fn killed_at_any_moment_it_loses_nothing_that_was_accepted() {
     let folder = TempDir::new().unwrap();
@@ -89,53 +140,22 @@ fn killed_at_any_moment_it_loses_nothing_that_was_accepted() {
     let body = |seed| Body::Bytes(models::signature(&models::child(&base, seed)).to_bytes());
     let bodies: Vec<Body> = (0..4).map(body).collect();
     models::write(&root.join("model.safetensors"), &base);
-    let (mut there, mut jobs, mut gone) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
-    for round in 0..12_u64 {
+    let mut all = Accepted::default();
+    for round in 0..12 {
         let server = Server::with_models(&folder, &[]);
+        let count = AtomicUsize::new(0);
         thread::scope(|scope| {
-            let (server, bodies) = (&server, &bodies);
-            // Requests that the end cuts off were not accepted, or were, which nobody heard.
-            let writer = scope.spawn(move || {
-                let mut accepted = (Vec::new(), Vec::new(), Vec::new());
-                for step in 0_usize.. {
-                    let id = format!("put-{round}-{step}");
-                    let path = format!("/models/{id}/signature");
-                    match tried(server, "PUT", &path, &bodies[step % 4]) {
-                        Some(201) => accepted.0.push(id.clone()),
-                        _ => break,
-                    }
-                    let job = format!("job-{round}-{step}");
-                    let wanted = format!(r#"{{"id":"{job}","path":"model.safetensors"}}"#);
-                    match tried(server, "POST", "/models", &Body::Text(wanted)) {
-                        Some(202) => accepted.1.push(job),
-                        _ => break,
-                    }
-                    if step % 3 == 2 {
-                        match tried(server, "DELETE", &format!("/models/{id}"), &Body::None) {
-                            Some(204) => accepted.2.push(id),
-                            // It may or may not have been removed.
-                            _ => {
-                                accepted.0.retain(|known| *known != id);
-                                break;
-                            }
-                        }
-                    }
-                }
-                accepted
-            });
-            thread::sleep(Duration::from_millis(30 + 41 * round % 300));
-            kill_by_number(server);
-            let (put, queued, removed) = writer.join().unwrap();
-            there.extend(put);
-            jobs.extend(queued);
-            for id in removed {
-                there.remove(&id);
-                gone.insert(id);
+            let writer = scope.spawn(|| write_until_it_ends(&server, round, &bodies, &count));
+            // At some moment after the first few requests.
+            while count.load(Ordering::Relaxed) < 1 + round % 5 && !writer.is_finished() {
+                thread::sleep(Duration::from_millis(1));
             }
+            thread::sleep(Duration::from_millis((7 * round % 20) as u64));
+            kill_by_number(&server);
+            all.add(writer.join().unwrap());
         });
-        drop(server);
     }
-    assert!(!there.is_empty(), "nothing was accepted in any round");
+    assert!(!all.models.is_empty());
 
     let server = Server::with_models(&folder, &[]);
     // Jobs that were accepted end as such, each with its model in the hub.
@@ -146,7 +166,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_accepted() {
         server.wait_for_end(job["job"].as_i64().unwrap(), "done");
     }
     let found = ids(&server);
-    for id in there.iter().chain(&jobs) {
+    for id in all.models.iter().chain(&all.jobs) {
         assert!(found.contains(id), "{id} is lost");
         let bytes = server.get(&format!("/models/{id}/signature")).body;
         assert!(
@@ -154,7 +174,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_accepted() {
             "{id} is half there"
         );
     }
-    for id in &gone {
+    for id in &all.removed {
         assert!(!found.contains(id), "{id} came back");
     }
 }

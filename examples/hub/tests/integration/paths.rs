@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -28,30 +29,14 @@ fn models_of_the_folder_are_read_at_the_start() {
         let path = root.join(format!("acme/chat-{seed}/model.safetensors"));
         models::write(&path, &models::child(&base, seed));
     }
-    fs::write(
-        root.join("acme/chat-0/README.md"),
-        "---\nbase_model: acme/base\n---\n",
-    )
-    .unwrap();
-    fs::write(
-        root.join("acme/chat-1/README.md"),
-        "---\nbase_model: acme/chat-2\n---\n",
-    )
-    .unwrap();
+    for (model, base) in [("chat-0", "acme/base"), ("chat-1", "acme/chat-2")] {
+        let card = format!("---\nbase_model: {base}\n---\n");
+        fs::write(root.join(format!("acme/{model}/README.md")), card).unwrap();
+    }
     fs::write(root.join("broken.safetensors"), "nothing").unwrap();
     let server = Server::with_models(&folder, &[]);
-    let jobs = loop {
-        let jobs = server.get("/jobs").expect(200)["jobs"]
-            .as_array()
-            .unwrap()
-            .clone();
-        let is_over =
-            |job: &serde_json::Value| !matches!(job["state"].as_str(), Some("queued" | "running"));
-        if jobs.len() == 5 && jobs.iter().all(is_over) {
-            break jobs;
-        }
-        thread::sleep(std::time::Duration::from_millis(20));
-    };
+    let jobs = server.all_jobs();
+    assert_eq!(jobs.len(), 5);
     let failed: Vec<_> = jobs.iter().filter(|job| job["state"] == "failed").collect();
     assert_eq!(failed.len(), 1);
     assert_eq!(
@@ -75,48 +60,37 @@ fn models_of_the_folder_are_read_at_the_start() {
     assert!(server.stop().success());
     models::write(&root.join("broken.safetensors"), &models::base(9));
     let server = Server::with_models(&folder, &[]);
-    let list = loop {
-        let list = server.get("/models").expect(200);
-        if list["total"] == 4 {
-            break list;
-        }
-        thread::sleep(std::time::Duration::from_millis(20));
-    };
-    let ids: Vec<_> = list["models"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|model| &model["id"])
-        .collect();
+    server.all_jobs();
+    let list = server.get("/models").expect(200);
+    let ids = list["models"].as_array().unwrap().iter();
+    let ids: Vec<_> = ids.map(|model| &model["id"]).collect();
     assert_eq!(ids, ["acme/base", "acme/chat-0", "acme/chat-1", "broken"]);
+}
+
+/// Makes a model outside of a folder, one beside it and one in it, and links in the folder that lead out.
+fn link_out(root: &Path, outside: &Path) {
+    let secret = outside.join("secret.safetensors");
+    models::write(&secret, &models::base(1));
+    models::write(
+        &outside.join("../models-2/secret.safetensors"),
+        &models::base(1),
+    );
+    models::write(&root.join("inside/model.safetensors"), &models::base(2));
+    fs::create_dir_all(root.join("hidden/deep")).unwrap();
+    fs::create_dir_all(root.join("half")).unwrap();
+    symlink(&secret, root.join("link.safetensors")).unwrap();
+    symlink(outside, root.join("linked")).unwrap();
+    symlink(outside, root.join("hidden/deep/linked")).unwrap();
+    symlink(&secret, root.join("half/model.safetensors")).unwrap();
 }
 
 #[test]
 fn nothing_outside_the_folder_can_be_named() {
     let folder = TempDir::new().unwrap();
+    let server = Server::with_models(&folder, &[]);
     let root = folder.path().join("models");
     let outside = folder.path().join("outside");
-    let server = Server::with_models(&folder, &[]);
-    models::write(&outside.join("secret.safetensors"), &models::base(1));
-    models::write(
-        &folder.path().join("models-2/secret.safetensors"),
-        &models::base(1),
-    );
-    models::write(&root.join("inside/model.safetensors"), &models::base(2));
-    symlink(
-        outside.join("secret.safetensors"),
-        root.join("link.safetensors"),
-    )
-    .unwrap();
-    symlink(&outside, root.join("linked")).unwrap();
-    fs::create_dir_all(root.join("hidden/deep")).unwrap();
-    symlink(&outside, root.join("hidden/deep/linked")).unwrap();
-    fs::create_dir_all(root.join("half")).unwrap();
-    symlink(
-        outside.join("secret.safetensors"),
-        root.join("half/model.safetensors"),
-    )
-    .unwrap();
+    link_out(&root, &outside);
     let absolute = outside.join("secret.safetensors");
     for path in [
         "../outside/secret.safetensors",

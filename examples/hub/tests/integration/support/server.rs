@@ -240,6 +240,15 @@ impl Server {
         }
     }
 
+    /// All jobs, once they have ended.
+    pub(crate) fn all_jobs(&self) -> Vec<Value> {
+        let jobs = self.get("/jobs?limit=1000").expect(200);
+        let numbers = jobs["jobs"].as_array().unwrap().iter();
+        let numbers = numbers.map(|job| job["job"].as_i64().unwrap());
+        let ended = |view: &Value| !matches!(view["state"].as_str(), Some("queued" | "running"));
+        numbers.map(|job| self.wait_for_job(job, ended)).collect()
+    }
+
     /// Waits for the end of a job, which has to be this.
     pub(crate) fn wait_for_end(&self, job: i64, state: &str) -> Value {
         let ended = |view: &Value| !matches!(view["state"].as_str(), Some("queued" | "running"));
