@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::{Server, models};
 
 /// The ids of all models, once the graph holds them all.
-fn ids(server: &Server) -> BTreeSet<String> {
+pub(crate) fn ids(server: &Server) -> BTreeSet<String> {
     loop {
         let health = server.get("/healthz").expect(200);
         if health["current"] == true {

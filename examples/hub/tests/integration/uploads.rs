@@ -1,6 +1,7 @@
 //! Signatures as bodies: what is taken, what is refused, and what cards say.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use mother::signature::SignatureOptions;
@@ -282,4 +283,50 @@ fn absurd_numbers_harm_nobody_else() {
     assert_eq!(state, (&false.into(), &true.into()));
     assert_eq!(found["tree"]["size"], 2);
     assert_eq!(server.get("/healthz").expect(200)["status"], "ok");
+}
+
+#[test]
+fn readers_are_answered_while_writers_work() {
+    const WRITERS: usize = 3;
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(&folder, &[]);
+    let base = models::base(1);
+    let bodies: Vec<Vec<u8>> = (0..6)
+        .map(|seed| models::signature(&models::child(&base, seed)).to_bytes())
+        .collect();
+    let working = AtomicUsize::new(WRITERS);
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (server, bodies, working) = (&server, &bodies, &working);
+            scope.spawn(move || {
+                for step in 0..40 {
+                    let path = format!("/models/w{writer}-{}", step % 10);
+                    // Of ten names, each comes, goes, and comes again.
+                    if step / 10 % 2 == 0 {
+                        let body = &bodies[(step + writer) % bodies.len()];
+                        server.put(&format!("{path}/signature"), body).expect(201);
+                    } else {
+                        server.delete(&path).expect(204);
+                    }
+                }
+                working.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+        for reader in 0..3 {
+            let (server, working) = (&server, &working);
+            scope.spawn(move || {
+                let mut step = reader;
+                while working.load(Ordering::Relaxed) > 0 {
+                    step += 1;
+                    let path = format!("/models/w{}-{}", step % WRITERS, step % 10);
+                    let answer = server.get(&path);
+                    assert!(matches!(answer.status, 200 | 404), "{}", answer.text());
+                    let tree = server.get(&format!("{path}/tree"));
+                    assert!(matches!(tree.status, 200 | 404 | 503), "{}", tree.text());
+                }
+            });
+        }
+    });
+    // Everything that came has gone again.
+    assert_eq!(crate::crash::ids(&server).len(), 21);
 }
