@@ -39,6 +39,8 @@ const LONGEST_CONFIG: u64 = 1 << 20;
 pub(crate) struct Folder {
     /// Without links.
     root: PathBuf,
+    /// Where links to open files are kept while a model is read.
+    staging: PathBuf,
 }
 
 /// A model whose files are open.
@@ -58,11 +60,14 @@ struct Opened {
 }
 
 impl Folder {
-    pub(crate) fn open(root: &Path) -> Result<Self, String> {
+    /// Opens the folder. What a process that was killed left in `staging` is removed.
+    pub(crate) fn open(root: &Path, staging: PathBuf) -> Result<Self, String> {
         let failed = |error| format!("the folder of models {}: {error}", root.display());
         let root = fs::canonicalize(root).map_err(failed)?;
         fs::read_dir(&root).map_err(failed)?;
-        Ok(Self { root })
+        let _ = fs::remove_dir_all(&staging);
+        fs::create_dir_all(&staging).map_err(|error| format!("{}: {error}", staging.display()))?;
+        Ok(Self { root, staging })
     }
 
     /// Finds and opens the one model at a path below the folder.
@@ -95,7 +100,7 @@ impl Folder {
                 files.push(self.open_below(&beside)?);
             }
         }
-        let staged = stage(&files).map_err(HubError::internal)?;
+        let staged = stage(&self.staging, &files).map_err(HubError::internal)?;
         let model = only_model(staged.path())?;
         let stated = model.card().map(Stated::from).unwrap_or_default();
         Ok(FoundModel {
@@ -272,8 +277,8 @@ fn is_same_file(first: &fs::Metadata, second: &fs::Metadata) -> bool {
 }
 
 /// A folder with a link to every open file, under the names that these have.
-fn stage(files: &[Opened]) -> std::io::Result<TempDir> {
-    let staged = TempDir::with_prefix("mother-hub-")?;
+fn stage(staging: &Path, files: &[Opened]) -> std::io::Result<TempDir> {
+    let staged = TempDir::new_in(staging)?;
     for opened in files {
         let name = opened.path.file_name().unwrap_or_default();
         let link = staged.path().join(name);

@@ -63,8 +63,12 @@ impl Shutdown {
 impl Hub {
     /// Opens the database, and takes up the jobs that aren't finished.
     pub(crate) fn open(config: Config) -> Result<(Self, Changes), Box<dyn std::error::Error>> {
-        let folder = config.models.as_deref().map(Folder::open).transpose()?;
+        // First, since whoever has the database open owns what is beside it.
         let mut database = Database::open(&config.database, config.signatures)?;
+        let mut staging = config.database.clone().into_os_string();
+        staging.push("-staged");
+        let open = |root| Folder::open(root, staging.into());
+        let folder = config.models.as_deref().map(open).transpose()?;
         if folder.is_none() && !database.had_zoo()? {
             database.put_zoo(&sign_zoo(&config)?)?;
         }

@@ -72,6 +72,9 @@ fn a_job_that_was_killed_is_taken_up_again() {
     for &job in &short {
         server.wait_for_end(job, "done");
     }
+    // What the killed process had staged is gone.
+    let staged = fs::read_dir(folder.path().join("hub.sqlite-staged"));
+    assert_eq!(staged.unwrap().count(), 0);
     server.kill();
 
     let server = Server::with_models(&folder, &[]);
