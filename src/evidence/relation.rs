@@ -313,6 +313,23 @@ impl Relation {
         self.replaced.iter().chain(&self.replaced_in_second)
     }
 
+    /// How many weights were compared.
+    ///
+    /// ```
+    /// use mother::evidence::Relation;
+    /// use mother::signature::SignatureOptions;
+    /// use mother::weights::InMemoryModel;
+    ///
+    /// let model = InMemoryModel::new("base").with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, 2.0])?;
+    /// let signature = SignatureOptions::new().sign(&model)?;
+    /// assert_eq!(Relation::between(&signature, &signature)?.layers(), 1);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn layers(&self) -> usize {
+        self.layers
+    }
+
     /// What told which tensors correspond.
     #[must_use]
     pub const fn rule(&self) -> MatchRule {

@@ -198,6 +198,42 @@ impl ModelGraph {
         self
     }
 
+    /// Some of the models as a graph of their own, in the order of their positions.
+    ///
+    /// A model whose parent isn't among them becomes a root, of which nothing is known; what else refers to
+    /// models that aren't among them is left out. Positions that belong to no model are passed over.
+    ///
+    /// # Complexity
+    ///
+    /// O(m log m) time and O(m) space for m models.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::heritage::ModelGraph;
+    ///
+    /// let graph = ModelGraph::from_parents([
+    ///     ("stranger", None),
+    ///     ("base", None),
+    ///     ("chat", Some("base")),
+    ///     ("code", Some("base")),
+    /// ])?;
+    /// let part = graph.subgraph(&[2, 1]);
+    /// assert_eq!(part.to_string(), "base  (2 models)\n└─ chat");
+    /// # Ok::<(), mother::heritage::GraphError>(())
+    /// ```
+    #[must_use]
+    pub fn subgraph(&self, models: &[usize]) -> Self {
+        let mut members = models.to_vec();
+        members.retain(|&model| model < self.len());
+        members.sort_unstable();
+        members.dedup();
+        let place = |model: usize| members.binary_search(&model).ok();
+        let rebuild = |&model: &usize| self.models[model].clone().moved(place);
+        // Part of a forest is a forest.
+        Self::new(members.iter().map(rebuild).collect()).unwrap_or_default()
+    }
+
     /// Whether anything is known of where a model stands: it has a parent, children or models that it
     /// is an average of, or is a root with a confidence. `false` where there is no such model.
     #[must_use]

@@ -343,8 +343,7 @@ impl Index {
         let missing = || IndexError::NoSuchModel { model: name.into() };
         let at = graph.index(name).ok_or_else(missing)?;
         let root = graph.ancestors(at).last().unwrap_or(at);
-        let members = graph.subtree(root).to_vec();
-        Ok(ModelGraph::new(subgraph(&graph, &members))?)
+        Ok(graph.subgraph(graph.subtree(root)))
     }
 
     /// The graph of all models that may be related to one.
@@ -463,13 +462,4 @@ fn nearest_in<'a>(
     found
         .map(|(distance, at)| (distance, others[at].0))
         .collect()
-}
-
-/// Some models of a graph as one of their own.
-fn subgraph(graph: &ModelGraph, members: &[usize]) -> Vec<super::Model> {
-    let mut members = members.to_vec();
-    members.sort_unstable();
-    let place = |model: usize| members.binary_search(&model).ok();
-    let rebuild = |&model: &usize| graph.models()[model].clone().moved(place);
-    members.iter().map(rebuild).collect()
 }

@@ -83,6 +83,31 @@ impl SignatureOptions {
         self
     }
 
+    /// The number of buckets of every group of rows.
+    ///
+    /// ```
+    /// use mother::signature::SignatureOptions;
+    ///
+    /// assert_eq!(SignatureOptions::new().buckets(), 32);
+    /// ```
+    #[must_use]
+    pub const fn buckets(&self) -> usize {
+        self.buckets
+    }
+
+    /// The key of the random signs.
+    ///
+    /// ```
+    /// use mother::signature::SignatureOptions;
+    /// use mother::sketch::SketchKey;
+    ///
+    /// assert_eq!(SignatureOptions::new().key(), SketchKey::PUBLIC);
+    /// ```
+    #[must_use]
+    pub const fn key(&self) -> SketchKey {
+        self.key
+    }
+
     /// Reads one model, as [`Unfused`](crate::weights::Unfused) sees it: fused layers are signed in parts.
     ///
     /// A tensor with a value that isn't finite, or whose squares overflow, is left out and listed in

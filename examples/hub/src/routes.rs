@@ -1,0 +1,148 @@
+//! The routes, and what all answers have in common.
+
+mod graph;
+mod jobs;
+mod model;
+mod models;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{Method, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+use tracing::debug;
+
+use crate::answer::guard;
+use crate::error::{Code, HubError};
+use crate::hub::Hub;
+use crate::page;
+
+/// How long a request may take, its body included.
+const LONGEST_REQUEST: Duration = Duration::from_secs(120);
+
+/// The most bytes of a JSON body.
+const JSON_BYTES: usize = 64 << 10;
+
+/// How many uploads are in memory at once, and how many long documents are written at once.
+const UPLOADS: usize = 8;
+const DOCUMENTS: usize = 2;
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    hub: Arc<Hub>,
+    uploads: Arc<Semaphore>,
+    documents: Arc<Semaphore>,
+}
+
+pub(crate) fn router(hub: Arc<Hub>) -> Router {
+    let upload = DefaultBodyLimit::max(hub.config.signature_bytes);
+    let app = App {
+        hub,
+        uploads: Arc::new(Semaphore::new(UPLOADS)),
+        documents: Arc::new(Semaphore::new(DOCUMENTS)),
+    };
+    Router::new()
+        .route("/", get(page::index))
+        .route("/hub.js", get(page::script))
+        .route("/hub.css", get(page::style))
+        .route("/models", get(models::list).post(models::add))
+        .route("/models/{*rest}", any(model::model).layer(upload))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{number}", get(jobs::get).delete(jobs::cancel))
+        .route("/jobs/{number}/events", get(jobs::events))
+        .route("/graph", get(graph::json))
+        .route("/graph.svg", get(graph::svg))
+        .route("/bom", get(graph::bom))
+        .route("/healthz", get(graph::health))
+        .route("/metrics", get(graph::metrics))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .layer(middleware::from_fn_with_state(app.clone(), watch))
+        .with_state(app)
+}
+
+async fn no_such_route(uri: Uri) -> HubError {
+    HubError::new(
+        Code::NoSuchRoute,
+        format!("there is nothing at {:?}", uri.path()),
+    )
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> HubError {
+    HubError::new(
+        Code::Method,
+        format!("{:?} doesn't take {method}", uri.path()),
+    )
+}
+
+/// Counts and bounds every request, and adds the headers that all answers have.
+async fn watch(State(app): State<App>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let answered = tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        let message = "the request took longer than two minutes";
+        HubError::new(Code::TimedOut, message).into_response()
+    });
+    guard(response.headers_mut());
+    let status = response.status().as_u16();
+    app.hub
+        .metrics
+        .answered(name(&method), status, start.elapsed());
+    debug!(%method, path, status, seconds = start.elapsed().as_secs_f64(), "answered");
+    response
+}
+
+/// A method's name; others than these are one, so that no client can make many.
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+impl App {
+    /// Does work that waits for the disk or takes long, off the threads that answer.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Hub>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let hub = Arc::clone(&self.hub);
+        let done = tokio::task::spawn_blocking(move || work(&hub)).await;
+        done.map_err(HubError::internal)?
+    }
+
+    /// The same, for documents that may be long: few are written at once.
+    async fn document<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Hub>) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let _turn = self.documents.acquire().await.map_err(HubError::internal)?;
+        self.blocking(work).await
+    }
+}
+
+/// The query of an address.
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, HubError> {
+    let query = Query::try_from_uri(uri);
+    let Query(query) = query.map_err(|error| HubError::new(Code::BadRequest, error.body_text()))?;
+    Ok(query)
+}
+
+/// There is no graph yet that holds what was asked.
+fn not_ready() -> HubError {
+    let message = "the graph isn't worked out yet; ask again, or with ?wait=30";
+    HubError::new(Code::NotReady, message)
+}
