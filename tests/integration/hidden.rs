@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use mother::heritage::{Model, ModelGraph, Recovery, Trees};
+#[cfg(feature = "serde")]
+use mother::heritage::Model;
+use mother::heritage::{ModelGraph, Recovery, Trees};
 use mother::weights::InMemoryModel;
 
 use crate::noise::noise;
