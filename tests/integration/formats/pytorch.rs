@@ -75,7 +75,7 @@ fn the_model_is_found_among_what_programs_save_with_it() {
             .all(|name| skipped.contains(name))
     );
     let optimizer = PytorchModel::open(golden("optimizer.pt")).unwrap_err();
-    assert!(matches!(optimizer.kind, FileErrorKind::NoWeights { .. }));
+    assert!(matches!(optimizer.kind, FileErrorKind::NoWeights));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn nothing_is_ever_called() {
     assert_eq!(model.layers().count(), 1);
     assert!(matches!(
         error_of(&of_pickle(format!("{call}.").as_bytes())).kind,
-        FileErrorKind::NoWeights { .. }
+        FileErrorKind::NoWeights
     ));
     assert!(!made.exists());
 }
@@ -146,10 +146,7 @@ fn values_that_contain_themselves_are_passed_over() {
     ]
     .concat();
     let error = error_of(&of_pickle(&deep));
-    assert!(
-        matches!(error.kind, FileErrorKind::NoWeights { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.kind, FileErrorKind::NoWeights), "{error}");
 }
 
 #[test]

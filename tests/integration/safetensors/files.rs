@@ -51,7 +51,7 @@ fn what_is_no_readable_file_says_what_it_is() {
     let open = |name: &str| error_of(SafetensorsModel::open(folder.path().join(name)), name);
     assert!(matches!(
         open("missing.safetensors").kind,
-        FileErrorKind::NotFound { .. }
+        FileErrorKind::NotFound
     ));
     folder.write("empty.safetensors", "");
     assert!(matches!(
@@ -69,10 +69,7 @@ fn what_is_no_readable_file_says_what_it_is() {
         FileErrorKind::NoModel { .. }
     ));
     fs::create_dir_all(folder.path().join("nested/model.safetensors")).unwrap();
-    assert!(matches!(
-        open("nested").kind,
-        FileErrorKind::NotAFile { .. }
-    ));
+    assert!(matches!(open("nested").kind, FileErrorKind::NotAFile));
     open("empty.safetensors/below");
 }
 
@@ -92,7 +89,7 @@ fn links_pipes_and_permissions_are_told_apart() {
     assert_eq!(open("good.safetensors").unwrap().name(), "good");
     assert!(matches!(
         open("dangling.safetensors").unwrap_err().kind,
-        FileErrorKind::NotFound { .. }
+        FileErrorKind::NotFound
     ));
     assert!(matches!(
         open("loop.safetensors").unwrap_err().kind,
@@ -100,7 +97,7 @@ fn links_pipes_and_permissions_are_told_apart() {
     ));
     assert!(matches!(
         open("socket.safetensors").unwrap_err().kind,
-        FileErrorKind::NotAFile { .. }
+        FileErrorKind::NotAFile
     ));
 
     fs::set_permissions(&target, fs::Permissions::from_mode(0o000)).unwrap();
