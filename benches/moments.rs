@@ -5,12 +5,8 @@ use core::time::Duration;
 
 use average::{Estimate, Kurtosis};
 use criterion::{Criterion, Throughput};
-#[cfg(feature = "half")]
-use half::{bf16, f16};
 use mother::entropy::Histogram;
 use mother::moments::Moments;
-#[cfg(feature = "half")]
-use mother::weights::ElementType;
 use mother::{Scalar, moments};
 use pulp::{Simd, WithSimd};
 
@@ -95,49 +91,6 @@ fn in_memory<T: Scalar>(criterion: &mut Criterion, name: &str) {
     group.finish();
 }
 
-/// Values as files hold them, beside as many in single precision.
-#[cfg(feature = "half")]
-fn encoded(
-    criterion: &mut Criterion,
-    name: &str,
-    element: ElementType,
-    encode: fn(f32) -> [u8; 2],
-) {
-    let singles = values::<f32>(COUNT);
-    let bytes: Vec<u8> = singles.iter().copied().flat_map(encode).collect();
-    let mut group = criterion.benchmark_group(format!("moments/{name}/{COUNT}"));
-    group
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3))
-        .throughput(Throughput::Elements(COUNT as u64));
-    group.bench_function("mother", |bencher| {
-        bencher.iter(|| {
-            let mut accumulator = moments::MomentsAccumulator::new();
-            accumulator
-                .extend_from_bytes(element, black_box(&bytes))
-                .unwrap();
-            accumulator.moments()
-        });
-    });
-    group.bench_function("decoded", |bencher| {
-        let mut decoded = vec![0.0_f32; 4096];
-        bencher.iter(|| {
-            let mut accumulator = moments::MomentsAccumulator::new();
-            for chunk in black_box(&bytes).chunks(size_of::<u16>() * decoded.len()) {
-                let decoded = &mut decoded[..chunk.len() / size_of::<u16>()];
-                element.decode(chunk, decoded).unwrap();
-                accumulator.extend_from_slice(decoded).unwrap();
-            }
-            accumulator.moments()
-        });
-    });
-    group.bench_function("f32", |bencher| {
-        bencher.iter(|| Moments::of(black_box(&singles)));
-    });
-    group.finish();
-}
-
 /// What chunks of no particular length cost: they go through a buffer.
 fn in_chunks(criterion: &mut Criterion) {
     let count = 1 << 20;
@@ -180,15 +133,6 @@ fn entropy(criterion: &mut Criterion) {
 pub(crate) fn all(criterion: &mut Criterion) {
     in_memory::<f32>(criterion, "f32");
     in_memory::<f64>(criterion, "f64");
-    #[cfg(feature = "half")]
-    {
-        encoded(criterion, "bf16", ElementType::Bf16, |value| {
-            bf16::from_f32(value).to_le_bytes()
-        });
-        encoded(criterion, "f16", ElementType::F16, |value| {
-            f16::from_f32(value).to_le_bytes()
-        });
-    }
     in_chunks(criterion);
     entropy(criterion);
 }

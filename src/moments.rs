@@ -24,9 +24,8 @@
 //!
 //! # Speed
 //!
-//! Values are read from memory once, 16-bit floats as they are stored
-//! ([`MomentsAccumulator::extend_from_bytes`]). With the feature `simd` the widest vector registers of the
-//! processor are used; without it the result is the same and takes about four times as long.
+//! Values are read from memory once. With the feature `simd` the widest vector registers of the processor are
+//! used; without it the result is the same and takes about four times as long.
 //!
 //! # Conventions
 //!
@@ -73,15 +72,12 @@
 
 mod accumulator;
 mod block;
-mod encoding;
 mod error;
 mod lanes;
 mod scale;
 #[cfg(feature = "simd")]
 mod simd;
 mod summary;
-#[cfg(all(feature = "simd", feature = "half"))]
-mod words;
 
 pub use self::accumulator::MomentsAccumulator;
 pub use self::error::MomentsError;

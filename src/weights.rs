@@ -28,8 +28,8 @@ use crate::Scalar;
 pub use self::any::{AnyError, AnyLayer, AnySource};
 pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
-#[cfg(feature = "half")]
-pub(crate) use self::floats::{bfloat16, binary16};
+#[cfg(feature = "gguf")]
+pub(crate) use self::floats::binary16;
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
 pub use self::transposed::Transposed;
 pub use self::unfused::Unfused;

@@ -1,15 +1,10 @@
 //! One pass over a sequence in pieces of any length, with the bits of a single pass.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::block::{self, summarise};
-#[cfg(feature = "half")]
-use super::encoding::{Bf16, F16};
-use super::encoding::{Encoding, Plain};
 use super::{Moments, MomentsError};
 use crate::Scalar;
-use crate::weights::ElementType;
 
 /// The moments of a sequence that comes in pieces.
 ///
@@ -128,79 +123,22 @@ impl MomentsAccumulator {
     /// O(n) time. Slices of a multiple of [`BLOCK`](Self::BLOCK) values are fastest, since what
     /// doesn't fill a block is copied.
     pub fn extend_from_slice<T: Scalar>(&mut self, values: &[T]) -> Result<(), MomentsError> {
-        self.extend::<Plain<T>>(values)
-    }
-
-    /// Adds the next values of the sequence from their little-endian bytes, as files hold them.
-    ///
-    /// The same bits as from [`ElementType::decode`] into `f64` and
-    /// [`extend_from_slice`](Self::extend_from_slice). Floats of 16 bits are not decoded beforehand;
-    /// with AVX-512 they are about as fast as `f32`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`extend_from_slice`](Self::extend_from_slice), and
-    /// [`MomentsError::PartialValue`] if the bytes end within a value; then nothing has been added.
-    ///
-    /// # Complexity
-    ///
-    /// O(n) time for n values. Multiples of [`BLOCK`](Self::BLOCK) values are fastest. Other types
-    /// than floats of 16 bits need memory for a block of decoded values.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mother::moments::{Moments, MomentsAccumulator};
-    /// use mother::weights::ElementType;
-    ///
-    /// let mut accumulator = MomentsAccumulator::new();
-    /// accumulator.extend_from_bytes(ElementType::I8, &[1, 2, 0xFF])?;
-    /// assert_eq!(accumulator.moments(), Moments::of(&[1.0, 2.0, -1.0])?);
-    /// # Ok::<(), mother::moments::MomentsError>(())
-    /// ```
-    pub fn extend_from_bytes(
-        &mut self,
-        element_type: ElementType,
-        bytes: &[u8],
-    ) -> Result<(), MomentsError> {
-        if !bytes.len().is_multiple_of(element_type.size()) {
-            return Err(MomentsError::PartialValue {
-                element_type,
-                bytes: bytes.len(),
-            });
+        self.check_length(values.len())?;
+        let mut rest = values;
+        if !self.pending.is_empty() {
+            let (head, tail) = rest.split_at(rest.len().min(Self::BLOCK - self.pending.len()));
+            self.push_pending(head)?;
+            rest = tail;
         }
-        match element_type {
-            #[cfg(feature = "half")]
-            ElementType::F16 => self.extend::<F16>(bytes.as_chunks().0),
-            #[cfg(feature = "half")]
-            ElementType::Bf16 => self.extend::<Bf16>(bytes.as_chunks().0),
-            ElementType::F64
-            | ElementType::I32
-            | ElementType::U32
-            | ElementType::I64
-            | ElementType::U64 => self.extend_decoded::<f64>(element_type, bytes),
-            _ => self.extend_decoded::<f32>(element_type, bytes),
+        let (blocks, tail) = rest.as_chunks::<{ block::BLOCK }>();
+        for block in blocks {
+            match summarise(block) {
+                Ok(moments) => self.push_block(moments),
+                // Keeps the values before the one that is not finite.
+                Err(_) => self.push_pending(block)?,
+            }
         }
-    }
-
-    /// Decodes a block at a time; the bytes are those of whole values, which `T` holds as well as `f64`.
-    fn extend_decoded<T: Scalar>(
-        &mut self,
-        element_type: ElementType,
-        bytes: &[u8],
-    ) -> Result<(), MomentsError> {
-        let size = element_type.size();
-        self.check_length(bytes.len() / size)?;
-        let mut decoded = vec![T::zero(); Self::BLOCK.min(bytes.len() / size)];
-        for chunk in bytes.chunks(Self::BLOCK * size) {
-            let values = &mut decoded[..chunk.len() / size];
-            (element_type.decode(chunk, values)).map_err(|error| MomentsError::PartialValue {
-                element_type,
-                bytes: error.bytes,
-            })?;
-            self.extend_from_slice(values)?;
-        }
-        Ok(())
+        self.push_pending(tail)
     }
 
     /// Refuses more values than positions are for.
@@ -212,34 +150,15 @@ impl MomentsAccumulator {
         }
     }
 
-    fn extend<E: Encoding>(&mut self, values: &[E::Stored]) -> Result<(), MomentsError> {
-        self.check_length(values.len())?;
-        let mut rest = values;
-        if !self.pending.is_empty() {
-            let (head, tail) = rest.split_at(rest.len().min(Self::BLOCK - self.pending.len()));
-            self.push_pending::<E>(head)?;
-            rest = tail;
-        }
-        let (blocks, tail) = rest.as_chunks::<{ block::BLOCK }>();
-        for block in blocks {
-            match summarise::<E>(block) {
-                Ok(moments) => self.push_block(moments),
-                // Keeps the values before the one that is not finite.
-                Err(_) => self.push_pending::<E>(block)?,
-            }
-        }
-        self.push_pending::<E>(tail)
-    }
-
     /// Adds values that don't go beyond the end of the block that is not yet full.
-    fn push_pending<E: Encoding>(&mut self, values: &[E::Stored]) -> Result<(), MomentsError> {
+    fn push_pending<T: Scalar>(&mut self, values: &[T]) -> Result<(), MomentsError> {
         if values.is_empty() {
             return Ok(());
         }
         self.pending.reserve_exact(Self::BLOCK - self.pending.len());
         let old = self.pending.len();
         self.pending
-            .extend(values.iter().map(|&value| E::decode(value).widen()));
+            .extend(values.iter().map(|value| value.widen()));
         let wrong = self.pending[old..]
             .iter()
             .position(|value| !value.is_finite());
@@ -259,7 +178,7 @@ impl MomentsAccumulator {
 
     fn pending_moments(&self) -> Moments {
         // Only finite values are ever pending.
-        summarise::<Plain<f64>>(&self.pending).unwrap_or_default()
+        summarise(&self.pending).unwrap_or_default()
     }
 
     fn push_block(&mut self, moments: Moments) {

@@ -2,27 +2,44 @@
 
 use alloc::vec::Vec;
 
-use super::encoding::{Encoding, Plain};
 use super::lanes::Pass;
+#[cfg(not(feature = "simd"))]
+use super::lanes::{Arrays, pass};
 use super::scale::{power_of_two, unit_exponent};
+#[cfg(feature = "simd")]
+use super::simd::dispatch;
 use super::summary::Moments;
 use crate::Scalar;
+#[cfg(feature = "simd")]
+use crate::scalar::ScalarSlice;
 
 /// Values in a full block: long enough that what is done once a block doesn't count, short enough
 /// that it stays in the first-level cache.
 pub(super) const BLOCK: usize = 4096;
 
 /// The moments of at most a block of values, or the index of the first that is not finite.
-pub(super) fn summarise<E: Encoding>(values: &[E::Stored]) -> Result<Moments, usize> {
+pub(super) fn summarise<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
     if values.is_empty() {
         return Ok(Moments::new());
     }
-    let pass = E::pass(values);
+    let pass = fastest_pass(values);
     // Not finite if any value is not; then the extremes can't be trusted either.
     if pass.sums.about_centre.fourth.is_finite() && unit_exponent(pass.minimum, pass.maximum) == 0 {
         return Ok(finish(values.len(), &pass));
     }
-    summarise_extreme::<E>(values)
+    summarise_extreme(values)
+}
+
+/// One pass over values that are not empty, by the fastest code there is.
+fn fastest_pass<T: Scalar>(values: &[T]) -> Pass {
+    #[cfg(feature = "simd")]
+    match T::scalar_slice(values) {
+        ScalarSlice::Single(values) => dispatch(values),
+        ScalarSlice::Double(values) => dispatch(values),
+    }
+    // Without it there is no finding out what registers there are.
+    #[cfg(not(feature = "simd"))]
+    pass(Arrays, values)
 }
 
 /// Moments from a pass over values in the unit that its extremes call for (which are not in it).
@@ -42,10 +59,10 @@ fn finish(count: usize, pass: &Pass) -> Moments {
 
 /// Values that are not finite, or whose powers leave the range of `f64`.
 #[cold]
-fn summarise_extreme<E: Encoding>(values: &[E::Stored]) -> Result<Moments, usize> {
+fn summarise_extreme<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
     let (mut minimum, mut maximum) = (f64::INFINITY, f64::NEG_INFINITY);
     for (index, &value) in values.iter().enumerate() {
-        let value = E::decode(value).widen();
+        let value = value.widen();
         if !value.is_finite() {
             return Err(index);
         }
@@ -54,12 +71,12 @@ fn summarise_extreme<E: Encoding>(values: &[E::Stored]) -> Result<Moments, usize
     }
     let inverse = power_of_two(-unit_exponent(minimum, maximum));
     let scaled: Vec<f64> = (values.iter())
-        .map(|&value| E::decode(value).widen() * inverse)
+        .map(|&value| value.widen() * inverse)
         .collect();
     let pass = Pass {
         minimum: minimum + 0.0,
         maximum: maximum + 0.0,
-        ..Plain::pass(&scaled)
+        ..fastest_pass(&scaled)
     };
     Ok(finish(values.len(), &pass))
 }

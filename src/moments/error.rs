@@ -3,8 +3,6 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::weights::ElementType;
-
 /// Why values were refused, or two accumulators could not be joined.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -27,13 +25,6 @@ pub enum MomentsError {
         end: u64,
         /// Where the second one starts.
         start: u64,
-    },
-    /// Bytes end within a value.
-    PartialValue {
-        /// The type of the values.
-        element_type: ElementType,
-        /// How many bytes there were.
-        bytes: usize,
     },
     /// Positions beyond `u64::MAX` would be needed.
     TooLong {
@@ -61,13 +52,6 @@ impl fmt::Display for MomentsError {
             Self::NotAdjacent { end, start } => write!(
                 formatter,
                 "values up to position {end} cannot be followed by values from position {start}"
-            ),
-            Self::PartialValue {
-                element_type,
-                bytes,
-            } => write!(
-                formatter,
-                "{bytes} bytes are not a whole number of {element_type} values"
             ),
             Self::TooLong { end, additional } => write!(
                 formatter,

@@ -6,7 +6,6 @@
 
 use num_traits::Float;
 
-use super::encoding::Encoding;
 use super::summary::{Central, ShiftedSums};
 use crate::Scalar;
 
@@ -18,26 +17,26 @@ pub(super) const STEP: usize = 2 * LANES;
 /// The centre of a block is the mean of its first values, so that one pass is nearly always enough.
 const SAMPLE: usize = 32;
 
-/// Eight `f64` lanes, and the extremes of stored values in as many lanes as suits them.
-pub(super) trait Lanes<E: Encoding>: Copy {
+/// Eight `f64` lanes, and the extremes of values in as many lanes as suits them.
+pub(super) trait Lanes<T: Scalar>: Copy {
     type Row: Copy;
     type Extremes: Copy;
 
     fn splat(self, value: f64) -> Self::Row;
-    fn widen(self, row: &[E::Stored; LANES]) -> Self::Row;
+    fn widen(self, row: &[T; LANES]) -> Self::Row;
     fn to_array(self, row: Self::Row) -> [f64; LANES];
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
     fn subtract(self, a: Self::Row, b: Self::Row) -> Self::Row;
     fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row;
 
     /// Says that what comes some way after these values in memory will be needed.
-    fn prefetch(self, step: &[E::Stored; STEP]);
+    fn prefetch(self, step: &[T; STEP]);
 
     /// Extremes of no values.
     fn no_extremes(self) -> Self::Extremes;
-    fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes;
-    /// Minimum and maximum over all lanes; `steps` are the values, should they be needed again.
-    fn reduce_extremes(self, extremes: Self::Extremes, steps: &[[E::Stored; STEP]]) -> (f64, f64);
+    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes;
+    /// Minimum and maximum over all lanes.
+    fn reduce_extremes(self, extremes: Self::Extremes) -> (f64, f64);
 }
 
 /// What one pass over the values of a block finds.
@@ -56,12 +55,12 @@ pub(super) struct Pass {
 /// Both are small beside what stays if nδ² is at most half of Σ(x−c)², that is δ² at most the
 /// variance. Where the sample was further off, the block is summed again about its mean.
 #[inline(always)]
-pub(super) fn pass<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored]) -> Pass {
+pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
     let sample = &values[..values.len().min(SAMPLE)];
-    let mut centre = sum::<E, L>(lanes, sample) / sample.len() as f64;
+    let mut centre = sum(lanes, sample) / sample.len() as f64;
     let mut again = true;
     loop {
-        let pass = pass_about::<E, L>(lanes, values, centre);
+        let pass = pass_about(lanes, values, centre);
         let offset = pass.sums.first / values.len() as f64;
         let far = pass.sums.first * offset > 0.5 * pass.sums.about_centre.second;
         // One repetition is enough, and must be: rounding could keep δ above the variance.
@@ -74,7 +73,7 @@ pub(super) fn pass<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored]) -> 
 }
 
 #[inline(always)]
-fn pass_about<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored], centre: f64) -> Pass {
+fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pass {
     let centres = lanes.splat(centre);
     let zero = lanes.splat(0.0);
     let (mut first, mut second, mut third, mut fourth) = (zero, zero, zero, zero);
@@ -95,9 +94,9 @@ fn pass_about<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored], centre: 
     }
 
     let mut powers = [first, second, third, fourth].map(|row| lanes.to_array(row));
-    let (mut minimum, mut maximum) = lanes.reduce_extremes(extremes, steps);
+    let (mut minimum, mut maximum) = lanes.reduce_extremes(extremes);
     for (index, &value) in rest.iter().enumerate() {
-        let value = E::decode(value).widen();
+        let value = value.widen();
         minimum = minimum.min(value);
         maximum = maximum.max(value);
         let deviation = value - centre;
@@ -125,7 +124,7 @@ fn pass_about<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored], centre: 
 }
 
 #[inline(always)]
-fn sum<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored]) -> f64 {
+fn sum<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> f64 {
     let (rows, rest) = values.as_chunks::<LANES>();
     let mut total = lanes.splat(0.0);
     for row in rows {
@@ -133,7 +132,7 @@ fn sum<E: Encoding, L: Lanes<E>>(lanes: L, values: &[E::Stored]) -> f64 {
     }
     let mut total = lanes.to_array(total);
     for (lane, &value) in total.iter_mut().zip(rest) {
-        *lane += E::decode(value).widen();
+        *lane += value.widen();
     }
     fold(total)
 }
@@ -147,9 +146,9 @@ fn fold(v: [f64; LANES]) -> f64 {
 #[derive(Clone, Copy)]
 pub(super) struct Arrays;
 
-impl<E: Encoding> Lanes<E> for Arrays {
+impl<T: Scalar> Lanes<T> for Arrays {
     type Row = [f64; LANES];
-    type Extremes = ([E::Scalar; STEP], [E::Scalar; STEP]);
+    type Extremes = ([T; STEP], [T; STEP]);
 
     #[inline(always)]
     fn splat(self, value: f64) -> Self::Row {
@@ -157,8 +156,8 @@ impl<E: Encoding> Lanes<E> for Arrays {
     }
 
     #[inline(always)]
-    fn widen(self, row: &[E::Stored; LANES]) -> Self::Row {
-        row.map(|value| E::decode(value).widen())
+    fn widen(self, row: &[T; LANES]) -> Self::Row {
+        row.map(Scalar::widen)
     }
 
     #[inline(always)]
@@ -182,7 +181,7 @@ impl<E: Encoding> Lanes<E> for Arrays {
     }
 
     #[inline(always)]
-    fn prefetch(self, _: &[E::Stored; STEP]) {}
+    fn prefetch(self, _: &[T; STEP]) {}
 
     #[inline(always)]
     fn no_extremes(self) -> Self::Extremes {
@@ -190,9 +189,8 @@ impl<E: Encoding> Lanes<E> for Arrays {
     }
 
     #[inline(always)]
-    fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes {
+    fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes {
         let (minima, maxima) = extremes;
-        let step = step.map(E::decode);
         (
             core::array::from_fn(|lane| lesser(step[lane], minima[lane])),
             core::array::from_fn(|lane| greater(step[lane], maxima[lane])),
@@ -200,7 +198,7 @@ impl<E: Encoding> Lanes<E> for Arrays {
     }
 
     #[inline(always)]
-    fn reduce_extremes(self, extremes: Self::Extremes, _: &[[E::Stored; STEP]]) -> (f64, f64) {
+    fn reduce_extremes(self, extremes: Self::Extremes) -> (f64, f64) {
         let (minima, maxima) = extremes;
         (
             minima.into_iter().fold(Float::infinity(), lesser).widen(),

@@ -7,7 +7,6 @@ use core::arch::x86_64::_MM_HINT_T0;
 use pulp::core_arch::x86::Sse;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::encoding::{Encoding, Plain};
 use super::lanes::{Arrays, LANES, Lanes, Pass, STEP, pass};
 use crate::Scalar;
 
@@ -17,11 +16,11 @@ use crate::Scalar;
 const AHEAD: usize = 8192;
 
 /// [`pass`] with the widest registers this processor has.
-pub(super) fn dispatch<E: Element>(values: &[E::Stored]) -> Pass {
-    Arch::new().dispatch(Dispatch::<E>(values))
+pub(super) fn dispatch<E: Element>(values: &[E]) -> Pass {
+    Arch::new().dispatch(Dispatch(values))
 }
 
-struct Dispatch<'a, E: Encoding>(&'a [E::Stored]);
+struct Dispatch<'a, E>(&'a [E]);
 
 impl<E: Element> WithSimd for Dispatch<'_, E> {
     type Output = Pass;
@@ -29,10 +28,10 @@ impl<E: Element> WithSimd for Dispatch<'_, E> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Pass {
         match S::F64_LANES {
-            8 => pass::<E, _>(Registers::<S, 1>(simd), self.0),
-            4 => pass::<E, _>(Registers::<S, 2>(simd), self.0),
-            2 => pass::<E, _>(Registers::<S, 4>(simd), self.0),
-            _ => pass::<E, _>(Arrays, self.0),
+            8 => pass(Registers::<S, 1>(simd), self.0),
+            4 => pass(Registers::<S, 2>(simd), self.0),
+            2 => pass(Registers::<S, 4>(simd), self.0),
+            _ => pass(Arrays, self.0),
         }
     }
 }
@@ -62,8 +61,8 @@ impl<E: Element, S: Simd, const N: usize> Lanes<E> for Registers<S, N> {
     }
 
     #[inline(always)]
-    fn widen(self, row: &[E::Stored; LANES]) -> Self::Row {
-        let wide = E::decode_row(self.0, row).map(Scalar::widen);
+    fn widen(self, row: &[E; LANES]) -> Self::Row {
+        let wide = row.map(Scalar::widen);
         let (registers, _) = S::as_simd_f64s(&wide);
         core::array::from_fn(|register| registers[register])
     }
@@ -92,7 +91,7 @@ impl<E: Element, S: Simd, const N: usize> Lanes<E> for Registers<S, N> {
     }
 
     #[inline(always)]
-    fn prefetch(self, step: &[E::Stored; STEP]) {
+    fn prefetch(self, step: &[E; STEP]) {
         #[cfg(target_arch = "x86_64")]
         if let Some(sse) = Sse::try_new() {
             let later = step.as_ptr().cast::<i8>().wrapping_add(AHEAD);
@@ -106,42 +105,32 @@ impl<E: Element, S: Simd, const N: usize> Lanes<E> for Registers<S, N> {
     }
 
     #[inline(always)]
-    fn update_extremes(self, extremes: Self::Extremes, step: &[E::Stored; STEP]) -> Self::Extremes {
+    fn update_extremes(self, extremes: Self::Extremes, step: &[E; STEP]) -> Self::Extremes {
         E::update_extremes(self.0, extremes, step)
     }
 
     #[inline(always)]
-    fn reduce_extremes(self, extremes: Self::Extremes, steps: &[[E::Stored; STEP]]) -> (f64, f64) {
-        E::reduce_extremes(self.0, extremes, steps)
+    fn reduce_extremes(self, extremes: Self::Extremes) -> (f64, f64) {
+        E::reduce_extremes(self.0, extremes)
     }
 }
 
-/// How stored values are decoded and compared with vectors.
-pub(super) trait Element: Encoding {
+/// How values are compared with vectors.
+pub(super) trait Element: Scalar {
     type Extremes<S: Simd>: Copy;
 
     fn no_extremes<S: Simd>(simd: S) -> Self::Extremes<S>;
     fn update_extremes<S: Simd>(
         simd: S,
         extremes: Self::Extremes<S>,
-        step: &[Self::Stored; STEP],
+        step: &[Self; STEP],
     ) -> Self::Extremes<S>;
-    fn reduce_extremes<S: Simd>(
-        simd: S,
-        extremes: Self::Extremes<S>,
-        steps: &[[Self::Stored; STEP]],
-    ) -> (f64, f64);
-
-    /// The numbers of a row.
-    #[inline(always)]
-    fn decode_row<S: Simd>(_: S, row: &[Self::Stored; LANES]) -> [Self::Scalar; LANES] {
-        row.map(Self::decode)
-    }
+    fn reduce_extremes<S: Simd>(simd: S, extremes: Self::Extremes<S>) -> (f64, f64);
 }
 
 macro_rules! implement_element {
     ($scalar:ty, $vector:ident, $vectors:ident, $splat:ident, $min:ident, $max:ident, $reduce_min:ident, $reduce_max:ident) => {
-        impl Element for Plain<$scalar> {
+        impl Element for $scalar {
             type Extremes<S: Simd> = (S::$vector, S::$vector);
 
             #[inline(always)]
@@ -169,7 +158,6 @@ macro_rules! implement_element {
             fn reduce_extremes<S: Simd>(
                 simd: S,
                 (minima, maxima): Self::Extremes<S>,
-                _: &[[$scalar; STEP]],
             ) -> (f64, f64) {
                 (
                     simd.$reduce_min(minima).widen(),
@@ -208,59 +196,6 @@ mod tests {
 
     use super::*;
 
-    /// Words of every size and sign, and of one sign only, whose extremes are found in another way.
-    #[cfg(feature = "half")]
-    fn words(highest: u16, sign: impl Fn(u32) -> u16) -> Vec<[u8; 2]> {
-        (0..4096_u32)
-            .map(|index| {
-                let magnitude = (index.wrapping_mul(2_654_435_769) >> 16) as u16 % highest;
-                (magnitude | sign(index) << 15).to_le_bytes()
-            })
-            .collect()
-    }
-
-    /// The registers' and the arrays' passes over the first `count` words, and that over their numbers.
-    #[cfg(feature = "half")]
-    fn assert_same_passes<E>(words: &[[u8; 2]])
-    where
-        E: Element<Stored = [u8; 2], Scalar = f32>,
-    {
-        let singles: Vec<f32> = words.iter().map(|&word| E::decode(word)).collect();
-        for count in (1..100).chain([4095, 4096]) {
-            let expected = format!("{:?}", pass::<Plain<f32>, _>(Arrays, &singles[..count]));
-            let words = &words[..count];
-            assert_eq!(format!("{:?}", pass::<E, _>(Arrays, words)), expected);
-            assert_eq!(format!("{:?}", dispatch::<E>(words)), expected);
-            #[cfg(target_arch = "x86_64")]
-            if let Some(simd) = pulp::x86::V3::try_new() {
-                let narrow = Simd::vectorize(simd, Dispatch::<E>(words));
-                assert_eq!(format!("{narrow:?}"), expected);
-            }
-            // Without instructions made for it.
-            let plain = pulp::Scalar::new().vectorize(Dispatch::<E>(words));
-            assert_eq!(format!("{plain:?}"), expected);
-        }
-    }
-
-    #[cfg(feature = "half")]
-    #[test]
-    fn words_give_the_bits_of_their_numbers() {
-        use super::super::encoding::{Bf16, F16};
-
-        for sign in [
-            |index| (index % 3 == 0).into(),
-            |_| 0,
-            |_| 1,
-            |index| u16::from(index == 37),
-        ] {
-            assert_same_passes::<F16>(&words(0x7C00, sign));
-            // Subnormal numbers only.
-            assert_same_passes::<F16>(&words(0x0400, sign));
-            assert_same_passes::<Bf16>(&words(0x7F80, sign));
-            assert_same_passes::<Bf16>(&words(0x0080, sign));
-        }
-    }
-
     #[test]
     fn registers_and_arrays_give_the_same_bits() {
         let values: Vec<f32> = (0..4096_u32)
@@ -268,19 +203,10 @@ mod tests {
             .collect();
         let wide: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
         for count in (1..300).chain([4095, 4096]) {
-            let expected = format!("{:?}", pass::<Plain<f32>, _>(Arrays, &values[..count]));
-            assert_eq!(
-                format!("{:?}", dispatch::<Plain<f32>>(&values[..count])),
-                expected
-            );
-            assert_eq!(
-                format!("{:?}", dispatch::<Plain<f64>>(&wide[..count])),
-                expected
-            );
-            assert_eq!(
-                format!("{:?}", pass::<Plain<f64>, _>(Arrays, &wide[..count])),
-                expected
-            );
+            let expected = format!("{:?}", pass(Arrays, &values[..count]));
+            assert_eq!(format!("{:?}", dispatch(&values[..count])), expected);
+            assert_eq!(format!("{:?}", dispatch(&wide[..count])), expected);
+            assert_eq!(format!("{:?}", pass(Arrays, &wide[..count])), expected);
         }
     }
 
@@ -294,12 +220,9 @@ mod tests {
         let values: Vec<f32> = (0..4096_u32)
             .map(|index| index.wrapping_mul(2_654_435_769) as f32 * 1e-9)
             .collect();
-        let expected = format!("{:?}", pass::<Plain<f32>, _>(Arrays, &values));
+        let expected = format!("{:?}", pass(Arrays, &values));
         assert_eq!(
-            format!(
-                "{:?}",
-                Simd::vectorize(simd, Dispatch::<Plain<f32>>(&values))
-            ),
+            format!("{:?}", Simd::vectorize(simd, Dispatch(&values[..]))),
             expected
         );
     }

@@ -4,7 +4,11 @@ use core::mem::MaybeUninit;
 
 use alloc::vec::Vec;
 
+use faer::diag::DiagMut;
+use faer::dyn_stack::{MemStack, StackReq};
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_solve;
+use faer::{Accum, MatMut, MatRef, Par};
 
 use super::{Method, RankError};
 use crate::registers::clearing_wide_registers;
@@ -27,13 +31,6 @@ pub(super) fn decompose(
     values: &mut [f64],
     scratch: &mut Scratch,
 ) -> Result<(), RankError> {
-    use faer::diag::DiagMut;
-    use faer::dyn_stack::MemStack;
-    use faer::linalg::matmul::triangular::{self, BlockStructure};
-    use faer::linalg::{evd, svd, temp_mat_scratch, temp_mat_zeroed};
-    use faer::mat::AsMatMut;
-    use faer::{Accum, MatRef, Par, Spec};
-
     let (rows, columns) = shape;
     // Read column by column the slice is the transpose, whose singular values are the same.
     let matrix = MatRef::from_column_major_slice(matrix, columns, rows);
@@ -42,49 +39,9 @@ pub(super) fn decompose(
     } else {
         matrix
     };
-    let (long, short) = tall.shape();
     let converged = match method {
-        Method::Svd => {
-            let none = svd::ComputeSvdVectors::No;
-            let mut settings = Spec::<svd::SvdParams, f64>::default();
-            settings.recursion_threshold = usize::MAX;
-            let request = svd::svd_scratch::<f64>(long, short, none, none, Par::Seq, settings);
-            let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
-            let values = DiagMut::from_slice_mut(&mut *values);
-            clearing_wide_registers(|| {
-                svd::svd(tall, values, None, None, Par::Seq, stack, settings).is_ok()
-            })
-        }
-        Method::Gram => {
-            let none = evd::ComputeEigenvectors::No;
-            let settings = Default::default();
-            let request = temp_mat_scratch::<f64>(short, short).and(
-                evd::self_adjoint_evd_scratch::<f64>(short, none, Par::Seq, settings),
-            );
-            let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
-            let (mut gram, stack) = temp_mat_zeroed::<f64, _, _>(short, short, stack);
-            let mut gram = gram.as_mat_mut();
-            let eigenvalues = DiagMut::from_slice_mut(&mut *values);
-            let outcome = clearing_wide_registers(|| {
-                triangular::matmul(
-                    gram.as_mut(),
-                    BlockStructure::TriangularLower,
-                    Accum::Replace,
-                    tall.transpose(),
-                    BlockStructure::Rectangular,
-                    tall,
-                    BlockStructure::Rectangular,
-                    1.0,
-                    Par::Seq,
-                );
-                evd::self_adjoint_evd(gram.as_ref(), eigenvalues, None, Par::Seq, stack, settings)
-            });
-            for value in values.iter_mut() {
-                // Rounding may push the eigenvalue of a null direction below zero.
-                *value = num_traits::Float::sqrt(value.max(0.0));
-            }
-            outcome.is_ok()
-        }
+        Method::Svd => by_svd(tall, values, scratch)?,
+        Method::Gram => by_gram(tall, values, scratch)?,
     };
     if converged {
         Ok(())
@@ -93,14 +50,78 @@ pub(super) fn decompose(
     }
 }
 
+fn by_svd(
+    tall: MatRef<'_, f64>,
+    values: &mut [f64],
+    scratch: &mut Scratch,
+) -> Result<bool, RankError> {
+    use faer::linalg::svd;
+
+    let ((long, short), none) = (tall.shape(), svd::ComputeSvdVectors::No);
+    let mut settings = faer::Spec::<svd::SvdParams, f64>::default();
+    settings.recursion_threshold = usize::MAX;
+    let request = svd::svd_scratch::<f64>(long, short, none, none, Par::Seq, settings);
+    let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
+    let values = DiagMut::from_slice_mut(values);
+    Ok(clearing_wide_registers(|| {
+        svd::svd(tall, values, None, None, Par::Seq, stack, settings).is_ok()
+    }))
+}
+
+fn by_gram(
+    tall: MatRef<'_, f64>,
+    values: &mut [f64],
+    scratch: &mut Scratch,
+) -> Result<bool, RankError> {
+    use faer::linalg::{evd, temp_mat_scratch, temp_mat_zeroed};
+    use faer::mat::AsMatMut;
+
+    let (short, none) = (tall.ncols(), evd::ComputeEigenvectors::No);
+    let settings = Default::default();
+    let request = temp_mat_scratch::<f64>(short, short).and(evd::self_adjoint_evd_scratch::<f64>(
+        short,
+        none,
+        Par::Seq,
+        settings,
+    ));
+    let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
+    let (mut gram, stack) = temp_mat_zeroed::<f64, _, _>(short, short, stack);
+    let mut gram = gram.as_mat_mut();
+    let eigenvalues = DiagMut::from_slice_mut(&mut *values);
+    let outcome = clearing_wide_registers(|| {
+        write_gram(gram.as_mut(), tall.transpose());
+        evd::self_adjoint_evd(gram.as_ref(), eigenvalues, None, Par::Seq, stack, settings)
+    });
+    for value in values.iter_mut() {
+        // Rounding may push the eigenvalue of a null direction below zero.
+        *value = num_traits::Float::sqrt(value.max(0.0));
+    }
+    Ok(outcome.is_ok())
+}
+
+/// The lower triangle of the product of a matrix and its transpose; what is above is left as it was.
+fn write_gram(product: MatMut<'_, f64>, matrix: MatRef<'_, f64>) {
+    triangular::matmul(
+        product,
+        BlockStructure::TriangularLower,
+        Accum::Replace,
+        matrix,
+        BlockStructure::Rectangular,
+        matrix.transpose(),
+        BlockStructure::Rectangular,
+        1.0,
+        Par::Seq,
+    );
+}
+
 /// A matrix in a slice whose rows follow each other at a distance, or the transpose of one.
 #[derive(Clone, Copy)]
-pub(super) struct Operand<'a>(faer::MatRef<'a, f64>);
+pub(super) struct Operand<'a>(MatRef<'a, f64>);
 
 impl<'a> Operand<'a> {
     /// The matrix whose first row starts `values`, the next one `stride` later.
     pub(super) fn new(values: &'a [f64], (rows, columns): (usize, usize), stride: usize) -> Self {
-        Self(faer::MatRef::from_row_major_slice_with_stride(
+        Self(MatRef::from_row_major_slice_with_stride(
             values, rows, columns, stride,
         ))
     }
@@ -114,7 +135,7 @@ impl<'a> Operand<'a> {
 pub(super) fn multiply(product: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
     matmul(
         row_major(product, first, second),
-        faer::Accum::Replace,
+        Accum::Replace,
         1.0,
         first,
         second,
@@ -126,15 +147,15 @@ pub(super) fn add_product(sum: &mut [f64], stride: usize, first: Operand<'_>, se
     // As the transpose, since faer 0.24 takes the strides of `from_row_major_slice_with_stride_mut` for each
     // other's, and writes beyond the slice.
     let (rows, columns) = (first.0.nrows(), second.0.ncols());
-    let to = faer::MatMut::from_column_major_slice_with_stride_mut(sum, columns, rows, stride);
-    matmul(to.transpose_mut(), faer::Accum::Add, 1.0, first, second);
+    let to = MatMut::from_column_major_slice_with_stride_mut(sum, columns, rows, stride);
+    matmul(to.transpose_mut(), Accum::Add, 1.0, first, second);
 }
 
 /// Subtracts the product of two matrices from a row-major one.
 pub(super) fn subtract_product(difference: &mut [f64], first: Operand<'_>, second: Operand<'_>) {
     matmul(
         row_major(difference, first, second),
-        faer::Accum::Add,
+        Accum::Add,
         -1.0,
         first,
         second,
@@ -145,42 +166,28 @@ fn row_major<'a>(
     values: &'a mut [f64],
     first: Operand<'_>,
     second: Operand<'_>,
-) -> faer::MatMut<'a, f64> {
-    faer::MatMut::from_row_major_slice_mut(values, first.0.nrows(), second.0.ncols())
+) -> MatMut<'a, f64> {
+    MatMut::from_row_major_slice_mut(values, first.0.nrows(), second.0.ncols())
 }
 
 fn matmul(
-    to: faer::MatMut<'_, f64>,
-    accumulate: faer::Accum,
+    to: MatMut<'_, f64>,
+    accumulate: Accum,
     factor: f64,
     Operand(first): Operand<'_>,
     Operand(second): Operand<'_>,
 ) {
     clearing_wide_registers(|| {
-        faer::linalg::matmul::matmul(to, accumulate, first, second, factor, faer::Par::Seq);
+        faer::linalg::matmul::matmul(to, accumulate, first, second, factor, Par::Seq);
     });
 }
 
 /// The upper triangle of the product of a matrix and its transpose, row-major; what is below the
 /// diagonal is left as it was.
 pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
-    use faer::linalg::matmul::triangular::{self, BlockStructure};
-
     let size = matrix.0.nrows();
-    let product = faer::MatMut::from_column_major_slice_mut(product, size, size);
-    clearing_wide_registers(|| {
-        triangular::matmul(
-            product,
-            BlockStructure::TriangularLower,
-            faer::Accum::Replace,
-            matrix.0,
-            BlockStructure::Rectangular,
-            matrix.0.transpose(),
-            BlockStructure::Rectangular,
-            1.0,
-            faer::Par::Seq,
-        );
-    });
+    let product = MatMut::from_column_major_slice_mut(product, size, size);
+    clearing_wide_registers(|| write_gram(product, matrix.0));
 }
 
 /// Decomposes a symmetric matrix whose upper triangle is given, row-major, into RᵀR, with rows of R
@@ -196,21 +203,20 @@ pub(super) fn pivoted_cholesky(
     size: usize,
     scratch: &mut Scratch,
 ) -> Result<usize, RankError> {
-    use faer::dyn_stack::{MemStack, StackReq};
     use faer::linalg::cholesky::llt_pivoting::factor;
 
     let mut settings = faer::Spec::<factor::PivLltParams, f64>::default();
     // Columns of a block are brought up to date one by one, the others by a matrix product.
     settings.block_size = 16;
-    let request = factor::cholesky_in_place_scratch::<usize, f64>(size, faer::Par::Seq, settings);
+    let request = factor::cholesky_in_place_scratch::<usize, f64>(size, Par::Seq, settings);
     let request = StackReq::new::<usize>(size).array(2).and(request);
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
     let (mut forward, stack) = stack.make_with(size, |_| 0_usize);
     let (mut inverse, stack) = stack.make_with(size, |_| 0_usize);
-    let matrix = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
+    let matrix = MatMut::from_column_major_slice_mut(matrix, size, size);
     let rows = clearing_wide_registers(|| {
         let (forward, inverse) = (&mut *forward, &mut *inverse);
-        let one_thread = faer::Par::Seq;
+        let one_thread = Par::Seq;
         let found =
             factor::cholesky_in_place(matrix, forward, inverse, one_thread, stack, settings);
         found.map_or(0, |(found, _)| found.rank)
@@ -231,16 +237,15 @@ pub(super) fn cholesky(
     size: usize,
     scratch: &mut Scratch,
 ) -> Result<bool, RankError> {
-    use faer::dyn_stack::MemStack;
     use faer::linalg::cholesky::llt::factor;
 
     let settings = Default::default();
-    let request = factor::cholesky_in_place_scratch::<f64>(size, faer::Par::Seq, settings);
+    let request = factor::cholesky_in_place_scratch::<f64>(size, Par::Seq, settings);
     let stack = MemStack::new(reserve(scratch, request.unaligned_bytes_required())?);
-    let matrix = faer::MatMut::from_column_major_slice_mut(matrix, size, size);
+    let matrix = MatMut::from_column_major_slice_mut(matrix, size, size);
     let none = Default::default();
     Ok(clearing_wide_registers(|| {
-        factor::cholesky_in_place(matrix, none, faer::Par::Seq, stack, settings).is_ok()
+        factor::cholesky_in_place(matrix, none, Par::Seq, stack, settings).is_ok()
     }))
 }
 
@@ -248,12 +253,12 @@ pub(super) fn cholesky(
 /// triangle whose rows follow each other at a distance.
 pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
     let count = rows.len() / size.max(1);
-    let mut rows = faer::MatMut::from_column_major_slice_mut(rows, size, count);
-    let upper = faer::MatRef::from_row_major_slice_with_stride(triangle, size, size, stride);
+    let mut rows = MatMut::from_column_major_slice_mut(rows, size, count);
+    let upper = MatRef::from_row_major_slice_with_stride(triangle, size, size, stride);
     clearing_wide_registers(|| {
         let lower = upper.transpose();
-        triangular_solve::solve_lower_triangular_in_place(lower, rows.as_mut(), faer::Par::Seq);
-        triangular_solve::solve_upper_triangular_in_place(upper, rows, faer::Par::Seq);
+        triangular_solve::solve_lower_triangular_in_place(lower, rows.as_mut(), Par::Seq);
+        triangular_solve::solve_upper_triangular_in_place(upper, rows, Par::Seq);
     });
 }
 

@@ -3,7 +3,6 @@
 
 use mother::Scalar;
 use mother::moments::{Moments, MomentsAccumulator, MomentsError};
-use mother::weights::ElementType;
 use serde::Deserialize;
 
 mod properties;
@@ -594,85 +593,4 @@ fn a_few_values_merged_with_very_many() {
     let expected = (n * n - 3.0 * n + 3.0) / (n - 1.0);
     assert_relative("kurtosis", zeros.kurtosis(), Some(expected), 1e-12);
     assert_relative("mean", zeros.mean(), Some(1.0 / n), 1e-15);
-}
-
-/// Bytes of every type, of all bit patterns whose values are finite.
-fn encoded(element_type: ElementType) -> Vec<u8> {
-    let size = element_type.size();
-    let mut bytes = Vec::new();
-    for word in integers(3 * MomentsAccumulator::BLOCK + 77, 11, 64) {
-        let word = word.to_le_bytes();
-        let mut value = [0.0_f64];
-        element_type.decode(&word[..size], &mut value).unwrap();
-        if value[0].is_finite() {
-            bytes.extend_from_slice(&word[..size]);
-        }
-    }
-    bytes
-}
-
-#[test]
-fn bytes_give_the_bits_of_decoded_values() {
-    for &element_type in ElementType::ALL {
-        let (bytes, size) = (encoded(element_type), element_type.size());
-        let mut values = vec![0.0_f64; bytes.len() / size];
-        element_type.decode(&bytes, &mut values).unwrap();
-        let expected = Moments::of(&values).unwrap();
-        for length in [1, 1000, MomentsAccumulator::BLOCK, values.len()] {
-            let mut accumulator = MomentsAccumulator::new();
-            for chunk in bytes.chunks(length * size) {
-                accumulator.extend_from_bytes(element_type, chunk).unwrap();
-            }
-            assert_eq!(
-                bits(&accumulator.moments()),
-                bits(&expected),
-                "{element_type}"
-            );
-        }
-    }
-}
-
-#[test]
-fn bytes_that_end_within_a_value_are_refused() {
-    for &element_type in ElementType::ALL {
-        let bytes = vec![0; 2 * element_type.size() - 1];
-        let mut accumulator = MomentsAccumulator::new();
-        let refused = accumulator.extend_from_bytes(element_type, &bytes);
-        if element_type.size() == 1 {
-            assert_eq!(refused, Ok(()));
-            continue;
-        }
-        let length = bytes.len();
-        assert_eq!(
-            refused,
-            Err(MomentsError::PartialValue {
-                element_type,
-                bytes: length
-            })
-        );
-        assert_eq!(accumulator.count(), 0);
-    }
-}
-
-/// Infinities and NaN, at both signs and at any place of a block.
-#[cfg(feature = "half")]
-#[test]
-fn words_that_are_not_finite_are_refused() {
-    let length = MomentsAccumulator::BLOCK + 5;
-    for (element_type, infinity) in [(ElementType::F16, 0x7C00_u16), (ElementType::Bf16, 0x7F80)] {
-        for wrong in [infinity, infinity | 1, infinity | 0x8000, infinity | 0x8001] {
-            for position in [0, 7, 31, 4095, length - 1] {
-                let mut words = vec![0x1234_u16; length];
-                words[position] = wrong;
-                let bytes: Vec<u8> = words.into_iter().flat_map(u16::to_le_bytes).collect();
-                let mut accumulator = MomentsAccumulator::new();
-                let refused = accumulator.extend_from_bytes(element_type, &bytes);
-                assert!(matches!(
-                    refused,
-                    Err(MomentsError::NotFinite { position: found, .. }) if found == position as u64
-                ));
-                assert_eq!(accumulator.count(), position as u64);
-            }
-        }
-    }
 }

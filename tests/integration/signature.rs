@@ -1,5 +1,8 @@
 //! Signatures: one pass, in bounded memory, whatever fails.
 
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::fmt;
 use core::ops::ControlFlow;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +44,7 @@ fn a_pointer_to_a_source_is_a_source() {
     assert!(expected.is_ok());
     assert_eq!(options.sign(&&model), expected);
     assert_eq!(options.sign(&Box::new(model.clone())), expected);
-    assert_eq!(options.sign(&std::sync::Arc::new(model)), expected);
+    assert_eq!(options.sign(&Arc::new(model)), expected);
 }
 
 /// A model that counts how often each value is read, and that can fail.

@@ -146,10 +146,7 @@ fn values_that_contain_themselves_are_passed_over() {
     ]
     .concat();
     let error = error_of(&of_pickle(&deep));
-    assert!(
-        matches!(error.kind, FileErrorKind::NoWeights),
-        "{error}"
-    );
+    assert!(matches!(error.kind, FileErrorKind::NoWeights), "{error}");
 }
 
 #[test]

@@ -69,10 +69,7 @@ fn what_is_no_readable_file_says_what_it_is() {
         FileErrorKind::NoModel { .. }
     ));
     fs::create_dir_all(folder.path().join("nested/model.safetensors")).unwrap();
-    assert!(matches!(
-        open("nested").kind,
-        FileErrorKind::NotAFile
-    ));
+    assert!(matches!(open("nested").kind, FileErrorKind::NotAFile));
     open("empty.safetensors/below");
 }
 
