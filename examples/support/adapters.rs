@@ -71,42 +71,47 @@ pub(crate) fn place(stored: Vec<(ModelPath, Stored)>, models: &mut Models) {
     models.open.sort_by(|a, b| a.name().cmp(b.name()));
 }
 
-/// A model, changed by the adapter whose factors are stored beside its weights, if there is one whose scale
-/// is known.
+/// A model, changed by the adapter whose factors are stored beside its weights, if there is one; without them
+/// where their scale isn't known.
 fn with_its_own_adapter(path: &ModelPath, base: Stored) -> (Source, Vec<PathBuf>) {
-    let plain = |base| (Source::plain(base), path.files().to_vec());
+    let files = path.files().to_vec();
     if !Adapter::is_within(&base) {
-        return plain(base);
+        return (Source::plain(base), files);
     }
     let config_file = path.folder().join(CONFIG);
-    let adapter = config(&config_file).and_then(|config| match config {
-        Some(config) => {
-            let failed = |error: mother::files::ModelFileError| AdapterError::Reading {
-                reason: error.to_string(),
-            };
-            Adapter::read_within(open(path).map_err(failed)?, config)
-        }
-        None => Err(AdapterError::Reading {
-            reason: format!("there is no {CONFIG}, which would say how they are scaled"),
-        }),
-    });
-    let model = adapter.and_then(|adapter| {
-        adapter.fits(&base)?;
-        Ok(adapter)
-    });
-    let merged = match model {
-        Ok(adapter) => open(path).map(|own| adapter.applied_to(own)),
-        Err(error) => {
-            note(format!(
-                "the factors of an adapter beside the weights of {} are left out: {error}",
-                path.name()
-            ));
-            return plain(base);
-        }
+    let known = config(&config_file);
+    let within = |config| {
+        let failed = |reason: String| AdapterError::Reading { reason };
+        let own = open(path).map_err(|error| failed(error.to_string()))?;
+        Adapter::read_within(own, config)
     };
-    match merged {
-        Ok(Ok(model)) => (model, [path.files(), &[config_file]].concat()),
-        _ => plain(base),
+    let error = match known {
+        Ok(Some(config)) => {
+            let fitting = within(config).and_then(|adapter| {
+                adapter.fits(&base)?;
+                Ok(adapter)
+            });
+            match fitting.map(|adapter| (adapter, open(path))) {
+                Ok((adapter, Ok(own))) => {
+                    if let Ok(model) = adapter.applied_to(own) {
+                        return (model, [&files[..], &[config_file]].concat());
+                    }
+                    "they can't be applied".into()
+                }
+                Ok((_, Err(error))) => error.to_string(),
+                Err(error) => error.to_string(),
+            }
+        }
+        Ok(None) => format!("there is no {CONFIG}, which would say how they are scaled"),
+        Err(error) => error.to_string(),
+    };
+    note(format!(
+        "the factors of an adapter beside the weights of {} are left out: {error}",
+        path.name()
+    ));
+    match within(AdapterConfig::new()) {
+        Ok(adapter) => (adapter.removed_from(base), files),
+        Err(_) => (Source::plain(base), files),
     }
 }
 

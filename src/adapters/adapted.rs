@@ -79,6 +79,22 @@ impl<A: WeightSource> Adapter<A> {
     }
 }
 
+impl<A: WeightSource> Adapter<A> {
+    /// The model that an adapter is stored with, as if it were not there: without its factors and its changes.
+    pub fn removed_from<B: WeightSource>(self, base: B) -> AdaptedModel<B, A> {
+        AdaptedModel {
+            name: self.source.name().to_owned(),
+            base,
+            changes: Some(Changes {
+                updates: BTreeMap::new(),
+                whole: BTreeMap::new(),
+                is_within: self.is_within,
+                source: self.source,
+            }),
+        }
+    }
+}
+
 /// What a target does to a weight in this place.
 fn update(target: &Target, place: &Place) -> Update {
     let [rows, columns] = place.shape;

@@ -168,6 +168,11 @@ fn a_model_that_is_stored_with_its_adapter_is_both_together() {
     ];
     let expected = expected.map(|(name, values)| (name.to_owned(), values));
     assert_eq!(values(&adapted), expected);
+    let adapter = Adapter::read_within(stored(), AdapterConfig::new()).unwrap();
+    let without = values(&adapter.removed_from(stored()));
+    let names: Vec<&str> = without.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, [&*weight, "base_model.model.m.norm.weight"]);
+    assert_eq!(without[0].1, [0.0; 6]);
     let adapter = model("a", &[DOWN, UP]);
     assert!(Adapter::is_adapter(&adapter) && !Adapter::is_within(&adapter));
 }
