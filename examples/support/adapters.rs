@@ -10,6 +10,7 @@ use mother::heritage::Knowledge;
 use mother::weights::WeightSource as _;
 
 use super::models::{Models, Skipped, Source, Stored, open};
+use super::terminal::note;
 
 /// What PEFT writes beside an adapter.
 const CONFIG: &str = "adapter_config.json";
@@ -64,9 +65,54 @@ pub(crate) fn place(stored: Vec<(ModelPath, Stored)>, models: &mut Models) {
         }
     }
     for (path, base) in paths.into_iter().zip(bases) {
-        models.push(Source::plain(base), path.files().into());
+        let (model, files) = with_its_own_adapter(&path, base);
+        models.push(model, files);
     }
     models.open.sort_by(|a, b| a.name().cmp(b.name()));
+}
+
+/// A model, changed by the adapter whose factors are stored beside its weights, if there is one; without them
+/// where their scale isn't known.
+fn with_its_own_adapter(path: &ModelPath, base: Stored) -> (Source, Vec<PathBuf>) {
+    let files = path.files().to_vec();
+    if !Adapter::is_within(&base) {
+        return (Source::plain(base), files);
+    }
+    let config_file = path.folder().join(CONFIG);
+    let known = config(&config_file);
+    let within = |config| {
+        let failed = |reason: String| AdapterError::Reading { reason };
+        let own = open(path).map_err(|error| failed(error.to_string()))?;
+        Adapter::read_within(own, config)
+    };
+    let error = match known {
+        Ok(Some(config)) => {
+            let fitting = within(config).and_then(|adapter| {
+                adapter.fits(&base)?;
+                Ok(adapter)
+            });
+            match fitting.map(|adapter| (adapter, open(path))) {
+                Ok((adapter, Ok(own))) => {
+                    if let Ok(model) = adapter.applied_to(own) {
+                        return (model, [&files[..], &[config_file]].concat());
+                    }
+                    "they can't be applied".into()
+                }
+                Ok((_, Err(error))) => error.to_string(),
+                Err(error) => error.to_string(),
+            }
+        }
+        Ok(None) => format!("there is no {CONFIG}, which would say how they are scaled"),
+        Err(error) => error.to_string(),
+    };
+    note(format!(
+        "the factors of an adapter beside the weights of {} are left out: {error}",
+        path.name()
+    ));
+    match within(AdapterConfig::new()) {
+        Ok(adapter) => (adapter.removed_from(base), files),
+        Err(_) => (Source::plain(base), files),
+    }
 }
 
 /// Why an adapter has no place.
@@ -127,17 +173,19 @@ fn placed(
     Ok((model, edge, files))
 }
 
-fn read(config: &Path, adapter: Stored) -> Result<Adapter<Stored>, AdapterError> {
-    let config = match File::open(config) {
-        Ok(file) => {
-            let mut text = String::new();
-            let read = file.take(LONGEST_CONFIG).read_to_string(&mut text);
-            read.map_err(|error| AdapterError::Config {
-                message: error.to_string(),
-            })?;
-            AdapterConfig::from_json(&text)?
-        }
-        Err(_) => AdapterConfig::new(),
+fn read(config_file: &Path, adapter: Stored) -> Result<Adapter<Stored>, AdapterError> {
+    Adapter::read(adapter, config(config_file)?.unwrap_or_default())
+}
+
+/// The configuration in a file, if that is there.
+fn config(file: &Path) -> Result<Option<AdapterConfig>, AdapterError> {
+    let Ok(file) = File::open(file) else {
+        return Ok(None);
     };
-    Adapter::read(adapter, config)
+    let mut text = String::new();
+    let read = file.take(LONGEST_CONFIG).read_to_string(&mut text);
+    read.map_err(|error| AdapterError::Config {
+        message: error.to_string(),
+    })?;
+    AdapterConfig::from_json(&text).map(Some)
 }

@@ -9,6 +9,7 @@ use core::iter;
 
 use super::adapter::{Adapter, Lengths, Target};
 use super::base::{Orientation, Place};
+use super::names::TensorName;
 use super::update::{Factors, SquaredLengths, Update};
 use super::{AdaptedError, AdapterError};
 use crate::Scalar;
@@ -36,6 +37,8 @@ struct Changes<A> {
     updates: BTreeMap<String, Update>,
     /// The adapter's tensors that stand for the base's, by the base's layers, or are new.
     whole: BTreeMap<String, String>,
+    /// Whether the base lists the adapter's factors, too, which are no layers.
+    is_within: bool,
 }
 
 impl<A: WeightSource> Adapter<A> {
@@ -69,9 +72,26 @@ impl<A: WeightSource> Adapter<A> {
             changes: Some(Changes {
                 updates: updates.collect(),
                 whole: self.whole,
+                is_within: self.is_within,
                 source: self.source,
             }),
         })
+    }
+}
+
+impl<A: WeightSource> Adapter<A> {
+    /// The model that an adapter is stored with, as if it were not there: without its factors and its changes.
+    pub fn removed_from<B: WeightSource>(self, base: B) -> AdaptedModel<B, A> {
+        AdaptedModel {
+            name: self.source.name().to_owned(),
+            base,
+            changes: Some(Changes {
+                updates: BTreeMap::new(),
+                whole: BTreeMap::new(),
+                is_within: self.is_within,
+                source: self.source,
+            }),
+        }
     }
 }
 
@@ -194,7 +214,11 @@ impl<B: WeightSource, A: WeightSource> WeightSource for AdaptedModel<B, A> {
         };
         // Those that take the place of one of the base's layers are listed there, the others behind.
         let mut changed = alloc::vec::Vec::new();
-        for layer in base {
+        let is_part = |layer: &Result<B::Layer<'_>, _>| {
+            let name = layer.as_ref().map_or("", Layer::name);
+            changes.is_within && matches!(TensorName::parse(name), TensorName::Part(..))
+        };
+        for layer in base.filter(|layer| !is_part(layer)) {
             changed.push(layer.map(|layer| match whole.remove(layer.name()) {
                 Some((name, layer)) => AdaptedLayer(Kind::Whole(name, layer)),
                 None => match changes.updates.get(layer.name()) {

@@ -52,7 +52,45 @@ pub struct Adapter<A> {
     pub(super) targets: Vec<Target>,
     /// The tensors that stand for the base's, with the names that those have.
     pub(super) whole: BTreeMap<String, String>,
+    /// Whether its factors lie among the base's layers.
+    pub(super) is_within: bool,
 }
+
+/// What a source holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holding {
+    Model,
+    Adapter,
+    Both,
+}
+
+impl Holding {
+    fn of<A: WeightSource>(source: &A) -> Self {
+        let names = source.layers().map_while(Result::ok);
+        let names: BTreeSet<String> = names.map(|layer| layer.name().to_owned()).collect();
+        let has_weight = |name: &str| {
+            let ends = [".lora_", ".hada_", ".lokr_", ".ia3_"];
+            let module = ends.iter().find_map(|end| name.split_once(end));
+            let module = module.map_or(name, |(module, _)| module);
+            let mut weights = ENDINGS.iter().map(|end| [module, *end].concat());
+            weights.any(|weight| names.contains(&weight))
+        };
+        let mut holding = Self::Model;
+        for name in &names {
+            match TensorName::parse(name) {
+                TensorName::Part(_, Part::Alpha) | TensorName::Whole => {}
+                TensorName::Part(..) | TensorName::OtherMethod(_) if has_weight(name) => {
+                    return Self::Both;
+                }
+                TensorName::Part(..) | TensorName::OtherMethod(_) => holding = Self::Adapter,
+            }
+        }
+        holding
+    }
+}
+
+/// What follows the name of a module in that of its weight, inside an adapter and without.
+pub(super) const ENDINGS: [&str; 2] = [".weight", ".base_layer.weight"];
 
 /// A weight that an adapter changes, and how.
 #[derive(Clone, Debug)]
@@ -96,27 +134,26 @@ impl<A: WeightSource> Adapter<A> {
     ///
     /// A model that is stored with its adapter's factors beside its own weights isn't one.
     pub fn is_adapter(source: &A) -> bool {
-        let names = source.layers().map_while(Result::ok);
-        let names: BTreeSet<String> = names.map(|layer| layer.name().to_owned()).collect();
-        let has_weight = |name: &str| {
-            let ends = [".lora_", ".hada_", ".lokr_", ".ia3_"];
-            let module = ends.iter().find_map(|end| name.split_once(end));
-            let module = module.map_or(name, |(module, _)| module);
-            [".weight", ".base_layer.weight"]
-                .iter()
-                .any(|end| names.contains(&[module, *end].concat()))
-        };
-        let mut is_adapter = false;
-        for name in &names {
-            match TensorName::parse(name) {
-                TensorName::Part(_, Part::Alpha) | TensorName::Whole => {}
-                TensorName::Part(..) | TensorName::OtherMethod(_) if has_weight(name) => {
-                    return false;
-                }
-                TensorName::Part(..) | TensorName::OtherMethod(_) => is_adapter = true,
-            }
-        }
-        is_adapter
+        Holding::of(source) == Holding::Adapter
+    }
+
+    /// Whether a source holds a model with the factors of an adapter beside the weights that they change, as
+    /// training programs store it that don't know of adapters.
+    pub fn is_within(source: &A) -> bool {
+        Holding::of(source) == Holding::Both
+    }
+
+    /// Reads the factors beside a model's own weights; [`applied_to`](Self::applied_to) the model itself, it
+    /// gives what both are together.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn read_within(source: A, config: AdapterConfig) -> Result<Self, AdapterError> {
+        let mut adapter = Self::read(source, config)?;
+        adapter.whole.clear();
+        adapter.is_within = true;
+        Ok(adapter)
     }
 
     /// Reads an adapter's factors.
@@ -161,6 +198,7 @@ impl<A: WeightSource> Adapter<A> {
             config,
             targets,
             whole,
+            is_within: false,
         })
     }
 

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::AdapterError;
-use super::adapter::{Adapter, Target};
+use super::adapter::{Adapter, ENDINGS, Target};
 use super::names::{Module, Separator};
 use crate::weights::{Layer, WeightSource, element_count};
 
@@ -92,20 +92,24 @@ impl Layers {
 
     fn find_dotted(&self, module: &str) -> Option<&str> {
         let exact = |module: &str| {
-            let weight = [module, ".weight"].concat();
-            let found = self.shapes.get_key_value(&weight);
+            let mut weights = ENDINGS.iter().map(|end| [module, *end].concat());
+            let found = weights.find_map(|weight| self.shapes.get_key_value(&weight));
             let (name, _) = found.or_else(|| self.shapes.get_key_value(module))?;
             Some(&**name)
         };
         let mut shorter = Some(module);
         for _ in 0..=MOST_LACKING {
-            if let Some(found) = exact(shorter?) {
-                return Some(found);
+            let Some(found) = shorter.map(&exact) else {
+                break;
+            };
+            if found.is_some() {
+                return found;
             }
             shorter = shorter.and_then(|module| Some(module.split_once('.')?.1));
         }
-        let end = [".", module, ".weight"].concat();
-        let mut ending = self.shapes.keys().filter(|name| name.ends_with(&end));
+        let ends = ENDINGS.map(|end| [".", module, end].concat());
+        let is_ending = |name: &&String| ends.iter().any(|end| name.ends_with(&**end));
+        let mut ending = self.shapes.keys().filter(is_ending);
         let found = ending.next()?;
         ending.next().is_none().then_some(&**found)
     }

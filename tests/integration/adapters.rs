@@ -143,6 +143,41 @@ fn tensors_that_stand_for_the_bases_take_their_place() {
 }
 
 #[test]
+fn a_model_that_is_stored_with_its_adapter_is_both_together() {
+    let prefix = "base_model.model.m.q.";
+    let [weight, down, up] = [
+        "base_layer.weight",
+        "lora_A.default.weight",
+        "lora_B.default.weight",
+    ]
+    .map(|end| [prefix, end].concat());
+    let tensors = [
+        (&*weight, &[2, 3][..], &[0.0; 6][..]),
+        (&*down, DOWN.1, DOWN.2),
+        (&*up, UP.1, UP.2),
+        ("base_model.model.m.norm.weight", &[2], &[1.0, 1.0]),
+    ];
+    let stored = || model("stored", &tensors);
+    assert!(Adapter::is_within(&stored()) && !Adapter::is_adapter(&stored()));
+    let adapter = Adapter::read_within(stored(), AdapterConfig::new().with_alpha(1.0)).unwrap();
+    let adapted = adapter.applied_to(stored()).unwrap();
+    assert_chunks_agree(&adapted);
+    let expected = [
+        (&*weight, vec![2.0, 0.0, -2.0, 4.0, 0.0, -4.0]),
+        ("base_model.model.m.norm.weight", vec![1.0, 1.0]),
+    ];
+    let expected = expected.map(|(name, values)| (name.to_owned(), values));
+    assert_eq!(values(&adapted), expected);
+    let adapter = Adapter::read_within(stored(), AdapterConfig::new()).unwrap();
+    let without = values(&adapter.removed_from(stored()));
+    let names: Vec<&str> = without.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, [&*weight, "base_model.model.m.norm.weight"]);
+    assert_eq!(without[0].1, [0.0; 6]);
+    let adapter = model("a", &[DOWN, UP]);
+    assert!(Adapter::is_adapter(&adapter) && !Adapter::is_within(&adapter));
+}
+
+#[test]
 fn what_is_computed_is_not_rounded_to_the_bases_type() {
     let adapter = Adapter::read(model("a", &[DOWN, UP]), AdapterConfig::new()).unwrap();
     let base = InMemoryModel::new("base")

@@ -194,3 +194,61 @@ fn an_adapter_that_is_damaged_or_of_another_method_is_named() {
          skipped half: it is an adapter, and of the factors for \"first\" not all are there\n"
     );
 }
+
+/// Programs that don't know of adapters store both.
+#[test]
+fn a_model_that_is_stored_with_its_adapter_is_what_both_give() {
+    let folder = TempFolder::new();
+    let base = foundation(1, 24);
+    let (_, merged) = adapter(&base, 1);
+    let named = |models: &[Matrix]| {
+        let names = ["first.weight", "second.weight"].into_iter().zip(models);
+        file_of(
+            &names
+                .map(|(name, (_, shape, values))| (name, *shape, values.clone()))
+                .collect::<Vec<_>>(),
+        )
+    };
+    folder.write("base/model.safetensors", named(&base));
+    folder.write("full/model.safetensors", named(&fine_tuned(&base, 101)));
+    let (one, two) = (base[0].clone(), base[1].clone());
+    let ([rows, columns], values) = (one.1, one.2);
+    // The factors of `adapter` for the first matrix.
+    let down: Vec<f32> = noise(20, 2 * columns).collect();
+    let up: Vec<f32> = noise(21, rows * 2).map(|x| 0.2 * x).collect();
+    let stored = [
+        (
+            "base_model.model.first.base_layer.weight",
+            [rows, columns],
+            values,
+        ),
+        (
+            "base_model.model.first.lora_A.default.weight",
+            [2, columns],
+            down,
+        ),
+        (
+            "base_model.model.first.lora_B.default.weight",
+            [rows, 2],
+            up,
+        ),
+        ("base_model.model.second.weight", two.1, two.2.clone()),
+    ];
+    folder.write("z-stored/model.safetensors", file_of(&stored));
+    folder.write(
+        "z-plain/model.safetensors",
+        named(&[merged[0].clone(), two]),
+    );
+    let run = recover_folder(folder.path(), &[]);
+    assert!(
+        run.stderr
+            .starts_with("the factors of an adapter beside the weights of z-stored are left out")
+    );
+    assert_eq!(model(&run.json(), "z-stored")["kind"], "duplicate");
+    assert_eq!(model(&run.json(), "z-stored")["parent"], "base");
+    folder.write("z-stored/adapter_config.json", CONFIG);
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(run.stderr, "");
+    assert_eq!(model(&run.json(), "z-stored")["parent"], "z-plain");
+    assert_eq!(model(&run.json(), "z-stored")["kind"], "duplicate");
+}
