@@ -178,10 +178,12 @@ impl Live {
     fn marginals(self, components: &[Vec<usize>]) -> Marginals {
         let mut of: Vec<Vec<(usize, f64)>> = Vec::with_capacity(self.nodes);
         for node in 0..self.nodes {
-            // Certain, unless a component says more.
-            let certain = self.parents[node].first().map(|&(parent, _)| (parent, 1.0));
-            let other = self.others[node].map(|(parent, more)| (parent, Float::exp(-more)));
-            of.push(certain.into_iter().chain(other).collect());
+            // As good as certain where nothing was thinned out, unless a component says more.
+            let odds = self.others[node].map_or(0.0, |(_, more)| Float::exp(-more));
+            let first = self.parents[node].first().map(|&(parent, _)| (parent, 1.0));
+            let other = self.others[node].map(|(parent, _)| (parent, odds));
+            let normalised = |(parent, of_parent)| (parent, of_parent / (1.0 + odds));
+            of.push(first.into_iter().chain(other).map(normalised).collect());
         }
         let mut place = vec![usize::MAX; self.nodes + 1];
         let mut log_partition = 0.0;
