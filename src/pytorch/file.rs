@@ -143,7 +143,7 @@ impl Indexed for Shard<'static> {
 /// The file isn't what `torch.save` writes.
 fn not_pytorch(reason: String) -> FileError {
     let format = "PyTorch";
-    FileErrorKind::OtherFormat { format, reason }.into()
+    FileErrorKind::OtherFormat { format, reason }.in_file("")
 }
 
 /// What a file is that begins like this.

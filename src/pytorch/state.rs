@@ -60,7 +60,7 @@ pub(super) fn state(values: &Values, root: Value) -> Result<State, FileError> {
     {
         Ok(state)
     } else {
-        Err(FileErrorKind::NoWeights.into())
+        Err(FileErrorKind::NoWeights.in_file(""))
     }
 }
 

@@ -134,27 +134,28 @@ impl Header {
 
 /// How long the header is, by the first [`BEGINNING`] bytes of a file of `length` bytes.
 pub(super) fn header_length(beginning: &[u8], length: u64) -> Result<u64, FileError> {
-    let other = |reason| FileErrorKind::OtherFormat {
-        format: "safetensors",
-        reason,
-    };
+    let format = "safetensors";
+    let other = |reason| FileErrorKind::OtherFormat { format, reason }.in_file("");
     let Some((&prefix, _)) = beginning.split_first_chunk() else {
         let reason = match length {
             0 => "it is empty".to_owned(),
             _ => format!("it is only {length} bytes long"),
         };
-        return Err(other(reason).into());
+        return Err(other(reason));
     };
     // Read as a number, eight printable characters are far beyond any header's length.
     if prefix.iter().all(|&byte| is_text(byte)) {
         let text = beginning.split(|&byte| !is_text(byte)).next();
         let text = String::from_utf8_lossy(text.unwrap_or_default());
-        return Err(other(format!("it is text that begins with {}", Quoted(&text))).into());
+        return Err(other(format!(
+            "it is text that begins with {}",
+            Quoted(&text)
+        )));
     }
     let header = u64::from_le_bytes(prefix);
     if header > length.saturating_sub(PREFIX) {
         let reason = format!("its header would be {header} bytes long, the file has {length}");
-        return Err(other(reason).into());
+        return Err(other(reason));
     }
     if header > LARGEST_HEADER {
         return Err(damaged(format!(

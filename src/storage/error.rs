@@ -125,6 +125,7 @@ pub enum FileErrorKind {
 }
 
 impl FileErrorKind {
+    /// In a file; [`FileError::or_in_file`] fills in a name that is empty.
     pub(crate) fn in_file(self, file: impl Into<String>) -> FileError {
         FileError {
             file: file.into(),
@@ -133,7 +134,7 @@ impl FileErrorKind {
         }
     }
 
-    /// Of a layer in a file whose name [`FileError::or_in_file`] fills in.
+    /// Of a layer, in a file that isn't named yet.
     pub(crate) fn of_layer(self, layer: impl Into<String>) -> FileError {
         FileError {
             layer: Some(layer.into()),
@@ -165,13 +166,6 @@ impl FileError {
             self.file = file.to_owned();
         }
         self
-    }
-}
-
-impl From<FileErrorKind> for FileError {
-    /// In a file whose name [`FileError::or_in_file`] fills in.
-    fn from(kind: FileErrorKind) -> Self {
-        kind.in_file("")
     }
 }
 

@@ -50,7 +50,7 @@ impl Index {
         if let Err(error) = parsed.and_then(|()| json.end()) {
             return Err(if error.is_data() {
                 let reason = error.to_string();
-                FileErrorKind::BadIndex { reason }.into()
+                FileErrorKind::BadIndex { reason }.in_file("")
             } else {
                 not_json(&error)
             });
@@ -170,7 +170,7 @@ pub(crate) fn not_json(error: &serde_json::Error) -> FileError {
 
 pub(crate) fn damaged(reason: String) -> FileError {
     let position = None;
-    FileErrorKind::Damaged { position, reason }.into()
+    FileErrorKind::Damaged { position, reason }.in_file("")
 }
 
 /// Whether this is one plain component of a path on every system, so that it can't lead elsewhere.
