@@ -149,6 +149,25 @@ impl<A: WeightSource> Adapter<A> {
     /// # Errors
     ///
     /// Those of [`read`](Self::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::adapters::{Adapter, AdapterConfig};
+    /// use mother::weights::{InMemoryModel, Layer, WeightSource};
+    ///
+    /// let stored = InMemoryModel::new("stored")
+    ///     .with_layer("q.base_layer.weight", [1, 2], vec![1.0_f32, 1.0])?
+    ///     .with_layer("q.lora_A.weight", [1, 2], vec![2.0_f32, 3.0])?
+    ///     .with_layer("q.lora_B.weight", [1, 1], vec![10.0_f32])?;
+    /// assert!(Adapter::is_within(&stored));
+    /// let adapter = Adapter::read_within(stored.clone(), AdapterConfig::new())?;
+    /// let both = adapter.applied_to(stored)?;
+    /// let mut values = [0.0_f64; 2];
+    /// both.layers().next().unwrap()?.read(0, &mut values)?;
+    /// assert_eq!((both.layers().count(), values), (1, [21.0, 31.0]));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
     pub fn read_within(source: A, config: AdapterConfig) -> Result<Self, AdapterError> {
         let mut adapter = Self::read(source, config)?;
         adapter.whole.clear();

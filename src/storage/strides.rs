@@ -247,8 +247,9 @@ fn read_run<T: Scalar>(
     let size = element.size();
     let bytes = &mut buffer[..(last + 1 - first) as usize * size];
     fetch(first * size as u64, bytes)?;
-    // Often they lie one after another.
-    if last - first + 1 == run.len() as u64 {
+    // Often they lie one after another; some may be the same, and others missing.
+    let follows = |pair: &[Place]| pair[0].position() + 1 == pair[1].position();
+    if run.windows(2).all(follows) {
         let mut decoded = vec![T::zero(); run.len()];
         element.decode(bytes, &mut decoded)?;
         for (place, decoded) in run.iter().zip(decoded) {
@@ -313,12 +314,16 @@ mod tests {
 
     #[test]
     fn values_are_gathered_whatever_the_strides_and_the_chunks() {
-        for chunk in [1, 5, 7, 1000] {
+        for chunk in [1, 3, 5, 7, 1000] {
             assert_eq!(
                 gathered(&[2, 3], &[1, 2], chunk),
                 [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]
             );
             assert_eq!(gathered(&[2, 2], &[0, 1], chunk), [0.0, 1.0, 0.0, 1.0]);
+            assert_eq!(
+                gathered(&[3, 2], &[2, 0], chunk),
+                [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
+            );
             // Where there is one only, its stride means nothing.
             assert_eq!(gathered(&[1, 2], &[u64::MAX, 2], chunk), [0.0, 2.0]);
             // Far apart, so that each value is a run of its own.
