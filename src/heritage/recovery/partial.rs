@@ -7,10 +7,10 @@ use super::cluster::Cluster;
 use super::costs::SAYS_NOTHING;
 use super::model::JointConstant;
 
-/// What an edge costs, in proportion to what the parent lacks, where another model has that too and is
-/// otherwise as good as the same. Anything clearly above the scatter of distances and below what growth
-/// says serves.
-const MISSING: f64 = 8.0;
+/// What an edge costs in units of c, in proportion to what the parent lacks, where another model has that too and
+/// is otherwise as good as the same. Anything clearly above the scatter of ln D² and below what growth says
+/// serves.
+pub(super) const MISSING: f64 = 0.4;
 
 /// What an edge costs whose parent holds weights more than once that its child holds once, in proportion:
 /// models are stacked from layers of another, hardly ever taken apart again.
@@ -54,7 +54,7 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
                     let missing = if replaced { most - share(parent) } else { 0.0 };
                     let longer = Float::ln(distance) - Float::ln(measured);
                     let longer = if longer.is_finite() { longer } else { 0.0 };
-                    given + MISSING * missing + 2.0 * half_dimension * longer
+                    given + half_dimension * (MISSING * missing + 2.0 * longer)
                 }
                 None => given + SAYS_NOTHING,
             };

@@ -22,16 +22,12 @@ use super::costs::{self, COST_RANGE, EdgeTerms, GrowthEvidence, NEGLIGIBLE, SAYS
 use super::missing::{FoundTree, MissingParent};
 use super::model::{JointConstant, JointModel};
 use super::stages::StageWeights;
-use super::{RecoveryError, additivity, missing};
+use super::{RecoveryError, additivity, missing, partial};
 use crate::arborescence::{
     Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
     minimum_arborescence_sparse_certified,
 };
 use crate::heritage::{Knowledge, RunnerUp, Stage};
-
-/// What an edge costs whose parent has nothing of what a model covers of the child that is as near, in
-/// proportion.
-const MISSING: f64 = 8.0;
 
 /// Models that are nearer than others by no more than this share are as near as they.
 const AS_NEAR: f64 = 0.05;
@@ -221,10 +217,8 @@ impl<'a> Problem<'a> {
             0.0
         };
         let longer = Float::ln(distance) - Float::ln(pair.distance);
-        MISSING * missing
-            + 2.0
-                * self.rules.model.get(JointConstant::HalfDimension)
-                * if longer.is_finite() { longer } else { 0.0 }
+        let longer = if longer.is_finite() { longer } else { 0.0 };
+        self.half_dimension * (partial::MISSING * missing + 2.0 * longer)
     }
 
     /// The best trees of the states that are within `margin` of the best one.
