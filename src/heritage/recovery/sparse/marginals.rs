@@ -86,7 +86,7 @@ struct Live {
     /// For every node the parents that count, each with how much more it costs than the chosen one;
     /// the chosen one is first.
     parents: Vec<Vec<(usize, f64)>>,
-    /// The best parent that doesn't count.
+    /// The best parent that doesn't count, with how much more it costs at least.
     others: Vec<Option<(usize, f64)>>,
     /// The uncertain model that a model hangs on by certain edges, itself if it is one, or the root.
     heads: Vec<usize>,
@@ -121,8 +121,16 @@ impl Live {
                         && !descendants.contain(node, edge.from)));
             if counts {
                 parents[node].push((edge.from, more));
-            } else if others[node].is_none_or(|(_, best)| reduced < best) {
-                others[node] = Some((edge.from, reduced));
+            } else {
+                // Where nothing else has to change with the edge, it is known what it costs.
+                let costs = if descendants.contain(node, edge.from) {
+                    reduced
+                } else {
+                    more.max(reduced)
+                };
+                if others[node].is_none_or(|(_, best)| costs < best) {
+                    others[node] = Some((edge.from, costs));
+                }
             }
         }
         let mut live = Self {
