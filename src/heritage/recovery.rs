@@ -32,7 +32,7 @@ use super::merges::{find_merges_among, find_selective_merges_among};
 use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage};
 use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, GroupEvidence};
 
 /// How many trees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -323,19 +323,7 @@ impl Recovery {
                     merges: Vec::new(),
                 },
                 Method::Joint => {
-                    let compared =
-                        |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
-                    let merges = |geometry| {
-                        let mut merges = find_merges_among(geometry, compared);
-                        let selective = find_selective_merges_among(geometry, compared);
-                        merges.extend(selective);
-                        merges.sort_by_key(Merge::model);
-                        merges.dedup_by_key(|merge| merge.model());
-                        merges
-                    };
-                    let mut merges = group.geometry().map(merges).unwrap_or_default();
-                    // A copy of a merge is a copy.
-                    merges.retain(|merge| group.original(merge.model()) == Some(merge.model()));
+                    let merges = merges_of(group);
                     Rules {
                         constraints: (constraints.with_copies(group))
                             .with_merges(group, &merges)
@@ -417,23 +405,27 @@ impl Recovery {
         rules: &Rules,
         trees: &mut Vec<(Cluster<'a>, Tree)>,
     ) -> Result<(), RecoveryError> {
-        match self.tree(&mut cluster) {
-            Err(RecoveryError::Arborescence(ArborescenceError::NoArborescence { .. })) => {
-                for part in cluster.parts()? {
-                    let mut part = cluster.part(part, &rules.constraints)?;
-                    let tree = match self.tree(&mut part) {
-                        Err(RecoveryError::Arborescence(ArborescenceError::NoArborescence {
-                            ..
-                        })) => {
-                            part.constraints_mut().forget_preferences();
-                            self.tree(&mut part)?
-                        }
-                        tree => tree?,
-                    };
-                    trees.push((part, tree));
-                }
+        let tree = self.tree(&mut cluster);
+        if !leaves_none(&tree) {
+            trees.push((cluster, tree?));
+            return Ok(());
+        }
+        for members in cluster.parts()? {
+            let mut part = cluster.part(members.clone(), &rules.constraints)?;
+            let mut tree = self.tree(&mut part);
+            if leaves_none(&tree) {
+                part.constraints_mut().forget_preferences();
+                tree = self.tree(&mut part);
             }
-            tree => trees.push((cluster, tree?)),
+            if !leaves_none(&tree) {
+                trees.push((part, tree?));
+                continue;
+            }
+            for member in members {
+                let mut alone = cluster.part(Vec::from([member]), &rules.constraints)?;
+                let tree = self.tree(&mut alone)?;
+                trees.push((alone, tree));
+            }
         }
         Ok(())
     }
@@ -464,4 +456,33 @@ impl Recovery {
 struct Rules {
     constraints: Constraints,
     merges: Vec<Merge>,
+}
+
+/// Whether the rules leave no tree.
+const fn leaves_none(tree: &Result<Tree, RecoveryError>) -> bool {
+    matches!(
+        tree,
+        Err(RecoveryError::Arborescence(
+            ArborescenceError::NoArborescence { .. }
+        ))
+    )
+}
+
+/// The merges among the models of a group, one for each merged model; a copy of a merge is a copy.
+fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
+    let Some(geometry) = group.geometry() else {
+        return Vec::new();
+    };
+    let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
+    let is_copy = |model| group.original(model) != Some(model);
+    let mut merges = find_merges_among(geometry, compared);
+    // Rounding and pruning are steps of their own, which make no merges.
+    merges.extend(find_selective_merges_among(geometry, |u, v| {
+        compared(u, v) && !is_copy(u) && !is_copy(v)
+    }));
+    // A stable sort: a model that is an exact average is that.
+    merges.sort_by_key(Merge::model);
+    merges.dedup_by_key(|merge| merge.model());
+    merges.retain(|merge| !is_copy(merge.model()));
+    merges
 }

@@ -313,3 +313,42 @@ fn merges_that_keep_the_larger_values_are_found_with_their_base() {
         assert_eq!(parents, expected, "{graph}");
     }
 }
+
+/// A model of which the smaller half of the weights is set to zero.
+fn pruned(weights: &[f32]) -> Vec<f32> {
+    let mut sizes: Vec<f32> = weights.iter().map(|weight| weight.abs()).collect();
+    sizes.sort_by(f32::total_cmp);
+    let median = sizes[sizes.len() / 2];
+    let kept = |&weight: &f32| if weight.abs() < median { 0.0 } else { weight };
+    weights.iter().map(kept).collect()
+}
+
+#[test]
+fn what_pruning_took_away_is_no_step_of_a_merge() {
+    let base = noise(61);
+    let children = [62, 63, 64, 65].map(|seed| add(&base, 1.0, &noise(seed), 0.1));
+    let mut models = vec![("base".to_string(), base.clone())];
+    for (at, child) in children.iter().enumerate() {
+        models.push((format!("child{at}"), child.clone()));
+        models.push((format!("child{at}-pruned"), pruned(child)));
+    }
+    models.push(("base-pruned".into(), pruned(&base)));
+    let models: Vec<_> = models
+        .into_iter()
+        .map(|(name, weights)| {
+            let model = InMemoryModel::new(name);
+            model.with_layer("w", [64, 64], weights).unwrap()
+        })
+        .collect();
+    let recovery = Recovery::new().with_trees(Trees::Count(1));
+    let graph = recovery.recover(&signed::evidence(&models)).unwrap();
+    for model in graph.models() {
+        assert!(model.merged_from().is_empty(), "{graph}");
+        if let Some(original) = model.name().strip_suffix("-pruned") {
+            let parent = model
+                .descent()
+                .and_then(|descent| graph.name(descent.parent()));
+            assert_eq!(parent, Some(original), "{graph}");
+        }
+    }
+}
