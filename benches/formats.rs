@@ -61,7 +61,9 @@ fn time<M: WeightSource>(
 ) {
     let file = Written::new(name, bytes);
     let model = open(&file.0);
-    let preferred = model.layers().map(|layer| layer.unwrap().preferred_length());
+    let preferred = model
+        .layers()
+        .map(|layer| layer.unwrap().preferred_length());
     let mut buffer = vec![0.0; preferred.fold(CHUNK, usize::max)];
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function(name, |bencher| {
