@@ -33,6 +33,9 @@ const NO_TURNS: f64 = 2.0;
 /// Below this bound the parents are taken as they are.
 const AS_THEY_ARE: f64 = 0.1;
 
+/// Ways that are longer aren't looked at for the node that has to turn.
+const LONGEST_TURN: usize = 64;
+
 /// −ln of the odds that are left for a root that no edge from above allows: far more than what any
 /// root's odds can be short of those of its edges.
 const NO_ROOT: f64 = 1e5;
@@ -86,7 +89,7 @@ struct Live {
     /// For every node the parents that count, each with how much more it costs than the chosen one;
     /// the chosen one is first.
     parents: Vec<Vec<(usize, f64)>>,
-    /// The best parent that doesn't count, with how much more it costs at least.
+    /// The best parent that doesn't count, with how much more it costs.
     others: Vec<Option<(usize, f64)>>,
     /// The uncertain model that a model hangs on by certain edges, itself if it is one, or the root.
     heads: Vec<usize>,
@@ -106,6 +109,7 @@ impl Live {
                 parents[node].push((parent, 0.0));
             }
         }
+        let swaps = Swaps::new(edges, trees, &chosen, &descendants);
         let mut others: Vec<Option<(usize, f64)>> = vec![None; nodes];
         for (at, (edge, &reduced)) in edges.iter().zip(reduced).enumerate() {
             let node = edge.to;
@@ -122,12 +126,7 @@ impl Live {
             if counts {
                 parents[node].push((edge.from, more));
             } else {
-                // Where nothing else has to change with the edge, it is known what it costs.
-                let costs = if descendants.contain(node, edge.from) {
-                    reduced
-                } else {
-                    more.max(reduced)
-                };
+                let costs = swaps.cost(node, edge.from, more).max(reduced);
                 if others[node].is_none_or(|(_, best)| costs < best) {
                     others[node] = Some((edge.from, costs));
                 }
@@ -287,6 +286,78 @@ impl Descendants {
     fn contain(&self, ancestor: usize, node: usize) -> bool {
         let start = self.first[ancestor];
         (start..start + self.count[ancestor]).contains(&self.first[node])
+    }
+}
+
+/// What trees cost that differ from the best by one edge, or by two.
+struct Swaps<'a> {
+    edges: &'a [Edge],
+    trees: &'a Arborescence,
+    chosen: &'a [f64],
+    descendants: &'a Descendants,
+    /// For every node the edges into it.
+    into: Vec<Vec<usize>>,
+}
+
+impl<'a> Swaps<'a> {
+    fn new(
+        edges: &'a [Edge],
+        trees: &'a Arborescence,
+        chosen: &'a [f64],
+        descendants: &'a Descendants,
+    ) -> Self {
+        let mut into = vec![Vec::new(); chosen.len()];
+        for (at, edge) in edges.iter().enumerate() {
+            if edge.to < into.len() {
+                into[edge.to].push(at);
+            }
+        }
+        Self {
+            edges,
+            trees,
+            chosen,
+            descendants,
+            into,
+        }
+    }
+
+    /// How much more the cheapest tree costs in which a node hangs on another, which costs `more` by itself. From
+    /// a descendant one node on the way must hang on something that is none; longer ways than
+    /// [`LONGEST_TURN`] aren't followed.
+    fn cost(&self, node: usize, parent: usize, more: f64) -> f64 {
+        if !self.descendants.contain(node, parent) {
+            return more;
+        }
+        let mut least = f64::INFINITY;
+        let mut below = parent;
+        for _ in 0..LONGEST_TURN {
+            if below == node {
+                break;
+            }
+            least = least.min(self.elsewhere(below, node));
+            let Some(above) = self.trees.parent(below) else {
+                break;
+            };
+            below = above;
+        }
+        more + least
+    }
+
+    /// How much more it costs at least to hang a node on one that isn't below another.
+    fn elsewhere(&self, node: usize, other: usize) -> f64 {
+        let root = self.chosen.len();
+        let is_below_root = self.trees.parent(other) == Some(root);
+        let costs = self.into[node].iter().filter_map(|&at| {
+            let edge = &self.edges[at];
+            if self.descendants.contain(other, edge.from) {
+                None
+            } else if edge.from == root {
+                is_below_root.then_some(-self.chosen[node])
+            } else {
+                Some(edge.weight - self.chosen[node])
+            }
+        });
+        costs.fold(f64::INFINITY, f64::min)
     }
 }
 
