@@ -1,6 +1,7 @@
 //! Recovery: from evidence to the forest of who was trained from whom.
 
 mod additivity;
+mod belief;
 mod cluster;
 mod clusters;
 mod constraints;

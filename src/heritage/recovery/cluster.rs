@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::belief::Belief;
 use super::constraints::{Constraints, MemberConstraints};
 use super::missing::MissingParent;
 use super::model::JointModel;
@@ -10,7 +11,7 @@ use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 use crate::evidence::{GroupEvidence, vote};
-use crate::heritage::{AlikeParents, DescentKind, RunnerUp};
+use crate::heritage::DescentKind;
 
 /// The models of one cluster, sorted by name.
 pub(super) struct Cluster<'a> {
@@ -210,32 +211,4 @@ pub(super) struct Tree {
     pub(super) missing: Vec<MissingParent>,
     /// `None` where the stage was told or no score is used.
     pub(super) stages: Option<StageWeights>,
-}
-
-/// How sure a member's parent is, or that it is the root, and what else it may be; models by their
-/// positions in the cluster.
-#[derive(Clone)]
-pub(super) struct Belief {
-    pub(super) confidence: f64,
-    pub(super) runner_up: Option<RunnerUp>,
-    /// How sure it is that an edge joins the member and its parent, whichever was first.
-    pub(super) joined: Option<f64>,
-    /// The models that nothing compared tells from the parent.
-    pub(super) alike: Option<AlikeParents>,
-}
-
-impl Belief {
-    /// The same, where the true parent may be missing.
-    pub(super) fn unless_missing(mut self, missing: f64) -> Self {
-        let present = 1.0 - missing;
-        self.confidence *= present;
-        self.joined = self.joined.map(|joined| joined * present);
-        if let Some(runner_up) = &mut self.runner_up {
-            runner_up.confidence *= present;
-        }
-        if let Some(alike) = &mut self.alike {
-            alike.confidence *= present;
-        }
-        self
-    }
 }

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use num_traits::Float;
 
-use super::cluster::{Belief, Cluster, Tree};
+use super::belief::Belief;
+use super::cluster::{Cluster, Tree};
 use super::constraints::MemberConstraints;
 use super::costs::{
     self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
@@ -241,12 +242,7 @@ impl<'a> Posterior<'a> {
     fn beliefs(&self, parents: &[Option<usize>], cluster: &Cluster<'_>) -> Vec<Belief> {
         let belief = |(member, &parent): (usize, &Option<usize>)| {
             if cluster.constraints().is_known(member) {
-                return Belief {
-                    confidence: 1.0,
-                    runner_up: None,
-                    joined: parent.map(|_| 1.0),
-                    alike: None,
-                };
+                return Belief::certain(parent);
             }
             Belief {
                 confidence: self.probability(member, parent),

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::cluster::{Belief, Cluster, Tree};
+use super::cluster::{Cluster, Tree};
 use super::sparse::{Family, NearPair, TreeRules, trees_under};
 use super::{RecoveryError, partial};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
@@ -33,12 +33,10 @@ pub(super) fn tree(
         .map(|placement| placement.parent)
         .collect();
     partial::hang_on_first_equal(cluster, &mut parents);
-    let beliefs = found.placements.iter().map(|placement| Belief {
-        confidence: placement.confidence,
-        runner_up: placement.runner_up,
-        joined: placement.joined,
-        alike: None,
-    });
+    let beliefs = found
+        .placements
+        .into_iter()
+        .map(|placement| placement.belief);
     Ok(Tree {
         beliefs: Some(beliefs.collect()),
         missing: found.missing,

@@ -17,6 +17,7 @@ pub(in crate::heritage) use self::family::{Family, NearPair, Placement, SparseTr
 use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
+use super::belief::Belief;
 use super::constraints::{Constraints, MemberConstraints};
 use super::costs::{self, COST_RANGE, EdgeTerms, GrowthEvidence, NEGLIGIBLE, SAYS_NOTHING, State};
 use super::missing::{FoundTree, MissingParent};
@@ -344,7 +345,10 @@ impl<'a> Problem<'a> {
             if self.constraints.is_known(model) {
                 placement
             } else {
-                placement.unless_missing(absent[model])
+                Placement {
+                    belief: placement.belief.unless_missing(absent[model]),
+                    ..placement
+                }
             }
         };
         Ok(SparseTrees {
@@ -424,9 +428,7 @@ impl<'a> Problem<'a> {
         if self.constraints.is_known(model) {
             return Placement {
                 parent,
-                confidence: 1.0,
-                runner_up: None,
-                joined: parent.map(|_| 1.0),
+                belief: Belief::certain(parent),
             };
         }
         let models = self.size();
@@ -447,15 +449,16 @@ impl<'a> Problem<'a> {
                 second = Some((other, probability));
             }
         }
-        Placement {
-            parent,
+        let belief = Belief {
             confidence: of(model, own),
             runner_up: second.map(|(other, probability)| RunnerUp {
                 parent: (other < models).then_some(other),
                 confidence: confidence(probability),
             }),
             joined: parent.map(|parent| (of(model, parent) + of(parent, model)).min(1.0)),
-        }
+            alike: None,
+        };
+        Placement { parent, belief }
     }
 }
 

@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use crate::heritage::StageEstimate;
 use crate::heritage::recovery::NEARLY_ALL;
+use crate::heritage::recovery::belief::Belief;
 use crate::heritage::recovery::missing::MissingParent;
 use crate::heritage::recovery::stages::{self, StageWeights};
-use crate::heritage::{RunnerUp, StageEstimate};
 
 /// What two near models say of each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,28 +60,11 @@ impl Family<'_> {
     }
 }
 
-/// The parent of a member, or that it is a root, and how sure that is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The parent of a member, `None` for a root, and how sure that is.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::heritage) struct Placement {
     pub(in crate::heritage) parent: Option<usize>,
-    pub(in crate::heritage) confidence: f64,
-    /// What would be second.
-    pub(in crate::heritage) runner_up: Option<RunnerUp>,
-    /// How sure it is that an edge joins it and its parent, whichever was first.
-    pub(in crate::heritage) joined: Option<f64>,
-}
-
-impl Placement {
-    /// The same, where the true parent may be missing.
-    pub(super) fn unless_missing(mut self, missing: f64) -> Self {
-        let present = 1.0 - missing;
-        self.confidence *= present;
-        self.joined = self.joined.map(|joined| joined * present);
-        if let Some(runner_up) = &mut self.runner_up {
-            runner_up.confidence *= present;
-        }
-        self
-    }
+    pub(in crate::heritage) belief: Belief,
 }
 
 /// The trees of a family.

@@ -1,0 +1,40 @@
+//! How sure a model's place in its tree is.
+
+use crate::heritage::{AlikeParents, RunnerUp};
+
+/// How sure a model's parent is, or that the model is a root, and the alternatives; models are positions in
+/// their cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::heritage) struct Belief {
+    pub(in crate::heritage) confidence: f64,
+    pub(in crate::heritage) runner_up: Option<RunnerUp>,
+    /// The probability that an edge joins the model and its parent, in either direction.
+    pub(in crate::heritage) joined: Option<f64>,
+    /// The models that nothing compared distinguishes from the parent.
+    pub(in crate::heritage) alike: Option<AlikeParents>,
+}
+
+impl Belief {
+    /// The belief in a place that is known.
+    pub(super) fn certain(parent: Option<usize>) -> Self {
+        Self {
+            confidence: 1.0,
+            joined: parent.map(|_| 1.0),
+            ..Self::default()
+        }
+    }
+
+    /// The same belief, given the probability that the true parent is missing.
+    pub(super) fn unless_missing(mut self, missing: f64) -> Self {
+        let present = 1.0 - missing;
+        self.confidence *= present;
+        self.joined = self.joined.map(|joined| joined * present);
+        if let Some(runner_up) = &mut self.runner_up {
+            runner_up.confidence *= present;
+        }
+        if let Some(alike) = &mut self.alike {
+            alike.confidence *= present;
+        }
+        self
+    }
+}
