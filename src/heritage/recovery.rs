@@ -203,16 +203,15 @@ impl Recovery {
         self
     }
 
-    /// Adds parents that nobody has to the graph, where they are more probable than not: models that
-    /// [are hidden](super::Model::is_hidden), named after their first child.
+    /// Adds missing parents to the graph if they are more probable than not, as
+    /// [hidden](super::Model::is_hidden) models named after their first child.
     ///
-    /// Where the ways from a model to its neighbours in the tree share a step, either they meet at a model that
-    /// is missing, or they learnt the same; no distance tells the one from the other. Of the points found on
-    /// real trees a third of whose inner nodes were left out (`evaluate --missing 0.3333 --draws 10`), 0.60 were
-    /// missing models, and 0.36 of the missing models were found; of two models below one point 0.82 were siblings.
-    /// Most of the others had learnt the same text or continued the same training. Whether they are added or not, an edge is the less sure the more probably
-    /// the true parent is missing. Distances to a hidden model are what is left of those to the models
-    /// beside it.
+    /// If the paths from a model to its neighbours in the tree share a step, either they meet at a missing model, or
+    /// the neighbours learnt the same thing; distances can't distinguish the two. Of the points found on
+    /// real trees without a third of their inner nodes (`evaluate --missing 0.3333 --draws 10`), 0.60 were missing
+    /// models, and 0.36 of the missing models were found; 0.82 of the pairs below one point were siblings. The
+    /// confidence of an edge accounts for a missing parent with and without this option. The squared distance to
+    /// a hidden model is the squared distance between the models on both sides of it, less the part on the other side.
     ///
     /// # Examples
     ///

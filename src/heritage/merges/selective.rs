@@ -1,48 +1,48 @@
-//! Merges that keep a part of what each of two models learnt, as TIES and DARE do.
+//! Merges that keep part of what each of two models learnt, as TIES does.
 
 use alloc::vec::Vec;
 
 use super::Merge;
 use crate::evidence::Geometry;
 
-/// The steps of both models explain at least this share of the merge's squared step. With TIES that keeps
-/// half of the values it is 0.79; of all models in the real trees the constants were set on, siblings that
-/// learnt the same text included, none has more than 0.63.
+/// The smallest share of a merge's squared step that the steps of both models must explain together. TIES that
+/// keeps half of the values reaches 0.79; no model of the real trees used to set the constants exceeds 0.63.
 const LEAST_EXPLAINED: f64 = 0.7;
 
-/// And by so much less without either.
+/// The smallest share of the squared step that each of the two models must explain beyond the other.
 const LEAST_GAIN: f64 = 0.2;
 
-/// The cosine of the two models' steps is at most this.
+/// The largest cosine between the steps of the two models.
 const MOST_IN_COMMON: f64 = 0.25;
 
-/// Steps that merges are made of are short: less than this share of the squared distance of independent models. An
-/// average of unrelated models explains what was trained from it, too, but with steps above 0.3.
+/// The longest step of a merge's parents, as a share of the squared distance between independent models. An average
+/// of unrelated models would also explain its fine-tunes, but with steps above 0.3.
 const LONGEST_STEP: f64 = 0.25;
 
-/// A model whose step explains less than this is neither of the two.
+/// The smallest share of the squared step that one of the two models must explain alone.
 const LEAST_ALONE: f64 = 0.15;
 
-/// Among more models such merges aren't looked for.
+/// The largest number of models among which the search runs.
 const MOST_MODELS: usize = 300;
 
-/// Finds the models whose step from another consists for the most part of steps that two more took from that
-/// one, in different directions: TIES keeps the larger values of both, and drops those whose signs are outvoted.
+/// Finds models that combine parts of what two other models learnt since a common base, as TIES merges do: TIES
+/// keeps the larger changes of both models and drops those whose sign is outvoted.
 ///
-/// For models m, a, b and a base o that is shorter than all three and near to them (within a quarter of the squared
-/// distance of independent models), m − o is fitted by (a − o) and (b − o). m is a
-/// merge of a and b, with o at the weight that is left, if the fit explains 0.7 of |m − o|², at least 0.2 of it
-/// more than either alone, and the cosine of the two is at most 0.25 in magnitude. Of several the one that
-/// explains most counts, of equally good ones the first.
+/// For a model m, two models a and b, and a base o, the step m − o is fitted by the steps a − o and b − o. The base
+/// must be shorter than the other three, and its distance to each of them within a quarter of the squared distance
+/// between independent models. m is a merge of a and b if the fit explains at least 0.7 of |m − o|², at least 0.2
+/// more than either step alone, and the cosine between the two steps is at most 0.25 in magnitude. The base gets
+/// the remaining weight. If several combinations qualify, the one that explains most is returned; ties go to the
+/// first.
 ///
-/// Unlike those of [`find_merges`](super::find_merges), these merges aren't exact:
-/// [`residual`](Merge::residual) is the share that isn't explained. A model that learnt from what two of its
-/// relatives learnt from may look the same. DARE, which drops half of the values at random and doubles the
-/// others, leaves half unexplained and isn't found.
+/// Unlike the merges of [`find_merges`](super::find_merges), these are approximate:
+/// [`residual`](Merge::residual) is the unexplained share. A model trained on the data of two relatives can look the
+/// same. DARE merges aren't found: dropping half of the values at random and doubling the rest leaves half of the
+/// step unexplained.
 ///
 /// # Complexity
 ///
-/// O(n³) time for n models; nothing is looked for among more than 300.
+/// O(n³) time for n models if few models explain part of a step; returns nothing for more than 300 models.
 ///
 /// # Examples
 ///
