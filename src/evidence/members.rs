@@ -150,7 +150,6 @@ impl Members<'_> {
 
     /// The mean size of weights, if models differ in what they share; distances are in its units then.
     fn common_size(&self) -> Option<f64> {
-        let comparable = || self.relations.iter().filter(|r| r.is_comparable());
         let is_all = |relation: &Relation| {
             let [first, second] = relation.compared();
             first.min(second) > 1.0 - SAME_SHARE
@@ -158,8 +157,11 @@ impl Members<'_> {
         if self.relations.iter().all(is_all) {
             return None;
         }
-        let size = comparable().map(Relation::size).sum::<f64>();
-        Some(size / comparable().count().max(1) as f64)
+        let comparable = self.relations.iter().filter(|r| r.is_comparable());
+        let mut sizes: Vec<f64> = comparable.map(Relation::size).collect();
+        // In an order of their own, so that the order of models has no part in how the sum is rounded.
+        sizes.sort_by(f64::total_cmp);
+        Some(sizes.iter().sum::<f64>() / sizes.len().max(1) as f64)
     }
 
     /// Eq. 1 without uniform shrinkage, brought to one size where models differ in what they share;

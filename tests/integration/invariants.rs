@@ -19,6 +19,7 @@ use mother::strategies::{
 use mother::weights::InMemoryModel;
 use proptest::prelude::*;
 
+use crate::noise::noise;
 use crate::signed;
 
 fn distances() -> impl Strategy<Value = mother::condensed::CondensedMatrix> {
@@ -141,6 +142,39 @@ fn parents(models: &[InMemoryModel<'_>]) -> Result<Vec<Option<usize>>, Violation
     let graph = Recovery::new().recover(&evidence).unwrap();
     recovered_forest(&evidence, &graph)?;
     Ok((0..graph.len()).map(|model| graph.parent(model)).collect())
+}
+
+/// Distances are brought to one unit there, which is a mean over all pairs.
+#[test]
+fn other_names_change_no_distance_where_models_differ_in_what_they_share() {
+    let base = noise(1, 7 * 96);
+    let models: Vec<_> = (0..7_usize)
+        .map(|lacking| {
+            let moved = noise(2 + lacking as u64, base.len());
+            let layers = (0..7).filter(|&layer| layer != lacking);
+            layers.fold(InMemoryModel::new(format!("{lacking}")), |model, layer| {
+                let rows = 2 * layer + 2;
+                let values = (0..8 * rows).map(|at| base[96 * layer % 560 + at] + 0.1 * moved[at]);
+                let name = format!("layer.{layer}.weight");
+                model
+                    .with_layer(name, [rows, 8], values.collect::<Vec<f32>>())
+                    .unwrap()
+            })
+        })
+        .collect();
+    let distances =
+        |models: &[InMemoryModel<'_>]| signed::evidence(models).groups[0].distances().clone();
+    let before = distances(&models);
+    for step in 1..7 {
+        let order: Vec<usize> = (0..7).map(|position| step * position % 7).collect();
+        let renamed: Vec<_> = (order.iter().enumerate())
+            .map(|(position, &model)| models[model].clone().with_name(format!("{position}")))
+            .collect();
+        assert_eq!(
+            relabelled_distances(&order, &before, &distances(&renamed)),
+            Ok(())
+        );
+    }
 }
 
 proptest! {
