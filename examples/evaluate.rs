@@ -37,8 +37,8 @@ evaluate [OPTIONS] FOLDER
   --missing SHARE        leave out so many of the models that have children, roots too, and tell how many of
                          these are found as hidden parents
   --without TERM         leave a term of the joint method out (repeatable): most-dimensions |
-                         leaf-gap-weight | non-shortest | growth-weight | score-weight | missing-odds |
-                         unforeseen
+                         leaf-gap-weight | non-shortest | growth-weight | norms-kept | shortened |
+                         score-weight | stage-shared | missing-odds | unforeseen
   --pairs                recover every parent and child alone: whether the direction is right
 ";
 

@@ -182,7 +182,7 @@ impl LargeFamily<'_> {
             stages: &stages,
         };
         let found = trees(&family, recovery.knowledge(), &rules)?;
-        let stage = found.stage();
+        let stage = found.stage(recovery.model());
         let placed = found
             .placements
             .iter()

@@ -8,20 +8,12 @@ use super::model::{JointConstant, JointModel};
 use super::stages;
 use crate::heritage::Stage;
 
-/// Half the number of dimensions in which the steps of all other pairs are orthogonal. Anything from
-/// 100 to 400 serves.
-const ORTHOGONAL_HALF_DIMENSION: f64 = 200.0;
-
 /// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
 /// what a third model saves, times, scores, and parents that say nothing.
 pub(super) const COST_RANGE: f64 = 10_000.0;
 
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;
-
-/// The degrees of freedom of β given its error and its mean: its tails are a little longer than
-/// normal.
-const DEGREES_OF_FREEDOM: f64 = 10.0;
 
 /// β beyond this is no more than a failed fit.
 const LARGEST_GROWTH: f64 = 10.0;
@@ -44,19 +36,20 @@ pub(super) struct GrowthState {
 impl GrowthState {
     /// From steps orthogonal to where they start (1), by way of small models and pruned ones (0.3 to
     /// 0.6) and training that keeps norms (0), to steps that make weights shorter than decay would.
-    const ALL: [Self; 6] = {
-        const fn state(mean: f64, prior: f64) -> GrowthState {
-            GrowthState { mean, prior }
-        }
+    fn all(model: &JointModel) -> [Self; 6] {
+        let kept = model.get(JointConstant::NormsKept).min(1.0);
+        let shortened = model.get(JointConstant::Shortened).min(1.0 - kept);
+        let lengthened = (1.0 - kept - shortened) / 93.0;
         [
-            state(0.95, 0.46),
-            state(0.6, 0.26),
-            state(0.3, 0.21),
-            state(0.0, 0.06),
-            state(-0.4, 0.005),
-            state(-0.9, 0.005),
+            (0.95, 46.0 * lengthened),
+            (0.6, 26.0 * lengthened),
+            (0.3, 21.0 * lengthened),
+            (0.0, kept),
+            (-0.4, 0.5 * shortened),
+            (-0.9, 0.5 * shortened),
         ]
-    };
+        .map(|(mean, prior)| Self { mean, prior })
+    }
 }
 
 /// What is the same for all edges of a tree, but unknown.
@@ -65,19 +58,21 @@ pub(super) struct State {
     pub(super) growth: GrowthState,
     /// `None` where the score says nothing.
     pub(super) stage: Option<Stage>,
+    prior_of_stage: f64,
 }
 
 impl State {
-    const STAGES: [Option<Stage>; 3] = [
-        Some(Stage::Specialization),
-        Some(Stage::Generalization),
-        None,
-    ];
-
-    /// All of them; of equally good trees that of the first is taken.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
-        let of_growth = |growth| Self::STAGES.map(|stage| Self { growth, stage });
-        GrowthState::ALL.into_iter().flat_map(of_growth)
+    /// All of them that aren't impossible; of equally good trees that of the first is taken.
+    pub(super) fn all(model: &JointModel) -> impl Iterator<Item = Self> {
+        let of_growth = |growth| {
+            stages::STAGES.map(|stage| Self {
+                growth,
+                stage,
+                prior_of_stage: stages::prior(stage, model),
+            })
+        };
+        let states = GrowthState::all(model).into_iter().flat_map(of_growth);
+        states.filter(|state| state.prior() > 0.0)
     }
 
     pub(super) const fn prior_of_growth(self) -> f64 {
@@ -85,7 +80,7 @@ impl State {
     }
 
     pub(super) fn prior(self) -> f64 {
-        self.prior_of_growth() * stages::prior(self.stage)
+        self.prior_of_growth() * self.prior_of_stage
     }
 }
 
@@ -123,8 +118,8 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let of_edge = self.log_density(growth.mean, model.get(JointConstant::GrowthOfEdges));
-        let of_others = self.log_density(0.0, model.get(JointConstant::GrowthOfOthers));
+        let of_edge = self.log_density(growth.mean, JointConstant::GrowthOfEdges, model);
+        let of_others = self.log_density(0.0, JointConstant::GrowthOfOthers, model);
         model.get(JointConstant::GrowthWeight) * (of_others - of_edge)
     }
 
@@ -134,17 +129,20 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let spread = model.get(JointConstant::GrowthOfEdges);
-        let below = self.log_density(mean * (1.0 - 2.0 * share), spread);
-        model.get(JointConstant::GrowthWeight) * (below - self.log_density(mean, spread))
+        let density = |mean| self.log_density(mean, JointConstant::GrowthOfEdges, model);
+        let below = density(mean * (1.0 - 2.0 * share));
+        model.get(JointConstant::GrowthWeight) * (below - density(mean))
     }
 
-    /// ln of the density of Student's t, but for what depends on its degrees of freedom alone.
-    fn log_density(self, mean: f64, spread: f64) -> f64 {
+    /// ln of the density of Student's t with this spread, but for what depends on its degrees of freedom alone.
+    fn log_density(self, mean: f64, spread: JointConstant, model: &JointModel) -> f64 {
+        let spread = model.get(spread);
         let variance = self.variance + spread * spread;
         let squared = (self.coefficient - mean) * (self.coefficient - mean) / variance;
-        let tail = Float::ln_1p(squared / DEGREES_OF_FREEDOM);
-        -0.5 * (Float::ln(variance) + (DEGREES_OF_FREEDOM + 1.0) * tail)
+        // Fewer than one have no mean.
+        let degrees_of_freedom = model.get(JointConstant::GrowthTails).max(1.0);
+        let tail = Float::ln_1p(squared / degrees_of_freedom);
+        -0.5 * (Float::ln(variance) + (degrees_of_freedom + 1.0) * tail)
     }
 }
 
@@ -196,9 +194,10 @@ pub(super) fn leaf_gap(whole: f64, least_branch: f64) -> f64 {
 /// What an edge costs that isn't on the minimum spanning tree; `log_ratio` is ln of its squared distance
 /// over the largest one on the way along that tree.
 pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
-    let dimension = ORTHOGONAL_HALF_DIMENSION - model.get(JointConstant::HalfDimension);
+    let dimension =
+        model.get(JointConstant::ChanceHalfDimension) - model.get(JointConstant::HalfDimension);
     let share = model.get(JointConstant::NonShortest).min(1.0);
-    let by_chance = Float::exp(-dimension * log_ratio.max(0.0));
+    let by_chance = Float::exp(-dimension.max(0.0) * log_ratio.max(0.0));
     -Float::ln(share + (1.0 - share) * by_chance)
 }
 

@@ -189,7 +189,11 @@ impl<'a> Forest<'a> {
         let (asked, weights): (Vec<_>, Vec<_>) = (trees.iter())
             .filter_map(|tree| Some((tree, tree.1.stages?)))
             .unzip();
-        for ((cluster, tree), estimate) in asked.into_iter().zip(stages::estimate(&weights)) {
+        let Some((cluster, _)) = trees.first() else {
+            return;
+        };
+        let estimates = stages::estimate(&weights, cluster.model());
+        for ((cluster, tree), estimate) in asked.into_iter().zip(estimates) {
             let root = tree.parents.iter().position(Option::is_none);
             if let Some(root) = root.map(|root| self.positions[cluster.name(root)]) {
                 self.models[root] = self.models[root].clone().with_stage(estimate);

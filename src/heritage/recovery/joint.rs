@@ -141,7 +141,7 @@ fn fits(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Vec<Fit>, RecoveryError> {
-    State::all()
+    State::all(pairs.model)
         .filter(|state| stage.is_none() || state.stage == stage)
         .map(|state| {
             let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {

@@ -120,6 +120,9 @@ pub enum JointConstant {
     LeafGapWeight,
     /// The share of trees whose edges aren't the shortest for other reasons than chance; 0.3, fitted.
     NonShortest,
+    /// Half the number of dimensions in which an edge is the shortest but for chance; 200, and anything from 100 to 400
+    /// serves.
+    ChanceHalfDimension,
     /// How many times the log-likelihood of growth counts; 3.6, fitted. Its errors are cautious: layers disagree
     /// by more than β of the whole model is wrong.
     GrowthWeight,
@@ -127,9 +130,20 @@ pub enum JointConstant {
     GrowthOfEdges,
     /// How far β of two models lies from 0 of which neither is the other's parent; 0.45, fitted.
     GrowthOfOthers,
+    /// The degrees of freedom of β given its error and its mean; 10: its tails are a little longer than normal.
+    GrowthTails,
+    /// How many trees come of training that keeps norms, so that growth says nothing of direction; 0.06. It isn't in
+    /// any tree that constants were fitted to, and costs confidence where growth is small.
+    NormsKept,
+    /// How many trees come of steps that make weights shorter; 0.01: of real trees none does.
+    Shortened,
     /// How many times a vote of the scores counts; 1: e² are the odds of a unanimous one, about what kurtosis
     /// was right on in the paper's trees.
     ScoreWeight,
+    /// How probable it is that scores rise or fall with training at all, as much the one as the other; 0.9.
+    ScoreTells,
+    /// How probable it is that a tree was made in the stage that most trees of a recovery share; 0.9.
+    StageShared,
     /// The odds that the parent of a model's children is missing, where they share no step; 0.022, fitted with the
     /// next one on trees that were whole and trees that weren't.
     MissingOdds,
@@ -149,15 +163,21 @@ pub enum JointConstant {
 
 impl JointConstant {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::HalfDimension,
         Self::MostDimensions,
         Self::LeafGapWeight,
         Self::NonShortest,
+        Self::ChanceHalfDimension,
         Self::GrowthWeight,
         Self::GrowthOfEdges,
         Self::GrowthOfOthers,
+        Self::GrowthTails,
+        Self::NormsKept,
+        Self::Shortened,
         Self::ScoreWeight,
+        Self::ScoreTells,
+        Self::StageShared,
         Self::MissingOdds,
         Self::MissingPower,
         Self::Unforeseen,
@@ -175,7 +195,12 @@ impl JointConstant {
             Self::LeafGapWeight | Self::ScoreWeight | Self::GivenWeights => 1.0,
             Self::NonShortest | Self::GrowthOfEdges => 0.3,
             Self::GrowthWeight => 3.6,
+            Self::ChanceHalfDimension => 200.0,
             Self::GrowthOfOthers => 0.45,
+            Self::GrowthTails => 10.0,
+            Self::NormsKept => 0.06,
+            Self::Shortened => 0.01,
+            Self::ScoreTells | Self::StageShared => 0.9,
             Self::MissingOdds => 0.022,
             Self::MissingPower => 4.2,
             Self::Unforeseen => 0.03,
@@ -191,15 +216,21 @@ impl JointConstant {
             Self::MostDimensions | Self::NonShortest => Some(1.0),
             Self::LeafGapWeight
             | Self::GrowthWeight
+            | Self::NormsKept
+            | Self::Shortened
             | Self::ScoreWeight
+            | Self::StageShared
             | Self::MissingOdds
             | Self::Unforeseen
             | Self::Early
             | Self::Claimed
             | Self::GivenWeights => Some(0.0),
             Self::HalfDimension
+            | Self::ChanceHalfDimension
             | Self::GrowthOfEdges
             | Self::GrowthOfOthers
+            | Self::GrowthTails
+            | Self::ScoreTells
             | Self::MissingPower => None,
         }
     }
@@ -212,10 +243,16 @@ impl JointConstant {
             Self::MostDimensions => "most-dimensions",
             Self::LeafGapWeight => "leaf-gap-weight",
             Self::NonShortest => "non-shortest",
+            Self::ChanceHalfDimension => "chance-half-dimension",
             Self::GrowthWeight => "growth-weight",
             Self::GrowthOfEdges => "growth-of-edges",
             Self::GrowthOfOthers => "growth-of-others",
+            Self::GrowthTails => "growth-tails",
+            Self::NormsKept => "norms-kept",
+            Self::Shortened => "shortened",
             Self::ScoreWeight => "score-weight",
+            Self::ScoreTells => "score-tells",
+            Self::StageShared => "stage-shared",
             Self::MissingOdds => "missing-odds",
             Self::MissingPower => "missing-power",
             Self::Unforeseen => "unforeseen",

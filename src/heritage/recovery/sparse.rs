@@ -68,7 +68,7 @@ pub(super) fn trees_under(
         return Err(RecoveryError::Constant { constant, value });
     }
     let mut problem = Problem::new(family, constraints, rules);
-    let states: Vec<State> = State::all()
+    let states: Vec<State> = State::all(rules.model)
         .filter(|state| rules.stage.is_none() || state.stage == rules.stage)
         .collect();
     let fits = problem.fits(&states, 0.0)?;

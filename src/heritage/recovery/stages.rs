@@ -4,21 +4,24 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
+use super::model::{JointConstant, JointModel};
 use crate::heritage::{Stage, StageEstimate};
 
-/// How probable it is that a tree was made in the same stage as the others of its recovery.
-const SHARED: f64 = 0.9;
-
 /// The stages that a tree may have been made in; `None` where the score says nothing.
-const STAGES: [Option<Stage>; 3] = [
+pub(super) const STAGES: [Option<Stage>; 3] = [
     Some(Stage::Specialization),
     Some(Stage::Generalization),
     None,
 ];
 
 /// How probable a stage is before anything was measured.
-pub(super) fn prior(stage: Option<Stage>) -> f64 {
-    if stage.is_some() { 0.45 } else { 0.1 }
+pub(super) fn prior(stage: Option<Stage>, model: &JointModel) -> f64 {
+    let tells = model.get(JointConstant::ScoreTells).min(1.0);
+    if stage.is_some() {
+        tells / 2.0
+    } else {
+        1.0 - tells
+    }
 }
 
 /// For each of [`STAGES`] ln of the likelihood of a tree's evidence, but for a constant.
@@ -54,11 +57,13 @@ impl StageWeights {
 
 /// The stage of every tree, given what all of them say.
 ///
-/// There is one stage S that most trees share: a tree is made in it with probability 0.9, and else
-/// in any by its prior.
+/// There is one stage that most trees share: a tree is made in it with the probability of
+/// [`JointConstant::StageShared`], and else in any by its prior.
 ///
 /// O(trees) time.
-pub(super) fn estimate(trees: &[StageWeights]) -> Vec<StageEstimate> {
+pub(super) fn estimate(trees: &[StageWeights], model: &JointModel) -> Vec<StageEstimate> {
+    let shared = model.get(JointConstant::StageShared).min(1.0);
+    let prior = |stage| prior(stage, model);
     let shares: Vec<[f64; 3]> = trees.iter().map(|tree| tree.shares()).collect();
     let chosen_freely = |tree: &[f64; 3]| -> f64 {
         let stages = tree.iter().zip(STAGES);
@@ -66,7 +71,7 @@ pub(super) fn estimate(trees: &[StageWeights]) -> Vec<StageEstimate> {
     };
     // ln of the likelihood of a tree, given the stage that most trees share.
     let given = |tree: &[f64; 3]| {
-        tree.map(|share| Float::ln(SHARED * share + (1.0 - SHARED) * chosen_freely(tree)))
+        tree.map(|share| Float::ln(shared * share + (1.0 - shared) * chosen_freely(tree)))
     };
     let mut all = STAGES.map(|stage| Float::ln(prior(stage)));
     for tree in &shares {
@@ -85,7 +90,7 @@ pub(super) fn estimate(trees: &[StageWeights]) -> Vec<StageEstimate> {
         let any: f64 = common.iter().sum();
         let mut probabilities = [0.0; 3];
         for (at, stage) in STAGES.into_iter().enumerate() {
-            let made_in = SHARED * common[at] + (1.0 - SHARED) * prior(stage) * any;
+            let made_in = shared * common[at] + (1.0 - shared) * prior(stage) * any;
             probabilities[at] = tree[at] * made_in;
         }
         let total: f64 = probabilities.iter().sum();
@@ -109,6 +114,16 @@ fn add_logarithms(a: f64, b: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SHARED: f64 = JointConstant::StageShared.usual();
+
+    fn prior(stage: Option<Stage>) -> f64 {
+        super::prior(stage, &JointModel::new())
+    }
+
+    fn estimate(trees: &[StageWeights]) -> Vec<StageEstimate> {
+        super::estimate(trees, &JointModel::new())
+    }
 
     fn weights(specialization: f64, generalization: f64, none: f64) -> StageWeights {
         let states = STAGES

@@ -8,6 +8,7 @@ use crate::heritage::StageEstimate;
 use crate::heritage::recovery::NEARLY_ALL;
 use crate::heritage::recovery::belief::Belief;
 use crate::heritage::recovery::missing::MissingParent;
+use crate::heritage::recovery::model::JointModel;
 use crate::heritage::recovery::stages::{self, StageWeights};
 
 /// What two near models say of each other.
@@ -79,7 +80,7 @@ pub(in crate::heritage) struct SparseTrees {
 
 impl SparseTrees {
     /// What the trees say of their stage; `None` where it is given.
-    pub(in crate::heritage) fn stage(&self) -> Option<StageEstimate> {
-        stages::estimate(&[self.stages?]).first().copied()
+    pub(in crate::heritage) fn stage(&self, model: &JointModel) -> Option<StageEstimate> {
+        stages::estimate(&[self.stages?], model).first().copied()
     }
 }
