@@ -53,7 +53,7 @@
 //! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
 //! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
 //! dendrograms, graphs and settings, `petgraph` converts graphs to those of that crate and back, and `proptest`
-//! brings strategies and invariants for your own property tests.
+//! brings strategies for your own property tests, whose results [`invariants`] judge with any features.
 //!
 //! # References
 //!
@@ -68,6 +68,7 @@ extern crate std;
 
 pub mod adapters;
 pub mod arborescence;
+mod checked;
 pub mod clustering;
 pub mod condensed;
 mod disjoint_sets;
@@ -79,7 +80,6 @@ pub mod files;
 pub mod gguf;
 pub mod growth;
 pub mod heritage;
-#[cfg(feature = "proptest")]
 pub mod invariants;
 pub mod kinship;
 mod minimum;
@@ -87,6 +87,7 @@ pub mod moments;
 #[cfg(feature = "npz")]
 pub mod npz;
 pub mod pairwise;
+mod parallel;
 pub mod progress;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;

@@ -6,6 +6,7 @@ use core::fmt;
 use alloc::string::String;
 
 use super::IncompatibleSignatures;
+use crate::condensed::CondensedError;
 use crate::progress::Cancelled;
 use crate::signature::SkippedModel;
 
@@ -67,6 +68,8 @@ pub enum EvidenceError {
         /// The number.
         value: f64,
     },
+    /// Numbers that make no table of pairs.
+    Table(CondensedError),
 }
 
 impl fmt::Display for EvidenceError {
@@ -105,6 +108,7 @@ impl fmt::Display for EvidenceError {
                 model,
                 value,
             } => write!(f, "the {table} of model `{model}` can't be {value}"),
+            Self::Table(error) => error.fmt(f),
         }
     }
 }
@@ -114,8 +118,15 @@ impl Error for EvidenceError {
         match self {
             Self::Model(skipped) => Some(&skipped.failure),
             Self::Incompatible { reason, .. } => Some(reason),
+            Self::Table(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<CondensedError> for EvidenceError {
+    fn from(error: CondensedError) -> Self {
+        Self::Table(error)
     }
 }
 

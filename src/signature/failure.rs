@@ -3,7 +3,76 @@
 use core::error::Error;
 use core::fmt;
 
-use alloc::string::String;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+
+/// The error of a source or of a kernel that a [`ModelFailure`] comes from.
+///
+/// It is cloned by reference, compared by its text, and of what is read back with serde the text is left.
+///
+/// # Examples
+///
+/// ```
+/// use mother::signature::Cause;
+/// use mother::weights::{InMemoryModel, ShapeError};
+///
+/// let shape = InMemoryModel::new("m").with_layer("w", [2], vec![1.0_f32]).unwrap_err();
+/// let cause = Cause::new(shape.clone());
+/// assert_eq!(cause.to_string(), shape.to_string());
+/// assert_eq!(cause.downcast_ref::<ShapeError>(), Some(&shape));
+/// assert_eq!(Cause::from(shape.to_string()), cause);
+/// ```
+#[derive(Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "String", into = "String")
+)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    /// Keeps an error.
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+
+    /// The error itself, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+}
+
+impl From<String> for Cause {
+    fn from(text: String) -> Self {
+        Self(<Box<dyn Error + Send + Sync>>::from(text).into())
+    }
+}
+
+impl From<Cause> for String {
+    fn from(cause: Cause) -> Self {
+        cause.to_string()
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
 
 /// Why one model could not be measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,14 +82,14 @@ pub enum ModelFailure {
     /// The source could not list its layers.
     Listing {
         /// What the source said.
-        reason: String,
+        reason: Cause,
     },
     /// The source could not read a layer.
     Reading {
         /// The layer's name.
         layer: String,
         /// What the source said.
-        reason: String,
+        reason: Cause,
     },
     /// A layer was read again and held other values than before.
     Changed {
@@ -64,7 +133,7 @@ pub enum ModelFailure {
         /// The layer's name.
         layer: String,
         /// What the rank kernel said.
-        reason: String,
+        reason: Cause,
     },
 }
 
@@ -101,7 +170,16 @@ impl fmt::Display for ModelFailure {
     }
 }
 
-impl Error for ModelFailure {}
+impl Error for ModelFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Listing { reason } | Self::Reading { reason, .. } | Self::Rank { reason, .. } => {
+                Some(&*reason.0)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A model that was left out, and why.
 #[derive(Clone, Debug, PartialEq)]

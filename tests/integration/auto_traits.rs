@@ -24,7 +24,6 @@ fn kernels_are_send_and_sync() {
         arborescence::Arborescence,
         arborescence::ArborescenceDistribution,
         arborescence::ArborescenceError,
-        arborescence::CertificateError,
         arborescence::DenseDigraph,
         arborescence::DualCertificate,
         arborescence::Edge,

@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 use num_traits::Float;
 
 use super::blocks::Layout;
-use super::near::{Compared, Comparer, find};
+use super::near::{Compared, Comparer};
 use super::{Entry, IndexError, Settings};
+use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{
     CopyKind, Geometry, MatchRule, SignatureComparison, copy_kind, restricted_squared_distance,
 };
@@ -83,13 +84,13 @@ pub(super) fn families(
     mut joins: Vec<Join>,
 ) -> Vec<Vec<usize>> {
     joins.sort_by(Join::order);
-    let mut sets: Vec<usize> = (0..block_of.len()).collect();
+    let mut sets = DisjointSets::new(block_of.len());
     let mut counts: Vec<BTreeMap<usize, usize>> = (block_of.iter())
         .map(|&block| BTreeMap::from([(block, 1)]))
         .collect();
     let mut comparable: HashMap<(usize, usize), bool> = HashMap::new();
     for join in joins {
-        let (u, v) = (find(&mut sets, join.first), find(&mut sets, join.second));
+        let (u, v) = (sets.find(join.first), sets.find(join.second));
         if u == v {
             continue;
         }
@@ -107,20 +108,13 @@ pub(super) fn families(
         }
         if 2 * can > all {
             let moved = core::mem::take(&mut counts[u.max(v)]);
-            sets[u.max(v)] = u.min(v);
+            sets.join(u, v);
             for (block, count) in moved {
                 *counts[u.min(v)].entry(block).or_default() += count;
             }
         }
     }
-    let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for model in 0..block_of.len() {
-        families
-            .entry(find(&mut sets, model))
-            .or_default()
-            .push(model);
-    }
-    families.into_values().collect()
+    sets.into_members()
 }
 
 /// Places the models of a small family as [`Recovery`](crate::heritage::Recovery) does over all pairs.
@@ -150,19 +144,7 @@ impl LargeFamily<'_> {
         mut self,
         reporter: &mut ProgressReporter<'_>,
     ) -> Result<Vec<Model>, IndexError> {
-        let mut comparison = SignatureComparison::new();
-        let without = self.mostly_replaced();
-        if !without.is_empty() {
-            comparison = comparison.without(without);
-            let pairs: Vec<(usize, usize)> = (self.near.iter())
-                .map(|compared| (compared.pair.first, compared.pair.second))
-                .collect();
-            let comparer = Comparer {
-                comparison: comparison.clone(),
-                entries: &self.entries,
-            };
-            self.near = comparer.compare(&pairs, reporter)?;
-        }
+        let comparison = self.compare_without_replaced(reporter)?;
         let comparer = Comparer {
             comparison,
             entries: &self.entries,
@@ -177,46 +159,62 @@ impl LargeFamily<'_> {
         let recovery = &self.settings.recovery;
         let (stage, stages) = recovery.stages_of(&self.names);
         let rules = TreeRules {
-            model: recovery.model(),
+            model: &recovery.model(),
             stage,
             stages: &stages,
         };
         let found = trees(&family, recovery.knowledge(), &rules)?;
-        let stage = found.stage();
-        let placed = found
-            .placements
-            .iter()
-            .enumerate()
-            .map(|(member, placement)| {
-                let mut model = Model::new(self.names[member]);
-                if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
-                    model = model.with_score(score);
-                }
-                if let Some(runner_up) = placement.belief.runner_up {
-                    model = model.with_runner_up(runner_up);
-                }
-                let Some(parent) = placement.parent else {
-                    let root = model.with_root_confidence(placement.belief.confidence);
-                    return match stage {
-                        Some(stage) => root.with_stage(stage),
-                        None => root,
-                    };
+        let placed = found.placements.iter().enumerate();
+        let placed = placed.map(|(member, placement)| {
+            let mut model = Model::new(self.names[member]);
+            if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
+                model = model.with_score(score);
+            }
+            if let Some(runner_up) = placement.belief.runner_up {
+                model = model.with_runner_up(runner_up);
+            }
+            let Some(parent) = placement.parent else {
+                let root = model.with_root_confidence(placement.belief.confidence);
+                return match found.stage() {
+                    Some(stage) => root.with_stage(stage),
+                    None => root,
                 };
-                let mut descent = Descent::new(parent).with_confidence(placement.belief.confidence);
-                if let Some(joined) = placement.belief.joined {
-                    descent = descent.with_joined(joined);
-                }
-                if let Some(pair) = self.pair(&family.pairs, parent, member) {
-                    descent = descent
-                        .with_distance(pair.distance)
-                        .with_compared(pair.share_of(member));
-                }
-                if let Some((_, kind)) = kinds[member].filter(|&(original, _)| original == parent) {
-                    descent = descent.with_kind(DescentKind::Copy(kind));
-                }
-                model.with_descent(descent)
-            });
+            };
+            let mut descent = Descent::new(parent).with_confidence(placement.belief.confidence);
+            if let Some(joined) = placement.belief.joined {
+                descent = descent.with_joined(joined);
+            }
+            if let Some(pair) = self.pair(&family.pairs, parent, member) {
+                descent =
+                    (descent.with_distance(pair.distance)).with_compared(pair.share_of(member));
+            }
+            if let Some((_, kind)) = kinds[member].filter(|&(original, _)| original == parent) {
+                descent = descent.with_kind(DescentKind::Copy(kind));
+            }
+            model.with_descent(descent)
+        });
         Ok(placed.collect())
+    }
+
+    /// Compares the near pairs again without the weights that were mostly replaced, if there are any.
+    fn compare_without_replaced(
+        &mut self,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<SignatureComparison, IndexError> {
+        let without = self.mostly_replaced();
+        if without.is_empty() {
+            return Ok(SignatureComparison::new());
+        }
+        let comparison = SignatureComparison::new().without(without);
+        let pairs: Vec<(usize, usize)> = (self.near.iter())
+            .map(|compared| (compared.pair.first, compared.pair.second))
+            .collect();
+        let comparer = Comparer {
+            comparison: comparison.clone(),
+            entries: &self.entries,
+        };
+        self.near = comparer.compare(&pairs, reporter)?;
+        Ok(comparison)
     }
 
     fn pair<'p>(&self, pairs: &'p [NearPair], a: usize, b: usize) -> Option<&'p NearPair> {

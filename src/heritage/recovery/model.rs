@@ -16,11 +16,11 @@ use alloc::string::String;
 /// What a term is worth is seen by leaving it out:
 ///
 /// ```
-/// use mother::heritage::{JointConstant, JointModel, Recovery};
+/// use mother::heritage::{JointConstant, JointModel, Method, Recovery};
 ///
 /// let model = JointModel::new().without(JointConstant::GrowthWeight);
 /// assert_eq!(model.get(JointConstant::GrowthWeight), 0.0);
-/// let recovery = Recovery::new().with_model(model);
+/// let recovery = Recovery::new().with_method(Method::Joint(model));
 /// # let _ = recovery;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
