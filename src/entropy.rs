@@ -99,16 +99,16 @@ pub enum HistogramError {
 }
 
 impl fmt::Display for HistogramError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadRange { minimum, maximum } => {
                 write!(
-                    formatter,
+                    f,
                     "range from {minimum} to {maximum} is not finite and ascending"
                 )
             }
             Self::BadBinCount { bins } => write!(
-                formatter,
+                f,
                 "{bins} bins is not between 1 and {}",
                 Histogram::MAXIMUM_BINS
             ),
@@ -118,11 +118,11 @@ impl fmt::Display for HistogramError {
                 minimum,
                 maximum,
             } => write!(
-                formatter,
+                f,
                 "value {value} at position {position} is not between {minimum} and {maximum}"
             ),
             Self::DifferentBins { first, second } => write!(
-                formatter,
+                f,
                 "{} bins from {} to {} cannot be merged with {} bins from {} to {}",
                 first.2, first.0, first.1, second.2, second.0, second.1
             ),

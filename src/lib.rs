@@ -73,6 +73,7 @@ pub mod clustering;
 pub mod condensed;
 mod disjoint_sets;
 pub mod entropy;
+mod errors;
 pub mod evidence;
 #[cfg(feature = "safetensors")]
 pub mod files;

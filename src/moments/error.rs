@@ -36,25 +36,22 @@ pub enum MomentsError {
 }
 
 impl fmt::Display for MomentsError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFinite { position, value } => {
-                write!(
-                    formatter,
-                    "value {value} at position {position} is not finite"
-                )
+                write!(f, "value {value} at position {position} is not finite")
             }
             Self::Misaligned { position } => write!(
-                formatter,
+                f,
                 "start position {position} is not a multiple of the block length {}",
                 super::MomentsAccumulator::BLOCK
             ),
             Self::NotAdjacent { end, start } => write!(
-                formatter,
+                f,
                 "values up to position {end} cannot be followed by values from position {start}"
             ),
             Self::TooLong { end, additional } => write!(
-                formatter,
+                f,
                 "{additional} values after position {end} are more than a u64 can count"
             ),
         }
