@@ -2,13 +2,13 @@
 
 /// Defines an enum, each variant with its message or around what speaks for itself.
 ///
-/// Messages name the fields of their variant.
+/// Messages name the fields of their variant; with arguments they stand in parentheses.
 macro_rules! messages {
     ($(#[$about:meta])* pub enum $name:ident {
         $($(#[$meaning:meta])* $variant:ident
             $({ $($(#[$about_field:meta])* $field:ident: $of:ty),* $(,)? })?
             $(($inner:ty))?
-            $(=> $message:literal)?
+            $(=> $message:tt)?
         ),* $(,)?
     }) => {
         $(#[$about])*
@@ -21,7 +21,7 @@ macro_rules! messages {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self {
                     $(Self::$variant $({ $($field),* })? $(($crate::errors::first!(error $inner)))? => {
-                        $(write!(f, $message))?
+                        $($crate::errors::say!(f $message))?
                         $(core::fmt::Display::fmt($crate::errors::first!(error $inner), f))?
                     })*
                 }
@@ -33,7 +33,7 @@ macro_rules! messages {
 /// The same for an error; other errors that it may be around convert into it with `?`.
 macro_rules! errors {
     ($(#[$about:meta])* pub enum $name:ident {
-        $($(#[$meaning:meta])* $variant:ident $({ $($fields:tt)* })? $(($inner:ty))? $(=> $message:literal)?),*
+        $($(#[$meaning:meta])* $variant:ident $({ $($fields:tt)* })? $(($inner:ty))? $(=> $message:tt)?),*
         $(,)?
     }) => {
         $crate::errors::messages! {
@@ -69,4 +69,13 @@ macro_rules! first {
     };
 }
 
-pub(crate) use {errors, first, messages};
+macro_rules! say {
+    ($f:ident $message:literal) => {
+        write!($f, $message)
+    };
+    ($f:ident ($($message:tt)+)) => {
+        write!($f, $($message)+)
+    };
+}
+
+pub(crate) use {errors, first, messages, say};
