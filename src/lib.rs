@@ -52,7 +52,7 @@
 //! `storage` comes with any of them. `simd` comes with `std`, and uses the vector registers that the machine turns
 //! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
 //! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
-//! dendrograms, graphs and settings, `petgraph` converts graphs to those of that crate and back, and `proptest`
+//! dendrograms, graphs and settings (graphs with `safetensors`, too), `petgraph` converts graphs to those of that crate and back, and `proptest`
 //! brings strategies for your own property tests, whose results [`invariants`] judge with any features.
 //!
 //! # References
@@ -89,6 +89,7 @@ pub mod moments;
 pub mod npz;
 pub mod pairwise;
 mod parallel;
+mod powers;
 pub mod progress;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;

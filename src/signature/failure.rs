@@ -2,6 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -43,6 +44,10 @@ impl Cause {
         self.0.downcast_ref()
     }
 }
+
+// Nothing of an error changes once it is made, but for what it may hide, and that is never shown here.
+impl UnwindSafe for Cause {}
+impl RefUnwindSafe for Cause {}
 
 impl From<String> for Cause {
     fn from(text: String) -> Self {

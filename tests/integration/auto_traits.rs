@@ -127,6 +127,7 @@ fn evidence_and_graphs_are_send_and_sync() {
         progress::Progress,
         signature::Digest,
         signature::Levels,
+        signature::Cause,
         signature::ModelFailure,
         signature::PrecisionProfile,
         signature::Signature,

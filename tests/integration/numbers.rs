@@ -6,6 +6,7 @@ use mother::arborescence::{Arborescence, DenseDigraph, Root, minimum_arborescenc
 use mother::clustering::{Linkage, linkage};
 use mother::condensed::CondensedMatrix;
 use mother::evidence::{CopyKind, Evidence, Measurement};
+use mother::invariants::dual_certificate;
 use mother::moments::Moments;
 use mother::weights::InMemoryModel;
 

@@ -12,6 +12,11 @@ crate::errors::errors! {
             /// The name.
             model: String,
         } => "two models are named {model:?}",
+        /// A written graph is of a later version of the format.
+        Version {
+            /// That version.
+            found: u32,
+        } => "a graph of version {found} can't be read, only of version 1",
         /// A parent was given by a name that no model has.
         UnknownParent {
             /// The child's name.
