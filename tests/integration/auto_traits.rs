@@ -187,7 +187,6 @@ fn sources_are_send_and_sync() {
             strategies::FamilyOptions,
             strategies::Shape,
             strategies::Step,
-            strategies::StoredType,
             strategies::Ties,
         );
     }
