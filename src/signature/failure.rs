@@ -170,3 +170,9 @@ impl fmt::Display for SkippedModel {
         write!(f, "model `{}`: {}", self.model, self.failure)
     }
 }
+
+impl Error for SkippedModel {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.source()
+    }
+}
