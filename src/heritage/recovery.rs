@@ -250,10 +250,11 @@ impl Recovery {
     }
 
     /// The constants of the joint method, which the paper's has not.
-    pub(super) fn model(&self) -> JointModel {
+    pub(super) const fn model(&self) -> &JointModel {
+        const USUAL: &JointModel = &JointModel::new();
         match &self.method {
-            Method::Joint(model) => model.clone(),
-            Method::Paper { .. } => JointModel::new(),
+            Method::Joint(model) => model,
+            Method::Paper { .. } => USUAL,
         }
     }
 
@@ -403,7 +404,7 @@ impl Recovery {
             }
             for members in partition.members() {
                 self.span(
-                    Cluster::new(group, members, &rules.constraints, &model)?,
+                    Cluster::new(group, members, &rules.constraints, model)?,
                     rules,
                     &mut trees,
                 )?;

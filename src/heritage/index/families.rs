@@ -159,40 +159,45 @@ impl LargeFamily<'_> {
         let recovery = &self.settings.recovery;
         let (stage, stages) = recovery.stages_of(&self.names);
         let rules = TreeRules {
-            model: &recovery.model(),
+            model: recovery.model(),
             stage,
             stages: &stages,
         };
         let found = trees(&family, recovery.knowledge(), &rules)?;
-        let placed = found.placements.iter().enumerate();
-        let placed = placed.map(|(member, placement)| {
-            let mut model = Model::new(self.names[member]);
-            if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
-                model = model.with_score(score);
-            }
-            if let Some(runner_up) = placement.belief.runner_up {
-                model = model.with_runner_up(runner_up);
-            }
-            let Some(parent) = placement.parent else {
-                let root = model.with_root_confidence(placement.belief.confidence);
-                return match found.stage() {
-                    Some(stage) => root.with_stage(stage),
-                    None => root,
+        let stage = found.stage();
+        let placed = found
+            .placements
+            .iter()
+            .enumerate()
+            .map(|(member, placement)| {
+                let mut model = Model::new(self.names[member]);
+                if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
+                    model = model.with_score(score);
+                }
+                if let Some(runner_up) = placement.belief.runner_up {
+                    model = model.with_runner_up(runner_up);
+                }
+                let Some(parent) = placement.parent else {
+                    let root = model.with_root_confidence(placement.belief.confidence);
+                    return match stage {
+                        Some(stage) => root.with_stage(stage),
+                        None => root,
+                    };
                 };
-            };
-            let mut descent = Descent::new(parent).with_confidence(placement.belief.confidence);
-            if let Some(joined) = placement.belief.joined {
-                descent = descent.with_joined(joined);
-            }
-            if let Some(pair) = self.pair(&family.pairs, parent, member) {
-                descent =
-                    (descent.with_distance(pair.distance)).with_compared(pair.share_of(member));
-            }
-            if let Some((_, kind)) = kinds[member].filter(|&(original, _)| original == parent) {
-                descent = descent.with_kind(DescentKind::Copy(kind));
-            }
-            model.with_descent(descent)
-        });
+                let mut descent = Descent::new(parent).with_confidence(placement.belief.confidence);
+                if let Some(joined) = placement.belief.joined {
+                    descent = descent.with_joined(joined);
+                }
+                if let Some(pair) = self.pair(&family.pairs, parent, member) {
+                    descent = descent
+                        .with_distance(pair.distance)
+                        .with_compared(pair.share_of(member));
+                }
+                if let Some((_, kind)) = kinds[member].filter(|&(original, _)| original == parent) {
+                    descent = descent.with_kind(DescentKind::Copy(kind));
+                }
+                model.with_descent(descent)
+            });
         Ok(placed.collect())
     }
 

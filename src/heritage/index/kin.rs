@@ -44,7 +44,7 @@ impl Kin<'_> {
         let mut placed: Vec<(usize, Model)> = (positions.iter().copied())
             .zip(large.place(reporter)?.into_iter().map(moved))
             .collect();
-        let sure = less_unforeseen(1.0, models, &settings.recovery.model());
+        let sure = less_unforeseen(1.0, models, settings.recovery.model());
         let copies = self.copies.iter().filter_map(|&(copy, entry, original)| {
             let of = &placed[positions.binary_search(&original).ok()?].1;
             Some((copy, duplicate(entry, original, of, sure)))

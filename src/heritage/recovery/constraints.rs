@@ -148,7 +148,8 @@ impl Constraints {
 
     /// The models that must be roots.
     pub(super) fn roots(&self) -> impl Iterator<Item = usize> + '_ {
-        let is_root = |origin: &Origin| matches!(origin, Origin::These(parents) if parents.is_empty());
+        let is_root =
+            |origin: &Origin| matches!(origin, Origin::These(parents) if parents.is_empty());
         (0..self.origins.len()).filter(move |&model| is_root(&self.origins[model]))
     }
 

@@ -40,8 +40,14 @@ impl Default for JointModel {
 impl JointModel {
     /// The model with its usual constants.
     #[must_use]
-    pub fn new() -> Self {
-        Self(JointConstant::ALL.map(JointConstant::usual))
+    pub const fn new() -> Self {
+        let mut values = [0.0; JointConstant::ALL.len()];
+        let mut at = 0;
+        while at < values.len() {
+            values[at] = JointConstant::ALL[at].usual();
+            at += 1;
+        }
+        Self(values)
     }
 
     /// Sets a constant. One that isn't from 0 to 1000 is an error when trees are recovered.
