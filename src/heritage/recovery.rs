@@ -29,7 +29,7 @@ use self::cluster::{Cluster, Tree};
 use self::clusters::Group;
 use self::constraints::Constraints;
 use self::forest::Forest;
-use super::merges::{find_merges_among, find_selective_merges_among};
+use super::merges::merges_of;
 use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage};
 use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
@@ -51,10 +51,16 @@ pub enum Trees {
     Threshold(f64),
 }
 
-/// A pair of which a smaller share was compared says nothing of how other models lie.
-const NEARLY_ALL: f64 = 0.9;
-
 /// How the tree of a cluster is found, with what that method can be told.
+///
+/// # Examples
+///
+/// ```
+/// use mother::heritage::{Method, Recovery};
+///
+/// let strict = Recovery::paper().with_method(Method::Paper { penalty: 1.0 });
+/// assert_ne!(strict, Recovery::paper());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -488,23 +494,4 @@ const fn leaves_none(tree: &Result<Tree, RecoveryError>) -> bool {
             ArborescenceError::NoArborescence { .. }
         ))
     )
-}
-
-/// The merges among the models of a group, one for each merged model; a copy of a merge is a copy.
-fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
-    let Some(geometry) = group.geometry() else {
-        return Vec::new();
-    };
-    let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
-    let is_copy = |model| group.original(model) != Some(model);
-    let mut merges = find_merges_among(geometry, compared);
-    // Rounding and pruning are steps of their own, which make no merges.
-    merges.extend(find_selective_merges_among(geometry, |u, v| {
-        compared(u, v) && !is_copy(u) && !is_copy(v)
-    }));
-    // A stable sort: a model that is an exact average is that.
-    merges.sort_by_key(Merge::model);
-    merges.dedup_by_key(|merge| merge.model());
-    merges.retain(|merge| !is_copy(merge.model()));
-    merges
 }
