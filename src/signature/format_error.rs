@@ -20,7 +20,7 @@ crate::errors::errors! {
         OtherFormat {
             /// What the metadata calls the format, if anything.
             format: Option<String>,
-        } => "no signature of a model",
+        } => ("no signature {}", Instead(format)),
         /// The signature was written in another version of the format.
         Version {
             /// That version.
@@ -63,6 +63,18 @@ crate::errors::errors! {
         } => ("tensor `{}`: {reason}", Line(tensor)),
         /// No tensor is a weight.
         NoWeight => "it has no weights",
+    }
+}
+
+/// What a file is that is no signature.
+struct Instead<'a>(&'a Option<String>);
+
+impl fmt::Display for Instead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(format) => write!(f, "but `{}`", Line(format)),
+            None => f.write_str("of a model"),
+        }
     }
 }
 
