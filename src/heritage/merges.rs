@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::recovery::NEARLY_ALL;
 use crate::evidence::{Geometry, GroupEvidence};
 
 mod nearest_average;
@@ -164,9 +165,6 @@ fn merge_of(
         residual: left / by_chance,
     })
 }
-
-/// A pair of which a smaller share was compared says nothing of how other models lie.
-const NEARLY_ALL: f64 = 0.9;
 
 /// The merges among the models of a group, one for each merged model; a copy of a merge is a copy.
 pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {

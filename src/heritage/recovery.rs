@@ -33,7 +33,7 @@ use super::merges::merges_of;
 use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage};
 use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
-use crate::evidence::{Evidence, GroupEvidence};
+use crate::evidence::Evidence;
 
 /// How many trees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,6 +50,9 @@ pub enum Trees {
     /// Clusters are joined up to this distance.
     Threshold(f64),
 }
+
+/// A pair of which a smaller share was compared says nothing of how other models lie.
+pub(super) const NEARLY_ALL: f64 = 0.9;
 
 /// How the tree of a cluster is found, with what that method can be told.
 ///
