@@ -5,8 +5,7 @@ use core::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use mother::arborescence::{
-    DenseDigraph, Edge, Root, Scratch, minimum_arborescence, minimum_arborescence_sparse,
-    minimum_arborescence_with,
+    DenseDigraph, Edge, Root, minimum_arborescence, minimum_arborescence_sparse,
 };
 use ndarray::ArrayView2;
 
@@ -94,12 +93,6 @@ fn dense(criterion: &mut Criterion) {
                 bencher.iter(|| minimum_arborescence(black_box(digraph), root).unwrap());
             });
         }
-        let mut scratch = Scratch::new();
-        group.bench_function("mother-scratch", |bencher| {
-            bencher.iter(|| {
-                minimum_arborescence_with(&mut scratch, black_box(&digraph), Root::Any).unwrap()
-            });
-        });
         if size == 1000 {
             // It looks for the maximum, in f32, for a given root.
             group.sample_size(10);

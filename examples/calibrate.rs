@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mother::evidence::{Evidence, Relation, SignatureComparison};
-use mother::heritage::{JointConstant, JointModel, Recovery, Trees};
+use mother::heritage::{JointConstant, JointModel, Method, Recovery, Trees};
 use mother::signature::{Signature, SignatureOptions};
 use rayon::prelude::*;
 use support::models::Models;
@@ -287,7 +287,7 @@ impl Family {
         let mut beliefs = Vec::new();
         for (evidence, truth) in &self.cases {
             let recovery = Recovery::new()
-                .with_model(model.clone())
+                .with_method(Method::Joint(model.clone()))
                 .with_trees(Trees::Count(truth.tree_count()));
             let graph = recovery.recover(evidence).map_err(Failure::run)?;
             beliefs.extend(truth.beliefs(&graph));

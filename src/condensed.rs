@@ -1,8 +1,5 @@
 //! The condensed matrix: the distances of all pairs of points, each once.
 
-use core::error::Error;
-use core::fmt;
-
 use alloc::vec::Vec;
 
 use crate::Scalar;
@@ -167,37 +164,24 @@ pub(crate) const fn condensed_index(size: usize, first: usize, second: usize) ->
     row * (2 * size - row - 1) / 2 + column - row - 1
 }
 
-/// Why values are no condensed matrix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CondensedError {
-    /// The number of values isn't that of the pairs.
-    Length {
-        /// The number of points.
-        size: usize,
-        /// The number of values.
-        values: usize,
-    },
-    /// The value of a pair is NaN.
-    NotANumber {
-        /// The pair's first point.
-        row: usize,
-        /// The pair's second point.
-        column: usize,
-    },
-}
-
-impl fmt::Display for CondensedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length { size, values } => {
-                write!(f, "{values} values can't be the pairs of {size} points")
-            }
-            Self::NotANumber { row, column } => {
-                write!(f, "the distance of points {row} and {column} is NaN")
-            }
-        }
+crate::errors::errors! {
+    /// Why values are no condensed matrix.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum CondensedError {
+        /// The number of values isn't that of the pairs.
+        Length {
+            /// The number of points.
+            size: usize,
+            /// The number of values.
+            values: usize,
+        } => "{values} values can't be the pairs of {size} points",
+        /// The value of a pair is NaN.
+        NotANumber {
+            /// The pair's first point.
+            row: usize,
+            /// The pair's second point.
+            column: usize,
+        } => "the distance of points {row} and {column} is NaN",
     }
 }
-
-impl Error for CondensedError {}

@@ -35,9 +35,6 @@
 //!   [doi:10.1162/089976603321780272](https://doi.org/10.1162/089976603321780272)
 //! - E. Horwitz, A. Shul, Y. Hoshen, "Unsupervised Model Tree Heritage Recovery", ICLR 2025.
 
-use core::error::Error;
-use core::fmt;
-
 use alloc::vec::Vec;
 
 use num_traits::Float;
@@ -62,75 +59,43 @@ pub struct Histogram {
     total: u64,
 }
 
-/// Why a histogram could not be made, filled or merged.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum HistogramError {
-    /// The bounds are not finite, or the first is above the second.
-    BadRange {
-        /// The lower bound.
-        minimum: f64,
-        /// The upper bound.
-        maximum: f64,
-    },
-    /// There are no bins, or more than [`Histogram::MAXIMUM_BINS`].
-    BadBinCount {
-        /// The number of bins asked for.
-        bins: usize,
-    },
-    /// A value is outside the range, or NaN.
-    OutOfRange {
-        /// How many values were counted before it.
-        position: u64,
-        /// The value.
-        value: f64,
-        /// The lower bound.
-        minimum: f64,
-        /// The upper bound.
-        maximum: f64,
-    },
-    /// Two histograms that should be merged have different bins.
-    DifferentBins {
-        /// Bounds and number of bins of the first.
-        first: (f64, f64, usize),
-        /// Bounds and number of bins of the second.
-        second: (f64, f64, usize),
-    },
-}
-
-impl fmt::Display for HistogramError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadRange { minimum, maximum } => {
-                write!(
-                    formatter,
-                    "range from {minimum} to {maximum} is not finite and ascending"
-                )
-            }
-            Self::BadBinCount { bins } => write!(
-                formatter,
-                "{bins} bins is not between 1 and {}",
-                Histogram::MAXIMUM_BINS
-            ),
-            Self::OutOfRange {
-                position,
-                value,
-                minimum,
-                maximum,
-            } => write!(
-                formatter,
-                "value {value} at position {position} is not between {minimum} and {maximum}"
-            ),
-            Self::DifferentBins { first, second } => write!(
-                formatter,
-                "{} bins from {} to {} cannot be merged with {} bins from {} to {}",
-                first.2, first.0, first.1, second.2, second.0, second.1
-            ),
-        }
+crate::errors::errors! {
+    /// Why a histogram could not be made, filled or merged.
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub enum HistogramError {
+        /// The bounds are not finite, or the first is above the second.
+        BadRange {
+            /// The lower bound.
+            minimum: f64,
+            /// The upper bound.
+            maximum: f64,
+        } => "range from {minimum} to {maximum} is not finite and ascending",
+        /// There are no bins, or more than [`Histogram::MAXIMUM_BINS`].
+        BadBinCount {
+            /// The number of bins asked for.
+            bins: usize,
+        } => ("{bins} bins is not between 1 and {}", Histogram::MAXIMUM_BINS),
+        /// A value is outside the range, or NaN.
+        OutOfRange {
+            /// How many values were counted before it.
+            position: u64,
+            /// The value.
+            value: f64,
+            /// The lower bound.
+            minimum: f64,
+            /// The upper bound.
+            maximum: f64,
+        } => "value {value} at position {position} is not between {minimum} and {maximum}",
+        /// Two histograms that should be merged have different bins.
+        DifferentBins {
+            /// Bounds and number of bins of the first.
+            first: (f64, f64, usize),
+            /// Bounds and number of bins of the second.
+            second: (f64, f64, usize),
+        } => ("{} bins from {} to {} cannot be merged with {} bins from {} to {}", first.2, first.0, first.1, second.2, second.0, second.1),
     }
 }
-
-impl Error for HistogramError {}
 
 impl Histogram {
     /// The number of bins used for the weights of a layer.

@@ -65,26 +65,20 @@ mod header;
 mod kind;
 mod names;
 
-use core::{fmt, mem};
-
 use alloc::string::String;
 use alloc::vec::Vec;
 use std::path::Path;
 
 use self::file::{Part, StoredLayer, other_parts};
-use crate::Scalar;
+use crate::storage::model::file_model;
 use crate::storage::{FileError, Storage};
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
-/// One model in the GGUF format: a file, several that belong together, or bytes in memory.
-///
-/// Layers are listed in the order in which they lie in the file. See the [module](self) for what is read
-/// and checked.
-#[derive(Debug)]
-pub struct GgufModel<'a> {
-    name: String,
-    parts: Vec<Part<'a>>,
-    skipped: Vec<SkippedLayer>,
+file_model! {
+    /// One model in the GGUF format: a file, several that belong together, or bytes in memory.
+    ///
+    /// Layers are listed in the order in which they lie in the file. See the [module](self) for what is read
+    /// and checked.
+    GgufModel, GgufLayer: Part, StoredLayer
 }
 
 impl GgufModel<'static> {
@@ -127,17 +121,6 @@ impl GgufModel<'static> {
 }
 
 impl<'a> GgufModel<'a> {
-    fn new(name: String, mut parts: Vec<Part<'a>>) -> Self {
-        let skipped = (parts.iter_mut())
-            .flat_map(|part| mem::take(&mut part.skipped))
-            .collect();
-        Self {
-            name,
-            parts,
-            skipped,
-        }
-    }
-
     /// The model in the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
@@ -163,72 +146,5 @@ impl<'a> GgufModel<'a> {
         let name = name.into();
         let part = Part::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [part].into()))
-    }
-
-    /// The same model under another name.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-}
-
-impl WeightSource for GgufModel<'_> {
-    type Error = FileError;
-    type Layer<'b>
-        = GgufLayer<'b>
-    where
-        Self: 'b;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn layers(&self) -> impl Iterator<Item = Result<GgufLayer<'_>, FileError>> {
-        self.parts.iter().flat_map(|part| {
-            let layers = part.layers.iter();
-            layers.map(move |layer| Ok(GgufLayer { part, layer }))
-        })
-    }
-
-    fn skipped_layers(&self) -> &[SkippedLayer] {
-        &self.skipped
-    }
-}
-
-/// A layer of a [`GgufModel`]: two references.
-#[derive(Clone, Copy)]
-pub struct GgufLayer<'a> {
-    part: &'a Part<'a>,
-    layer: &'a StoredLayer,
-}
-
-impl fmt::Debug for GgufLayer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GgufLayer")
-            .field("name", &self.name())
-            .field("shape", &self.shape())
-            .field("element_type", &self.element_type())
-            .finish()
-    }
-}
-
-impl Layer for GgufLayer<'_> {
-    type Error = FileError;
-
-    fn name(&self) -> &str {
-        &self.layer.name
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.layer.shape
-    }
-
-    fn element_type(&self) -> ElementType {
-        self.layer.element_type
-    }
-
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
-        self.part.read(self.layer, offset, values)
     }
 }

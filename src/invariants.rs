@@ -2,8 +2,8 @@
 //! yours.
 //!
 //! Each takes a result as plain data and says what is wrong with it in a [`Violation`]. They are slow
-//! and obvious, and share no code with what they judge. Feed them from the
-//! [`strategies`](crate::strategies), from a fuzzer, or from your own cases:
+//! and obvious, and share no code with what they judge. Feed them from `strategies` (feature
+//! `proptest`), from a fuzzer, or from your own cases:
 //!
 //! - of clusterings: [`dendrogram`], [`monotone_heights`], [`nested`];
 //! - of arborescences: [`arborescence`], and [`dual_certificate`], which proves the minimum;

@@ -52,8 +52,8 @@
 //! `storage` comes with any of them. `simd` comes with `std`, and uses the vector registers that the machine turns
 //! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
 //! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
-//! dendrograms, graphs and settings, `petgraph` converts graphs to those of that crate and back, and `proptest`
-//! brings strategies and invariants for your own property tests.
+//! dendrograms, graphs and settings (graphs with `safetensors`, too), `petgraph` converts graphs to those of that crate and back, and `proptest`
+//! brings strategies for your own property tests, whose results [`invariants`] judge with any features.
 //!
 //! # References
 //!
@@ -68,10 +68,12 @@ extern crate std;
 
 pub mod adapters;
 pub mod arborescence;
+mod checked;
 pub mod clustering;
 pub mod condensed;
 mod disjoint_sets;
 pub mod entropy;
+mod errors;
 pub mod evidence;
 #[cfg(feature = "safetensors")]
 pub mod files;
@@ -79,7 +81,6 @@ pub mod files;
 pub mod gguf;
 pub mod growth;
 pub mod heritage;
-#[cfg(feature = "proptest")]
 pub mod invariants;
 pub mod kinship;
 mod minimum;
@@ -87,6 +88,8 @@ pub mod moments;
 #[cfg(feature = "npz")]
 pub mod npz;
 pub mod pairwise;
+mod parallel;
+mod powers;
 pub mod progress;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;

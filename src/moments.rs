@@ -29,15 +29,13 @@
 //!
 //! # Conventions
 //!
-//! - [`variance`](Moments::variance) divides by n, [`sample_variance`](Moments::sample_variance)
-//!   by n − 1.
+//! - [`variance`](Moments::variance) divides by n, not by n − 1.
 //! - [`skewness`](Moments::skewness) is the biased m₃ / m₂^(3/2), as `scipy.stats.skew` gives by
-//!   default; [`sample_skewness`](Moments::sample_skewness) is corrected for bias.
+//!   default.
 //! - [`kurtosis`](Moments::kurtosis) is raw (Pearson): the biased m₄ / m₂², 3 for a normal
-//!   distribution. [`excess_kurtosis`](Moments::excess_kurtosis) is 3 less.
-//! - Where the definition is 0/0 the answer is `None`, never NaN: everything for no values,
-//!   `sample_variance` for one value, `sample_skewness` for two, skewness and kurtosis when all values are equal (a single
-//!   value included). The variance of equal values is 0.
+//!   distribution.
+//! - Where the definition is 0/0 the answer is `None`, never NaN: everything for no values, skewness and kurtosis
+//!   when all values are equal (a single value included). The variance of equal values is 0.
 //! - NaN and infinities are refused by an error that names their position.
 //!
 //! # Examples

@@ -47,26 +47,19 @@ mod file;
 mod header;
 mod inflate;
 
-use core::{fmt, mem};
-
 use alloc::string::String;
-use alloc::vec::Vec;
 use std::path::Path;
 
 use self::file::{Arrays, StoredLayer};
-use crate::Scalar;
+use crate::storage::model::file_model;
 use crate::storage::{FileError, Storage};
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
-/// One model as an archive of arrays: a file, or bytes in memory.
-///
-/// Layers are listed in the order of the archive's directory. See the [module](self) for what is read and
-/// checked.
-#[derive(Debug)]
-pub struct NpzModel<'a> {
-    name: String,
-    arrays: Arrays<'a>,
-    skipped: Vec<SkippedLayer>,
+file_model! {
+    /// One model as an archive of arrays: a file, or bytes in memory.
+    ///
+    /// Layers are listed in the order of the archive's directory. See the [module](self) for what is read and
+    /// checked.
+    NpzModel, NpzLayer: Arrays, StoredLayer
 }
 
 impl NpzModel<'static> {
@@ -94,19 +87,11 @@ impl NpzModel<'static> {
         let path = path.as_ref();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
         let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
-        Ok(Self::new(name, Arrays::new(Storage::open(path)?)?))
+        Ok(Self::new(name, [Arrays::new(Storage::open(path)?)?].into()))
     }
 }
 
 impl<'a> NpzModel<'a> {
-    fn new(name: String, mut arrays: Arrays<'a>) -> Self {
-        Self {
-            name,
-            skipped: mem::take(&mut arrays.skipped),
-            arrays,
-        }
-    }
-
     /// The model in the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
@@ -128,75 +113,6 @@ impl<'a> NpzModel<'a> {
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
         let arrays = Arrays::new(Storage::from_bytes(&name, bytes))?;
-        Ok(Self::new(name, arrays))
-    }
-
-    /// The same model under another name.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-}
-
-impl WeightSource for NpzModel<'_> {
-    type Error = FileError;
-    type Layer<'b>
-        = NpzLayer<'b>
-    where
-        Self: 'b;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn layers(&self) -> impl Iterator<Item = Result<NpzLayer<'_>, FileError>> {
-        let arrays = &self.arrays;
-        (arrays.layers.iter()).map(move |layer| Ok(NpzLayer { arrays, layer }))
-    }
-
-    fn skipped_layers(&self) -> &[SkippedLayer] {
-        &self.skipped
-    }
-}
-
-/// A layer of an [`NpzModel`]: two references.
-#[derive(Clone, Copy)]
-pub struct NpzLayer<'a> {
-    arrays: &'a Arrays<'a>,
-    layer: &'a StoredLayer,
-}
-
-impl fmt::Debug for NpzLayer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NpzLayer")
-            .field("name", &self.name())
-            .field("shape", &self.shape())
-            .field("element_type", &self.element_type())
-            .finish()
-    }
-}
-
-impl Layer for NpzLayer<'_> {
-    type Error = FileError;
-
-    fn name(&self) -> &str {
-        &self.layer.name
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.layer.shape
-    }
-
-    fn element_type(&self) -> ElementType {
-        self.layer.element.element_type
-    }
-
-    fn preferred_length(&self) -> usize {
-        self.layer.preferred_length()
-    }
-
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
-        self.arrays.read(self.layer, offset, values)
+        Ok(Self::new(name, [arrays].into()))
     }
 }

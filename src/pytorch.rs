@@ -48,31 +48,24 @@ mod state;
 mod tensor;
 mod values;
 
-use core::{fmt, mem};
-
 use alloc::string::String;
-use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
 use self::file::{Shard, StoredLayer};
-use crate::Scalar;
 use crate::storage::index::{self, Indexed};
+use crate::storage::model::file_model;
 use crate::storage::place::{Place, model_name};
 use crate::storage::{FileError, Storage};
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
 const SINGLE_FILE: &str = "pytorch_model.bin";
 const INDEX_SUFFIX: &str = ".bin.index.json";
 
-/// One model in PyTorch's format: a file, shards with an index, or bytes in memory.
-///
-/// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
-/// shards' names. See the [module](self) for what is read and checked.
-#[derive(Debug)]
-pub struct PytorchModel<'a> {
-    name: String,
-    shards: Vec<Shard<'a>>,
-    skipped: Vec<SkippedLayer>,
+file_model! {
+    /// One model in PyTorch's format: a file, shards with an index, or bytes in memory.
+    ///
+    /// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
+    /// shards' names. See the [module](self) for what is read and checked.
+    PytorchModel, PytorchLayer: Shard, StoredLayer
 }
 
 impl PytorchModel<'static> {
@@ -123,17 +116,6 @@ impl PytorchModel<'static> {
 }
 
 impl<'a> PytorchModel<'a> {
-    fn new(name: String, mut shards: Vec<Shard<'a>>) -> Self {
-        let skipped = (shards.iter_mut())
-            .flat_map(|shard| mem::take(&mut shard.skipped))
-            .collect();
-        Self {
-            name,
-            shards,
-            skipped,
-        }
-    }
-
     /// The model in the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
@@ -159,76 +141,5 @@ impl<'a> PytorchModel<'a> {
         let name = name.into();
         let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [shard].into()))
-    }
-
-    /// The same model under another name.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-}
-
-impl WeightSource for PytorchModel<'_> {
-    type Error = FileError;
-    type Layer<'b>
-        = PytorchLayer<'b>
-    where
-        Self: 'b;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn layers(&self) -> impl Iterator<Item = Result<PytorchLayer<'_>, FileError>> {
-        self.shards.iter().flat_map(|shard| {
-            let layers = shard.layers.iter();
-            layers.map(move |layer| Ok(PytorchLayer { shard, layer }))
-        })
-    }
-
-    fn skipped_layers(&self) -> &[SkippedLayer] {
-        &self.skipped
-    }
-}
-
-/// A layer of a [`PytorchModel`]: two references.
-#[derive(Clone, Copy)]
-pub struct PytorchLayer<'a> {
-    shard: &'a Shard<'a>,
-    layer: &'a StoredLayer,
-}
-
-impl fmt::Debug for PytorchLayer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PytorchLayer")
-            .field("name", &self.name())
-            .field("shape", &self.shape())
-            .field("element_type", &self.element_type())
-            .finish()
-    }
-}
-
-impl Layer for PytorchLayer<'_> {
-    type Error = FileError;
-
-    fn name(&self) -> &str {
-        &self.layer.name
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.layer.shape
-    }
-
-    fn element_type(&self) -> ElementType {
-        self.layer.element.element_type
-    }
-
-    fn preferred_length(&self) -> usize {
-        self.layer.preferred_length()
-    }
-
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
-        self.shard.read(self.layer, offset, values)
     }
 }

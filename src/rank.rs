@@ -67,7 +67,6 @@ mod differences;
 mod error;
 mod matrix;
 mod noise;
-mod powers;
 mod random;
 mod singular_values;
 mod sketch;

@@ -66,19 +66,15 @@ mod entry;
 mod header;
 mod shard;
 
-use core::{fmt, mem};
-
 use alloc::string::String;
-use alloc::vec::Vec;
 use std::path::Path;
 
 use self::header::Tensor;
 use self::shard::Shard;
-use crate::Scalar;
 use crate::storage::index::{self, Indexed};
+use crate::storage::model::file_model;
 use crate::storage::place::{Place, model_name};
 use crate::storage::{FileError, Storage};
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSource};
 
 #[doc(no_inline)]
 pub use crate::storage::set_open_file_limit;
@@ -88,15 +84,12 @@ pub(crate) use crate::storage::index::shard_names;
 const SINGLE_FILE: &str = "model.safetensors";
 const INDEX_SUFFIX: &str = ".safetensors.index.json";
 
-/// One model in the safetensors format: a file, shards with an index, or bytes in memory.
-///
-/// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
-/// shards' names. See the [module](self) for what is checked and how much memory is used.
-#[derive(Debug)]
-pub struct SafetensorsModel<'a> {
-    name: String,
-    shards: Vec<Shard<'a>>,
-    skipped: Vec<SkippedLayer>,
+file_model! {
+    /// One model in the safetensors format: a file, shards with an index, or bytes in memory.
+    ///
+    /// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
+    /// shards' names. See the [module](self) for what is checked and how much memory is used.
+    SafetensorsModel, SafetensorsLayer: Shard, Tensor
 }
 
 impl SafetensorsModel<'static> {
@@ -155,17 +148,6 @@ impl SafetensorsModel<'static> {
 }
 
 impl<'a> SafetensorsModel<'a> {
-    fn new(name: String, mut shards: Vec<Shard<'a>>) -> Self {
-        let skipped = (shards.iter_mut())
-            .flat_map(|shard| mem::take(&mut shard.header.skipped))
-            .collect();
-        Self {
-            name,
-            shards,
-            skipped,
-        }
-    }
-
     /// The model in the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
@@ -200,79 +182,10 @@ impl<'a> SafetensorsModel<'a> {
         Ok(Self::new(name, [shard].into()))
     }
 
-    /// The same model under another name.
-    #[must_use]
-    pub fn with_name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
     /// What the file's maker noted under `__metadata__`, key and value, in the file's order.
     ///
     /// A sharded model gives that of one shard after the other.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.shards.iter().flat_map(|shard| shard.header.metadata())
-    }
-}
-
-impl WeightSource for SafetensorsModel<'_> {
-    type Error = FileError;
-    type Layer<'b>
-        = SafetensorsLayer<'b>
-    where
-        Self: 'b;
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn layers(&self) -> impl Iterator<Item = Result<SafetensorsLayer<'_>, FileError>> {
-        self.shards.iter().flat_map(|shard| {
-            let tensors = shard.header.tensors().iter();
-            tensors.map(move |tensor| Ok(SafetensorsLayer { shard, tensor }))
-        })
-    }
-
-    fn skipped_layers(&self) -> &[SkippedLayer] {
-        &self.skipped
-    }
-}
-
-/// A layer of a [`SafetensorsModel`]: two references.
-///
-/// Its values are never borrowed as a slice: the format doesn't align them in memory.
-#[derive(Clone, Copy)]
-pub struct SafetensorsLayer<'a> {
-    shard: &'a Shard<'a>,
-    tensor: &'a Tensor,
-}
-
-impl fmt::Debug for SafetensorsLayer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SafetensorsLayer")
-            .field("name", &self.name())
-            .field("shape", &self.shape())
-            .field("element_type", &self.element_type())
-            .finish()
-    }
-}
-
-impl Layer for SafetensorsLayer<'_> {
-    type Error = FileError;
-
-    fn name(&self) -> &str {
-        self.shard.header.name(self.tensor)
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.shard.header.shape(self.tensor)
-    }
-
-    fn element_type(&self) -> ElementType {
-        self.tensor.element_type
-    }
-
-    fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
-        self.shard.read(self.tensor, offset, values)
+        self.parts.iter().flat_map(|shard| shard.header.metadata())
     }
 }

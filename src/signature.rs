@@ -61,7 +61,7 @@ use alloc::vec::Vec;
 
 pub use self::assembly::{AssemblyError, TensorNumbers};
 pub use self::digest::Digest;
-pub use self::failure::{ModelFailure, SkippedModel};
+pub use self::failure::{Cause, ModelFailure, SkippedModel};
 #[cfg(any(feature = "serde", feature = "safetensors"))]
 pub use self::format_error::SignatureFormatError;
 pub use self::options::SignatureOptions;

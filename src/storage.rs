@@ -12,6 +12,7 @@ mod file;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod index;
 pub(crate) mod input;
+pub(crate) mod model;
 pub(crate) mod place;
 mod strides;
 pub(crate) mod text;

@@ -37,6 +37,6 @@ mod signatures;
 pub use self::distances::{
     Ties, condensed_matrices, dendrograms, digraphs, point_distances, ultrametric_distances,
 };
-pub use self::families::{Family, FamilyOptions, Shape, Step, StoredType, families};
+pub use self::families::{Family, FamilyOptions, Shape, Step, families};
 pub use self::models::{in_memory_models, permutations, scaled_model, translated_model};
-pub use self::signatures::{SignedFamily, signatures, signed_families};
+pub use self::signatures::signatures;

@@ -11,7 +11,7 @@ use mother::evidence::{
     Distance, Glob, LayerSelection, Measurement, OnFailure, RankOverLayers, Score,
     SignatureComparison,
 };
-use mother::heritage::{JointConstant, JointModel, Knowledge, Recovery, Stage, Trees};
+use mother::heritage::{self, JointConstant, JointModel, Knowledge, Recovery, Stage, Trees};
 use mother::rank::Tolerance;
 use mother::signature::SignatureOptions;
 use serde::Deserialize;
@@ -319,8 +319,14 @@ impl Settings {
     /// How to recover, given this knowledge.
     pub(crate) fn recovery(&self, trees: Trees, knowledge: Knowledge) -> Recovery {
         let mut recovery = match self.method {
-            Method::Joint => Recovery::new(),
-            Method::Paper => Recovery::paper(),
+            Method::Joint => {
+                let model = self.model.clone();
+                Recovery::new().with_method(heritage::Method::Joint(model))
+            }
+            Method::Paper => match self.penalty {
+                Some(penalty) => Recovery::paper().with_method(heritage::Method::Paper { penalty }),
+                None => Recovery::paper(),
+            },
         };
         if let Some(linkage) = self.linkage {
             recovery = recovery.with_linkage(linkage);
@@ -328,16 +334,10 @@ impl Settings {
         if let Some(stage) = self.stage {
             recovery = recovery.with_stage(stage);
         }
-        if let Some(penalty) = self.penalty {
-            recovery = recovery.with_penalty(penalty);
-        }
         if self.hidden_parents {
             recovery = recovery.with_hidden_parents();
         }
-        recovery
-            .with_trees(trees)
-            .with_knowledge(knowledge)
-            .with_model(self.model.clone())
+        recovery.with_trees(trees).with_knowledge(knowledge)
     }
 
     /// Leaves a term of the joint method out.

@@ -25,9 +25,9 @@ struct Column {
     targets: Vec<f64>,
 }
 
-/// Columns to be used again by the next contraction or the next digraph.
+/// Columns to be used again by the next contraction.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ColumnPool {
+struct ColumnPool {
     columns: Vec<Column>,
     free: Vec<usize>,
     /// The column of each contracted cycle, by its number less the number of nodes.
@@ -35,12 +35,6 @@ pub(super) struct ColumnPool {
 }
 
 impl ColumnPool {
-    fn reset(&mut self) {
-        self.free.clear();
-        self.free.extend(0..self.columns.len());
-        self.of_cycle.clear();
-    }
-
     fn take(&mut self) -> usize {
         self.free.pop().unwrap_or_else(|| {
             self.columns.push(Column::default());
@@ -53,20 +47,15 @@ impl ColumnPool {
 pub(super) struct DenseEdges<'a, T> {
     digraph: &'a DenseDigraph<T>,
     scale: Scale,
-    pool: &'a mut ColumnPool,
+    pool: ColumnPool,
 }
 
 impl<'a, T: Scalar> DenseEdges<'a, T> {
-    pub(super) fn new(
-        digraph: &'a DenseDigraph<T>,
-        scale: Scale,
-        pool: &'a mut ColumnPool,
-    ) -> Self {
-        pool.reset();
+    pub(super) fn new(digraph: &'a DenseDigraph<T>, scale: Scale) -> Self {
         Self {
             digraph,
             scale,
-            pool,
+            pool: ColumnPool::default(),
         }
     }
 

@@ -9,17 +9,7 @@ use super::scale::Scale;
 use crate::Scalar;
 
 /// A spanning arborescence: a rooted tree in which a path of edges leads from the root to every node.
-///
-/// With the `serde` feature it can be stored; what is read back is checked to be a tree.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(
-        try_from = "stored::Stored<T>",
-        bound(deserialize = "T: Scalar + serde::Deserialize<'de>")
-    )
-)]
 pub struct Arborescence<T = f64> {
     root: usize,
     parents: Vec<Option<usize>>,
@@ -27,7 +17,6 @@ pub struct Arborescence<T = f64> {
     weights: Vec<T>,
     /// By child; 0 at the root.
     edge_indices: Vec<usize>,
-    #[cfg_attr(feature = "serde", serde(skip_serializing))]
     weight: f64,
 }
 
@@ -59,26 +48,6 @@ impl<T: Scalar> Arborescence<T> {
 
     fn sum_weights(&mut self, scale: Scale) {
         self.weight = scale.sum(self.weights.iter().map(|weight| weight.widen()));
-    }
-
-    /// The first node whose parents don't lead to the root, or the root if it has a parent.
-    pub(super) fn first_cut_off(&self) -> Option<usize> {
-        let mut leads_to_root = vec![false; self.size()];
-        let mut walked = Vec::new();
-        for node in 0..self.size() {
-            let mut current = node;
-            while current != self.root && !leads_to_root[current] {
-                walked.push(current);
-                match self.parents[current] {
-                    Some(parent) if walked.len() < self.size() => current = parent,
-                    _ => return Some(node),
-                }
-            }
-            for current in walked.drain(..) {
-                leads_to_root[current] = true;
-            }
-        }
-        self.parent(self.root).map(|_| self.root)
     }
 
     /// The number of nodes.
@@ -125,55 +94,5 @@ impl<T: Scalar> Arborescence<T> {
     #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight
-    }
-}
-
-#[cfg(feature = "serde")]
-mod stored {
-    //! What an arborescence is read back from, before it is known to be one.
-
-    use alloc::vec::Vec;
-
-    use super::{Arborescence, Scale};
-    use crate::Scalar;
-
-    #[derive(serde::Deserialize)]
-    pub(super) struct Stored<T> {
-        root: usize,
-        parents: Vec<Option<usize>>,
-        weights: Vec<T>,
-        edge_indices: Vec<usize>,
-    }
-
-    impl<T: Scalar> TryFrom<Stored<T>> for Arborescence<T> {
-        type Error = &'static str;
-
-        fn try_from(stored: Stored<T>) -> Result<Self, Self::Error> {
-            let size = stored.parents.len();
-            let mut parents = stored.parents.iter().flatten();
-            if stored.weights.len() != size || stored.edge_indices.len() != size {
-                return Err("an arborescence needs a weight and an edge index for every node");
-            }
-            if stored.root >= size || parents.any(|&parent| parent >= size) {
-                return Err("an arborescence has a root or a parent that is no node");
-            }
-            if !stored.weights.iter().all(|weight| weight.is_finite()) {
-                return Err("an arborescence has a weight that is not finite");
-            }
-            let mut tree = Self {
-                root: stored.root,
-                parents: stored.parents,
-                weights: stored.weights,
-                edge_indices: stored.edge_indices,
-                weight: 0.0,
-            };
-            if tree.first_cut_off().is_some() {
-                return Err("the parents in an arborescence don't lead to its root");
-            }
-            tree.weights[tree.root] = T::zero();
-            let magnitudes = tree.weights.iter().map(|weight| weight.widen().abs());
-            tree.sum_weights(Scale::for_magnitude(magnitudes.fold(0.0, f64::max)));
-            Ok(tree)
-        }
     }
 }

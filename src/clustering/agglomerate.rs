@@ -16,6 +16,7 @@ use super::triangle::{Triangle, row_starts};
 use super::{ClusteringError, Dendrogram, Linkage};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
+use crate::powers::{exponent, power_of_two};
 use crate::registers::{Kernel, in_wide_registers};
 
 /// A pass over all distances pays when at least one in so many clusters merges with its nearest.
@@ -254,7 +255,7 @@ impl Scale {
 
     fn of<F: Formula>(largest: f64) -> Self {
         Self {
-            factor: power_of_two(Self::EXPONENT - exponent(largest)),
+            factor: power_of_two((Self::EXPONENT - exponent(largest)).clamp(-1022, 1023)),
             squared: F::SQUARED,
         }
     }
@@ -279,22 +280,4 @@ impl Scale {
             }
         }
     }
-}
-
-/// The exponent of the power of two that is just not above the value.
-fn exponent(value: f64) -> i32 {
-    let (mantissa, exponent, _) = num_traits::Float::integer_decode(value);
-    i32::from(exponent) + mantissa.checked_ilog2().map_or(0, u32::cast_signed)
-}
-
-/// The power of two; an exponent out of range counts as the last one in range.
-const fn power_of_two(exponent: i32) -> f64 {
-    let limited = if exponent < -1022 {
-        -1022
-    } else if exponent > 1023 {
-        1023
-    } else {
-        exponent
-    };
-    f64::from_bits(((limited + 1023) as u64) << 52)
 }

@@ -46,29 +46,14 @@ impl Merge {
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "Unchecked")
+    serde(remote = "Self")
 )]
 pub struct Dendrogram {
     points: usize,
     steps: Vec<Step>,
 }
 
-/// A dendrogram as it was written down, by whomever.
-#[cfg(feature = "serde")]
-#[derive(serde::Deserialize)]
-struct Unchecked {
-    points: usize,
-    steps: Vec<Step>,
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<Unchecked> for Dendrogram {
-    type Error = ClusteringError;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self, ClusteringError> {
-        Self::new(unchecked.points, unchecked.steps)
-    }
-}
+crate::checked::deserialise_checked!(Dendrogram, |read| Self::new(read.points, read.steps));
 
 impl Dendrogram {
     /// The dendrogram of these steps, which are checked.

@@ -3,12 +3,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
-
 use super::block::{Block, Piece};
 use crate::Scalar;
 use crate::pairwise::{PairwiseError, VectorSet};
+use crate::parallel;
 use crate::registers::{Kernel, in_wide_registers};
 
 /// Bytes of sums of pieces that are worked out, each by a thread that happens to be free, before they
@@ -75,10 +73,7 @@ impl Comparison {
                 self.take_norms(piece);
             }
             let take = |mut pairs: Pairs<'_>| sums.iter().for_each(|piece| pairs.take(piece));
-            #[cfg(feature = "rayon")]
-            self.pairs().into_par_iter().for_each(take);
-            #[cfg(not(feature = "rayon"))]
-            self.pairs().into_iter().for_each(take);
+            parallel::map(self.pairs(), take);
         }
         Ok(())
     }
@@ -129,10 +124,7 @@ fn sums_of<T: Scalar>(
     models: &[Vec<T>],
 ) -> Result<Vec<PieceSums>, PairwiseError> {
     let sums = |piece: &Piece| PieceSums::new(piece, models);
-    #[cfg(feature = "rayon")]
-    return pieces.par_iter().map(sums).collect();
-    #[cfg(not(feature = "rayon"))]
-    return pieces.iter().map(sums).collect();
+    parallel::map(pieces, sums).into_iter().collect()
 }
 
 impl PieceSums {
@@ -142,10 +134,7 @@ impl PieceSums {
         let mut distances = vec![0.0; models.len() * models.len().saturating_sub(1) / 2];
         let blocks = vectors.row_blocks(&mut distances)?;
         let add = |(rows, output)| vectors.add_squared_distances_of(rows, output);
-        #[cfg(feature = "rayon")]
-        blocks.into_par_iter().try_for_each(add)?;
-        #[cfg(not(feature = "rayon"))]
-        blocks.into_iter().try_for_each(add)?;
+        (parallel::map(blocks, add).into_iter()).collect::<Result<(), _>>()?;
         Ok(Self {
             ends_row: piece.ends_row,
             norms: values

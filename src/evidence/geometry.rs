@@ -25,29 +25,17 @@ use crate::condensed::CondensedMatrix;
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "Unchecked")
+    serde(remote = "Self")
 )]
 pub struct Geometry {
     squared_norms: Vec<f64>,
     squared_distances: CondensedMatrix,
 }
 
-/// The tables as they were written down, by whomever.
-#[cfg(feature = "serde")]
-#[derive(serde::Deserialize)]
-struct Unchecked {
-    squared_norms: Vec<f64>,
-    squared_distances: CondensedMatrix,
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<Unchecked> for Geometry {
-    type Error = EvidenceError;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self, EvidenceError> {
-        Self::new(unchecked.squared_norms, unchecked.squared_distances)
-    }
-}
+crate::checked::deserialise_checked!(Geometry, |read| Self::new(
+    read.squared_norms,
+    read.squared_distances
+));
 
 impl Geometry {
     /// The geometry of models with these squared norms and squared distances.

@@ -1,11 +1,10 @@
 //! One pass over the models of one architecture: every layer of all of them in step.
 
-use alloc::string::{String, ToString};
+use core::error::Error;
+
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 
 use super::block::MatrixShape;
 use super::comparison::Comparison;
@@ -20,12 +19,11 @@ use crate::condensed::CondensedMatrix;
 #[cfg(feature = "svd")]
 use crate::condensed::condensed_index;
 use crate::moments::MomentsAccumulator;
+use crate::parallel;
 use crate::progress::{Cancelled, Phase, ProgressReporter};
 #[cfg(feature = "svd")]
 use crate::rank::Tolerance;
-use crate::signature::LayerShape;
-use crate::signature::ModelFailure;
-use crate::signature::OpenModel;
+use crate::signature::{Cause, LayerShape, ModelFailure, OpenModel};
 use crate::weights::{ElementType, WeightSource, element_count};
 
 /// Most values of a model that are read at once: beyond this, larger blocks aren't faster.
@@ -198,13 +196,13 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
                 reporter.tick(Phase::Scoring, 0)?;
                 on_each(&mut accumulators, &values, |accumulator, values| {
                     let taken = accumulator.extend_from_slice(values);
-                    taken.map_err(|error| reading(layer, &error))
+                    taken.map_err(|error| reading(layer, error))
                 })?;
             }
             if compared {
                 reporter.tick(Phase::Comparing, 0)?;
                 let taken = comparison.add(block, &values);
-                taken.map_err(|error| fail_all(models, &reading(layer, &error)))?;
+                taken.map_err(|error| fail_all(models, &reading(layer, error)))?;
             }
             reporter.tick(Phase::Reading, (block.length * models) as u64)?;
         }
@@ -343,7 +341,6 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
     }
 
     fn into_evidence(self) -> Result<GroupEvidence, Interruption> {
-        let models = self.members.len();
         let names = self.members.iter().map(|member| member.name().into());
         // Weights are finite, so only sums of squares that are too large for `f64` end here.
         let overflowing = self.tables.overflowing();
@@ -357,10 +354,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         }
         (self.tables)
             .into_evidence(names.collect(), self.settings.distance)
-            .map_err(|error| match error {
-                EvidenceError::Number { .. } => fail_all(models, &ModelFailure::Overflow),
-                error => Interruption::Stopped(error),
-            })
+            .map_err(Interruption::Stopped)
     }
 }
 
@@ -378,11 +372,15 @@ impl Tables {
         }
     }
 
-    /// The models whose squares overflow; where only those of differences do, the larger ones.
+    /// The models whose squares or scores overflow; where only squares of differences do, the larger ones.
     fn overflowing(&self) -> Vec<usize> {
         let norms = &self.squared_norms;
+        let is_finite = |model: usize| {
+            let score: f64 = self.layer_scores[model].iter().sum();
+            norms[model].is_finite() && score.is_finite()
+        };
         let mut models: Vec<usize> = (0..norms.len())
-            .filter(|&model| !norms[model].is_finite())
+            .filter(|&model| !is_finite(model))
             .collect();
         if models.is_empty() {
             let pairs = (0..norms.len())
@@ -417,28 +415,22 @@ impl Tables {
             #[cfg(feature = "svd")]
             Distance::Rank { .. } => self.ranks,
         };
-        let table = |values| {
-            CondensedMatrix::new(models, values).map_err(|_| EvidenceError::Number {
-                table: "distance",
-                model: "0".to_string(),
-                value: f64::NAN,
-            })
-        };
-        let geometry = Geometry::new(self.squared_norms, table(self.squared_distances)?)?;
+        let squared = CondensedMatrix::new(models, self.squared_distances)?;
+        let geometry = Geometry::new(self.squared_norms, squared)?;
         let scored = self.layer_scores.iter().any(|scores| !scores.is_empty());
         let scores = self.layer_scores.iter().map(|scores| scores.iter().sum());
         let scores = scored.then(|| scores.collect());
-        let mut evidence =
-            GroupEvidence::new(names, scores, table(distances)?)?.with_geometry(geometry)?;
+        let distances = CondensedMatrix::new(models, distances)?;
+        let mut evidence = GroupEvidence::new(names, scores, distances)?.with_geometry(geometry)?;
         evidence.layers = self.compared;
         Ok(evidence)
     }
 }
 
-fn reading(layer: &LayerShape, error: &impl ToString) -> ModelFailure {
+fn reading(layer: &LayerShape, error: impl Error + Send + Sync + 'static) -> ModelFailure {
     ModelFailure::Reading {
         layer: layer.name.clone(),
-        reason: error.to_string(),
+        reason: Cause::new(error),
     }
 }
 
@@ -450,18 +442,10 @@ fn fail_all(models: usize, failure: &ModelFailure) -> Interruption {
 fn on_each<A: Send, B: Sync>(
     first: &mut [A],
     second: &[B],
-    f: impl Fn(&mut A, &B) -> Result<(), ModelFailure> + Sync,
+    f: impl Fn(&mut A, &B) -> Result<(), ModelFailure> + Sync + Send,
 ) -> Result<(), Interruption> {
-    #[cfg(feature = "rayon")]
-    let outcomes: Vec<_> = first
-        .par_iter_mut()
-        .zip(second)
-        .map(|(a, b)| f(a, b))
-        .collect();
-    #[cfg(not(feature = "rayon"))]
-    let outcomes: Vec<_> = first.iter_mut().zip(second).map(|(a, b)| f(a, b)).collect();
-    let failures: Vec<(usize, ModelFailure)> = outcomes
-        .into_iter()
+    let outcomes = parallel::map(first.iter_mut().zip(second), |(a, b)| f(a, b));
+    let failures: Vec<(usize, ModelFailure)> = (outcomes.into_iter())
         .enumerate()
         .filter_map(|(index, outcome)| Some((index, outcome.err()?)))
         .collect();

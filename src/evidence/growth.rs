@@ -12,7 +12,7 @@ use crate::condensed::CondensedMatrix;
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "Unchecked")
+    serde(remote = "Self")
 )]
 pub struct Growth {
     coefficients: CondensedMatrix,
@@ -20,27 +20,11 @@ pub struct Growth {
     layer_errors: CondensedMatrix,
 }
 
-/// The tables as they were written down, by whomever.
-#[cfg(feature = "serde")]
-#[derive(serde::Deserialize)]
-struct Unchecked {
-    coefficients: CondensedMatrix,
-    model_errors: CondensedMatrix,
-    layer_errors: CondensedMatrix,
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<Unchecked> for Growth {
-    type Error = EvidenceError;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self, EvidenceError> {
-        Self::new(
-            unchecked.coefficients,
-            unchecked.model_errors,
-            unchecked.layer_errors,
-        )
-    }
-}
+crate::checked::deserialise_checked!(Growth, |read| Self::new(
+    read.coefficients,
+    read.model_errors,
+    read.layer_errors
+));
 
 impl Growth {
     /// The growth from the first to the second model of every pair, and its standard errors: that

@@ -204,15 +204,7 @@ impl Measurement {
                     model: source.name().into(),
                     layer: layer.clone(),
                 }));
-            let opened = OpenModel::open(source).and_then(|candidate| {
-                let mut layers = candidate.architecture.iter();
-                if layers.any(|layer| is_weight_matrix(&layer.shape)) {
-                    Ok(candidate)
-                } else {
-                    Err(ModelFailure::NoWeightMatrix)
-                }
-            });
-            match opened {
+            match open_with_matrix(source) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(failure) => self.skip(&mut evidence, source.name(), failure)?,
             }
@@ -323,5 +315,16 @@ impl Measurement {
 
     pub(super) fn scores(&self, layer: &LayerShape) -> bool {
         self.score_layers.selects_layer(layer)
+    }
+}
+
+/// Opens a model that has something to measure.
+fn open_with_matrix<S: WeightSource>(source: &S) -> Result<OpenModel<'_, S>, ModelFailure> {
+    let model = OpenModel::open(source)?;
+    let mut layers = model.architecture.iter();
+    if layers.any(|layer| is_weight_matrix(&layer.shape)) {
+        Ok(model)
+    } else {
+        Err(ModelFailure::NoWeightMatrix)
     }
 }

@@ -99,11 +99,7 @@ impl Members<'_> {
         &self,
         value: impl FnMut(usize, usize) -> f64,
     ) -> Result<CondensedMatrix, EvidenceError> {
-        CondensedMatrix::from_fn(self.len(), value).map_err(|_| EvidenceError::Number {
-            table: "distance",
-            model: self.signature(0).name().into(),
-            value: f64::NAN,
-        })
+        Ok(CondensedMatrix::from_fn(self.len(), value)?)
     }
 
     pub(super) fn evidence(&self) -> Result<GroupEvidence, EvidenceError> {

@@ -1,13 +1,12 @@
 //! Eq. 2: the ranks of the differences of all pairs on one layer.
 
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::block::MatrixShape;
 use crate::Scalar;
 use crate::rank::{Difference, MatrixView, RankError, Tolerance, ranks_of_differences};
-use crate::signature::{LayerShape, ModelFailure};
+use crate::signature::{Cause, LayerShape, ModelFailure};
 use crate::weights::ElementType;
 
 /// How the ranks of a pair's layers become one distance.
@@ -51,7 +50,7 @@ pub(super) fn ranks<T: Scalar>(
     let MatrixShape { rows, width } = MatrixShape::of_matrix(layer);
     let failure = |model: usize, error: RankError| {
         let layer = layer.name.clone();
-        let reason = error.to_string();
+        let reason = Cause::new(error);
         (model, ModelFailure::Rank { layer, reason })
     };
     let matrices = (models.iter())

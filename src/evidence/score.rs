@@ -1,13 +1,12 @@
 //! The directional score of a layer.
 
-use alloc::string::ToString;
 use alloc::vec;
 
 use super::digest::{Digest, read_segment_again};
 use crate::Scalar;
 use crate::entropy::Histogram;
 use crate::moments::Moments;
-use crate::signature::{LayerShape, ModelFailure, OpenModel};
+use crate::signature::{Cause, LayerShape, ModelFailure, OpenModel};
 use crate::weights::{WeightSource, element_count};
 
 /// The directional score of a layer; a model's is the sum over its layers (section 6.4).
@@ -75,7 +74,7 @@ fn entropy<T: Scalar, S: WeightSource>(
     }
     let refused = |error: crate::entropy::HistogramError| ModelFailure::Reading {
         layer: layer.name.clone(),
-        reason: error.to_string(),
+        reason: Cause::new(error),
     };
     let mut histogram =
         Histogram::new(minimum, maximum, Histogram::DEFAULT_BINS).map_err(refused)?;

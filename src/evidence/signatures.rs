@@ -5,8 +5,6 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use hashbrown::HashMap;
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 
 use super::compatibility;
 use super::members::Members;
@@ -16,6 +14,7 @@ use super::table::SkippedLayerOf;
 use super::{Evidence, EvidenceError, GroupEvidence, LayerSelection, Score};
 use crate::condensed::condensed_index;
 use crate::disjoint_sets::DisjointSets;
+use crate::parallel;
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
 
@@ -231,12 +230,9 @@ impl SignatureComparison {
                 end += 1;
             }
             let relate = |&(u, v): &(usize, usize)| self.relation(sorted[u], sorted[v]);
-            #[cfg(feature = "rayon")]
-            let found: Result<Vec<Relation>, EvidenceError> =
-                pairs.par_iter().map(relate).collect();
-            #[cfg(not(feature = "rayon"))]
-            let found: Result<Vec<Relation>, EvidenceError> = pairs.iter().map(relate).collect();
-            relations.extend(found?);
+            for found in parallel::map(&pairs, relate) {
+                relations.push(found?);
+            }
             reporter.tick(Phase::Comparing, pairs.len() as u64)?;
             first = end;
         }

@@ -13,71 +13,55 @@ use crate::weights::SkippedLayer;
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "Unchecked")
+    serde(remote = "Self")
 )]
 pub struct GroupEvidence {
     pub(super) models: Vec<String>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) layers: Vec<String>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) scores: Option<Vec<f64>>,
     pub(super) distances: CondensedMatrix,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) geometry: Option<Geometry>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) growth: Option<Growth>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) score_changes: Option<CondensedMatrix>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) copies: Vec<ModelCopy>,
+    #[cfg_attr(feature = "serde", serde(default))]
     pub(super) coverage: Option<Coverage>,
 }
 
-/// The tables as they were written down, by whomever.
-#[cfg(feature = "serde")]
-#[derive(serde::Deserialize)]
-struct Unchecked {
-    models: Vec<String>,
-    #[serde(default)]
-    layers: Vec<String>,
-    #[serde(default)]
-    scores: Option<Vec<f64>>,
-    distances: CondensedMatrix,
-    #[serde(default)]
-    geometry: Option<Geometry>,
-    #[serde(default)]
-    growth: Option<Growth>,
-    #[serde(default)]
-    score_changes: Option<CondensedMatrix>,
-    #[serde(default)]
-    copies: Vec<ModelCopy>,
-    #[serde(default)]
-    coverage: Option<Coverage>,
-}
+crate::checked::deserialise_checked!(GroupEvidence, |read| read.checked());
 
-#[cfg(feature = "serde")]
-impl TryFrom<Unchecked> for GroupEvidence {
-    type Error = EvidenceError;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self, EvidenceError> {
-        if let Some(pair) = unchecked.models.windows(2).find(|pair| pair[0] > pair[1]) {
+impl GroupEvidence {
+    /// The same tables, each through its check.
+    #[cfg(feature = "serde")]
+    fn checked(self) -> Result<Self, EvidenceError> {
+        if let Some(pair) = self.models.windows(2).find(|pair| pair[0] > pair[1]) {
             return Err(EvidenceError::Order {
                 model: pair[1].clone(),
             });
         }
-        let mut evidence = Self::new(unchecked.models, unchecked.scores, unchecked.distances)?;
-        if let Some(geometry) = unchecked.geometry {
+        let mut evidence = Self::new(self.models, self.scores, self.distances)?;
+        if let Some(geometry) = self.geometry {
             evidence = evidence.with_geometry(geometry)?;
         }
-        if let Some(growth) = unchecked.growth {
+        if let Some(growth) = self.growth {
             evidence = evidence.with_growth(growth)?;
         }
-        if let Some(changes) = unchecked.score_changes {
+        if let Some(changes) = self.score_changes {
             evidence = evidence.with_score_changes(changes)?;
         }
-        if let Some(coverage) = unchecked.coverage {
+        if let Some(coverage) = self.coverage {
             evidence = evidence.with_coverage(coverage)?;
         }
-        evidence.layers = unchecked.layers;
-        evidence.with_copies(unchecked.copies)
+        evidence.layers = self.layers;
+        evidence.with_copies(self.copies)
     }
-}
 
-impl GroupEvidence {
     /// Evidence from numbers that are already there: a name, a directional score (or none at all)
     /// and the pairwise distances of models in the same order.
     ///

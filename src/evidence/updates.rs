@@ -1,11 +1,11 @@
 //! The rank of the update that turns one model into another, which is read again for it.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::block::MatrixShape;
 use crate::rank::{MatrixView, RankError, RoundingNoise, SingularValueSolver, Tolerance};
-use crate::signature::{LayerShape, ModelFailure, OpenModel};
+use crate::signature::{Cause, LayerShape, ModelFailure, OpenModel};
 use crate::weights::{ElementType, Unfused, WeightSource};
 
 /// Of larger matrices this many rows and columns are looked at.
@@ -115,7 +115,7 @@ impl UpdateRank {
             let rank = rank_of_update(&mut solver, layer, &parts, stored);
             update.rank = update.rank.max(rank.map_err(|error| ModelFailure::Rank {
                 layer: layer.name.clone(),
-                reason: error.to_string(),
+                reason: Cause::new(error),
             })?);
         }
         Ok(update)

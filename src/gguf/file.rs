@@ -13,6 +13,7 @@ use super::kind::{Coding, Kind};
 use super::names::{in_block, is_derived, is_interleaved, is_raised, original};
 use crate::Scalar;
 use crate::storage::input::Input;
+use crate::storage::model::ModelPart;
 use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, FileErrorKind, Storage};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
@@ -161,9 +162,32 @@ impl<'a> Part<'a> {
             None => Ok(()),
         }
     }
+}
 
-    /// Fills `values` with the layer's values from flat index `offset` on.
-    pub(super) fn read<T: Scalar>(
+impl ModelPart for Part<'_> {
+    type Stored = StoredLayer;
+
+    fn layers(&self) -> &[StoredLayer] {
+        &self.layers
+    }
+
+    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
+        core::mem::take(&mut self.skipped)
+    }
+
+    fn name<'a>(&'a self, layer: &'a StoredLayer) -> &'a str {
+        &layer.name
+    }
+
+    fn shape<'a>(&'a self, layer: &'a StoredLayer) -> &'a [usize] {
+        &layer.shape
+    }
+
+    fn element_type(&self, layer: &StoredLayer) -> ElementType {
+        layer.element_type
+    }
+
+    fn read<T: Scalar>(
         &self,
         layer: &StoredLayer,
         offset: usize,

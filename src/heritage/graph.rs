@@ -13,15 +13,12 @@ mod model;
 mod names;
 #[cfg(feature = "petgraph")]
 mod petgraph;
-#[cfg(feature = "serde")]
+#[cfg(any(feature = "serde", feature = "safetensors"))]
 mod plain;
 
 pub use self::descent::{AlikeParents, Descent, DescentKind};
 pub use self::error::GraphError;
 pub use self::model::{MergeParent, Model, RunnerUp};
-
-#[cfg(feature = "serde")]
-use super::StageEstimate;
 
 use self::layout::Layout;
 use self::names::NameIndex;
@@ -71,22 +68,36 @@ use self::names::NameIndex;
 ///
 /// # JSON
 ///
-/// With the feature `serde` a graph is (de)serialised as
+/// With the feature `serde` or `safetensors` a graph is (de)serialised as below; the command's JSON is the same,
+/// with more keys.
 ///
 /// ```json
-/// {"models": [{"id": "base", "tree": 0, "parent": null, "distance": null, "score": 231.5, "confidence": null},
-///             {"id": "chat", "tree": 0, "parent": "base", "distance": 0.0125, "score": null, "confidence": 0.98}],
+/// {"version": 1,
+///  "models": [{"id": "base", "tree": 0, "parent": null, "distance": null, "score": 231.5, "confidence": null,
+///              "placed": true},
+///             {"id": "chat", "tree": 0, "parent": "base", "distance": 0.0125, "score": null, "confidence": 0.98,
+///              "placed": true}],
 ///  "trees": [{"root": "base", "size": 2}]}
 /// ```
 ///
-/// A model that has them also has `runner_up` (`{"parent": "base", "confidence": 0.01}`), `compared`,
-/// `joined`, `alike` (`{"parents": ["base", "probe"], "confidence": 0.97}`), `kind` (see
-/// [`DescentKind::name`]) with a `rank`, `merged_from` (`[{"parent": "base", "weight": 0.5}]`),
-/// and, if it is a root, `tree_stage` (`{"specialization": 0.9, "generalization": 0.05}`). One that nobody
-/// has is `"hidden": true`.
+/// | key of a model | its value, where it has one |
+/// |---|---|
+/// | `runner_up` | the second most probable parent: `{"parent": "base", "confidence": 0.01}`; `null` is a root |
+/// | `compared` | the share of its weights that the edge to its parent rests on |
+/// | `joined` | the probability that the edge joins the two, in either direction |
+/// | `alike` | what can't be told from the parent: `{"parents": ["base", "probe"], "confidence": 0.97}` |
+/// | `kind`, `rank` | how it differs from its parent: see [`DescentKind::name`] |
+/// | `merged_from` | the parents of a merge: `[{"parent": "base", "weight": 0.5}]` |
+/// | `hidden` | `true` for a model that nobody has |
 ///
-/// Only `id` is required of what is read, in any order of the models. Unknown keys are ignored, and
-/// so are `tree` and `trees`, which follow from the parents. A list of `nodes` is read as `models`.
+/// A tree has the `confidence` in its root, where there is one, and its `stage`:
+/// `{"name": "specialization", "specialization": 0.9, "generalization": 0.05}`, the name being `null` if neither is
+/// clear.
+///
+/// The `version` counts changes that break readers; a graph of a later one is refused, and one without is of the
+/// first. Of what is read only `id` is required, in any order of the models. Unknown keys are ignored, and
+/// so are `tree`, `placed`, and `trees` but for their stages, since they follow from the parents. A list of `nodes`
+/// is read as `models`.
 ///
 /// [`index`]: Self::index
 /// [`dot`]: Self::dot
@@ -94,7 +105,7 @@ use self::names::NameIndex;
 /// [`newick`]: Self::newick
 #[derive(Clone, Default)]
 #[cfg_attr(
-    feature = "serde",
+    any(feature = "serde", feature = "safetensors"),
     derive(serde::Deserialize),
     serde(try_from = "plain::PlainGraph<'static>")
 )]
@@ -320,17 +331,6 @@ impl ModelGraph {
         self.models.iter().enumerate().filter_map(edge)
     }
 
-    /// The child's score minus its parent's: the evidence for the direction of the edge.
-    ///
-    /// Specialisation lowers the kurtosis of weights and generalisation raises it, so that an edge
-    /// that points the right way has a negative difference in the one stage and a positive one in
-    /// the other. `None` for a root, and where either score is missing.
-    #[must_use]
-    pub fn score_difference(&self, child: usize) -> Option<f64> {
-        let parent = self.models.get(self.parent(child)?)?;
-        Some(self.models.get(child)?.score()? - parent.score()?)
-    }
-
     /// The ancestors of a model: its parent first, the root of its tree last.
     pub fn ancestors(&self, model: usize) -> impl Iterator<Item = usize> + Clone + '_ {
         iter::successors(self.parent(model), |&ancestor| self.parent(ancestor))
@@ -426,25 +426,6 @@ impl ModelGraph {
         path.extend(self.climb(b, top));
         path[up..].reverse();
         Some(path)
-    }
-
-    /// The sum of the distances along the path between two models: 0 from a model to itself.
-    ///
-    /// The same in both directions, to the bit. `None` when they are in different trees, and when
-    /// an edge on the path has no distance.
-    ///
-    /// # Complexity
-    ///
-    /// O(depth) time, no space.
-    #[must_use]
-    pub fn path_distance(&self, a: usize, b: usize) -> Option<f64> {
-        let top = self.lowest_common_ancestor(a, b)?;
-        let climbed = |from| {
-            self.climb(from, top).try_fold(0.0, |sum, model| {
-                Some(sum + self.models[model].descent()?.distance()?)
-            })
-        };
-        Some(climbed(a)? + climbed(b)?)
     }
 
     /// Whether a model is `top` or a descendant of it.

@@ -1,6 +1,5 @@
 //! What is known of models beside their weights.
 
-use core::error::Error;
 use core::fmt;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -242,106 +241,71 @@ fn find_cycle(parents: &BTreeMap<&str, &str>) -> Option<Vec<String>> {
     None
 }
 
-/// What is said to be known and can't be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Contradiction {
-    /// A model was made of two others.
-    TwoParents {
-        /// The model.
-        model: String,
-        /// Its parents, sorted.
-        parents: [String; 2],
-    },
-    /// A model was made of another, and was not.
-    NotParent {
-        /// The model.
-        model: String,
-        /// The other.
-        parent: String,
-    },
-    /// A root was made of another model.
-    RootWithParent {
-        /// The root.
-        model: String,
-        /// The other.
-        parent: String,
-    },
-    /// Another model was made of a leaf.
-    LeafWithChild {
-        /// The leaf.
-        model: String,
-        /// The other.
-        child: String,
-    },
-    /// Models are their own ancestors.
-    Cycle {
-        /// The models, each followed by its parent, the last one's parent being the first.
-        models: Vec<String>,
-    },
-    /// A model was made of another that shares too few layers with it.
-    Architectures {
-        /// The model.
-        model: String,
-        /// The other.
-        parent: String,
-    },
-    /// A model was made of another that is in another of the clusters that were given.
-    Clusters {
-        /// The model.
-        model: String,
-        /// The other.
-        parent: String,
-    },
-}
-
-impl fmt::Display for Contradiction {
-    // Names are printed with `{:?}`, so that a line break in one doesn't break the message.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TwoParents {
-                model,
-                parents: [first, second],
-            } => write!(
-                f,
-                "model {model:?} has two known parents, {first:?} and {second:?}"
-            ),
-            Self::NotParent { model, parent } => write!(
-                f,
-                "{parent:?} is known to be the parent of model {model:?} and known not to be"
-            ),
-            Self::RootWithParent { model, parent } => {
-                write!(
-                    f,
-                    "model {model:?} is a known root with a known parent, {parent:?}"
-                )
-            }
-            Self::LeafWithChild { model, child } => {
-                write!(
-                    f,
-                    "model {model:?} is a known leaf with a known child, {child:?}"
-                )
-            }
-            Self::Cycle { models } => {
-                f.write_str("models are known to be their own ancestors:")?;
-                models
-                    .iter()
-                    .try_for_each(|model| write!(f, " {model:?} from"))?;
-                write!(f, " {:?}", models.first().map_or("", |model| model))
-            }
-            Self::Architectures { model, parent } => write!(
-                f,
-                "the known parent of model {model:?}, {parent:?}, is of another architecture"
-            ),
-            Self::Clusters { model, parent } => write!(
-                f,
-                "the known parent of model {model:?}, {parent:?}, is in another cluster"
-            ),
-        }
+crate::errors::errors! {
+    /// What is said to be known and can't be.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum Contradiction {
+        /// A model was made of two others.
+        TwoParents {
+            /// The model.
+            model: String,
+            /// Its parents, sorted.
+            parents: [String; 2],
+        } => ("model {model:?} has two known parents, {:?} and {:?}", parents[0], parents[1]),
+        /// A model was made of another, and was not.
+        NotParent {
+            /// The model.
+            model: String,
+            /// The other.
+            parent: String,
+        } => "{parent:?} is known to be the parent of model {model:?} and known not to be",
+        /// A root was made of another model.
+        RootWithParent {
+            /// The root.
+            model: String,
+            /// The other.
+            parent: String,
+        } => "model {model:?} is a known root with a known parent, {parent:?}",
+        /// Another model was made of a leaf.
+        LeafWithChild {
+            /// The leaf.
+            model: String,
+            /// The other.
+            child: String,
+        } => "model {model:?} is a known leaf with a known child, {child:?}",
+        /// Models are their own ancestors.
+        Cycle {
+            /// The models, each followed by its parent, the last one's parent being the first.
+            models: Vec<String>,
+        } => ("models are known to be their own ancestors:{}", Circle(models)),
+        /// A model was made of another that shares too few layers with it.
+        Architectures {
+            /// The model.
+            model: String,
+            /// The other.
+            parent: String,
+        } => "the known parent of model {model:?}, {parent:?}, is of another architecture",
+        /// A model was made of another that is in another of the clusters that were given.
+        Clusters {
+            /// The model.
+            model: String,
+            /// The other.
+            parent: String,
+        } => "the known parent of model {model:?}, {parent:?}, is in another cluster",
     }
 }
 
-impl Error for Contradiction {}
+// Names are printed with `{:?}`, so that a line break in one doesn't break the message.
+/// Models, each followed by its parent, and the first again.
+struct Circle<'a>(&'a [String]);
+
+impl fmt::Display for Circle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0.iter()).try_for_each(|model| write!(f, " {model:?} from"))?;
+        write!(f, " {:?}", self.0.first().map_or("", |model| model))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,15 +2,16 @@
 
 use alloc::vec::Vec;
 
-use crate::evidence::Geometry;
+use super::recovery::NEARLY_ALL;
+use crate::evidence::{Geometry, GroupEvidence};
 
 mod nearest_average;
 mod selective;
 
 pub use self::selective::find_selective_merges;
-pub(super) use self::selective::find_selective_merges_among;
 
 use self::nearest_average::NearestAverage;
+use self::selective::find_selective_merges_among;
 
 /// Every parent of a merge has at least this weight.
 const LEAST_WEIGHT: f64 = 0.05;
@@ -109,10 +110,7 @@ pub fn find_merges(geometry: &Geometry) -> Vec<Merge> {
 }
 
 /// The same, among pairs that were compared on as good as all of their weights.
-pub(super) fn find_merges_among(
-    geometry: &Geometry,
-    compared: impl Fn(usize, usize) -> bool,
-) -> Vec<Merge> {
+fn find_merges_among(geometry: &Geometry, compared: impl Fn(usize, usize) -> bool) -> Vec<Merge> {
     let models = 0..geometry.squared_norms().len();
     models
         .filter_map(|model| merge_of(geometry, model, &compared))
@@ -166,4 +164,23 @@ fn merge_of(
         parents,
         residual: left / by_chance,
     })
+}
+
+/// The merges among the models of a group, one for each merged model; a copy of a merge is a copy.
+pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
+    let Some(geometry) = group.geometry() else {
+        return Vec::new();
+    };
+    let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
+    let is_copy = |model| group.original(model) != Some(model);
+    let mut merges = find_merges_among(geometry, compared);
+    // Rounding and pruning are steps of their own, which make no merges.
+    merges.extend(find_selective_merges_among(geometry, |u, v| {
+        compared(u, v) && !is_copy(u) && !is_copy(v)
+    }));
+    // A stable sort: a model that is an exact average is that.
+    merges.sort_by_key(Merge::model);
+    merges.dedup_by_key(|merge| merge.model());
+    merges.retain(|merge| !is_copy(merge.model()));
+    merges
 }

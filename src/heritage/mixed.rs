@@ -1,8 +1,6 @@
 //! Mixed heritage: which trees a merged model comes from.
 
 use core::cmp::Ordering;
-use core::error::Error;
-use core::fmt;
 
 use alloc::vec::Vec;
 
@@ -117,48 +115,31 @@ fn length_of_mean(geometry: &Geometry, models: &[usize]) -> Result<f64, MixedHer
     }
 }
 
-/// Why the heritage of a merged model can't be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MixedHeritageError {
-    /// Geometry and clusters are of different models.
-    Models {
-        /// The number of models of the geometry.
-        geometry: usize,
-        /// The number of models that are clustered.
-        clusters: usize,
-    },
-    /// There is no such model.
-    Model {
-        /// Its position.
-        model: usize,
-        /// How many models there are.
-        models: usize,
-    },
-    /// No merged model was named.
-    NoModel,
-    /// The mean weights of some models are zero, so they have no direction.
-    ZeroMean {
-        /// The first of those models.
-        model: usize,
-    },
-}
-
-impl fmt::Display for MixedHeritageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Models { geometry, clusters } => write!(
-                f,
-                "the geometry is of {geometry} models, the clusters are of {clusters}"
-            ),
-            Self::Model { model, models } => write!(f, "there is no model {model} of {models}"),
-            Self::NoModel => f.write_str("no merged model is named"),
-            Self::ZeroMean { model } => write!(
-                f,
-                "the mean weights of model {model} and those with it are zero"
-            ),
-        }
+crate::errors::errors! {
+    /// Why the heritage of a merged model can't be told.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum MixedHeritageError {
+        /// Geometry and clusters are of different models.
+        Models {
+            /// The number of models of the geometry.
+            geometry: usize,
+            /// The number of models that are clustered.
+            clusters: usize,
+        } => "the geometry is of {geometry} models, the clusters are of {clusters}",
+        /// There is no such model.
+        Model {
+            /// Its position.
+            model: usize,
+            /// How many models there are.
+            models: usize,
+        } => "there is no model {model} of {models}",
+        /// No merged model was named.
+        NoModel => "no merged model is named",
+        /// The mean weights of some models are zero, so they have no direction.
+        ZeroMean {
+            /// The first of those models.
+            model: usize,
+        } => "the mean weights of model {model} and those with it are zero",
     }
 }
-
-impl Error for MixedHeritageError {}

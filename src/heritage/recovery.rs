@@ -29,11 +29,11 @@ use self::cluster::{Cluster, Tree};
 use self::clusters::Group;
 use self::constraints::Constraints;
 use self::forest::Forest;
-use super::merges::{find_merges_among, find_selective_merges_among};
+use super::merges::merges_of;
 use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage};
 use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
-use crate::evidence::{Evidence, GroupEvidence};
+use crate::evidence::Evidence;
 
 /// How many trees there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -52,15 +52,35 @@ pub enum Trees {
 }
 
 /// A pair of which a smaller share was compared says nothing of how other models lie.
-const NEARLY_ALL: f64 = 0.9;
+pub(super) const NEARLY_ALL: f64 = 0.9;
 
-/// How the tree of a cluster is found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// How the tree of a cluster is found, with what that method can be told.
+///
+/// # Examples
+///
+/// ```
+/// use mother::heritage::{Method, Recovery};
+///
+/// let strict = Recovery::paper().with_method(Method::Paper { penalty: 1.0 });
+/// assert_ne!(strict, Recovery::paper());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-enum Method {
-    #[default]
-    Joint,
-    Paper,
+#[non_exhaustive]
+pub enum Method {
+    /// Distances, growth and scores decide together, as this model has it.
+    Joint(JointModel),
+    /// Eq. 4 to 6 of the paper.
+    Paper {
+        /// c of Eq. 6: the penalty of a wrong direction as a multiple of the mean distance.
+        penalty: f64,
+    },
+}
+
+impl Default for Method {
+    fn default() -> Self {
+        Self::Joint(JointModel::new())
+    }
 }
 
 /// How to recover a forest from evidence.
@@ -118,12 +138,10 @@ pub struct Recovery {
     method: Method,
     trees: Trees,
     linkage: Linkage,
-    penalty: f64,
     stage: Option<Stage>,
     stages: BTreeMap<String, Stage>,
     knowledge: Knowledge,
     hidden_parents: bool,
-    model: JointModel,
 }
 
 impl Default for Recovery {
@@ -137,15 +155,13 @@ impl Recovery {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            method: Method::Joint,
+            method: Method::default(),
             trees: Trees::Found,
             linkage: Linkage::Single,
-            penalty: 0.3,
             stage: None,
             stages: BTreeMap::new(),
             knowledge: Knowledge::new(),
             hidden_parents: false,
-            model: JointModel::new(),
         }
     }
 
@@ -153,7 +169,7 @@ impl Recovery {
     #[must_use]
     pub fn paper() -> Self {
         Self {
-            method: Method::Paper,
+            method: Method::Paper { penalty: 0.3 },
             stage: Some(Stage::Specialization),
             ..Self::new()
         }
@@ -173,11 +189,10 @@ impl Recovery {
         self
     }
 
-    /// Sets c of Eq. 6: the penalty of a wrong direction as a multiple of the mean distance; only
-    /// [`paper`](Self::paper) uses it.
+    /// Sets how the tree of a cluster is found.
     #[must_use]
-    pub fn with_penalty(mut self, c: f64) -> Self {
-        self.penalty = c;
+    pub fn with_method(mut self, method: Method) -> Self {
+        self.method = method;
         self
     }
 
@@ -243,15 +258,13 @@ impl Recovery {
         self
     }
 
-    /// Sets the constants of the joint method.
-    #[must_use]
-    pub fn with_model(mut self, model: JointModel) -> Self {
-        self.model = model;
-        self
-    }
-
+    /// The constants of the joint method, which the paper's has not.
     pub(super) const fn model(&self) -> &JointModel {
-        &self.model
+        const USUAL: &JointModel = &JointModel::new();
+        match &self.method {
+            Method::Joint(model) => model,
+            Method::Paper { .. } => USUAL,
+        }
     }
 
     pub(super) const fn knowledge(&self) -> &Knowledge {
@@ -271,7 +284,9 @@ impl Recovery {
     ///
     /// Those of the two.
     pub fn recover(&self, evidence: &Evidence) -> Result<ModelGraph, RecoveryError> {
-        self.graph(evidence, &self.clusters(evidence)?)
+        let rules = self.rules(evidence)?;
+        let clusters = self.clusters_under(&rules, evidence)?;
+        self.graph_under(&rules, evidence, &clusters)
     }
 
     /// The clusters of every group of the evidence.
@@ -291,9 +306,16 @@ impl Recovery {
     /// O(n²) time and memory, or that of the [`linkage`](crate::clustering::linkage) chosen;
     /// O(n² log n) time where roots or edges are known, and that of [`find_merges`](super::find_merges).
     pub fn clusters(&self, evidence: &Evidence) -> Result<Vec<Partition>, RecoveryError> {
-        let rules = self.rules(evidence)?;
+        self.clusters_under(&self.rules(evidence)?, evidence)
+    }
+
+    fn clusters_under(
+        &self,
+        rules: &[Rules],
+        evidence: &Evidence,
+    ) -> Result<Vec<Partition>, RecoveryError> {
         let groups: Vec<Group<'_>> = (evidence.groups.iter().zip(rules))
-            .map(|(group, rules)| (group, rules.constraints))
+            .map(|(group, rules)| (group, &rules.constraints))
             .collect();
         clusters::clusters(&groups, self.trees, self.linkage)
     }
@@ -318,11 +340,11 @@ impl Recovery {
         let rules = |group| {
             let constraints = Constraints::new(group, &self.knowledge);
             match self.method {
-                Method::Paper => Rules {
+                Method::Paper { .. } => Rules {
                     constraints,
                     merges: Vec::new(),
                 },
-                Method::Joint => {
+                Method::Joint(_) => {
                     let merges = merges_of(group);
                     Rules {
                         constraints: (constraints.with_copies(group))
@@ -354,18 +376,29 @@ impl Recovery {
         evidence: &Evidence,
         clusters: &[Partition],
     ) -> Result<ModelGraph, RecoveryError> {
-        if !(self.penalty.is_finite() && self.penalty >= 0.0) {
-            return Err(RecoveryError::Penalty { c: self.penalty });
+        self.graph_under(&self.rules(evidence)?, evidence, clusters)
+    }
+
+    fn graph_under(
+        &self,
+        rules: &[Rules],
+        evidence: &Evidence,
+        clusters: &[Partition],
+    ) -> Result<ModelGraph, RecoveryError> {
+        if let Method::Paper { penalty: c } = self.method
+            && !(c.is_finite() && c >= 0.0)
+        {
+            return Err(RecoveryError::Penalty { c });
         }
-        if let Some((constant, value)) = self.model.fault() {
+        let model = self.model();
+        if let Some((constant, value)) = model.fault() {
             return Err(RecoveryError::Constant { constant, value });
         }
         if clusters.len() != evidence.groups.len() {
             return Err(RecoveryError::Partition);
         }
-        let rules = self.rules(evidence)?;
         let mut trees: Vec<(Cluster<'_>, Tree)> = Vec::new();
-        for ((group, rules), partition) in evidence.groups.iter().zip(&rules).zip(clusters) {
+        for ((group, rules), partition) in evidence.groups.iter().zip(rules).zip(clusters) {
             let labels = partition.labels();
             if labels.len() != group.models().len() {
                 return Err(RecoveryError::Partition);
@@ -380,14 +413,14 @@ impl Recovery {
             }
             for members in partition.members() {
                 self.span(
-                    Cluster::new(group, members, &rules.constraints, &self.model)?,
+                    Cluster::new(group, members, &rules.constraints, model)?,
                     rules,
                     &mut trees,
                 )?;
             }
         }
         let mut forest = Forest::new(&trees);
-        let groups = evidence.groups.iter().zip(&rules);
+        let groups = evidence.groups.iter().zip(rules);
         for (group, merge) in groups.flat_map(|(group, r)| r.merges.iter().map(move |m| (group, m)))
         {
             forest.add_merge(group.models(), merge);
@@ -400,7 +433,7 @@ impl Recovery {
 
     /// Finds the tree of one cluster, or the trees where the rules leave none.
     fn span<'a>(
-        &'a self,
+        &self,
         mut cluster: Cluster<'a>,
         rules: &Rules,
         trees: &mut Vec<(Cluster<'a>, Tree)>,
@@ -437,12 +470,10 @@ impl Recovery {
             .collect();
         loop {
             let tree = match self.method {
-                Method::Joint => joint::tree(cluster, self.stage, &stages)?,
-                Method::Paper => {
+                Method::Joint(_) => joint::tree(cluster, self.stage, &stages)?,
+                Method::Paper { penalty } => {
                     let stage = self.stage.unwrap_or_default();
-                    paper::tree(cluster, self.penalty, |member| {
-                        stages[member].unwrap_or(stage)
-                    })?
+                    paper::tree(cluster, penalty, |member| stages[member].unwrap_or(stage))?
                 }
             };
             if !cluster.constraints_mut().forbid_circle(&tree.parents) {
@@ -466,23 +497,4 @@ const fn leaves_none(tree: &Result<Tree, RecoveryError>) -> bool {
             ArborescenceError::NoArborescence { .. }
         ))
     )
-}
-
-/// The merges among the models of a group, one for each merged model; a copy of a merge is a copy.
-fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
-    let Some(geometry) = group.geometry() else {
-        return Vec::new();
-    };
-    let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
-    let is_copy = |model| group.original(model) != Some(model);
-    let mut merges = find_merges_among(geometry, compared);
-    // Rounding and pruning are steps of their own, which make no merges.
-    merges.extend(find_selective_merges_among(geometry, |u, v| {
-        compared(u, v) && !is_copy(u) && !is_copy(v)
-    }));
-    // A stable sort: a model that is an exact average is that.
-    merges.sort_by_key(Merge::model);
-    merges.dedup_by_key(|merge| merge.model());
-    merges.retain(|merge| !is_copy(merge.model()));
-    merges
 }

@@ -17,12 +17,18 @@ pub enum Stage {
     Generalization,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Stage {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
             Self::Specialization => "specialization",
             Self::Generalization => "generalization",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -73,8 +79,7 @@ impl StageEstimate {
     }
 
     /// The stage that is more probable, specialisation where both are equally so.
-    #[must_use]
-    pub fn likelier(&self) -> Stage {
+    fn likelier(&self) -> Stage {
         if self.generalization > self.specialization {
             Stage::Generalization
         } else {

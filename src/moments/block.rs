@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use super::lanes::Pass;
 #[cfg(not(feature = "simd"))]
 use super::lanes::{Arrays, pass};
-use super::scale::{power_of_two, unit_exponent};
+use super::scale::unit_exponent;
 #[cfg(feature = "simd")]
 use super::simd::dispatch;
 use super::summary::Moments;
 use crate::Scalar;
+use crate::powers::power_of_two;
 #[cfg(feature = "simd")]
 use crate::scalar::ScalarSlice;
 

@@ -1,64 +1,35 @@
 //! Why a sequence could not be measured.
 
-use core::error::Error;
-use core::fmt;
-
-/// Why values were refused, or two accumulators could not be joined.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum MomentsError {
-    /// A value is NaN or infinite.
-    NotFinite {
-        /// Its position in the sequence, counted from 0.
-        position: u64,
-        /// The value.
-        value: f64,
-    },
-    /// An accumulator was asked to start where no block begins.
-    Misaligned {
-        /// The position asked for.
-        position: u64,
-    },
-    /// The second accumulator does not start where the first one ends.
-    NotAdjacent {
-        /// Where the first one ends.
-        end: u64,
-        /// Where the second one starts.
-        start: u64,
-    },
-    /// Positions beyond `u64::MAX` would be needed.
-    TooLong {
-        /// Where the accumulator ends.
-        end: u64,
-        /// How many more values there were.
-        additional: u64,
-    },
-}
-
-impl fmt::Display for MomentsError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFinite { position, value } => {
-                write!(
-                    formatter,
-                    "value {value} at position {position} is not finite"
-                )
-            }
-            Self::Misaligned { position } => write!(
-                formatter,
-                "start position {position} is not a multiple of the block length {}",
-                super::MomentsAccumulator::BLOCK
-            ),
-            Self::NotAdjacent { end, start } => write!(
-                formatter,
-                "values up to position {end} cannot be followed by values from position {start}"
-            ),
-            Self::TooLong { end, additional } => write!(
-                formatter,
-                "{additional} values after position {end} are more than a u64 can count"
-            ),
-        }
+crate::errors::errors! {
+    /// Why values were refused, or two accumulators could not be joined.
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub enum MomentsError {
+        /// A value is NaN or infinite.
+        NotFinite {
+            /// Its position in the sequence, counted from 0.
+            position: u64,
+            /// The value.
+            value: f64,
+        } => "value {value} at position {position} is not finite",
+        /// An accumulator was asked to start where no block begins.
+        Misaligned {
+            /// The position asked for.
+            position: u64,
+        } => ("start position {position} is not a multiple of the block length {}", super::MomentsAccumulator::BLOCK),
+        /// The second accumulator does not start where the first one ends.
+        NotAdjacent {
+            /// Where the first one ends.
+            end: u64,
+            /// Where the second one starts.
+            start: u64,
+        } => "values up to position {end} cannot be followed by values from position {start}",
+        /// Positions beyond `u64::MAX` would be needed.
+        TooLong {
+            /// Where the accumulator ends.
+            end: u64,
+            /// How many more values there were.
+            additional: u64,
+        } => "{additional} values after position {end} are more than a u64 can count",
     }
 }
-
-impl Error for MomentsError {}

@@ -1,11 +1,12 @@
 //! Powers of two as units of length, so that fourth powers neither overflow nor underflow.
 
+use crate::powers::biased_exponent;
+
 /// Units are 2 to a multiple of this many: a few coarse units, so that all ordinary data has the
 /// unit 1 and costs nothing. Half a step to the fourth power, times 2⁶⁴ values, is far from the
 /// limits of `f64`.
 const STEP: i32 = 240;
 const LIMIT: i32 = 4;
-const MANTISSA_BITS: u32 = 52;
 const BIAS: i32 = 1023;
 
 /// The exponent of the unit in which deviations of values between the two bounds are kept.
@@ -18,26 +19,14 @@ pub(super) fn unit_exponent(minimum: f64, maximum: f64) -> i32 {
     }
     // Halves, since the range itself can overflow.
     let half_range = maximum * 0.5 - minimum * 0.5;
-    let biased = (half_range.to_bits() >> MANTISSA_BITS) & 0x7ff;
-    let exponent = biased as i32 - BIAS;
+    let exponent = biased_exponent(half_range) as i32 - BIAS;
     (exponent + STEP / 2).div_euclid(STEP).clamp(-LIMIT, LIMIT) * STEP
-}
-
-/// 2 to the power `exponent`; 0 below the normal range, infinite above it.
-pub(super) fn power_of_two(exponent: i32) -> f64 {
-    let biased = exponent + BIAS;
-    if biased <= 0 {
-        0.0
-    } else if biased > 2 * BIAS {
-        f64::INFINITY
-    } else {
-        f64::from_bits((biased as u64) << MANTISSA_BITS)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::powers::power_of_two;
 
     #[test]
     fn ordinary_ranges_have_the_unit_one() {
@@ -64,14 +53,5 @@ mod tests {
                 "{minimum} {maximum} {range}"
             );
         }
-    }
-
-    #[test]
-    fn powers_of_two() {
-        assert_eq!(power_of_two(0), 1.0);
-        assert_eq!(power_of_two(-960), 2.0_f64.powi(-960));
-        assert_eq!(power_of_two(960), 2.0_f64.powi(960));
-        assert_eq!(power_of_two(-1920), 0.0);
-        assert_eq!(power_of_two(1920), f64::INFINITY);
     }
 }

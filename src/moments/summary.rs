@@ -2,9 +2,10 @@
 
 use num_traits::Float;
 
-use super::scale::{power_of_two, unit_exponent};
+use super::scale::unit_exponent;
 use super::{MomentsAccumulator, MomentsError};
 use crate::Scalar;
+use crate::powers::power_of_two;
 
 /// Count, mean, variance, skewness, kurtosis, minimum and maximum of a set of finite values.
 ///
@@ -308,21 +309,9 @@ impl Moments {
     /// infinite, below it 0; the [standard deviation](Self::standard_deviation) has no such limit.
     #[must_use]
     pub fn variance(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.variance_over(self.count as f64))
-    }
-
-    /// The unbiased variance of a sample: the sum of squared deviations divided by n − 1.
-    ///
-    /// `None` if there are fewer than two values; range as for [`variance`](Self::variance).
-    #[must_use]
-    pub fn sample_variance(&self) -> Option<f64> {
-        (self.count > 1).then(|| self.variance_over((self.count - 1) as f64))
-    }
-
-    fn variance_over(&self, divisor: f64) -> f64 {
         // Not times the square of the unit, which can be out of range where the result is not.
         let unit = power_of_two(self.unit_exponent());
-        self.central.second / divisor * unit * unit
+        (self.count > 0).then(|| self.central.second / self.count as f64 * unit * unit)
     }
 
     /// The population standard deviation, the square root of the [variance](Self::variance);
@@ -342,16 +331,6 @@ impl Moments {
             .then(|| Float::sqrt(self.count as f64 / second) * (third / second))
     }
 
-    /// The adjusted Fisher-Pearson skewness of a sample, [`skewness`](Self::skewness) times
-    /// √(n(n − 1)) / (n − 2). `None` if there are fewer than three values or all are equal.
-    #[must_use]
-    pub fn sample_skewness(&self) -> Option<f64> {
-        let n = self.count as f64;
-        self.skewness()
-            .filter(|_| self.count > 2)
-            .map(|skewness| skewness * (Float::sqrt(n * (n - 1.0)) / (n - 2.0)))
-    }
-
     /// The raw (Pearson) kurtosis m₄ / m₂², not corrected for bias: 3 for a normal distribution,
     /// never below 1 but for rounding. `None` if there are no values or all are equal.
     #[must_use]
@@ -359,12 +338,6 @@ impl Moments {
         let Central { second, fourth, .. } = self.central;
         self.varies()
             .then(|| self.count as f64 * fourth / (second * second))
-    }
-
-    /// The [kurtosis](Self::kurtosis) minus 3: 0 for a normal distribution.
-    #[must_use]
-    pub fn excess_kurtosis(&self) -> Option<f64> {
-        self.kurtosis().map(|kurtosis| kurtosis - 3.0)
     }
 
     fn varies(&self) -> bool {

@@ -10,9 +10,10 @@ use super::header::{Header, PREFIX, header_place};
 use super::inflate::{Deflated, Stream, Streams};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
+use crate::storage::model::ModelPart;
 use crate::storage::text::Shape;
 use crate::storage::{Bytes, Element, FileError, FileErrorKind, Storage, Strides};
-use crate::weights::{SkippedLayer, element_count};
+use crate::weights::{ElementType, SkippedLayer, element_count};
 
 /// The most values of an array that is both compressed and in Fortran's order. It is inflated once for
 /// every 65,536 values that are read.
@@ -39,14 +40,6 @@ pub(super) struct StoredLayer {
     /// Where its first element lies in the contents.
     start: u64,
     strides: Option<Strides>,
-}
-
-impl StoredLayer {
-    /// How many values should at least be read at once.
-    pub(super) fn preferred_length(&self) -> usize {
-        let strides = self.strides.as_ref();
-        strides.map_or(1, Strides::preferred_length)
-    }
 }
 
 /// The bytes of an array's file, header included.
@@ -154,9 +147,37 @@ impl<'a> Arrays<'a> {
             strides,
         })
     }
+}
 
-    /// Fills `values` with the layer's values from flat index `offset` on.
-    pub(super) fn read<T: Scalar>(
+impl ModelPart for Arrays<'_> {
+    type Stored = StoredLayer;
+
+    fn layers(&self) -> &[StoredLayer] {
+        &self.layers
+    }
+
+    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
+        core::mem::take(&mut self.skipped)
+    }
+
+    fn name<'a>(&'a self, layer: &'a StoredLayer) -> &'a str {
+        &layer.name
+    }
+
+    fn shape<'a>(&'a self, layer: &'a StoredLayer) -> &'a [usize] {
+        &layer.shape
+    }
+
+    fn element_type(&self, layer: &StoredLayer) -> ElementType {
+        layer.element.element_type
+    }
+
+    fn preferred_length(&self, layer: &StoredLayer) -> usize {
+        let strides = layer.strides.as_ref();
+        strides.map_or(1, Strides::preferred_length)
+    }
+
+    fn read<T: Scalar>(
         &self,
         layer: &StoredLayer,
         offset: usize,

@@ -16,8 +16,9 @@ use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
 use crate::storage::index::Indexed;
 use crate::storage::input::{Input, Reading};
+use crate::storage::model::ModelPart;
 use crate::storage::{ByteOrder, Element, FileError, FileErrorKind, Storage, Strides};
-use crate::weights::SkippedLayer;
+use crate::weights::{ElementType, SkippedLayer};
 
 /// How an archive begins.
 const ARCHIVE: &[u8] = b"PK\x03\x04";
@@ -44,14 +45,6 @@ pub(super) struct StoredLayer {
     /// Where its first element lies in the file.
     position: u64,
     strides: Option<Strides>,
-}
-
-impl StoredLayer {
-    /// How many values should at least be read at once.
-    pub(super) fn preferred_length(&self) -> usize {
-        let strides = self.strides.as_ref();
-        strides.map_or(1, Strides::preferred_length)
-    }
 }
 
 /// The layers that can be read, and the others.
@@ -89,9 +82,37 @@ impl<'a> Shard<'a> {
             Err(not_pytorch(unlike(&beginning)))
         }
     }
+}
 
-    /// Fills `values` with the layer's values from flat index `offset` on.
-    pub(super) fn read<T: Scalar>(
+impl ModelPart for Shard<'_> {
+    type Stored = StoredLayer;
+
+    fn layers(&self) -> &[StoredLayer] {
+        &self.layers
+    }
+
+    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
+        core::mem::take(&mut self.skipped)
+    }
+
+    fn name<'a>(&'a self, layer: &'a StoredLayer) -> &'a str {
+        &layer.name
+    }
+
+    fn shape<'a>(&'a self, layer: &'a StoredLayer) -> &'a [usize] {
+        &layer.shape
+    }
+
+    fn element_type(&self, layer: &StoredLayer) -> ElementType {
+        layer.element.element_type
+    }
+
+    fn preferred_length(&self, layer: &StoredLayer) -> usize {
+        let strides = layer.strides.as_ref();
+        strides.map_or(1, Strides::preferred_length)
+    }
+
+    fn read<T: Scalar>(
         &self,
         layer: &StoredLayer,
         offset: usize,

@@ -2,14 +2,12 @@
 
 use alloc::vec::Vec;
 
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
-
 use super::Tolerance;
 use super::sketch::{RandomProjection, Sketch};
 use super::sketch_solver::SketchSolver;
 use super::{MatrixView, RankError, SingularValueSolver};
 use crate::Scalar;
+use crate::parallel::{self, map_with_memory};
 
 /// The size of the first sketches.
 const FIRST: usize = 320;
@@ -84,31 +82,37 @@ pub fn ranks_of_differences<T: Scalar>(
     let mut smaller = 0;
     for size in sizes(shape.unwrap_or((0, 0))) {
         let sketches = sketches(matrices, pairs, &found, size);
-        found = map(&found, pairs, |solvers: &mut Solvers, &known, pair| {
-            let sketch = |position: usize| sketches.get(position)?.as_ref();
-            known.or_else(|| {
-                let (first, second) = (sketch(pair.first)?, sketch(pair.second)?);
-                let sketched = &mut solvers.sketched;
-                let rank = sketched.rank_of_difference(first, second, pair.tolerance, smaller);
-                // Whatever is wrong, it is for the decomposition to say.
-                rank.ok().flatten()
-            })
-        });
+        found = map_with_memory(
+            found.iter().zip(pairs),
+            |solvers: &mut Solvers, (&known, pair)| {
+                let sketch = |position: usize| sketches.get(position)?.as_ref();
+                known.or_else(|| {
+                    let (first, second) = (sketch(pair.first)?, sketch(pair.second)?);
+                    let sketched = &mut solvers.sketched;
+                    let rank = sketched.rank_of_difference(first, second, pair.tolerance, smaller);
+                    // Whatever is wrong, it is for the decomposition to say.
+                    rank.ok().flatten()
+                })
+            },
+        );
         smaller = size;
     }
-    map(&found, pairs, |solvers: &mut Solvers, &known, pair| {
-        let matrix = |position: usize| {
-            let unknown = RankError::UnknownMatrix { position };
-            matrices.get(position).copied().ok_or(unknown)
-        };
-        known.map_or_else(
-            || {
-                let (first, second) = (matrix(pair.first)?, matrix(pair.second)?);
-                (solvers.exact).rank_of_difference(first, second, pair.tolerance)
-            },
-            Ok,
-        )
-    })
+    map_with_memory(
+        found.iter().zip(pairs),
+        |solvers: &mut Solvers, (&known, pair)| {
+            let matrix = |position: usize| {
+                let unknown = RankError::UnknownMatrix { position };
+                matrices.get(position).copied().ok_or(unknown)
+            };
+            known.map_or_else(
+                || {
+                    let (first, second) = (matrix(pair.first)?, matrix(pair.second)?);
+                    (solvers.exact).rank_of_difference(first, second, pair.tolerance)
+                },
+                Ok,
+            )
+        },
+    )
 }
 
 /// The sizes of sketches for matrices of a shape, smallest first.
@@ -139,28 +143,8 @@ fn sketches<T: Scalar>(
     let projection = (wanted.contains(&true).then_some(matrices))
         .and_then(<[_]>::first)
         .and_then(|matrix| RandomProjection::new((matrix.rows(), matrix.columns()), size).ok());
-    map(&wanted, matrices, |(): &mut (), &wanted, &matrix| {
+    parallel::map(wanted.iter().zip(matrices), |(&wanted, &matrix)| {
         let projection = projection.as_ref().filter(|_| wanted)?;
         projection.sketch(matrix).ok()
     })
-}
-
-/// Applies `f` to two slices in step, on all threads there are, each with its own memory.
-fn map<A: Sync, B: Sync, M: Default, R: Send>(
-    first: &[A],
-    second: &[B],
-    f: impl Fn(&mut M, &A, &B) -> R + Sync + Send,
-) -> Vec<R> {
-    #[cfg(feature = "rayon")]
-    return first
-        .par_iter()
-        .zip(second)
-        .map_init(M::default, |memory, (a, b)| f(memory, a, b))
-        .collect();
-    #[cfg(not(feature = "rayon"))]
-    {
-        let mut memory = M::default();
-        let both = first.iter().zip(second);
-        both.map(|(a, b)| f(&mut memory, a, b)).collect()
-    }
 }

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use num_traits::Float;
 
 use super::RankError;
-use super::powers::{biased_exponent, power_of_two};
 use crate::Scalar;
+use crate::powers::{biased_exponent, power_of_two};
 use crate::weights::ElementType;
 
 /// The standard deviation of the rounding errors in stored numbers.

@@ -6,6 +6,7 @@ use num_traits::Float;
 
 use super::RankError;
 use super::solver::reserve;
+use crate::sketch::mix;
 
 /// The generator of Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators".
 pub(super) struct SplitMix(u64);
@@ -17,9 +18,7 @@ impl SplitMix {
 
     pub(super) const fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mix(self.0)
     }
 
     /// In (0, 1), so that it has a logarithm.

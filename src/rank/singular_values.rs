@@ -13,7 +13,6 @@ use super::{RankError, Tolerance};
 /// The first that succeeds is used, in this order. With u = 2⁻⁵² and σ_max the largest singular
 /// value, the accuracy of each is:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Method {
     /// Singular value decomposition: each value within about max(m, n)·u·σ_max.
@@ -48,8 +47,6 @@ impl fmt::Display for Method {
 /// # Ok::<(), mother::rank::RankError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
 pub struct SingularValues {
     values: Vec<f64>,
     rows: usize,
@@ -211,41 +208,6 @@ impl SingularValues {
     }
 }
 
-#[cfg(feature = "serde")]
-#[derive(serde::Deserialize)]
-struct Unchecked {
-    values: Vec<f64>,
-    rows: usize,
-    columns: usize,
-    method: Method,
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<Unchecked> for SingularValues {
-    type Error = RankError;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self, RankError> {
-        let Unchecked {
-            values,
-            rows,
-            columns,
-            method,
-        } = unchecked;
-        if values.len() != rows.min(columns) {
-            return Err(RankError::Shape {
-                values: values.len(),
-                rows,
-                columns,
-            });
-        }
-        let proper = |value: &f64| value.is_finite() && *value >= 0.0;
-        if let Some((index, &value)) = values.iter().enumerate().find(|(_, v)| !proper(v)) {
-            return Err(RankError::NonFiniteValue { index, value });
-        }
-        Ok(Self::from_unsorted(values, rows, columns, method))
-    }
-}
-
 /// A rank and what it rests on.
 ///
 /// # Examples
@@ -261,7 +223,6 @@ impl TryFrom<Unchecked> for SingularValues {
 /// # Ok::<(), mother::rank::RankError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NumericalRank {
     value: usize,
     threshold: f64,
@@ -425,29 +386,6 @@ mod tests {
     fn values_are_sorted() {
         let values = of(&[1.0, 3.0, 2.0], 3, 3, Method::Gram);
         assert_eq!(values.into_values(), vec![3.0, 2.0, 1.0]);
-    }
-
-    #[cfg(feature = "serde")]
-    #[test]
-    fn stored_values_are_checked_when_read() {
-        let values = of(&[2.0, 1.0], 2, 3, Method::Gram);
-        let text = serde_json::to_string(&values).unwrap();
-        assert_eq!(
-            serde_json::from_str::<SingularValues>(&text).unwrap(),
-            values
-        );
-        for (from, to) in [
-            ("2.0", "-2.0"),
-            ("[2.0,", "[3.0,2.0,"),
-            ("\"rows\":2", "\"rows\":9"),
-        ] {
-            let broken = text.replace(from, to);
-            assert_ne!(broken, text);
-            assert!(
-                serde_json::from_str::<SingularValues>(&broken).is_err(),
-                "{broken}"
-            );
-        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use core::fmt;
 use alloc::vec::Vec;
 
 use super::decomposition::{Scratch, decompose};
-use super::powers::{biased_exponent, power_of_two};
 use super::{MatrixView, Method, RankError, SingularValues, Tolerance};
 use crate::Scalar;
+use crate::powers::{biased_exponent, power_of_two};
 
 /// The methods in the order they are tried.
 const METHODS: [Method; 2] = [Method::Svd, Method::Gram];

@@ -6,7 +6,9 @@ use std::path::Path;
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
 use crate::storage::index::Indexed;
+use crate::storage::model::ModelPart;
 use crate::storage::{ByteOrder, Element, FileError, Storage};
+use crate::weights::{ElementType, SkippedLayer};
 
 /// A file whose header has been read and checked.
 #[derive(Debug)]
@@ -31,9 +33,32 @@ impl<'a> Shard<'a> {
             storage,
         })
     }
+}
 
-    /// Fills `values` with the tensor's values from flat index `offset` on.
-    pub(super) fn read<T: Scalar>(
+impl ModelPart for Shard<'_> {
+    type Stored = Tensor;
+
+    fn layers(&self) -> &[Tensor] {
+        self.header.tensors()
+    }
+
+    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
+        core::mem::take(&mut self.header.skipped)
+    }
+
+    fn name<'a>(&'a self, tensor: &'a Tensor) -> &'a str {
+        self.header.name(tensor)
+    }
+
+    fn shape<'a>(&'a self, tensor: &'a Tensor) -> &'a [usize] {
+        self.header.shape(tensor)
+    }
+
+    fn element_type(&self, tensor: &Tensor) -> ElementType {
+        tensor.element_type
+    }
+
+    fn read<T: Scalar>(
         &self,
         tensor: &Tensor,
         offset: usize,

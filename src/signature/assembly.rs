@@ -2,8 +2,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::error::Error;
-use core::fmt;
 
 use super::digest::SampleDigests;
 use super::signing::{BUCKETS_OF_VECTOR, groups_of};
@@ -12,48 +10,30 @@ use crate::moments::Moments;
 use crate::sketch::MatrixSketch;
 use crate::weights::ElementType;
 
-/// Why numbers don't make a signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AssemblyError {
-    /// The sketch isn't that of a tensor of this shape, with this number of buckets.
-    Sketch {
-        /// The tensor's name.
-        tensor: String,
-    },
-    /// The moments are those of another number of values.
-    Moments {
-        /// The tensor's name.
-        tensor: String,
-    },
-    /// Two tensors have one name.
-    DuplicateTensor {
-        /// The name.
-        tensor: String,
-    },
-    /// No tensor is a weight.
-    NoWeight,
-}
-
-impl fmt::Display for AssemblyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sketch { tensor } => {
-                write!(
-                    f,
-                    "the sketch of {tensor} doesn't fit its shape or the options"
-                )
-            }
-            Self::Moments { tensor } => {
-                write!(f, "the moments of {tensor} are of another number of values")
-            }
-            Self::DuplicateTensor { tensor } => write!(f, "two tensors are named {tensor}"),
-            Self::NoWeight => f.write_str("no tensor is a weight"),
-        }
+crate::errors::errors! {
+    /// Why numbers don't make a signature.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum AssemblyError {
+        /// The sketch isn't that of a tensor of this shape, with this number of buckets.
+        Sketch {
+            /// The tensor's name.
+            tensor: String,
+        } => "the sketch of {tensor} doesn't fit its shape or the options",
+        /// The moments are those of another number of values.
+        Moments {
+            /// The tensor's name.
+            tensor: String,
+        } => "the moments of {tensor} are of another number of values",
+        /// Two tensors have one name.
+        DuplicateTensor {
+            /// The name.
+            tensor: String,
+        } => "two tensors are named {tensor}",
+        /// No tensor is a weight.
+        NoWeight => "no tensor is a weight",
     }
 }
-
-impl Error for AssemblyError {}
 
 /// The numbers of one tensor, for readers that compute them on their own.
 ///

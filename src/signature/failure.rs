@@ -2,106 +2,158 @@
 
 use core::error::Error;
 use core::fmt;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use alloc::string::String;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
-/// Why one model could not be measured.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum ModelFailure {
-    /// The source could not list its layers.
-    Listing {
-        /// What the source said.
-        reason: String,
-    },
-    /// The source could not read a layer.
-    Reading {
-        /// The layer's name.
-        layer: String,
-        /// What the source said.
-        reason: String,
-    },
-    /// A layer was read again and held other values than before.
-    Changed {
-        /// The layer's name.
-        layer: String,
-    },
-    /// A weight is NaN or infinite.
-    NotFinite {
-        /// The layer's name.
-        layer: String,
-        /// The flat index of the first such weight that was met.
-        index: usize,
-        /// `NaN`, `inf` or `-inf`.
-        value: String,
-    },
-    /// Two layers of the model have one name.
-    DuplicateLayer {
-        /// The name.
-        layer: String,
-    },
-    /// The number of elements of a layer overflows.
-    TooLarge {
-        /// The layer's name.
-        layer: String,
-    },
-    /// Sums of squares of its weights, or of how they differ from another model's, overflow double
-    /// precision.
-    Overflow,
-    /// The model has no tensor with two dimensions longer than 1.
-    NoWeightMatrix,
-    /// The model has neither a matrix nor a vector of at least 1,024 values, or none that can be
-    /// used.
-    NoWeight,
-    /// The models of its group share no layer that was selected.
-    NoSharedLayer {
-        /// How many models the group has.
-        models: usize,
-    },
-    /// The singular values of a difference of layers could not be had.
-    Rank {
-        /// The layer's name.
-        layer: String,
-        /// What the rank kernel said.
-        reason: String,
-    },
-}
+/// The error of a source or of a kernel that a [`ModelFailure`] comes from.
+///
+/// It is cloned by reference, compared by its text, and of what is read back with serde the text is left.
+///
+/// # Examples
+///
+/// ```
+/// use mother::signature::Cause;
+/// use mother::weights::{InMemoryModel, ShapeError};
+///
+/// let shape = InMemoryModel::new("m").with_layer("w", [2], vec![1.0_f32]).unwrap_err();
+/// let cause = Cause::new(shape.clone());
+/// assert_eq!(cause.to_string(), shape.to_string());
+/// assert_eq!(cause.downcast_ref::<ShapeError>(), Some(&shape));
+/// assert_eq!(Cause::from(shape.to_string()), cause);
+/// ```
+#[derive(Clone)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(from = "String", into = "String")
+)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
 
-impl fmt::Display for ModelFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listing { reason } => write!(f, "its layers can't be listed: {reason}"),
-            Self::Reading { layer, reason } => {
-                write!(f, "layer `{layer}` can't be read: {reason}")
-            }
-            Self::Changed { layer } => {
-                write!(f, "layer `{layer}` changed while it was measured")
-            }
-            Self::NotFinite {
-                layer,
-                index,
-                value,
-            } => write!(f, "layer `{layer}` holds {value} at index {index}"),
-            Self::DuplicateLayer { layer } => write!(f, "two of its layers are named `{layer}`"),
-            Self::TooLarge { layer } => {
-                write!(f, "layer `{layer}` has more elements than can be counted")
-            }
-            Self::Overflow => f.write_str("squares of its weights overflow"),
-            Self::NoWeightMatrix => f.write_str("it has no weight matrix"),
-            Self::NoWeight => f.write_str("it has no weights that can be used"),
-            Self::NoSharedLayer { models } => write!(
-                f,
-                "the {models} models of its architecture share no layer of those selected"
-            ),
-            Self::Rank { layer, reason } => {
-                write!(f, "the rank of layer `{layer}` can't be found: {reason}")
-            }
-        }
+impl Cause {
+    /// Keeps an error.
+    pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+
+    /// The error itself, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
     }
 }
 
-impl Error for ModelFailure {}
+// Nothing of an error changes once it is made, but for what it may hide, and that is never shown here.
+impl UnwindSafe for Cause {}
+impl RefUnwindSafe for Cause {}
+
+impl From<String> for Cause {
+    fn from(text: String) -> Self {
+        Self(<Box<dyn Error + Send + Sync>>::from(text).into())
+    }
+}
+
+impl From<Cause> for String {
+    fn from(cause: Cause) -> Self {
+        cause.to_string()
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+crate::errors::messages! {
+    /// Why one model could not be measured.
+    #[derive(Clone, Debug, PartialEq)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
+    pub enum ModelFailure {
+        /// The source could not list its layers.
+        Listing {
+            /// What the source said.
+            reason: Cause,
+        } => "its layers can't be listed: {reason}",
+        /// The source could not read a layer.
+        Reading {
+            /// The layer's name.
+            layer: String,
+            /// What the source said.
+            reason: Cause,
+        } => "layer `{layer}` can't be read: {reason}",
+        /// A layer was read again and held other values than before.
+        Changed {
+            /// The layer's name.
+            layer: String,
+        } => "layer `{layer}` changed while it was measured",
+        /// A weight is NaN or infinite.
+        NotFinite {
+            /// The layer's name.
+            layer: String,
+            /// The flat index of the first such weight that was met.
+            index: usize,
+            /// `NaN`, `inf` or `-inf`.
+            value: String,
+        } => "layer `{layer}` holds {value} at index {index}",
+        /// Two layers of the model have one name.
+        DuplicateLayer {
+            /// The name.
+            layer: String,
+        } => "two of its layers are named `{layer}`",
+        /// The number of elements of a layer overflows.
+        TooLarge {
+            /// The layer's name.
+            layer: String,
+        } => "layer `{layer}` has more elements than can be counted",
+        /// Sums of squares of its weights, or of how they differ from another model's, overflow double
+        /// precision.
+        Overflow => "squares of its weights overflow",
+        /// The model has no tensor with two dimensions longer than 1.
+        NoWeightMatrix => "it has no weight matrix",
+        /// The model has neither a matrix nor a vector of at least 1,024 values, or none that can be
+        /// used.
+        NoWeight => "it has no weights that can be used",
+        /// The models of its group share no layer that was selected.
+        NoSharedLayer {
+            /// How many models the group has.
+            models: usize,
+        } => "the {models} models of its architecture share no layer of those selected",
+        /// The singular values of a difference of layers could not be had.
+        Rank {
+            /// The layer's name.
+            layer: String,
+            /// What the rank kernel said.
+            reason: Cause,
+        } => "the rank of layer `{layer}` can't be found: {reason}",
+    }
+}
+
+impl Error for ModelFailure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Listing { reason } | Self::Reading { reason, .. } | Self::Rank { reason, .. } => {
+                Some(&*reason.0)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A model that was left out, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,5 +168,11 @@ pub struct SkippedModel {
 impl fmt::Display for SkippedModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "model `{}`: {}", self.model, self.failure)
+    }
+}
+
+impl Error for SkippedModel {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.source()
     }
 }

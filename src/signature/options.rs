@@ -27,30 +27,13 @@ use crate::weights::WeightSource;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
+#[cfg_attr(feature = "serde", serde(remote = "Self", deny_unknown_fields))]
 pub struct SignatureOptions {
     pub(super) buckets: usize,
     pub(super) key: SketchKey,
 }
 
-#[cfg(feature = "serde")]
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unchecked {
-    buckets: usize,
-    key: SketchKey,
-}
-
-#[cfg(feature = "serde")]
-impl TryFrom<Unchecked> for SignatureOptions {
-    type Error = SketchError;
-
-    fn try_from(options: Unchecked) -> Result<Self, SketchError> {
-        Self::new()
-            .with_key(options.key)
-            .with_buckets(options.buckets)
-    }
-}
+crate::checked::deserialise_checked!(SignatureOptions, |read| read.with_buckets(read.buckets));
 
 impl SignatureOptions {
     /// 32 buckets a group of rows, and the public key.

@@ -11,9 +11,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
-
 use super::digest::Hasher;
 use super::profile::Profiler;
 use super::rounding::RoundingSampler;
@@ -21,6 +18,7 @@ use super::source::{Architecture, LayerShape, OpenModel};
 use super::{ModelFailure, Signature, SignatureOptions, TensorSignature, is_weight};
 use crate::Scalar;
 use crate::moments::{MomentsAccumulator, MomentsError};
+use crate::parallel;
 use crate::progress::{Cancelled, Observer, Phase, ProgressReporter};
 use crate::sketch::{MatrixSketcher, RowGroups, RowSampler, SketchError};
 use crate::weights::{
@@ -87,10 +85,7 @@ pub(super) fn sign_all<S: WeightSource>(
         if active.is_empty() {
             break;
         }
-        #[cfg(feature = "rayon")]
-        let advanced: Vec<u64> = active.par_iter_mut().map(Part::advance).collect();
-        #[cfg(not(feature = "rayon"))]
-        let advanced: Vec<u64> = active.iter_mut().map(Part::advance).collect();
+        let advanced: Vec<u64> = parallel::map(&mut active, Part::advance);
         reporter.tick(Phase::Reading, advanced.iter().sum())?;
         for part in active.extract_if(.., |part| part.is_done()) {
             let result = &mut results[part.number];
@@ -101,29 +96,37 @@ pub(super) fn sign_all<S: WeightSource>(
             }
         }
     }
-    let signatures = models.iter().zip(results).map(|(model, outcomes)| {
-        let mut skipped = model.skipped_layers().to_vec();
-        let mut tensors = Vec::new();
-        for outcome in outcomes? {
-            match outcome {
-                Outcome::Signed(tensor) => tensors.push(*tensor),
-                Outcome::LeftOut(layer) => skipped.push(layer),
-            }
-        }
-        if !tensors.iter().any(TensorSignature::is_weight) {
-            return Err(ModelFailure::NoWeight);
-        }
-        tensors.sort_by(|first, second| first.name.cmp(&second.name));
-        skipped.sort_by(|first, second| first.layer.cmp(&second.layer));
-        Ok(Signature {
-            name: model.name().into(),
-            key: options.key,
-            buckets: options.buckets,
-            tensors,
-            skipped,
-        })
-    });
+    let signatures =
+        (models.iter().zip(results)).map(|(model, outcomes)| signature(options, model, outcomes?));
     Ok(signatures.collect())
+}
+
+/// The signature of a model that was read, if any of its tensors is a weight.
+fn signature<S: WeightSource>(
+    options: SignatureOptions,
+    model: &S,
+    outcomes: Vec<Outcome>,
+) -> Result<Signature, ModelFailure> {
+    let mut skipped = model.skipped_layers().to_vec();
+    let mut tensors = Vec::new();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Signed(tensor) => tensors.push(*tensor),
+            Outcome::LeftOut(layer) => skipped.push(layer),
+        }
+    }
+    if !tensors.iter().any(TensorSignature::is_weight) {
+        return Err(ModelFailure::NoWeight);
+    }
+    tensors.sort_by(|first, second| first.name.cmp(&second.name));
+    skipped.sort_by(|first, second| first.layer.cmp(&second.layer));
+    Ok(Signature {
+        name: model.name().into(),
+        key: options.key,
+        buckets: options.buckets,
+        tensors,
+        skipped,
+    })
 }
 
 /// Ranges of a model's tensors that are read one after the other.

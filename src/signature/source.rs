@@ -1,12 +1,12 @@
 //! A model whose layers are listed, and reading its values.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::ModelFailure;
+use super::{Cause, ModelFailure};
 use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::{ElementType, Layer, WeightSource, element_count};
@@ -49,7 +49,7 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         let mut architecture = Architecture::new();
         for layer in source.layers() {
             let layer = layer.map_err(|error| ModelFailure::Listing {
-                reason: error.to_string(),
+                reason: Cause::new(error),
             })?;
             if !layer.element_type().may_be_weights() {
                 continue;
@@ -100,7 +100,7 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         let rounding = self.layer(layer).map_or(Ok(None), Layer::rounding);
         let known = rounding.map_err(|error| ModelFailure::Reading {
             layer: layer.name.clone(),
-            reason: error.to_string(),
+            reason: Cause::new(error),
         })?;
         Ok(known.filter(|&moved| moved > 0.0 && moved.is_finite()))
     }
@@ -114,18 +114,18 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         offset: usize,
         values: &mut [T],
     ) -> Result<(), ModelFailure> {
-        let reading = |reason: String| ModelFailure::Reading {
+        let reading = |reason: Cause| ModelFailure::Reading {
             layer: layer.name.clone(),
             reason,
         };
         let Some(handle) = self.layers.get(&layer.name) else {
-            return Err(reading("it is no longer there".into()));
+            return Err(reading(String::from("it is no longer there").into()));
         };
         // What a source leaves unfilled must not pass for what the buffer held before.
         values.fill(T::nan());
         handle
             .read(offset, values)
-            .map_err(|error| reading(error.to_string()))
+            .map_err(|error| reading(Cause::new(error)))
     }
 
     /// Reads the values of a layer from `offset` on, all of which must be finite.

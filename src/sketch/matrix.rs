@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{RowGroups, SketchError};
+use crate::powers::{exponent, power_of_two};
 use crate::registers::{Kernel, in_wide_registers};
 
 /// The sketch of a matrix: for each group of rows its exact squared norm and its buckets.
@@ -329,26 +330,11 @@ impl Kernel for SquaredNorms<'_> {
 /// that power's exponent. None is above 2 in magnitude.
 pub(super) fn in_units(numbers: &[f64]) -> (Vec<f32>, i32) {
     let largest = numbers.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
-    let exponent = exponent_of(largest);
+    let exponent = exponent(largest);
     // In two steps, since the inverse of a power of two may be out of range.
     let (half, rest) = (-exponent / 2, -exponent - -exponent / 2);
     let scaled = |number: &f64| (number * power_of_two(half) * power_of_two(rest)) as f32;
     (numbers.iter().map(scaled).collect(), exponent)
-}
-
-/// The exponent of the greatest power of two up to a positive number; 0 for none.
-fn exponent_of(value: f64) -> i32 {
-    if value > 0.0 && value.is_finite() {
-        num_traits::Float::integer_decode(value).1 as i32 + 63
-            - (num_traits::Float::integer_decode(value).0.leading_zeros() as i32)
-    } else {
-        0
-    }
-}
-
-/// 2 to this power; 0 where that is too small, infinite where it is too large.
-fn power_of_two(exponent: i32) -> f64 {
-    num_traits::Float::powi(2.0_f64, exponent)
 }
 
 /// 2 to a power that isn't positive; 0 where that is too small.

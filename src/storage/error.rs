@@ -218,11 +218,24 @@ impl fmt::Display for FileError {
                 }
                 write!(f, ": {}", Line(reason))
             }
+            Kind::NoWeights => write!(f, "{file} holds no weights"),
+            _ => self.fmt_parts(f),
+        }
+    }
+}
+
+impl FileError {
+    /// What is wrong with a layer, a shard or another part.
+    fn fmt_parts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use FileErrorKind as Kind;
+
+        let file = FileName(&self.file);
+        let layer = Quoted(self.layer.as_deref().unwrap_or_default());
+        match &self.kind {
             Kind::DuplicateLayer => write!(f, "{file} lists layer {layer} twice"),
             Kind::BadLayer { reason } => {
                 write!(f, "{file}: layer {layer} is wrong: {}", Line(reason))
             }
-            Kind::NoWeights => write!(f, "{file} holds no weights"),
             Kind::BadPart { reason } => write!(f, "{file} is a part of a model: {}", Line(reason)),
             Kind::BadIndex { reason } => write!(
                 f,
@@ -245,6 +258,8 @@ impl fmt::Display for FileError {
                 "{file} says that layer {layer} is in {}, but it is not",
                 Quoted(shard)
             ),
+            // The others are about the file as a whole.
+            _ => Ok(()),
         }
     }
 }

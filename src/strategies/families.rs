@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::models::stored;
 use super::noise::Noise;
 use crate::sketch::RowGroups;
-use crate::weights::{InMemoryModel, WeightValues};
+use crate::weights::{ElementType, InMemoryModel};
 
 /// How the models of a tree hang together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,22 +37,6 @@ pub enum Step {
     LowRank(usize),
 }
 
-/// What the weights are stored in, to which they are rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StoredType {
-    /// Double precision.
-    F64,
-    /// Single precision.
-    F32,
-    /// Half precision.
-    #[cfg(feature = "half")]
-    F16,
-    /// bfloat16.
-    #[cfg(feature = "half")]
-    Bf16,
-}
-
 /// Models with their true parents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
@@ -71,7 +56,8 @@ pub struct Family {
 /// # Examples
 ///
 /// ```
-/// use mother::strategies::{FamilyOptions, Shape, Step, StoredType, families};
+/// use mother::strategies::{FamilyOptions, Shape, Step, families};
+/// use mother::weights::ElementType;
 /// use proptest::test_runner::TestRunner;
 ///
 /// let options = FamilyOptions::new(6..=8)
@@ -79,7 +65,7 @@ pub struct Family {
 ///     .with_shape(Shape::Branching(2))
 ///     .with_step(Step::LowRank(3))
 ///     .with_layers(2)
-///     .with_stored_type(StoredType::F64);
+///     .with_element_type(ElementType::F64);
 /// TestRunner::deterministic()
 ///     .run(&families(options), |family| {
 ///         assert_eq!(family.parents.iter().filter(|parent| parent.is_none()).count(), 2);
@@ -98,7 +84,7 @@ pub struct FamilyOptions {
     rows: usize,
     columns: usize,
     noise: f64,
-    stored: StoredType,
+    stored: ElementType,
     pruned: f64,
     levels: Option<u32>,
 }
@@ -117,7 +103,7 @@ impl FamilyOptions {
             rows: 120,
             columns: 96,
             noise: 0.0,
-            stored: StoredType::F32,
+            stored: ElementType::F32,
             pruned: 0.0,
             levels: None,
         }
@@ -173,9 +159,10 @@ impl FamilyOptions {
         self
     }
 
-    /// Sets what the weights are stored in.
+    /// Sets what floats the weights are stored in, to which they are rounded; any other type is taken as single
+    /// precision.
     #[must_use]
-    pub fn with_stored_type(mut self, stored: StoredType) -> Self {
+    pub fn with_element_type(mut self, stored: ElementType) -> Self {
         self.stored = stored;
         self
     }
@@ -333,7 +320,7 @@ impl Maker<'_> {
             }
             let name = format!("layer.{number}.weight");
             let shape = [options.rows, options.columns];
-            let values = stored(layer, options.stored);
+            let values = stored(layer.iter().copied(), options.stored);
             // As many values as the shape has, so it holds them.
             if let Ok(longer) = finished.clone().with_layer(name, shape, values) {
                 finished = longer;
@@ -363,17 +350,5 @@ fn quantise(layer: &mut [f64], levels: u32) {
         if step > 0.0 {
             *value = num_traits::Float::round(*value / step) * step;
         }
-    }
-}
-
-fn stored(layer: &[f64], stored: StoredType) -> WeightValues<'static> {
-    let values = layer.iter().copied();
-    match stored {
-        StoredType::F64 => layer.to_vec().into(),
-        StoredType::F32 => values.map(|value| value as f32).collect::<Vec<_>>().into(),
-        #[cfg(feature = "half")]
-        StoredType::F16 => values.map(half::f16::from_f64).collect::<Vec<_>>().into(),
-        #[cfg(feature = "half")]
-        StoredType::Bf16 => values.map(half::bf16::from_f64).collect::<Vec<_>>().into(),
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use crate::weights::{
-    InMemoryLayer, InMemoryModel, Layer, WeightSlice, WeightSource, WeightValues, element_count,
+    ElementType, InMemoryLayer, InMemoryModel, Layer, WeightSource, WeightValues, element_count,
 };
 
 /// Models of up to four layers: of any stored type, with no, some or no longer any dimensions, and
@@ -177,13 +177,20 @@ pub(super) fn mapped(
 fn values(layer: &InMemoryLayer<'_>, change: &dyn Fn(f64) -> f64) -> WeightValues<'static> {
     let mut values = vec![0.0_f64; element_count(layer.shape()).unwrap_or(0)];
     let Ok(()) = layer.read(0, &mut values);
-    let values = values.into_iter().map(change);
-    match layer.as_slice() {
-        Some(WeightSlice::F64(_)) => values.collect::<Vec<f64>>().into(),
+    stored(values.into_iter().map(change), layer.element_type())
+}
+
+/// Values of a type of floats; of any other, in single precision.
+pub(super) fn stored(
+    values: impl Iterator<Item = f64>,
+    stored: ElementType,
+) -> WeightValues<'static> {
+    match stored {
+        ElementType::F64 => values.collect::<Vec<f64>>().into(),
         #[cfg(feature = "half")]
-        Some(WeightSlice::F16(_)) => values.map(half::f16::from_f64).collect::<Vec<_>>().into(),
+        ElementType::F16 => values.map(half::f16::from_f64).collect::<Vec<_>>().into(),
         #[cfg(feature = "half")]
-        Some(WeightSlice::Bf16(_)) => values.map(half::bf16::from_f64).collect::<Vec<_>>().into(),
+        ElementType::Bf16 => values.map(half::bf16::from_f64).collect::<Vec<_>>().into(),
         _ => values
             .map(|value| value as f32)
             .collect::<Vec<f32>>()

@@ -1,5 +1,7 @@
 //! Noise that follows from a seed.
 
+use crate::sketch::mix;
+
 /// Numbers that are normal to the eye: sums of four uniform ones, of variance 1.
 pub(super) struct Noise(u64);
 
@@ -14,10 +16,7 @@ impl Noise {
     /// The splitmix64 generator of Steele, Lea and Flood (2014).
     pub(super) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^ (bits >> 31)
+        mix(self.0)
     }
 
     pub(super) fn next(&mut self) -> f64 {

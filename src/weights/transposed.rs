@@ -43,12 +43,6 @@ impl<S: WeightSource> Transposed<S> {
         Self { source, layers }
     }
 
-    /// The names of what is transposed, sorted.
-    #[must_use]
-    pub fn transposed_layers(&self) -> &[String] {
-        &self.layers
-    }
-
     fn part(&self, layer: &impl Layer) -> Option<Part> {
         let &[rows, columns] = layer.shape() else {
             return None;

@@ -24,7 +24,6 @@ fn kernels_are_send_and_sync() {
         arborescence::Arborescence,
         arborescence::ArborescenceDistribution,
         arborescence::ArborescenceError,
-        arborescence::CertificateError,
         arborescence::DenseDigraph,
         arborescence::DualCertificate,
         arborescence::Edge,
@@ -128,6 +127,7 @@ fn evidence_and_graphs_are_send_and_sync() {
         progress::Progress,
         signature::Digest,
         signature::Levels,
+        signature::Cause,
         signature::ModelFailure,
         signature::PrecisionProfile,
         signature::Signature,
@@ -187,7 +187,6 @@ fn sources_are_send_and_sync() {
             strategies::FamilyOptions,
             strategies::Shape,
             strategies::Step,
-            strategies::StoredType,
             strategies::Ties,
         );
     }

@@ -99,7 +99,10 @@ fn assert_lost(lost: &SkippedModel, name: &str, read: usize, log: &[String]) {
     match &lost.failure {
         ModelFailure::Reading { layer, reason } => {
             assert!(log[read..].contains(layer), "{layer}: {log:?} from {read}");
-            assert_eq!(*reason, format!("read {read} failed"));
+            assert_eq!(reason.to_string(), format!("read {read} failed"));
+            // The source's own error is kept.
+            let source = core::error::Error::source(&lost.failure);
+            assert!(source.is_some_and(|error| error.is::<self::source::Failure>()));
         }
         failure => panic!("{failure}"),
     }
@@ -153,7 +156,7 @@ fn a_model_that_can_not_be_listed_is_named() {
                 let models = models_with(faulty, Fault::ListingFailsAt(layer));
                 let evidence = measurement.measure(&models).unwrap();
                 let failure = ModelFailure::Listing {
-                    reason: format!("layer {layer} can't be listed"),
+                    reason: format!("layer {layer} can't be listed").into(),
                 };
                 let model = name.into();
                 assert_eq!(evidence.skipped, [SkippedModel { model, failure }]);

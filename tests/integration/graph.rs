@@ -224,8 +224,6 @@ proptest! {
                     path.extend(down.into_iter().rev());
                     path
                 });
-                let distance = path.as_ref().map(|path| 0.5 * (path.len() - 1) as f64);
-                prop_assert_eq!(graph.path_distance(a, b), distance);
                 prop_assert_eq!(graph.path(a, b), path);
             }
         }
@@ -278,25 +276,6 @@ fn example() -> ModelGraph {
 }
 
 #[test]
-fn edges_rest_on_what_was_measured() {
-    let graph = example();
-    assert_eq!(graph.score_difference(1), Some(-1.25));
-    assert_eq!(graph.score_difference(0), None);
-    assert_eq!(graph.score_difference(2), None);
-    assert_eq!(
-        graph.path_distance(2, 5),
-        Some(16.0 + (0.012_345_678 + 1e-7))
-    );
-    assert_eq!(
-        graph.path_distance(2, 3),
-        None,
-        "an edge without a distance"
-    );
-    assert_eq!(graph.path_distance(3, 3), Some(0.0));
-    assert_eq!(graph.path_distance(0, 6), None);
-}
-
-#[test]
 fn an_empty_graph_and_positions_past_the_end_answer_nothing() {
     let empty = ModelGraph::default();
     assert_eq!(empty, ModelGraph::new(Vec::new()).unwrap());
@@ -314,14 +293,12 @@ fn an_empty_graph_and_positions_past_the_end_answer_nothing() {
             assert_eq!(graph.parent(far), None);
             assert_eq!(graph.depth(far), None);
             assert_eq!(graph.tree(far), None);
-            assert_eq!(graph.score_difference(far), None);
             assert!(graph.children(far).is_empty() && graph.subtree(far).is_empty());
             assert_eq!(graph.ancestors(far).count(), 0);
             for near in [0, far] {
                 assert!(!graph.is_ancestor(far, near) && !graph.is_ancestor(near, far));
                 assert_eq!(graph.lowest_common_ancestor(far, near), None);
                 assert_eq!(graph.path(near, far), None);
-                assert_eq!(graph.path_distance(far, near), None);
             }
         }
     }
@@ -382,7 +359,6 @@ fn a_chain_of_a_hundred_thousand_models_needs_no_stack() {
     assert_eq!(graph.depth(last), Some(last));
     assert_eq!(graph.subtree(0).len(), count);
     assert_eq!(graph.path(last, 0).unwrap().len(), count);
-    assert_eq!(graph.path_distance(0, last), Some(0.5 * last as f64));
     assert!(graph.is_ancestor(0, last));
     let newick = graph.newick().to_string();
     assert!(newick.starts_with("((((") && newick.ends_with(":0.5)m0;"));

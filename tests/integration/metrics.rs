@@ -137,7 +137,6 @@ fn accuracies_of_a_case_counted_by_hand() {
     let edges = compare_edges(&found, &truth);
     assert_eq!(edges.accuracy(), Some(0.25));
     assert_eq!(edges.undirected_accuracy(), Some(0.5));
-    assert_eq!(edges.direction_accuracy(), Some(0.5));
     assert_eq!(edges.precision(), Some(1.0 / 3.0));
     assert_eq!(tree_accuracy(&found, &truth), Some(5.0 / 6.0));
 }
@@ -150,7 +149,6 @@ fn without_edges_models_or_equal_lengths_there_is_no_accuracy() {
     assert_eq!(edge_accuracy(&pair, &strangers), None);
     assert_eq!(edge_accuracy(&empty, &pair), Some(0.0));
     assert_eq!(compare_edges(&empty, &pair).precision(), None);
-    assert_eq!(compare_edges(&empty, &pair).direction_accuracy(), None);
     assert_eq!(tree_accuracy(&pair, &empty), None);
     assert_eq!(tree_accuracy(&empty, &pair), Some(0.0));
     assert_eq!(tree_accuracy(&strangers, &pair), Some(0.5));

@@ -6,6 +6,7 @@ use mother::arborescence::{Arborescence, DenseDigraph, Root, minimum_arborescenc
 use mother::clustering::{Linkage, linkage};
 use mother::condensed::CondensedMatrix;
 use mother::evidence::{CopyKind, Evidence, Measurement};
+use mother::invariants::dual_certificate;
 use mother::moments::Moments;
 use mother::weights::InMemoryModel;
 
@@ -350,7 +351,9 @@ fn lightest(size: usize, weight: impl Fn(usize, usize) -> i128) -> i128 {
 
 fn certified(digraph: &DenseDigraph, root: Root, tolerance: f64) -> Arborescence {
     let (tree, certificate) = minimum_arborescence_certified(digraph, root).unwrap();
-    assert_eq!(certificate.verify(digraph, &tree, tolerance), Ok(()));
+    let sets: Vec<_> = certificate.sets().collect();
+    let proved = dual_certificate(digraph, root, tree.parents(), &sets, tolerance);
+    assert_eq!(proved, Ok(()));
     assert_eq!(
         tree.parents()
             .iter()

@@ -255,7 +255,7 @@ fn a_read_that_fails_costs_the_model_alone() {
         let ModelFailure::Reading { reason, layer } = failure else {
             panic!("{failure}");
         };
-        assert_eq!(reason, format!("read {k} failed"));
+        assert_eq!(reason.to_string(), format!("read {k} failed"));
         assert!(broken.tensors.iter().any(|tensor| tensor.name == layer));
         let mut broken = small();
         broken.fails_at = k;

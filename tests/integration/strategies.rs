@@ -4,8 +4,9 @@ use mother::arborescence::{Root, minimum_arborescence};
 use mother::clustering::{Linkage, linkage};
 use mother::heritage::Recovery;
 use mother::strategies::{
-    Family, FamilyOptions, Shape, Step, StoredType, Ties, condensed_matrices, digraphs, families,
+    Family, FamilyOptions, Shape, Step, Ties, condensed_matrices, digraphs, families,
 };
+use mother::weights::ElementType;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
@@ -89,16 +90,18 @@ fn options() -> Vec<FamilyOptions> {
         family().with_trees(1..=3),
         family().with_shape(Shape::Branching(2)),
         family().with_layers(3).with_layer_shape(64, 48),
-        family().with_stored_type(StoredType::F64),
+        family().with_element_type(ElementType::F64),
         family().with_noise(0.02),
         family().with_pruned(0.3),
         family().with_quantised(255),
         family().with_step_size(0.2),
         family().with_step(Step::LowRank(4)),
         #[cfg(feature = "half")]
-        family().with_stored_type(StoredType::Bf16),
+        family().with_element_type(ElementType::Bf16),
         #[cfg(feature = "half")]
-        family().with_stored_type(StoredType::F16).with_trees(2..=2),
+        family()
+            .with_element_type(ElementType::F16)
+            .with_trees(2..=2),
     ]
 }
 

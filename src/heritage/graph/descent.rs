@@ -187,7 +187,7 @@ impl DescentKind {
     }
 
     /// The kind of this name, with the rank that it needs.
-    #[cfg(feature = "serde")]
+    #[cfg(any(feature = "serde", feature = "safetensors"))]
     pub(super) fn from_name(name: &str, rank: Option<usize>) -> Option<Self> {
         let kinds = [
             CopyKind::Duplicate,

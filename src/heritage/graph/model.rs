@@ -183,77 +183,66 @@ impl Model {
     /// Whether all that the model carries may be part of a graph of this many models.
     pub(super) fn check(&self, models: usize) -> Result<(), GraphError> {
         let model = || self.name.clone();
-        if let Some(score) = self.score
-            && !score.is_finite()
-        {
+        if let Some(score) = self.score.filter(|score| !score.is_finite()) {
             return Err(GraphError::NonFiniteScore {
                 model: model(),
                 score,
             });
         }
-        let of_stage = self.stage.iter();
-        let alike = self.descent().and_then(Descent::alike);
-        let confidences = (self.confidence().into_iter())
-            .chain(self.runner_up.map(|runner_up| runner_up.confidence))
-            .chain(self.descent().and_then(Descent::compared))
-            .chain(self.descent().and_then(Descent::joined))
-            .chain(alike.map(|alike| alike.confidence))
-            .chain(of_stage.flat_map(|stage| [stage.specialization, stage.generalization]));
-        for confidence in confidences {
-            if !(0.0..=1.0).contains(&confidence) {
-                return Err(GraphError::ConfidenceOutOfRange {
-                    model: model(),
-                    confidence,
-                });
-            }
-        }
-        if let Some(MergeParent { weight, .. }) =
-            (self.merged_from.iter()).find(|parent| !parent.weight.is_finite())
-        {
-            return Err(GraphError::NonFiniteWeight {
+        let is_share = |share: &f64| (0.0..=1.0).contains(share);
+        if let Some(confidence) = self.shares().find(|share| !is_share(share)) {
+            return Err(GraphError::ConfidenceOutOfRange {
                 model: model(),
-                weight: *weight,
+                confidence,
             });
         }
-        let beside = (self
-            .runner_up
-            .and_then(|runner_up| runner_up.parent)
-            .into_iter())
-        .chain(self.merged_from.iter().map(|parent| parent.parent))
-        .chain(
-            alike
-                .into_iter()
-                .flat_map(|alike| alike.models.iter().copied()),
-        );
-        for parent in beside {
-            if parent >= models {
-                return Err(GraphError::ParentOutOfRange {
-                    model: model(),
-                    parent,
-                    models,
-                });
-            }
+        let mut weights = self.merged_from.iter().map(|parent| parent.weight);
+        if let Some(weight) = weights.find(|weight| !weight.is_finite()) {
+            return Err(GraphError::NonFiniteWeight {
+                model: model(),
+                weight,
+            });
         }
-        let Some(Descent {
-            parent, distance, ..
-        }) = self.descent
-        else {
-            return Ok(());
-        };
-        if parent >= models {
+        if let Some(parent) = self.named().find(|&parent| parent >= models) {
             return Err(GraphError::ParentOutOfRange {
                 model: model(),
                 parent,
                 models,
             });
         }
-        match distance {
+        match self.descent().and_then(Descent::distance) {
             Some(distance) if !distance.is_finite() => Err(GraphError::NonFiniteDistance {
                 model: model(),
                 distance,
             }),
             _ => Ok(()),
         }
+    }
+
+    /// All that must be from 0 to 1.
+    fn shares(&self) -> impl Iterator<Item = f64> {
+        let descent = self.descent();
+        let alike = descent.and_then(Descent::alike);
+        (self.confidence().into_iter())
+            .chain(self.runner_up.map(|runner_up| runner_up.confidence))
+            .chain(descent.and_then(Descent::compared))
+            .chain(descent.and_then(Descent::joined))
+            .chain(alike.map(|alike| alike.confidence))
+            .chain(
+                (self.stage.iter()).flat_map(|stage| [stage.specialization, stage.generalization]),
+            )
+    }
+
+    /// All models that this one refers to, its parent last.
+    fn named(&self) -> impl Iterator<Item = usize> {
+        let alike = self.descent().and_then(Descent::alike).into_iter();
+        (self
+            .runner_up
+            .iter()
+            .filter_map(|runner_up| runner_up.parent))
+        .chain(self.merged_from.iter().map(|parent| parent.parent))
+        .chain(alike.flat_map(|alike| alike.models.iter().copied()))
+        .chain(self.parent())
     }
 }
 

@@ -7,20 +7,29 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, RunnerUp,
-    StageEstimate,
+    AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree,
+    RunnerUp,
 };
+use crate::heritage::{Stage, StageEstimate};
+
+/// The version of the format. Keys may be added without a new one.
+const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "ModelGraph")]
 pub(super) struct PlainGraph<'a> {
+    #[serde(default = "first_version")]
+    version: u32,
     #[serde(alias = "nodes")]
     models: Vec<PlainModel<'a>>,
     #[serde(default)]
     trees: Vec<PlainTree<'a>>,
 }
 
-// The keys and their order are those of the command's JSON.
+const fn first_version() -> u32 {
+    1
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "Model")]
 struct PlainModel<'a> {
@@ -49,11 +58,10 @@ struct PlainModel<'a> {
     rank: Option<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     merged_from: Vec<PlainMergeParent<'a>>,
-    /// Of the tree that the model is the root of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    tree_stage: Option<StageEstimate>,
     #[serde(default, skip_serializing_if = "is_false")]
     hidden: bool,
+    #[serde(default)]
+    placed: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -87,17 +95,32 @@ struct PlainMergeParent<'a> {
 #[serde(rename = "ModelTree")]
 struct PlainTree<'a> {
     root: Cow<'a, str>,
+    #[serde(default)]
     size: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    confidence: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stage: Option<PlainStage>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "StageEstimate")]
+struct PlainStage {
+    /// Follows from the others.
+    #[serde(skip_deserializing)]
+    name: Option<&'static str>,
+    specialization: f64,
+    generalization: f64,
 }
 
 impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
     fn from(graph: &'a ModelGraph) -> Self {
         let name = |position: usize| Cow::Borrowed(graph.models[position].name());
-        let plain = |(model, &tree): (&'a Model, &usize)| {
+        let plain = |(at, model): (usize, &'a Model)| {
             let kind = model.descent().and_then(Descent::kind);
             PlainModel {
                 id: Cow::Borrowed(model.name()),
-                tree,
+                tree: graph.layout.tree[at],
                 parent: model.parent().map(name),
                 distance: model.descent().and_then(Descent::distance),
                 score: model.score(),
@@ -120,24 +143,33 @@ impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
                         weight: parent.weight,
                     })
                     .collect(),
-                tree_stage: model.stage().copied(),
                 hidden: model.is_hidden(),
+                placed: graph.is_placed(at),
+            }
+        };
+        let tree = |ModelTree { root, size, .. }| {
+            let model = &graph.models[root];
+            PlainTree {
+                root: name(root),
+                size,
+                confidence: model.confidence(),
+                stage: model.stage().map(PlainStage::new),
             }
         };
         Self {
-            models: graph
-                .models
-                .iter()
-                .zip(&graph.layout.tree)
-                .map(plain)
-                .collect(),
-            trees: graph
-                .trees()
-                .map(|tree| PlainTree {
-                    root: name(tree.root),
-                    size: tree.size,
-                })
-                .collect(),
+            version: VERSION,
+            models: graph.models.iter().enumerate().map(plain).collect(),
+            trees: graph.trees().map(tree).collect(),
+        }
+    }
+}
+
+impl PlainStage {
+    fn new(estimate: &StageEstimate) -> Self {
+        Self {
+            name: estimate.stage().map(Stage::name),
+            specialization: estimate.specialization,
+            generalization: estimate.generalization,
         }
     }
 }
@@ -146,10 +178,24 @@ impl TryFrom<PlainGraph<'_>> for ModelGraph {
     type Error = GraphError;
 
     fn try_from(plain: PlainGraph<'_>) -> Result<Self, GraphError> {
+        if plain.version > VERSION {
+            let found = plain.version;
+            return Err(GraphError::Version { found });
+        }
         let ids = plain.models.iter().enumerate();
         let positions: HashMap<&str, usize> = ids.map(|(at, model)| (&*model.id, at)).collect();
         let models = plain.models.iter().map(|plain| plain.model(&positions));
-        Self::new(models.collect::<Result<_, _>>()?)
+        let mut models: Vec<Model> = models.collect::<Result<_, _>>()?;
+        for tree in &plain.trees {
+            let root = positions.get(&*tree.root).map(|&at| &mut models[at]);
+            if let (Some(root), Some(stage)) = (root, &tree.stage) {
+                root.stage = Some(StageEstimate {
+                    specialization: stage.specialization,
+                    generalization: stage.generalization,
+                });
+            }
+        }
+        Self::new(models)
     }
 }
 
@@ -210,7 +256,7 @@ impl PlainModel<'_> {
             merged_from: (self.merged_from.iter())
                 .map(merge_parent)
                 .collect::<Result<_, _>>()?,
-            stage: self.tree_stage,
+            stage: None,
             hidden: self.hidden,
         })
     }

@@ -5,8 +5,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::near::find;
 use super::summary::Summary;
+use crate::disjoint_sets::DisjointSets;
 use crate::signature::{Signature, TensorSignature};
 
 /// Blocks that have a smaller share of their weights in common can't be compared.
@@ -189,27 +189,20 @@ pub(super) fn neighbourhoods(layouts: &[&Layout]) -> Vec<Vec<usize>> {
             with.entry((None, shape)).or_default().push(block);
         }
     }
-    let mut sets: Vec<usize> = (0..layouts.len()).collect();
+    let mut sets = DisjointSets::new(layouts.len());
     let mut seen: BTreeSet<(usize, usize)> = BTreeSet::new();
     for blocks in with.values() {
         for (at, &second) in blocks.iter().enumerate() {
             for &first in &blocks[..at] {
-                let (u, v) = (find(&mut sets, first), find(&mut sets, second));
+                let (u, v) = (sets.find(first), sets.find(second));
                 if u != v
                     && seen.insert((first, second))
                     && layouts[first].is_comparable(layouts[second])
                 {
-                    sets[u.max(v)] = u.min(v);
+                    sets.join(u, v);
                 }
             }
         }
     }
-    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for block in 0..layouts.len() {
-        groups
-            .entry(find(&mut sets, block))
-            .or_default()
-            .push(block);
-    }
-    groups.into_values().collect()
+    sets.into_members()
 }

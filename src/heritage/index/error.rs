@@ -1,50 +1,36 @@
 //! What can go wrong with an index.
 
 use alloc::string::String;
-use core::error::Error;
-use core::fmt;
 
 use crate::evidence::EvidenceError;
 use crate::heritage::{GraphError, RecoveryError};
 use crate::progress::Cancelled;
 
-/// Why an index can't do what was asked of it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum IndexError {
-    /// A model of this name is there already.
-    DuplicateModel {
-        /// The name.
-        model: String,
-    },
-    /// There is no model of this name.
-    NoSuchModel {
-        /// The name.
-        model: String,
-    },
-    /// The observer stopped the work.
-    Cancelled,
-    /// Signatures can't be compared.
-    Evidence(EvidenceError),
-    /// The trees can't be found.
-    Recovery(RecoveryError),
-}
-
-impl fmt::Display for IndexError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DuplicateModel { model } => {
-                write!(f, "a model named {model} is in the index already")
-            }
-            Self::NoSuchModel { model } => write!(f, "no model named {model} is in the index"),
-            Self::Cancelled => Cancelled.fmt(f),
-            Self::Evidence(error) => error.fmt(f),
-            Self::Recovery(error) => error.fmt(f),
-        }
+crate::errors::messages! {
+    /// Why an index can't do what was asked of it.
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub enum IndexError {
+        /// A model of this name is there already.
+        DuplicateModel {
+            /// The name.
+            model: String,
+        } => "a model named {model} is in the index already",
+        /// There is no model of this name.
+        NoSuchModel {
+            /// The name.
+            model: String,
+        } => "no model named {model} is in the index",
+        /// The observer stopped the work.
+        Cancelled => "the observer cancelled the work",
+        /// Signatures can't be compared.
+        Evidence(EvidenceError),
+        /// The trees can't be found.
+        Recovery(RecoveryError),
     }
 }
 
-impl Error for IndexError {}
+impl core::error::Error for IndexError {}
 
 impl From<Cancelled> for IndexError {
     fn from(_: Cancelled) -> Self {

@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 use num_traits::Float;
 
 use super::blocks::Layout;
-use super::near::{Compared, Comparer, find};
+use super::near::{Compared, Comparer};
 use super::{Entry, IndexError, Settings};
+use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{
     CopyKind, Geometry, MatchRule, SignatureComparison, copy_kind, restricted_squared_distance,
 };
@@ -83,13 +84,13 @@ pub(super) fn families(
     mut joins: Vec<Join>,
 ) -> Vec<Vec<usize>> {
     joins.sort_by(Join::order);
-    let mut sets: Vec<usize> = (0..block_of.len()).collect();
+    let mut sets = DisjointSets::new(block_of.len());
     let mut counts: Vec<BTreeMap<usize, usize>> = (block_of.iter())
         .map(|&block| BTreeMap::from([(block, 1)]))
         .collect();
     let mut comparable: HashMap<(usize, usize), bool> = HashMap::new();
     for join in joins {
-        let (u, v) = (find(&mut sets, join.first), find(&mut sets, join.second));
+        let (u, v) = (sets.find(join.first), sets.find(join.second));
         if u == v {
             continue;
         }
@@ -107,20 +108,13 @@ pub(super) fn families(
         }
         if 2 * can > all {
             let moved = core::mem::take(&mut counts[u.max(v)]);
-            sets[u.max(v)] = u.min(v);
+            sets.join(u, v);
             for (block, count) in moved {
                 *counts[u.min(v)].entry(block).or_default() += count;
             }
         }
     }
-    let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for model in 0..block_of.len() {
-        families
-            .entry(find(&mut sets, model))
-            .or_default()
-            .push(model);
-    }
-    families.into_values().collect()
+    sets.into_members()
 }
 
 /// Places the models of a small family as [`Recovery`](crate::heritage::Recovery) does over all pairs.
@@ -150,19 +144,7 @@ impl LargeFamily<'_> {
         mut self,
         reporter: &mut ProgressReporter<'_>,
     ) -> Result<Vec<Model>, IndexError> {
-        let mut comparison = SignatureComparison::new();
-        let without = self.mostly_replaced();
-        if !without.is_empty() {
-            comparison = comparison.without(without);
-            let pairs: Vec<(usize, usize)> = (self.near.iter())
-                .map(|compared| (compared.pair.first, compared.pair.second))
-                .collect();
-            let comparer = Comparer {
-                comparison: comparison.clone(),
-                entries: &self.entries,
-            };
-            self.near = comparer.compare(&pairs, reporter)?;
-        }
+        let comparison = self.compare_without_replaced(reporter)?;
         let comparer = Comparer {
             comparison,
             entries: &self.entries,
@@ -217,6 +199,27 @@ impl LargeFamily<'_> {
                 model.with_descent(descent)
             });
         Ok(placed.collect())
+    }
+
+    /// Compares the near pairs again without the weights that were mostly replaced, if there are any.
+    fn compare_without_replaced(
+        &mut self,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<SignatureComparison, IndexError> {
+        let without = self.mostly_replaced();
+        if without.is_empty() {
+            return Ok(SignatureComparison::new());
+        }
+        let comparison = SignatureComparison::new().without(without);
+        let pairs: Vec<(usize, usize)> = (self.near.iter())
+            .map(|compared| (compared.pair.first, compared.pair.second))
+            .collect();
+        let comparer = Comparer {
+            comparison: comparison.clone(),
+            entries: &self.entries,
+        };
+        self.near = comparer.compare(&pairs, reporter)?;
+        Ok(comparison)
     }
 
     fn pair<'p>(&self, pairs: &'p [NearPair], a: usize, b: usize) -> Option<&'p NearPair> {

@@ -6,9 +6,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
-
 use super::blocks::Layout;
 use super::families::{self, Join};
 use super::kin::Kin;
@@ -16,6 +13,7 @@ use super::near::{Compared, Comparer, Neighbourhood};
 use super::{Entry, Index, IndexError, Recovered, Settings};
 use crate::evidence::SignatureComparison;
 use crate::heritage::Model;
+use crate::parallel;
 use crate::progress::{Phase, ProgressReporter};
 use crate::sketch::mix;
 
@@ -29,13 +27,10 @@ pub(super) fn recover_small(
         let mut go_on = |_| ControlFlow::Continue(());
         hood.recover(settings, &mut ProgressReporter::new(&mut go_on))
     };
-    #[cfg(feature = "rayon")]
-    let found: Result<Vec<_>, IndexError> = hoods.par_iter().map(recover).collect();
-    #[cfg(not(feature = "rayon"))]
-    let found: Result<Vec<_>, IndexError> = hoods.iter().map(recover).collect();
+    let found = parallel::map(hoods, recover);
     let models: usize = hoods.iter().map(|hood| hood.names.len()).sum();
     reporter.tick(Phase::Recovering, models as u64)?;
-    found
+    found.into_iter().collect()
 }
 
 /// Models that may be related: those of blocks that share weights.

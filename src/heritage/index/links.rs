@@ -4,7 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::near::{find, ordered};
+use super::near::ordered;
+use crate::disjoint_sets::DisjointSets;
 
 /// Of how many of the nearest the tree neighbours are looked at, and how many of these.
 const NEIGHBOURS: usize = 4;
@@ -42,15 +43,15 @@ pub(super) fn spanning_forest<T>(
     mut sorted: Vec<T>,
     ends: impl Fn(&T) -> (usize, usize),
 ) -> Vec<T> {
-    let mut sets: Vec<usize> = (0..models).collect();
+    let mut sets = DisjointSets::new(models);
     sorted.retain(|link| {
         let (first, second) = ends(link);
         if first.max(second) >= models {
             return false;
         }
-        let (u, v) = (find(&mut sets, first), find(&mut sets, second));
-        sets[u.max(v)] = u.min(v);
-        u != v
+        let are_apart = sets.find(first) != sets.find(second);
+        sets.join(first, second);
+        are_apart
     });
     sorted
 }

@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 use num_traits::Float;
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 
 use super::blocks::Layout;
 use super::links::{Link, proposals};
@@ -15,6 +13,7 @@ use super::summary::{self, Near, Scale, Summary, keep};
 use super::{Entry, IndexError};
 use crate::evidence::{MatchRule, Relation, SignatureComparison};
 use crate::heritage::recovery::sparse::NearPair;
+use crate::parallel;
 use crate::progress::{Phase, ProgressReporter};
 
 /// How many models are looked for near every one by summaries, in its own block and in all others.
@@ -65,19 +64,14 @@ impl Comparer<'_> {
     ) -> Result<Vec<Compared>, IndexError> {
         let compare = |&(first, second): &(usize, usize)| {
             let relation = self.relation(first, second)?;
-            Ok(relation
-                .is_comparable()
-                .then(|| compared(first, second, &relation)))
+            let compared = || compared(first, second, &relation);
+            Ok::<_, IndexError>(relation.is_comparable().then(compared))
         };
         let mut found = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(PAIRS_AT_ONCE) {
-            #[cfg(feature = "rayon")]
-            let compared: Result<Vec<Option<Compared>>, IndexError> =
-                pairs.par_iter().map(compare).collect();
-            #[cfg(not(feature = "rayon"))]
-            let compared: Result<Vec<Option<Compared>>, IndexError> =
-                pairs.iter().map(compare).collect();
-            found.extend(compared?.into_iter().flatten());
+            for compared in parallel::map(pairs, compare) {
+                found.extend(compared?);
+            }
             reporter.tick(Phase::Comparing, 0)?;
         }
         Ok(found)
@@ -264,13 +258,4 @@ fn search(
         reporter.tick(Phase::Comparing, 0)?;
     }
     Ok(())
-}
-
-/// What stands for a model's set.
-pub(super) fn find(sets: &mut [usize], mut model: usize) -> usize {
-    while sets[model] != model {
-        sets[model] = sets[sets[model]];
-        model = sets[model];
-    }
-    model
 }

@@ -4,9 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use num_traits::Float;
-#[cfg(feature = "rayon")]
-use rayon::prelude::*;
 
+use crate::parallel;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::signature::{Signature, TensorSignature};
 use crate::sketch::mix;
@@ -170,10 +169,7 @@ pub(super) fn nearest(
             most,
         })
     };
-    #[cfg(feature = "rayon")]
-    let found: Vec<Vec<Vec<Near>>> = queries.par_chunks(TILE).map(search).collect();
-    #[cfg(not(feature = "rayon"))]
-    let found: Vec<Vec<Vec<Near>>> = queries.chunks(TILE).map(search).collect();
+    let found: Vec<Vec<Vec<Near>>> = parallel::map(queries.chunks(TILE), search);
     let unit = Float::powi(4.0_f64, exponent) / values.max(1.0);
     let per_value = |(squared, model): Near| ((f64::from(squared) * unit) as f32, model);
     (found.into_iter().flatten())

@@ -1,41 +1,25 @@
 //! How well two clusterings agree under the best matching of their labels.
 
-use core::error::Error;
-use core::fmt;
-
 use alloc::vec::Vec;
 
 use super::assignment::{Cell, largest_assignment};
 use super::share;
 use crate::heritage::ModelGraph;
 
-/// Why a metric could not be computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MetricError {
-    /// The two lists of labels are not about the same models.
-    LengthMismatch {
-        /// How many labels were found.
-        found: usize,
-        /// How many true labels there are.
-        truth: usize,
-    },
-}
-
-impl fmt::Display for MetricError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LengthMismatch { found, truth } => {
-                write!(
-                    f,
-                    "{found} labels were found, but there are {truth} true labels"
-                )
-            }
-        }
+crate::errors::errors! {
+    /// Why a metric could not be computed.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum MetricError {
+        /// The two lists of labels are not about the same models.
+        LengthMismatch {
+            /// How many labels were found.
+            found: usize,
+            /// How many true labels there are.
+            truth: usize,
+        } => "{found} labels were found, but there are {truth} true labels",
     }
 }
-
-impl Error for MetricError {}
 
 /// The share of models with the right label, under the best one-to-one matching of labels.
 ///

@@ -41,12 +41,6 @@ impl EdgeCounts {
     pub fn undirected_accuracy(&self) -> Option<f64> {
         share(self.right + self.reversed, self.truth)
     }
-
-    /// Right edges / edges that join the right two models: how well directions were told.
-    #[must_use]
-    pub fn direction_accuracy(&self) -> Option<f64> {
-        share(self.right, self.right + self.reversed)
-    }
 }
 
 /// The share of the true edges that were found: between the right two models, in the right

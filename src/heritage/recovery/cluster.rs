@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::belief::Belief;
-use super::constraints::{Constraints, MemberConstraints};
+use super::constraints::Constraints;
 use super::missing::MissingParent;
 use super::model::JointModel;
 use super::stages::StageWeights;
@@ -18,7 +18,7 @@ pub(super) struct Cluster<'a> {
     group: &'a GroupEvidence,
     members: Vec<usize>,
     distances: CondensedMatrix,
-    constraints: MemberConstraints,
+    constraints: Constraints,
     model: &'a JointModel,
 }
 
@@ -119,11 +119,11 @@ impl<'a> Cluster<'a> {
         self.group.coverage().is_some()
     }
 
-    pub(super) const fn constraints(&self) -> &MemberConstraints {
+    pub(super) const fn constraints(&self) -> &Constraints {
         &self.constraints
     }
 
-    pub(super) const fn constraints_mut(&mut self) -> &mut MemberConstraints {
+    pub(super) const fn constraints_mut(&mut self) -> &mut Constraints {
         &mut self.constraints
     }
 

@@ -11,7 +11,7 @@ use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{Coverage, Geometry, GroupEvidence, LEAST_COMPARED};
 
 /// One architecture with the rules for its models.
-pub(super) type Group<'a> = (&'a GroupEvidence, Constraints);
+pub(super) type Group<'a> = (&'a GroupEvidence, &'a Constraints);
 
 /// The clusters of every group.
 pub(super) fn clusters(

@@ -1,4 +1,4 @@
-//! Which models of a group may be made of which: what is known, copies and merges, as one.
+//! Which models of a group, or of a cluster, may be made of which: what is known, copies and merges, as one.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,15 +14,13 @@ use crate::heritage::{Knowledge, Merge};
 enum Origin {
     /// Any other model.
     Any,
-    /// No model.
-    Nothing,
-    /// One that is known.
-    Known(usize),
-    /// One of these if it is in the same cluster, else any.
-    Preferred(Vec<usize>),
+    /// One of these, or nothing where there are none.
+    These(Vec<usize>),
+    /// A known parent, whatever else is said of it; `None` where it isn't among the models.
+    Only(Option<usize>),
 }
 
-/// The rules for the models of one group, by their position.
+/// The rules for some models, by their position.
 #[derive(Clone, Debug)]
 pub(super) struct Constraints {
     origins: Vec<Origin>,
@@ -67,10 +65,10 @@ impl Constraints {
             .claims
             .extend(knowledge.claims().filter_map(positions));
         for (child, parent) in knowledge.parents().filter_map(positions) {
-            constraints.origins[child] = Origin::Known(parent);
+            constraints.origins[child] = Origin::Only(Some(parent));
         }
         for root in knowledge.roots().filter_map(&position) {
-            constraints.origins[root] = Origin::Nothing;
+            constraints.origins[root] = Origin::These(Vec::new());
         }
         for leaf in knowledge.leaves().filter_map(&position) {
             constraints.childless[leaf] = true;
@@ -116,7 +114,7 @@ impl Constraints {
             if related {
                 self.prefer(model, parents);
             } else if self.origins[model] == Origin::Any {
-                self.origins[model] = Origin::Nothing;
+                self.origins[model] = Origin::These(Vec::new());
                 (self.apart).extend(parents.into_iter().map(|parent| (model, parent)));
             }
         }
@@ -134,8 +132,8 @@ impl Constraints {
     }
 
     fn prefer(&mut self, model: usize, parents: Vec<usize>) {
-        if self.origins[model] == Origin::Any {
-            self.origins[model] = Origin::Preferred(parents);
+        if self.origins[model] == Origin::Any && !parents.is_empty() {
+            self.origins[model] = Origin::These(parents);
         }
     }
 
@@ -143,15 +141,16 @@ impl Constraints {
     pub(super) fn known_edges(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let origins = self.origins.iter().enumerate();
         origins.filter_map(|(child, origin)| match origin {
-            Origin::Known(parent) => Some((child, *parent)),
+            Origin::Only(Some(parent)) => Some((child, *parent)),
             _ => None,
         })
     }
 
     /// The models that must be roots.
     pub(super) fn roots(&self) -> impl Iterator<Item = usize> + '_ {
-        let origins = self.origins.iter().enumerate();
-        origins.filter_map(|(model, origin)| (*origin == Origin::Nothing).then_some(model))
+        let is_root =
+            |origin: &Origin| matches!(origin, Origin::These(parents) if parents.is_empty());
+        (0..self.origins.len()).filter(move |&model| is_root(&self.origins[model]))
     }
 
     /// Pairs that can't be in one tree, beside two roots.
@@ -160,92 +159,65 @@ impl Constraints {
     }
 
     /// Those of some models, ascending, which are then known by their position in the list.
-    pub(super) fn select(&self, members: &[usize]) -> MemberConstraints {
+    pub(super) fn select(&self, members: &[usize]) -> Self {
         let member = |model: usize| members.binary_search(&model).ok();
-        let allowed = |child: usize| match &self.origins[child] {
-            Origin::Any => Allowed::Any,
-            Origin::Nothing => Allowed::These(Vec::new()),
-            Origin::Known(parent) => Allowed::Only(member(*parent)),
-            Origin::Preferred(parents) => {
+        let origin = |&child: &usize| match &self.origins[child] {
+            Origin::These(parents) if !parents.is_empty() => {
                 let here: Vec<usize> = parents.iter().copied().filter_map(member).collect();
                 if here.is_empty() {
-                    Allowed::Any
+                    Origin::Any
                 } else {
-                    Allowed::These(here)
+                    Origin::These(here)
                 }
             }
+            Origin::Only(parent) => Origin::Only(parent.and_then(member)),
+            origin => origin.clone(),
         };
-        let not_parents = self.not_parents.iter();
-        MemberConstraints {
-            allowed: members.iter().map(|&child| allowed(child)).collect(),
+        let both = |&(first, second): &(usize, usize)| Some((member(first)?, member(second)?));
+        let pairs = |pairs: &[(usize, usize)]| pairs.iter().filter_map(both).collect();
+        Self {
+            origins: members.iter().map(origin).collect(),
             childless: members.iter().map(|&model| self.childless[model]).collect(),
-            not_parents: not_parents
-                .filter_map(|&(child, parent)| Some((member(child)?, member(parent)?)))
-                .collect(),
+            not_parents: self.not_parents.iter().filter_map(both).collect(),
             times: members.iter().map(|&model| self.times[model]).collect(),
-            claims: (self.claims.iter())
-                .filter_map(|&(child, parent)| Some((member(child)?, member(parent)?)))
-                .collect(),
-            sources: (self.sources.iter())
-                .filter_map(|&(merge, source)| Some((member(merge)?, member(source)?)))
-                .collect(),
+            claims: pairs(&self.claims),
+            sources: pairs(&self.sources),
+            apart: pairs(&self.apart),
         }
     }
-}
 
-/// What a member of a cluster may have been made of.
-#[derive(Clone, Debug)]
-enum Allowed {
-    Any,
-    These(Vec<usize>),
-    /// A known parent, whatever else is said of it.
-    Only(Option<usize>),
-}
-
-/// The rules for the members of a cluster, by their position in it.
-#[derive(Clone, Debug)]
-pub(super) struct MemberConstraints {
-    allowed: Vec<Allowed>,
-    childless: Vec<bool>,
-    not_parents: HashSet<(usize, usize)>,
-    times: Vec<Option<i64>>,
-    claims: Vec<(usize, usize)>,
-    sources: Vec<(usize, usize)>,
-}
-
-impl MemberConstraints {
     pub(super) fn allows(&self, parent: usize, child: usize) -> bool {
-        let may_be_parent = match &self.allowed[child] {
-            Allowed::Only(known) => return *known == Some(parent),
-            Allowed::These(parents) => parents.contains(&parent),
-            Allowed::Any => true,
+        let may_be_parent = match &self.origins[child] {
+            Origin::Only(known) => return *known == Some(parent),
+            Origin::These(parents) => parents.contains(&parent),
+            Origin::Any => true,
         };
         may_be_parent && !self.childless[parent] && !self.not_parents.contains(&(child, parent))
     }
 
     /// Whether it is known what the member was made of.
     pub(super) fn is_known(&self, member: usize) -> bool {
-        matches!(self.allowed[member], Allowed::Only(_))
+        matches!(self.origins[member], Origin::Only(_))
     }
 
     /// Whether something says where the member stands, were it alone: that it is known to be a root or
     /// an average, or has a known parent.
     pub(super) fn is_placed(&self, member: usize) -> bool {
-        !matches!(self.allowed[member], Allowed::Any)
+        !matches!(self.origins[member], Origin::Any)
     }
 
     /// Whether the member was made of others without training, as copies and averages are. Rounding, pruning
     /// and averaging change lengths and scores for reasons of their own, which say nothing of who was first.
     pub(super) fn is_untrained(&self, member: usize) -> bool {
-        matches!(&self.allowed[member], Allowed::These(parents) if !parents.is_empty())
+        matches!(&self.origins[member], Origin::These(parents) if !parents.is_empty())
     }
 
     /// Whether the member can't be a root.
     pub(super) fn must_descend(&self, member: usize) -> bool {
-        match &self.allowed[member] {
-            Allowed::Any => false,
-            Allowed::These(parents) => !parents.is_empty(),
-            Allowed::Only(_) => true,
+        match &self.origins[member] {
+            Origin::Any => false,
+            Origin::These(parents) => !parents.is_empty(),
+            Origin::Only(_) => true,
         }
     }
 
@@ -284,9 +256,9 @@ impl MemberConstraints {
 
     /// Lets copies and averages descend from any model: what they seem to be made of goes round in a circle.
     pub(super) fn forget_preferences(&mut self) {
-        for allowed in &mut self.allowed {
-            if matches!(allowed, Allowed::These(parents) if !parents.is_empty()) {
-                *allowed = Allowed::Any;
+        for origin in &mut self.origins {
+            if matches!(origin, Origin::These(parents) if !parents.is_empty()) {
+                *origin = Origin::Any;
             }
         }
     }

@@ -9,7 +9,7 @@ use num_traits::Float;
 
 use super::belief::Belief;
 use super::cluster::{Cluster, Tree};
-use super::constraints::MemberConstraints;
+use super::constraints::Constraints;
 use super::costs::{
     self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
 };
@@ -215,7 +215,7 @@ impl<'a> Posterior<'a> {
     /// probabilities, the root's included.
     fn most_expected(
         &self,
-        constraints: &MemberConstraints,
+        constraints: &Constraints,
     ) -> Result<Vec<Option<usize>>, RecoveryError> {
         let members = self.members;
         // More than all probabilities together, so that there is one root.
@@ -262,7 +262,7 @@ impl<'a> Posterior<'a> {
         &self,
         member: usize,
         parent: Option<usize>,
-        constraints: &MemberConstraints,
+        constraints: &Constraints,
     ) -> Option<RunnerUp> {
         if self.members == 1 {
             return None;
@@ -297,7 +297,7 @@ impl<'a> Posterior<'a> {
 /// What the cost of an edge is made of, for every pair of a cluster.
 struct Pairs<'a> {
     model: &'a JointModel,
-    constraints: &'a MemberConstraints,
+    constraints: &'a Constraints,
     /// More than any two trees can differ in cost.
     range: f64,
     /// c, by which ln D² + f counts.

@@ -16,11 +16,11 @@ use alloc::string::String;
 /// What a term is worth is seen by leaving it out:
 ///
 /// ```
-/// use mother::heritage::{JointConstant, JointModel, Recovery};
+/// use mother::heritage::{JointConstant, JointModel, Method, Recovery};
 ///
 /// let model = JointModel::new().without(JointConstant::GrowthWeight);
 /// assert_eq!(model.get(JointConstant::GrowthWeight), 0.0);
-/// let recovery = Recovery::new().with_model(model);
+/// let recovery = Recovery::new().with_method(Method::Joint(model));
 /// # let _ = recovery;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +40,14 @@ impl Default for JointModel {
 impl JointModel {
     /// The model with its usual constants.
     #[must_use]
-    pub fn new() -> Self {
-        Self(JointConstant::ALL.map(JointConstant::usual))
+    pub const fn new() -> Self {
+        let mut values = [0.0; JointConstant::ALL.len()];
+        let mut at = 0;
+        while at < values.len() {
+            values[at] = JointConstant::ALL[at].usual();
+            at += 1;
+        }
+        Self(values)
     }
 
     /// Sets a constant. One that isn't from 0 to 1000 is an error when trees are recovered.

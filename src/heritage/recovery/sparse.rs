@@ -18,7 +18,7 @@ use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
 use super::belief::Belief;
-use super::constraints::{Constraints, MemberConstraints};
+use super::constraints::Constraints;
 use super::costs::{self, COST_RANGE, EdgeTerms, GrowthEvidence, NEGLIGIBLE, SAYS_NOTHING, State};
 use super::missing::{FoundTree, MissingParent};
 use super::model::{JointConstant, JointModel};
@@ -61,7 +61,7 @@ pub(in crate::heritage) fn trees(
 /// The same, where what is known of the models is given by position.
 pub(super) fn trees_under(
     family: &Family<'_>,
-    constraints: &MemberConstraints,
+    constraints: &Constraints,
     rules: &TreeRules<'_>,
 ) -> Result<SparseTrees, RecoveryError> {
     if let Some((constant, value)) = rules.model.fault() {
@@ -98,7 +98,7 @@ impl Fit {
 /// The edges between near models, and a virtual root above all of them.
 struct Problem<'a> {
     family: &'a Family<'a>,
-    constraints: &'a MemberConstraints,
+    constraints: &'a Constraints,
     rules: &'a TreeRules<'a>,
     /// c, by which ln D² + f counts.
     half_dimension: f64,
@@ -110,11 +110,7 @@ struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    fn new(
-        family: &'a Family<'a>,
-        constraints: &'a MemberConstraints,
-        rules: &'a TreeRules<'a>,
-    ) -> Self {
+    fn new(family: &'a Family<'a>, constraints: &'a Constraints, rules: &'a TreeRules<'a>) -> Self {
         let weight = rules.model.get(JointConstant::LeafGapWeight);
         let largest = family.pairs.iter().map(|p| p.distance).fold(0.0, f64::max);
         let longest_steps = longest_steps(family.names.len(), &family.pairs);

@@ -47,13 +47,13 @@ fn a_model_that_fails_at_any_read_is_lost_alone() {
                 let found = sign_all(&models_with(faulty, fault));
                 let expected = ModelFailure::Reading {
                     layer: layer.into(),
-                    reason: format!("read {read} failed"),
+                    reason: format!("read {read} failed").into(),
                 };
                 assert_eq!(found[faulty], Err(expected));
                 assert_others(&found, faulty);
             }
             let found = sign_all(&models_with(faulty, Fault::ListingFailsAt(read)));
-            let reason = format!("layer {read} can't be listed");
+            let reason = format!("layer {read} can't be listed").into();
             assert_eq!(found[faulty], Err(ModelFailure::Listing { reason }));
             assert_others(&found, faulty);
         }

@@ -57,15 +57,12 @@ pub(crate) fn check(bytes: &[u8]) {
     if whole {
         assert_eq!(tree.parents(), sparse.parents());
     }
-    assert_eq!(certificate.verify(&digraph, &tree, tolerance), Ok(()));
-    assert_eq!(
-        sparse_certificate.verify_sparse(&edges, &sparse, tolerance),
-        Ok(())
-    );
     if largest < 1e280 {
-        let sets: Vec<_> = certificate.sets().collect();
-        let proved = dual_certificate(&digraph, root, tree.parents(), &sets, tolerance);
-        assert_eq!(proved, Ok(()));
+        for (tree, certificate) in [(&tree, &certificate), (&sparse, &sparse_certificate)] {
+            let sets: Vec<_> = certificate.sets().collect();
+            let proved = dual_certificate(&digraph, root, tree.parents(), &sets, tolerance);
+            assert_eq!(proved, Ok(()));
+        }
     }
     if whole && size <= 5 {
         assert_eq!(Some(tree.weight()), lightest(&digraph, root));

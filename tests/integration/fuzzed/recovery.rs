@@ -3,7 +3,7 @@
 use mother::clustering::Linkage;
 use mother::condensed::CondensedMatrix;
 use mother::evidence::{CopyKind, Evidence, Geometry, GroupEvidence, Growth, ModelCopy};
-use mother::heritage::{Recovery, Stage, Trees, find_merges};
+use mother::heritage::{Method, Recovery, Stage, Trees, find_merges};
 use mother::invariants::recovered_forest;
 
 use super::bytes::Bytes;
@@ -61,7 +61,9 @@ fn recovery(bytes: &mut Bytes<'_>) -> Recovery {
         _ => recovery,
     };
     let recovery = match bytes.below(4) {
-        0 => recovery.with_penalty(bytes.number()),
+        0 => recovery.with_method(Method::Paper {
+            penalty: bytes.number(),
+        }),
         _ => recovery,
     };
     let recovery = match bytes.below(4) {

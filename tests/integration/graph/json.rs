@@ -24,7 +24,7 @@ fn json_has_the_documented_form() {
         Model::new("base").with_score(231.5),
     ])
     .unwrap();
-    let text = r#"{"models":[{"id":"chat","tree":0,"parent":"base","distance":0.0125,"score":null,"confidence":0.98},{"id":"base","tree":0,"parent":null,"distance":null,"score":231.5,"confidence":null}],"trees":[{"root":"base","size":2}]}"#;
+    let text = r#"{"version":1,"models":[{"id":"chat","tree":0,"parent":"base","distance":0.0125,"score":null,"confidence":0.98,"placed":true},{"id":"base","tree":0,"parent":null,"distance":null,"score":231.5,"confidence":null,"placed":true}],"trees":[{"root":"base","size":2}]}"#;
     assert_eq!(serde_json::to_string(&graph).unwrap(), text);
     assert_eq!(serde_json::from_str::<ModelGraph>(text).unwrap(), graph);
 }
@@ -44,6 +44,8 @@ fn a_list_of_true_parents_is_read_and_a_broken_one_refused() {
     };
     let cycle = r#"{"models": [{"id": "a", "parent": "a"}]}"#;
     assert_eq!(refused(cycle), "model \"a\" is its own ancestor");
+    let later = r#"{"version": 2, "models": []}"#;
+    assert!(refused(later).contains("version 2"), "{}", refused(later));
     let unknown = r#"{"models": [{"id": "a", "parent": "z"}]}"#;
     assert_eq!(refused(unknown), "model \"a\" has an unknown parent, \"z\"");
 }

@@ -134,6 +134,7 @@ fn a_change_at_any_step_is_seen_or_came_after_the_last_read() {
                     assert_eq!(lost.model, "2");
                     match &lost.failure {
                         ModelFailure::Reading { reason, .. } => {
+                            let reason = reason.to_string();
                             assert!(reason.contains("changed"), "{reason}");
                             assert!(reason.contains("2.safetensors"), "{reason}");
                         }
