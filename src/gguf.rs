@@ -228,6 +228,10 @@ impl Layer for GgufLayer<'_> {
         self.layer.element_type
     }
 
+    fn preferred_length(&self) -> usize {
+        self.layer.preferred_length()
+    }
+
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), FileError> {
         self.part.read(self.layer, offset, values)
     }
