@@ -22,7 +22,7 @@
 //! # Memory
 //!
 //! A model keeps names and shapes, and up to 800 kB of what was inflated last. Reading values takes 64 KiB a
-//! call, or 1.1 MB in Fortran's order.
+//! call, or up to 5 MB in Fortran's order.
 //!
 //! # Examples
 //!

@@ -172,17 +172,18 @@ block!(Q5_K, 176, 256, |block, values| {
 block!(Q6_K, 210, 256, |block, values| {
     let scale = half(block, 208);
     let scales = part::<16>(block, 192);
-    let (groups, _) = values.as_chunks_mut::<16>();
-    for (group, values) in groups.iter_mut().enumerate() {
-        let scale = scale * f32::from(scales[group].cast_signed());
-        let low = run::<16>(block, group / 8 * 64 + group % 4 * 16);
-        let high = part::<16>(block, 128 + of_quarters(group));
-        let (shift, high_shift) = (group / 4 % 2 * 4, group / 2 % 4 * 2);
-        for (value, (&low, &high)) in values.iter_mut().zip(low.iter().zip(high)) {
-            let low = i32::from(low) >> shift & 15;
-            let high = (i32::from(high) >> high_shift & 3) << 4;
-            *value = scale * ((low | high) - 32) as f32;
+    let mut codes = quarters(part(block, 128));
+    for (row, codes) in codes.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+        let low = part::<64>(block, row / 2 * 64);
+        for (code, &low) in codes.iter_mut().zip(low) {
+            *code = (*code << 4 | (low >> (row % 2 * 4) & 15).cast_signed()) - 32;
         }
+    }
+    let (codes, _) = codes.as_chunks::<16>();
+    let (groups, _) = values.as_chunks_mut::<16>();
+    for ((values, codes), &group) in groups.iter_mut().zip(codes).zip(scales) {
+        let scale = scale * f32::from(group.cast_signed());
+        *values = codes.map(|code| scale * f32::from(code));
     }
 });
 
@@ -317,6 +318,19 @@ fn thirds<const LENGTH: usize>(codes: &[u8], values: &mut [f32], scale: f32) {
         }
         power = power.wrapping_mul(3);
     }
+}
+
+/// Codes of two bits: four rows of 32 values share their bytes.
+#[inline(always)]
+fn quarters(bytes: &[u8; 64]) -> [i8; 256] {
+    let mut codes = [0; 256];
+    for (row, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let bytes = part::<32>(bytes, row / 4 * 32);
+        for (code, byte) in codes.iter_mut().zip(bytes) {
+            *code = (byte >> (row % 4 * 2) & 3).cast_signed();
+        }
+    }
+    codes
 }
 
 /// The scale and the offset of a group of 32 values, of six bits each.
