@@ -2,6 +2,8 @@
 
 use core::hint::black_box;
 use core::time::Duration;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
@@ -68,6 +70,22 @@ fn time<M: WeightSource>(
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function(name, |bencher| {
         bencher.iter(|| read_all(&model, &mut buffer))
+    });
+}
+
+/// Reads the bytes of a file into memory without looking at them.
+fn time_bytes(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, bytes: &[u8]) {
+    let written = Written::new(name, bytes);
+    let mut file = File::open(&written.0).unwrap();
+    let mut buffer = vec![0; CHUNK];
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            file.rewind().unwrap();
+            while file.read(&mut buffer).unwrap() > 0 {
+                black_box(&mut buffer);
+            }
+        })
     });
 }
 
@@ -149,20 +167,31 @@ pub(crate) fn all(criterion: &mut Criterion) {
             NpzModel::open(path).unwrap()
         });
     }
-    // Any bytes are codes of some numbers.
+    // Any bytes are codes of some numbers. Beside each stands a plain copy of its bytes.
     for (name, tensor, kind, size) in [
         ("gguf", "w.weight", 0, 4 * VALUES),
         ("gguf-rows", "blk.0.attn_q.weight", 0, 4 * VALUES),
         ("gguf-q8_0", "w.weight", 8, VALUES / 32 * 34),
         ("gguf-q4_0", "w.weight", 2, VALUES / 32 * 18),
-        ("gguf-q4_k", "w.weight", 12, VALUES / 256 * 144),
-        ("gguf-q6_k", "w.weight", 14, VALUES / 256 * 210),
+        ("gguf-q5_1", "w.weight", 7, VALUES / 32 * 24),
         ("gguf-q2_k", "w.weight", 10, VALUES / 256 * 84),
+        ("gguf-q3_k", "w.weight", 11, VALUES / 256 * 110),
+        ("gguf-q4_k", "w.weight", 12, VALUES / 256 * 144),
+        ("gguf-q5_k", "w.weight", 13, VALUES / 256 * 176),
+        ("gguf-q6_k", "w.weight", 14, VALUES / 256 * 210),
+        ("gguf-iq4_nl", "w.weight", 20, VALUES / 32 * 18),
+        ("gguf-iq4_xs", "w.weight", 23, VALUES / 256 * 136),
+        ("gguf-mxfp4", "w.weight", 39, VALUES / 32 * 17),
+        ("gguf-tq1_0", "w.weight", 34, VALUES / 256 * 54),
+        ("gguf-tq2_0", "w.weight", 35, VALUES / 256 * 66),
     ] {
         let bytes = gguf(tensor, kind, 16, &data[..size]);
         time(&mut group, name, &bytes, |path| {
             GgufModel::open(path).unwrap()
         });
+        if kind > 0 {
+            time_bytes(&mut group, &format!("{name}-bytes"), &data[..size]);
+        }
     }
     group.finish();
 }

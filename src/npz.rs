@@ -15,13 +15,14 @@
 //! # Compressed arrays
 //!
 //! They can only be read from the front. Reading goes on where it left off, for up to eight arrays or places at
-//! once; reading from an earlier value starts again. Those in Fortran's order start again for every
-//! 65,536 values, so that ones with more than four million values are skipped.
+//! once; reading from an earlier value starts again. Those in Fortran's order start again for every chunk
+//! (see [`Layer::preferred_length`]): up to 90 million values are read so, and larger or very narrow arrays
+//! are skipped.
 //!
 //! # Memory
 //!
 //! A model keeps names and shapes, and up to 800 kB of what was inflated last. Reading values takes 64 KiB a
-//! call, or 1.1 MB in Fortran's order.
+//! call, or up to 5 MB in Fortran's order.
 //!
 //! # Examples
 //!

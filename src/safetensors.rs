@@ -10,11 +10,12 @@
 //! file, the layer and the value: the header's length against the file's, UTF-8, JSON, names given
 //! twice, shapes, the bytes each layer needs against those it has, positions beyond the end, layers
 //! that overlap, bytes after the last layer. Unlike in the reference implementation, bytes between layers
-//! are let be, and as many after the last one, since nothing is lost by them; so are keys that are not
-//! known.
+//! are let be, since nothing is lost by them; so are keys that are not known. A file that has bytes between
+//! its layers may end with as many, unless they may come from a wrong length of the header.
 //!
 //! A layer whose type can't be decoded is no error: [`skipped_layers`](WeightSource::skipped_layers)
-//! lists it with the reason.
+//! lists it with the reason. These are complex numbers, floats of six bits (`F6_E2M3`, `F6_E3M2`) and the
+//! variants of 8-bit floats without a negative zero (`F8_E4M3FNUZ`, `F8_E5M2FNUZ`).
 //!
 //! A file must not change while its model is in use. Its length, its time of modification and, on
 //! Unix, its device and number are compared after every read, so that reading a changed file is an

@@ -28,6 +28,8 @@ use crate::Scalar;
 pub use self::any::{AnyError, AnyLayer, AnySource};
 pub use self::dequantised::{DequantiseError, Dequantised, DequantisedLayer};
 pub use self::element::{DecodeError, ElementType, UnknownElementType};
+#[cfg(feature = "safetensors")]
+pub(crate) use self::floats::F4_E2M1;
 #[cfg(feature = "gguf")]
 pub(crate) use self::floats::binary16;
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};

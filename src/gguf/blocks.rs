@@ -3,6 +3,11 @@
 //! A block of 32 or 256 values has scales, and a code of a few bits for each value. Values are, bit for
 //! bit, what the `gguf` package computes in single precision.
 
+use core::hint::black_box;
+
+use crate::Scalar;
+use crate::registers::{Kernel, in_wide_registers};
+use crate::scalar::ScalarSliceMut;
 use crate::weights::binary16;
 
 /// How a quantised type packs its values.
@@ -12,16 +17,25 @@ pub(super) struct Block {
     pub(super) values: usize,
     /// How many bytes it takes.
     pub(super) bytes: usize,
-    /// Decodes one block; both slices are as long as it needs.
-    pub(super) decode: fn(&[u8], &mut [f32]),
+    /// Decodes whole blocks; both slices are as long as these need.
+    decode: fn(&[u8], &mut [f32]),
 }
 
 impl Block {
-    const fn new(values: usize, bytes: usize, decode: fn(&[u8], &mut [f32])) -> Self {
-        Self {
-            values,
-            bytes,
-            decode,
+    /// Decodes whole blocks; both slices are as long as these need.
+    pub(super) fn decode<T: Scalar>(&self, stored: &[u8], values: &mut [T]) {
+        let values = match T::scalar_slice_mut(values) {
+            ScalarSliceMut::Single(values) => return (self.decode)(stored, values),
+            ScalarSliceMut::Double(values) => values,
+        };
+        let mut decoded = [0.0; LARGEST];
+        let decoded = &mut decoded[..self.values];
+        let blocks = stored.chunks_exact(self.bytes);
+        for (stored, values) in blocks.zip(values.chunks_exact_mut(self.values)) {
+            (self.decode)(stored, decoded);
+            for (value, &decoded) in values.iter_mut().zip(&*decoded) {
+                *value = decoded.into();
+            }
         }
     }
 }
@@ -29,76 +43,111 @@ impl Block {
 /// The most values that a block has.
 pub(super) const LARGEST: usize = 256;
 
-pub(super) const Q8_0: Block = Block::new(32, 34, |block, values| {
-    let (scale, codes) = scale(block);
-    for (value, &code) in values.iter_mut().zip(codes) {
+/// A type by its name, the bytes and the values of a block, and how to decode one.
+///
+/// The code is put into a loop over blocks of a known size, so that it is compiled for wide registers.
+macro_rules! block {
+    ($name:ident, $bytes:literal, $values:literal, |$block:ident, $decoded:ident| $decode:block) => {
+        pub(super) const $name: Block = {
+            struct Decode<'a>(&'a [u8], &'a mut [f32]);
+
+            impl Kernel for Decode<'_> {
+                type Output = ();
+
+                #[inline(always)]
+                fn compute(self) {
+                    let (stored, _) = self.0.as_chunks::<$bytes>();
+                    let (values, _) = self.1.as_chunks_mut::<$values>();
+                    for ($block, $decoded) in stored.iter().zip(values) $decode
+                }
+            }
+
+            Block {
+                values: $values,
+                bytes: $bytes,
+                decode: |stored, values| in_wide_registers(Decode(stored, values)),
+            }
+        };
+    };
+}
+
+block!(Q8_0, 34, 32, |block, values| {
+    let scale = half(block, 0);
+    for (value, &code) in values.iter_mut().zip(run::<32>(block, 2)) {
         *value = scale * f32::from(code.cast_signed());
     }
 });
 
-pub(super) const Q4_0: Block = Block::new(32, 18, |block, values| {
-    let (scale, codes) = scale(block);
-    halves(codes, values, |code| scale * (f32::from(code) - 8.0));
+block!(Q4_0, 18, 32, |block, values| {
+    let scale = half(block, 0);
+    nibbles(run::<16>(block, 2), values, |code| {
+        scale * (code - 8) as f32
+    });
 });
 
-pub(super) const Q4_1: Block = Block::new(32, 20, |block, values| {
-    let (scale, rest) = scale(block);
-    let (least, codes) = self::scale(rest);
-    halves(codes, values, |code| scale * f32::from(code) + least);
+block!(Q4_1, 20, 32, |block, values| {
+    let (scale, least) = (half(block, 0), half(block, 2));
+    nibbles(run::<16>(block, 4), values, |code| {
+        scale * code as f32 + least
+    });
 });
 
-pub(super) const Q5_0: Block = Block::new(32, 22, |block, values| {
-    let (scale, rest) = scale(block);
-    fives(rest, values, |code| scale * (f32::from(code) - 16.0));
+block!(Q5_0, 22, 32, |block, values| {
+    let scale = half(block, 0);
+    fives(part(block, 2), part(block, 6), values, |code| {
+        scale * (code - 16) as f32
+    });
 });
 
-pub(super) const Q5_1: Block = Block::new(32, 24, |block, values| {
-    let (scale, rest) = scale(block);
-    let (least, rest) = self::scale(rest);
-    fives(rest, values, |code| scale * f32::from(code) + least);
+block!(Q5_1, 24, 32, |block, values| {
+    let (scale, least) = (half(block, 0), half(block, 2));
+    fives(part(block, 4), part(block, 8), values, |code| {
+        scale * code as f32 + least
+    });
 });
 
-pub(super) const Q2_K: Block = Block::new(LARGEST, 84, |block, values| {
-    let (scales, rest) = block.split_at(16);
-    let (codes, rest) = rest.split_at(64);
-    let (scale, rest) = scale(rest);
-    let (least, _) = self::scale(rest);
-    for (group, values) in values.chunks_exact_mut(16).enumerate() {
-        let packed = scales[group];
+block!(Q2_K, 84, 256, |block, values| {
+    let (scale, least) = (half(block, 80), half(block, 82));
+    let (groups, _) = values.as_chunks_mut::<16>();
+    for (group, values) in groups.iter_mut().enumerate() {
+        let packed = block[group];
         let scale = scale * f32::from(packed & 15);
         let least = least * f32::from(packed >> 4);
-        for (value, code) in values.iter_mut().zip(quarters(codes, group)) {
-            *value = scale * f32::from(code) - least;
+        let codes = run::<16>(block, 16 + of_quarters(group));
+        let shift = group / 2 % 4 * 2;
+        for (value, &code) in values.iter_mut().zip(codes) {
+            *value = scale * (i32::from(code) >> shift & 3) as f32 - least;
         }
     }
 });
 
-pub(super) const Q3_K: Block = Block::new(LARGEST, 110, |block, values| {
-    let (high, rest) = block.split_at(32);
-    let (codes, rest) = rest.split_at(64);
-    let (scales, rest) = rest.split_at(12);
-    let (scale, _) = scale(rest);
-    for (group, values) in values.chunks_exact_mut(16).enumerate() {
+block!(Q3_K, 110, 256, |block, values| {
+    let scale = half(block, 108);
+    let scales = part::<12>(block, 96);
+    let (groups, _) = values.as_chunks_mut::<16>();
+    for (group, values) in groups.iter_mut().enumerate() {
         let low = (scales[group % 8] >> (4 * (group / 8))) & 15;
         let top = (scales[8 + group % 4] >> (2 * (group / 4))) & 3;
         let scale = scale * (f32::from(low | top << 4) - 32.0);
-        let high = &high[group % 2 * 16..];
-        let codes = quarters(codes, group).zip(high);
-        for (value, (code, &high)) in values.iter_mut().zip(codes) {
+        let high = part::<16>(block, group % 2 * 16);
+        let codes = run::<16>(block, 32 + of_quarters(group));
+        let (shift, high_shift) = (group / 2 % 4 * 2, group / 2);
+        for (value, (&code, &high)) in values.iter_mut().zip(codes.iter().zip(high)) {
             // The third bit is stored upside down.
-            let offset = 4.0 * f32::from(1 - (high >> (group / 2) & 1));
-            *value = scale * (f32::from(code) - offset);
+            let third = (i32::from(high) >> high_shift & 1) << 2;
+            let code = (i32::from(code) >> shift & 3) + third - 4;
+            *value = scale * code as f32;
         }
     }
 });
 
-pub(super) const Q4_K: Block = Block::new(LARGEST, 144, |block, values| {
-    let (scales, codes) = block.split_at(16);
-    let pairs = values.chunks_exact_mut(64).zip(codes.chunks_exact(32));
-    for (pair, (values, codes)) in pairs.enumerate() {
-        let (scale, least) = scale_and_least(scales, 2 * pair);
-        let (second_scale, second_least) = scale_and_least(scales, 2 * pair + 1);
+block!(Q4_K, 144, 256, |block, values| {
+    let (pairs, _) = values.as_chunks_mut::<64>();
+    for (pair, values) in pairs.iter_mut().enumerate() {
+        let (scale, least) = scale_and_least(block, 2 * pair);
+        let (second_scale, second_least) = scale_and_least(block, 2 * pair + 1);
         let (first, second) = values.split_at_mut(32);
+        let codes = run::<32>(block, 16 + 32 * pair);
         for ((first, second), &code) in first.iter_mut().zip(second).zip(codes) {
             *first = scale * f32::from(code & 15) - least;
             *second = second_scale * f32::from(code >> 4) - second_least;
@@ -106,84 +155,189 @@ pub(super) const Q4_K: Block = Block::new(LARGEST, 144, |block, values| {
     }
 });
 
-pub(super) const Q5_K: Block = Block::new(LARGEST, 176, |block, values| {
-    let (scales, rest) = block.split_at(16);
-    let (high, codes) = rest.split_at(32);
-    for (group, values) in values.chunks_mut(32).enumerate() {
-        let (scale, least) = scale_and_least(scales, group);
-        let codes = codes[group / 2 * 32..].iter().zip(high);
-        for (value, (&code, &high)) in values.iter_mut().zip(codes) {
-            let code = (code >> (4 * (group % 2))) & 15 | ((high >> group) & 1) << 4;
-            *value = scale * f32::from(code) - least;
+block!(Q5_K, 176, 256, |block, values| {
+    let high = part::<32>(block, 16);
+    let (groups, _) = values.as_chunks_mut::<32>();
+    for (group, values) in groups.iter_mut().enumerate() {
+        let (scale, least) = scale_and_least(block, group);
+        let codes = run::<32>(block, 48 + group / 2 * 32);
+        let shift = group % 2 * 4;
+        for (value, (&code, &high)) in values.iter_mut().zip(codes.iter().zip(high)) {
+            let fifth = (i32::from(high) >> group & 1) << 4;
+            *value = scale * (i32::from(code) >> shift & 15 | fifth) as f32 - least;
         }
     }
 });
 
-pub(super) const Q6_K: Block = Block::new(LARGEST, 210, |block, values| {
-    let (low, rest) = block.split_at(128);
-    let (high, rest) = rest.split_at(64);
-    let (scales, rest) = rest.split_at(16);
-    let (scale, _) = scale(rest);
-    for (group, values) in values.chunks_exact_mut(16).enumerate() {
-        let scale = scale * f32::from(scales[group].cast_signed());
-        let low = &low[group / 8 * 64 + group % 4 * 16..];
-        let codes = low.iter().zip(quarters(high, group));
-        let decode = |low: u8, high: u8| scale * (f32::from(low | high << 4) - 32.0);
-        // Apart, since shifts of the same length run in wide registers.
-        if group / 4 % 2 == 0 {
-            for (value, (&low, high)) in values.iter_mut().zip(codes) {
-                *value = decode(low & 15, high);
-            }
-        } else {
-            for (value, (&low, high)) in values.iter_mut().zip(codes) {
-                *value = decode(low >> 4, high);
-            }
+block!(Q6_K, 210, 256, |block, values| {
+    let scale = half(block, 208);
+    let scales = part::<16>(block, 192);
+    let mut codes = quarters(part(block, 128));
+    for (row, codes) in codes.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+        let low = part::<64>(block, row / 2 * 64);
+        for (code, &low) in codes.iter_mut().zip(low) {
+            *code = (*code << 4 | (low >> (row % 2 * 4) & 15).cast_signed()) - 32;
+        }
+    }
+    let (codes, _) = codes.as_chunks::<16>();
+    let (groups, _) = values.as_chunks_mut::<16>();
+    for ((values, codes), &group) in groups.iter_mut().zip(codes).zip(scales) {
+        let scale = scale * f32::from(group.cast_signed());
+        *values = codes.map(|code| scale * f32::from(code));
+    }
+});
+
+/// The levels of IQ4_NL and IQ4_XS.
+const UNEVEN: [i8; 16] = [
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+];
+
+block!(IQ4_NL, 18, 32, |block, values| {
+    let scale = half(block, 0);
+    nibbles(run::<16>(block, 2), values, |code| {
+        scale * level(&UNEVEN, code)
+    });
+});
+
+block!(IQ4_XS, 136, 256, |block, values| {
+    let scale = half(block, 0);
+    let high = u16::from_le_bytes(*part(block, 2));
+    let low = part::<4>(block, 4);
+    let (groups, _) = values.as_chunks_mut::<32>();
+    for (group, values) in groups.iter_mut().enumerate() {
+        let low = (low[group / 2] >> (4 * (group % 2))) & 15;
+        let high = (high >> (2 * group)) & 3;
+        let scale = scale * (f32::from(low) + f32::from(16 * high) - 32.0);
+        nibbles(run::<16>(block, 8 + 16 * group), values, |code| {
+            scale * level(&UNEVEN, code)
+        });
+    }
+});
+
+/// Floats of four bits, doubled.
+const SMALL_FLOATS: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+block!(MXFP4, 17, 32, |block, values| {
+    // Half the power of two that the first byte stands for.
+    let exponent = u32::from(block[0]);
+    let scale = f32::from_bits(match exponent {
+        0 | 1 => 0x0020_0000 << exponent,
+        _ => (exponent - 1) << 23,
+    });
+    nibbles(run::<16>(block, 1), values, |code| {
+        scale * level(&SMALL_FLOATS, code)
+    });
+});
+
+block!(TQ1_0, 54, 256, |block, values| {
+    let scale = half(block, 52);
+    let (first, rest) = values.split_at_mut(160);
+    let (second, third) = rest.split_at_mut(80);
+    thirds::<32>(run::<32>(block, 0), first, scale);
+    thirds::<16>(run::<16>(block, 32), second, scale);
+    thirds::<4>(run::<4>(block, 48), third, scale);
+});
+
+block!(TQ2_0, 66, 256, |block, values| {
+    let scale = half(block, 64);
+    let (rows, _) = values.as_chunks_mut::<32>();
+    for (row, values) in rows.iter_mut().enumerate() {
+        let codes = run::<32>(block, row / 4 * 32);
+        let shift = row % 4 * 2;
+        for (value, &code) in values.iter_mut().zip(codes) {
+            *value = scale * ((i32::from(code) >> shift & 3) - 1) as f32;
         }
     }
 });
 
-/// The half-precision number at the beginning, and what follows.
-fn scale(bytes: &[u8]) -> (f32, &[u8]) {
-    match bytes.split_first_chunk() {
-        Some((&scale, rest)) => (binary16(u16::from_le_bytes(scale)), rest),
-        None => (0.0, bytes),
-    }
+/// Some of a block's bytes, of which there are enough.
+#[inline(always)]
+fn part<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8; LENGTH] {
+    let part = block.get(start..).and_then(<[u8]>::first_chunk);
+    part.unwrap_or(const { &[0; LENGTH] })
+}
+
+/// The same for a loop over codes, with a length that the compiler doesn't know: loops of few steps it
+/// unrolls, and then handles one code after another instead of using wide registers.
+#[inline(always)]
+fn run<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8] {
+    let run = part::<LENGTH>(block, start);
+    run.get(..black_box(LENGTH)).unwrap_or(run)
+}
+
+/// A number in half precision.
+#[inline(always)]
+fn half(block: &[u8], start: usize) -> f32 {
+    binary16(u16::from_le_bytes(*part(block, start)))
+}
+
+/// The level that a code of four bits stands for.
+#[inline(always)]
+fn level(levels: &[i8; 16], code: i32) -> f32 {
+    f32::from(levels[(code & 15) as usize])
 }
 
 /// Codes of four bits: the lower ones are the first half of the values.
-fn halves(codes: &[u8], values: &mut [f32], decode: impl Fn(u8) -> f32) {
-    let (first, second) = values.split_at_mut(values.len() / 2);
-    for ((first, second), code) in first.iter_mut().zip(second).zip(codes) {
-        *first = decode(code & 15);
-        *second = decode(code >> 4);
+#[inline(always)]
+fn nibbles(codes: &[u8], values: &mut [f32; 32], decode: impl Fn(i32) -> f32) {
+    let (first, second) = values.split_at_mut(16);
+    for ((first, second), &code) in first.iter_mut().zip(second).zip(codes) {
+        *first = decode((code & 15).into());
+        *second = decode((code >> 4).into());
     }
 }
 
-/// Codes of four bits behind their fifth bits.
-fn fives(bytes: &[u8], values: &mut [f32], decode: impl Fn(u8) -> f32) {
-    let (high, codes) = bytes.split_at(4);
-    for (at, value) in values.iter_mut().enumerate() {
-        let low = codes[at % 16] >> (4 * (at / 16)) & 15;
-        let fifth = high[at / 8] >> (at % 8) & 1;
-        *value = decode(low | fifth << 4);
+/// The same with fifth bits, which lie apart in the order of the values.
+#[inline(always)]
+fn fives(fifths: &[u8; 4], codes: &[u8; 16], values: &mut [f32; 32], decode: impl Fn(i32) -> f32) {
+    let fifths = u32::from_le_bytes(*fifths);
+    let (first, second) = values.split_at_mut(16);
+    let pairs = first.iter_mut().zip(second).zip(codes);
+    for (at, ((first, second), &code)) in (0_u32..16).zip(pairs) {
+        let fifth = |place: u32| ((fifths >> place & 1) << 4).cast_signed();
+        *first = decode(i32::from(code & 15) | fifth(at));
+        *second = decode(i32::from(code >> 4) | fifth(at + 16));
     }
 }
 
-/// The codes of two bits of a group of 16 values: four rows of 32 values share their bytes.
-fn quarters(codes: &[u8], group: usize) -> impl Iterator<Item = u8> {
-    let (row, half) = (group / 2, group % 2);
-    let codes = &codes[row / 4 * 32 + half * 16..];
-    // Taken apart by a multiplication, which runs in wide registers whatever the shift.
-    let factor = 1_u16 << (8 - 2 * (row % 4));
+/// Where the codes of two bits of a group of 16 values begin: four rows of 32 values share their bytes.
+#[inline(always)]
+const fn of_quarters(group: usize) -> usize {
+    group / 8 * 32 + group % 2 * 16
+}
+
+/// Codes of three levels, five a byte as the digits of a fraction: each row of values has the next digit.
+#[inline(always)]
+fn thirds<const LENGTH: usize>(codes: &[u8], values: &mut [f32], scale: f32) {
+    let (rows, _) = values.as_chunks_mut::<LENGTH>();
+    let mut power = 1_u8;
+    for values in rows {
+        for (value, &code) in values.iter_mut().zip(codes) {
+            let digit = (u16::from(code.wrapping_mul(power)) * 3) >> 8;
+            *value = scale * (f32::from(digit) - 1.0);
+        }
+        power = power.wrapping_mul(3);
+    }
+}
+
+/// Codes of two bits: four rows of 32 values share their bytes.
+#[inline(always)]
+fn quarters(bytes: &[u8; 64]) -> [i8; 256] {
+    let mut codes = [0; 256];
+    for (row, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        let bytes = part::<32>(bytes, row / 4 * 32);
+        for (code, byte) in codes.iter_mut().zip(bytes) {
+            *code = (byte >> (row % 4 * 2) & 3).cast_signed();
+        }
+    }
     codes
-        .iter()
-        .map(move |&code| ((u16::from(code) * factor) >> 8) as u8 & 3)
 }
 
 /// The scale and the offset of a group of 32 values, of six bits each.
-fn scale_and_least(bytes: &[u8], group: usize) -> (f32, f32) {
-    let (scale, rest) = scale(bytes);
-    let (least, packed) = self::scale(rest);
+#[inline(always)]
+fn scale_and_least(block: &[u8], group: usize) -> (f32, f32) {
+    let (scale, least) = (half(block, 0), half(block, 2));
+    let packed = part::<12>(block, 4);
     let (first, second) = (packed[group % 4], packed[4 + group % 4]);
     let (a, b) = if group < 4 {
         (first & 63, second & 63)

@@ -28,6 +28,9 @@ pub(super) struct Part<'a> {
     pub(super) parts: u64,
 }
 
+/// The most values of a head that is read at once.
+const LARGEST_HEAD: usize = 1 << 20;
+
 /// A tensor that can be read.
 #[derive(Debug)]
 pub(super) struct StoredLayer {
@@ -61,10 +64,15 @@ struct Rows {
 
 impl Rows {
     /// Which stored row is the given one of the model.
-    fn stored(self, row: usize) -> usize {
+    const fn stored(self, row: usize) -> usize {
         let (head, within) = (row / self.head, row % self.head);
         let half = self.head / 2;
         head * self.head + within % half * 2 + within / half
+    }
+
+    /// Where in its head the model has a row that is stored at this place of the head.
+    const fn within_head(self, stored: usize) -> usize {
+        stored % 2 * (self.head / 2) + stored / 2
     }
 }
 
@@ -187,6 +195,10 @@ impl ModelPart for Part<'_> {
         layer.element_type
     }
 
+    fn preferred_length(&self, layer: &StoredLayer) -> usize {
+        layer.preferred_length()
+    }
+
     fn read<T: Scalar>(
         &self,
         layer: &StoredLayer,
@@ -278,9 +290,28 @@ fn rows(header: &Header, name: &str, shape: &[usize]) -> Option<Rows> {
 }
 
 impl Place {
-    fn position(self) -> u64 {
+    const fn position(self) -> u64 {
         match self {
             Self::Plain(_, position) | Self::Blocks(_, position) => position,
+        }
+    }
+
+    /// How many bytes so many values take, whole blocks of them.
+    fn bytes_of(self, values: usize) -> usize {
+        match self {
+            Self::Plain(element, _) => values * element.size(),
+            Self::Blocks(block, _) => values / block.values * block.bytes,
+        }
+    }
+
+    /// Decodes values from their bytes, whole blocks of them.
+    fn decode<T: Scalar>(self, stored: &[u8], values: &mut [T]) -> io::Result<()> {
+        match self {
+            Self::Plain(element, _) => element.decode(stored, values),
+            Self::Blocks(block, _) => {
+                block.decode(stored, values);
+                Ok(())
+            }
         }
     }
 
@@ -297,84 +328,122 @@ impl Place {
                 let position = position + (offset * element.size()) as u64;
                 element.read_through(buffer, bytes, position, values)
             }
-            Self::Blocks(block, position) => {
-                let blocks = Blocks {
-                    block,
-                    bytes,
-                    position,
-                };
-                blocks.read(buffer, offset, values)
-            }
+            Self::Blocks(block, _) => self.read_blocks(block, buffer, bytes, offset, values),
         }
     }
-}
 
-/// Blocks that lie one after another.
-struct Blocks<'a> {
-    block: &'a Block,
-    bytes: Bytes<'a>,
-    /// Where the first one begins.
-    position: u64,
-}
-
-impl Blocks<'_> {
     /// Decodes the blocks in which the values lie, as many at once as the buffer holds.
-    fn read<T: Scalar>(
-        &self,
+    fn read_blocks<T: Scalar>(
+        self,
+        block: &Block,
         buffer: &mut [u8],
+        bytes: Bytes<'_>,
         offset: usize,
         mut values: &mut [T],
     ) -> io::Result<()> {
-        let block = self.block;
         let (mut at, mut within) = (offset / block.values, offset % block.values);
-        let mut decoded = [0.0; LARGEST];
+        let mut decoded = [T::zero(); LARGEST];
         while !values.is_empty() {
-            let needed = (within + values.len()).div_ceil(block.values);
-            let count = needed.min(BUFFER / block.bytes);
-            let start = self.position + (at * block.bytes) as u64;
-            let stored = self.bytes.view(start, count * block.bytes, buffer)?;
-            for stored in stored.chunks_exact(block.bytes) {
-                let decoded = &mut decoded[..block.values];
-                (block.decode)(stored, decoded);
-                let wanted = &decoded[within..];
-                let (now, later) = values.split_at_mut(wanted.len().min(values.len()));
-                for (value, &decoded) in now.iter_mut().zip(wanted) {
-                    *value = T::from_single(decoded);
-                }
-                (values, within) = (later, 0);
-            }
+            let whole = match within {
+                0 => (values.len() / block.values).min(BUFFER / block.bytes),
+                _ => 0,
+            };
+            let count = whole.max(1);
+            let start = self.position() + (at * block.bytes) as u64;
+            let stored = bytes.view(start, count * block.bytes, buffer)?;
             at += count;
+            if whole > 0 {
+                let (now, later) = values.split_at_mut(whole * block.values);
+                block.decode(stored, now);
+                values = later;
+                continue;
+            }
+            // Of the first and the last block only a part may be asked for.
+            block.decode(stored, &mut decoded[..block.values]);
+            let wanted = &decoded[within..block.values];
+            let (now, later) = values.split_at_mut(wanted.len().min(values.len()));
+            now.copy_from_slice(&wanted[..now.len()]);
+            (values, within) = (later, 0);
         }
         Ok(())
     }
 }
 
 impl StoredLayer {
-    fn read<T: Scalar>(
-        &self,
-        bytes: Bytes<'_>,
-        mut offset: usize,
-        values: &mut [T],
-    ) -> io::Result<()> {
+    /// How many values should at least be read at once: a head, whose rows are stored in another order.
+    fn preferred_length(&self) -> usize {
+        let head = self.rows.map_or(1, |rows| rows.head * rows.length);
+        if head <= LARGEST_HEAD { head } else { 1 }
+    }
+
+    fn read<T: Scalar>(&self, bytes: Bytes<'_>, offset: usize, values: &mut [T]) -> io::Result<()> {
         let mut buffer = bytes.buffer(BUFFER);
         match self.rows {
             None => self.place.read(&mut buffer, bytes, offset, values)?,
             Some(rows) => {
-                let mut left = &mut *values;
-                while !left.is_empty() {
-                    let (row, column) = (offset / rows.length, offset % rows.length);
-                    let count = (rows.length - column).min(left.len());
-                    let (now, later) = left.split_at_mut(count);
-                    let stored = rows.stored(row) * rows.length + column;
-                    self.place.read(&mut buffer, bytes, stored, now)?;
-                    left = later;
-                    offset += count;
-                }
+                let head = rows.head * rows.length;
+                let before = (offset.next_multiple_of(head) - offset).min(values.len());
+                let (before, rest) = values.split_at_mut(before);
+                let (heads, after) = rest.split_at_mut(rest.len() / head * head);
+                let first = offset + before.len();
+                let end = first + heads.len();
+                self.read_rows(rows, &mut buffer, bytes, (offset, before))?;
+                self.read_heads(rows, &mut buffer, bytes, (first, heads))?;
+                self.read_rows(rows, &mut buffer, bytes, (end, after))?;
             }
         }
         if self.is_raised {
             for value in values {
                 *value = *value - T::one();
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads rows whose order llama.cpp changed one by one.
+    fn read_rows<T: Scalar>(
+        &self,
+        rows: Rows,
+        buffer: &mut [u8],
+        bytes: Bytes<'_>,
+        (mut offset, mut left): (usize, &mut [T]),
+    ) -> io::Result<()> {
+        while !left.is_empty() {
+            let (row, column) = (offset / rows.length, offset % rows.length);
+            let count = (rows.length - column).min(left.len());
+            let (now, later) = left.split_at_mut(count);
+            let stored = rows.stored(row) * rows.length + column;
+            self.place.read(buffer, bytes, stored, now)?;
+            left = later;
+            offset += count;
+        }
+        Ok(())
+    }
+
+    /// Reads whole heads in the order in which their rows are stored, as many rows at once as the buffer
+    /// holds.
+    fn read_heads<T: Scalar>(
+        &self,
+        rows: Rows,
+        buffer: &mut [u8],
+        bytes: Bytes<'_>,
+        (offset, heads): (usize, &mut [T]),
+    ) -> io::Result<()> {
+        let row = self.place.bytes_of(rows.length);
+        let at_once = BUFFER / row.max(1);
+        if at_once < 2 {
+            return self.read_rows(rows, buffer, bytes, (offset, heads));
+        }
+        let mut position = self.place.position() + self.place.bytes_of(offset) as u64;
+        for values in heads.chunks_exact_mut(rows.head * rows.length) {
+            for first in (0..rows.head).step_by(at_once) {
+                let count = at_once.min(rows.head - first);
+                let stored = bytes.view(position, count * row, buffer)?;
+                position += stored.len() as u64;
+                for (place, stored) in (first..).zip(stored.chunks_exact(row)) {
+                    let start = rows.within_head(place) * rows.length;
+                    (self.place).decode(stored, &mut values[start..start + rows.length])?;
+                }
             }
         }
         Ok(())

@@ -15,9 +15,9 @@ use crate::storage::text::Shape;
 use crate::storage::{Bytes, Element, FileError, FileErrorKind, Storage, Strides};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
-/// The most values of an array that is both compressed and in Fortran's order. It is inflated once for
-/// every 65,536 values that are read.
-const MOST_TRANSPOSED: usize = 1 << 22;
+/// The most values that are inflated to read an array once that is both compressed and in Fortran's order:
+/// all of it for each piece of as many values as are read at once.
+const MOST_INFLATED: usize = 1 << 31;
 
 /// An archive whose arrays' headers have been read and checked.
 #[derive(Debug)]
@@ -130,12 +130,16 @@ impl<'a> Arrays<'a> {
         }
         let strides = (header.is_column_major).then(|| Strides::column_major(&header.shape));
         let strides = strides.flatten();
-        if strides.is_some() && entry.packing == Packing::Deflated && elements > MOST_TRANSPOSED {
-            let reason = format!(
-                "its {elements} values are compressed and in Fortran's order, of which at most \
-                 {MOST_TRANSPOSED} are read"
-            );
-            return Err(Refused::Skipped(reason));
+        if let Some(strides) = &strides
+            && entry.packing == Packing::Deflated
+        {
+            let times = elements.div_ceil(strides.preferred_length());
+            if elements.saturating_mul(times) > MOST_INFLATED {
+                return Err(Refused::Skipped(format!(
+                    "its {elements} values are compressed and in Fortran's order, and would have to be \
+                     inflated {times} times"
+                )));
+            }
         }
         Ok(StoredLayer {
             name: name.to_owned(),

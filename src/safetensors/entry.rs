@@ -50,13 +50,12 @@ pub(super) enum StoredType {
 
 impl StoredType {
     fn from_name(name: &str) -> Self {
-        // Types that sources decode by themselves are none of this format.
+        // Codes with a scale for each block are none of this format.
         match name.parse::<ElementType>() {
             Ok(known) if known.code_bits().is_none() => return Self::Decodable(known),
             _ => {}
         }
         match name {
-            "F4" => Self::Opaque(4),
             "F6_E2M3" | "F6_E3M2" => Self::Opaque(6),
             "F8_E4M3FNUZ" | "F8_E5M2FNUZ" => Self::Opaque(8),
             "F16" | "BF16" => Self::Opaque(16),
@@ -67,6 +66,7 @@ impl StoredType {
 
     pub(super) fn bits(self) -> Option<u8> {
         match self {
+            Self::Decodable(ElementType::F4E2M1) => Some(4),
             Self::Decodable(element_type) => Some(8 * element_type.size() as u8),
             Self::Opaque(bits) => Some(bits),
             Self::Unknown => None,

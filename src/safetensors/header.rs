@@ -43,8 +43,12 @@ pub(super) struct Tensor {
 }
 
 impl Header {
-    /// Reads and checks a header, behind which there are `available` bytes of data.
-    pub(super) fn parse(header: &[u8], available: u64) -> Result<Self, FileError> {
+    /// Reads and checks a header, behind which there are `available` bytes of data, which have this beginning of
+    /// eight bytes.
+    pub(super) fn parse(
+        header: &[u8],
+        (available, beginning): (u64, &[u8]),
+    ) -> Result<Self, FileError> {
         let text = utf8(header)?;
         let mut listing = Listing::default();
         let mut json = serde_json::Deserializer::from_str(text);
@@ -55,7 +59,7 @@ impl Header {
         let check = Check { listing: &listing };
         let elements = check.entries(available)?;
         check.unique_names()?;
-        check.ranges(available)?;
+        check.ranges(available, may_be_shifted(header, beginning))?;
         Ok(Self::from_checked(listing, &elements))
     }
 
@@ -169,6 +173,19 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
 }
 
+/// Whether the data may begin elsewhere than the header's length says: spaces that fill the header up count
+/// as data, or some data as such spaces.
+///
+/// Headers are filled up to a multiple of eight bytes. With one bit of the length flipped they lose eight
+/// spaces or more, or end with white space elsewhere.
+fn may_be_shifted(header: &[u8], beginning: &[u8]) -> bool {
+    let is_filled = header.last().is_some_and(u8::is_ascii_whitespace);
+    beginning == FILLING || is_filled && !header.len().is_multiple_of(FILLING.len())
+}
+
+/// What the reference implementation fills headers up with.
+const FILLING: &[u8; 8] = b"        ";
+
 /// Which kind of mistake made the parser stop, and in which entry.
 fn describe(listing: &Listing, error: &serde_json::Error) -> FileError {
     match listing.current {
@@ -250,10 +267,11 @@ impl Check<'_> {
 
     /// Refuses layers that share bytes, and bytes after the last layer.
     ///
-    /// Bytes between layers lose nothing and are let be. A file that has them may end with as many, but not
-    /// with more: where one bit of the header's length is flipped, all layers would be read from the wrong
-    /// place, and bytes be left over.
-    fn ranges(&self, available: u64) -> Result<(), FileError> {
+    /// The reference implementation refuses bytes between layers, too. They lose nothing and are let be
+    /// here, and a file that has them may end with as many, but not with more. Where one bit of the header's
+    /// length is flipped, all layers would be read from the wrong place and bytes be left over, so that a
+    /// file that may be such a one has to end with its last layer.
+    fn ranges(&self, available: u64, may_be_shifted: bool) -> Result<(), FileError> {
         let mut ranges: Vec<_> = (self.listing.entries.iter())
             .filter(|entry| entry.begin < entry.end)
             .map(|entry| (entry.begin, entry.end, entry.name))
@@ -271,7 +289,8 @@ impl Check<'_> {
             longest_gap = longest_gap.max(begin - end);
         }
         let end = ranges.last().map_or(0, |&(_, end, _)| end);
-        if available - end <= longest_gap {
+        let allowed = if may_be_shifted { 0 } else { longest_gap };
+        if available - end <= allowed {
             return Ok(());
         }
         Err(damaged(format!(

@@ -1,14 +1,15 @@
 //! One safetensors file, on disk or in memory, and how its values are read.
 
 use alloc::vec::Vec;
+use std::io;
 use std::path::Path;
 
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
 use crate::storage::index::Indexed;
 use crate::storage::model::ModelPart;
-use crate::storage::{ByteOrder, Element, FileError, Storage};
-use crate::weights::{ElementType, SkippedLayer};
+use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, Storage};
+use crate::weights::{ElementType, F4_E2M1, SkippedLayer};
 
 /// A file whose header has been read and checked.
 #[derive(Debug)]
@@ -27,8 +28,10 @@ impl<'a> Shard<'a> {
         let header_length = header_length(&beginning, length).map_err(named)?;
         let data_start = PREFIX + header_length;
         let header = storage.bytes(PREFIX, header_length)?;
+        let available = length - data_start;
+        let beginning = storage.bytes(data_start, available.min(8))?;
         Ok(Self {
-            header: Header::parse(&header, length - data_start).map_err(named)?,
+            header: Header::parse(&header, (available, &beginning)).map_err(named)?,
             data_start,
             storage,
         })
@@ -70,13 +73,41 @@ impl ModelPart for Shard<'_> {
             return Ok(());
         }
         // The header was checked: the tensor's last byte has a position, so these have one too.
+        let data = self.data_start + tensor.begin;
+        if tensor.element_type == ElementType::F4E2M1 {
+            return (self.storage)
+                .read_layer(layer, |bytes| read_pairs(bytes, data, offset, values));
+        }
         let element = Element {
             element_type: tensor.element_type,
             order: ByteOrder::Little,
         };
-        let begin = self.data_start + tensor.begin + offset as u64 * element.size() as u64;
+        let begin = data + offset as u64 * element.size() as u64;
         (self.storage).read_layer(layer, |bytes| element.read(bytes, begin, values))
     }
+}
+
+/// Fills `values` with floats of four bits, the first of each byte in its lower half.
+fn read_pairs<T: Scalar>(
+    bytes: Bytes<'_>,
+    data: u64,
+    offset: usize,
+    values: &mut [T],
+) -> io::Result<()> {
+    let mut buffer = bytes.buffer(BUFFER.min(values.len() / 2 + 1));
+    let mut at = offset;
+    // The first value may be the second of its byte.
+    let (first, rest) = values.split_at_mut(offset % 2);
+    for values in [first].into_iter().chain(rest.chunks_mut(2 * BUFFER)) {
+        let length = (at % 2 + values.len()).div_ceil(2);
+        let stored = bytes.view(data + at as u64 / 2, length, &mut buffer)?;
+        let codes = stored.iter().flat_map(|byte| [byte & 15, byte >> 4]);
+        for (value, code) in values.iter_mut().zip(codes.skip(at % 2)) {
+            *value = T::from_single(F4_E2M1[usize::from(code)]);
+        }
+        at += values.len();
+    }
+    Ok(())
 }
 
 impl Indexed for Shard<'static> {

@@ -29,7 +29,7 @@ use crate::weights::{
 const CHUNK: usize = 16 * MomentsAccumulator::BLOCK;
 
 /// The values that are read at once of a layer that prefers long chunks.
-const MOST_PREFERRED: usize = 1 << 20;
+const MOST_PREFERRED: usize = 1 << 22;
 
 /// The values that a part is advanced by in a round.
 const ADVANCE: usize = 256 * 1024;

@@ -8,6 +8,7 @@ use std::io;
 use super::Element;
 use super::bytes::BUFFER;
 use crate::Scalar;
+use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::element_count;
 
 /// How far apart neighbours lie that are read together rather than one by one, in bytes.
@@ -17,19 +18,26 @@ const WORTHWHILE_GAP: u64 = 4096;
 const GATHERED: u32 = 17;
 
 /// How many values of a column are read at once, if there is room.
-const RUN: usize = 1024;
+const RUN: usize = 2048;
 
 /// How many columns are put in place together, so that writes lie together, too.
-const STRIP: usize = 32;
+const STRIP: usize = 128;
 
-/// How many times the bytes of some columns are read to have them at once.
+/// How many columns and rows are turned at once.
+const TILE: usize = 16;
+
+/// Runs lie this much farther apart than they are long: at distances of a power of two they would share
+/// few places of the cache.
+const PADDING: usize = 16;
+
+/// How many times their bytes are read to have some columns at once.
 const SPREAD: usize = 2;
 
 /// How many values should be read at once.
-const MOST_AT_ONCE: usize = 1 << 20;
+const MOST_AT_ONCE: usize = 1 << 22;
 
 /// Of longer rows each value is looked for by itself.
-const LONGEST_ROW: usize = MOST_AT_ONCE / 8;
+const LONGEST_ROW: usize = MOST_AT_ONCE / 32;
 
 /// Where the values of a tensor lie, counted in elements from its first.
 #[derive(Clone, Debug)]
@@ -144,42 +152,25 @@ impl Strides {
         values: &mut [T],
         fetch: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let (row, size) = (values.len() / rows.len(), element.size());
-        let mut columns: Vec<(u64, usize)> = self.positions(0).zip(0..row).collect();
+        let row = values.len() / rows.len();
+        let mut columns: Vec<Column> = self.positions(0).zip(0..row).collect();
         columns.sort_unstable();
-        let most = (BUFFER / size).clamp(1, RUN);
+        let most = (BUFFER / element.size()).clamp(1, RUN).min(rows.len());
+        let mut bytes = vec![0; BUFFER];
+        let mut runs = vec![T::zero(); (most + PADDING) * STRIP.min(row)];
         for first in rows.clone().step_by(most) {
             let length = most.min(rows.end - first);
             let start = (first - rows.start) * row;
             let band = &mut values[start..start + length * row];
-            let mut bytes = vec![0; length * size * STRIP * SPREAD];
-            let mut runs = vec![T::zero(); length * STRIP];
             for columns in columns.chunks(STRIP) {
-                let position =
-                    |column: &(u64, usize)| (column.0 + first as u64).saturating_mul(size as u64);
-                let start = columns.first().map_or(0, position);
-                let last = columns.last().map_or(0, position) - start;
-                let span = usize::try_from(last).unwrap_or(usize::MAX);
-                let at_once = bytes.get_mut(..span.saturating_add(length * size));
-                let is_together = at_once
-                    .map(|bytes| fetch(start, bytes))
-                    .transpose()?
-                    .is_some();
-                for (column, run) in columns.iter().zip(runs.chunks_exact_mut(length)) {
-                    let begin = if is_together {
-                        (position(column) - start) as usize
-                    } else {
-                        fetch(position(column), &mut bytes[..length * size])?;
-                        0
-                    };
-                    element.decode(&bytes[begin..begin + length * size], run)?;
-                }
-                for (at, row) in band.chunks_exact_mut(row).enumerate() {
-                    let values = runs[at..].iter().step_by(length);
-                    for (&(_, column), &value) in columns.iter().zip(values) {
-                        row[column] = value;
-                    }
-                }
+                let runs = &mut runs[..(length + PADDING) * columns.len()];
+                fetch_runs(element, (first, columns), &mut bytes, runs, fetch)?;
+                in_wide_registers(Turn {
+                    runs,
+                    columns,
+                    row,
+                    band,
+                });
             }
         }
         Ok(())
@@ -209,6 +200,86 @@ impl Strides {
             }
         }
         Ok(())
+    }
+}
+
+/// Where the first value of a column lies, in elements, and the column's place in a row.
+type Column = (u64, usize);
+
+/// Fetches and decodes the values of some columns from row `first` on, those together that lie one behind
+/// another.
+fn fetch_runs<T: Scalar>(
+    element: Element,
+    (first, mut columns): (usize, &[Column]),
+    buffer: &mut [u8],
+    runs: &mut [T],
+    fetch: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let (apart, size) = (runs.len() / columns.len(), element.size());
+    let length = apart - PADDING;
+    let position = |column: &Column| (column.0 + first as u64).saturating_mul(size as u64);
+    let mut runs = runs.chunks_exact_mut(apart);
+    while let Some(start) = columns.first().map(position) {
+        let end =
+            |column: &Column| (position(column) - start).saturating_add((length * size) as u64);
+        let together = columns.partition_point(|column| end(column) <= buffer.len() as u64);
+        let (now, later) = columns.split_at(together.max(1));
+        let worthwhile = now.last().map_or(0, end) <= (SPREAD * now.len() * length * size) as u64;
+        let (now, later) = if worthwhile {
+            (now, later)
+        } else {
+            columns.split_at(1)
+        };
+        let bytes = &mut buffer[..now.last().map_or(0, end) as usize];
+        fetch(start, bytes)?;
+        for (column, run) in now.iter().zip(&mut runs) {
+            let begin = (position(column) - start) as usize;
+            element.decode(&bytes[begin..begin + length * size], &mut run[..length])?;
+        }
+        columns = later;
+    }
+    Ok(())
+}
+
+/// Puts the runs of some columns into their rows.
+struct Turn<'a, T> {
+    /// One behind another, with padding.
+    runs: &'a [T],
+    columns: &'a [Column],
+    /// How many values a row has.
+    row: usize,
+    /// Whole rows.
+    band: &'a mut [T],
+}
+
+impl<T: Scalar> Kernel for Turn<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn compute(self) {
+        let apart = self.runs.len() / self.columns.len();
+        for (tile, rows) in self.band.chunks_mut(TILE * self.row).enumerate() {
+            let columns = self.columns.chunks(TILE);
+            for (columns, runs) in columns.zip(self.runs.chunks(TILE * apart)) {
+                let runs = &runs[tile * TILE..];
+                let first = columns[0].1;
+                let are_neighbours = columns.len() == TILE
+                    && (first..).zip(columns).all(|(at, column)| at == column.1);
+                for (at, row) in rows.chunks_exact_mut(self.row).enumerate() {
+                    let values = runs[at..].iter().step_by(apart);
+                    if are_neighbours {
+                        let row = &mut row[first..first + TILE];
+                        row.iter_mut()
+                            .zip(values)
+                            .for_each(|(to, &from)| *to = from);
+                    } else {
+                        for (&(_, column), &value) in columns.iter().zip(values) {
+                            row[column] = value;
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -355,7 +426,7 @@ mod tests {
             [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
         );
         let strides = Strides::new(&[4096, 1024], &[1, 4096]).unwrap();
-        assert_eq!(strides.preferred_length(), 1024 * 1024);
+        assert_eq!(strides.preferred_length(), 2048 * 1024);
         let wide = Strides::new(&[2, usize::MAX / 2], &[1, 2]).unwrap();
         assert_eq!(wide.preferred_length(), 1 << GATHERED);
     }

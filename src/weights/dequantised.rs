@@ -33,14 +33,14 @@ use crate::Scalar;
 ///
 /// | stored as | weight |
 /// |---|---|
-/// | `weight` in 8 bits (float or integer) with `weight_scale`, `weight_scale_inv`, `scale_weight` or `qscale_weight`: one scale, one a row, a column, a block or a group; perhaps `weight_zero_point` | (code − zero) · scale |
+/// | `weight` in 8 bits (float or integer) or floats of 4 bits with `weight_scale`, `weight_scale_inv`, `scale_weight` or `qscale_weight`: one scale, one a row, a column, a block or a group; perhaps `weight_zero_point` | (code − zero) · scale |
 /// | LLM.int8: `weight` in I8, `SCB` | code · SCB / 127 |
 /// | bitsandbytes NF4 and FP4: `weight` in U8, `weight.absmax`, `weight.quant_map`, `weight.quant_state.*`; nested absmax too | map\[code\] · absmax |
 /// | GPTQ of 2, 3, 4 and 8 bits: `qweight`, `qzeros`, `scales`, perhaps `g_idx` | (code − zero − 1) · scale |
-/// | AWQ of 4 bits: `qweight`, `qzeros`, `scales` | (code − zero) · scale |
+/// | AWQ of 4 bits, for kernels of matrices and of one vector: `qweight`, `qzeros`, `scales` | (code − zero) · scale |
 /// | compressed-tensors, packed: `weight_packed`, `weight_scale`, `weight_shape`, perhaps `weight_zero_point` and `weight_g_idx` | (code − zero) · scale |
 /// | MLX of 2 to 8 bits: `weight` in U32, `scales`, `biases` | code · scale + bias |
-/// | NVFP4 and MXFP4: `weight_packed` in U8, `weight_scale`, perhaps `weight_global_scale`; or `weight` in U8, `weight_scale`, `weight_scale_2` | code · scale / global scale; or code · scale · second scale |
+/// | NVFP4 and MXFP4: `weight_packed` in U8, `weight_scale`, perhaps `weight_global_scale`; or `weight` in U8 or F4, `weight_scale`, `weight_scale_2` | code · scale / global scale; or code · scale · second scale |
 /// | gpt-oss: `x_blocks`, `x_scales` | code · scale |
 /// | Quanto: `weight._data`, `weight._scale`; torchao: `_weight_qdata`, `_weight_scale`, perhaps `_weight_zero_point` | (code − zero) · scale |
 ///

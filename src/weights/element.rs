@@ -66,6 +66,10 @@ pub enum ElementType {
     U64,
     /// A byte that is 0 for false; true is read as 1.
     Bool,
+    /// 4-bit float with 2 exponent bits and neither infinities nor NaN, two of which share a byte (OCP
+    /// Microscaling Formats Specification); the source has unpacked them, and the numbers are
+    /// single-precision floats by the time they are read.
+    F4E2M1,
     /// Codes of 8 bits with a scale for each block of values, which the source has decoded: the numbers
     /// of such a type are single-precision floats by the time they are read.
     Q8,
@@ -106,15 +110,22 @@ impl ElementType {
     ];
 
     /// The types of values that sources decode by themselves.
-    const QUANTISED: &'static [Self] =
-        &[Self::Q8, Self::Q6, Self::Q5, Self::Q4, Self::Q3, Self::Q2];
+    const BY_SOURCES: &'static [Self] = &[
+        Self::F4E2M1,
+        Self::Q8,
+        Self::Q6,
+        Self::Q5,
+        Self::Q4,
+        Self::Q3,
+        Self::Q2,
+    ];
 
-    /// The number of bytes of one element, a decoded one where it was quantised in blocks.
+    /// The number of bytes of one element, a decoded one where the source decodes it by itself.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {
             Self::F64 | Self::I64 | Self::U64 => 8,
-            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F32 | Self::I32 | Self::U32 | Self::F4E2M1 => 4,
             Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => 4,
             #[cfg(feature = "half")]
             Self::F16 | Self::Bf16 => 2,
@@ -138,6 +149,7 @@ impl ElementType {
             Self::F8E4M3 => Some(4),
             Self::F8E5M2 => Some(3),
             Self::F8E8M0 => Some(1),
+            Self::F4E2M1 => Some(2),
             Self::I8
             | Self::U8
             | Self::I16
@@ -217,7 +229,14 @@ impl ElementType {
         }
         match self {
             Self::F64 => decode_each(bytes, values, |b| T::narrow(f64::from_le_bytes(b))),
-            Self::F32 | Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => {
+            Self::F32
+            | Self::F4E2M1
+            | Self::Q8
+            | Self::Q6
+            | Self::Q5
+            | Self::Q4
+            | Self::Q3
+            | Self::Q2 => {
                 decode_each(bytes, values, |b| T::from_single(f32::from_le_bytes(b)));
             }
             #[cfg(feature = "half")]
@@ -297,6 +316,7 @@ impl fmt::Display for ElementType {
             Self::F8E4M3 => "F8_E4M3",
             Self::F8E5M2 => "F8_E5M2",
             Self::F8E8M0 => "F8_E8M0",
+            Self::F4E2M1 => "F4",
             Self::I8 => "I8",
             Self::U8 => "U8",
             Self::I16 => "I16",
@@ -321,7 +341,7 @@ impl FromStr for ElementType {
 
     /// Reads the name that `Display` prints.
     fn from_str(name: &str) -> Result<Self, UnknownElementType> {
-        (Self::ALL.iter().chain(Self::QUANTISED))
+        (Self::ALL.iter().chain(Self::BY_SOURCES))
             .copied()
             .find(|element_type| element_type.to_string() == name)
             .ok_or_else(|| UnknownElementType { name: name.into() })

@@ -62,6 +62,11 @@ pub(super) const fn f8_e8m0(byte: u8) -> f32 {
     }
 }
 
+/// The values of floats of four bits: E2M1, with a bias of 1 and neither infinities nor NaN.
+pub(crate) const F4_E2M1: [f32; 16] = [
+    0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
+];
+
 /// A finite float narrower than `f32`, built from its fields; exact.
 fn small_float(negative: bool, exponent: u32, fraction: u32, digits: u32, bias: u32) -> f32 {
     let (hidden, exponent) = if exponent == 0 { (0, 1) } else { (1, exponent) };

@@ -11,7 +11,7 @@ use super::blocks::Lengths;
 use super::listing::{Listing, Stop, is_float, misfit, read_all};
 use super::plan::Scheme;
 use super::recognise::Found;
-use super::words::{Groups, Layout, WORD, Words, Zeros, bits, code};
+use super::words::{Groups, Layout, WORD, Words, Zeros, bits, code, filled_up};
 use crate::weights::{ElementType, Layer, element_count};
 
 /// How many inputs may share a scale in MLX's layers, the default first.
@@ -32,6 +32,9 @@ pub(super) fn inputs_and_outputs<L: Layer>(
         return Err(Stop::because(NO_MATRIX));
     };
     let packed = zeros.shape().last().copied().unwrap_or(0);
+    if let Some(words) = awq_by_outputs(codes, scales, zeros) {
+        return Ok(found(words, &[Some(codes), Some(scales), Some(zeros)]));
+    }
     if zeros.shape() != [groups, packed] {
         return Err(misfit(zeros));
     }
@@ -75,6 +78,30 @@ pub(super) fn inputs_and_outputs<L: Layer>(
         words,
         &[Some(codes), Some(scales), Some(zeros), listed],
     ))
+}
+
+/// AWQ for kernels of one vector, whose words and tables have a row for each output; the size of groups
+/// follows from how far these are filled up.
+fn awq_by_outputs<L: Layer>(codes: &L, scales: &L, zeros: &L) -> Option<Words> {
+    const SIZES: [usize; 3] = [128, 64, 32];
+    let (&[outputs, width], &[rows, groups], &[lines, packed]) =
+        (codes.shape(), scales.shape(), zeros.shape())
+    else {
+        return None;
+    };
+    let inputs = width.checked_mul(8)?;
+    let are_rows = [rows, lines] == [outputs; 2] && packed.checked_mul(8) == Some(groups);
+    let are_words = is_word(codes) && is_word(zeros) && is_float(scales.element_type());
+    let size = (SIZES.into_iter())
+        .find(|&size| inputs.is_multiple_of(size) && filled_up(inputs, size) == packed)?;
+    (are_rows && are_words).then_some(Words {
+        layout: Layout::AwqByOutputs,
+        bits: 4,
+        outputs,
+        inputs,
+        groups: Groups::Even(size),
+        zeros: Zeros::Packed(0),
+    })
 }
 
 /// What MLX packed: a scale and an offset for each group of inputs, of which there are `group`.

@@ -57,7 +57,9 @@ pub(super) fn recognise<L: Layer>(
         (name, found)
     } else if packed::is_affine(listing, codes) {
         (name.into(), packed::affine(listing, codes, usual.group))
-    } else if is_bytes(codes) && listing.get(&format!("{name}_scale_2")).is_some() {
+    } else if (is_bytes(codes) || codes.element_type() == ElementType::F4E2M1)
+        && listing.get(&format!("{name}_scale_2")).is_some()
+    {
         let tables = ["_scale", "_scale_2"].map(|table| format!("{name}{table}"));
         (
             name.into(),
@@ -129,7 +131,7 @@ fn joined(shape: &[usize]) -> Vec<usize> {
 fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(String, &'a L)> {
     let (name, stored) = (codes.name(), codes.element_type());
     let is_code = match stored {
-        ElementType::F8E4M3 | ElementType::F8E5M2 | ElementType::I8 => true,
+        ElementType::F8E4M3 | ElementType::F8E5M2 | ElementType::F4E2M1 | ElementType::I8 => true,
         // Without zeros they may be pairs of shorter codes.
         ElementType::U8 => zeros_of(listing, name).is_some(),
         _ => false,
@@ -205,7 +207,7 @@ fn is_bytes(layer: &impl Layer) -> bool {
     layer.element_type() == ElementType::U8
 }
 
-/// Two floats of 4 bits a byte, with a scale for some neighbours, and perhaps one for all.
+/// Floats of 4 bits, perhaps two in a byte, with a scale for some neighbours, and perhaps one for all.
 fn small_floats<L: Layer>(
     listing: &Listing<'_, L>,
     (codes, shape): (&L, &[usize]),
@@ -214,10 +216,15 @@ fn small_floats<L: Layer>(
 ) -> Result<Found, Stop<L::Error>> {
     let table = listing.required(scales)?;
     let mut shape = shape.to_vec();
-    let Some(doubled) = shape.last_mut() else {
+    let Some(innermost) = shape.last_mut() else {
         return Err(Stop::because("it isn't a matrix"));
     };
-    *doubled = doubled.checked_mul(2).ok_or_else(|| misfit(codes))?;
+    let how = if is_bytes(codes) {
+        *innermost = innermost.checked_mul(2).ok_or_else(|| misfit(codes))?;
+        Codes::Pairs
+    } else {
+        Codes::Whole
+    };
     let (kind, of_all) = match table.element_type() {
         ElementType::U8 => (Scales::Exponents, None),
         ElementType::F8E8M0 => (Scales::Factors, None),
@@ -231,9 +238,9 @@ fn small_floats<L: Layer>(
     }
     let parts = [Some(codes), Some(table), of_all].into_iter().flatten();
     Ok(Found {
-        element_type: ElementType::U8,
+        element_type: codes.element_type(),
         scheme: Scheme::Scaled(Scaled {
-            codes: Codes::Pairs,
+            codes: how,
             blocks: Blocks::new(&shape, table.shape(), None).ok_or_else(|| misfit(table))?,
             scales: kind,
             more: if of_all.is_some() {

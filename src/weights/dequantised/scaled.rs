@@ -5,6 +5,7 @@ use core::ops::Range;
 use super::blocks::{Blocks, RowOf};
 use crate::Scalar;
 use crate::weights::Layer;
+use crate::weights::floats::F4_E2M1;
 
 /// A weight as (code − zero) · scale; parts are the codes, the scales, and perhaps one more table.
 #[derive(Clone, Debug)]
@@ -46,11 +47,6 @@ pub(super) enum More {
     Divisor,
 }
 
-/// The values of the codes of 4-bit floats (OCP Microscaling Formats Specification, version 1.0).
-const FLOATS: [f32; 16] = [
-    0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
-];
-
 impl Scales {
     /// What a code is multiplied with and then divided by.
     fn fraction(self, scale: f64) -> (f64, f64) {
@@ -85,7 +81,7 @@ impl Codes {
             for (index, value) in (at..).zip(now) {
                 let byte = bytes[index / 2 - first] as u8;
                 let code = if index % 2 == 0 { byte & 15 } else { byte >> 4 };
-                *value = T::from_single(FLOATS[usize::from(code)]);
+                *value = T::from_single(F4_E2M1[usize::from(code)]);
             }
             rest = later;
             at += length;

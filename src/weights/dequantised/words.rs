@@ -33,6 +33,9 @@ pub(super) enum Layout {
     Awq,
     /// A word holds neighbouring inputs; words and scales have a row for each output.
     ByOutputs,
+    /// The same with words of zeros that hold neighbouring groups, and rows of tables that are filled up:
+    /// AWQ for kernels of one vector.
+    AwqByOutputs,
 }
 
 /// Which group an input is in.
@@ -57,6 +60,22 @@ pub(super) enum Zeros {
 
 /// The bits of a word that hold the code of each of eight neighbouring outputs, in AWQ's order.
 const AWQ_ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
+
+/// How many words the zeros of an output take where AWQ fills rows of tables up.
+pub(super) const fn filled_up(inputs: usize, group: usize) -> usize {
+    let multiple = match group {
+        32 => 4,
+        64 => 2,
+        _ => 1,
+    };
+    inputs
+        .div_ceil(group)
+        .div_ceil(HELD)
+        .next_multiple_of(multiple)
+}
+
+/// How many codes of AWQ a word holds.
+const HELD: usize = AWQ_ORDER.len();
 
 /// Some rows and columns of the weight.
 struct Rectangle {
@@ -106,7 +125,9 @@ impl Words {
             let (now, later) = rest.split_at_mut(length.min(rest.len()));
             let tables = self.tables(tables, &rectangle)?;
             match self.layout {
-                Layout::ByOutputs => self.read_rows(codes, &tables, &rectangle, now)?,
+                Layout::ByOutputs | Layout::AwqByOutputs => {
+                    self.read_rows(codes, &tables, &rectangle, now)?;
+                }
                 _ => self.read_lines((codes, ahead), &tables, &rectangle, now)?,
             }
             rest = later;
@@ -117,14 +138,16 @@ impl Words {
     /// The mean square by which rounding to evenly spaced levels moved a value; groups are of one size.
     pub(super) fn rounding<L: Layer>(&self, scales: &L) -> Result<Option<f64>, L::Error> {
         const AT_ONCE: usize = 4096;
-        let count = self.outputs.saturating_mul(self.group_count());
+        let (groups, stored) = (self.group_count(), self.row_of_scales());
+        // What rows are filled up with is zero.
+        let count = self.outputs.saturating_mul(stored);
         let (mut buffer, mut sum) = ([0.0_f64; AT_ONCE], 0.0);
         for first in (0..count).step_by(AT_ONCE) {
             let scales_here = &mut buffer[..AT_ONCE.min(count - first)];
             scales.read(first, scales_here)?;
             sum += scales_here.iter().map(|scale| scale * scale).sum::<f64>();
         }
-        let mean = sum / count as f64 / 12.0;
+        let mean = sum / (self.outputs.saturating_mul(groups)) as f64 / 12.0;
         Ok((mean > 0.0 && mean.is_finite()).then_some(mean))
     }
 
@@ -140,7 +163,6 @@ impl Words {
 
     /// The place of an output among the codes of its line, which AWQ has in an order of its own.
     const fn place_of_output(&self, output: usize) -> usize {
-        const HELD: usize = AWQ_ORDER.len();
         match self.layout {
             Layout::Awq => output / HELD * HELD + AWQ_ORDER[output % HELD],
             _ => output,
@@ -250,6 +272,14 @@ impl Words {
         })
     }
 
+    /// How many scales are stored for an output where they lie in a row.
+    fn row_of_scales(&self) -> usize {
+        match (self.layout, self.groups) {
+            (Layout::AwqByOutputs, Groups::Even(size)) => HELD * filled_up(self.inputs, size),
+            _ => self.group_count(),
+        }
+    }
+
     fn group_count(&self) -> usize {
         match self.groups {
             Groups::Even(size) => self.inputs.div_ceil(size.max(1)),
@@ -290,10 +320,10 @@ impl Words {
                     table.read(group * self.outputs + rows.start, scales)?;
                 }
             }
-            Layout::ByOutputs => {
+            Layout::ByOutputs | Layout::AwqByOutputs => {
                 let mut of_row = vec![f64::NAN; groups.len()];
                 for (at, row) in rows.clone().enumerate() {
-                    table.read(row * self.group_count() + groups.start, &mut of_row)?;
+                    table.read(row * self.row_of_scales() + groups.start, &mut of_row)?;
                     for (group, &scale) in of_row.iter().enumerate() {
                         scales[group * rows.len() + at] = scale;
                     }
@@ -310,6 +340,9 @@ impl Words {
         groups: &Range<usize>,
         rows: &Range<usize>,
     ) -> Result<Vec<f64>, L::Error> {
+        if self.layout == Layout::AwqByOutputs {
+            return self.zeros_by_groups(table, groups, rows);
+        }
         let across = self.span(rows);
         let mut zeros = Vec::with_capacity(groups.len() * rows.len());
         let mut words = vec![0.0; across.len()];
@@ -319,7 +352,7 @@ impl Words {
                     let start = group * self.words_of(self.outputs) + across.start;
                     table.read(start, &mut words)?;
                 }
-                Layout::ByOutputs => {
+                Layout::ByOutputs | Layout::AwqByOutputs => {
                     for (word, at) in words.iter_mut().zip(across.clone()) {
                         let place = at * self.group_count() + group;
                         table.read(place, core::slice::from_mut(word))?;
@@ -334,6 +367,27 @@ impl Words {
                 let word = |word: usize| bits(words[word - across.start]);
                 f64::from(code(self.bits, self.place_of_output(row), word) + added)
             }));
+        }
+        Ok(zeros)
+    }
+
+    /// The same where words hold neighbouring groups, with a row for each output.
+    fn zeros_by_groups<L: Layer>(
+        &self,
+        table: &L,
+        groups: &Range<usize>,
+        rows: &Range<usize>,
+    ) -> Result<Vec<f64>, L::Error> {
+        let across = self.span(groups);
+        let mut words = vec![0.0; across.len()];
+        let mut zeros = vec![f64::NAN; groups.len() * rows.len()];
+        for (at, row) in rows.clone().enumerate() {
+            table.read(row * self.row_of_scales() / HELD + across.start, &mut words)?;
+            let word = |word: usize| bits(words[word - across.start]);
+            let of_row = zeros.iter_mut().skip(at).step_by(rows.len());
+            for (zero, group) in of_row.zip(groups.clone()) {
+                *zero = code(self.bits, group, word).into();
+            }
         }
         Ok(zeros)
     }

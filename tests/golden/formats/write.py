@@ -142,6 +142,30 @@ def quantised():
     save_file(expected, HERE / "quantised.safetensors")
 
 
+TABLES = {Type.IQ4_NL: [0], Type.IQ4_XS: [0], Type.MXFP4: [], Type.TQ1_0: [52], Type.TQ2_0: [64]}
+
+
+def tables():
+    """Types whose codes are looked up, or have three levels."""
+    global NUMPY
+    NUMPY = np.random.default_rng(8)
+    SCALES.update(TABLES)
+    writer = gguf.GGUFWriter(HERE / "tables.gguf", "unknown")
+    expected = {}
+    for kind in TABLES:
+        data = blocks(kind, 2, 96 if kind in (Type.IQ4_NL, Type.MXFP4) else 512)
+        if kind == Type.MXFP4:
+            # From the least power of two to one that is ordinary.
+            data.reshape(-1, 17)[:, 0] = [0, 1, 2, 3, 120, 127]
+        writer.add_tensor(kind.name, data, raw_dtype=kind)
+        expected[kind.name] = quants.dequantize(data, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    save_file(expected, HERE / "tables.safetensors")
+
+
 def permute(weights, heads):
     """The order in which llama.cpp keeps the rows of q and k."""
     halves = weights.reshape(heads, 2, weights.shape[0] // heads // 2, *weights.shape[1:])
@@ -192,5 +216,6 @@ pytorch()
 npz()
 quantised()
 llama()
+tables()
 libraries = ["torch", "gguf", "numpy", "safetensors"]
 (HERE / "VERSIONS").write_text("".join(f"{name} {version(name)}\n" for name in libraries))

@@ -4,7 +4,7 @@ use mother::weights::ElementType;
 
 use super::stored::Tensor;
 pub(super) use super::words::{Order, affine, gptq};
-use super::words::{awq, compressed};
+use super::words::{awq, awq_by_outputs, compressed};
 
 /// A matrix to be stored under `name`, which ends in `weight`.
 pub(crate) struct Matrix<'a> {
@@ -21,7 +21,7 @@ pub(crate) type Packed = (Vec<Tensor>, Vec<f64>);
 pub(crate) type Packer = fn(&Matrix<'_>) -> Packed;
 
 /// The names of all ways, each with its packer.
-pub(crate) const SCHEMES: [(&str, Packer); 27] = [
+pub(crate) const SCHEMES: [(&str, Packer); 30] = [
     ("F8_E4M3, one scale", |m| {
         scaled(m, ElementType::F8E4M3, (m.rows, m.columns), "_scale")
     }),
@@ -59,10 +59,13 @@ pub(crate) const SCHEMES: [(&str, Packer); 27] = [
         gptq(m, 4, 16, Order::ByActivations)
     }),
     ("AWQ", awq),
+    ("AWQ by outputs", awq_by_outputs),
     ("compressed-tensors", |m| compressed(m, 4, 32)),
     ("MXFP4", |m| small_floats(m, Floats::Exponents)),
     ("NVFP4", |m| small_floats(m, Floats::Factor)),
     ("NVFP4, packed", |m| small_floats(m, Floats::Divisor)),
+    ("MXFP4 in F4", |m| unpacked(m, Floats::Exponents)),
+    ("NVFP4 in F4", |m| unpacked(m, Floats::Factor)),
     ("gpt-oss", gpt_oss),
     ("MLX of 3 bits", |m| affine(m, 3, 32)),
     ("MLX of 5 bits", |m| affine(m, 5, 32)),
@@ -203,6 +206,25 @@ fn small_floats(m: &Matrix<'_>, kind: Floats) -> Packed {
         let tables =
             of_all.map(|(table, number)| Tensor::floats(&m.beside(table), &[1], &[number]));
         tensors.extend(tables);
+    }
+    (tensors, values)
+}
+
+/// The same in the type of floats of 4 bits, which sources hand out as single ones.
+fn unpacked(m: &Matrix<'_>, kind: Floats) -> Packed {
+    const LEVELS: [f32; 16] = [
+        0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
+    ];
+    let (mut tensors, values) = small_floats(m, kind);
+    let codes = tensors[0]
+        .bytes
+        .iter()
+        .flat_map(|byte| [byte & 15, byte >> 4]);
+    let floats: Vec<f32> = codes.map(|code| LEVELS[usize::from(code)]).collect();
+    tensors[0] = Tensor::floats(m.name, &m.shape(), &floats);
+    tensors[0].element_type = ElementType::F4E2M1;
+    if kind == Floats::Exponents {
+        tensors[1].element_type = ElementType::F8E8M0;
     }
     (tensors, values)
 }

@@ -130,6 +130,29 @@ pub(super) fn awq(m: &Matrix<'_>) -> Packed {
     (tensors, coded.values)
 }
 
+/// Rows of tables are filled up with zeros to four words, as groups have 32 inputs.
+pub(super) fn awq_by_outputs(m: &Matrix<'_>) -> Packed {
+    let coded = coded(m, 4, (0..m.columns).map(|input| input / 32).collect());
+    let count = coded.scales.len() / m.rows;
+    let width = count.div_ceil(8).next_multiple_of(4);
+    let rows = coded.codes.chunks(m.columns);
+    let packed: Vec<u32> = rows.flat_map(|row| words(row.iter().copied(), 4)).collect();
+    let (mut scales, mut zeros) = (Vec::new(), Vec::new());
+    for row in 0..m.rows {
+        let of_row = (0..count).map(|group| group * m.rows + row);
+        scales.extend(of_row.clone().map(|at| coded.scales[at]));
+        scales.resize(scales.len().next_multiple_of(8 * width), 0.0);
+        zeros.extend(words(of_row.map(|at| coded.zeros[at]), 4));
+        zeros.resize(zeros.len().next_multiple_of(width), 0);
+    }
+    let tensors = vec![
+        Tensor::words(&m.beside("qweight"), &[m.rows, m.columns / 8], &packed),
+        Tensor::words(&m.beside("qzeros"), &[m.rows, width], &zeros),
+        Tensor::floats(&m.beside("scales"), &[m.rows, 8 * width], &scales),
+    ];
+    (tensors, coded.values)
+}
+
 pub(super) fn compressed(m: &Matrix<'_>, bits: usize, group: usize) -> Packed {
     let coded = coded(m, bits, (0..m.columns).map(|input| input / group).collect());
     let count = coded.scales.len() / m.rows;

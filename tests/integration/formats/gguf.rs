@@ -65,6 +65,69 @@ fn every_type_is_decoded_as_the_gguf_package_does() {
 }
 
 #[test]
+fn codes_that_are_looked_up_are_decoded_as_the_gguf_package_does() {
+    let model = GgufModel::open(golden("tables.gguf")).unwrap();
+    assert_holds(&model, &expected("tables.safetensors"));
+    let types: Vec<_> = (model.layers().map(Result::unwrap))
+        .map(|layer| (layer.name().to_owned(), layer.element_type()))
+        .collect();
+    for (name, element_type) in types {
+        let expected = match name.as_str() {
+            "TQ1_0" | "TQ2_0" => ElementType::Q2,
+            _ => ElementType::Q4,
+        };
+        assert_eq!(element_type, expected, "{name}");
+    }
+}
+
+/// Rows that fit into the buffer of a read in threes, and ones that are longer than it.
+#[test]
+fn rows_of_heads_are_in_order_however_many_are_read_at_once() {
+    for length in [5000, 20_000] {
+        let mut bytes = beginning(1, 2);
+        bytes.extend(
+            [
+                text("general.architecture"),
+                vec![8, 0, 0, 0],
+                text("llama"),
+            ]
+            .concat(),
+        );
+        bytes.extend(text("llama.attention.head_count"));
+        bytes.extend([4, 2].map(u32::to_le_bytes).concat());
+        bytes.extend(text("blk.0.attn_q.weight"));
+        bytes.extend(2_u32.to_le_bytes());
+        bytes.extend(
+            [length, 16]
+                .map(|length: u64| length.to_le_bytes())
+                .concat(),
+        );
+        bytes.extend([0; 12]);
+        bytes.resize(bytes.len().next_multiple_of(32), 0);
+        let length = length as usize;
+        // Of 16 rows, 8 a head, those of the two halves of a head alternate.
+        for row in [0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15] {
+            let values = (0..length).map(|column| (row * length + column) as f32);
+            bytes.extend(values.flat_map(f32::to_le_bytes));
+        }
+        let folder = TempFolder::new();
+        let opened = GgufModel::open(folder.write("q.gguf", &bytes)).unwrap();
+        for model in [&GgufModel::from_bytes("q", &bytes).unwrap(), &opened] {
+            let layer = model.layers().next().unwrap().unwrap();
+            assert_eq!(layer.preferred_length(), 8 * length);
+            for chunk in [3333, length, 8 * length, 9 * length + 1, 16 * length] {
+                for offset in (0..16 * length).step_by(chunk) {
+                    let mut values = vec![0.0_f32; chunk.min(16 * length - offset)];
+                    layer.read(offset, &mut values).unwrap();
+                    let counted = (offset..).zip(&values);
+                    assert!(counted.into_iter().all(|(at, &value)| value == at as f32));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn names_and_rows_are_those_of_hugging_face() {
     let expected = expected("llama.safetensors");
     for file in ["llama-F32.gguf", "llama-F16.gguf"] {

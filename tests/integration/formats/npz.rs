@@ -68,6 +68,41 @@ fn compressed_arrays_can_be_read_backwards() {
 }
 
 #[test]
+fn compressed_arrays_that_would_be_inflated_too_often_are_skipped() {
+    let model = |shape: &str, values: u32| {
+        let header = header(shape).replace("False", "True");
+        let file = array(&header, &[]);
+        // The header in a block of its own; of the rest nothing is read here.
+        let length = (file.len() as u16).to_le_bytes();
+        let inverted = (!(file.len() as u16)).to_le_bytes();
+        let mut bytes = [&[0], &length[..], &inverted, &file].concat();
+        let length = file.len() as u32 + 4 * values;
+        bytes.resize(length.div_ceil(1000) as usize, 0);
+        let entry = Entry {
+            name: "w.npy",
+            method: 8,
+            bytes: &bytes,
+            length,
+        };
+        let bytes = archive_of(&[entry]);
+        let model = NpzModel::from_bytes("x", &bytes).unwrap();
+        let reasons = model.skipped_layers().iter();
+        reasons
+            .map(|skipped| skipped.reason.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(model("(8192, 8192)", 1 << 26), [""; 0]);
+    assert_eq!(
+        model("(8192, 16384)", 1 << 27),
+        [
+            "its 134217728 values are compressed and in Fortran's order, and would have to be inflated \
+          32 times"
+        ]
+    );
+    assert_eq!(model("(3000000, 2)", 6_000_000).len(), 1);
+}
+
+#[test]
 fn shapes_must_fit_what_is_there() {
     let good = array(&header("(2, 2)"), &[0; 16]);
     let bytes = archive(&[("w.npy", &good)]);

@@ -300,6 +300,14 @@ fn bytes_after_the_last_layer_are_an_error() {
                      "b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]}}"#;
     assert!(SafetensorsModel::from_bytes("x", &file_with(padded, &[0; 8])).is_ok());
     error_in(&file_with(padded, &[0; 9]));
+    // Unless these bytes may be what fills a header up whose length is wrong, or part of such a header.
+    let begins_with_spaces = [[b' '; 8], [0; 8]].concat();
+    let long = padded.replace("[4,6]", "[12,14]");
+    error_in(&file_with(&long, &begins_with_spaces));
+    assert!(SafetensorsModel::from_bytes("x", &file_with(long, &[0; 16])).is_ok());
+    let filled_up = format!("{padded:<144}");
+    assert!(SafetensorsModel::from_bytes("x", &file_with(&filled_up, &[0; 8])).is_ok());
+    error_in(&file_with(filled_up + "\n", &[0; 8]));
 }
 
 #[test]
@@ -308,7 +316,12 @@ fn a_flipped_bit_in_the_headers_length_is_an_error() {
     let header = r#"{"a":{"dtype":"U8","shape":[40],"data_offsets":[0,40]}}"#;
     let file = file_with([header, &" ".repeat(40)].concat(), &[b' '; 40]);
     assert!(SafetensorsModel::from_bytes("x", &file).is_ok());
-    for bit in 0..64 {
+    // Bytes between layers may be as many as a flipped bit leaves over.
+    let gapped = r#"{"a":{"dtype":"U8","shape":[40],"data_offsets":[0,40]},
+                     "b":{"dtype":"U8","shape":[40],"data_offsets":[104,144]}}"#;
+    let gapped = file_with(format!("{gapped:<176}"), &[b' '; 144]);
+    assert!(SafetensorsModel::from_bytes("x", &gapped).is_ok());
+    for (bit, file) in (0..64).flat_map(|bit| [(bit, &file), (bit, &gapped)]) {
         let mut file = file.clone();
         file[bit / 8] ^= 1 << (bit % 8);
         error_in(&file);
