@@ -12,18 +12,44 @@ use mother::signature::Signature;
 
 use crate::Failure;
 
+/// Where the signatures of all workers are.
+#[derive(Clone)]
+pub(crate) struct Checkpoints {
+    pub(crate) folder: PathBuf,
+    /// What they are signatures of.
+    pub(crate) description: String,
+    /// The number of workers.
+    pub(crate) readers: usize,
+}
+
+impl Checkpoints {
+    /// Opens or begins the file of one worker, and passes the signatures on that are in it, one at a time, each
+    /// after the place where it is.
+    pub(crate) fn open(
+        &self,
+        reader: usize,
+        each: impl FnMut(u64, Signature) -> Result<(), Failure>,
+    ) -> Result<Checkpoint, Failure> {
+        let path = (self.folder).join(format!("reader-{reader}-of-{}", self.readers));
+        Checkpoint::open(path, &self.description, each)
+    }
+}
+
 /// The signatures that one worker read.
 pub(crate) struct Checkpoint {
     path: PathBuf,
     file: File,
+    /// The same file, to read from.
+    reader: File,
+    length: u64,
 }
 
 impl Checkpoint {
-    /// Opens or begins a file, and returns the signatures that are in it.
-    pub(crate) fn open(
+    fn open(
         path: PathBuf,
         description: &str,
-    ) -> Result<(Self, Vec<Signature>), Failure> {
+        mut each: impl FnMut(u64, Signature) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
         let failed = |error| failure(&path, error);
         let file = (OpenOptions::new()
             .read(true)
@@ -33,7 +59,7 @@ impl Checkpoint {
         .open(&path)
         .map_err(failed)?;
         let mut reader = BufReader::new(file);
-        let mut signatures = Vec::new();
+        let mut count = 0;
         let mut whole = 0;
         if let Some(record) = read_record(&mut reader).map_err(failed)? {
             if record != description.as_bytes() {
@@ -46,35 +72,52 @@ impl Checkpoint {
             whole += 8 + record.len() as u64;
             while let Some(record) = read_record(&mut reader).map_err(failed)? {
                 let signature = Signature::from_bytes(&record).map_err(|error| {
-                    failure(
-                        &path,
-                        format!("signature {} is damaged: {error}", signatures.len()),
-                    )
+                    failure(&path, format!("signature {count} is damaged: {error}"))
                 })?;
-                signatures.push(signature);
+                each(whole, signature)?;
+                count += 1;
                 whole += 8 + record.len() as u64;
             }
         }
         let mut file = reader.into_inner();
         file.set_len(whole).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let mut checkpoint = Self { path, file };
+        let reader = File::open(&path).map_err(failed)?;
+        let mut checkpoint = Self {
+            path,
+            file,
+            reader,
+            length: whole,
+        };
         if whole == 0 {
             checkpoint.write_record(description.as_bytes())?;
         }
-        Ok((checkpoint, signatures))
+        Ok(checkpoint)
     }
 
-    /// Keeps a signature. It outlives this process as soon as this returns.
-    pub(crate) fn push(&mut self, signature: &Signature) -> Result<(), Failure> {
-        self.write_record(&signature.to_bytes())
+    /// Keeps a signature, and says where. It outlives this process as soon as this returns.
+    pub(crate) fn push(&mut self, signature: &Signature) -> Result<u64, Failure> {
+        let place = self.length;
+        self.write_record(&signature.to_bytes())?;
+        Ok(place)
+    }
+
+    /// The signature that is at a place.
+    pub(crate) fn read(&mut self, place: u64) -> Result<Signature, Failure> {
+        let failed = |error| failure(&self.path, error);
+        (self.reader.seek(SeekFrom::Start(place))).map_err(failed)?;
+        let record = read_record(&mut self.reader).map_err(failed)?;
+        Signature::from_bytes(&record.unwrap_or_default())
+            .map_err(|error| failure(&self.path, error))
     }
 
     fn write_record(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let length = (bytes.len() as u64).to_le_bytes();
         let record = [&length, bytes].concat();
         let written = self.file.write_all(&record);
-        written.map_err(|error| failure(&self.path, error))
+        written.map_err(|error| failure(&self.path, error))?;
+        self.length += record.len() as u64;
+        Ok(())
     }
 }
 

@@ -6,11 +6,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mother::heritage::{ModelGraph, Shard, ShardMessage};
-use mother::signature::Signature;
 use timely::communication::initialize::Hooks;
 use timely::communication::logging::{CommunicationEvent, CommunicationEventBuilder};
 use timely::container::CapacityContainerBuilder;
@@ -20,6 +19,7 @@ use timely::dataflow::operators::{ConnectLoop as _, Feedback as _};
 use timely::logging_core::Logger;
 use timely::worker::Worker;
 
+use crate::checkpoint::Checkpoints;
 use crate::{Failure, note};
 
 /// The bytes that this process sent to others.
@@ -29,15 +29,12 @@ pub(crate) fn bytes_sent() -> u64 {
     SENT.load(Ordering::Relaxed)
 }
 
-/// Finds the graph of the signatures that all workers of all processes have, of which those of this process
-/// are given; process 0 gets it.
+/// Finds the graph of the models that all workers of all processes have read; process 0 gets it.
 pub(crate) fn run(
     config: timely::Config,
-    signatures: Vec<Vec<Signature>>,
+    checkpoints: Checkpoints,
 ) -> Result<Option<ModelGraph>, Failure> {
     end_with_any_thread();
-    let threads = signatures.len();
-    let signatures = Arc::new(Mutex::new(signatures));
     let hooks = Hooks {
         log_fn: Arc::new(|_| Some(counter())),
         ..Hooks::default()
@@ -47,28 +44,29 @@ pub(crate) fn run(
         .try_build_with(hooks)
         .map_err(Failure)?;
     let work = move |worker: &mut Worker| {
-        let mut shares = signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = core::mem::take(&mut shares[worker.index() % threads]);
-        drop(shares);
-        find_graph(worker, own)
+        let shard = fill_shard(worker, &checkpoints).unwrap_or_else(|Failure(error)| end(&error));
+        find_graph(worker, shard)
     };
     let guards = timely::execute::execute_from(builders, others, config.worker, work);
     let mut graph = None;
     for found in guards.map_err(Failure)?.join() {
-        graph = graph.or(found.map_err(Failure)?.map_err(Failure)?);
+        graph = graph.or(found.map_err(Failure)?);
     }
     Ok(graph)
 }
 
-/// The dataflow of one worker: what its shard says goes to the shards that it is for, and back.
-fn find_graph(
-    worker: &mut Worker,
-    signatures: Vec<Signature>,
-) -> Result<Option<ModelGraph>, String> {
+/// The models that one worker read. It takes them in itself, since an allocator may not give to one thread what
+/// another has freed.
+fn fill_shard(worker: &Worker, checkpoints: &Checkpoints) -> Result<Shard, Failure> {
     let mut shard = Shard::new(worker.index(), worker.peers());
-    for signature in signatures {
-        shard.insert(signature).map_err(|error| error.to_string())?;
-    }
+    checkpoints.open(worker.index(), |_, signature| {
+        shard.insert(signature).map_err(Failure::of)
+    })?;
+    Ok(shard)
+}
+
+/// The dataflow of one worker: what its shard says goes to the shards that it is for, and back.
+fn find_graph(worker: &mut Worker, shard: Shard) -> Option<ModelGraph> {
     let shard = Rc::new(RefCell::new(shard));
     let own = Rc::clone(&shard);
     worker.dataflow::<u64, _, _>(move |scope| {
@@ -108,12 +106,11 @@ fn find_graph(
     while worker.has_dataflows() {
         worker.step_or_park(None);
     }
-    let graph = shard.borrow().graph().cloned();
-    Ok(graph)
+    shard.borrow().graph().cloned()
 }
 
 /// Ends this process; the others then miss it, and end too.
-fn end(error: &dyn core::error::Error) -> ! {
+fn end(error: &dyn core::fmt::Display) -> ! {
     note(&format!("mother-distributed: {error}"));
     std::process::exit(1)
 }

@@ -1,7 +1,5 @@
 //! The models of a hub: files of a folder, or made-up ones.
 
-use std::collections::HashMap;
-
 use mother::files::{ModelPath, find_models};
 use mother::signature::{Signature, SignatureOptions};
 use mother::weights::Dequantised;
@@ -57,18 +55,24 @@ impl Hub {
         }
     }
 
-    /// Reads a model; those that the same reader read before are known by name.
+    /// The model from whose signature that of a made-up one follows.
+    pub(crate) fn made_from(&self, model: usize) -> Option<String> {
+        match self {
+            Self::Simulated(hub) => Some(hub.name(hub.parent(model)?)),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// Reads a model; that which it is made from was read by the same reader before.
     pub(crate) fn sign(
         &self,
         model: usize,
-        signatures: &[Signature],
-        known: &HashMap<String, usize>,
+        made_from: Option<&Signature>,
     ) -> Result<Signature, String> {
         match self {
             Self::Simulated(hub) => {
-                let known = |name: &str| signatures.get(*known.get(name)?);
-                hub.signature(model, known)
-                    .map_err(|error| error.to_string())
+                let signature = hub.signature(model, |_| made_from);
+                signature.map_err(|error| error.to_string())
             }
             Self::Folder(models) => {
                 let path = &models[model];

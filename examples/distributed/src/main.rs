@@ -20,10 +20,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use mother::heritage::{Index, ModelGraph};
-use mother::signature::Signature;
 
+use crate::checkpoint::Checkpoints;
 use crate::hub::Hub;
-use crate::reading::Share;
 use crate::settings::{Engine, Settings};
 
 /// Why the command ends without a graph, in one line.
@@ -75,8 +74,8 @@ fn run() -> Result<(), Failure> {
     drop(hub);
     let start = Instant::now();
     let graph = match settings.engine {
-        Engine::Index => Some(of_index(shares)?),
-        Engine::Timely(ref config) => dataflow::run(config.clone(), signatures(shares))?,
+        Engine::Index => Some(of_index(&settings.checkpoints)?),
+        Engine::Timely(ref config) => dataflow::run(config.clone(), settings.checkpoints.clone())?,
     };
     let models = graph.as_ref().map(ModelGraph::len);
     if let Some(graph) = graph {
@@ -95,15 +94,13 @@ fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn signatures(shares: Vec<Share>) -> Vec<Vec<Signature>> {
-    shares.into_iter().map(|share| share.signatures).collect()
-}
-
 /// What one index finds of the same models, for comparison.
-fn of_index(shares: Vec<Share>) -> Result<ModelGraph, Failure> {
+fn of_index(checkpoints: &Checkpoints) -> Result<ModelGraph, Failure> {
     let mut index = Index::new();
-    for signature in signatures(shares).into_iter().flatten() {
-        index.insert(signature).map_err(Failure::of)?;
+    for reader in 0..checkpoints.readers {
+        checkpoints.open(reader, |_, signature| {
+            index.insert(signature).map_err(Failure::of)
+        })?;
     }
     index.graph().map_err(Failure::of)
 }

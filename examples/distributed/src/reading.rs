@@ -1,21 +1,19 @@
 //! Reading: every worker reads its share of the models, unless their signatures are in its checkpoint.
+//!
+//! Signatures are kept nowhere but there until the shards take them in.
 
 use core::time::Duration;
 use std::collections::HashMap;
 use std::thread;
 use std::time::Instant;
 
-use mother::signature::Signature;
-
-use crate::checkpoint::Checkpoint;
 use crate::hub::Hub;
 use crate::settings::Settings;
 use crate::{Failure, note};
 
-/// What one worker knows of its models.
+/// How many models were read now, how many signatures were there, and how many models can't be read.
+#[derive(Default)]
 pub(crate) struct Share {
-    pub(crate) signatures: Vec<Signature>,
-    /// How many models were read now, how many signatures were there, and how many models can't be read.
     pub(crate) read: usize,
     pub(crate) kept: usize,
     pub(crate) skipped: usize,
@@ -23,8 +21,9 @@ pub(crate) struct Share {
 
 /// Reads the shares of all workers of this process, each in a thread of its own.
 pub(crate) fn read_all(hub: &Hub, settings: &Settings) -> Result<Vec<Share>, Failure> {
-    let made = std::fs::create_dir_all(&settings.checkpoint);
-    made.map_err(|error| Failure(format!("{}: {error}", settings.checkpoint.display())))?;
+    let folder = &settings.checkpoints.folder;
+    let made = std::fs::create_dir_all(folder);
+    made.map_err(|error| Failure(format!("{}: {error}", folder.display())))?;
     thread::scope(|scope| {
         let first = settings.process * settings.threads;
         let readers = (first..first + settings.threads)
@@ -39,37 +38,31 @@ pub(crate) fn read_all(hub: &Hub, settings: &Settings) -> Result<Vec<Share>, Fai
 }
 
 fn read(hub: &Hub, reader: usize, settings: &Settings) -> Result<Share, Failure> {
-    let readers = settings.processes * settings.threads;
-    let file = settings
-        .checkpoint
-        .join(format!("reader-{reader}-of-{readers}"));
-    let description = format!(
-        "{}, signatures {}",
-        settings.source.describe(),
-        Signature::VERSION
-    );
-    let (mut checkpoint, signatures) = Checkpoint::open(file, &description)?;
-    let names = signatures.iter().enumerate();
-    let mut known: HashMap<String, usize> = names
-        .map(|(at, signature)| (signature.name().into(), at))
-        .collect();
+    // Where the signature of every model is that was read.
+    let mut known: HashMap<String, u64> = HashMap::new();
+    let mut checkpoint = settings.checkpoints.open(reader, |place, signature| {
+        known.insert(signature.name().into(), place);
+        Ok(())
+    })?;
     let mut share = Share {
-        read: 0,
-        kept: signatures.len(),
-        skipped: 0,
-        signatures,
+        kept: known.len(),
+        ..Share::default()
     };
+    let readers = settings.checkpoints.readers;
     let start = Instant::now();
     for model in (0..hub.len()).filter(|&model| hub.reader(model, readers) == reader) {
         let name = hub.name(model);
         if known.contains_key(&name) {
             continue;
         }
-        match hub.sign(model, &share.signatures, &known) {
+        let parent = hub.made_from(model);
+        let parent = match parent.and_then(|name| known.get(&name)) {
+            Some(&place) => Some(checkpoint.read(place)?),
+            None => None,
+        };
+        match hub.sign(model, parent.as_ref()) {
             Ok(signature) => {
-                checkpoint.push(&signature)?;
-                known.insert(name, share.signatures.len());
-                share.signatures.push(signature);
+                known.insert(name, checkpoint.push(&signature)?);
                 share.read += 1;
             }
             Err(error) => {

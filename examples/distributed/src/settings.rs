@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use getopts::{Matches, Options};
+use mother::signature::Signature;
 
+use crate::checkpoint::Checkpoints;
 use crate::simulation::Plan;
 use crate::{Failure, note};
 
@@ -11,12 +13,10 @@ use crate::{Failure, note};
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) engine: Engine,
-    /// The number of this process, of all processes, and of threads in each.
+    /// The number of this process, and of threads in each.
     pub(crate) process: usize,
-    pub(crate) processes: usize,
     pub(crate) threads: usize,
-    /// The folder of signatures.
-    pub(crate) checkpoint: PathBuf,
+    pub(crate) checkpoints: Checkpoints,
     /// The file of the graph.
     pub(crate) out: PathBuf,
     /// How many models each worker reads in a second at most.
@@ -129,20 +129,25 @@ fn settings(found: &Matches) -> Result<Settings, Failure> {
         return Err(Failure("--index is for one process".into()));
     };
     let checkpoint = PathBuf::from(found.opt_str("checkpoint").unwrap_or("checkpoint".into()));
+    let source = source(found)?;
+    let description = format!("{}, signatures {}", source.describe(), Signature::VERSION);
     let rate: Option<f64> = found.opt_get("reads-per-second").map_err(Failure::of)?;
     if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
         return Err(Failure("--reads-per-second takes a number above 0".into()));
     }
     Ok(Settings {
-        source: source(found)?,
+        source,
         engine,
         process,
-        processes,
         threads,
         out: found
             .opt_str("out")
             .map_or(checkpoint.join("graph.json"), PathBuf::from),
-        checkpoint,
+        checkpoints: Checkpoints {
+            folder: checkpoint,
+            description,
+            readers: processes * threads,
+        },
         rate,
     })
 }

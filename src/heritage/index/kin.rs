@@ -22,16 +22,21 @@ pub(super) struct Kin<'a> {
 }
 
 impl Kin<'_> {
+    /// Whether all pairs are compared, whatever is near.
+    pub(super) fn is_small(&self, settings: &Settings) -> bool {
+        self.members.len() + self.copies.len() <= settings.dense_limit
+    }
+
     /// Places all models; parents are by position, too.
     pub(super) fn place(
         self,
         settings: &Settings,
         reporter: &mut ProgressReporter<'_>,
     ) -> Result<Vec<(usize, Model)>, IndexError> {
-        let models = self.members.len() + self.copies.len();
-        if models <= settings.dense_limit {
+        if self.is_small(settings) {
             return self.place_densely(settings);
         }
+        let models = self.members.len() + self.copies.len();
         let positions: Vec<usize> = self.members.iter().map(|&(at, _)| at).collect();
         let entries: Vec<&Entry> = self.members.iter().map(|&(_, entry)| entry).collect();
         let large = LargeFamily {

@@ -56,6 +56,27 @@ pub(super) fn spanning_forest<T>(
     sorted
 }
 
+/// Keeps those of sorted links that make another a neighbour of one of some models; see [`neighbours`].
+pub(super) fn keep_nearest(
+    count: usize,
+    sorted: &mut Vec<Link>,
+    place: impl Fn(usize) -> Option<usize>,
+) {
+    let mut counts = vec![0; count];
+    sorted.retain(|link| {
+        let mut is_kept = false;
+        for end in [link.first, link.second] {
+            if let Some(known) = place(end).and_then(|at| counts.get_mut(at))
+                && *known < NEIGHBOURS
+            {
+                *known += 1;
+                is_kept = true;
+            }
+        }
+        is_kept
+    });
+}
+
 /// Of some models, those that `place` numbers below `count`, the first neighbours by sorted links.
 pub(super) fn neighbours(
     count: usize,
@@ -157,5 +178,20 @@ mod tests {
             let expected: Vec<usize> = of_model.take(NEIGHBOURS).collect();
             assert_eq!(list, &expected);
         }
+    }
+
+    #[test]
+    fn links_that_are_kept_say_who_is_near_with_any_that_come_later() {
+        let all = links(40, 600);
+        let place = |model: usize| model.checked_sub(10);
+        let expected = neighbours(20, &all, place);
+        let mut kept: Vec<Link> = Vec::new();
+        for part in 0..3 {
+            kept.extend(all.iter().skip(part).step_by(3));
+            kept.sort_by(Link::order);
+            keep_nearest(20, &mut kept, place);
+        }
+        assert_eq!(neighbours(20, &kept, place), expected);
+        assert!(kept.len() <= 20 * NEIGHBOURS && kept.len() < all.len());
     }
 }

@@ -38,7 +38,7 @@ const SIGNATURES_AT_ONCE: usize = 2048;
 /// Models are searched for and compared there, by the same functions as in an index. Besides signatures, shards
 /// exchange short summaries, the names of all models, pairs to compare, and the spanning forests of what each of
 /// them found. The signature of a relative that another shard holds is asked for and dropped again. One shard
-/// recovers each family.
+/// recovers each family; the others hand its models over.
 ///
 /// # Examples
 ///
@@ -112,8 +112,9 @@ enum Stage {
     Propose(usize),
     Families,
     Gather,
-    Deliver,
-    Recover,
+    /// These with the number of the part of what families are made of.
+    Deliver(usize),
+    Collect(usize),
     Finish,
     Done,
 }
@@ -227,7 +228,7 @@ impl Shard {
             | Stage::Merge(_)
             | Stage::Ask(_)
             | Stage::Propose(_) => self.round(inbox, &mut outbox)?,
-            Stage::Families | Stage::Gather | Stage::Deliver | Stage::Recover => {
+            Stage::Families | Stage::Gather | Stage::Deliver(_) | Stage::Collect(_) => {
                 self.family_step(inbox, &mut outbox)?
             }
             Stage::Finish => {
@@ -300,7 +301,8 @@ impl Shard {
             self.send_home(outbox);
             return Ok(Stage::Settle(part + 1));
         }
-        (self.entries).sort_by(|(_, a), (_, b)| a.signature.name().cmp(b.signature.name()));
+        (self.entries)
+            .sort_unstable_by(|(_, a), (_, b)| a.signature.name().cmp(b.signature.name()));
         let layouts = &self.census.layouts;
         let names = self.entries.iter().map(|(_, entry)| {
             let layout = layouts.binary_search(&Layout::of(&entry.signature));
@@ -389,15 +391,20 @@ impl Shard {
             }
             Stage::Gather => {
                 self.gather(inbox, outbox);
-                Stage::Deliver
+                Stage::Deliver(0)
             }
-            Stage::Deliver => {
+            Stage::Deliver(part) => {
                 self.deliver(&inbox, outbox);
-                Stage::Recover
+                Stage::Collect(part)
             }
-            Stage::Recover => {
-                self.recover(&inbox, outbox)?;
-                Stage::Finish
+            Stage::Collect(part) => {
+                self.collect(part, inbox, outbox);
+                if part + 1 < self.parts {
+                    Stage::Deliver(part + 1)
+                } else {
+                    self.recover(outbox)?;
+                    Stage::Finish
+                }
             }
             stage => stage,
         })

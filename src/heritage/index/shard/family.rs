@@ -6,14 +6,14 @@ use core::ops::ControlFlow;
 
 use hashbrown::HashMap;
 
-use super::message::{Content, Inbox, Outbox};
+use super::message::{Content, Inbox, Outbox, sorted};
 use super::{Entry, Shard};
 use crate::evidence::SignatureComparison;
 use crate::heritage::index::IndexError;
 use crate::heritage::index::blocks::Layout;
 use crate::heritage::index::families::{Join, families};
 use crate::heritage::index::kin::Kin;
-use crate::heritage::index::near::Compared;
+use crate::heritage::index::near::Comparer;
 use crate::heritage::{Model, ModelGraph};
 use crate::progress::ProgressReporter;
 
@@ -53,49 +53,53 @@ impl Shard {
         }
     }
 
-    /// Asks for what this shard doesn't hold of its families.
+    /// Asks for the first models of its families that this shard doesn't hold.
     pub(super) fn gather(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         self.families = inbox.families;
         let members = self.families.iter().flatten().copied();
         let missing = members.filter(|&model| self.place(model).is_none());
-        self.ask_for_signatures(missing.collect(), outbox);
+        self.ask_for_missing(missing.collect(), outbox);
     }
 
-    /// Sends the signatures of models, with those of their copies, and the pairs that they are the first of.
+    /// Hands over the signatures of models, with those of their copies, and the pairs that they are the first of.
+    /// Nobody else needs them any more, since a model has one family.
     pub(super) fn deliver(&mut self, inbox: &Inbox, outbox: &mut Outbox) {
         let copies = self.census.copies();
-        let wanted = || {
-            inbox.wanted.iter().flat_map(|&(asker, model)| {
-                let copies = copies.get(&model).into_iter().flatten();
-                (copies.copied().chain([model])).map(move |model| (asker, model))
-            })
-        };
-        outbox.spread_signatures(
-            wanted()
-                .filter_map(|(asker, model)| Some((asker, self.entry(model)?.signature.clone()))),
-        );
-        self.rounds
-            .found
-            .sort_by_key(|found| (found.pair.first, found.pair.second));
-        let found = &self.rounds.found;
+        let mut wanted: BTreeMap<usize, usize> = BTreeMap::new();
+        for &(asker, model) in &inbox.wanted {
+            let copies = copies.get(&model).into_iter().flatten();
+            wanted.extend(copies.chain([&model]).map(|&model| (model, asker)));
+        }
+        let given = |entry: &mut (usize, Entry)| wanted.contains_key(&entry.0);
+        let given = self.entries.extract_if(.., given);
+        let given =
+            given.filter_map(|(model, entry)| Some((*wanted.get(&model)?, entry.signature)));
+        outbox.spread_signatures(given);
+        let known = &self.rounds.known;
         let pairs = inbox.wanted.iter().flat_map(|&(asker, model)| {
-            let start = found.partition_point(|found| found.pair.first < model);
-            let own = found[start..]
+            let start = known.partition_point(|&(first, _)| first < model);
+            let own = known[start..]
                 .iter()
-                .take_while(move |found| found.pair.first == model);
-            own.map(move |found| (asker, (model, found.pair.second)))
+                .take_while(move |pair| pair.0 == model);
+            own.map(move |&pair| (asker, pair))
         });
         outbox.spread(pairs, Content::Pairs);
     }
 
+    /// Takes in what others handed over, and asks for the next models.
+    pub(super) fn collect(&mut self, part: usize, inbox: Inbox, outbox: &mut Outbox) {
+        self.rounds.known.extend(inbox.pairs);
+        self.ask_for_part(part + 1, outbox);
+    }
+
     /// Recovers the families of this shard.
-    pub(super) fn recover(&mut self, inbox: &Inbox, outbox: &mut Outbox) -> Result<(), IndexError> {
-        let mut near = self.near_pairs_of_families(&inbox.pairs)?;
+    pub(super) fn recover(&mut self, outbox: &mut Outbox) -> Result<(), IndexError> {
+        let pairs = self.pairs_of_families();
         let copies = self.census.copies();
         let mut go_on = |_| ControlFlow::Continue(());
         let mut reporter = ProgressReporter::new(&mut go_on);
         let mut placed: Vec<(usize, Model)> = Vec::new();
-        for (family, near) in self.families.iter().zip(&mut near) {
+        for (number, family) in self.families.iter().enumerate() {
             let with_entry = |&model: &usize| Ok((model, self.known_entry(model)?));
             let members: Result<Vec<(usize, &Entry)>, IndexError> =
                 family.iter().map(with_entry).collect();
@@ -104,53 +108,41 @@ impl Shard {
                 copies.map(|&copy| Ok((copy, self.known_entry(copy)?, *original)))
             });
             let copies: Result<Vec<(usize, &Entry, usize)>, IndexError> = copies.collect();
-            let kin = Kin {
+            let mut kin = Kin {
                 members: members?,
                 copies: copies?,
-                near: core::mem::take(near),
+                near: Vec::new(),
             };
+            if !kin.is_small(&self.settings) {
+                let start = pairs.partition_point(|pair| pair.0 < number);
+                let own = pairs[start..].iter().take_while(|pair| pair.0 == number);
+                let own: Vec<(usize, usize)> = own.map(|&(_, pair)| pair).collect();
+                let entries: Vec<&Entry> = kin.members.iter().map(|&(_, entry)| entry).collect();
+                let comparer = Comparer {
+                    comparison: SignatureComparison::new(),
+                    entries: &entries,
+                };
+                kin.near = comparer.compare(&own, &mut reporter)?;
+            }
             placed.extend(kin.place(&self.settings, &mut reporter)?);
         }
         outbox.spread(placed.into_iter().map(|model| (0, model)), Content::Placed);
         Ok(())
     }
 
-    /// The near pairs within every family of this shard, by places in it: its own ones, and those that
-    /// others found, compared again.
-    fn near_pairs_of_families(
-        &mut self,
-        pairs: &[(usize, usize)],
-    ) -> Result<Vec<Vec<Compared>>, IndexError> {
+    /// The pairs that were compared within each family of this shard, by its number and the places in it, sorted.
+    fn pairs_of_families(&mut self) -> Vec<(usize, (usize, usize))> {
         let mut places: HashMap<usize, (usize, usize)> = HashMap::new();
         for (family, members) in self.families.iter().enumerate() {
             let members = members.iter().enumerate();
             places.extend(members.map(|(at, &model)| (model, (family, at))));
         }
-        let of_one = |&(first, second): &(usize, usize)| {
-            let ends = (places.get(&first), places.get(&second));
-            matches!(ends, (Some(u), Some(v)) if u.0 == v.0)
-        };
-        let comparison = SignatureComparison::new();
-        let mut found = core::mem::take(&mut self.rounds.found);
-        for &(first, second) in pairs.iter().filter(|pair| of_one(pair)) {
-            found.extend(self.relation(&comparison, first, second)?);
-        }
-        let mut near: Vec<Vec<Compared>> = Vec::new();
-        near.resize_with(self.families.len(), Vec::new);
-        for mut compared in found {
-            let pair = &mut compared.pair;
-            let (Some(u), Some(v)) = (places.get(&pair.first), places.get(&pair.second)) else {
-                continue;
-            };
-            if u.0 == v.0 {
-                (pair.first, pair.second) = (u.1, v.1);
-                near[u.0].push(compared);
-            }
-        }
-        for near in &mut near {
-            near.sort_by_key(|compared| (compared.pair.first, compared.pair.second));
-        }
-        Ok(near)
+        let known = core::mem::take(&mut self.rounds.known).into_iter();
+        let within = known.filter_map(|(first, second)| {
+            let (u, v) = (places.get(&first)?, places.get(&second)?);
+            (u.0 == v.0).then_some((u.0, (u.1, v.1)))
+        });
+        sorted(within.collect())
     }
 
     /// Puts the graph together, in the first shard.
@@ -158,6 +150,8 @@ impl Shard {
         if self.number != 0 {
             return Ok(());
         }
+        // There is room for the graph where the signatures were.
+        (self.entries, self.foreign) = Default::default();
         let order = self.census.order();
         let mut places = alloc::vec![0; order.len()];
         for (place, &model) in order.iter().enumerate() {

@@ -3,29 +3,30 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use super::message::{Content, Inbox, Outbox, sorted};
 use super::{Entry, Shard, Stage};
 use crate::evidence::SignatureComparison;
 use crate::heritage::index::IndexError;
 use crate::heritage::index::families::Join;
-use crate::heritage::index::links::{Link, further, neighbours, spanning_forest};
-use crate::heritage::index::near::{Compared, compared};
+use crate::heritage::index::links::{Link, further, keep_nearest, neighbours, spanning_forest};
+use crate::heritage::index::near::compared;
 
-/// What a shard knows of pairs whose first model it holds.
+/// What a shard knows of pairs whose first model it holds: what later rounds need, and no more, since there are
+/// dozens of pairs for each model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rounds {
-    known: HashSet<(usize, usize)>,
-    /// The models of other shards that this round needs, sorted.
+    /// The pairs that were compared, sorted.
+    pub(super) known: Vec<(usize, usize)>,
+    /// The models of other shards that this round or the families need, sorted.
     missing: Vec<usize>,
-    pub(super) found: Vec<Compared>,
-    /// How many were found before this round.
-    before: usize,
+    /// What this round found.
+    new: Vec<Link>,
     /// The spanning forest of what was found.
     forest: Vec<Link>,
-    /// Links between own models and the lesser ones of other shards.
-    received: Vec<Link>,
+    /// The links of all own models to their nearest.
+    nearest: Vec<Link>,
+    /// What may join models to families, as much of it as counts.
+    joins: Vec<Join>,
     /// The nearest of every own model, and its neighbours in the spanning forest of all shards.
     near: Vec<Vec<usize>>,
     tree: Vec<Vec<usize>>,
@@ -35,11 +36,19 @@ impl Shard {
     /// Finds out which pairs are new, and asks for the first signatures that they need.
     pub(super) fn request(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         self.wanted = sorted(inbox.pairs);
-        self.wanted.retain(|&pair| self.rounds.known.insert(pair));
+        let known = &mut self.rounds.known;
+        self.wanted
+            .retain(|pair| known.binary_search(pair).is_err());
+        known.extend_from_slice(&self.wanted);
+        known.sort_unstable();
         let seconds = self.wanted.iter().map(|&(_, second)| second);
         let missing = seconds.filter(|&model| self.place(model).is_none());
-        self.rounds.missing = sorted(missing.collect());
-        self.rounds.before = self.rounds.found.len();
+        self.ask_for_missing(missing.collect(), outbox);
+    }
+
+    /// Says how many parts it takes to ask for models of other shards, and asks for the first of them.
+    pub(super) fn ask_for_missing(&mut self, models: Vec<usize>, outbox: &mut Outbox) {
+        self.rounds.missing = sorted(models);
         let parts = self.rounds.missing.len().div_ceil(self.at_once);
         outbox.send_to_all(&Content::Parts(parts));
         self.ask_for_part(0, outbox);
@@ -47,15 +56,9 @@ impl Shard {
 
     pub(super) fn ask_for_part(&self, part: usize, outbox: &mut Outbox) {
         let mut parts = self.rounds.missing.chunks(self.at_once);
-        if let Some(models) = parts.nth(part) {
-            self.ask_for_signatures(models.to_vec(), outbox);
-        }
-    }
-
-    pub(super) fn ask_for_signatures(&self, models: Vec<usize>, outbox: &mut Outbox) {
-        let missing = sorted(models).into_iter();
+        let missing = parts.nth(part).unwrap_or_default().iter();
         outbox.spread(
-            missing.map(|model| (self.census.home(model), model)),
+            missing.map(|&model| (self.census.home(model), model)),
             Content::Wanted,
         );
     }
@@ -88,47 +91,41 @@ impl Shard {
         let (here, later): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_here);
         let comparison = SignatureComparison::new();
         for (first, second) in here {
-            let found = self.relation(&comparison, first, second)?;
-            self.rounds.found.extend(found);
+            let (u, v) = (self.known_entry(first)?, self.known_entry(second)?);
+            let relation = comparison.relation(&u.signature, &v.signature)?;
+            if relation.is_comparable() {
+                let found = compared(first, second, &relation);
+                self.rounds.new.extend(found.link());
+                self.rounds.joins.extend(Join::of(&found));
+            }
         }
         self.wanted = later;
         self.foreign.clear();
         Ok(())
     }
 
-    /// What two models say of each other, if they can be compared.
-    pub(super) fn relation(
-        &self,
-        comparison: &SignatureComparison,
-        first: usize,
-        second: usize,
-    ) -> Result<Option<Compared>, IndexError> {
-        let (u, v) = (self.known_entry(first)?, self.known_entry(second)?);
-        let relation = comparison.relation(&u.signature, &v.signature)?;
-        let comparable = relation.is_comparable();
-        Ok(comparable.then(|| compared(first, second, &relation)))
-    }
-
     /// Sends the spanning forest of what this shard found, and what concerns the models of others.
     pub(super) fn send_links(&mut self, outbox: &mut Outbox) {
-        let new = &self.rounds.found[self.rounds.before..];
+        let mut new = core::mem::take(&mut self.rounds.new);
         let mut links = core::mem::take(&mut self.rounds.forest);
-        links.extend(new.iter().filter_map(Compared::link));
+        links.extend_from_slice(&new);
         links.sort_by(Link::order);
         self.rounds.forest = spanning_forest(self.census.len(), links, Link::ends);
         let forest = self.rounds.forest.iter();
         let forest = forest.map(|link| (self.owner_of_hood(link.first), *link));
         outbox.spread(forest, Content::Forest);
-        let foreign = new.iter().filter_map(Compared::link).filter_map(|link| {
+        let foreign = new.iter().filter_map(|link| {
             let home = self.census.home(link.second);
-            (home != self.number).then_some((home, link))
+            (home != self.number).then_some((home, *link))
         });
         outbox.spread(foreign, Content::Links);
+        self.rounds.nearest.append(&mut new);
+        self.keep_joins();
     }
 
     /// Merges the spanning forests of all shards, and tells every model its neighbours.
     pub(super) fn merge(&mut self, inbox: Inbox, outbox: &mut Outbox) {
-        self.rounds.received.extend(inbox.links);
+        self.rounds.nearest.extend(inbox.links);
         let mut links = inbox.forest;
         links.sort_by(Link::order);
         let tree = spanning_forest(self.census.len(), links, Link::ends);
@@ -144,10 +141,10 @@ impl Shard {
     pub(super) fn ask(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         let mut tree = inbox.tree;
         tree.sort_by(Link::order);
-        let found = self.rounds.found.iter().filter_map(Compared::link);
-        let mut links: Vec<Link> = found.chain(self.rounds.received.iter().copied()).collect();
+        let mut links = core::mem::take(&mut self.rounds.nearest);
         links.sort_by(Link::order);
         let place = |model| self.place(model);
+        keep_nearest(self.entries.len(), &mut links, place);
         let tree = neighbours(self.entries.len(), &tree, place);
         let near = neighbours(self.entries.len(), &links, place);
         let census = &self.census;
@@ -160,7 +157,8 @@ impl Shard {
                     .map(move |&other| (census.home(other), (other, *model)))
             });
         outbox.spread(asked, Content::Asked);
-        (self.rounds.tree, self.rounds.near) = (tree, near);
+        links.shrink_to_fit();
+        (self.rounds.tree, self.rounds.near, self.rounds.nearest) = (tree, near, links);
     }
 
     /// Says what models that are near to own ones are to be compared with.
@@ -177,18 +175,28 @@ impl Shard {
         self.spread_pairs(pairs, outbox);
     }
 
-    /// Sends what may join models to families: where any two layouts of a neighbourhood can be compared
+    /// Keeps what may join models to families: where any two layouts of a neighbourhood can be compared
     /// only the spanning forest of it, since the order alone decides there.
-    pub(super) fn send_joins(&self, outbox: &mut Outbox) {
+    fn keep_joins(&mut self) {
         let throughout = self.census.is_comparable_throughout();
-        let joins = self.rounds.found.iter().filter_map(Join::of);
+        let joins = core::mem::take(&mut self.rounds.joins).into_iter();
         let (mut plain, others): (Vec<Join>, Vec<Join>) = joins.partition(|join| {
             let hood = self.census.hood(join.first);
             throughout.get(hood).copied().unwrap_or(false)
         });
         plain.sort_by(Join::order);
-        let forest = spanning_forest(self.census.len(), plain, |join| (join.first, join.second));
-        let joins = forest.into_iter().chain(others);
+        self.rounds.joins =
+            spanning_forest(self.census.len(), plain, |join| (join.first, join.second));
+        self.rounds.joins.extend(others);
+        self.rounds.joins.shrink_to_fit();
+    }
+
+    /// Sends what may join models to families.
+    pub(super) fn send_joins(&mut self, outbox: &mut Outbox) {
+        self.keep_joins();
+        let known = core::mem::take(&mut self.rounds.known);
+        let joins = core::mem::take(&mut self.rounds).joins.into_iter();
+        self.rounds.known = known;
         outbox.spread(
             joins.map(|join| (self.owner_of_hood(join.first), join)),
             Content::Joins,

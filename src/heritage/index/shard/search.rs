@@ -105,15 +105,14 @@ impl Shard {
 
     fn ask_for_near(&self, step: usize, outbox: &mut Outbox) {
         let mut by_layout: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let distinct = (0..self.entries.len()).filter(|&at| {
-            let (model, _) = self.entries[at];
-            self.census.is_distinct(model)
-        });
-        for place in distinct
+        // In the order of layouts, so that those who answer prepare few of them for one step.
+        let targets = self.search.targets.iter();
+        let distinct =
+            targets.flat_map(|(&layout, places)| places.iter().map(move |&at| (layout, at)));
+        for (layout, place) in distinct
             .skip(step * SEARCHES_AT_ONCE)
             .take(SEARCHES_AT_ONCE)
         {
-            let layout = self.census.layout(self.entries[place].0);
             by_layout.entry(layout).or_default().push(place);
         }
         for (layout, places) in by_layout {
