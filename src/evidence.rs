@@ -25,9 +25,11 @@ mod members;
 mod memory;
 mod orientation;
 mod pair_growth;
+mod partial;
 #[cfg(feature = "svd")]
 mod ranks;
 mod relation;
+mod repeated;
 mod score;
 mod selection;
 mod signatures;

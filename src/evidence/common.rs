@@ -1,8 +1,10 @@
 //! The weights that two models have in common, and which of them come from one ancestor.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
+use crate::signature::TensorSignature;
 use crate::sketch::GroupComparison;
 
 /// Above this share of what independent weights would have, squared distances are those of unrelated
@@ -18,19 +20,25 @@ const MUCH: f64 = 4.0;
 /// Takes off the last groups of rows, down to `start`, where they were made anew in one of the models, as
 /// those of tokens that were added to both.
 pub(super) fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
-    let share = |group: &GroupComparison| {
-        let norms = group.first_squared_norm + group.second_squared_norm;
-        if norms > 0.0 {
-            group.squared_distance / norms
-        } else {
-            0.0
-        }
-    };
-    let mut shares: Vec<f64> = groups[start..].iter().map(share).collect();
+    let mut shares: Vec<f64> = groups[start..].iter().map(share_of).collect();
     shares.sort_by(f64::total_cmp);
     let usual = shares.get(shares.len() / 2).copied().unwrap_or(0.0);
-    while groups.len() > start && groups.last().is_some_and(|last| is_new(share(last), usual)) {
+    while groups.len() > start
+        && groups
+            .last()
+            .is_some_and(|last| is_new(share_of(last), usual))
+    {
         groups.pop();
+    }
+}
+
+/// A group's share of what independent rows would have.
+fn share_of(group: &GroupComparison) -> f64 {
+    let norms = group.first_squared_norm + group.second_squared_norm;
+    if norms > 0.0 {
+        group.squared_distance / norms
+    } else {
+        0.0
     }
 }
 
@@ -40,6 +48,9 @@ fn is_new(share: f64, usual: f64) -> bool {
     share > UNRELATED_ROWS && share > MUCH * usual
 }
 
+/// Weights at least this share of whose values are as far apart as independent ones aren't compared.
+const APART: f64 = 0.35;
+
 /// One weight of both models.
 pub(super) struct Tensor {
     /// Its place among the tensors that both have.
@@ -48,21 +59,29 @@ pub(super) struct Tensor {
     values: usize,
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
     share: f64,
+    /// The share of its values that lie in groups of rows as far apart as independent ones.
+    apart: f64,
 }
 
 impl Tensor {
     pub(super) fn new(at: usize, groups: &[GroupComparison], range: Range<usize>) -> Self {
-        let (mut squared, mut norms, mut values) = (0.0, 0.0, 0);
+        let (mut squared, mut norms, mut values, mut apart) = (0.0, 0.0, 0, 0);
         for group in &groups[range.clone()] {
             squared += group.squared_distance;
             norms += group.first_squared_norm + group.second_squared_norm;
             values += group.values;
+            apart += if share_of(group) > UNRELATED {
+                group.values
+            } else {
+                0
+            };
         }
         Self {
             at,
             groups: range,
             values,
             share: if norms > 0.0 { squared / norms } else { 0.0 },
+            apart: apart as f64 / values.max(1) as f64,
         }
     }
 
@@ -71,9 +90,15 @@ impl Tensor {
         self.share > UNRELATED
     }
 
+    /// Whether it is far, or much of it is, where weights differ by this share as a rule: rows that are in another
+    /// order in one of the models, as those of projections that were fused head by head.
+    pub(super) fn is_replaced(&self, usual: f64) -> bool {
+        self.is_far() || self.apart >= APART && self.share > MUCH * usual
+    }
+
     /// Whether it was trained, rather than made anew, where weights differ by this share as a rule.
     pub(super) fn is_trained(&self, usual: f64) -> bool {
-        !self.is_far() || self.share <= MUCH * usual
+        !self.is_replaced(usual) || self.share <= MUCH * usual
     }
 }
 
@@ -106,4 +131,18 @@ pub(super) fn usual_share(tensors: &[Tensor]) -> f64 {
         .iter()
         .find(reaches_half)
         .map_or(0.0, |&(share, _)| share)
+}
+
+/// The order of the numbers of rows of weights that correspond, where none is the other way round than another.
+pub(super) fn order_of_rows<'a>(
+    kept: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
+) -> Ordering {
+    let orders = kept.map(|(u, v)| u.shape().first().cmp(&v.shape().first()));
+    let mut different = orders.filter(|order| order.is_ne());
+    let first = different.next().unwrap_or(Ordering::Equal);
+    if different.all(|order| order == first) {
+        first
+    } else {
+        Ordering::Equal
+    }
 }

@@ -14,13 +14,17 @@ pub struct Coverage {
     pub(super) shares: Vec<f64>,
     /// Sorted by parent and child.
     pub(super) partial: Vec<PartialParent>,
-    /// Of every model the share of its weights that it holds more than once.
+    /// See [`repeated`](Self::repeated).
     pub(super) repeated: Vec<f64>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) assembled: Vec<Assembled>,
+    /// Pairs of models of which the second is the first with more rows, sorted.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) extended: Vec<(usize, usize)>,
 }
 
-/// A possible parent that covers less of a child than another model does.
+/// A possible parent that covers less of a child than another model does, or of which the child has less than
+/// other models have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PartialParent {
@@ -28,8 +32,8 @@ pub struct PartialParent {
     pub parent: usize,
     /// The position of the child.
     pub child: usize,
-    /// The distance that they would have on all of the child's weights, if these moved as they do
-    /// from the child to its nearest relative; `None` where on what parent and child share the
+    /// The distance that they would have on all of the weights of the one that lacks less, if these moved as
+    /// they do from it to the nearest relative that has them; `None` where on what parent and child share the
     /// parent can't be told from a relative that has all the rest, too.
     pub distance: Option<f64>,
 }
@@ -48,8 +52,9 @@ impl Coverage {
         self.shares.get(of * self.models + with).copied()
     }
 
-    /// The share of a model's weights that lie in tensors whose values it holds more than once, as models do
-    /// that were stacked from layers of another; 0 where there is no such model.
+    /// The share of a model's weights that lie in tensors of which it holds another copy, perhaps trained since, as
+    /// models do that were stacked from layers of another or whose experts were copied from one dense layer; 0
+    /// where there is no such model.
     #[must_use]
     pub fn repeated(&self, model: usize) -> f64 {
         self.repeated.get(model).copied().unwrap_or(0.0)
@@ -62,7 +67,14 @@ impl Coverage {
         &self.assembled
     }
 
-    /// What is known of a pair whose parent covers less of the child than another model does.
+    /// Whether some matrices of a model are those of another, its relative, with rows added at the end, as
+    /// vocabularies grow, and none the other way round.
+    #[must_use]
+    pub fn extends(&self, model: usize, other: usize) -> bool {
+        self.extended.binary_search(&(other, model)).is_ok()
+    }
+
+    /// What is known of a pair one of which covers less of the other than another model does.
     #[must_use]
     pub fn partial(&self, parent: usize, child: usize) -> Option<PartialParent> {
         let key = |partial: &PartialParent| (partial.parent, partial.child);

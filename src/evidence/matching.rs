@@ -273,3 +273,10 @@ impl Difference {
 fn are_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     Difference::between(u, v).share <= Geometry::UNRELATED
 }
+
+/// Whether two weights of one shape come of one, further apart from independent ones than chance explains.
+pub(super) fn are_copies(u: &TensorSignature, v: &TensorSignature) -> bool {
+    let difference = Difference::between(u, v);
+    let is_zero = u.sketch().squared_norms().iter().all(|&norm| norm == 0.0);
+    u.shape() == v.shape() && !is_zero && difference.share <= content::limit(difference)
+}

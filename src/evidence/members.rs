@@ -4,22 +4,24 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use num_traits::Float;
 
 use super::assembled::assembled;
 use super::copies::{CopyKind, copy_kind, is_same_but_for_rounding};
 use super::coverage::{Coverage, PartialParent};
-use super::relation::{self, Relation, RelationOptions, restricted_squared_distance};
+use super::relation::{self, Relation, RelationOptions};
+use super::repeated::repeated;
 use super::{EvidenceError, Geometry, GroupEvidence, Growth, MatchRule, ModelCopy};
 use crate::condensed::{CondensedMatrix, condensed_index};
-use crate::signature::{Signature, TensorSignature};
+use crate::signature::Signature;
 
 /// How many of the nearest models are looked at for what a model is a copy of.
 const NEAREST: usize = 8;
 
 /// Differences of shares below this don't count: a head with few classes, a few tokens more.
-const SAME_SHARE: f64 = 1e-3;
+pub(super) const SAME_SHARE: f64 = 1e-3;
 
 /// Models of which at least this share was compared are of one kind.
 const MOSTLY_ALIKE: f64 = 0.75;
@@ -42,15 +44,15 @@ pub(super) struct Members<'a> {
 }
 
 impl Members<'_> {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.signatures.len()
     }
 
-    fn signature(&self, member: usize) -> &Signature {
+    pub(super) fn signature(&self, member: usize) -> &Signature {
         self.signatures[member]
     }
 
-    fn relation(&self, first: usize, second: usize) -> &Relation {
+    pub(super) fn relation(&self, first: usize, second: usize) -> &Relation {
         &self.relations[condensed_index(self.len(), first, second)]
     }
 
@@ -145,7 +147,7 @@ impl Members<'_> {
     }
 
     /// The mean size of weights, if models differ in what they share; distances are in its units then.
-    fn common_size(&self) -> Option<f64> {
+    pub(super) fn common_size(&self) -> Option<f64> {
         let is_all = |relation: &Relation| {
             let [first, second] = relation.compared();
             first.min(second) > 1.0 - SAME_SHARE
@@ -162,7 +164,7 @@ impl Members<'_> {
 
     /// Eq. 1 without uniform shrinkage, brought to one size where models differ in what they share;
     /// `None` for what can't be compared.
-    fn distance(&self, first: usize, second: usize, common: Option<f64>) -> Option<f64> {
+    pub(super) fn distance(&self, first: usize, second: usize, common: Option<f64>) -> Option<f64> {
         let relation = self.relation(first, second);
         let scale = match common {
             Some(common) if relation.size() > 0.0 => common / relation.size(),
@@ -302,6 +304,21 @@ impl Members<'_> {
         }
     }
 
+    /// The pairs of which the second is the first with more rows, sorted.
+    fn extended(&self) -> Vec<(usize, usize)> {
+        let pairs =
+            self.pairs().filter_map(
+                |(first, second)| match self.relation(first, second).rows() {
+                    Ordering::Less => Some((first, second)),
+                    Ordering::Greater => Some((second, first)),
+                    Ordering::Equal => None,
+                },
+            );
+        let mut pairs: Vec<(usize, usize)> = pairs.collect();
+        pairs.sort_unstable();
+        pairs
+    }
+
     /// `None` where every pair was compared on all weights.
     fn coverage(&self) -> Option<Coverage> {
         let models = self.len();
@@ -313,7 +330,8 @@ impl Members<'_> {
                 shares[second * models + first] = v;
             }
         }
-        if shares.iter().all(|&share| share > 1.0 - SAME_SHARE) {
+        let extended = self.extended();
+        if extended.is_empty() && shares.iter().all(|&share| share > 1.0 - SAME_SHARE) {
             return None;
         }
         let mut coverage = Coverage {
@@ -322,80 +340,15 @@ impl Members<'_> {
             partial: Vec::new(),
             repeated: self.signatures.iter().map(|s| repeated(s)).collect(),
             assembled: assembled(&self.signatures),
+            extended,
         };
         let mut partial = Vec::new();
         for child in 0..models {
             partial.extend(self.partial_parents(&coverage, child));
+            partial.extend(self.parents_of_partial(&coverage, child));
         }
         partial.sort_by_key(|partial: &PartialParent| (partial.parent, partial.child));
         coverage.partial = partial;
         Some(coverage)
     }
-
-    /// The relatives of a model that cover less of it than another one does.
-    fn partial_parents(&self, coverage: &Coverage, child: usize) -> Vec<PartialParent> {
-        let share = |other: usize| coverage.share(child, other).unwrap_or(0.0);
-        let relatives: Vec<usize> = (0..self.len())
-            .filter(|&other| other != child && self.relation(child, other).is_related())
-            .collect();
-        let most = relatives
-            .iter()
-            .map(|&other| share(other))
-            .fold(0.0, f64::max);
-        let covers = |&&other: &&usize| share(other) > most - SAME_SHARE;
-        let common = self.common_size();
-        let distance = |other: usize| self.distance(child, other, common).unwrap_or(0.0);
-        let nearest = relatives
-            .iter()
-            .filter(covers)
-            .copied()
-            .reduce(|best, other| {
-                if distance(other) < distance(best) {
-                    other
-                } else {
-                    best
-                }
-            });
-        let Some(nearest) = nearest else {
-            return Vec::new();
-        };
-        let partial = relatives.iter().filter(|other| !covers(other));
-        let describe = |&parent: &usize| {
-            let [from_parent, from_nearest] = restricted_squared_distance(
-                &self.options,
-                self.signature(child),
-                self.signature(parent),
-                self.signature(nearest),
-            )?;
-            let ratio = Float::sqrt(from_parent / from_nearest);
-            Some(PartialParent {
-                parent,
-                child,
-                distance: (from_nearest > 0.0 && ratio.is_finite())
-                    .then(|| distance(nearest) * ratio),
-            })
-        };
-        partial.filter_map(describe).collect()
-    }
-}
-
-/// The share of a model's weights that lie in tensors of equal values.
-fn repeated(signature: &Signature) -> f64 {
-    let weights = || {
-        signature
-            .tensors()
-            .iter()
-            .filter(|tensor| tensor.is_weight())
-    };
-    let mut digests: Vec<[u64; 2]> = weights().map(|tensor| tensor.digest().words()).collect();
-    digests.sort_unstable();
-    let is_repeated = |tensor: &&TensorSignature| {
-        let words = tensor.digest().words();
-        let first = digests.partition_point(|other| *other < words);
-        digests.get(first + 1) == Some(&words)
-    };
-    let values = |tensor: &TensorSignature| tensor.moments().count();
-    let all: u64 = weights().map(values).sum();
-    let repeated: u64 = weights().filter(is_repeated).map(values).sum();
-    repeated as f64 / all.max(1) as f64
 }

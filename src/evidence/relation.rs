@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use num_traits::Float;
 
-use super::common::{Tensor, are_related, leave_out_new_rows, usual_share};
+use super::common::{Tensor, are_related, leave_out_new_rows, order_of_rows, usual_share};
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
 };
@@ -101,6 +102,7 @@ pub struct Relation {
     /// The names of the same weights in the second model, where they are others.
     replaced_in_second: Vec<String>,
     equal: bool,
+    rows: Ordering,
     rule: MatchRule,
     matched: usize,
 }
@@ -145,7 +147,7 @@ impl Relation {
         }
         let related = are_related(&tensors);
         let usual = usual_share(&tensors);
-        let far = tensors.iter().filter(|tensor| related && tensor.is_far());
+        let far = (tensors.iter()).filter(|tensor| related && tensor.is_replaced(usual));
         let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
         tensors.retain(|tensor| {
             let (u, v) = matched[tensor.at];
@@ -180,6 +182,11 @@ impl Relation {
                 .all(|model| model.tensors().len() == matched.len())
                 && (matched.iter())
                     .all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape()),
+            rows: if related {
+                order_of_rows(tensors.iter().map(|tensor| matched[tensor.at]))
+            } else {
+                Ordering::Equal
+            },
             rule: matching.rule(),
             matched: matched.len(),
         };
@@ -328,6 +335,12 @@ impl Relation {
     #[must_use]
     pub const fn layers(&self) -> usize {
         self.layers
+    }
+
+    /// Which of two related models has fewer rows: less where some matrices of the second are those of the first
+    /// with rows added at the end, and none the other way round.
+    pub(crate) const fn rows(&self) -> Ordering {
+        self.rows
     }
 
     /// What told which tensors correspond.

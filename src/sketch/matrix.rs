@@ -8,6 +8,10 @@ use super::{RowGroups, SketchError};
 use crate::powers::{exponent, power_of_two};
 use crate::registers::{Kernel, in_wide_registers};
 
+/// Sketches whose groups were joined differ by up to this share of their squared norms though their matrices are
+/// equal, since buckets are kept in single precision.
+const ROUNDING: f64 = 1e-13;
+
 /// The sketch of a matrix: for each group of rows its exact squared norm and its buckets.
 ///
 /// Buckets are kept in single precision, in units of a power of two chosen by the largest of them, so
@@ -246,8 +250,11 @@ impl MatrixSketch {
             buckets,
             squared: &mut squared,
         });
+        let is_joined = self.groups.height() != other.groups.height();
         for (group, squared) in squared.into_iter().take(count).enumerate() {
             let [distance, of_first, of_second] = squared.map(|squared| squared * unit * unit);
+            let is_rounding = is_joined && distance <= ROUNDING * (of_first + of_second);
+            let distance = if is_rounding { 0.0 } else { distance };
             take(GroupComparison {
                 values: first.values(group, height).len(),
                 first_squared_norm: first.squared_norms[group],

@@ -35,6 +35,7 @@ mod formats;
 #[cfg(feature = "proptest")]
 mod fuzzed;
 mod graph;
+mod grown;
 mod growth;
 mod hidden;
 mod index;

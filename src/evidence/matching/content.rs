@@ -166,7 +166,7 @@ fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> b
 }
 
 /// The share up to which two weights are far nearer than independent ones are by chance.
-fn limit(difference: Difference) -> f64 {
+pub(super) fn limit(difference: Difference) -> f64 {
     let chance = STANDARD_ERRORS * Float::sqrt(2.0 / difference.numbers.max(1) as f64);
     NEAR.min(1.0 - chance)
 }

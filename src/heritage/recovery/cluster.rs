@@ -107,6 +107,13 @@ impl<'a> Cluster<'a> {
         coverage.map_or(0.0, |coverage| coverage.repeated(self.members[member]))
     }
 
+    /// Whether a member is another with more rows.
+    pub(super) fn extends(&self, member: usize, other: usize) -> bool {
+        let (u, v) = (self.members[member], self.members[other]);
+        let coverage = self.group.coverage();
+        coverage.is_some_and(|coverage| coverage.extends(u, v))
+    }
+
     /// Whether two members were compared on as good as all weights of both.
     pub(super) fn is_compared(&self, first: usize, second: usize) -> bool {
         self.compared(first, second)

@@ -14,7 +14,15 @@ pub(super) const MISSING: f64 = 0.4;
 
 /// What an edge costs whose parent holds weights more than once that its child holds once, in proportion:
 /// models are stacked from layers of another, hardly ever taken apart again.
-const STACKED: f64 = 8.0;
+const STACKED: f64 = 16.0;
+
+/// What an edge costs besides whose parent lacks rows that its child has in common with a model that is otherwise as
+/// good as that parent: what was added once isn't added again with the same values.
+const LACKED: f64 = 4.0;
+
+/// What an edge costs whose child lacks rows that its parent has: ln of the odds of 20. Tokens are added at the end
+/// of a vocabulary, and those at its end are hardly ever taken away.
+pub(super) const LOST_ROWS: f64 = 3.0;
 
 /// Models whose distance is at most this share of their distances to a third one are as good as the same
 /// to it.
@@ -24,7 +32,8 @@ const AS_GOOD_AS_THE_SAME: f64 = 0.2;
 const ROUNDING: f64 = 1e-9;
 
 /// What edges cost more whose parent doesn't hold all of the child, the more if it holds less than another
-/// model does, and most where such a parent says nothing; `half_dimension` is what a unit of ln D² costs.
+/// model does, and most where such a parent says nothing, and those whose child lacks rows of its parent;
+/// `half_dimension` is what a unit of ln D² costs.
 pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usize, usize), f64> {
     let mut costs = HashMap::new();
     if !cluster.is_partial() {
@@ -35,29 +44,40 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
         let share = |parent: usize| cluster.compared(child, parent);
         let others = (0..cluster.len()).filter(|&parent| parent != child);
         let most = others.clone().map(share).fold(0.0, f64::max);
-        for parent in others.clone().filter(|&parent| share(parent) < 1.0) {
-            let stacked = cluster.repeated(parent) - cluster.repeated(child);
-            let given = given_weights * (1.0 - share(parent)) + STACKED * stacked.max(0.0);
-            if share(parent) >= most {
-                costs.insert((parent, child), given);
-                continue;
-            }
-            let cost = match cluster.parent_distance(parent, child) {
-                Some(distance) => {
-                    let measured = cluster.distance(parent, child);
-                    let replaces = |&other: &usize| {
-                        other != parent
-                            && share(other) >= most
-                            && cluster.distance(parent, other) <= AS_GOOD_AS_THE_SAME * measured
-                    };
-                    let replaced = others.clone().any(|other| replaces(&other));
-                    let missing = if replaced { most - share(parent) } else { 0.0 };
-                    let longer = Float::ln(distance) - Float::ln(measured);
-                    let longer = if longer.is_finite() { longer } else { 0.0 };
-                    given + half_dimension * (MISSING * missing + 2.0 * longer)
-                }
-                None => given + SAYS_NOTHING,
+        for parent in others.clone() {
+            // What the child has all of isn't what the parent would have been stacked from.
+            let more = 1.0 - cluster.compared(parent, child);
+            let stacked = (cluster.repeated(parent) - cluster.repeated(child)).min(more);
+            let lost = if cluster.extends(parent, child) {
+                LOST_ROWS
+            } else {
+                0.0
             };
+            let given = given_weights * (1.0 - share(parent)) + STACKED * stacked.max(0.0) + lost;
+            let Some(distance) = cluster.parent_distance(parent, child) else {
+                costs.insert((parent, child), given + SAYS_NOTHING);
+                continue;
+            };
+            let measured = cluster.distance(parent, child);
+            let replaces = |&other: &usize| {
+                other != parent
+                    && share(other) >= most
+                    && !cluster.extends(other, child)
+                    && cluster.distance(parent, other) <= AS_GOOD_AS_THE_SAME * measured
+            };
+            let lacks = most - share(parent);
+            let mut replacing = (others.clone()).filter(|other| lacks > 0.0 && replaces(other));
+            let mut missing = 0.0;
+            if let Some(first) = replacing.next() {
+                missing += half_dimension * MISSING * lacks;
+                let mut all = core::iter::once(first).chain(replacing);
+                if all.any(|other| cluster.extends(other, parent)) {
+                    missing += LACKED;
+                }
+            }
+            let longer = Float::ln(distance) - Float::ln(measured);
+            let longer = if longer.is_finite() { longer } else { 0.0 };
+            let cost = given + missing + 2.0 * half_dimension * longer;
             costs.insert((parent, child), cost);
         }
     }

@@ -1,0 +1,135 @@
+//! Distances of models that share a part of their weights only, brought to what they would be on all of them.
+
+use alloc::vec::Vec;
+
+use num_traits::Float;
+
+use super::coverage::{Coverage, PartialParent};
+use super::members::{Members, SAME_SHARE};
+use super::relation::restricted_squared_distance;
+
+impl Members<'_> {
+    /// The others that a model is related to.
+    fn relatives(&self, model: usize) -> Vec<usize> {
+        let is_related =
+            |&other: &usize| other != model && self.relation(model, other).is_related();
+        (0..self.len()).filter(is_related).collect()
+    }
+
+    /// The relatives of a model that cover less of it than another one does.
+    pub(super) fn partial_parents(&self, coverage: &Coverage, child: usize) -> Vec<PartialParent> {
+        let share = |other: usize| coverage.share(child, other).unwrap_or(0.0);
+        let mut relatives = self.relatives(child);
+        // What has more rows may well have been made of this model.
+        relatives.retain(|&other| !coverage.extends(other, child));
+        let most = relatives
+            .iter()
+            .map(|&other| share(other))
+            .fold(0.0, f64::max);
+        let covers = |&&other: &&usize| share(other) > most - SAME_SHARE;
+        let common = self.common_size();
+        let distance = |other: usize| self.distance(child, other, common).unwrap_or(0.0);
+        let nearest = relatives
+            .iter()
+            .filter(covers)
+            .copied()
+            .reduce(|best, other| {
+                if distance(other) < distance(best) {
+                    other
+                } else {
+                    best
+                }
+            });
+        let Some(nearest) = nearest else {
+            return Vec::new();
+        };
+        let partial = relatives.iter().filter(|other| !covers(other));
+        let describe = |&parent: &usize| {
+            let [from_parent, from_nearest] = restricted_squared_distance(
+                &self.options,
+                self.signature(child),
+                self.signature(parent),
+                self.signature(nearest),
+            )?;
+            let ratio = Float::sqrt(from_parent / from_nearest);
+            Some(PartialParent {
+                parent,
+                child,
+                distance: (from_nearest > 0.0 && ratio.is_finite())
+                    .then(|| distance(nearest) * ratio),
+            })
+        };
+        partial.filter_map(describe).collect()
+    }
+
+    /// The possible parents of a model that has less of their weights than others have, as a mixture of experts
+    /// has of a dense model's.
+    ///
+    /// How far such a parent is from its other relatives was measured on more weights, and these may have moved
+    /// more or less than what the two share. So its distance is brought to what it would be on those weights, if
+    /// the child differed from its nearest relative there as it does on what they share.
+    pub(super) fn parents_of_partial(
+        &self,
+        coverage: &Coverage,
+        child: usize,
+    ) -> Vec<PartialParent> {
+        let share = |of: usize, with: usize| coverage.share(of, with).unwrap_or(0.0);
+        let relatives = self.relatives(child);
+        let most = |of: usize, others: &[usize]| {
+            let shares = others.iter().map(|&other| share(of, other));
+            shares.fold(0.0, f64::max)
+        };
+        let most_of_child = most(child, &relatives);
+        let mut parents = relatives;
+        parents.retain(|&parent| share(child, parent) > most_of_child - SAME_SHARE);
+        let common = self.common_size();
+        let distance = |u, v| self.distance(u, v, common).unwrap_or(0.0);
+        let nearer = |a: usize, b: usize| {
+            if distance(child, b) < distance(child, a) {
+                b
+            } else {
+                a
+            }
+        };
+        let Some(nearest) = parents.iter().copied().reduce(nearer) else {
+            return Vec::new();
+        };
+        let covered = |parent: usize| most(parent, &self.relatives(parent)) - SAME_SHARE;
+        if parents
+            .iter()
+            .all(|&parent| share(parent, child) > covered(parent))
+        {
+            return Vec::new();
+        }
+        // How many times longer the distance to each would be.
+        let factor = |parent: usize| {
+            if parent == nearest || share(parent, nearest) <= covered(parent) {
+                return None;
+            }
+            let [to_child, to_nearest] = restricted_squared_distance(
+                &self.options,
+                self.signature(parent),
+                self.signature(child),
+                self.signature(nearest),
+            )?;
+            let longer = distance(parent, nearest) * Float::sqrt(to_child / to_nearest);
+            let factor = longer / distance(parent, child);
+            (factor.is_finite() && factor > 0.0).then_some(factor)
+        };
+        let factors: Vec<Option<f64>> = parents.iter().map(|&parent| factor(parent)).collect();
+        let mut known: Vec<f64> = factors.iter().copied().flatten().collect();
+        known.sort_by(f64::total_cmp);
+        let Some(&usual) = known.get(known.len() / 2) else {
+            return Vec::new();
+        };
+        let longer = parents
+            .iter()
+            .zip(&factors)
+            .map(|(&parent, factor)| PartialParent {
+                parent,
+                child,
+                distance: Some(factor.unwrap_or(usual) * distance(parent, child)),
+            });
+        longer.collect()
+    }
+}
