@@ -150,16 +150,7 @@ impl ElementType {
             Self::F8E5M2 => Some(3),
             Self::F8E8M0 => Some(1),
             Self::F4E2M1 => Some(2),
-            Self::I8
-            | Self::U8
-            | Self::I16
-            | Self::U16
-            | Self::I32
-            | Self::U32
-            | Self::I64
-            | Self::U64
-            | Self::Bool => None,
-            Self::Q8 | Self::Q6 | Self::Q5 | Self::Q4 | Self::Q3 | Self::Q2 => self.code_bits(),
+            _ => self.code_bits(),
         }
     }
 
@@ -229,14 +220,7 @@ impl ElementType {
         }
         match self {
             Self::F64 => decode_each(bytes, values, |b| T::narrow(f64::from_le_bytes(b))),
-            Self::F32
-            | Self::F4E2M1
-            | Self::Q8
-            | Self::Q6
-            | Self::Q5
-            | Self::Q4
-            | Self::Q3
-            | Self::Q2 => {
+            _ if self == Self::F32 || Self::BY_SOURCES.contains(&self) => {
                 decode_each(bytes, values, |b| T::from_single(f32::from_le_bytes(b)));
             }
             #[cfg(feature = "half")]
@@ -492,7 +476,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for &element_type in ElementType::ALL.iter().chain(ElementType::QUANTISED) {
+        for &element_type in ElementType::ALL.iter().chain(ElementType::BY_SOURCES) {
             assert_eq!(element_type.to_string().parse(), Ok(element_type));
         }
         let unknown = "C64".parse::<ElementType>().unwrap_err();
