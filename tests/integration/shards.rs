@@ -30,7 +30,7 @@ fn run(mut shards: Vec<Shard>) -> Result<ModelGraph, IndexError> {
 /// As many shards, to which the models are dealt by turns.
 fn deal(signatures: &[Signature], count: usize, limit: usize) -> Vec<Shard> {
     let new = |number: usize| {
-        let at_once = if number.is_multiple_of(2) { 2048 } else { 7 };
+        let at_once = if number.is_multiple_of(2) { 3 } else { 7 };
         let shard = Shard::new(number, count).with_dense_limit(limit);
         shard.with_signatures_at_once(at_once)
     };

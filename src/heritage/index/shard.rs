@@ -85,7 +85,7 @@ pub struct Shard {
     /// Models of other shards that are needed now.
     foreign: BTreeMap<usize, Entry>,
     search: Search,
-    /// The pairs to compare next, or those found by equal tensors.
+    /// The pairs to compare next, those found by equal tensors, or those handed over with models.
     wanted: Vec<(usize, usize)>,
     rounds: Rounds,
     /// The families that this shard recovers.

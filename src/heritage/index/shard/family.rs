@@ -88,7 +88,8 @@ impl Shard {
 
     /// Takes in what others handed over, and asks for the next models.
     pub(super) fn collect(&mut self, part: usize, inbox: Inbox, outbox: &mut Outbox) {
-        self.rounds.known.extend(inbox.pairs);
+        // Apart from the known ones, which have to stay sorted.
+        self.wanted.extend(inbox.pairs);
         self.ask_for_part(part + 1, outbox);
     }
 
@@ -138,7 +139,8 @@ impl Shard {
             places.extend(members.map(|(at, &model)| (model, (family, at))));
         }
         let known = core::mem::take(&mut self.rounds.known).into_iter();
-        let within = known.filter_map(|(first, second)| {
+        let pairs = known.chain(core::mem::take(&mut self.wanted));
+        let within = pairs.filter_map(|(first, second)| {
             let (u, v) = (places.get(&first)?, places.get(&second)?);
             (u.0 == v.0).then_some((u.0, (u.1, v.1)))
         });
