@@ -6,6 +6,8 @@
     reason = "a command has the standard library"
 )]
 
+#[path = "support/hub_sample.rs"]
+mod sample;
 #[path = "support/hub_simulation.rs"]
 mod simulation;
 #[path = "support/terminal.rs"]
@@ -22,6 +24,7 @@ use lexopt::{Arg, Parser, ValueExt as _};
 use mother::evidence::SignatureComparison;
 use mother::heritage::{Index, ModelGraph, Recovery};
 use mother::signature::Signature;
+use sample::{Found, Sample};
 use simulation::{Hub, Plan};
 use terminal::{Failure, finish, print};
 
@@ -37,6 +40,8 @@ hub_scale [OPTIONS]
                          to 65536 (8192 up to 10000 models, else 1024)
   --steps A:B            the least and the greatest step, as shares of the norm (0.003:0.1)
   --dense                compare all pairs instead, without an index
+  --sample K             compare K models with all others as well, and recover each with its nearest
+                         alone: what is lost because the index doesn't compare all pairs (0)
   --format NAME          text (the default) | json
 
 Families have sizes as on hubs: the largest is a tenth of all, the second half of that, the third a
@@ -52,6 +57,7 @@ struct Options {
     plan: Plan,
     threads: usize,
     dense: bool,
+    sample: usize,
     json: bool,
 }
 
@@ -75,7 +81,7 @@ fn run() -> Result<(), Failure> {
 
 fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
     let usage = |message: &str| Failure::Usage(message.into());
-    let (mut models, mut seed, mut threads) = (2000, 0, 0);
+    let (mut models, mut seed, mut threads, mut sample) = (2000, 0, 0, 0);
     let (mut numbers, mut steps, mut dense, mut json) = (None, (0.003, 0.1), false, false);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -84,6 +90,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
             Arg::Long("threads") => threads = parser.value()?.parse()?,
             Arg::Long("numbers") => numbers = Some(parser.value()?.parse()?),
             Arg::Long("dense") => dense = true,
+            Arg::Long("sample") => sample = parser.value()?.parse()?,
             Arg::Long("steps") => {
                 let value = parser.value()?.string()?;
                 let ends = value.split_once(':').and_then(|(least, greatest)| {
@@ -121,6 +128,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
         },
         threads,
         dense,
+        sample,
         json,
     }))
 }
@@ -154,6 +162,10 @@ fn measure(options: &Options) -> Result<Report, Failure> {
     };
     report.seconds.recover = start.elapsed();
     report.compare(&hub, &graph);
+    if options.sample > 0 {
+        let found = Found::new(&hub, &index, &graph);
+        report.sample = Some(found.sample(options.sample)?);
+    }
     report.insert_one = insert_some(&mut hub, &mut index)?;
     report.peak = peak();
     Ok(report)
@@ -215,6 +227,7 @@ struct Report {
     right: f64,
     seconds: Seconds,
     insert_one: Vec<f64>,
+    sample: Option<Sample>,
     bytes: usize,
     peak: u64,
     /// For confidences below each of these bounds: edges, right ones, the sum of confidences.
@@ -288,7 +301,7 @@ impl Report {
                 r#""confidence":{{"mean":{:.4},"right":{:.4}}},"#,
                 r#""seconds":{{"simulate":{:.3},"insert":{:.3},"recover":{:.3},"total":{:.3}}},"#,
                 r#""insert_one_ms":{{"median":{:.3},"p99":{:.3}}},"#,
-                r#""bytes_per_signature":{},"peak_bytes":{}}}"#
+                r#""bytes_per_signature":{},"peak_bytes":{}{}}}"#
             ),
             self.models,
             self.families,
@@ -305,6 +318,7 @@ impl Report {
             self.quantile(0.99),
             self.bytes,
             self.peak,
+            self.sample.as_ref().map_or_else(String::new, Sample::json),
         )
     }
 
@@ -350,6 +364,9 @@ impl Report {
             self.bytes,
             self.peak / 1_000_000,
         );
+        if let Some(sample) = &self.sample {
+            text.push_str(&sample.text());
+        }
         text
     }
 }

@@ -176,6 +176,11 @@ impl Hub {
         self.members[model].parent.map(|parent| parent as usize)
     }
 
+    /// Whether no earlier model has the same values.
+    pub(crate) fn is_original(&self, model: usize) -> bool {
+        self.members[model].original == model as u32
+    }
+
     /// Whether a model descends from another, or from one of equal values.
     pub(crate) fn is_right(&self, model: usize, parent: usize) -> bool {
         let original = |model: usize| self.members[model].original;

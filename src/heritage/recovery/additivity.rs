@@ -7,26 +7,31 @@ use num_traits::Float;
 
 use super::model::{JointConstant, JointModel};
 
-/// As many pairs as count for what real trees usually have.
-const PRIOR_PAIRS: f64 = 5.0;
+/// As many pairs as count as much as what trees usually have.
+const PRIOR_PAIRS: f64 = 100.0;
+
+/// The median of χ² with one degree of freedom.
+const MEDIAN_SQUARE: f64 = 0.4549;
 
 /// Longer ways than this say nothing that shorter ones don't.
 const LONGEST_WAY: usize = 1000;
 
-/// c of the trees found, from 1 to so many times the usual as the model allows: the geometric mean of the usual one and of half the
-/// number of dimensions in which random steps would be as nearly orthogonal as those of the tree.
+/// c of the trees found, as a multiple of the usual one: between that and half the number of dimensions in
+/// which random steps would be as nearly orthogonal as those of the tree, nearer to the latter the more pairs
+/// say so.
 ///
 /// In N dimensions the cosine of two random steps has the mean square 1/N. For a way of steps of lengths
 /// aᵢ, d² of its ends is Σ aᵢ² + 2 Σ aᵢ aⱼ cos(i, j), so (d² − Σ aᵢ²)² has the mean 4/N · Σ aᵢ² aⱼ² over
-/// pairs i < j of its steps. N is the inverse of the mean of the ratio of the two, over the `pairs` that no
-/// edge joins, each with its squared distance, and five pairs of the usual N more.
+/// pairs i < j of its steps. The ratio of the two is 1/N times a square with one degree of freedom, and N
+/// follows from its median over the `pairs` that no edge joins, each with its squared distance. In a mean a few
+/// wrong edges would say more than thousands of right ones.
 ///
 /// `steps` are the squared lengths of the edges from the parents.
 ///
 /// # Complexity
 ///
 /// O(pairs · depth) time.
-pub(super) fn half_dimension(
+pub(super) fn times_usual(
     parents: &[Option<usize>],
     steps: &[f64],
     pairs: impl Iterator<Item = (usize, usize, f64)>,
@@ -39,7 +44,7 @@ pub(super) fn half_dimension(
             depths[model] = depths[parent] + 1;
         }
     }
-    let (mut squared_cosines, mut count) = (PRIOR_PAIRS / (2.0 * usual), PRIOR_PAIRS);
+    let mut squared_cosines: Vec<f64> = Vec::new();
     for (first, second, squared) in pairs {
         let is_edge = parents[first] == Some(second) || parents[second] == Some(first);
         let way = (!is_edge).then(|| way(first, second, parents, &depths, steps));
@@ -49,12 +54,17 @@ pub(super) fn half_dimension(
         let products = 2.0 * (sum * sum - sum_of_squares);
         if products > 0.0 {
             let error = squared - sum;
-            squared_cosines += error / products * error;
-            count += 1.0;
+            squared_cosines.push(error / products * error);
         }
     }
-    let times = Float::sqrt(count / squared_cosines / (2.0 * usual));
-    usual * times.min(model.get(JointConstant::MostDimensions)).max(1.0)
+    if squared_cosines.is_empty() {
+        return 1.0;
+    }
+    let (count, middle) = (squared_cosines.len() as f64, squared_cosines.len() / 2);
+    let (_, median, _) = squared_cosines.select_nth_unstable_by(middle, f64::total_cmp);
+    let dimensions = MEDIAN_SQUARE / *median;
+    let times = Float::powf(dimensions / (2.0 * usual), count / (count + PRIOR_PAIRS));
+    times.max(1.0)
 }
 
 /// The sum of the squared lengths of the steps between two models, and that of their squares; `None` between

@@ -8,9 +8,22 @@ use super::model::{JointConstant, JointModel};
 use super::stages;
 use crate::heritage::Stage;
 
-/// More than the costs of two edges can differ: by the logarithm of [`SMALLEST_DISTANCE`]², growth,
-/// what a third model saves, times, scores, and parents that say nothing.
+/// More than the costs of two edges can differ, as long as c is at most [`USUAL_RANGE`]: by the logarithm of
+/// [`SMALLEST_DISTANCE`]², growth, what a third model saves, times, scores, and parents that say nothing.
 pub(super) const COST_RANGE: f64 = 10_000.0;
+
+/// Costs that are greater than any distance can make them grow with c beyond this.
+const USUAL_RANGE: f64 = 80.0;
+
+/// [`COST_RANGE`] for any c.
+pub(super) fn range(half_dimension: f64) -> f64 {
+    COST_RANGE * (half_dimension / USUAL_RANGE).max(1.0)
+}
+
+/// [`SAYS_NOTHING`] for any c.
+pub(super) fn says_nothing(half_dimension: f64) -> f64 {
+    SAYS_NOTHING * (half_dimension / USUAL_RANGE).max(1.0)
+}
 
 /// Distances below this share of the cluster's largest one count as that.
 const SMALLEST_DISTANCE: f64 = 1e-15;

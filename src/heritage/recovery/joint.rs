@@ -93,7 +93,9 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     let pairs = (0..models).flat_map(|first| (first + 1..models).map(move |v| (first, v)));
     let compared = pairs.filter(|&(u, v)| cluster.is_compared(u, v));
     let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
-    additivity::half_dimension(parents, &steps, squared, cluster.model())
+    let most = cluster.model().get(JointConstant::MostDimensions);
+    let times = additivity::times_usual(parents, &steps, squared, cluster.model());
+    cluster.model().get(JointConstant::HalfDimension) * times.min(most)
 }
 
 /// The points that no model holds at which ways along the tree meet.

@@ -120,7 +120,8 @@ pub enum JointConstant {
     HalfDimension,
     /// How many times c may become larger where squared distances add up along the tree; 4. Real trees reach 3; steps
     /// of made-up models are orthogonal in thousands of dimensions, but to believe that of a tree that was
-    /// found takes more than that it fits.
+    /// found takes more than that it fits. Families of which only near pairs are compared have hundreds of pairs or
+    /// more to say so; there it is the fourth power of this.
     MostDimensions,
     /// How many times f counts, at which share of an edge other models branch off; 1.
     LeafGapWeight,

@@ -19,7 +19,7 @@ use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
 use super::belief::Belief;
 use super::constraints::Constraints;
-use super::costs::{self, COST_RANGE, EdgeTerms, GrowthEvidence, NEGLIGIBLE, SAYS_NOTHING, State};
+use super::costs::{self, EdgeTerms, GrowthEvidence, NEGLIGIBLE, State};
 use super::missing::{FoundTree, MissingParent};
 use super::model::{JointConstant, JointModel};
 use super::stages::StageWeights;
@@ -32,6 +32,10 @@ use crate::heritage::{Knowledge, RunnerUp, Stage};
 
 /// Models that are nearer than others by no more than this share are as near as they.
 const AS_NEAR: f64 = 0.05;
+
+/// c may become larger by this power of what it may in small families: among many siblings one that hardly
+/// moved is as good a parent as the real one, unless it is believed how orthogonal the steps of all are.
+const MOST_DIMENSIONS_POWER: i32 = 4;
 
 /// How trees are found: the model they are taken to come from, the stage of all and those of some.
 pub(in crate::heritage) struct TreeRules<'a> {
@@ -168,7 +172,7 @@ impl<'a> Problem<'a> {
             }
         }
         // A root is worse than any forest with one root less.
-        let range = COST_RANGE * models as f64;
+        let range = costs::range(self.half_dimension) * models as f64;
         edges.extend((0..models).map(|to| Edge {
             from: models,
             to,
@@ -201,7 +205,7 @@ impl<'a> Problem<'a> {
             + given
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
-                Some(None) => SAYS_NOTHING,
+                Some(None) => costs::says_nothing(self.half_dimension),
                 Some(&Some(distance)) => self.partial(pair, to, distance),
             }
     }
@@ -263,7 +267,7 @@ impl<'a> Problem<'a> {
         for edge in edges.iter().filter(|edge| edge.from < models) {
             least[edge.to] = least[edge.to].min(edge.weight);
         }
-        let range = COST_RANGE * models as f64;
+        let range = costs::range(self.half_dimension) * models as f64;
         let roots = least.iter().filter(|cost| cost.is_infinite()).count();
         let known = least.iter().copied().filter(|cost| cost.is_finite());
         let (sum, most) = known.fold((0.0, f64::NEG_INFINITY), |(sum, most), cost| {
@@ -293,7 +297,13 @@ impl<'a> Problem<'a> {
         let steps: Vec<f64> = parents.iter().enumerate().map(step).collect();
         let whole = self.family.pairs.iter().filter(|pair| pair.is_whole());
         let squared = whole.map(|pair| (pair.first, pair.second, pair.squared_distance));
-        additivity::half_dimension(&parents, &steps, squared, self.rules.model)
+        let model = self.rules.model;
+        let most = Float::powi(
+            model.get(JointConstant::MostDimensions),
+            MOST_DIMENSIONS_POWER,
+        );
+        let times = additivity::times_usual(&parents, &steps, squared, model);
+        model.get(JointConstant::HalfDimension) * times.min(most)
     }
 
     /// The placement of every model, with what the distribution over all trees and states says of it.
