@@ -13,7 +13,7 @@
 //! are let be, and as many after the last one, since nothing is lost by them; so are keys that are not
 //! known.
 //!
-//! A layer whose type can't be decoded is no error: [`skipped_layers`](WeightSource::skipped_layers)
+//! A layer whose type can't be decoded is no error: [`skipped_layers`](crate::weights::WeightSource::skipped_layers)
 //! lists it with the reason.
 //!
 //! A file must not change while its model is in use. Its length, its time of modification and, on
