@@ -14,8 +14,8 @@
 //! | stored as | read as |
 //! |---|---|
 //! | F64, F32, F16, BF16 | the same |
-//! | Q8_0, Q6_K, Q5_0, Q5_1, Q5_K, Q4_0, Q4_1, Q4_K, IQ4_NL, IQ4_XS, MXFP4, Q3_K, Q2_K, TQ1_0, TQ2_0 | what the codes stand for, in single precision; the [`ElementType`] says how many bits codes have |
-//! | integers, NVFP4, Q1_0 and the IQ types of fewer than four bits | [skipped](WeightSource::skipped_layers), with the reason |
+//! | Q8_0, Q6_K, Q5_0, Q5_1, Q5_K, Q4_0, Q4_1, Q4_K, IQ4_NL, IQ4_XS, MXFP4, Q3_K, Q2_K, TQ1_0, TQ2_0 | what the codes stand for, in single precision; the [`ElementType`](crate::weights::ElementType) says how many bits codes have |
+//! | integers, NVFP4, Q1_0 and the IQ types of fewer than four bits | [skipped](crate::weights::WeightSource::skipped_layers), with the reason |
 //!
 //! # What is checked
 //!

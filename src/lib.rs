@@ -112,7 +112,12 @@ pub mod sketch;
         feature = "gguf",
         feature = "npz"
     )),
-    allow(dead_code, unused_imports, reason = "each format needs some of it")
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "each format needs some of it"
+    )
 )]
 pub mod storage;
 #[cfg(feature = "proptest")]

@@ -2,7 +2,7 @@
 //!
 //! An [`NpzModel`] is one model: a file that `numpy.savez` or `numpy.savez_compressed` wrote, or the
 //! bytes of one in memory. Each array of 16, 32 or 64-bit floats is a layer, in C's or Fortran's order and
-//! in either byte order; other arrays are [skipped layers](WeightSource::skipped_layers).
+//! in either byte order; other arrays are [skipped layers](crate::weights::WeightSource::skipped_layers).
 //!
 //! # What is checked
 //!

@@ -16,7 +16,7 @@
 //! or else from everywhere but an optimizer's or a scheduler's state. Names of nested dictionaries are
 //! joined by dots. A module that was saved whole gives the names that its `state_dict()` would. What was
 //! left out, and tensors of types that can't be decoded, are
-//! [skipped layers](WeightSource::skipped_layers).
+//! [skipped layers](crate::weights::WeightSource::skipped_layers).
 //!
 //! Tensors may share a storage, and be views of one with strides, such as a transposed matrix: each
 //! is a layer of its own, whose values are in the order of its shape. A transposed matrix takes about four times

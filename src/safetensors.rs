@@ -13,7 +13,7 @@
 //! are let be, since nothing is lost by them; so are keys that are not known. A file that has bytes between
 //! its layers may end with as many, unless they may come from a wrong length of the header.
 //!
-//! A layer whose type can't be decoded is no error: [`skipped_layers`](WeightSource::skipped_layers)
+//! A layer whose type can't be decoded is no error: [`skipped_layers`](crate::weights::WeightSource::skipped_layers)
 //! lists it with the reason. These are complex numbers, floats of six bits (`F6_E2M3`, `F6_E3M2`) and the
 //! variants of 8-bit floats without a negative zero (`F8_E4M3FNUZ`, `F8_E5M2FNUZ`).
 //!
