@@ -1,42 +1,42 @@
-//! Minimum spanning arborescences: the lightest rooted tree of edges that reaches every node.
+//! Minimum spanning arborescences: the lightest directed tree that reaches every node from a root.
 //!
-//! An *arborescence* of a weighted digraph is a set of edges in which every node but one, the root,
-//! is entered by exactly one edge, and a path leads from the root to every node. It is the directed
-//! counterpart of a spanning tree. [`minimum_arborescence`] finds one of minimum weight in a
-//! [`DenseDigraph`], [`minimum_arborescence_sparse`] in a list of edges, either for a given root or
-//! over all roots ([`Root`]). The `_certified` variants also return a [`DualCertificate`], by which
-//! a caller can check that no arborescence weighs less.
+//! In an *arborescence* of a weighted digraph, exactly one edge enters every node except the root, and a path
+//! leads from the root to every node. It is the directed counterpart of a spanning tree.
+//! [`minimum_arborescence`] finds one of minimum weight in a [`DenseDigraph`], and
+//! [`minimum_arborescence_sparse`] in a list of edges, either for a given root or over all roots ([`Root`]).
+//! The `_certified` variants also return a [`DualCertificate`], which lets a caller check that no
+//! arborescence weighs less.
 //!
 //! # Method
 //!
-//! Chu and Liu, and Edmonds: let every node choose the cheapest edge that enters it; where the
-//! choices close a cycle, contract it to one node, and lower the weight of each edge into it by that
-//! of the edge it would replace. Here, as Gabow, Galil, Spencer and Tarjan do it, a path is grown
-//! from a node against the direction of the edges until it meets what the root reaches, and each
-//! cycle is contracted as it closes; so nothing is done twice. Neither variant recurses.
+//! The algorithm is that of Chu and Liu, and of Edmonds. Every node chooses the cheapest edge that enters
+//! it. Where the choices close a cycle, contract the cycle to one node, and lower the weight of each edge
+//! into it by the weight of the edge it would replace. Following Gabow, Galil, Spencer and Tarjan, we grow a
+//! path from a node against the direction of the edges until it meets a node that the root reaches, and
+//! contract each cycle as it closes, so no work is repeated. Neither variant recurses.
 //!
-//! For [`Root::Any`] no large number stands for infinity: a contracted set takes its edge from a
+//! [`Root::Any`] doesn't need a large number in place of infinity: a contracted set takes its edge from a
 //! virtual root only when no other edge enters it, which is exact. The weights of the best
-//! arborescences for all roots then differ only by the costs of the sets that hold them, so one run
-//! decides over all roots.
+//! arborescences for two roots then differ only by the costs of the sets that hold these roots, so one run
+//! decides between all roots.
 //!
 //! # Ties
 //!
-//! Each node and each contracted cycle takes the cheapest edge; of several equally cheap ones that
-//! which leaves the lowest node, then that which enters the lowest node, then (parallel edges) the
-//! first in the list. Of several equally good roots the lowest is taken. Since which cycles close
-//! follows from these choices alone, so does the result: not from the order in which nodes or edges
-//! are looked at. Where the optimum is unique, renumbering the nodes renumbers the result.
+//! Each node and each contracted cycle takes the cheapest edge. Among equally cheap edges it takes the one
+//! that leaves the lowest node, then the one that enters the lowest node, then (for parallel edges) the
+//! first in the list. Among equally good roots the lowest is taken. These choices alone determine which
+//! cycles close, so the result doesn't depend on the order in which nodes or edges are visited. Where the
+//! optimum is unique, renumbering the nodes renumbers the result.
 //!
 //! # Weights and rounding
 //!
-//! A weight may have either sign. +∞ marks an edge that must not be used; NaN and −∞ are errors.
-//! Costs are computed in `f64` by successive subtraction. Where these are exact, as for whole
-//! numbers below 2⁵³, the result is a minimum and ties are ties. Otherwise the result's weight may exceed
-//! the minimum by rounding, about n · ε · the largest magnitude of a weight at most (ε = 2.2e-16), and two
-//! arborescences whose weights are closer than that may be told apart by rounding alone. Differences don't
-//! overflow: if a weight exceeds 1e288 in magnitude, all are scaled by 2⁻⁶⁴ in the computation,
-//! which costs those below 4e-289 precision.
+//! A weight may have either sign. +∞ marks an edge that must not be used; NaN and −∞ are errors. Costs are
+//! computed in `f64` by successive subtraction. Where the subtractions are exact, as for whole numbers below
+//! 2⁵³, the result is a minimum and ties are ties. Otherwise rounding may make the result heavier than the
+//! minimum, by at most about n · ε · the largest magnitude of a weight (ε = 2.2e-16), and may decide between
+//! two arborescences whose weights are closer than that. Differences don't overflow: if a weight exceeds
+//! 1e288 in magnitude, all weights are scaled by 2⁻⁶⁴ during the computation, and those below 4e-289 lose
+//! precision.
 //!
 //! # Examples
 //!
@@ -97,13 +97,13 @@ pub use self::distribution::{ArborescenceDistribution, arborescence_distribution
 pub use self::error::ArborescenceError;
 pub use self::tree::Arborescence;
 
-/// Which node may be the root.
+/// Which nodes may be the root.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Root {
-    /// This node.
+    /// Only this node.
     At(usize),
-    /// Whichever gives the lightest arborescence; the lowest of several.
+    /// Any node: the root of the lightest arborescence is chosen, the lowest on ties.
     #[default]
     Any,
 }
@@ -115,23 +115,23 @@ pub enum Root {
 /// # Errors
 ///
 /// [`Empty`](ArborescenceError::Empty) for no nodes, [`NoSuchRoot`](ArborescenceError::NoSuchRoot)
-/// for a root that is no node. If there is no arborescence,
+/// for a root that doesn't exist. If there is no arborescence,
 /// [`Unreachable`](ArborescenceError::Unreachable) with the lowest node that the given root doesn't
-/// reach, or [`NoArborescence`](ArborescenceError::NoArborescence) with two nodes that no node
-/// reaches both of.
+/// reach, or [`NoArborescence`](ArborescenceError::NoArborescence) with two nodes that can't both be
+/// reached from any one node.
 ///
 /// # Complexity
 ///
-/// O(n²) time: every weight is read at most twice. Space is 16·n bytes for every contracted cycle
-/// that isn't part of another one, of which there are at most n / 2 at a time and on random weights
-/// a few, and O(n) besides.
+/// O(n²) time: every weight is read at most twice. Space is O(n), plus 16·n bytes for every contracted cycle
+/// that isn't part of another one. There are at most n / 2 of these at a time, and only a few on random
+/// weights.
 ///
 /// # Examples
 ///
 /// ```
 /// use mother::arborescence::{ArborescenceError, DenseDigraph, Root, minimum_arborescence};
 ///
-/// // A node can be reached from lower ones only.
+/// A node can only be reached from lower ones.
 /// let weight = |from: usize, to: usize| if from < to { 1.0 } else { f64::INFINITY };
 /// let digraph = DenseDigraph::from_fn(4, weight)?;
 /// assert_eq!(minimum_arborescence(&digraph, Root::Any)?.root(), 0);
@@ -149,7 +149,7 @@ pub fn minimum_arborescence<T: Scalar>(
     Ok(solved.arborescence)
 }
 
-/// [`minimum_arborescence`] with the proof that it is one.
+/// [`minimum_arborescence`] with a proof that its result is a minimum.
 ///
 /// # Errors
 ///
@@ -165,22 +165,22 @@ pub fn minimum_arborescence_certified<T: Scalar>(
     Ok(solve_dense(digraph, root)?.certified(digraph.size(), root))
 }
 
-/// The minimum spanning arborescence of the digraph that has these edges between `size` nodes.
+/// The minimum spanning arborescence of the digraph with `size` nodes and these edges.
 ///
-/// Parallel edges and loops are allowed; loops are never used. [`Arborescence::edge_index`] tells
-/// which edges were chosen. See the [module](self) for ties and rounding.
+/// Parallel edges and loops are allowed; loops are never used. [`Arborescence::edge_index`] returns
+/// the chosen edges. See the [module](self) for ties and rounding.
 ///
 /// # Errors
 ///
 /// As [`minimum_arborescence`], and before that [`NoSuchNode`](ArborescenceError::NoSuchNode) for an
-/// edge that ends at no node, [`NotANumber`](ArborescenceError::NotANumber) and
+/// edge with an end that doesn't exist, [`NotANumber`](ArborescenceError::NotANumber) and
 /// [`NegativeInfinity`](ArborescenceError::NegativeInfinity) for a weight that is NaN or −∞, and
 /// [`TooLarge`](ArborescenceError::TooLarge) for 2³² − 1 edges or more. If there are fewer than
-/// n − 1 edges, the nodes named as unreachable are the lowest that no edge enters.
+/// n − 1 edges, the nodes named as unreachable are the lowest ones that no edge enters.
 ///
 /// # Complexity
 ///
-/// O(m log n) time, O(m + n) space: 16 bytes for every edge and about 250 for every node.
+/// O(m log n) time, O(m + n) space: 16 bytes per edge and about 250 per node.
 ///
 /// # Examples
 ///
@@ -204,7 +204,7 @@ pub fn minimum_arborescence_sparse<T: Scalar>(
     Ok(solved.arborescence)
 }
 
-/// [`minimum_arborescence_sparse`] with the proof that it is one.
+/// [`minimum_arborescence_sparse`] with a proof that its result is a minimum.
 ///
 /// # Errors
 ///
@@ -302,18 +302,19 @@ fn check_root(size: usize, root: Root) -> Result<(), ArborescenceError> {
     }
 }
 
-/// The root after a run that succeeded.
+/// The root found by a run that succeeded.
 fn chosen_root(contraction: &Contraction, root: Root) -> usize {
     match root {
         Root::At(root) => root,
-        // A run over all roots leaves a root set, and a set has a node.
+        // A run over all roots leaves a root set, and every set has a node.
         Root::Any => contraction.best_root().unwrap_or_default(),
     }
 }
 
-/// Names nodes that no edge enters, without memory for nodes that no edge touches.
+/// Names nodes that no edge enters, without allocating memory for every node.
 fn too_few_edges<T: Scalar>(edges: &[Edge<T>], root: Root) -> ArborescenceError {
-    // There are at least two more nodes than edges, so two of these nodes are not entered.
+    // There are at least two more nodes than edges, so at least two of the first `edges.len() + 2` nodes are
+    // not entered.
     let mut entered = vec![false; edges.len() + 2];
     for edge in edges {
         if let Some(entered) = entered.get_mut(edge.to) {

@@ -1,10 +1,10 @@
-//! Agglomerative clustering: from the distances of points to a dendrogram, and its cuts.
+//! Agglomerative clustering: from the distances between points to a dendrogram, and its cuts.
 //!
-//! The algorithms are those that Müllner ("Modern hierarchical, agglomerative clustering
-//! algorithms", 2011, arXiv:1109.2378) recommends: a minimum spanning tree for single linkage, the
-//! nearest-neighbour chain for complete, average, weighted and Ward's, and a search by nearest
-//! neighbours for centroid and median, whose heights may fall. Instead of following a chain, all
-//! clusters that are each other's nearest merge in one pass over the distances wherever there are many.
+//! The algorithms are those that Müllner recommends ("Modern hierarchical, agglomerative clustering
+//! algorithms", 2011, arXiv:1109.2378): a minimum spanning tree for single linkage, the nearest-neighbour
+//! chain for complete, average, weighted and Ward linkage, and a nearest-neighbour search for centroid and
+//! median linkage, whose heights may decrease. Where many pairs of clusters are each other's nearest
+//! neighbours, one pass over the distances merges them all, instead of following a chain.
 
 mod agglomerate;
 mod chain;

@@ -1,4 +1,4 @@
-//! The condensed matrix: the distances of all pairs of points, each once.
+//! The condensed matrix: the distances between all pairs of points, each stored once.
 
 use alloc::vec::Vec;
 
@@ -7,7 +7,8 @@ use crate::Scalar;
 /// A symmetric matrix with a zero diagonal, stored as its strict upper triangle, row by row: the
 /// order of scipy's `pdist`.
 ///
-/// Values may be negative or infinite but not NaN; a consumer that can't use those says so.
+/// Values may be negative or infinite, but not NaN. Functions that can't use negative or infinite values say
+/// so.
 ///
 /// # Examples
 ///
@@ -34,7 +35,7 @@ pub struct CondensedMatrix<T = f64> {
     values: Vec<T>,
 }
 
-/// A matrix as it was written down, by whomever.
+/// A matrix as it was stored, not yet checked.
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
 struct Unchecked<T> {
@@ -52,12 +53,12 @@ impl<T: Scalar> TryFrom<Unchecked<T>> for CondensedMatrix<T> {
 }
 
 impl<T: Scalar> CondensedMatrix<T> {
-    /// A matrix of `size` points from the values of its strict upper triangle, row by row.
+    /// Creates a matrix of `size` points from the values of its strict upper triangle, row by row.
     ///
     /// # Errors
     ///
-    /// [`CondensedError::Length`] when there aren't exactly `size * (size - 1) / 2` values,
-    /// [`CondensedError::NotANumber`] naming the first pair whose value is NaN.
+    /// [`CondensedError::Length`] if there aren't exactly `size * (size - 1) / 2` values,
+    /// [`CondensedError::NotANumber`] with the first pair whose value is NaN.
     pub fn new(size: usize, values: Vec<T>) -> Result<Self, CondensedError> {
         let expected = (size as u128) * (size as u128).saturating_sub(1) / 2;
         if expected != values.len() as u128 {
@@ -74,11 +75,11 @@ impl<T: Scalar> CondensedMatrix<T> {
         Ok(matrix)
     }
 
-    /// A matrix of `size` points with the value of `distance(i, j)` for every i < j.
+    /// Creates a matrix of `size` points from the value of `distance(i, j)` for every i < j.
     ///
     /// # Errors
     ///
-    /// [`CondensedError::NotANumber`] naming the first pair whose value is NaN.
+    /// [`CondensedError::NotANumber`] with the first pair whose value is NaN.
     pub fn from_fn(
         size: usize,
         mut distance: impl FnMut(usize, usize) -> T,
@@ -110,8 +111,8 @@ impl<T: Scalar> CondensedMatrix<T> {
         self.values
     }
 
-    /// The distance of two points, in either order; zero of a point to itself, `None` where there
-    /// is no such point.
+    /// The distance between two points, in either order. Zero from a point to itself; `None` if a point
+    /// doesn't exist.
     #[must_use]
     pub fn distance(&self, first: usize, second: usize) -> Option<T> {
         if first.max(second) >= self.size {
@@ -125,7 +126,7 @@ impl<T: Scalar> CondensedMatrix<T> {
         }
     }
 
-    /// Every pair i < j with its value, row by row.
+    /// Every pair i < j and its value, row by row.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
         (0..self.size)
             .flat_map(move |row| (row + 1..self.size).map(move |column| (row, column)))
@@ -133,9 +134,9 @@ impl<T: Scalar> CondensedMatrix<T> {
             .map(|((row, column), &value)| (row, column, value))
     }
 
-    /// The matrix of the chosen points, in the order chosen; `None` where one doesn't exist.
+    /// The matrix of the chosen points, in the order chosen; `None` if a point doesn't exist.
     ///
-    /// A point chosen twice has distance zero to itself.
+    /// A point chosen twice has distance zero from itself.
     #[must_use]
     pub fn select(&self, points: &[usize]) -> Option<Self> {
         let mut values = Vec::new();
@@ -154,7 +155,7 @@ impl<T: Scalar> CondensedMatrix<T> {
     }
 }
 
-/// Where the pair stands in the condensed order; the points must differ and exist.
+/// The position of the pair in condensed order. The points must differ and exist.
 pub(crate) const fn condensed_index(size: usize, first: usize, second: usize) -> usize {
     let (row, column) = if first < second {
         (first, second)
@@ -165,18 +166,18 @@ pub(crate) const fn condensed_index(size: usize, first: usize, second: usize) ->
 }
 
 crate::errors::errors! {
-    /// Why values are no condensed matrix.
+    /// Why values don't form a condensed matrix.
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum CondensedError {
-        /// The number of values isn't that of the pairs.
+        /// The number of values doesn't match the number of pairs.
         Length {
             /// The number of points.
             size: usize,
             /// The number of values.
             values: usize,
         } => "{values} values can't be the pairs of {size} points",
-        /// The value of a pair is NaN.
+        /// The value for a pair is NaN.
         NotANumber {
             /// The pair's first point.
             row: usize,

@@ -1,18 +1,18 @@
-//! Disjoint sets of items, named by the least item of each.
+//! Disjoint sets of items, each named by its lowest item.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Items, each of which is in one set.
+/// Items, each in exactly one set.
 pub(crate) struct DisjointSets(Vec<usize>);
 
 impl DisjointSets {
-    /// Every item in a set of its own.
+    /// Puts every item in a set of its own.
     pub(crate) fn new(items: usize) -> Self {
         Self((0..items).collect())
     }
 
-    /// The item that stands for a set: its least.
+    /// The representative of an item's set: its lowest item.
     pub(crate) fn find(&mut self, mut item: usize) -> usize {
         while self.0[item] != item {
             self.0[item] = self.0[self.0[item]];
@@ -21,14 +21,14 @@ impl DisjointSets {
         item
     }
 
-    /// Joins two sets, and returns the item that stands for the union.
+    /// Joins two sets, and returns the representative of the union.
     pub(crate) fn join(&mut self, first: usize, second: usize) -> usize {
         let (first, second) = (self.find(first), self.find(second));
         self.0[first.max(second)] = first.min(second);
         first.min(second)
     }
 
-    /// The sets, in the order of their least items.
+    /// The sets, in the order of their lowest items.
     pub(crate) fn into_members(mut self) -> Vec<Vec<usize>> {
         let mut sets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for item in 0..self.0.len() {

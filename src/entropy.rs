@@ -1,18 +1,18 @@
 //! Shannon entropy of the histogram of a stream of values.
 //!
-//! The entropy of a continuous distribution has no estimator that everyone agrees on. This one is
+//! No estimator of the entropy of a continuous distribution is generally agreed on. This one is
 //! the *plug-in* entropy of a histogram, H = −Σ pᵢ ln pᵢ in nats, where pᵢ is the share of the
 //! values in bin i of equally wide bins over a fixed range. It lies between 0 (all values in one
-//! bin) and ln(bins) (equally many in each).
+//! bin) and ln(bins) (the same number in each).
 //!
-//! Horwitz et al. (section 6.4) name entropy among the scores that tell parent from child, without
-//! saying how they estimate it. The default here, for the weights of a layer, is
-//! [`Histogram::DEFAULT_BINS`] = 256 bins over \[minimum, maximum\] of that layer, so that the score
-//! does not change when all weights are shifted or scaled (but for values that rounding moves over
-//! the edge of a bin).
+//! Horwitz et al. (section 6.4) list entropy among the scores that distinguish parent from child, but don't
+//! say how they estimate it. The default here, for the weights of a layer, is
+//! [`Histogram::DEFAULT_BINS`] = 256 bins over \[minimum, maximum\] of that layer. So the score
+//! doesn't change when all weights are shifted or scaled (except for values that rounding moves into
+//! another bin).
 //!
-//! Counts are integers: the result is the same bit for bit in whatever order, chunks or threads the
-//! values were counted.
+//! Counts are integers, so the result is the same to the bit whatever the order, chunks or threads in which
+//! the values were counted.
 //!
 //! # Examples
 //!
@@ -41,18 +41,19 @@ use num_traits::Float;
 
 use crate::Scalar;
 
-/// Counts of values in equally wide bins over a closed range.
+/// The number of values in each of several equally wide bins over a closed range.
 ///
 /// Bin i of n holds the values x with ⌊n · (x − minimum) / (maximum − minimum)⌋ = i, computed in
 /// `f64`; the maximum itself belongs to the last bin. If the range is a single value, that value
 /// belongs to the first bin.
 ///
-/// See the [module](self) for an example and for what the entropy means.
+/// See the [module](self) for an example and the meaning of the entropy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     minimum: f64,
     maximum: f64,
-    /// Values are multiplied by this power of two first, so that their range is an ordinary number.
+    /// Values are first multiplied by this power of two, to keep the range from overflowing or being
+    /// subnormal.
     unit: f64,
     bins_per_unit: f64,
     counts: Vec<u64>,
@@ -60,25 +61,25 @@ pub struct Histogram {
 }
 
 crate::errors::errors! {
-    /// Why a histogram could not be made, filled or merged.
+    /// Why a histogram could not be created, filled or merged.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum HistogramError {
-        /// The bounds are not finite, or the first is above the second.
+        /// The bounds are not finite, or the lower bound is above the upper.
         BadRange {
             /// The lower bound.
             minimum: f64,
             /// The upper bound.
             maximum: f64,
         } => "range from {minimum} to {maximum} is not finite and ascending",
-        /// There are no bins, or more than [`Histogram::MAXIMUM_BINS`].
+        /// The number of bins is zero or exceeds [`Histogram::MAXIMUM_BINS`].
         BadBinCount {
-            /// The number of bins asked for.
+            /// The requested number of bins.
             bins: usize,
         } => ("{bins} bins is not between 1 and {}", Histogram::MAXIMUM_BINS),
         /// A value is outside the range, or NaN.
         OutOfRange {
-            /// How many values were counted before it.
+            /// The number of values counted before it.
             position: u64,
             /// The value.
             value: f64,
@@ -87,7 +88,7 @@ crate::errors::errors! {
             /// The upper bound.
             maximum: f64,
         } => "value {value} at position {position} is not between {minimum} and {maximum}",
-        /// Two histograms that should be merged have different bins.
+        /// The two histograms to be merged have different bins.
         DifferentBins {
             /// Bounds and number of bins of the first.
             first: (f64, f64, usize),
@@ -98,12 +99,12 @@ crate::errors::errors! {
 }
 
 impl Histogram {
-    /// The number of bins used for the weights of a layer.
+    /// The default number of bins for the weights of a layer.
     pub const DEFAULT_BINS: usize = 256;
-    /// The largest number of bins (128 MiB of counts).
+    /// The maximum number of bins (128 MiB of counts).
     pub const MAXIMUM_BINS: usize = 1 << 24;
 
-    /// An empty histogram of `bins` equally wide bins from `minimum` to `maximum`, both included.
+    /// Creates an empty histogram of `bins` equally wide bins from `minimum` to `maximum`, both inclusive.
     ///
     /// # Errors
     ///
@@ -132,12 +133,12 @@ impl Histogram {
         })
     }
 
-    /// Counts values. Counts beyond `u64::MAX` stay there.
+    /// Counts values. A count saturates at `u64::MAX`.
     ///
     /// # Errors
     ///
     /// [`HistogramError::OutOfRange`] names the first value that is outside the range or NaN. The
-    /// values before it have then been counted, and nothing after them.
+    /// values before it have been counted, and the rest have not.
     ///
     /// # Complexity
     ///
@@ -154,7 +155,7 @@ impl Histogram {
                 });
             }
             let distance = value * self.unit - self.minimum * self.unit;
-            // The cast rounds down, and takes the NaN of a range of a single value to 0.
+            // The cast rounds down, and turns the NaN of a single-valued range into 0.
             let bin = ((distance * self.bins_per_unit) as usize).min(self.counts.len() - 1);
             self.counts[bin] = self.counts[bin].saturating_add(1);
             self.total = self.total.saturating_add(1);
@@ -164,12 +165,12 @@ impl Histogram {
 
     /// Adds the counts of another histogram with the same bins.
     ///
-    /// The order of merges doesn't matter. Counts beyond `u64::MAX` stay there.
+    /// The order of merges doesn't matter. A count saturates at `u64::MAX`.
     ///
     /// # Errors
     ///
-    /// [`HistogramError::DifferentBins`] if the bounds or numbers of bins differ; then nothing has
-    /// been added.
+    /// [`HistogramError::DifferentBins`] if the bounds or numbers of bins differ; then nothing is
+    /// added.
     ///
     /// # Complexity
     ///
@@ -216,7 +217,7 @@ impl Histogram {
         self.total
     }
 
-    /// The entropy of the shares of the bins, in nats; `None` if there are no values.
+    /// The entropy of the distribution over bins, in nats; `None` if there are no values.
     ///
     /// # Complexity
     ///
@@ -241,7 +242,7 @@ impl Histogram {
     }
 }
 
-/// A power of two that makes the range of values neither overflow nor subnormal.
+/// A power of two that keeps the range of values from overflowing or being subnormal.
 fn unit(minimum: f64, maximum: f64) -> f64 {
     const LARGE: f64 = 1e300;
     const SMALL: f64 = 1e-200;

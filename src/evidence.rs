@@ -1,9 +1,9 @@
-//! Evidence: what models say of each other, as the small tables from which recovery reasons.
+//! Evidence: small tables that describe how models relate to each other, from which recovery works.
 //!
-//! A [`Relation`] is what two models say of each other, from their [signatures](crate::signature) alone;
-//! [`SignatureComparison`] makes the tables of many: one [`GroupEvidence`] for models that can be
-//! compared. [`Measurement`] streams raw weights of all models instead, for the exact distances of Eq. 1
-//! and 2. A backend that already has such numbers makes a [`GroupEvidence`] itself.
+//! A [`Relation`] compares two models by their [signatures](crate::signature) alone. [`SignatureComparison`]
+//! does so for many models and returns one [`GroupEvidence`] for each set of models that can be compared.
+//! [`Measurement`] streams the raw weights of all models instead, for the exact distances of Eq. 1 and 2. If
+//! you already have such numbers from elsewhere, build a [`GroupEvidence`] yourself.
 
 mod architecture;
 mod assembled;

@@ -1,11 +1,11 @@
-//! Models in files: which models folders hold, in which formats, and opening them.
+//! Models in files: finding them in folders, recognising their formats, and opening them.
 //!
-//! [`find_models`] looks through folders, to any depth, for what people and libraries leave there: single
-//! files, shards, hub caches, pipelines, training runs. It returns every model as a [`ModelPath`], and
-//! everything that was passed over with the reason. [`ModelPath::open`] gives a [`ModelFile`], one
-//! [`WeightSource`](crate::weights::WeightSource) for all formats.
+//! [`find_models`] searches folders to any depth for the layouts that people and libraries use: single files,
+//! shards, hub caches, pipelines, training runs. It returns every model as a [`ModelPath`], together with
+//! everything it skipped and the reason. [`ModelPath::open`] returns a [`ModelFile`], a single
+//! [`WeightSource`](crate::weights::WeightSource) type for all formats.
 //!
-//! A format is one entry in the table of `format.rs`, one line in `source.rs` and one arm of
+//! To add a format, add an entry to the table in `format.rs`, a line in `source.rs` and an arm in
 //! [`ModelPath::open`].
 
 mod card;

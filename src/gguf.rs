@@ -1,15 +1,15 @@
-//! Models in GGUF files, as llama.cpp has them, read layer by layer.
+//! Models in GGUF files, as used by llama.cpp, read layer by layer.
 //!
-//! A [`GgufModel`] is one model: a `.gguf` file of version 2 or 3, the first of several that hold a
-//! model together (`name-00001-of-00003.gguf`), or the bytes of a file in memory.
+//! A [`GgufModel`] is one model: a `.gguf` file of version 2 or 3, the first of several files that together
+//! hold the model (`name-00001-of-00003.gguf`), or the bytes of a file in memory.
 //!
-//! # What layers are
+//! # Layers
 //!
-//! Layers are as Hugging Face has them, so that a model and its conversion can be compared: dimensions
-//! outermost first; names brought back (`blk.0.attn_q.weight` is `model.layers.0.self_attn.q_proj.weight`)
-//! where the architecture is Llama's or similar, GPT-2's or BERT's; the rows of q and k in their
-//! order, where llama.cpp changes it; without the one that it adds to Gemma's norms. In other architectures
-//! names are llama.cpp's.
+//! Layers have the form that Hugging Face uses, so that a model and its conversion can be compared.
+//! Dimensions are outermost first. Where the architecture is that of Llama or similar, GPT-2 or BERT, names
+//! are translated back (`blk.0.attn_q.weight` is `model.layers.0.self_attn.q_proj.weight`), the rows of q and
+//! k are in their original order, which llama.cpp changes, and the one that llama.cpp adds to Gemma's norms
+//! is subtracted. In other architectures, names are llama.cpp's.
 //!
 //! | stored as | read as |
 //! |---|---|
@@ -19,14 +19,14 @@
 //!
 //! # What is checked
 //!
-//! Counts, lengths, names, shapes and places, all before they are used; what is wrong is an error that
-//! names the file, the layer and the value. That a file must not change while it is in use, and how
-//! few are kept open, is as for [other formats](crate::storage).
+//! Counts, lengths, names, shapes and positions are all checked before they are used, and an error
+//! names the file, the layer and the value at fault. As with [other formats](crate::storage), a file must not
+//! change while it is in use, and only a few are kept open.
 //!
 //! # Memory
 //!
-//! A model keeps names and shapes. Vocabularies and other metadata are passed over. Reading values takes
-//! 64 KiB a call.
+//! A model keeps names and shapes. Vocabularies and other metadata are skipped. Reading values takes
+//! 64 KiB per call.
 //!
 //! # Examples
 //!
@@ -74,22 +74,21 @@ use crate::storage::model::file_model;
 use crate::storage::{FileError, Storage};
 
 file_model! {
-    /// One model in the GGUF format: a file, several that belong together, or bytes in memory.
+    /// One model in the GGUF format: a file, several parts, or bytes in memory.
     ///
-    /// Layers are listed in the order in which they lie in the file. See the [module](self) for what is read
-    /// and checked.
+    /// Layers are listed in their order in the file. See the [module](self) for what is read and checked.
     GgufModel, GgufLayer: Part, StoredLayer
 }
 
 impl GgufModel<'static> {
-    /// Opens the model in a file, which is named by its stem.
+    /// Opens the model in a file; its name is the file's stem.
     ///
-    /// Where several files hold the model together, the path is that of the first, and the others lie
-    /// beside it.
+    /// If the model consists of several files, the path must be that of the first, and the others must be
+    /// in the same folder.
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a model: see [`FileError`].
+    /// When the path can't be read, or isn't such a model: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -121,7 +120,7 @@ impl GgufModel<'static> {
 }
 
 impl<'a> GgufModel<'a> {
-    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
     ///

@@ -1,37 +1,37 @@
-//! Growth: which of two matrices was reached from the other, from how their rows lengthened.
+//! Growth: decides which of two matrices was trained from the other, from how the norms of their rows
+//! changed.
 //!
-//! A step δ that is orthogonal to where it starts lengthens a vector by what it moved: if v = u + δ
-//! and u·δ = 0, then ‖v‖² − ‖u‖² = ‖δ‖² = ‖v − u‖². Taken back, the same step shortens it by as
-//! much. In high dimensions steps that don't know where they start are nearly orthogonal to it, so
-//! the sign of ‖v‖² − ‖u‖² tells the direction, if many groups of rows are asked and what shrinks all
-//! of them alike (weight decay) is taken out.
+//! A step δ that is orthogonal to its starting point increases the squared norm of a vector by the squared
+//! length of the step: if v = u + δ and u·δ = 0, then ‖v‖² − ‖u‖² = ‖δ‖² = ‖v − u‖². Seen in reverse, the
+//! same step shortens the vector by as much. In high dimensions, steps chosen independently of the starting
+//! point are nearly orthogonal to it. So the sign of ‖v‖² − ‖u‖² gives the direction, provided that many
+//! groups of rows are used and that uniform shrinkage of all of them (weight decay) is removed.
 //!
-//! With q = ‖v − u‖², g = ‖v‖² − ‖u‖² and s = (‖u‖² + ‖v‖²)/2 of every group of w values, the model is
+//! For each group of w values let q = ‖v − u‖², g = ‖v‖² − ‖u‖² and s = (‖u‖² + ‖v‖²)/2. The model is
 //!
 //! g = β q + κ s + ε,  Var ε = 4 s q / w,
 //!
-//! the variance of 2 u·δ for a δ of length √q in a random direction. κ is what decay takes. β is 1 if
-//! v was reached from u by orthogonal steps and −1 if u was reached from v. If both were reached from
-//! some a, by orthogonal steps of squared lengths d²(a, u) and d²(a, v), then
-//! g = d²(a, v) − d²(a, u) and q is their sum: β tells where on the way between u and v the point a
-//! lies.
+//! where the variance is that of 2 u·δ for a δ of length √q in a random direction. κ measures the shrinkage
+//! from decay. β is 1 if v was reached from u by orthogonal steps and −1 if u was reached from v. If both
+//! were reached from some a by orthogonal steps of squared lengths d²(a, u) and d²(a, v), then g = d²(a, v) −
+//! d²(a, u) and q is their sum: β then shows where a lies between u and v.
 //!
-//! Lengths are known exactly, but q may be an estimate, as from [sketches](crate::sketch). Estimates
-//! that scatter draw β towards 0: for sketches of k numbers by a share of about 2/k where q differs
-//! from group to group by as much as its own size, and by more where it hardly differs.
+//! Norms are known exactly, but q may be an estimate, as from [sketches](crate::sketch). Noisy estimates bias
+//! β towards 0. For sketches of k numbers the bias is about 2/k of β if q varies between groups by as much as
+//! its own size, and larger if it hardly varies.
 //!
-//! [`MatrixGrowth`] takes the groups of one matrix; [`PooledGrowth`] fits one β and one κ to several
-//! matrices, each weighted by how well its own fit explains its groups. Exchanging u and v changes
-//! exactly the sign of β and nothing else.
+//! [`MatrixGrowth`] sums over the groups of one matrix. [`PooledGrowth`] fits one β and one κ to several
+//! matrices, each weighted by how well its own fit explains its groups. Exchanging u and v flips the sign of
+//! β exactly and changes nothing else.
 //!
 //! # Limits
 //!
-//! An average of vectors is shorter than they are, and rounding moves weights without regard to
-//! training, so β says nothing true of averages and rounded copies. Steps much smaller than the
-//! noise of 2 u·δ leave β with a great standard error. Decay is a part of v − u, too. Where it is
-//! comparable to the rest of the step, leave it out of `moved`
-//! ([`squared_distance_at_one_norm`](crate::sketch::GroupComparison::squared_distance_at_one_norm)): its
-//! product with the random part is in both sides of the regression, with opposite signs.
+//! An average of vectors is shorter than the vectors, and rounding moves weights independently of training,
+//! so β is meaningless for averages and rounded copies. Steps much smaller than the noise of 2 u·δ give β a
+//! large standard error. Decay is also part of v − u. If it is comparable to the rest of the step, leave it
+//! out of `moved`
+//! ([`squared_distance_at_one_norm`](crate::sketch::GroupComparison::squared_distance_at_one_norm)), because
+//! its product with the random part is in both sides of the regression, with opposite signs.
 //!
 //! # Examples
 //!
@@ -54,7 +54,7 @@
 use alloc::vec::Vec;
 use core::ops::{AddAssign, SubAssign};
 
-/// What became of one group of rows.
+/// How one group of rows changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The number of values.
@@ -76,10 +76,9 @@ pub struct MatrixGrowth {
 }
 
 impl MatrixGrowth {
-    /// The sums over these groups.
+    /// Computes the sums over these groups.
     ///
-    /// A group that didn't move or is zero says nothing and is left out, and so is one with a number
-    /// that isn't finite.
+    /// A group that didn't move, is zero or contains a non-finite number is not informative and is left out.
     #[must_use]
     pub fn new(steps: &[Step]) -> Self {
         let mut sums = Self::default();
@@ -111,14 +110,14 @@ impl MatrixGrowth {
         }
     }
 
-    /// The number of groups that said something.
+    /// The number of informative groups.
     #[must_use]
     pub const fn groups(&self) -> u64 {
         self.groups
     }
 
-    /// The variance that the fit to these groups leaves, over the variance expected; `None` for fewer
-    /// than four groups or a fit that leaves nothing.
+    /// The residual variance of the fit to these groups, relative to the expected variance; `None` if there
+    /// are fewer than four groups or no residual.
     fn residual_variance(&self) -> Option<f64> {
         if self.groups < 4 {
             return None;
@@ -127,13 +126,13 @@ impl MatrixGrowth {
         let residual = self.growth_squared
             - coefficient * self.equations.moved_growth
             - decay * self.equations.size_growth;
-        // What is left of the sum after cancellation has an error of this order.
+        // After cancellation, the remaining sum has an error of this order.
         let rounding = 1e-12 * self.growth_squared;
         (residual > rounding).then(|| residual / (self.groups - 2) as f64)
     }
 }
 
-/// The sums of the normal equations of g = β q + κ s, each group weighted by w / 4 s q.
+/// The sums of the normal equations of g = β q + κ s, with each group weighted by w / 4 s q.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct NormalEquations {
     moved_moved: f64,
@@ -144,7 +143,7 @@ struct NormalEquations {
 }
 
 impl NormalEquations {
-    /// β and κ; `None` where groups can't tell one from the other.
+    /// β and κ; `None` if the groups can't separate them.
     fn solve(&self) -> Option<(f64, f64)> {
         let determinant = self.determinant()?;
         let coefficient = self.moved_growth * self.size_size - self.size_growth * self.moved_size;
@@ -152,7 +151,7 @@ impl NormalEquations {
         Some((coefficient / determinant, decay / determinant))
     }
 
-    /// Positive by the inequality of Cauchy and Schwarz, and zero where s is a multiple of q.
+    /// Positive by the Cauchy–Schwarz inequality, and zero if s is a multiple of q.
     fn determinant(&self) -> Option<f64> {
         let product = self.moved_moved * self.size_size;
         let determinant = product - self.moved_size * self.moved_size;
@@ -187,24 +186,25 @@ impl SubAssign for NormalEquations {
     }
 }
 
-/// One β for several matrices of the same two models, added in a fixed order.
+/// One β for several matrices of the same two models, which are added in a fixed order.
 ///
-/// Every matrix is weighted by the inverse of the variance that its own fit leaves, so a matrix
-/// whose groups disagree counts less; a matrix of fewer than four telling groups counts nothing.
+/// Each matrix is weighted by the inverse of the residual variance of its own fit, so a matrix whose groups
+/// disagree counts less. A matrix with fewer than four informative groups is ignored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PooledGrowth {
     matrices: usize,
     total: NormalEquations,
-    /// Up to [`GROUPS`](Self::GROUPS) of them; more matrices are dealt out in turn.
+    /// At most [`GROUPS`](Self::GROUPS) sums; further matrices are distributed over them in turn.
     groups: Vec<NormalEquations>,
 }
 
 impl PooledGrowth {
-    /// Up to so many matrices each is a group of its own for [`layer_error`](Self::layer_error);
-    /// beyond that they are dealt out in turn, so that memory doesn't grow with depth.
+    /// The number of groups for [`layer_error`](Self::layer_error). Up to this number, each matrix is a group
+    /// of its own. Further matrices are distributed over the groups in turn, so that memory doesn't grow with
+    /// depth.
     pub const GROUPS: usize = 32;
 
-    /// Of no matrices yet.
+    /// Starts without matrices.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -228,16 +228,16 @@ impl PooledGrowth {
         self.total += equations;
     }
 
-    /// β; `None` where nothing moved, or the groups can't tell growth from decay.
+    /// β; `None` if nothing moved or the groups can't separate growth from decay.
     #[must_use]
     pub fn coefficient(&self) -> Option<f64> {
         Some(self.total.solve()?.0)
     }
 
-    /// κ, what shrinks all groups alike, with its standard error if groups are independent and matrices
-    /// agree; `None` where there is no β.
+    /// κ, the uniform shrinkage of all groups, with its standard error assuming independent groups and
+    /// agreeing matrices; `None` if there is no β.
     ///
-    /// −κ/2 is about the share of every weight that decay took.
+    /// Decay removed a share of about −κ/2 of every weight.
     #[must_use]
     pub fn decay(&self) -> Option<(f64, f64)> {
         let (_, decay) = self.total.solve()?;
@@ -245,8 +245,7 @@ impl PooledGrowth {
         Some((decay, num_traits::Float::sqrt(variance)))
     }
 
-    /// The standard error of β if groups are independent and matrices agree; infinite where there is
-    /// no β.
+    /// The standard error of β, assuming independent groups and agreeing matrices; infinite if there is no β.
     #[must_use]
     pub fn model_error(&self) -> f64 {
         match self.total.determinant() {
@@ -255,8 +254,8 @@ impl PooledGrowth {
         }
     }
 
-    /// The jackknife standard error of β over groups of matrices: how much they disagree; 0 where
-    /// there is one group, or none.
+    /// The jackknife standard error of β over groups of matrices, which measures how much they disagree; 0 if
+    /// there are fewer than two groups.
     ///
     /// # References
     ///
@@ -269,7 +268,7 @@ impl PooledGrowth {
         let squares = self.groups.iter().map(|group| {
             let mut others = self.total;
             others -= *group;
-            // The others alone may not tell growth from decay: they then say β = 0.
+            // If the others can't separate growth from decay, their β counts as 0.
             let without = others.solve().map_or(0.0, |(coefficient, _)| coefficient);
             (without - coefficient) * (without - coefficient)
         });

@@ -1,9 +1,9 @@
-//! Who descends from whom: the graph of models, its exports, and how right it is.
+//! Who descends from whom: the graph of models, its exports, and how accurate it is.
 //!
-//! A [`ModelGraph`] is a forest. Each tree's root is a foundation model, and an edge goes from a
-//! model to one that was fine-tuned from it. It prints as a text tree, exports to DOT, Mermaid,
-//! Newick, SVG, model cards, CycloneDX and SPDX, and answers what people ask of a family: ancestors, paths, subtrees. Nothing here ever
-//! sees a weight; models are known by name. [`metrics`] compares a graph with the truth.
+//! A [`ModelGraph`] is a forest. Each tree's root is a foundation model, and an edge goes from a model to one
+//! that was fine-tuned from it. It prints as a text tree, exports to DOT, Mermaid, Newick, SVG, model cards,
+//! CycloneDX and SPDX, and answers queries about a family: ancestors, paths, subtrees. A graph holds no
+//! weights; it identifies models by name. [`metrics`] compares a graph with the truth.
 //!
 //! # Examples
 //!

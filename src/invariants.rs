@@ -1,15 +1,15 @@
-//! What must hold of any right answer, as plain functions: to test an implementation with, ours or
+//! What must hold of any correct result, as plain functions to test an implementation with, ours or
 //! yours.
 //!
 //! Each takes a result as plain data and says what is wrong with it in a [`Violation`]. They are slow
 //! and obvious, and share no code with what they judge. Feed them from `strategies` (feature
 //! `proptest`), from a fuzzer, or from your own cases:
 //!
-//! - of clusterings: [`dendrogram`], [`monotone_heights`], [`nested`];
-//! - of arborescences: [`arborescence`], and [`dual_certificate`], which proves the minimum;
-//! - of forests: [`forest`], [`recovered_forest`];
-//! - of weight sources: [`weight_source`], [`same_weights`];
-//! - of anything that must not depend on names, units and origin: [`relabelled_parents`],
+//! - for clusterings: [`dendrogram`], [`monotone_heights`], [`nested`];
+//! - for arborescences: [`arborescence`], and [`dual_certificate`], which proves the minimum;
+//! - for forests: [`forest`], [`recovered_forest`];
+//! - for weight sources: [`weight_source`], [`same_weights`];
+//! - for results that must not depend on names, units or origin: [`relabelled_parents`],
 //!   [`relabelled_distances`], [`scaled_distances`].
 //!
 //! # Examples

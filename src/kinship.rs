@@ -1,25 +1,24 @@
-//! Kinship: whether two matrices descend from one, with a p-value and no threshold.
+//! Kinship: tests whether two matrices have a common origin, giving a p-value without a threshold.
 //!
-//! Training moves rows, but it rarely exchanges them. So match each of m rows of one matrix to the row
-//! of the other that is most similar to it by cosine, and count the K rows that find the one at their own
-//! index. If the matrices were initialised independently and nothing tells one output row from another
-//! beforehand, the order of the rows of the second is uniformly random given everything else. Whatever
-//! k rows are picked, they all find their own index with probability at most 1 / (m (m − 1) … (m − k + 1)),
-//! since their matches are k fixed rows, or fewer. There are C(m, k) ways to pick them, so
+//! Training moves rows but rarely exchanges them. So take m rows of one matrix, match each to the most
+//! similar row of the other by cosine, and count the K rows matched to the one at their own index. Suppose
+//! that the matrices were initialised independently and nothing distinguishes output rows beforehand. Then
+//! the order of the second matrix's rows is uniformly random given everything else. Any k given rows all
+//! match their own index with probability at most 1 / (m (m − 1) … (m − k + 1)), since their matches are at
+//! most k fixed rows. There are C(m, k) ways to choose them, so
 //!
 //! E\[C(K, k)\] ≤ 1 / k!, and P(K ≥ k) ≤ 1 / k!.
 //!
-//! Over L matrices the smallest p-value counts, times L; it needs no independence between matrices.
-//! Thirty-two rows that all find their own give p = 4e-36: enough to compare every pair of a million
-//! models.
+//! For L matrices, the smallest p-value is multiplied by L; the matrices needn't be independent. Thirty-two
+//! rows that all match their own index give p = 4e-36: enough to compare every pair of a million models.
 //!
 //! # Assumptions
 //!
-//! - Rows must be exchangeable: hidden units of a layer, channels of a convolution. Tokens, pixels, classes
-//!   and positions mean the same in every network and are not.
-//! - Two networks initialised from the same seed, or with the same structured values, are kin by this
-//!   test, however they were trained.
-//! - A copy whose hidden units were permuted or rotated escapes it.
+//! - Rows must be exchangeable, like the hidden units of a layer or the channels of a convolution. Tokens,
+//!   pixels, classes and positions mean the same in every network, so they are not.
+//! - Two networks initialised from the same seed, or with the same structured values, count as kin however
+//!   they were trained.
+//! - A copy with permuted or rotated hidden units is not detected.
 //!
 //! # Examples
 //!
@@ -37,11 +36,11 @@
 
 use num_traits::Float;
 
-/// The number of rows of `first` whose most similar row of `second`, by cosine, is the one at their own
-/// index; both are matrices with rows of `width` values.
+/// Counts the rows of `first` whose most similar row of `second`, by cosine, is the one at the same index.
+/// Both are matrices with rows of `width` values.
 ///
-/// A row finds its own only if no other row is as similar. Rows that are zero, or hold a value that isn't
-/// finite, find none. Only as many rows as both matrices have are looked at.
+/// A row counts only if no other row is equally similar. Rows that are zero or contain a non-finite value
+/// never count. If one matrix has more rows, the extra ones are ignored.
 ///
 /// # Complexity
 ///
@@ -59,7 +58,7 @@ pub fn own_matches(width: usize, first: &[f32], second: &[f32]) -> usize {
         .count()
 }
 
-/// Whether no other of the rows is as similar as the one at this index.
+/// Whether no other row is as similar as the one at this index.
 fn finds_its_own(own: usize, row: &[f32], rows: &[f32]) -> bool {
     let mut best_other = f64::NEG_INFINITY;
     let mut of_own = f64::NEG_INFINITY;
@@ -76,7 +75,7 @@ fn finds_its_own(own: usize, row: &[f32], rows: &[f32]) -> bool {
     of_own > best_other
 }
 
-/// The cosine, but for the norm of the first; `None` where there is none.
+/// The cosine times the norm of the first row; `None` if it is undefined.
 fn similarity(first: &[f32], second: &[f32]) -> Option<f64> {
     let (mut product, mut first_squared, mut second_squared) = (0.0, 0.0, 0.0);
     for (&first, &second) in first.iter().zip(second) {
@@ -89,7 +88,7 @@ fn similarity(first: &[f32], second: &[f32]) -> Option<f64> {
     (first_squared > 0.0 && similarity.is_finite()).then_some(similarity)
 }
 
-/// The p-value of several matrices of two networks.
+/// Accumulates the p-value for several matrices of two networks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinship {
     matrices: usize,
@@ -97,7 +96,7 @@ pub struct Kinship {
 }
 
 impl Kinship {
-    /// Of no matrices yet.
+    /// Starts without matrices.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -106,7 +105,7 @@ impl Kinship {
         }
     }
 
-    /// Adds a matrix of which this many rows [find their own](own_matches).
+    /// Adds a matrix in which this many rows [match their own index](own_matches).
     pub fn add(&mut self, matches: usize) {
         self.matrices += 1;
         self.matches = self.matches.max(matches);
@@ -118,14 +117,14 @@ impl Kinship {
         self.matrices
     }
 
-    /// The greatest number of rows of one matrix that found their own.
+    /// The largest number of rows of one matrix that matched their own index.
     #[must_use]
     pub const fn matches(&self) -> usize {
         self.matches
     }
 
-    /// log₁₀ of the p-value: how probable it is, at most, that as many rows of some matrix find their own
-    /// in networks that have no ancestor in common. `None` without a matrix.
+    /// log₁₀ of the p-value. This is an upper bound on the probability that as many rows of some matrix match
+    /// their own index in networks without a common ancestor. `None` if there is no matrix.
     #[must_use]
     pub fn log10_p(&self) -> Option<f64> {
         if self.matrices == 0 {
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(own_matches(2, &rows, &rows), 1);
         assert_eq!(own_matches(0, &rows, &rows), 0);
         assert_eq!(own_matches(2, &[], &rows), 0);
-        // As similar to another row as to their own.
+        // Rows as similar to another row as to their own.
         let equal = [1.0, 1.0, 2.0, 2.0];
         assert_eq!(own_matches(2, &equal, &equal), 0);
     }

@@ -30,19 +30,19 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! # Floors
+//! # Layers
 //!
 //! Modules depend only on those below them:
 //!
-//! - adapters, a feature each: `safetensors`, `pytorch`, `gguf` and `npz` read models from files, on top of
-//!   `storage`; `files` finds models and opens them (feature `safetensors`);
+//! - file formats, a feature each: `safetensors`, `pytorch`, `gguf` and `npz` read models from files, on top
+//!   of `storage`; `files` finds models and opens them (feature `safetensors`);
 //! - [`heritage`]: from evidence to the graph, its exports, and a hub that grows model by model;
-//! - [`evidence`]: what two models say of each other, and the tables of many pairs;
+//! - [`evidence`]: how two models relate, and the tables of many pairs;
 //! - [`signature`]: one model, read once;
-//! - kernels, which know no model: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`], [`kinship`],
-//!   `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
-//! - [`adapters`]: models that are stored as a small change of another one;
-//! - [`weights`]: the traits of what can be read, and models in memory; [`progress`]: watching long work.
+//! - kernels, independent of models: [`moments`], [`entropy`], [`sketch`], [`pairwise`], [`growth`],
+//!   [`kinship`], `rank` (feature `svd`), [`condensed`], [`clustering`], [`arborescence`];
+//! - [`adapters`]: models stored as a small change to another model;
+//! - [`weights`]: the traits of readable models, and models in memory; [`progress`]: watching long work.
 //!
 //! # Features
 //!

@@ -1,31 +1,30 @@
-//! Mean, variance, skewness and kurtosis of a sequence, in one pass, whatever its length.
+//! Mean, variance, skewness and kurtosis of a sequence of any length, in one pass.
 //!
-//! [`Moments::of`] measures a slice. [`MomentsAccumulator`] takes a sequence in pieces, so that it
-//! never has to be in memory as a whole. [`Moments::merge`] combines unrelated sets of values.
+//! [`Moments::of`] measures a slice. [`MomentsAccumulator`] takes a sequence in pieces, so that the whole
+//! never has to be in memory. [`Moments::merge`] combines separate sets of values.
 //!
-//! # The same bits
+//! # Bitwise reproducibility
 //!
-//! The result depends on the values and their order, and on nothing else: not on how the sequence
-//! was cut into chunks, not on the number of threads that worked on it, not on the instruction set
-//! of the processor, not on whether the values came as `f32` or as the same numbers in `f64`. This
-//! holds because the sequence is cut into blocks of [`MomentsAccumulator::BLOCK`] values at fixed
-//! positions, each block is summed in a fixed order, and blocks are combined along a fixed binary
-//! tree.
+//! The result depends only on the values and their order. It doesn't depend on how the sequence
+//! was cut into chunks, the number of threads, the processor's instruction set, or whether the values came as
+//! `f32` or as the same numbers in `f64`. This holds because the sequence is cut into blocks of
+//! [`MomentsAccumulator::BLOCK`] values at fixed positions, each block is summed in a fixed order, and blocks
+//! are combined along a fixed binary tree.
 //!
 //! # Accuracy
 //!
 //! Sums are kept in `f64`, of deviations from a centre near the mean (never of raw powers), and the
-//! mean of a set is kept to twice the precision of `f64`. Against exact arithmetic the relative
-//! error of variance and kurtosis is below 1e-12, also where the mean is 1e8 times the standard
-//! deviation. The mean is as exact relative to the largest absolute value, the skewness has an
-//! absolute error of that order. Data whose squares or fourth powers leave the range of `f64`
+//! mean of a set is kept to twice the precision of `f64`. Compared with exact arithmetic, the relative
+//! error of variance and kurtosis is below 1e-12, even if the mean is 1e8 times the standard
+//! deviation. The error of the mean relative to the largest absolute value, and the absolute error of the
+//! skewness, are of the same order. Data whose squares or fourth powers exceed the range of `f64`
 //! (deviations below 1e-36 or above 1e36) is measured in units of a power of two, so that skewness
 //! and kurtosis are right for every finite input.
 //!
 //! # Speed
 //!
-//! Values are read from memory once. With the feature `simd` the widest vector registers of the processor are
-//! used; without it the result is the same and takes about four times as long.
+//! Values are read from memory once. The feature `simd` uses the widest vector registers of the processor;
+//! without it the result is the same but takes about four times as long.
 //!
 //! # Conventions
 //!

@@ -1,4 +1,4 @@
-//! Models as archives of numpy's arrays (`.npz`), read array by array.
+//! Models in numpy's array archives (`.npz`), read array by array.
 //!
 //! An [`NpzModel`] is one model: a file that `numpy.savez` or `numpy.savez_compressed` wrote, or the
 //! bytes of one in memory. Each array of 16, 32 or 64-bit floats is a layer, in C's or Fortran's order and
@@ -6,11 +6,11 @@
 //!
 //! # What is checked
 //!
-//! The archive's directory, each array's header, and its shape against its length, all before use; what
-//! is wrong is an error that names the file, the layer and the value. An array never has more bytes than
-//! its shape says, however much its compressed bytes would give. Checksums aren't compared, since values are
-//! read in pieces. That a file must not change while it is in use, and how few are kept open, is as for
-//! [other formats](crate::storage).
+//! The archive's directory, each array's header, and its shape against its length are all checked before use,
+//! and an error names the file, the layer and the value at fault. An array never has more bytes than its
+//! shape needs, even if its compressed bytes would give more. Checksums aren't compared, because values are
+//! read in pieces. As with [other formats](crate::storage), a file must not change while it is in use, and
+//! only a few are kept open.
 //!
 //! # Compressed arrays
 //!
@@ -56,7 +56,7 @@ use crate::storage::model::file_model;
 use crate::storage::{FileError, Storage};
 
 file_model! {
-    /// One model as an archive of arrays: a file, or bytes in memory.
+    /// One model in an archive of arrays: a file, or bytes in memory.
     ///
     /// Layers are listed in the order of the archive's directory. See the [module](self) for what is read and
     /// checked.
@@ -64,11 +64,11 @@ file_model! {
 }
 
 impl NpzModel<'static> {
-    /// Opens the model in a file, which is named by its stem.
+    /// Opens the model in a file; its name is the file's stem.
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a file: see [`FileError`].
+    /// When the path can't be read, or isn't such a file: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -93,7 +93,7 @@ impl NpzModel<'static> {
 }
 
 impl<'a> NpzModel<'a> {
-    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
     ///

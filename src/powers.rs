@@ -1,4 +1,4 @@
-//! Powers of two, from the bits of numbers.
+//! Powers of two, computed from the bits of numbers.
 
 use num_traits::Float;
 
@@ -7,7 +7,7 @@ pub(crate) fn biased_exponent(value: f64) -> u32 {
     ((value.to_bits() >> 52) & 0x7ff) as u32
 }
 
-/// The exponent of the greatest power of two up to a positive number; 0 for none.
+/// The exponent of the largest power of two up to a positive number; 0 otherwise.
 pub(crate) fn exponent(value: f64) -> i32 {
     if value > 0.0 && value.is_finite() {
         let (mantissa, exponent, _) = Float::integer_decode(value);
@@ -17,7 +17,7 @@ pub(crate) fn exponent(value: f64) -> i32 {
     }
 }
 
-/// 2 to the power of `exponent`; 0 or infinite where `f64` ends.
+/// 2 to the power of `exponent`; 0 or infinite outside the range of `f64`.
 pub(crate) fn power_of_two(exponent: i32) -> f64 {
     match exponent {
         1024.. => f64::INFINITY,

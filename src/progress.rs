@@ -1,40 +1,39 @@
-//! Watching long work, and stopping it.
+//! Observing long work and stopping it.
 
 use core::error::Error;
 use core::fmt;
 use core::ops::ControlFlow;
 
-/// What the work does next.
+/// The next stage of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Reading values from the models, and summing them up.
+    /// Reading values from the models and summing them.
     Reading,
     /// Adding values to the directional scores.
     Scoring,
     /// Comparing pairs of models.
     Comparing,
-    /// Finding the trees.
+    /// Recovering the trees.
     Recovering,
 }
 
-/// How far the work has come.
+/// The progress of the work so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What begins now.
+    /// The phase that begins now.
     pub phase: Phase,
-    /// The work done so far, in a unit that only has meaning next to `total`.
+    /// The work done so far, in a unit that is only meaningful relative to `total`.
     pub done: u64,
-    /// The work there is; estimated anew when a model fails.
+    /// The total amount of work; estimated again if a model fails.
     pub total: u64,
 }
 
-/// Watches long work and may stop it.
+/// Observes long work and may stop it.
 ///
-/// It is called between steps of a fraction of a second, always from the thread that called the
-/// work, so a clock in it can tell how long each phase took. Any
-/// `FnMut(Progress) -> ControlFlow<()>` is one.
+/// The observer is called between steps of a fraction of a second, always from the thread that started the
+/// work, so it can use a clock to time each phase. Any `FnMut(Progress) -> ControlFlow<()>` is an observer.
 ///
 /// # Examples
 ///
@@ -51,7 +50,7 @@ pub struct Progress {
 /// # Ok::<(), mother::weights::ShapeError>(())
 /// ```
 pub trait Observer {
-    /// Sees the progress; `Break` stops the work with an error that says so.
+    /// Receives the progress. Returning `Break` stops the work with an error that says so.
     fn observe(&mut self, progress: Progress) -> ControlFlow<()>;
 }
 
@@ -61,7 +60,7 @@ impl<F: FnMut(Progress) -> ControlFlow<()>> Observer for F {
     }
 }
 
-/// The observer asked for the work to be stopped.
+/// The observer stopped the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
@@ -73,7 +72,7 @@ impl fmt::Display for Cancelled {
 
 impl Error for Cancelled {}
 
-/// Reports to an observer how far the work has come.
+/// Reports progress to an observer.
 pub(crate) struct ProgressReporter<'a> {
     observer: &'a mut dyn Observer,
     done: u64,
@@ -89,7 +88,7 @@ impl<'a> ProgressReporter<'a> {
         }
     }
 
-    /// From now on there is this much left to do.
+    /// Sets how much work is left from now on.
     pub(crate) fn begin(&mut self, work: u64) {
         self.total = self.done.saturating_add(work);
     }

@@ -1,14 +1,14 @@
 //! Models in PyTorch's own files (`.bin`, `.pt`, `.pth`, `.ckpt`), read layer by layer.
 //!
-//! A [`PytorchModel`] is one model: a file that `torch.save` wrote (the zip archives of PyTorch 1.6 and
-//! later, or the older stream of pickles), a folder with `pytorch_model.bin` or with shards and their
+//! A [`PytorchModel`] is one model: a file written by `torch.save` (the zip archives of PyTorch 1.6 and
+//! later, or the older stream of pickles), a folder that holds `pytorch_model.bin` or shards and their
 //! index, or the bytes of a file in memory.
 //!
-//! # What is read, and what never happens
+//! # What is read and what isn't
 //!
-//! Such a file holds a *pickle*: a program that builds Python objects, and may call anything. Here it
-//! is never executed. What it would call is noted, and of these notes only the calls by which PyTorch
-//! rebuilds tensors mean something; anything else, `os.system` as well as a harmless class, is passed
+//! Such a file holds a *pickle*: a program that builds Python objects and may call anything. This module
+//! never executes it. It only records the calls, and of these, only the ones by which PyTorch
+//! rebuilds tensors have a meaning. Anything else, `os.system` as well as a harmless class, is passed
 //! over as a value without weights.
 //!
 //! Training programs save a model's tensors in dictionaries inside others. The weights are taken from
@@ -24,11 +24,11 @@
 //!
 //! # What is checked
 //!
-//! The archive's directory, the pickle, and of each tensor the shape, strides and offset against its
-//! storage, all before use; what is wrong is an error that names the file, the layer and the value. A
-//! file without any floating-point tensor is an error, too ([`NoWeights`](crate::storage::FileErrorKind::NoWeights)): it isn't a model. That a
-//! file must not change while it is in use, and how few are kept open, is as for
-//! [other formats](crate::storage).
+//! The archive's directory, the pickle, and each tensor's shape, strides and offset against its
+//! storage are all checked before use, and an error names the file, the layer and the value at fault. A
+//! file without any floating-point tensor is also an error
+//! ([`NoWeights`](crate::storage::FileErrorKind::NoWeights)), since it isn't a model. As with
+//! [other formats](crate::storage), a file must not change while it is in use, and only a few are kept open.
 //!
 //! # Memory
 //!
@@ -64,21 +64,21 @@ const INDEX_SUFFIX: &str = ".bin.index.json";
 file_model! {
     /// One model in PyTorch's format: a file, shards with an index, or bytes in memory.
     ///
-    /// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
-    /// shards' names. See the [module](self) for what is read and checked.
+    /// Layers are listed in their order in the file, and shards in the order of their names. See the
+    /// [module](self) for what is read and checked.
     PytorchModel, PytorchLayer: Shard, StoredLayer
 }
 
 impl PytorchModel<'static> {
     /// Opens the model at a path.
     ///
-    /// A file is named by its stem. A folder is named after itself and holds `pytorch_model.bin`, or
-    /// else `pytorch_model.bin.index.json` and the shards that it lists. The path of an index (a file
-    /// `*.bin.index.json`) is named after the folder it is in.
+    /// A file is named by its stem. A folder is named after itself and must hold `pytorch_model.bin`, or
+    /// otherwise `pytorch_model.bin.index.json` and the shards that it lists. The model of an index (a file
+    /// `*.bin.index.json`) is named after the folder that contains it.
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a model: see [`FileError`].
+    /// When the path can't be read, or isn't such a model: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -117,7 +117,7 @@ impl PytorchModel<'static> {
 }
 
 impl<'a> PytorchModel<'a> {
-    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
     ///

@@ -1,31 +1,30 @@
-//! Numerical rank: how many singular values of a matrix are more than noise.
+//! Numerical rank: the number of singular values of a matrix that stand out from noise.
 //!
-//! A stored matrix almost never has a rank below full in the exact sense, so a rank always means
-//! a rule that tells a singular value from noise. The rule is the caller's explicit choice, a
+//! A stored matrix almost never has less than full rank in the exact sense, so a rank always depends on
+//! a rule that separates singular values from noise. The caller chooses the rule explicitly, as a
 //! [`Tolerance`]:
 //!
 //! | rule | a singular value σ counts when | for |
 //! |---|---|---|
 //! | [`Absolute`](Tolerance::Absolute) | σ > ε | a known scale |
 //! | [`Relative`](Tolerance::Relative) | σ > r·σ_max | a known condition number |
-//! | [`Numpy`](Tolerance::Numpy) | σ > σ_max·max(m, n)·eps | values computed in a precision: f64, f32 |
+//! | [`Numpy`](Tolerance::Numpy) | σ > σ_max·max(m, n)·eps | values computed in a given precision: f64, f32 |
 //! | [`GavishDonoho`](Tolerance::GavishDonoho) | σ > ω(β)·median σ | low rank plus noise of unknown size |
 //! | [`RoundingNoise`](Tolerance::RoundingNoise) | σ > 1.05·s·(√m + √n) | low rank plus noise of known size |
 //!
-//! A matrix of low rank that was *rounded* to 16 bits afterwards has full rank by numpy's rule,
-//! whatever eps is: the rounding is a second matrix of full rank, and its size has nothing to do
-//! with σ_max. The last two rules are made for that; [`RoundingNoise`] measures the deviation
-//! that the last one asks for.
+//! A matrix of low rank that was later *rounded* to 16 bits has full rank by numpy's rule,
+//! whatever eps is: the rounding adds a second matrix of full rank, whose size has nothing to do
+//! with σ_max. The last two rules are made for this case. [`RoundingNoise`] measures the standard deviation s
+//! that the last rule needs.
 //!
-//! Matrices are dense, row-major slices of `f32` or `f64` behind a [`MatrixView`]. Everything is
-//! computed in `f64`, and a difference of two matrices is taken in `f64` before anything else.
-//! The matrix is scaled by a power of two first, so neither tiny nor huge entries lose digits.
-//! Should the singular value decomposition not converge, a fall-back answers, and the result
-//! names it: see [`Method`].
+//! Matrices are dense, row-major slices of `f32` or `f64` behind a [`MatrixView`]. Everything is computed in
+//! `f64`, including the difference of two matrices. The matrix is then scaled by a power of two, so neither
+//! tiny nor huge entries lose digits. If the singular value decomposition doesn't converge, a fallback
+//! computes the values, and the result names it: see [`Method`].
 //!
 //! # Examples
 //!
-//! The rank of an update, from the matrix before and after it:
+//! The rank of an update, computed from the matrix before and after it:
 //!
 //! ```
 //! use mother::rank::{MatrixView, Tolerance, rank_of_difference};
@@ -57,9 +56,9 @@
 //! # Ok::<(), mother::rank::RankError>(())
 //! ```
 //!
-//! The differences of many pairs among some matrices are the job of [`ranks_of_differences`]: it
-//! multiplies each matrix once by random vectors, and tells the rank of a difference from the products,
-//! without singular values, wherever it is clear.
+//! For the differences of many pairs among some matrices, use [`ranks_of_differences`]. It multiplies each
+//! matrix once by random vectors. Where the rank of a difference is clear from these products, it computes no
+//! singular values.
 
 mod concentration;
 mod decomposition;
@@ -86,8 +85,8 @@ use crate::Scalar;
 
 /// The singular values of `matrix`, largest first.
 ///
-/// There are min(m, n) of them, so none for an empty matrix. For many matrices a
-/// [`SingularValueSolver`] saves the allocations.
+/// There are min(m, n) of them, so none for an empty matrix. For many matrices, a
+/// [`SingularValueSolver`] saves allocations.
 ///
 /// # Errors
 ///
@@ -95,7 +94,7 @@ use crate::Scalar;
 ///
 /// # Complexity
 ///
-/// O(m·n·min(m, n)) time; about three times the matrix in `f64` as extra space.
+/// O(m·n·min(m, n)) time; extra space of about three times the matrix in `f64`.
 ///
 /// # Examples
 ///
@@ -114,13 +113,13 @@ pub fn singular_values<T: Scalar>(matrix: MatrixView<'_, T>) -> Result<SingularV
     Ok(solver.into_singular_values())
 }
 
-/// The number of singular values of `matrix` that `tolerance` lets through.
+/// The number of singular values of `matrix` that count under `tolerance`.
 ///
-/// 0 for an empty matrix and for a matrix of zeros, by every rule.
+/// It is 0 for an empty matrix and for a matrix of zeros, under every rule.
 ///
 /// # Errors
 ///
-/// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative; those of
+/// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative, and the errors of
 /// [`SingularValueSolver::singular_values`].
 ///
 /// # Complexity
@@ -146,13 +145,13 @@ pub fn rank<T: Scalar>(
         .rank(tolerance)
 }
 
-/// The rank of `first` − `second`, the difference taken in `f64`.
+/// The rank of `first` − `second`, with the difference taken in `f64`.
 ///
-/// The order of the two doesn't matter. Their scalar types may differ.
+/// The order of the matrices doesn't matter. Their scalar types may differ.
 ///
 /// # Errors
 ///
-/// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative; those of
+/// [`RankError::InvalidTolerance`] for a parameter that is NaN, infinite or negative, and the errors of
 /// [`SingularValueSolver::singular_values_of_difference`].
 ///
 /// # Complexity

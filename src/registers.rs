@@ -1,12 +1,10 @@
-//! Code compiled for the vector registers that the machine turns out to have.
+//! Code compiled for the widest vector registers that the machine has.
 
-/// A computation that compilers make quicker for wide registers.
-///
-/// A closure is one, too, but what is in it may be compiled for all processors alike unless it is small.
+/// A computation that the compiler can make faster with wide registers.
 pub(crate) trait Kernel {
     type Output;
 
-    /// To be `#[inline(always)]`, as all that it calls.
+    /// Must be `#[inline(always)]`, as must everything it calls.
     fn compute(self) -> Self::Output;
 }
 
@@ -19,7 +17,7 @@ impl<R, F: FnOnce() -> R> Kernel for F {
     }
 }
 
-/// Computes it with the widest registers there are; results are the same with any.
+/// Runs the kernel with the widest registers available; results are the same with any.
 pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(feature = "simd")]
     return pulp::Arch::new().dispatch(Dispatched(kernel));
@@ -27,9 +25,9 @@ pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
     kernel.compute()
 }
 
-/// Computes it with registers of 256 bits at most; results are the same with any.
+/// Runs the kernel with registers of at most 256 bits; results are the same with any.
 ///
-/// For memory that is read once and isn't aligned: every load of 512 bits would need two cache lines.
+/// For unaligned memory that is read once: every load of 512 bits would touch two cache lines.
 pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(all(feature = "simd", target_arch = "x86_64"))]
     if let Some(simd) = pulp::x86::V3::try_new() {
@@ -38,12 +36,12 @@ pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
     kernel.compute()
 }
 
-/// Computes with a library whose kernels leave values in wide registers, and clears these.
+/// Runs a library computation that leaves values in wide registers, and clears these afterwards.
 ///
-/// While something is in the upper halves, an Intel processor changes state at every switch between
-/// instructions for wide registers and older ones, which code for any processor is made of: a call of `cos`
-/// in a program's own code, or in ours, took more than twenty times as long on an Intel Xeon (Emerald Rapids).
-/// Without the feature `simd` they stay as they are.
+/// While the upper halves hold values, an Intel processor pays for every switch between wide-register
+/// instructions and older ones, which portable code consists of. A call of `cos`, in a program's own code or
+/// in ours, took more than twenty times as long on an Intel Xeon (Emerald Rapids). Without the feature `simd`
+/// the registers aren't cleared.
 #[cfg(feature = "svd")]
 pub(crate) fn clearing_wide_registers<R>(compute: impl FnOnce() -> R) -> R {
     let result = compute();

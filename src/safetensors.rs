@@ -17,21 +17,21 @@
 //! lists it with the reason. These are complex numbers, floats of six bits (`F6_E2M3`, `F6_E3M2`) and the
 //! variants of 8-bit floats without a negative zero (`F8_E4M3FNUZ`, `F8_E5M2FNUZ`).
 //!
-//! A file must not change while its model is in use. Its length, its time of modification and, on
-//! Unix, its device and number are compared after every read, so that reading a changed file is an
-//! error ([`FileErrorKind::Changed`](crate::storage::FileErrorKind::Changed)), not a wrong number. What is written in place within one tick
-//! of the file system's clock after the model was opened can't be seen so; a
-//! [measurement](crate::evidence::Measurement) sees it when it reads the same values again.
+//! A file must not change while its model is in use. Its length, its modification time and, on
+//! Unix, its device and inode are compared after every read, so that reading a changed file is an
+//! error ([`FileErrorKind::Changed`](crate::storage::FileErrorKind::Changed)), not a wrong number. This can't
+//! notice changes made in place within one tick of the file system's clock after the model was opened, but a
+//! [measurement](crate::evidence::Measurement) notices them when it reads the same values again.
 //!
 //! # Memory
 //!
-//! A model keeps only what its header says: 32 bytes a layer, 8 bytes a dimension and the names,
-//! about as much as the header takes in the file. While it is opened the whole header, at most
-//! 100 MB as the format allows, is in memory; the most wasteful ones (millions of layers, or one of
-//! millions of dimensions) take about five times their length to read and four to keep. Reading
-//! values takes at most 64 KiB a call, whatever the layer's size.
+//! A model keeps only the contents of its header: 32 bytes per layer, 8 bytes per dimension, and the names,
+//! about as much as the header takes in the file. While the model is opened, the whole header is in memory,
+//! at most 100 MB as the format allows. The most wasteful headers (with millions of layers, or one layer with
+//! millions of dimensions) take about five times their length to read and four times to keep. Reading values
+//! takes at most 64 KiB per call, whatever the layer's size.
 //!
-//! Files are kept open only while all models together have few of them; see
+//! Files stay open only while the number open for all models together is small; see
 //! [`set_open_file_limit`].
 //!
 //! # Examples
@@ -88,24 +88,24 @@ const INDEX_SUFFIX: &str = ".safetensors.index.json";
 file_model! {
     /// One model in the safetensors format: a file, shards with an index, or bytes in memory.
     ///
-    /// Layers are listed in the order in which they lie in the file, shard by shard in the order of the
-    /// shards' names. See the [module](self) for what is checked and how much memory is used.
+    /// Layers are listed in their order in the file, and shards in the order of their names. See the
+    /// [module](self) for what is checked and how much memory is used.
     SafetensorsModel, SafetensorsLayer: Shard, Tensor
 }
 
 impl SafetensorsModel<'static> {
     /// Opens the model at a path.
     ///
-    /// A file is named by its stem. A folder is named after itself and holds `model.safetensors`, or
-    /// else `model.safetensors.index.json` and the shards that it lists. The path of an index (a
-    /// file `*.safetensors.index.json`) is named after the folder it is in.
+    /// A file is named by its stem. A folder is named after itself and must hold `model.safetensors`, or
+    /// otherwise `model.safetensors.index.json` and the shards that it lists. The model of an index (a
+    /// file `*.safetensors.index.json`) is named after the folder that contains it.
     ///
-    /// A layer that is in a shard but not listed in the index as being there is not part of the
+    /// A layer that is in a shard, but isn't listed there by the index, is not part of the
     /// model; it is among the skipped layers.
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or when it is not such a model: see [`FileError`].
+    /// When the path can't be read, or isn't such a model: see [`FileError`].
     ///
     /// # Complexity
     ///
@@ -149,7 +149,7 @@ impl SafetensorsModel<'static> {
 }
 
 impl<'a> SafetensorsModel<'a> {
-    /// The model in the bytes of a whole file, which are borrowed, not copied.
+    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
     ///
     /// # Errors
     ///
@@ -183,9 +183,9 @@ impl<'a> SafetensorsModel<'a> {
         Ok(Self::new(name, [shard].into()))
     }
 
-    /// What the file's maker noted under `__metadata__`, key and value, in the file's order.
+    /// The file's own notes under `__metadata__`, as keys and values in the file's order.
     ///
-    /// A sharded model gives that of one shard after the other.
+    /// For a sharded model, these are the notes of all shards, one after the other.
     pub fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parts.iter().flat_map(|shard| shard.header.metadata())
     }

@@ -1,4 +1,4 @@
-//! The floating-point types the kernels compute with.
+//! The floating-point types that the kernels compute with.
 
 use core::fmt::{Debug, Display};
 
@@ -7,7 +7,7 @@ use num_traits::Float;
 pub(crate) use sealed::{ScalarSlice, ScalarSliceMut};
 
 mod sealed {
-    /// A slice whose scalar type is known: what kernels with vector code for each type match on.
+    /// A slice whose scalar type is known. Kernels with vector code for each type match on it.
     #[expect(unnameable_types, reason = "part of the sealed trait")]
     #[derive(Clone, Copy, Debug)]
     pub enum ScalarSlice<'a> {
@@ -15,7 +15,7 @@ mod sealed {
         Double(&'a [f64]),
     }
 
-    /// The same of values that are to be written.
+    /// The same for values to be written.
     #[expect(unnameable_types, reason = "part of the sealed trait")]
     #[derive(Debug)]
     pub enum ScalarSliceMut<'a> {
@@ -57,10 +57,10 @@ mod sealed {
     }
 }
 
-/// A floating-point type that weights, distances and edge weights may have: `f32` or `f64`.
+/// The floating-point type of weights, distances and edge weights: `f32` or `f64`.
 ///
-/// Sealed: every kernel's accuracy statement covers exactly these two types, so no other type can
-/// implement it. Sums are always accumulated in `f64`, whatever the scalar.
+/// This trait is sealed, because every kernel's accuracy is stated for exactly these two types. Sums are
+/// always accumulated in `f64`, whatever the scalar.
 ///
 /// # Examples
 ///
@@ -84,7 +84,7 @@ pub trait Scalar:
     #[must_use]
     fn from_single(value: f32) -> Self;
 
-    /// The nearest value of this type; rounds to nearest even, overflows to an infinity.
+    /// The nearest value of this type. Rounds half to even; overflows to infinity.
     #[must_use]
     fn narrow(value: f64) -> Self;
 }

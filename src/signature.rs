@@ -1,29 +1,31 @@
-//! Signatures: one model, read once, as a few thousand numbers that can be kept and compared.
+//! Signatures: summaries of models, each made in one pass, as a few thousand numbers that can be stored and
+//! compared.
 //!
-//! [`SignatureOptions`] reads every value of a model once and leaves a [`Signature`]: for each tensor
-//! its name, shape, stored type and a [`Digest`] of its values, its moments, its
-//! [`PrecisionProfile`], and a [`MatrixSketch`](crate::sketch::MatrixSketch). No weight can be
-//! recovered from it. What two models say of each other follows from their signatures alone (see
-//! [`evidence`](crate::evidence)), so a model has to be read only once in its life.
+//! [`SignatureOptions`] reads every value of a model once and returns a [`Signature`]. For each tensor this
+//! contains its name, shape, stored type, a [`Digest`] of its values, its moments, its [`PrecisionProfile`],
+//! and a [`MatrixSketch`](crate::sketch::MatrixSketch). No weight can be recovered from it. Two models can be
+//! compared by their signatures alone (see [`evidence`](crate::evidence)), so each model needs to be read
+//! only once.
 //!
-//! Layers that some libraries fuse, pack or transpose are signed as others store them (see
-//! [`Unfused`](crate::weights::Unfused)), so that signatures meet whatever wrote the models.
+//! Layers that some libraries fuse, pack or transpose are signed in one common form (see
+//! [`Unfused`](crate::weights::Unfused)), so that signatures are comparable whatever library wrote the
+//! models.
 //!
 //! A tensor counts as a *weight* if it is a matrix, or a vector of at least 1,024 values, since some
-//! libraries store matrices flat; other tensors (norms, biases) are kept with short sketches and count
-//! together.
+//! libraries store matrices flat. Other tensors, such as norms and biases, get short sketches and are
+//! compared together.
 //!
 //! # Size
 //!
-//! A weight takes about 2 to 4.5 kB with the default of 32 buckets a group, whatever its own size: 16
-//! to 32 groups of rows, each with 32 numbers in single precision and a squared norm. A small model of
-//! 20 weights takes 40 to 90 kB.
+//! With the default of 32 buckets per group, a weight takes about 2 to 4.5 kB, whatever its own size: 16 to
+//! 32 groups of rows, each with 32 single-precision numbers and a squared norm. A small model of 20 weights
+//! takes 40 to 90 kB.
 //!
 //! # Files
 //!
 //! With the feature `safetensors`, `Signature::to_bytes` writes a signature as a safetensors file and
-//! `Signature::from_bytes` reads it; with the feature `serde` it is (de)serialised. Whatever is read is
-//! checked: numbers that no model can have are an error.
+//! `Signature::from_bytes` reads it. With the feature `serde`, it can be (de)serialised. Input is validated:
+//! numbers that no model can have are an error.
 //!
 //! # Examples
 //!
@@ -72,7 +74,7 @@ pub use self::tensor::TensorSignature;
 use crate::sketch::SketchKey;
 use crate::weights::SkippedLayer;
 
-/// What is kept of one model.
+/// The summary of one model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signature {
     name: String,
@@ -83,8 +85,8 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// The version of what a signature holds and how it is computed; signatures of different
-    /// versions can't be compared.
+    /// The version of a signature's contents and how they are computed; signatures of different versions
+    /// can't be compared.
     pub const VERSION: u32 = 2;
 
     /// The model's name.
@@ -93,20 +95,20 @@ impl Signature {
         &self.name
     }
 
-    /// The same signature under another name.
+    /// Returns the same signature under another name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The key that decided the random signs of its sketches.
+    /// The key that determined the random signs of its sketches.
     #[must_use]
     pub const fn key(&self) -> SketchKey {
         self.key
     }
 
-    /// The number of buckets of a group of rows in the sketches of weights.
+    /// The number of buckets per group of rows in the sketches of weights.
     #[must_use]
     pub const fn buckets(&self) -> usize {
         self.buckets
@@ -118,21 +120,20 @@ impl Signature {
         &self.tensors
     }
 
-    /// The tensors that were left out, with the reason: their values can't be decoded, or one of
-    /// them isn't finite.
+    /// The tensors that were left out, with the reason: their values can't be decoded, or one isn't finite.
     #[must_use]
     pub fn skipped_layers(&self) -> &[SkippedLayer] {
         &self.skipped
     }
 
-    /// The number of values of all weights.
+    /// The total number of values in all weights.
     #[must_use]
     pub fn weights(&self) -> u64 {
         let weights = self.tensors.iter().filter(|tensor| tensor.is_weight());
         weights.map(|tensor| tensor.moments().count()).sum()
     }
 
-    /// How many numbers its sketches hold: buckets and squared norms.
+    /// The total number of buckets and squared norms in its sketches.
     #[must_use]
     pub fn numbers(&self) -> usize {
         let sketches = self.tensors.iter().map(TensorSignature::sketch);

@@ -1,10 +1,9 @@
-//! Sketches: a matrix as a few numbers that still tell how far it is from any other.
+//! Sketches: a few numbers that represent a matrix and give its distance from any other.
 //!
-//! A matrix is cut into groups of consecutive rows. Each group keeps its exact squared norm and a
-//! *sketch*: every value gets a random sign and is added to one of k buckets. Signs and buckets
-//! depend on a value's row and column alone, so the sketch of a difference is the difference of the
-//! sketches, and the squared length of that difference is an unbiased estimate of the squared
-//! distance of the two groups:
+//! A matrix is split into groups of consecutive rows. For each group we keep its exact squared norm and a
+//! *sketch*: every value gets a random sign and is added to one of k buckets. Signs and buckets depend only
+//! on a value's row and column, so the sketch of a difference is the difference of the sketches. The squared
+//! length of that difference is an unbiased estimate of the squared distance between the two groups:
 //!
 //! ```text
 //! rows 0 .. h      ‖·‖²   [ b₀  b₁  …  b₍ₖ₋₁₎ ]      bᵢ = Σ ± value,
@@ -12,29 +11,27 @@
 //!   …
 //! ```
 //!
-//! Sketches are linear, so averages and inner products of differences come from them directly.
+//! Sketches are linear, so averages and inner products of differences can be computed from them directly.
 //!
 //! # Accuracy
 //!
-//! With a difference Δ spread evenly over a group, the estimate of ‖Δ‖² has the standard error
-//! √(2/k) ‖Δ‖², and that of a sum over groups √(2/(k · groups)) of the sum. For any Δ it is at most
-//! √2 ‖Δ‖² for a group, reached where all of Δ falls into one bucket. The bucket of a column moves
-//! by a random offset from row to row, so that a difference that lies in few columns, as outliers of
-//! transformers do, is spread too; only columns a multiple of k apart share a bucket in every row. A
-//! difference in a single value is estimated exactly, but for rounding, and one in m values of equal
-//! size in different rows with the standard error √(2/k · (1 − 1/m)) ‖Δ‖².
+//! If a difference Δ is spread evenly over a group, the estimate of ‖Δ‖² has standard error √(2/k) ‖Δ‖², and
+//! a sum over groups has √(2/(k · groups)) of the sum. For any Δ it is at most √2 ‖Δ‖² for a group, which
+//! occurs if all of Δ falls into one bucket. The bucket of a column shifts by a random offset from row to
+//! row. So a difference in a few columns, such as outliers of transformers, is spread too; only columns a
+//! multiple of k apart share a bucket in every row. A difference in a single value is estimated exactly up to
+//! rounding. One in m values of equal size in different rows has standard error √(2/k · (1 − 1/m)) ‖Δ‖².
 //!
 //! # Group height
 //!
-//! The height is the greatest power of two up to a sixteenth of the rows, so that there are 16 to 32
-//! groups, or one for each row where there are fewer than sixteen. Rows added at the end leave the
-//! groups before them as they were, and where they change the height, groups of the lesser height
-//! add up to those of the greater: matrices of equal width are [comparable](MatrixSketch::compare)
-//! on the rows that both have.
+//! The height is the largest power of two up to a sixteenth of the rows. This gives 16 to 32 groups, or one
+//! per row if there are fewer than sixteen. Rows added at the end leave earlier groups unchanged. If they
+//! change the height, groups of the smaller height add up to those of the larger one: matrices of equal width
+//! are [comparable](MatrixSketch::compare) on the rows that both have.
 //!
 //! # Hash
 //!
-//! With `mix(z)` the finaliser of SplitMix64 and all arithmetic modulo 2⁶⁴:
+//! `mix(z)` is the finaliser of SplitMix64, and all arithmetic is modulo 2⁶⁴:
 //!
 //! ```text
 //! seed(row)        = mix(key + (row + 1) · 0x9E3779B97F4A7C15)

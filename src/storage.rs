@@ -1,6 +1,6 @@
-//! Files of weights, whatever their format: read in pieces, few open at once, changes noticed.
+//! Weight files of any format: they are read in pieces, few are open at once, and changes are noticed.
 //!
-//! All modules that read models from files share this one. Programs need it for [`FileError`] and for
+//! All modules that read models from files build on this one. Programs need it only for [`FileError`] and
 //! [`set_open_file_limit`].
 
 #[cfg(any(feature = "pytorch", feature = "npz"))]

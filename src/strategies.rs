@@ -1,10 +1,10 @@
-//! Strategies for property tests: matrices, digraphs, dendrograms, models, signatures, and families
-//! of models whose truth is known.
+//! Strategies for property tests: matrices, digraphs, dendrograms, models, signatures, and families of models
+//! with known parents.
 //!
-//! For crates that implement a [`WeightSource`](crate::weights::WeightSource), or that build on
-//! the kernels, and test it with `proptest`. All shrink towards fewer points, nodes, layers and models;
-//! what was drawn for those that remain stays. The [`invariants`](crate::invariants) say whether a
-//! result can be right.
+//! They are for crates that implement a [`WeightSource`](crate::weights::WeightSource) or build on the
+//! kernels and test with `proptest`. All of them shrink towards fewer points, nodes, layers and models;
+//! whatever remains keeps its values. The [`invariants`](crate::invariants) check whether a result can be
+//! right.
 //!
 //! # Examples
 //!

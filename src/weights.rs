@@ -1,11 +1,10 @@
-//! Where weights come from: models as sources of named layers, read in chunks.
+//! Sources of weights: models as named layers, read in chunks.
 //!
-//! A [`WeightSource`] is one model, a [`Layer`] one named tensor of it. Nothing here computes; a
-//! source only says what layers there are and hands out their values, in chunks of the caller's
-//! size from any offset, so that two layers can be read in step and a model larger than memory
-//! needs a few megabytes. [`InMemoryModel`] is a source over slices and vectors; [`Dequantised`] wraps a
-//! source whose weights are quantised;
-//! implementing the traits for anything that can return a range of bytes takes about twenty lines
+//! A [`WeightSource`] is one model, and a [`Layer`] is one of its named tensors. Nothing is computed here. A
+//! source only lists its layers and returns their values, in chunks of the caller's size from any offset. So
+//! two layers can be read in step, and a model larger than memory needs only a few megabytes.
+//! [`InMemoryModel`] is a source over slices and vectors; [`Dequantised`] wraps a source with quantised
+//! weights. Implementing the traits for anything that can return a range of bytes takes about twenty lines
 //! ([`ElementType::decode`] does the rest).
 
 mod any;
@@ -38,11 +37,10 @@ pub use self::unfused::Unfused;
 pub use self::values::{WeightSlice, WeightValues};
 pub use self::view::LayerView;
 
-/// One model: a name and the layers its weights are stored in.
+/// One model: its name and the layers that hold its weights.
 ///
-/// Layers may be listed in any order, and every call of [`layers`](Self::layers) must list the same
-/// ones. Sources are read from several threads at once where the `rayon` feature is on, hence the
-/// `Sync` bound.
+/// Layers may be listed in any order, but every call of [`layers`](Self::layers) must list the same ones.
+/// With the `rayon` feature, sources are read from several threads at once, hence the `Sync` bound.
 ///
 /// # Examples
 ///
@@ -85,23 +83,24 @@ pub use self::view::LayerView;
 /// # Ok::<(), DecodeError>(())
 /// ```
 ///
-/// A `&S`, `Box<S>` or `Arc<S>` of a source is one, too; [`AnySource`] makes sources of different types one.
+/// A `&S`, `Box<S>` or `Arc<S>` of a source is also a source. [`AnySource`] gives sources of different types
+/// one type.
 pub trait WeightSource: Sync {
     /// Why listing the layers or reading one failed.
     type Error: Error + Send + Sync + 'static;
 
-    /// A handle on one layer; it should be small, since a caller holds one for every layer it uses.
+    /// A handle for one layer. It should be small, because callers keep one for every layer they use.
     type Layer<'a>: Layer<Error = Self::Error> + Send + Sync
     where
         Self: 'a;
 
-    /// The model's name, by which results refer to it; unique among the models of one call.
+    /// The model's name, used in results; it must be unique among the models of one call.
     fn name(&self) -> &str;
 
-    /// Every layer whose values can be read.
+    /// Lists every layer whose values can be read.
     fn layers(&self) -> impl Iterator<Item = Result<Self::Layer<'_>, Self::Error>>;
 
-    /// Layers that the model has but whose values can't be read, each with the reason.
+    /// Layers of the model whose values can't be read, each with the reason.
     ///
     /// The default is none.
     fn skipped_layers(&self) -> &[SkippedLayer] {
@@ -146,54 +145,54 @@ pub trait Layer {
     /// Why reading failed.
     type Error;
 
-    /// The layer's name; unique in its model, and equal in all models of an architecture.
+    /// The layer's name; unique in its model, and the same in all models of an architecture.
     fn name(&self) -> &str;
 
     /// The length of each dimension, outermost first; values are stored in row-major order.
     fn shape(&self) -> &[usize];
 
-    /// The type the values are stored in.
+    /// The stored type of the values.
     fn element_type(&self) -> ElementType;
 
-    /// Fills `values` with the layer's values from flat index `offset` on.
+    /// Fills `values` with the layer's values, starting at flat index `offset`.
     ///
-    /// Callers keep `offset + values.len()` within the number of elements.
+    /// Callers must keep `offset + values.len()` within the number of elements.
     ///
     /// # Errors
     ///
-    /// When the values can't be had; `values` then holds nothing in particular.
+    /// Fails if the values can't be read; the contents of `values` are then unspecified.
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Self::Error>;
 
-    /// How many values should at least be read at once, as reading fewer costs nearly as much; a caller
-    /// may still read fewer.
+    /// How many values to read at once at least, because reading fewer costs nearly as much. Callers may
+    /// still read fewer.
     ///
     /// The default is 1.
     fn preferred_length(&self) -> usize {
         1
     }
 
-    /// All values, if they already lie in memory, so that nothing need be copied.
+    /// All values, if they are already in memory and needn't be copied.
     ///
     /// The default is `None`.
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         None
     }
 
-    /// The mean square by which rounding to the nearest level moved a value, where the source knows the
-    /// levels of quantised values.
+    /// The mean squared change from rounding to the nearest level, if the source knows the levels of
+    /// quantised values.
     ///
-    /// The default is `None`. It is needed only where the values themselves don't show their levels (see
+    /// The default is `None`. This is only needed if the values themselves don't show their levels (see
     /// [`PrecisionProfile::rounding`](crate::signature::PrecisionProfile::rounding)).
     ///
     /// # Errors
     ///
-    /// When what the source has to read can't be had.
+    /// Fails if the source can't read what it needs.
     fn rounding(&self) -> Result<Option<f64>, Self::Error> {
         Ok(None)
     }
 }
 
-/// A layer that a source has but can't decode.
+/// A layer that a source contains but can't decode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SkippedLayer {
@@ -203,7 +202,7 @@ pub struct SkippedLayer {
     pub reason: String,
 }
 
-/// The number of elements of a tensor of this shape; `None` where the product overflows.
+/// The number of elements of a tensor of this shape; `None` if the product overflows.
 ///
 /// # Examples
 ///
@@ -216,7 +215,7 @@ pub struct SkippedLayer {
 /// ```
 #[must_use]
 pub fn element_count(shape: &[usize]) -> Option<usize> {
-    // A zero makes the product zero even where the other lengths would overflow.
+    // A zero makes the product zero even if the other lengths would overflow.
     if shape.contains(&0) {
         return Some(0);
     }

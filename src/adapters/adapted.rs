@@ -1,4 +1,4 @@
-//! A model whose weights are a base's, changed by an adapter.
+//! A base model changed by an adapter.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -15,14 +15,14 @@ use super::{AdaptedError, AdapterError};
 use crate::Scalar;
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource, element_count};
 
-/// The values that are read at once to measure lengths.
+/// How many values are read at once to compute norms.
 const CHUNK: usize = 64 * 1024;
 
-/// A model whose weights are a base's, changed by an adapter as they are read.
+/// A base model whose weights are changed by an adapter as they are read.
 ///
-/// Changed weights are of single precision (of double precision where the base's are): what is computed
-/// isn't rounded to the base's type. The layers of the base that the adapter leaves alone are the base's
-/// own. [`AdaptedModel::plain`] is a model without an adapter, so that both can stand in one list.
+/// Changed weights have single precision, or double precision if the base's have: results aren't rounded to
+/// the base's type. Layers that the adapter doesn't change are passed through. [`AdaptedModel::plain`] is a
+/// model without an adapter, so that adapted and plain models fit in one list.
 #[derive(Debug)]
 pub struct AdaptedModel<B, A> {
     name: String,
@@ -33,22 +33,22 @@ pub struct AdaptedModel<B, A> {
 #[derive(Debug)]
 struct Changes<A> {
     source: A,
-    /// By the base's layers.
+    /// The updates by the name of the base's layer.
     updates: BTreeMap<String, Update>,
-    /// The adapter's tensors that stand for the base's, by the base's layers, or are new.
+    /// The adapter's tensors that replace layers of the base, by those layers' names, or that are new.
     whole: BTreeMap<String, String>,
-    /// Whether the base lists the adapter's factors, too, which are no layers.
+    /// Whether the base also lists the adapter's factors, which are not layers of the model.
     is_within: bool,
 }
 
 impl<A: WeightSource> Adapter<A> {
-    /// The model that this adapter makes of a base, under the adapter's name.
+    /// Applies this adapter to a base. The resulting model has the adapter's name.
     ///
-    /// For DoRA the changed weights of the base are read once, to measure them.
+    /// For DoRA, the changed weights of the base are read once to compute their norms.
     ///
     /// # Errors
     ///
-    /// Where the base lacks a weight or has it in another shape, or can't be read.
+    /// [`AdapterError`] if the base lacks a weight, has it in another shape, or can't be read.
     pub fn applied_to<B: WeightSource>(self, base: B) -> Result<AdaptedModel<B, A>, AdapterError> {
         let mut updates = BTreeMap::new();
         for (target, place) in self.plan(&base)? {
@@ -80,7 +80,7 @@ impl<A: WeightSource> Adapter<A> {
 }
 
 impl<A: WeightSource> Adapter<A> {
-    /// The model that an adapter is stored with, as if it were not there: without its factors and its changes.
+    /// The model with which an adapter is stored, without the adapter's factors and changes.
     pub fn removed_from<B: WeightSource>(self, base: B) -> AdaptedModel<B, A> {
         AdaptedModel {
             name: self.source.name().to_owned(),
@@ -95,13 +95,13 @@ impl<A: WeightSource> Adapter<A> {
     }
 }
 
-/// What a target does to a weight in this place.
+/// The change of a weight at this place.
 fn update(target: &Target, place: &Place) -> Update {
     let [rows, columns] = place.shape;
     let is_straight = place.orientation == Orientation::Straight;
     let wide = |factors: &[f32]| factors.iter().copied().map(f64::from).collect();
     let none = |count| vec![1.0; count];
-    // Where there are magnitudes, which of these it is says along which side they lie.
+    // If there are magnitudes, this variant shows along which side they apply.
     let factors = match (&target.lengths, is_straight) {
         (Lengths::Kept, _) => Factors::None,
         (Lengths::Magnitudes(_), true) => Factors::OfRows(none(rows)),
@@ -126,7 +126,7 @@ fn update(target: &Target, place: &Place) -> Update {
     }
 }
 
-/// What is done to a bias whose outputs are multiplied.
+/// The update of a bias whose outputs are scaled.
 fn of_bias(factors: &[f32]) -> Update {
     Update {
         rows: factors.len(),
@@ -137,7 +137,7 @@ fn of_bias(factors: &[f32]) -> Update {
     }
 }
 
-/// Sets by what the outputs of weights with magnitudes are multiplied.
+/// Computes the factors for the outputs of weights with magnitudes.
 fn measure<B: WeightSource>(
     base: &B,
     updates: &mut BTreeMap<String, (Update, Option<alloc::vec::Vec<f32>>)>,
@@ -170,7 +170,7 @@ fn measure<B: WeightSource>(
 }
 
 impl<B: WeightSource, A> AdaptedModel<B, A> {
-    /// The base itself, without an adapter.
+    /// Wraps a base without an adapter.
     #[must_use]
     pub fn plain(base: B) -> Self {
         Self {
@@ -180,7 +180,7 @@ impl<B: WeightSource, A> AdaptedModel<B, A> {
         }
     }
 
-    /// The same model under another name.
+    /// Returns the same model under another name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -212,7 +212,7 @@ impl<B: WeightSource, A: WeightSource> WeightSource for AdaptedModel<B, A> {
             Ok(whole) => whole,
             Err(error) => return Box::new(iter::once(Err(AdaptedError::Adapter(error)))),
         };
-        // Those that take the place of one of the base's layers are listed there, the others behind.
+        // Tensors that replace a layer of the base are listed in its place, the others at the end.
         let mut changed = alloc::vec::Vec::new();
         let is_part = |layer: &Result<B::Layer<'_>, _>| {
             let name = layer.as_ref().map_or("", Layer::name);
@@ -238,11 +238,11 @@ impl<B: WeightSource, A: WeightSource> WeightSource for AdaptedModel<B, A> {
     }
 }
 
-/// A tensor of the adapter with the name that the base's has.
+/// A tensor of the adapter, with the name of the base's layer.
 type WholeLayer<'a, A> = (&'a str, <A as WeightSource>::Layer<'a>);
 
 impl<A: WeightSource> Changes<A> {
-    /// The adapter's tensors that stand for the base's or are new, by the base's names.
+    /// The adapter's tensors that replace layers of the base or are new, by their names in the base.
     fn whole_layers(&self) -> Result<BTreeMap<&str, WholeLayer<'_, A>>, A::Error> {
         let names = self.whole.iter().map(|(name, own)| (&**own, &**name));
         let names: BTreeMap<&str, &str> = names.collect();

@@ -1,4 +1,4 @@
-//! An adapter: the changes that it makes, read from its tensors.
+//! An adapter and the changes that it makes, read from its tensors.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,8 +13,8 @@ use crate::weights::{Layer, WeightSource};
 
 /// An adapter (LoRA, rsLoRA, DoRA, LoHa, LoKr, IA3) over any source of its tensors.
 ///
-/// It is recognised by its tensors, as PEFT, diffusers and kohya name them. Its factors are held in
-/// memory; tensors that stand for the base's (`modules_to_save`) are read when they are needed.
+/// An adapter is recognised by the names that PEFT, diffusers and kohya give its tensors. Its factors are
+/// held in memory. Tensors that replace the base's (`modules_to_save`) are read when they are needed.
 ///
 /// # Examples
 ///
@@ -50,13 +50,13 @@ pub struct Adapter<A> {
     pub(super) source: A,
     pub(super) config: AdapterConfig,
     pub(super) targets: Vec<Target>,
-    /// The tensors that stand for the base's, with the names that those have.
+    /// The tensors that replace layers of the base, with those layers' names.
     pub(super) whole: BTreeMap<String, String>,
-    /// Whether its factors lie among the base's layers.
+    /// Whether its factors are stored among the base's layers.
     pub(super) is_within: bool,
 }
 
-/// What a source holds.
+/// The contents of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holding {
     Model,
@@ -89,14 +89,14 @@ impl Holding {
     }
 }
 
-/// What follows the name of a module in that of its weight, inside an adapter and without.
+/// Endings after the name of a module in the name of its weight, inside an adapter or not.
 pub(super) const ENDINGS: [&str; 2] = [".weight", ".base_layer.weight"];
 
 /// A weight that an adapter changes, and how.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) module: Module,
-    /// Of as many rows as the weight has outputs, and as many columns as it has inputs, multiplied.
+    /// The change, with one row per output and one column per input.
     pub(super) change: Option<Change>,
     pub(super) scale: f64,
     pub(super) lengths: Lengths,
@@ -104,21 +104,21 @@ pub(super) struct Target {
     pub(super) rank: usize,
 }
 
-/// What is done to the sum of the weight and its change.
+/// How the sum of the weight and its change is scaled.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Lengths {
-    /// Nothing.
+    /// It is unchanged.
     Kept,
-    /// DoRA's lengths that the outputs' weights are to have.
+    /// Scaled so that each output's weights have the norm that DoRA trained.
     Magnitudes(Vec<f32>),
-    /// IA3's factors of outputs; the bias has them, too.
+    /// Scaled by IA3's output factors, which also apply to the bias.
     OfOutputs(Vec<f32>),
-    /// IA3's factors of inputs.
+    /// Scaled by IA3's input factors.
     OfInputs(Vec<f32>),
 }
 
 impl Target {
-    /// The number of outputs and inputs, as far as it is known.
+    /// The numbers of outputs and inputs, as far as they are known.
     pub(super) fn dimensions(&self) -> [Option<usize>; 2] {
         match (&self.change, &self.lengths) {
             (Some(change), _) => [Some(change.rows()), Some(change.columns())],
@@ -130,25 +130,25 @@ impl Target {
 }
 
 impl<A: WeightSource> Adapter<A> {
-    /// Whether a source holds an adapter, of whatever method, and not a model of its own.
+    /// Whether a source holds an adapter, of whatever method, and not a complete model.
     ///
-    /// A model that is stored with its adapter's factors beside its own weights isn't one.
+    /// Returns false for a model stored with an adapter's factors beside its own weights.
     pub fn is_adapter(source: &A) -> bool {
         Holding::of(source) == Holding::Adapter
     }
 
-    /// Whether a source holds a model with the factors of an adapter beside the weights that they change, as
-    /// training programs store it that don't know of adapters.
+    /// Whether a source holds a model with an adapter's factors beside the weights that they change, as
+    /// training programs without adapter support store it.
     pub fn is_within(source: &A) -> bool {
         Holding::of(source) == Holding::Both
     }
 
-    /// Reads the factors beside a model's own weights; [`applied_to`](Self::applied_to) the model itself, it
-    /// gives what both are together.
+    /// Reads the factors stored beside a model's own weights. Use [`applied_to`](Self::applied_to) on that
+    /// same model to combine both.
     ///
     /// # Errors
     ///
-    /// Those of [`read`](Self::read).
+    /// The same as for [`read`](Self::read).
     ///
     /// # Examples
     ///
@@ -179,12 +179,12 @@ impl<A: WeightSource> Adapter<A> {
     ///
     /// # Errors
     ///
-    /// [`AdapterError::NotAnAdapter`] and [`AdapterError::Method`] where it is nothing of this kind, and
-    /// other [`AdapterError`]s where a tensor can't be read or factors don't fit each other.
+    /// [`AdapterError::NotAnAdapter`] or [`AdapterError::Method`] if the source isn't a supported adapter,
+    /// and other [`AdapterError`]s if a tensor can't be read or factors don't fit each other.
     ///
     /// # Complexity
     ///
-    /// O(values) time and memory for the factors, four bytes a value.
+    /// O(values) time and memory for the factors, four bytes per value.
     pub fn read(source: A, config: AdapterConfig) -> Result<Self, AdapterError> {
         let mut whole = BTreeMap::new();
         let mut modules: BTreeMap<Module, Parts<A::Layer<'_>>> = BTreeMap::new();
@@ -221,20 +221,20 @@ impl<A: WeightSource> Adapter<A> {
         })
     }
 
-    /// The name of the source of its tensors.
+    /// The adapter's name, which is that of its source.
     #[must_use]
     pub fn name(&self) -> &str {
         self.source.name()
     }
 
-    /// The largest rank of factors; 0 where there are none, as of IA3.
+    /// The largest rank of the factors; 0 if there are none, as for IA3.
     #[must_use]
     pub fn rank(&self) -> usize {
         let ranks = self.targets.iter().map(|target| target.rank);
         ranks.max().unwrap_or(0)
     }
 
-    /// `LoRA`, `DoRA`, `LoHa`, `LoKr` or `IA3`.
+    /// The method: `LoRA`, `DoRA`, `LoHa`, `LoKr` or `IA3`.
     #[must_use]
     pub fn method(&self) -> &'static str {
         let method = |target: &Target| match (&target.change, &target.lengths) {
@@ -245,7 +245,7 @@ impl<A: WeightSource> Adapter<A> {
             (None, _) => "IA3",
         };
         let mut methods = self.targets.iter().map(method);
-        // Not every weight of DoRA has magnitudes.
+        // Not every weight has magnitudes in DoRA.
         let is_dora = methods.clone().any(|method| method == "DoRA");
         if is_dora {
             "DoRA"
@@ -254,7 +254,7 @@ impl<A: WeightSource> Adapter<A> {
         }
     }
 
-    /// What is known of it beside its tensors.
+    /// The configuration stored beside its tensors.
     #[must_use]
     pub const fn config(&self) -> &AdapterConfig {
         &self.config

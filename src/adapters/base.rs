@@ -1,4 +1,4 @@
-//! Which weights of a base an adapter changes, and which of several models is its base.
+//! Finds the weights of a base that an adapter changes, and the base among several models.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -10,24 +10,24 @@ use super::adapter::{Adapter, ENDINGS, Target};
 use super::names::{Module, Separator};
 use crate::weights::{Layer, WeightSource, element_count};
 
-/// How many leading parts of a module's name the base may lack.
+/// How many leading parts of a module's name may be missing in the base.
 const MOST_LACKING: usize = 2;
 
-/// Where an adapter belongs among models.
+/// The base of an adapter among several models.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placement {
-    /// On the model at this position.
+    /// The base is the model at this position.
     On(usize),
-    /// Its base isn't among the models.
+    /// The base isn't among the models.
     NoBase,
-    /// The model at this position has its base's name, but the adapter doesn't fit it.
+    /// The model at this position has the base's name, but the adapter doesn't fit it.
     Misfit(usize, AdapterError),
-    /// It may belong on any of the models at these positions.
+    /// The base may be any of the models at these positions.
     Several(Vec<usize>),
 }
 
-/// How the factors of a target are to be taken for a base.
+/// The orientation of the base's weight, to which the factors of a target are adapted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Orientation {
     /// The rows of the weight are outputs.
@@ -40,13 +40,13 @@ pub(super) enum Orientation {
 pub(super) struct Place {
     pub(super) layer: String,
     pub(super) orientation: Orientation,
-    /// Its rows, and the product of its other dimensions.
+    /// The number of rows, and the product of the other dimensions.
     pub(super) shape: [usize; 2],
     /// The layer of the bias beside it.
     pub(super) bias: Option<String>,
 }
 
-/// The layers of a base, by name and as they are called where dots are underscores.
+/// The layers of a base, by name and by name with underscores for dots.
 struct Layers {
     shapes: BTreeMap<String, Vec<usize>>,
     underscored: BTreeMap<String, String>,
@@ -71,7 +71,7 @@ impl Layers {
         })
     }
 
-    /// The layer that a module's weight is.
+    /// The layer that is the module's weight.
     fn find(&self, module: &Module) -> Option<&str> {
         match module.separator {
             Separator::Dot => self.find_dotted(&module.name),
@@ -114,7 +114,7 @@ impl Layers {
         ending.next().is_none().then_some(&**found)
     }
 
-    /// The layer of a target, and how its factors are to be taken.
+    /// The layer of a target and the orientation of its factors.
     fn place(&self, target: &Target, prefers_transposed: bool) -> Result<Place, AdapterError> {
         let weight = || target.module.name.clone();
         let found = self
@@ -155,8 +155,8 @@ impl Layers {
 }
 
 impl<A: WeightSource> Adapter<A> {
-    /// The base's layer of each target that belongs to it: all of an adapter of one model, those of one
-    /// component for a pipeline's.
+    /// The base's layer for each target that belongs to it: all targets of an adapter for one model, or the
+    /// targets of one component of a pipeline.
     pub(super) fn plan<B: WeightSource>(
         &self,
         base: &B,
@@ -181,20 +181,20 @@ impl<A: WeightSource> Adapter<A> {
         Err(failure)
     }
 
-    /// Whether the base has every weight that the adapter changes, in its shape; of an adapter for
-    /// several components of a pipeline, those of one.
+    /// Checks that the base has every weight that the adapter changes, in the right shape. If the adapter is
+    /// for several components of a pipeline, one of them has to fit.
     ///
     /// # Errors
     ///
-    /// What doesn't fit, or why the base's layers can't be listed.
+    /// An [`AdapterError`] that says what doesn't fit, or why the base's layers can't be listed.
     pub fn fits<B: WeightSource>(&self, base: &B) -> Result<(), AdapterError> {
         self.plan(base).map(drop)
     }
 
-    /// Which of some models is the adapter's base.
+    /// Finds the adapter's base among several models.
     ///
-    /// It is the one that the adapter's configuration names, by the whole name or by what follows the last
-    /// slash; where nothing is named, the only one that it fits.
+    /// The base is the model named in the adapter's configuration, either by the full name or by the part
+    /// after the last slash. If no name is given, it is the only model that the adapter fits.
     pub fn place<B: WeightSource>(&self, models: &[B]) -> Placement {
         let fits = |&model: &usize| self.fits(&models[model]).is_ok();
         let Some(base) = self.config.base() else {
@@ -219,8 +219,8 @@ impl<A: WeightSource> Adapter<A> {
     }
 }
 
-/// The positions of the models that a base's name may mean: those that are called so in full, else those
-/// whose names have the same last part.
+/// Finds the models that the name of a base may refer to. These are the models with that full name or, if
+/// there are none, those with the same last part of the name. Returns their positions.
 ///
 /// Names are repositories (`org/name`) or paths.
 ///
@@ -249,7 +249,7 @@ pub fn models_named<'a>(base: &str, models: impl IntoIterator<Item = &'a str>) -
     }
 }
 
-/// Whether a model has the name of a base, or ends with it after a slash.
+/// Whether a model has the name of a base, or ends with that name after a slash.
 fn is_same(model: &str, base: &str) -> bool {
     let (model, base) = (without_state(model), base.trim_matches('/'));
     model
@@ -257,7 +257,7 @@ fn is_same(model: &str, base: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
-/// Whether a model and a base have the same last part of their names.
+/// Whether the names of a model and a base have the same last part.
 fn ends_alike(model: &str, base: &str) -> bool {
     let last = |name: &str| {
         let name = name.trim_end_matches(['/', '\\']);
@@ -269,7 +269,7 @@ fn ends_alike(model: &str, base: &str) -> bool {
     last(without_state(model)) == last(base)
 }
 
-/// A name without the hash of a hub's state.
+/// A name without the hash of a hub revision.
 fn without_state(model: &str) -> &str {
     model.split_once('@').map_or(model, |(name, _)| name)
 }

@@ -1,4 +1,4 @@
-//! What an adapter's maker noted beside it: its base, and how its factors are scaled.
+//! The configuration of an adapter: its base, and how its factors are scaled.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::AdapterError;
 use super::pattern::Pattern;
 
-/// What is known of an adapter beside its tensors, as PEFT keeps it in `adapter_config.json`.
+/// The configuration of an adapter, which PEFT stores beside its tensors in `adapter_config.json`.
 ///
-/// Without a scale (`lora_alpha`) the product of the factors is taken as it is.
+/// Without a scale (`lora_alpha`), the product of the factors is used unchanged.
 ///
 /// # Examples
 ///
@@ -29,12 +29,12 @@ pub struct AdapterConfig {
     orientation: Orientation,
 }
 
-/// By what alpha is divided.
+/// The divisor of alpha.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Scaling {
     #[default]
     Rank,
-    /// rsLoRA's.
+    /// The square root of the rank, as in rsLoRA.
     RootOfRank,
 }
 
@@ -48,35 +48,35 @@ enum Orientation {
 }
 
 impl AdapterConfig {
-    /// Nothing is known.
+    /// An empty configuration.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the name of the base: a repository or a path.
+    /// Sets the name of the base, a repository or a path.
     #[must_use]
     pub fn with_base(mut self, base: impl Into<String>) -> Self {
         self.base = Some(base.into());
         self
     }
 
-    /// Sets the number that is divided by the rank to scale the product of the factors.
+    /// Sets alpha. The product of the factors is scaled by alpha divided by the rank.
     #[must_use]
     pub const fn with_alpha(mut self, alpha: f64) -> Self {
         self.alpha = Some(alpha);
         self
     }
 
-    /// Sets this number for the weights whose names, or the parts of them after a dot, are this text; the
-    /// first of several such texts counts.
+    /// Sets alpha for weights whose names equal this text or end with it after a dot. If several texts match,
+    /// the first one counts.
     #[must_use]
     pub fn with_alpha_of(mut self, ending: impl Into<String>, alpha: f64) -> Self {
         self.alphas.push((Pattern::Ending(ending.into()), alpha));
         self
     }
 
-    /// Sets the rank, which isn't seen by the tensors where LoKr has no small factors.
+    /// Sets the rank, which the tensors don't show if LoKr has no small factors.
     #[must_use]
     pub const fn with_rank(mut self, rank: usize) -> Self {
         self.rank = Some(rank);
@@ -90,8 +90,8 @@ impl AdapterConfig {
         self
     }
 
-    /// Says that the rows of the base's matrices are inputs (`fan_in_fan_out`), which is seen by
-    /// the shapes unless a matrix is square.
+    /// Declares that the rows of the base's matrices are inputs (`fan_in_fan_out`). This is evident from the
+    /// shapes unless a matrix is square.
     #[must_use]
     pub const fn with_rows_as_inputs(mut self) -> Self {
         self.orientation = Orientation::RowsAreInputs;
@@ -104,7 +104,7 @@ impl AdapterConfig {
         self.base.as_deref()
     }
 
-    /// The rank, where the tensors don't show it.
+    /// The rank, used if the tensors don't show it.
     pub(super) const fn rank(&self) -> Option<usize> {
         self.rank
     }
@@ -113,7 +113,7 @@ impl AdapterConfig {
         self.orientation == Orientation::RowsAreInputs
     }
 
-    /// By what the product of factors of this rank is multiplied; `alpha` is the tensor's own.
+    /// The factor for a product of factors of this rank; `alpha` is the tensor's own.
     pub(super) fn scale(&self, module: &str, rank: usize, alpha: Option<f64>) -> f64 {
         let of_module = self.alphas.iter().find(|(pattern, _)| pattern.fits(module));
         let alpha = alpha.or(of_module.map(|&(_, alpha)| alpha)).or(self.alpha);
@@ -125,16 +125,16 @@ impl AdapterConfig {
         }
     }
 
-    /// Reads what PEFT writes to `adapter_config.json`; keys that aren't known are passed over.
+    /// Parses PEFT's `adapter_config.json`; unknown keys are ignored.
     ///
-    /// The first pattern of `alpha_pattern` counts that is a name or its ending, as a regular expression;
-    /// ranks follow from the tensors, so that `rank_pattern` isn't needed.
+    /// For each weight, the first pattern of `alpha_pattern` counts that matches its name or the end of it,
+    /// as a regular expression. Ranks follow from the tensors, so `rank_pattern` isn't needed.
     ///
     /// # Errors
     ///
-    /// [`AdapterError::Config`] where it isn't JSON or a value is of the wrong kind;
-    /// [`AdapterError::Pattern`] where a pattern can't be understood; [`AdapterError::Method`] where it is
-    /// for a method that isn't understood.
+    /// [`AdapterError::Config`] if the text isn't JSON or a value has the wrong type;
+    /// [`AdapterError::Pattern`] if a pattern is invalid or unsupported; [`AdapterError::Method`] if the
+    /// method isn't supported.
     ///
     /// # Examples
     ///
@@ -176,7 +176,7 @@ impl AdapterConfig {
     }
 }
 
-/// The methods that are understood, as PEFT calls them.
+/// The supported methods, by PEFT's names.
 #[cfg(feature = "safetensors")]
 const METHODS: [&str; 4] = ["LORA", "LOHA", "LOKR", "IA3"];
 
@@ -188,7 +188,7 @@ struct Written {
     base_model_name_or_path: Option<String>,
     r: Option<usize>,
     lora_alpha: Option<f64>,
-    /// What other methods call it.
+    /// The name of `lora_alpha` in other methods.
     alpha: Option<f64>,
     #[serde(default)]
     alpha_pattern: InOrder,
@@ -196,7 +196,7 @@ struct Written {
     fan_in_fan_out: Option<bool>,
 }
 
-/// The items of an object in the order in which they are written.
+/// The items of an object in their original order.
 #[cfg(feature = "safetensors")]
 #[derive(Default)]
 struct InOrder(Vec<(String, f64)>);

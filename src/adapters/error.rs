@@ -10,19 +10,19 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AdapterError {
-    /// The model holds no factors of low rank.
+    /// The model doesn't contain any low-rank factors.
     NotAnAdapter,
-    /// The adapter was made by a method that isn't understood.
+    /// The adapter was made by an unsupported method.
     Method {
         /// The method.
         method: String,
     },
-    /// The adapter's configuration can't be understood.
+    /// The adapter's configuration is invalid.
     Config {
         /// What is wrong.
         message: String,
     },
-    /// A pattern of the adapter's configuration can't be understood.
+    /// A pattern in the adapter's configuration is invalid or unsupported.
     Pattern {
         /// The pattern, a regular expression.
         pattern: String,
@@ -34,9 +34,9 @@ pub enum AdapterError {
         /// What is wrong.
         reason: String,
     },
-    /// A factor is there without those that belong to it.
+    /// A factor exists without the others that belong to it.
     Incomplete {
-        /// The weight that they change.
+        /// The weight that they would change.
         weight: String,
     },
     /// The factors of a weight don't fit each other.
@@ -45,27 +45,28 @@ pub enum AdapterError {
         weight: String,
         /// The shape of the factor that is applied first.
         down: Vec<usize>,
-        /// The shape of the other.
+        /// The shape of the other factor.
         up: Vec<usize>,
     },
-    /// The base has no such weight.
+    /// The base doesn't have this weight.
     NoSuchWeight {
         /// The weight that the adapter changes.
         weight: String,
     },
-    /// The base has the weight in another shape.
+    /// The base has the weight in a different shape.
     WrongShape {
         /// The weight.
         weight: String,
         /// Its shape in the base.
         shape: Vec<usize>,
-        /// The number of outputs and inputs that the adapter's factors have, as far as they tell.
+        /// The numbers of outputs and inputs according to the adapter's factors, as far as they determine
+        /// them.
         expected: [Option<usize>; 2],
     },
 }
 
 impl fmt::Display for AdapterError {
-    // Names are printed with `{:?}`, so that a line break in one doesn't break the message.
+    // Names are printed with `{:?}`, so that a line break in a name doesn't break the message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnAdapter => f.write_str("it holds no factors of low rank"),

@@ -1,4 +1,4 @@
-//! What the name of an adapter's tensor says: which weight it changes, and which part of the change it is.
+//! Parses the names of an adapter's tensors: which weight each changes, and which part of the change it is.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -8,41 +8,41 @@ use alloc::vec::Vec;
 /// The weight that an adapter changes, as the adapter's library names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Module {
-    /// Which component of a pipeline it is part of; empty where the adapter is for one model.
+    /// The component of a pipeline to which it belongs; empty if the adapter is for one model.
     pub(super) component: String,
     pub(super) name: String,
     pub(super) separator: Separator,
 }
 
-/// What stands between the parts of a name.
+/// The separator between the parts of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Separator {
     Dot,
-    /// kohya's names have an underscore where the model's have a dot.
+    /// kohya's names have underscores in place of the model's dots.
     Underscore,
 }
 
-/// Which part of the change of a weight a tensor is.
+/// The role of a tensor in the change of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
-    /// The factor that is applied first, of `rank` rows.
+    /// The factor that is applied first, with `rank` rows.
     Down,
     /// The factor that is applied to the result.
     Up,
-    /// The factors of a table of embeddings, which is changed by their transposed product.
+    /// The factors of an embedding table, which is changed by the transpose of their product.
     EmbeddingDown,
     EmbeddingUp,
-    /// DoRA's length of each output's weights.
+    /// DoRA's trained norm of each output's weights.
     Magnitude,
-    /// One number, by which the change is scaled.
+    /// A number that scales the change.
     Alpha,
-    /// LoHa's two products: of outputs and of inputs, and once more.
+    /// The factors of LoHa's two products, each with a factor of outputs and one of inputs.
     Hadamard(Factor),
     HadamardOther(Factor),
-    /// LoKr's two tables, each whole or a product.
+    /// LoKr's two tables, each whole or as a product.
     Kronecker(Factor),
     KroneckerOther(Factor),
-    /// IA3's factors.
+    /// IA3's scaling factors.
     Factors,
 }
 
@@ -71,7 +71,7 @@ impl Part {
         Self::KroneckerOther(Factor::OfInputs),
     ];
 
-    /// The part of a name that says it.
+    /// The part that this segment of a name stands for.
     fn of_segment(segment: &str) -> Option<Self> {
         use Factor::{OfInputs, OfOutputs, Whole};
         Some(match segment {
@@ -97,18 +97,18 @@ impl Part {
     }
 }
 
-/// What a tensor of an adapter is.
+/// The role of a tensor in an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TensorName {
-    /// A part of the change of a weight.
+    /// Part of the change of a weight.
     Part(Module, Part),
-    /// A part of a change by another method than LoRA, which is named.
+    /// Part of a change by the named, unsupported method.
     OtherMethod(&'static str),
-    /// Something else: a tensor that stands for the base's.
+    /// Anything else: a tensor that replaces one of the base's.
     Whole,
 }
 
-/// The segments of names by which methods that aren't understood are recognised.
+/// Segments of names that identify unsupported methods.
 const OTHER_METHODS: [(&str, &str); 14] = [
     ("hada_t1", "LoHa of convolutions"),
     ("hada_t2", "LoHa of convolutions"),
@@ -126,10 +126,10 @@ const OTHER_METHODS: [(&str, &str); 14] = [
     ("prompt_embeddings", "prompt tuning"),
 ];
 
-/// What PEFT puts before all names.
+/// The prefix that PEFT adds to all names.
 const PEFT_PREFIX: &str = "base_model.model.";
 
-/// The components of pipelines as diffusers names them.
+/// The components of pipelines, by diffusers' names.
 const COMPONENTS: [&str; 6] = [
     "unet",
     "transformer",
@@ -162,7 +162,7 @@ impl TensorName {
     }
 }
 
-/// The part that the segments from here on name, how many they are, and the module before them.
+/// The part that the segments starting here name, how many segments it takes, and the module before them.
 fn part_at(segments: &[&str], at: usize) -> Option<(Part, usize, String)> {
     let (&segment, next) = (segments.get(at)?, segments.get(at + 1));
     let before = segments.get(..at)?.join(".");
@@ -189,7 +189,7 @@ fn part_at(segments: &[&str], at: usize) -> Option<(Part, usize, String)> {
     Some((part, 1, before))
 }
 
-/// Whether these segments may follow a part: the name of the adapter, and `weight`.
+/// Whether these segments may follow a part: the adapter's name and `weight`.
 fn is_end(part: Part, rest: &[&str]) -> bool {
     match (part, rest) {
         (Part::Alpha, rest) => rest.is_empty(),
@@ -226,7 +226,7 @@ impl Module {
     }
 }
 
-/// The name of a tensor that stands for the base's, without what PEFT adds.
+/// The name of a tensor that replaces one of the base's, without PEFT's additions.
 pub(super) fn whole_name(name: &str) -> String {
     let name = name.strip_prefix(PEFT_PREFIX).unwrap_or(name);
     let segments: Vec<&str> = name.split('.').collect();

@@ -1,4 +1,4 @@
-//! The tensors of an adapter for one weight, and the change that they stand for.
+//! The tensors of an adapter for one weight, and the change that they represent.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -26,7 +26,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         self.0.insert(part, layer);
     }
 
-    /// The change that they stand for.
+    /// The change that these tensors represent.
     pub(super) fn target(
         &self,
         module: Module,
@@ -47,7 +47,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
 
     fn low_rank(&self, module: Module, config: &AdapterConfig) -> Result<Target, AdapterError> {
         let part = |part| self.0.get(&part);
-        // A table of embeddings has a row for each input, so that inputs take the place of outputs.
+        // An embedding table has one row per input, so inputs take the place of outputs.
         let straight = part(Part::Down).zip(part(Part::Up));
         let table = part(Part::EmbeddingDown).zip(part(Part::EmbeddingUp));
         let (down, up) = straight.or(table).ok_or_else(|| incomplete(&module))?;
@@ -110,7 +110,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         let [one, one_outputs, one_inputs, two, two_outputs, two_inputs] = Part::KRONECKER;
         let (first, of_first) = table([one, one_outputs, one_inputs])?;
         let (second, of_second) = table([two, two_outputs, two_inputs])?;
-        // Without small factors LyCORIS takes the product as it is, and PEFT notes the rank.
+        // Without small factors, LyCORIS uses the product unscaled, and PEFT records the rank.
         let rank = of_second.or(of_first).or(config.rank());
         let scale = match rank {
             Some(rank) => config.scale(&module.name, rank, self.alpha()?),
@@ -126,7 +126,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         })
     }
 
-    /// The scale that a tensor of its own gives.
+    /// The alpha given by a separate tensor.
     fn alpha(&self) -> Result<Option<f64>, AdapterError> {
         let alpha = self.vector(Part::Alpha)?;
         Ok(alpha
@@ -134,14 +134,14 @@ impl<L: Layer<Error: ToString>> Parts<L> {
             .map(f64::from))
     }
 
-    /// All values of a tensor that may be there.
+    /// All values of an optional tensor.
     fn vector(&self, part: Part) -> Result<Option<Vec<f32>>, AdapterError> {
         let layer = self.0.get(&part).map(matrix).transpose()?;
         Ok(layer.map(|matrix| matrix.values))
     }
 }
 
-/// IA3's factors: a column for outputs, a row for inputs.
+/// IA3's factors: a column scales outputs, a row scales inputs.
 fn of_factors<L: Layer<Error: ToString>>(
     module: Module,
     layer: &L,
@@ -164,7 +164,7 @@ fn of_factors<L: Layer<Error: ToString>>(
     })
 }
 
-/// The product of two factors, the one of outputs first, and their rank.
+/// The product of two factors, the outputs' first, and its rank.
 fn product<L: Layer<Error: ToString>>(
     module: &Module,
     (outputs, inputs): (&L, &L),
@@ -191,7 +191,7 @@ fn misfit(module: &Module, down: &impl Layer, up: &impl Layer) -> AdapterError {
     }
 }
 
-/// All values of a layer, as a matrix whose columns are all dimensions but the first.
+/// All values of a layer as a matrix, with all dimensions but the first merged into columns.
 fn matrix<L: Layer<Error: ToString>>(layer: &L) -> Result<Matrix, AdapterError> {
     let reading = |reason: String| AdapterError::Reading { reason };
     let shape = layer.shape();

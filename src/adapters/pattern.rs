@@ -1,22 +1,22 @@
-//! Which weights a setting of an adapter is for: names, or regular expressions of them.
+//! Selects the weights to which a setting of an adapter applies, by name or regular expression.
 
 use alloc::string::String;
 
 #[cfg(feature = "safetensors")]
 use super::AdapterError;
 
-/// What the names of some weights have in common.
+/// A pattern for the names of weights.
 #[derive(Clone, Debug)]
 pub(super) enum Pattern {
-    /// The whole name, or what follows a dot.
+    /// The whole name or the end of it after a dot.
     Ending(String),
-    /// The same, described by a regular expression.
+    /// A regular expression for the same.
     #[cfg(feature = "safetensors")]
     Expression(regex_lite::Regex),
 }
 
 impl Pattern {
-    /// What PEFT understands by a key of `alpha_pattern`.
+    /// Parses a key of `alpha_pattern` as PEFT does.
     #[cfg(feature = "safetensors")]
     pub(super) fn parse(pattern: &str) -> Result<Self, AdapterError> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ['_', '-', '.'].contains(&c);
@@ -34,7 +34,7 @@ impl Pattern {
         Ok(Self::Expression(expression.map_err(failed)?))
     }
 
-    /// Whether it is for the weight of this name.
+    /// Whether the pattern matches a weight of this name.
     pub(super) fn fits(&self, name: &str) -> bool {
         match self {
             Self::Ending(ending) => name
@@ -54,7 +54,7 @@ impl Pattern {
     }
 }
 
-/// How many bytes an expression may take once it is compiled.
+/// The largest size of a compiled expression in bytes.
 #[cfg(feature = "safetensors")]
 const LARGEST: usize = 1 << 20;
 

@@ -1,4 +1,4 @@
-//! The change of one weight: what is added to it, and by what it is multiplied.
+//! The change of one weight: a matrix to add, and factors to scale the result.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -78,14 +78,14 @@ impl Table {
     }
 }
 
-/// What is added to a matrix.
+/// A matrix to add to a weight.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     /// LoRA's product.
     Added(Table),
-    /// LoHa's product value by value.
+    /// LoHa's elementwise product.
     Hadamard(Table, Table),
-    /// LoKr's: each value of the first is multiplied with all of the second.
+    /// LoKr's Kronecker product: each value of the first is multiplied by all of the second.
     Kronecker(Table, Table),
 }
 
@@ -145,8 +145,8 @@ impl Change {
     }
 }
 
-/// How a matrix of these dimensions is changed: a multiple of the change is added, and rows or columns are
-/// multiplied afterwards.
+/// An update of a matrix with these dimensions: adds a multiple of the change and then scales rows or
+/// columns.
 #[derive(Clone, Debug)]
 pub(super) struct Update {
     pub(super) rows: usize,
@@ -156,7 +156,7 @@ pub(super) struct Update {
     pub(super) factors: Factors,
 }
 
-/// By what the sum is multiplied.
+/// The factors that scale the sum.
 #[derive(Clone, Debug)]
 pub(super) enum Factors {
     None,
@@ -165,7 +165,7 @@ pub(super) enum Factors {
 }
 
 impl Update {
-    /// Changes the values of the weight from flat index `offset` on.
+    /// Changes the values of the weight, starting at flat index `offset`.
     pub(super) fn apply<T: Scalar>(&self, offset: usize, values: &mut [T]) {
         let (width, mut at) = (self.columns, offset);
         if width == 0 {
@@ -196,7 +196,7 @@ impl Update {
     }
 }
 
-/// The squared lengths of a matrix's rows or columns, which come in chunks.
+/// The squared norms of a matrix's rows or columns, accumulated in chunks.
 pub(super) struct SquaredLengths {
     width: usize,
     of_columns: bool,
@@ -225,7 +225,7 @@ impl SquaredLengths {
         }
     }
 
-    /// By what each row or column is multiplied to have its magnitude.
+    /// The factors that give each row or column its magnitude.
     pub(super) fn factors(self, magnitudes: &[f32]) -> Factors {
         let factors = (self.squares.iter().zip(magnitudes)).map(|(&square, &magnitude)| {
             if square > 0.0 {

@@ -11,20 +11,20 @@ use super::scale::Scale;
 use super::{Edge, Root};
 use crate::Scalar;
 
-/// A proof that an arborescence is of minimum weight: costs of nested sets of nodes.
+/// A proof that an arborescence has minimum weight: costs of nested sets of nodes.
 ///
-/// The sets are the single nodes and the cycles that were contracted; any two are disjoint or one
-/// encloses the other. Each has a *cost* (a dual variable), which for a set of two or more nodes is
-/// not negative. The costs satisfy, for every edge, that the costs of the sets which the edge enters
-/// sum to at most its weight. Since an arborescence enters every set that doesn't hold its root, and
-/// a single node exactly once, none with root r is lighter than the sum of the costs of all sets
-/// that don't hold r: its [`bound`](Self::bound).
+/// The sets are the single nodes and the contracted cycles; any two are disjoint, or one
+/// encloses the other. Each has a *cost* (a dual variable), which is not negative for a set of two or more
+/// nodes. For every edge, the costs of the sets that it enters add up to at most its weight. An arborescence
+/// enters every set that doesn't hold its root, and enters a single node exactly once. So no arborescence
+/// with root r is lighter than the sum of the costs of all sets that don't hold r: its
+/// [`bound`](Self::bound).
 ///
-/// For a given root this bound equals the minimum. For [`Root::Any`] the problem is that of a
-/// virtual root with an edge to every node, each costing more than any arborescence. The costs are
-/// those of that problem's dual solution less the one set that only the virtual root enters, the
-/// [`root_set`](Self::root_set): exactly its nodes reach all others. The bound of each of them is
-/// the minimum weight for that root, and the lowest of these bounds is the minimum over all roots.
+/// For a given root this bound equals the minimum. [`Root::Any`] is solved by adding a virtual root with an
+/// edge to every node, each of which costs more than any arborescence. The costs are the dual solution of
+/// that problem, without the one set that only the virtual root enters, the [`root_set`](Self::root_set). Its
+/// nodes are exactly those that reach all others. The bound of each of them is the minimum weight for that
+/// root, and the lowest of these bounds is the minimum over all roots.
 /// [`invariants::dual_certificate`](crate::invariants::dual_certificate) checks such a proof from the digraph
 /// alone.
 ///
@@ -42,11 +42,11 @@ use crate::Scalar;
 #[derive(Clone, Debug, PartialEq)]
 pub struct DualCertificate {
     size: usize,
-    /// The given root; `None` if any node might have been.
+    /// The given root; `None` for [`Root::Any`].
     fixed_root: Option<usize>,
-    /// By set, nodes first: the set that encloses it, of a higher number, or `OUTERMOST`.
+    /// By set, nodes first: the set that encloses it, which has a higher number, or `OUTERMOST`.
     enclosing: Vec<usize>,
-    /// By set; scaled.
+    /// By set, scaled.
     costs: Vec<f64>,
     root_set: Option<usize>,
     scale: Scale,
@@ -73,13 +73,13 @@ impl DualCertificate {
     }
 
     /// Every set with its cost: first the single nodes in order, then the contracted cycles, each
-    /// before the one that encloses it. The nodes of a set ascend.
+    /// before the one that encloses it. The nodes of a set are in ascending order.
     ///
-    /// The root (of a given root) and the root set (of any) have the cost 0.
+    /// A given root has the cost 0, and so has the root set of [`Root::Any`].
     ///
     /// # Complexity
     ///
-    /// O(n²) time for all sets, at worst; O(n) space for one.
+    /// O(n²) worst-case time for all sets; O(n) space for one.
     pub fn sets(&self) -> impl Iterator<Item = (Vec<usize>, f64)> + '_ {
         let costs = self.costs.iter().enumerate();
         costs.map(|(set, &cost)| (self.nodes(set), self.scale.undo(cost)))
@@ -91,8 +91,8 @@ impl DualCertificate {
         self.root_set.map(|set| self.nodes(set))
     }
 
-    /// What every arborescence with this root weighs at least: the costs of the sets that don't hold
-    /// it. Meant for the given root or a node of the root set.
+    /// A lower bound on the weight of every arborescence with this root: the sum of the costs of the sets
+    /// that don't hold it. Meant for the given root or a node of the root set.
     ///
     /// # Complexity
     ///
@@ -115,11 +115,11 @@ impl DualCertificate {
             .fold(0.0, |sum, (&cost, _)| sum + cost)
     }
 
-    /// For every edge by how much an arborescence that uses it weighs more than the minimum, at least.
+    /// For every edge, a lower bound on how much more an arborescence that uses it weighs than the minimum.
     ///
-    /// It is the edge's weight less the costs of the sets that it enters: 0 for the edges of the
-    /// minimum, infinite for an edge into the given root. The edges must be those the certificate was
-    /// made for; what it says of others means nothing.
+    /// It is the edge's weight minus the costs of the sets that it enters: 0 for the edges of the
+    /// minimum, infinite for an edge into the given root. The edges must be those for which the certificate
+    /// was made; for others the result is meaningless.
     ///
     /// # Complexity
     ///
@@ -150,7 +150,7 @@ impl DualCertificate {
         edges.iter().map(reduced).collect()
     }
 
-    /// How many sets enclose each set.
+    /// The number of sets that enclose each set.
     fn depths(&self) -> Vec<usize> {
         let mut depths = vec![0; self.enclosing.len()];
         for set in (0..depths.len()).rev() {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_sets_are_the_nodes_and_the_cycle() {
-        // 1 and 2 form a cycle that is entered from 0; 3 hangs below.
+        // 1 and 2 form a cycle that is entered from 0; 3 is a child of 1.
         let absent = f64::INFINITY;
         let weights = vec![
             0.0, 5.0, 4.0, 9.0, //

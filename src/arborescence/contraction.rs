@@ -1,8 +1,8 @@
-//! Grows paths against the edges' direction and contracts the cycles they close.
+//! Grows paths against the direction of edges and contracts the cycles that they close.
 //!
 //! This part is the same for dense and sparse digraphs: it only asks for the cheapest edge into a
-//! set of nodes. A *set* is a single node or a contracted cycle; node `v` is set `v`, and a
-//! contracted cycle gets the next free number, so a set's number is below that of the set that
+//! set of nodes. A *set* is a single node or a contracted cycle. Node `v` is set `v`, and a
+//! contracted cycle gets the next free number, so a set's number is always below that of the set that
 //! encloses it.
 
 use alloc::vec;
@@ -10,44 +10,44 @@ use alloc::vec::Vec;
 
 use super::Root;
 
-/// An edge that enters a set of nodes, at what is left of its weight.
+/// An edge that enters a set of nodes, with its reduced weight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entering {
     pub(super) from: usize,
     pub(super) to: usize,
     /// The edge's position in the caller's input.
     pub(super) edge: usize,
-    /// The weight less the costs at which the sets inside that hold `to` were entered.
+    /// The weight minus the costs of the inner sets that hold `to`.
     pub(super) cost: f64,
 }
 
-/// A set on the path together with the edge by which the path goes on.
+/// A set on the path, with the edge by which the path continues.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) set: usize,
     pub(super) entering: Entering,
 }
 
-/// What the contraction needs to know of a digraph.
+/// What the contraction needs to know about a digraph.
 pub(super) trait CheapestEdges {
-    /// The cheapest edge into the set from outside; on ties that with the lowest `from`, then `to`.
+    /// The cheapest edge into the set from outside; on ties the one with the lowest `from`, then `to`.
     fn cheapest(&mut self, set: usize, sets: &mut DisjointSets) -> Option<Entering>;
 
-    /// Makes the sets of `cycle` one set `union`, lowering the cost of every edge into each of them
-    /// by the cost of the edge by which it is entered.
+    /// Merges the sets of `cycle` into the set `union`, and lowers the cost of every edge into each of them
+    /// by the cost of the edge that the cycle uses to enter it.
     fn contract(&mut self, cycle: &[Step], union: usize);
 }
 
-/// Some set needs an edge from outside and has none.
+/// Some set needs an edge from outside, and there is none.
 #[derive(Debug)]
 pub(super) struct Stuck;
 
-/// Which outermost set each node is in.
+/// The outermost set of each node.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DisjointSets {
-    /// A node of the same set, nearer to the one that represents it; itself for that.
+    /// By node: a node of the same set that is closer to its representative, or the representative itself.
     links: Vec<usize>,
-    /// By the representing node: how many nodes the set has, and its number.
+    /// By representative: the number of nodes in the set, and the set's number.
     sets: Vec<(usize, usize)>,
 }
 
@@ -60,14 +60,14 @@ impl DisjointSets {
 
     fn representative(&mut self, mut node: usize) -> usize {
         while self.links[node] != node {
-            // Halving the way as it is walked.
+            // Path halving.
             self.links[node] = self.links[self.links[node]];
             node = self.links[node];
         }
         node
     }
 
-    /// Makes the sets of two nodes one of this number.
+    /// Merges the sets of two nodes into one with this number.
     fn unite(&mut self, a: usize, b: usize, number: usize) {
         let (mut a, mut b) = (self.representative(a), self.representative(b));
         if self.sets[a].0 < self.sets[b].0 {
@@ -92,14 +92,14 @@ impl DisjointSets {
 enum Status {
     Untouched,
     OnPath,
-    /// The chosen edges lead to it from the root.
+    /// The chosen edges lead from the root to it.
     Done,
 }
 
-/// No set encloses an outermost one.
+/// Stands for the enclosing set of an outermost set, which has none.
 pub(super) const OUTERMOST: usize = usize::MAX;
 
-/// The nested cycles that were contracted, and the cheapest edge into each set.
+/// The contracted, nested cycles, and the cheapest edge into each set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contraction {
     size: usize,
@@ -108,7 +108,7 @@ pub(super) struct Contraction {
     status: Vec<Status>,
     sets: DisjointSets,
     path: Vec<Step>,
-    /// With [`Root::Any`], the set that no edge enters; the root is one of its nodes.
+    /// With [`Root::Any`], the set that no edge enters. The root is one of its nodes.
     root_set: Option<usize>,
 }
 
@@ -146,7 +146,7 @@ impl Contraction {
         self.root_set = None;
     }
 
-    /// Walks from `set` against the cheapest edges until it meets a set that is done.
+    /// Walks from `set` against the cheapest edges until it reaches a set that is done.
     fn grow(
         &mut self,
         mut set: usize,
@@ -159,7 +159,7 @@ impl Contraction {
                 if root != Root::Any || self.root_set.is_some() {
                     return Err(Stuck);
                 }
-                // Only the virtual root is left to enter it from.
+                // It can only be entered from the virtual root.
                 self.root_set = Some(set);
                 self.status[set] = Status::Done;
                 break;
@@ -179,7 +179,7 @@ impl Contraction {
         Ok(())
     }
 
-    /// Contracts the end of the path from `first` on, and returns the new set.
+    /// Contracts the end of the path, starting at `first`, and returns the new set.
     fn close_cycle(&mut self, first: usize, edges: &mut impl CheapestEdges) -> usize {
         let start = self.path.iter().rposition(|step| step.set == first);
         let cycle = &self.path[start.unwrap_or_default()..];
@@ -198,10 +198,10 @@ impl Contraction {
         union
     }
 
-    /// Of the nodes that reach all others, that with the lightest arborescence; the lowest on ties.
+    /// Of the nodes that reach all others, the one with the lightest arborescence; the lowest on ties.
     ///
-    /// By complementary slackness the optimum for root r is the sum of the costs of all sets that
-    /// don't hold r, so the best root is the one whose sets cost most.
+    /// By complementary slackness, the optimum for root r is the sum of the costs of all sets that
+    /// don't hold r. So the best root is the one whose own sets have the highest total cost.
     pub(super) fn best_root(&self) -> Option<usize> {
         let root_set = self.root_set?;
         let mut held = vec![f64::NEG_INFINITY; root_set + 1];
@@ -221,7 +221,7 @@ impl Contraction {
         best.map(|(node, _)| node)
     }
 
-    /// Hands over the edge into every node but the root, in no particular order.
+    /// Passes the edge into every node except the root to `choose`, in no particular order.
     pub(super) fn expand(&self, root: usize, mut choose: impl FnMut(Entering)) {
         let mut entered = vec![false; self.enclosing.len()];
         self.mark_entered(root, &mut entered);
@@ -244,12 +244,12 @@ impl Contraction {
         }
     }
 
-    /// The cost at which a set is entered; 0 for the root and the root set.
+    /// The cost of entering a set; 0 for the root and the root set.
     fn cost(&self, set: usize) -> f64 {
         self.entering[set].map_or(0.0, |entering| entering.cost)
     }
 
-    /// The set that encloses each set, [`OUTERMOST`] where none does.
+    /// The set that encloses each set, or [`OUTERMOST`] if there is none.
     pub(super) fn enclosing(&self) -> &[usize] {
         &self.enclosing
     }

@@ -1,7 +1,7 @@
-//! Cheapest edges of a dense digraph: one scan a node, one column of costs a contracted cycle.
+//! Cheapest edges of a dense digraph: one scan per node, one column of costs per contracted cycle.
 //!
 //! Every element of the matrix is read at most twice, both times in a run of consecutive weights:
-//! when the cheapest edge into its node is looked for, and when that node becomes part of a cycle.
+//! once when looking for the cheapest edge into its node, and once when that node becomes part of a cycle.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -18,10 +18,10 @@ use crate::registers::{Kernel, in_registers_of_256_bits};
 struct Column {
     /// By the node the edge leaves: NaN for the cycle's own nodes, +∞ where there is no edge.
     ///
-    /// Nothing is lower than NaN or equal to it, so it stays through every later contraction, and a
-    /// node needs marking only once.
+    /// No value is lower than NaN or equal to it, so NaN survives every later contraction, and a
+    /// node has to be marked only once.
     costs: Vec<f64>,
-    /// The node the edge enters, in the costs' type, so that both are selected at once.
+    /// The node the edge enters, in the costs' type, so that both can be selected in the same way.
     targets: Vec<f64>,
 }
 
@@ -30,7 +30,7 @@ struct Column {
 struct ColumnPool {
     columns: Vec<Column>,
     free: Vec<usize>,
-    /// The column of each contracted cycle, by its number less the number of nodes.
+    /// The column of each contracted cycle, by the cycle's number minus the number of nodes.
     of_cycle: Vec<usize>,
 }
 
@@ -65,9 +65,9 @@ impl<'a, T: Scalar> DenseEdges<'a, T> {
         self.pool.of_cycle.get(cycle).copied()
     }
 
-    /// The column to which the others of the cycle are added: that of a cycle inside if there is
-    /// one, a new one from the first node otherwise. Also where in the cycle it stands, and what is
-    /// still to be taken off it.
+    /// The column to which the rest of the cycle is added: the column of an inner cycle if there is
+    /// one, otherwise a new column for the first node. Also returns its position in the cycle and the cost
+    /// that must still be subtracted from it.
     fn first_column(&mut self, cycle: &[Step]) -> (usize, usize, f64) {
         let columns = cycle.iter().map(|step| self.column_of(step.set));
         let inner = columns
@@ -149,7 +149,7 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
 }
 
 impl Column {
-    /// Leaves out the nodes that the cycle of another column leaves out.
+    /// Excludes the nodes that are excluded from another cycle's column.
     fn leave_out_nodes_of(&mut self, other: &[f64]) {
         for (cost, other) in self.costs.iter_mut().zip(other) {
             if other.is_nan() {
@@ -159,18 +159,18 @@ impl Column {
     }
 }
 
-/// So many values are looked at together: few blocks of a late contraction hold a cost that is lower.
+/// The number of values compared together: late in a contraction, few blocks hold a lower cost.
 const BLOCK: usize = 8;
 
-/// Takes `paid` off every cost of a column, then takes over each other cost that is lower, or equal
-/// and for an edge into a lower node.
+/// Subtracts `paid` from every cost of a column, then replaces each cost for which the other one is lower, or
+/// equal and for an edge into a lower node.
 struct Lowering<'a, X, R, T> {
     column: &'a mut Column,
     paid: f64,
     other: &'a [X],
-    /// What an element of `other` costs.
+    /// The cost of an element of `other`.
     reduce: R,
-    /// The node that the edge from each node enters.
+    /// The node entered by the other edge from each node.
     target: T,
 }
 
@@ -196,8 +196,7 @@ impl<X: Copy, R: Fn(X) -> f64, T: Fn(usize) -> f64> Kernel for Lowering<'_, X, R
     }
 }
 
-/// Does what [`Lowering`] does in blocks of a length known to the compiler, so that it computes with many
-/// costs at once.
+/// Does the work of [`Lowering`] in blocks whose length the compiler knows, so that it can vectorise.
 #[inline(always)]
 fn lower_blocks<const N: usize, X: Copy>(
     costs: &mut [f64],
@@ -225,7 +224,7 @@ fn lower_blocks<const N: usize, X: Copy>(
     }
 }
 
-/// Takes over the costs that are lower, or equal and for an edge into a lower node.
+/// Takes each other cost that is lower, or equal and for an edge into a lower node.
 #[inline(always)]
 fn take_over<const N: usize>(
     costs: &mut [f64; N],
@@ -233,8 +232,8 @@ fn take_over<const N: usize>(
     others: &[f64; N],
     entered: &[f64; N],
 ) {
-    // Which of these costs are lower can't be predicted, so they are selected by their bits: compilers make
-    // branches of `if`.
+    // Which costs are lower can't be predicted, so they are selected by their bits: compilers turn
+    // `if` into branches.
     for lane in 0..N {
         let (cost, target) = (costs[lane], targets[lane]);
         let better = (others[lane] < cost) | ((others[lane] == cost) & (entered[lane] < target));
@@ -246,7 +245,7 @@ fn take_over<const N: usize>(
     }
 }
 
-/// The lowest value below +∞ and the first position at which it stands; NaN is passed over.
+/// The lowest value below +∞ and its first position, ignoring NaN.
 fn lowest<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
     in_registers_of_256_bits(Lowest(values))
 }

@@ -17,11 +17,11 @@ pub struct Edge<T = f64> {
     pub weight: T,
 }
 
-/// A digraph that has a weight for every ordered pair of its nodes.
+/// A digraph with a weight for every ordered pair of its nodes.
 ///
-/// A weight of +∞ is an absent edge. There are no loops: what is given for the diagonal is ignored.
-/// The matrix is kept by target, the weights of all edges into one node next to each other, since
-/// that is what an arborescence is chosen from.
+/// A weight of +∞ marks an absent edge. There are no loops: the values given on the diagonal are ignored.
+/// The matrix is stored by target, with the weights of all edges into one node next to each other, because
+/// an arborescence is chosen from these.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ pub struct DenseDigraph<T = f64> {
 }
 
 impl<T: Scalar> DenseDigraph<T> {
-    /// A digraph of `size` nodes; the weight of the edge `from -> to` is `weights[from * size + to]`.
+    /// Creates a digraph of `size` nodes. The weight of the edge `from -> to` is `weights[from * size + to]`.
     ///
     /// # Errors
     ///
@@ -81,14 +81,14 @@ impl<T: Scalar> DenseDigraph<T> {
         })
     }
 
-    /// A digraph of `size` nodes; the weight of the edge `from -> to` is `weight(from, to)`.
+    /// Creates a digraph of `size` nodes. The weight of the edge `from -> to` is `weight(from, to)`.
     ///
-    /// The function is called once for every ordered pair of different nodes, in the order of `to`,
+    /// The function is called once for every ordered pair of different nodes, ordered by `to`,
     /// then `from`.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`](ArborescenceError::TooLarge) if there is no memory for `size * size` weights,
+    /// [`TooLarge`](ArborescenceError::TooLarge) if there isn't enough memory for `size * size` weights,
     /// [`NotANumber`](ArborescenceError::NotANumber) and
     /// [`NegativeInfinity`](ArborescenceError::NegativeInfinity) for a weight that is NaN or −∞.
     ///
@@ -131,7 +131,7 @@ impl<T: Scalar> DenseDigraph<T> {
         self.size
     }
 
-    /// The weight of the edge `from -> to`; `None` where there is no such edge or no such node.
+    /// The weight of the edge `from -> to`; `None` if there is no such edge or no such node.
     #[must_use]
     pub fn weight(&self, from: usize, to: usize) -> Option<T> {
         if from >= self.size || to >= self.size {
@@ -141,7 +141,7 @@ impl<T: Scalar> DenseDigraph<T> {
         weight.is_finite().then_some(weight)
     }
 
-    /// Every edge, in the order of `to`, then `from`; absent ones are left out.
+    /// All edges, in the order of `to`, then `from`, without absent ones.
     pub fn edges(&self) -> impl Iterator<Item = Edge<T>> + '_ {
         (0..self.size).flat_map(move |to| {
             let weights = self.entering(to).iter().enumerate();
@@ -170,9 +170,9 @@ pub(super) fn bad_weight(from: usize, to: usize, weight: f64) -> ArborescenceErr
     }
 }
 
-/// The largest magnitude of a finite weight, or the position of the first that is NaN or −∞.
+/// The largest magnitude of a finite weight, or the position of the first weight that is NaN or −∞.
 fn largest_magnitude<T: Scalar>(weights: &[T]) -> Result<f64, usize> {
-    /// Independent maxima, so that the loop is not one long chain.
+    /// Separate running maxima, so that the loop isn't one long dependency chain.
     const LANES: usize = 16;
 
     // False for NaN as well as for −∞.
@@ -203,7 +203,7 @@ fn largest_magnitude<T: Scalar>(weights: &[T]) -> Result<f64, usize> {
     Ok(largest.iter().fold(0.0, |a, b| a.max(b.widen())))
 }
 
-/// The side of the tiles that [`transpose`] swaps; two of them fit in the first-level cache.
+/// The side of the tiles that [`transpose`] swaps; two tiles fit in the first-level cache.
 const TILE: usize = 16;
 
 /// Transposes a square matrix in place, tile by tile.
@@ -228,8 +228,8 @@ fn swap_tiles<T: Scalar>(
     rows: core::ops::Range<usize>,
     columns: core::ops::Range<usize>,
 ) {
-    // Each row of either tile is touched once and in one go, so that a size which is a power of two
-    // doesn't make the rows of a tile evict each other.
+    // Each row of either tile is accessed once and in one go, so that the rows of a tile don't evict each
+    // other from the cache when the size is a power of two.
     let mut tile = [[T::zero(); TILE]; TILE];
     for (line, row) in tile.iter_mut().zip(rows.clone()) {
         line[..columns.len()].copy_from_slice(&matrix[row * size..][columns.clone()]);

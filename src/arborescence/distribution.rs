@@ -1,17 +1,17 @@
-//! The Gibbs distribution over spanning arborescences: how probable each edge and each root is.
+//! The Gibbs distribution over spanning arborescences: the probability of each edge and each root.
 //!
 //! By the Markov chain tree theorem, the arborescences of a digraph describe a walk that goes from
-//! child to parent at the rate exp(−weight). Let it also stop everywhere at a rate ε, and let eₚ(c) be
-//! the probability that a walk from p stops before it comes to c. Then, as ε goes to 0,
+//! child to parent at the rate exp(−weight). Let the walk also stop at any node at a rate ε, and let eₚ(c) be
+//! the probability that a walk from p stops before it reaches c. Then, as ε goes to 0,
 //!
 //! P(p is the parent of c) = r(c → p) eₚ(c) / (ε + Σ r(c → q) e_q(c)),  P(c is the root) = ε / (same).
 //!
-//! All eₚ(c) for one c follow by elimination: a node that is passed over passes its walks on to where it
-//! goes itself. Eliminating one half of the nodes, and then, from there, all but one of the other half in
-//! the same way, does so for every c in O(n³). Nothing is ever subtracted, so probabilities keep
-//! their relative precision, however small they are.
+//! All eₚ(c) for one c follow by elimination: when a node is eliminated, the walks into it continue to
+//! wherever it leads itself. To do this for every c in O(n³), we eliminate one half of the nodes and recurse
+//! on the other half, and then the other way round, until one node is left. Nothing is ever subtracted, so
+//! probabilities keep their relative precision, however small they are.
 //!
-//! ε is never given a value: what is of first order in it has a column of its own.
+//! ε is never given a value: terms of first order in ε have a column of their own.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -21,21 +21,21 @@ use num_traits::Float;
 use super::{ArborescenceError, DenseDigraph, Root, minimum_arborescence};
 use crate::Scalar;
 
-/// The widest range of the weights into one node: beyond it logarithms have errors above 2e-4.
+/// The widest range of the weights into one node. Beyond it, the errors of logarithms exceed 2e-4.
 const WIDEST: f64 = 1e12;
 
-/// To be the root is no more probable or improbable than e to this power, so that sums stay finite.
+/// Bounds the logarithm of the rate of stopping, so that sums stay finite.
 const LARGEST_STOP: f64 = f64::MAX / 8.0;
 
-/// The distribution in which an arborescence, of any root, has a probability proportional to
+/// The distribution over arborescences, with any root, in which the probability is proportional to
 /// exp(−weight).
 ///
-/// Made by [`arborescence_distribution`].
+/// Returned by [`arborescence_distribution`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArborescenceDistribution {
     nodes: usize,
     log_partition: f64,
-    /// For every child (row) the probability of each parent, and last that of being the root.
+    /// For every child (row), the probability of each parent, and last the probability of being the root.
     probabilities: Vec<f64>,
 }
 
@@ -46,41 +46,42 @@ impl ArborescenceDistribution {
         self.nodes
     }
 
-    /// ln Σ exp(−weight) over all arborescences; infinite where that is beyond the range of `f64`.
+    /// ln Σ exp(−weight) over all arborescences; infinite if it exceeds the range of `f64`.
     #[must_use]
     pub const fn log_partition(&self) -> f64 {
         self.log_partition
     }
 
-    /// How probable the edge from `parent` to `child` is; `None` where there is no such node.
+    /// The probability of the edge from `parent` to `child`; `None` if there is no such node.
     #[must_use]
     pub fn edge_probability(&self, parent: usize, child: usize) -> Option<f64> {
         let exists = parent < self.nodes && child < self.nodes;
         exists.then(|| self.probabilities[child * (self.nodes + 1) + parent])
     }
 
-    /// How probable it is that `node` is the root; `None` where there is no such node.
+    /// The probability that `node` is the root; `None` if there is no such node.
     #[must_use]
     pub fn root_probability(&self, node: usize) -> Option<f64> {
         (node < self.nodes).then(|| self.probabilities[node * (self.nodes + 1) + self.nodes])
     }
 }
 
-/// The distribution over the arborescences of a digraph, over all roots.
+/// The Gibbs distribution over the arborescences of a digraph, with any root.
 ///
-/// For each node the probabilities of its parents and of being the root add up to 1, and so do those
-/// of all nodes of being the root, to about 1e-12. Renumbering the nodes renumbers the probabilities, up
-/// to rounding. What all edges into a node weigh more changes no probability.
+/// For each node, the probabilities of its parents and of being the root add up to 1, to about 1e-12. So do
+/// the root probabilities of all nodes. Renumbering the nodes renumbers the probabilities, up to rounding.
+/// Adding a constant to the weights of all edges into one node changes no probability conditional on the
+/// root.
 ///
 /// # Accuracy
 ///
-/// Logarithms of probabilities, small ones included, have an absolute error of about n · ε · the widest
+/// The logarithms of probabilities, even small ones, have an absolute error of about n · ε · the widest
 /// range of the weights into one node (ε = 2.2e-16).
 ///
 /// # Errors
 ///
-/// Those of [`minimum_arborescence`], if there is no arborescence at all, and
-/// [`ArborescenceError::Range`] where the weights of the edges into one node differ by more than 1e12.
+/// Those of [`minimum_arborescence`] if there is no arborescence, and
+/// [`ArborescenceError::Range`] if the weights of the edges into one node differ by more than 1e12.
 ///
 /// # Complexity
 ///
@@ -133,19 +134,19 @@ pub fn arborescence_distribution<T: Scalar>(
     })
 }
 
-/// The logarithms of the rates at which a walk goes from child to parent, and at which it stops.
+/// The logarithms of the rates at which a walk goes from child to parent and at which it stops.
 struct Rates {
     nodes: usize,
     /// Row: child; column: parent.
     to_parents: Vec<f64>,
     /// For every node, in units of ε.
     stop: Vec<f64>,
-    /// The logarithm of what was taken out of all rates.
+    /// The logarithm of the factor taken out of all rates.
     taken_out: f64,
 }
 
 impl Rates {
-    /// Every child has one parent or is the root, so its rates can be taken relative to its greatest.
+    /// Every child has one parent or is the root, so its rates can be taken relative to its greatest rate.
     /// `root` is a node that may be the root.
     fn new<T: Scalar>(digraph: &DenseDigraph<T>, root: usize) -> Result<Self, ArborescenceError> {
         let nodes = digraph.size();
@@ -159,7 +160,7 @@ impl Rates {
         let rows = to_parents.chunks_mut(nodes).zip(&mut greatest);
         for (node, (row, greatest)) in rows.enumerate() {
             if !greatest.is_finite() {
-                // No parent is possible: it is the root.
+                // No parent is possible, so this node is the root.
                 *greatest = 0.0;
             }
             for rate in row.iter_mut().filter(|rate| **rate > f64::NEG_INFINITY) {
@@ -181,20 +182,20 @@ impl Rates {
     }
 }
 
-/// Where walks from every node go, once some nodes are passed over: logarithms of rates for nodes that
-/// are left, of probabilities for those that aren't.
+/// Where walks from every node go once some nodes are eliminated: logarithms of rates for the nodes that
+/// are left, and of probabilities for the eliminated ones.
 #[derive(Clone)]
 struct Walks {
     /// The nodes that are left.
     left: Vec<usize>,
-    /// For every node of the digraph: the nodes that are left, [`SURELY`] and [`RARELY`].
+    /// For every node of the digraph: the nodes that are left, then [`SURELY`] and [`RARELY`].
     rows: Vec<f64>,
 }
 
-/// Behind the columns of nodes: stopping because there is nowhere else to go.
+/// Column after those of the nodes: stopping because there is nowhere else to go.
 const SURELY: usize = 0;
 
-/// Stopping on the way, in units of ε.
+/// Column after those of the nodes: stopping on the way, in units of ε.
 const RARELY: usize = 1;
 
 impl Walks {
@@ -215,7 +216,7 @@ impl Walks {
         self.left.len() + 2
     }
 
-    /// The same walks when the nodes in these columns are passed over; and the logarithm of the product
+    /// The same walks after eliminating the nodes in these columns, and the logarithm of the product
     /// of the rates out of them.
     fn pass_over(&self, passed: core::ops::Range<usize>) -> (Self, f64) {
         let kept = |column: &usize| !passed.contains(column);
@@ -244,8 +245,7 @@ impl Walks {
     }
 }
 
-/// Lets every walk pass over the node in this column, the first that is left; returns the logarithm of
-/// the rate out of it.
+/// Eliminates the node in this column, the first that is left; returns the logarithm of the rate out of it.
 fn eliminate(rows: &mut [f64], nodes: &[usize], column: usize) -> f64 {
     let columns = nodes.len() + 2;
     let node = nodes[column];
@@ -253,7 +253,7 @@ fn eliminate(rows: &mut [f64], nodes: &[usize], column: usize) -> f64 {
     let own = &mut rows[node * columns..(node + 1) * columns];
     let mut total = log_sum(&own[column + 1..rarely]);
     if total == f64::NEG_INFINITY {
-        // It can only stop, which ε makes rare but not improbable.
+        // It can only stop. ε makes that rare, but not improbable.
         total = core::mem::replace(&mut own[rarely], f64::NEG_INFINITY);
         own[surely] = total;
     }
@@ -261,7 +261,7 @@ fn eliminate(rows: &mut [f64], nodes: &[usize], column: usize) -> f64 {
         *rate -= total;
     }
     let out = own[column + 1..].to_vec();
-    // Where a walk returns to its start before it goes on, it starts anew.
+    // A walk that returns to its start before it goes on starts anew.
     let mut start = vec![usize::MAX; rows.len() / columns];
     for (at, &node) in nodes.iter().enumerate().skip(column + 1) {
         start[node] = at - column - 1;
@@ -280,19 +280,19 @@ fn eliminate(rows: &mut [f64], nodes: &[usize], column: usize) -> f64 {
     total
 }
 
-/// What was found so far.
+/// The results so far.
 struct Found<'a> {
     rates: &'a Rates,
     probabilities: Vec<f64>,
-    /// Known once all nodes but one were passed over for the first time.
+    /// Known once all nodes but one have been eliminated for the first time.
     log_partition: Option<f64>,
 }
 
 impl Found<'_> {
-    /// Takes the probabilities of all nodes that are left; `product` is the logarithm of the product of
-    /// the rates out of all nodes that were passed over.
+    /// Finds the probabilities of all nodes that are left; `product` is the logarithm of the product of
+    /// the rates out of all eliminated nodes.
     ///
-    /// The depth of the recursion is the logarithm of the number of nodes.
+    /// The recursion is log₂ n deep.
     fn solve(&mut self, walks: Walks, product: f64) {
         let left = walks.left.len();
         if left == 1 {
@@ -305,7 +305,7 @@ impl Found<'_> {
         }
     }
 
-    /// Takes the probabilities of the only node that is left.
+    /// Finds the probabilities of the only node that is left.
     fn take(&mut self, walks: &Walks, product: f64) {
         let [child] = walks.left[..] else { return };
         let nodes = self.rates.nodes;
@@ -319,7 +319,7 @@ impl Found<'_> {
         };
         let (surely, mut rarely) = (stops(SURELY), stops(RARELY));
         rarely.push(self.rates.stop[child]);
-        // What is rare doesn't count beside what isn't.
+        // Rare ends don't count if there are sure ones.
         let logarithms = if surely.iter().any(|&stop| stop > f64::NEG_INFINITY) {
             let mut logarithms = surely;
             logarithms.push(f64::NEG_INFINITY);

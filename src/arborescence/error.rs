@@ -1,14 +1,14 @@
-//! Why there is no arborescence, or why the input describes no digraph.
+//! Why there is no arborescence, or why the input doesn't describe a digraph.
 
 crate::errors::errors! {
-    /// Why a digraph or its minimum spanning arborescence could not be had.
+    /// Why a digraph could not be built, or why it has no minimum spanning arborescence.
     ///
-    /// Nodes are named by index. Of several faults in the input the first is named, in the order in
+    /// Nodes are named by index. If the input has several faults, the error names the first, in the order in
     /// which the input lists the edges.
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum ArborescenceError {
-        /// The digraph has no node, so it has no root.
+        /// The digraph has no nodes, so it has no root.
         Empty => "a digraph without nodes has no root",
         /// The number of weights is not the square of the number of nodes.
         WeightCount {
@@ -29,18 +29,18 @@ crate::errors::errors! {
             /// The node the edge enters.
             to: usize,
         } => "the weight of the edge from {from} to {to} is NaN",
-        /// The weight of an edge is −∞; only +∞ has a meaning, an edge that must not be used.
+        /// The weight of an edge is −∞. Only +∞ is allowed; it marks an edge that must not be used.
         NegativeInfinity {
             /// The node the edge leaves.
             from: usize,
             /// The node the edge enters.
             to: usize,
         } => "the weight of the edge from {from} to {to} is -inf",
-        /// An edge of a sparse digraph ends at a node that doesn't exist.
+        /// An end of an edge of a sparse digraph is a node that doesn't exist.
         NoSuchNode {
             /// The index of the edge.
             edge: usize,
-            /// The node it names.
+            /// The node that doesn't exist.
             node: usize,
             /// The number of nodes.
             size: usize,
@@ -59,8 +59,8 @@ crate::errors::errors! {
             /// A node that can't be reached.
             node: usize,
         } => "node {node} can't be reached from root {root}",
-        /// The weights of the edges into a node differ by so much that `f64` can't tell the probabilities of
-        /// other edges from each other.
+        /// The weights of the edges into a node differ by more than 1e12, too much for `f64` to compute the
+        /// probabilities of other edges accurately.
         Range {
             /// The node.
             node: usize,

@@ -1,4 +1,4 @@
-//! Says which nodes can't be reached, once it is known that some can't.
+//! Finds the nodes that can't be reached, once it is known that there are some.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -7,8 +7,9 @@ use super::{ArborescenceError, Root};
 
 /// Why the digraph with these successors has no spanning arborescence.
 ///
-/// For a given root the lowest node out of its reach is named. For any root, two nodes that no
-/// node reaches both of: the lowest nodes of two strongly connected components that no edge enters.
+/// For a given root, the error names the lowest node that the root doesn't reach. For any root, it names two
+/// nodes that can't both be reached from one node: the lowest nodes of two strongly connected components that
+/// no edge enters.
 pub(super) fn explain<F, I>(size: usize, root: Root, successors: F) -> ArborescenceError
 where
     F: Fn(usize) -> I,
@@ -39,8 +40,8 @@ where
     F: Fn(usize) -> I,
     I: Iterator<Item = usize>,
 {
-    // Searching from the nodes in ascending order starts a search at the lowest node of every such
-    // component, as nothing else leads into it.
+    // Searching from the nodes in ascending order starts one search at the lowest node of every such
+    // component, because no search that starts elsewhere can enter it.
     let mut reached = vec![false; size];
     let mut starts = Vec::new();
     for node in 0..size {
@@ -49,8 +50,8 @@ where
             visit(node, &mut reached, successors);
         }
     }
-    // No start is reached from an earlier one. Those not reached from a later one either are the
-    // ones looked for.
+    // No start is reached from an earlier one. The starts that aren't reached from a later one either are
+    // the result.
     reached.fill(false);
     let mut sources = Vec::new();
     for &start in starts.iter().rev() {
@@ -63,7 +64,7 @@ where
     sources
 }
 
-/// Marks every node that can be reached from `start` through nodes that aren't marked yet.
+/// Marks every node that can be reached from `start` through unmarked nodes.
 fn visit<F, I>(start: usize, reached: &mut [bool], successors: &F)
 where
     F: Fn(usize) -> I,

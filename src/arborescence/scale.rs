@@ -2,12 +2,12 @@
 
 /// A power of two by which weights are multiplied before anything is added or subtracted.
 ///
-/// It is 1 unless some weight exceeds 2⁹⁶⁰ (about 1e289): then differences of two weights, or sums
-/// of as many as there are nodes, could overflow, and an infinity would be taken for an absent edge.
+/// It is 1 unless some weight exceeds 2⁹⁶⁰ (about 1e289). Above that, the difference of two weights, or the
+/// sum of one weight per node, could overflow, and the infinity would be taken for an absent edge.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale(f64);
 
-/// 2⁻⁶⁴: there can't be 2⁶² nodes, so no sum of twice as many scaled weights overflows.
+/// 2⁻⁶⁴: there can't be 2⁶² nodes, so no sum of twice that many scaled weights overflows.
 const SHRINK: f64 = 1.0 / 18_446_744_073_709_551_616.0;
 
 impl Scale {
@@ -24,12 +24,12 @@ impl Scale {
         weight * self.0
     }
 
-    /// An infinity where the value is too large for an `f64`.
+    /// Infinite if the value is too large for an `f64`.
     pub(super) fn undo(self, scaled: f64) -> f64 {
         scaled / self.0
     }
 
-    /// The sum, whose intermediate values can't overflow.
+    /// The sum of the weights, computed so that no intermediate value overflows.
     pub(super) fn sum(self, weights: impl Iterator<Item = f64>) -> f64 {
         self.undo(weights.map(|weight| self.apply(weight)).sum())
     }

@@ -1,7 +1,7 @@
-//! Cheapest edges of a sparse digraph: edges sorted by target, one mergeable heap a set of nodes.
+//! Cheapest edges of a sparse digraph: edges sorted by target, with one mergeable heap per set of nodes.
 //!
-//! A heap holds nodes, not edges: each stands for the cheapest of its entering edges that is left.
-//! So the heaps stay small beside the edges, which are read in the order in which they lie.
+//! A heap holds nodes, not edges: each node stands for the cheapest entering edge that it has left.
+//! So the heaps stay small compared with the edges, which are read in the order in which they are stored.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use super::scale::Scale;
 use super::{ArborescenceError, Edge};
 use crate::Scalar;
 
-/// An edge in the list of those that enter one node.
+/// An edge in the list of edges that enter one node.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     weight: f64,
@@ -27,18 +27,18 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Element {
-    /// What is left of the weight of the candidate at `cursor`.
+    /// The weight of the candidate at `cursor`, less `paid`.
     cost: f64,
-    /// What the sets that hold this node have cost so far.
+    /// The total cost so far of the sets that hold this node.
     paid: f64,
     left: u32,
     right: u32,
-    /// To be taken off the left child before it is looked at.
+    /// Subtract this from the left child before looking at it.
     left_pending: f64,
-    /// To be taken off the right child before it is looked at.
+    /// Subtract this from the right child before looking at it.
     right_pending: f64,
     from: u32,
-    /// The first candidate that hasn't been found to lie inside its set.
+    /// The first candidate that isn't known to lie inside its set.
     cursor: u32,
     /// The end of this node's candidates.
     end: u32,
@@ -52,7 +52,7 @@ pub(super) struct SparseEdges {
     heaps: Vec<u32>,
 }
 
-/// The largest magnitude of a finite weight, if the edges describe a digraph that can be stored.
+/// Checks that the edges describe a digraph that can be stored; returns the largest finite magnitude.
 pub(super) fn check<T: Scalar>(size: usize, edges: &[Edge<T>]) -> Result<f64, ArborescenceError> {
     if edges.len() >= NONE as usize {
         return Err(ArborescenceError::TooLarge { size: edges.len() });
@@ -75,7 +75,7 @@ pub(super) fn check<T: Scalar>(size: usize, edges: &[Edge<T>]) -> Result<f64, Ar
 }
 
 impl SparseEdges {
-    /// The edges must have been checked, and `size` be at most one more than their number.
+    /// The edges must have been checked, and `size` must be at most one more than their number.
     pub(super) fn new<T: Scalar>(size: usize, edges: &[Edge<T>], scale: Scale) -> Self {
         let (candidates, ends) = by_target(size, edges, scale);
         let starts = core::iter::once(0).chain(ends.iter().copied());
@@ -92,7 +92,7 @@ impl SparseEdges {
                 let element = &sorted.elements[node as usize];
                 (element.cursor as usize, element.end as usize)
             };
-            // The order is total, so an unstable sort gives one result.
+            // The order is total, so an unstable sort has only one possible result.
             sorted.candidates[start..end].sort_unstable_by(|a, b| {
                 let by_weight = a.weight.total_cmp(&b.weight);
                 by_weight
@@ -106,7 +106,7 @@ impl SparseEdges {
         sorted
     }
 
-    /// Sets a node's cost to that of the candidate at its cursor; false if none is left.
+    /// Sets a node's cost from the candidate at its cursor; returns false if none is left.
     fn load(&mut self, node: u32) -> bool {
         let element = &mut self.elements[node as usize];
         if element.cursor >= element.end {
@@ -118,13 +118,13 @@ impl SparseEdges {
         true
     }
 
-    /// Whether node `a` comes before node `b`: by cost, then by where its edge comes from.
+    /// Whether node `a` comes before node `b`: by cost, then by the source of its edge.
     fn precedes(&self, a: u32, b: u32) -> bool {
         let (x, y) = (&self.elements[a as usize], &self.elements[b as usize]);
         x.cost < y.cost || x.cost == y.cost && (x.from, a) < (y.from, b)
     }
 
-    /// Takes `paid` off the cost of every edge in a heap.
+    /// Subtracts `paid` from the cost of every edge in a heap.
     fn lower(&mut self, heap: u32, paid: f64) {
         if heap != NONE {
             let element = &mut self.elements[heap as usize];
@@ -135,7 +135,7 @@ impl SparseEdges {
         }
     }
 
-    /// Makes two skew heaps one.
+    /// Melds two skew heaps into one.
     fn meld(&mut self, mut a: u32, mut b: u32) -> u32 {
         let mut root = NONE;
         let mut parent = NONE;
@@ -151,8 +151,8 @@ impl SparseEdges {
             if b == NONE {
                 return root;
             }
-            // The children change sides; the new left one is what the next round attaches. Only the
-            // old right one is looked at, so only that must be up to date.
+            // The children change sides, and the next round attaches the new left child. Only the old right
+            // child is read before that, so only that must be up to date.
             let element = &mut self.elements[a as usize];
             let (rest, pending) = (element.right, element.right_pending);
             element.right = element.left;
@@ -212,7 +212,7 @@ impl CheapestEdges for SparseEdges {
             }
             let element = &self.elements[heap as usize];
             if sets.find(element.from as usize) != set {
-                // What is left of a cycle's edge is negative by rounding at most.
+                // The remaining cost of an edge into a cycle can only be negative by rounding.
                 let is_node = set < self.elements.len();
                 return Some(Entering {
                     from: element.from as usize,
@@ -240,7 +240,7 @@ impl CheapestEdges for SparseEdges {
     }
 }
 
-/// The edges that can be used, sorted by target, and where each target's end.
+/// The usable edges, grouped by target, and the end of each target's group.
 fn by_target<T: Scalar>(
     size: usize,
     edges: &[Edge<T>],
@@ -253,7 +253,7 @@ fn by_target<T: Scalar>(
     }
     let mut total = 0;
     for end in &mut ends {
-        // Each position starts as the beginning of its target's run and moves to its end below.
+        // Each position starts at the beginning of its target's group and moves to its end below.
         total += core::mem::replace(end, total);
     }
     let unused = Candidate {

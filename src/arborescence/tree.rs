@@ -1,4 +1,4 @@
-//! The result: a parent for every node but the root.
+//! The result: a parent for every node except the root.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -21,7 +21,7 @@ pub struct Arborescence<T = f64> {
 }
 
 impl<T: Scalar> Arborescence<T> {
-    /// Reads the chosen edges off a finished contraction; `weight_of` finds an edge's weight by its
+    /// Reads the chosen edges off a finished contraction. `weight_of` gives an edge's weight from its two
     /// ends and its position in the input.
     pub(super) fn read_off(
         contraction: &Contraction,
@@ -62,7 +62,7 @@ impl<T: Scalar> Arborescence<T> {
         self.root
     }
 
-    /// The node from which the edge into `node` comes; `None` for the root and for what is no node.
+    /// The node from which the edge into `node` comes; `None` for the root and for nodes that don't exist.
     #[must_use]
     pub fn parent(&self, node: usize) -> Option<usize> {
         self.parents.get(node).copied().flatten()
@@ -80,17 +80,17 @@ impl<T: Scalar> Arborescence<T> {
         children.filter_map(|(to, (&parent, &weight))| parent.map(|from| Edge { from, to, weight }))
     }
 
-    /// Where the edge into `node` stands in the input: its index in the list of edges, or
-    /// `from * size + to` for a dense digraph. `None` for the root and for what is no node.
+    /// The position in the input of the edge into `node`: its index in the list of edges, or
+    /// `from * size + to` for a dense digraph. `None` for the root and for nodes that don't exist.
     #[must_use]
     pub fn edge_index(&self, node: usize) -> Option<usize> {
         self.parent(node)?;
         self.edge_indices.get(node).copied()
     }
 
-    /// The sum of the edges' weights, added up in `f64` in the order of the nodes they enter.
+    /// The sum of the edges' weights, computed in `f64` in the order of the nodes they enter.
     ///
-    /// Infinite only if the sum is beyond the range of `f64`; never NaN.
+    /// Infinite only if the sum exceeds the range of `f64`; never NaN.
     #[must_use]
     pub fn weight(&self) -> f64 {
         self.weight

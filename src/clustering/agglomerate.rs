@@ -1,4 +1,4 @@
-//! From distances to a dendrogram: checks, scaling, and the algorithm for each linkage.
+//! From distances to a dendrogram: checks, scaling, and the algorithm of each linkage.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,27 +19,27 @@ use crate::condensed::CondensedMatrix;
 use crate::powers::{exponent, power_of_two};
 use crate::registers::{Kernel, in_wide_registers};
 
-/// A pass over all distances pays when at least one in so many clusters merges with its nearest.
+/// A pass over all distances pays off if at least one in this many clusters merges with its nearest.
 const FEW: usize = 8;
 
-/// Clusters points bottom up.
+/// Clusters points from the bottom up.
 ///
-/// On inputs without ties the steps are those of scipy's `linkage`, row for row. Of equally near
-/// clusters the one whose last point comes first counts as the nearest; in single linkage the partition at
-/// any height doesn't depend on that. Distances may be of any magnitude; of those of one input, what is
-/// 1e-150 times the largest may count as zero in Ward's, centroid and median linkage.
+/// On inputs without ties, the steps are the same as those of scipy's `linkage`, row for row. Among equally
+/// near clusters, the one whose last point comes first counts as the nearest; in single linkage the partition
+/// at any height doesn't depend on this. Distances may be of any magnitude, but in Ward, centroid and median
+/// linkage, distances below 1e-150 times the largest of the input may count as zero.
 ///
 /// # Errors
 ///
-/// [`ClusteringError::Empty`] without points, [`ClusteringError::Distance`] where a distance is
+/// [`ClusteringError::Empty`] if there are no points, [`ClusteringError::Distance`] if a distance is
 /// negative or infinite, [`ClusteringError::Memory`].
 ///
 /// # Complexity
 ///
-/// O(n²) time for all but centroid and median, which take O(n²) on ordinary inputs and O(n³) at
-/// worst. Single linkage needs O(n) space, the others at most a copy of the distances in `f64`.
-/// Where many clusters are each other's nearest, they merge in one pass over the distances, and only
-/// what is left after the first such pass is copied.
+/// O(n²) time, except for centroid and median linkage, which take O(n²) on ordinary inputs and O(n³) in the
+/// worst case. Single linkage needs O(n) space, the others at most a copy of the distances in `f64`.
+/// If many clusters are each other's nearest, one pass over the distances merges them, and only
+/// the distances left after the first such pass are copied.
 ///
 /// # Examples
 ///
@@ -102,8 +102,8 @@ fn single<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<Vec<Merge>, Clust
 
 /// Merges by a linkage whose nearest pairs may merge in any order.
 ///
-/// All clusters that are each other's nearest merge at once, in one pass over the distances, as long as
-/// there are many of them; else some merge one after another.
+/// As long as many clusters are each other's nearest, they all merge at once, in one pass over the
+/// distances. Otherwise some merge one after another.
 #[inline(always)]
 fn reducible<F: Reducible, T: Scalar>(
     distances: &CondensedMatrix<T>,
@@ -153,7 +153,7 @@ fn reducible<F: Reducible, T: Scalar>(
     Ok(merges)
 }
 
-/// Clusters of one point each.
+/// A triangle of clusters of one point each.
 #[inline(always)]
 fn copy<T: Scalar>(
     distances: &CondensedMatrix<T>,
@@ -169,7 +169,7 @@ fn copy<T: Scalar>(
     Ok(Triangle::of_points(points, values))
 }
 
-/// Whether a pass over all distances pays.
+/// Whether a pass over all distances pays off.
 const fn are_many(pairs: &[Pair], clusters: usize) -> bool {
     pairs.len() * FEW >= clusters
 }
@@ -185,7 +185,7 @@ fn any<F: Formula, T: Scalar>(
     Ok(merges)
 }
 
-/// The largest distance, if all are distances.
+/// The largest distance, or an error if some value can't be a distance.
 #[inline(always)]
 fn largest<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<f64, ClusteringError> {
     if distances.size() == 0 {
@@ -198,7 +198,7 @@ fn largest<T: Scalar>(distances: &CondensedMatrix<T>) -> Result<f64, ClusteringE
     Ok(largest)
 }
 
-/// What one pass over the distances says of them.
+/// The results of one pass over the distances.
 struct Survey {
     largest: f64,
     neighbours: Neighbours,
@@ -230,7 +230,7 @@ impl Survey {
     }
 }
 
-/// Names the first value that is no distance.
+/// Names the first value that can't be a distance.
 fn refusal<T: Scalar>(distances: &CondensedMatrix<T>) -> ClusteringError {
     let refused = |&(_, _, value): &(usize, usize, T)| !value.is_finite() || value < T::zero();
     let (row, column, value) = distances.pairs().find(refused).unwrap_or_default();
@@ -241,7 +241,7 @@ fn refusal<T: Scalar>(distances: &CondensedMatrix<T>) -> ClusteringError {
     }
 }
 
-/// How distances are written during the clustering.
+/// How distances are represented during clustering.
 #[derive(Clone, Copy)]
 struct Scale {
     factor: f64,
@@ -249,8 +249,8 @@ struct Scale {
 }
 
 impl Scale {
-    /// The exponent that the largest distance gets before distances are squared: high, so that the
-    /// squares of the least ones don't vanish, but not so high that sums of squares overflow.
+    /// The exponent to which the largest distance is scaled before distances are squared: high enough that
+    /// the squares of the least ones don't vanish, but not so high that sums of squares overflow.
     const EXPONENT: i32 = 480;
 
     fn of<F: Formula>(largest: f64) -> Self {
@@ -270,11 +270,11 @@ impl Scale {
         }
     }
 
-    /// Gives heights as distances again.
+    /// Converts heights back to distances.
     fn leave(self, merges: &mut [Merge]) {
         if self.squared {
             for merge in merges {
-                // A height may be larger than any distance, and so larger than any number.
+                // A height may exceed every distance, and so the range of `f64`.
                 let height = num_traits::Float::sqrt(merge.height) / self.factor;
                 merge.height = height.min(f64::MAX);
             }

@@ -1,4 +1,4 @@
-//! The nearest-neighbour chain, for linkages that never bring a union nearer than its parts.
+//! The nearest-neighbour chain, for linkages in which a union is never nearer than its parts.
 
 use alloc::vec::Vec;
 
@@ -7,11 +7,11 @@ use super::formula::Reducible;
 use super::neighbours::Neighbours;
 use super::triangle::{Nearest, Triangle};
 
-/// Makes so many merges: goes from cluster to nearest cluster until two are each other's, merges
-/// those, and goes on from what is left of the way.
+/// Makes `count` merges. Goes from cluster to nearest cluster until two are each other's nearest, merges
+/// these, and continues from the rest of the chain.
 ///
-/// A union is never nearer to a third cluster than both its parts were, so a nearest neighbour stays
-/// one for as long as it isn't merged itself; only after that is it looked for again.
+/// A union is never nearer to a third cluster than the nearer of its parts was. So a nearest neighbour
+/// remains one until it is merged itself, and only then is it searched for again.
 #[inline(always)]
 pub(super) fn chain<F: Reducible>(
     triangle: &mut Triangle,
@@ -34,7 +34,8 @@ pub(super) fn chain<F: Reducible>(
             break;
         };
         neighbours.set(tip, Some((nearest, distance)));
-        // Of equally near ones the last is taken, or the chain could run in circles.
+        // Among equally near clusters the previous one of the chain is taken, or the chain could run in
+        // circles.
         let last = chain.len().checked_sub(2).map(|position| chain[position]);
         let Some(last) = last.filter(|&last| neighbours.distances()[last] <= distance) else {
             chain.push(nearest);

@@ -1,4 +1,4 @@
-//! The dendrogram: which clusters merged at which height, and its cuts into partitions.
+//! The dendrogram: the clusters merged at each height, and cuts into partitions.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,17 +12,17 @@ use crate::disjoint_sets::DisjointSets;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Step {
-    /// The merged cluster of the lesser label: a point, or n + s for the cluster of step s.
+    /// The merged cluster with the lower label: a point, or n + s for the cluster of step s.
     pub left: usize,
-    /// The merged cluster of the greater label.
+    /// The merged cluster with the higher label.
     pub right: usize,
-    /// The distance of the two.
+    /// The distance between the two clusters.
     pub height: f64,
-    /// How many points the new cluster has.
+    /// The number of points in the new cluster.
     pub size: usize,
 }
 
-/// Two clusters that merge, each named by one of its points, and at which height.
+/// Two clusters that merge, each named by one of its points, and the height of the merge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Merge {
     pub(super) first: usize,
@@ -35,13 +35,13 @@ impl Merge {
         Self {
             first,
             second,
-            // Makes a zero without its sign of one with it.
+            // Turns −0 into 0.
             height: height + 0.0,
         }
     }
 }
 
-/// All merges of n points, from n clusters to one, in scipy's convention.
+/// All n − 1 merges of n points, from n clusters to one, in scipy's convention.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -56,13 +56,13 @@ pub struct Dendrogram {
 crate::checked::deserialise_checked!(Dendrogram, |read| Self::new(read.points, read.steps));
 
 impl Dendrogram {
-    /// The dendrogram of these steps, which are checked.
+    /// Creates a dendrogram from these steps, after checking them.
     ///
     /// # Errors
     ///
-    /// [`ClusteringError::Empty`] for no points, [`ClusteringError::Steps`] for too many or too few
-    /// steps; for the first step that is wrong [`ClusteringError::Labels`],
-    /// [`ClusteringError::Height`] or [`ClusteringError::Size`].
+    /// [`ClusteringError::Empty`] for no points, [`ClusteringError::Steps`] for too many or too few steps,
+    /// and [`ClusteringError::Labels`], [`ClusteringError::Height`] or [`ClusteringError::Size`] for the
+    /// first step that is wrong.
     ///
     /// # Complexity
     ///
@@ -89,7 +89,7 @@ impl Dendrogram {
                 steps: steps.len(),
             });
         }
-        // The size of every cluster that is there, 0 once it was merged.
+        // The size of every current cluster; 0 once it has been merged.
         let mut sizes = vec![1; points];
         for (number, step) in steps.iter().enumerate() {
             let mut take = |label: usize| sizes.get_mut(label).map_or(0, core::mem::take);
@@ -118,7 +118,7 @@ impl Dendrogram {
         Ok(Self { points, steps })
     }
 
-    /// Labels merges of points; monotone ones come in any order and are sorted by height first.
+    /// Labels merges of points. Monotone merges may come in any order and are first sorted by height.
     pub(super) fn from_merges(points: usize, mut merges: Vec<Merge>, monotone: bool) -> Self {
         if monotone {
             // Stable, so that among equal heights the merge found first comes first, as in scipy.
@@ -155,11 +155,11 @@ impl Dendrogram {
         &self.steps
     }
 
-    /// Exactly `clusters` clusters: the last merges are undone.
+    /// Cuts into exactly `clusters` clusters by undoing the last merges.
     ///
     /// # Errors
     ///
-    /// [`ClusteringError::Count`] for no cluster, or more clusters than points.
+    /// [`ClusteringError::Count`] for zero clusters, or more clusters than points.
     pub fn cut_into(&self, clusters: usize) -> Result<Partition, ClusteringError> {
         if clusters == 0 || clusters > self.points {
             return Err(ClusteringError::Count {
@@ -170,7 +170,7 @@ impl Dendrogram {
         Ok(self.partition(|step, _| step < self.points - clusters))
     }
 
-    /// The clusters all of whose merges are at or below `height`.
+    /// The largest clusters in which every merge is at or below `height`.
     #[must_use]
     pub fn cut_at(&self, height: f64) -> Partition {
         let mut highest = Vec::with_capacity(self.steps.len());
@@ -186,11 +186,11 @@ impl Dendrogram {
         self.partition(|step, _| highest[step] <= height)
     }
 
-    /// Cuts where a merge is highest relative to the one before it.
+    /// Cuts at the merge that is highest relative to the one before it.
     ///
-    /// Merges at height zero, of equal points, are never undone. With fewer than two merges above
-    /// zero there is no gap and all points are one cluster. Among equally wide gaps the highest is
-    /// taken. A dendrogram of one homogeneous cluster has a widest gap too: look at its ratio.
+    /// Merges at height zero, which join equal points, are never undone. With fewer than two merges above
+    /// zero there is no gap, and all points form one cluster. Among equally wide gaps the highest is
+    /// taken. Even a dendrogram of one homogeneous cluster has a widest gap, so look at its ratio.
     #[must_use]
     pub fn cut_at_widest_gap(&self) -> WidestGap {
         let mut widest = (1.0, self.steps.len());
@@ -206,14 +206,14 @@ impl Dendrogram {
         }
     }
 
-    /// The height at which every two points come into one cluster.
+    /// The height at which each pair of points is joined into one cluster.
     ///
-    /// For single linkage it is the largest distance on the way between them in the minimum spanning
-    /// tree, the least there is over all ways.
+    /// For single linkage, it is the largest distance on the path between them in the minimum spanning
+    /// tree, which is the least possible over all paths.
     ///
     /// # Errors
     ///
-    /// [`ClusteringError::Memory`] where there is no memory for n points.
+    /// [`ClusteringError::Memory`] if there is not enough memory for n points.
     ///
     /// # Complexity
     ///
@@ -259,11 +259,11 @@ impl Dendrogram {
             left.extend(right);
             members.push(left);
         }
-        // Heights are numbers, and as many as there are pairs.
+        // Heights are numbers, and there is one for each pair.
         CondensedMatrix::new(self.points, heights).map_err(|_| memory)
     }
 
-    /// Joins the points of every step that `keep` accepts.
+    /// Joins the clusters of every step that `keep` accepts.
     fn partition(&self, keep: impl Fn(usize, &Step) -> bool) -> Partition {
         let mut sets = DisjointSets::new(self.points);
         let mut member: Vec<usize> = (0..self.points).collect();
@@ -282,13 +282,13 @@ impl Dendrogram {
 /// A cut at the widest relative gap between heights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WidestGap {
-    /// The height above the gap over the height below it; 1 where there is no gap.
+    /// The ratio of the height above the gap to the height below it; 1 if there is no gap.
     pub ratio: f64,
     /// The clusters below the gap.
     pub partition: Partition,
 }
 
-/// Points divided into clusters, numbered by their first point.
+/// Points divided into clusters, which are numbered in the order of their first points.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",
@@ -301,7 +301,7 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// The partition in which points of equal labels are together, whatever the labels are.
+    /// The partition that groups points with equal labels, whatever the labels are.
     #[must_use]
     pub fn from_labels(labels: &[usize]) -> Self {
         let mut numbers = hashbrown::HashMap::new();
@@ -318,7 +318,7 @@ impl Partition {
         }
     }
 
-    /// Each point's cluster.
+    /// The cluster of each point.
     #[must_use]
     pub fn labels(&self) -> &[usize] {
         &self.labels
@@ -330,7 +330,7 @@ impl Partition {
         self.count
     }
 
-    /// Each cluster's points, ascending.
+    /// The points of each cluster, in ascending order.
     #[must_use]
     pub fn members(&self) -> Vec<Vec<usize>> {
         let mut members = vec![Vec::new(); self.count];

@@ -1,11 +1,11 @@
-//! What can't be clustered, and what is no dendrogram or no cut of one.
+//! Errors of clustering, of building a dendrogram, and of cutting it.
 
 crate::errors::errors! {
-    /// Why points can't be clustered, steps are no dendrogram, or a dendrogram can't be cut so.
+    /// Why points can't be clustered, steps don't form a dendrogram, or a dendrogram can't be cut as asked.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum ClusteringError {
-        /// There is no point.
+        /// There are no points.
         Empty => "there is no point to cluster",
         /// A distance is negative or infinite.
         Distance {
@@ -16,32 +16,32 @@ crate::errors::errors! {
             /// The distance.
             value: f64,
         } => "the distance of points {row} and {column} can't be {value}",
-        /// There is no memory for the distances of so many points.
+        /// There is not enough memory for the distances of this many points.
         Memory {
             /// The number of points.
             points: usize,
         } => "no memory for the distances of {points} points",
-        /// So many points can't be in so many clusters, each with a point.
+        /// The number of clusters is zero or exceeds the number of points.
         Count {
-            /// The number of clusters wanted.
+            /// The requested number of clusters.
             clusters: usize,
             /// The number of points.
             points: usize,
         } => "{points} points can't be in {clusters} clusters",
-        /// A dendrogram has one step less than points.
+        /// The number of steps isn't one less than the number of points.
         Steps {
             /// The number of points.
             points: usize,
             /// The number of steps.
             steps: usize,
         } => "{steps} steps can't merge {points} points",
-        /// A step's labels are out of order, not made yet, or merged before.
+        /// A step's labels are out of order, refer to a later cluster, or were merged before.
         Labels {
             /// The step.
             step: usize,
-            /// The lesser label.
+            /// The lower label.
             left: usize,
-            /// The greater label.
+            /// The higher label.
             right: usize,
         } => "step {step} can't merge clusters {left} and {right}",
         /// A step's height is negative, infinite or NaN.
@@ -51,7 +51,7 @@ crate::errors::errors! {
             /// The height.
             height: f64,
         } => "step {step} can't be at {height}",
-        /// A step's size isn't the sum of those of the clusters it merges.
+        /// A step's size isn't the sum of the sizes of the clusters it merges.
         Size {
             /// The step.
             step: usize,

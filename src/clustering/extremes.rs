@@ -1,13 +1,13 @@
-//! The least and largest of numbers, in independent lanes.
+//! The least and the largest value of a slice, computed in independent lanes.
 
 use super::formula::greater;
 use crate::Scalar;
 use crate::minimum::lesser;
 
-/// So many numbers are compared at once.
+/// The number of values compared at once.
 pub(super) const LANES: usize = 8;
 
-/// The least and the largest of all; infinity and 0 if there is none.
+/// The least and the largest value; infinity and 0 for an empty slice.
 #[inline(always)]
 pub(super) fn extremes<T: Scalar>(values: &[T]) -> (f64, f64) {
     let (chunks, rest) = values.as_chunks::<LANES>();
@@ -28,15 +28,16 @@ pub(super) fn extremes<T: Scalar>(values: &[T]) -> (f64, f64) {
     (least, largest)
 }
 
-/// What is picked of all lanes.
+/// Reduces all lanes to one value with `pick`.
 #[inline(always)]
 pub(super) fn folded(lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64 {
-    // Seen together with the loop that filled the lanes, this would change how that is compiled: to
-    // comparisons and blends that wait for each other instead of minima and maxima.
+    // Compiled together with the loop that filled the lanes, this would change the loop's code from minima
+    // and maxima to comparisons and blends that wait for each other.
     by_halves(core::hint::black_box(lanes), pick)
 }
 
-/// What is picked of all lanes, by halves, as a chain of eight would wait for each of them.
+/// Reduces all lanes to one value with `pick`, by halves, since each step of a chain of eight would wait for
+/// the previous one.
 #[inline(always)]
 pub(super) fn by_halves(mut lanes: [f64; LANES], pick: impl Fn(f64, f64) -> f64) -> f64 {
     for half in [4, 2, 1] {

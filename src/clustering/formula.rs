@@ -1,21 +1,21 @@
-//! The formulas of Lance and Williams: how far every other cluster is from the union of two.
+//! The Lance–Williams formulas: the distance of every other cluster from the union of two.
 
 use crate::minimum::lesser;
 
-/// One linkage's formula for the union of two clusters i and j.
+/// The formula of one linkage for the union of two clusters i and j.
 pub(super) trait Formula: Copy {
-    /// Whether it works on squared distances.
+    /// Whether the formula works on squared distances.
     const SQUARED: bool;
 
-    /// The formula for clusters of `i` and `j` points and the distance `between` them.
+    /// The formula for clusters of `i` and `j` points at the distance `between`.
     fn new(between: f64, i: f64, j: f64) -> Self;
 
-    /// The distance of the union to a third cluster, of k points, from those of i and j to it.
+    /// The distance from the union to a third cluster of k points, given that cluster's distances to i and j.
     fn union(self, to_i: f64, to_j: f64, k: f64) -> f64;
 }
 
-/// The formula of a linkage whose unions are never nearer to a third cluster than both their parts,
-/// as rounded, too, when i and j are each other's nearest clusters.
+/// The formula of a linkage whose unions are never nearer to a third cluster than the nearer of their parts.
+/// Rounding included, this holds if i and j are each other's nearest clusters.
 pub(super) trait Reducible: Formula {}
 
 #[derive(Clone, Copy)]
@@ -52,7 +52,7 @@ impl Reducible for Average {}
 impl Reducible for Weighted {}
 impl Reducible for Ward {}
 
-/// The greater, the second if the first is NaN.
+/// The greater value, or `b` if `a` is NaN.
 #[inline(always)]
 pub(super) fn greater(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }
@@ -82,7 +82,7 @@ impl Formula for Average {
 
     #[inline(always)]
     fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
-        // The mean as a step from one to the other can't overflow.
+        // Computed as a step from one to the other, the mean can't overflow.
         let mean = to_i + (to_j - to_i) * self.share;
         greater(mean, lesser(to_i, to_j))
     }
@@ -130,7 +130,7 @@ impl Formula for Centroid {
 
     #[inline(always)]
     fn union(self, to_i: f64, to_j: f64, _: f64) -> f64 {
-        // Rounding may take a square of zero below it. What is NaN, since both are infinite, stays NaN.
+        // Rounding may make a square of zero negative. A NaN, from two infinite distances, stays NaN.
         greater(0.0, to_i + (to_j - to_i) * self.share - self.less)
     }
 }

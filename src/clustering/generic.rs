@@ -1,4 +1,4 @@
-//! The generic algorithm, for linkages that may bring a union nearer than its parts.
+//! The generic algorithm, for linkages in which a union may be nearer than its parts.
 
 use alloc::vec::Vec;
 
@@ -8,11 +8,11 @@ use super::neighbours::Neighbours;
 use super::triangle::Triangle;
 use crate::minimum::first_minimum_of_many;
 
-/// Merges the nearest two clusters, again and again; of several pairs equally near that whose clusters'
+/// Repeatedly merges the nearest two clusters. Among equally near pairs it takes the one whose clusters'
 /// last points come first.
 ///
-/// Every cluster knows its nearest one among those after it, or at least a distance below which
-/// there is none: only when that is the least of all is the neighbour looked for again.
+/// Every cluster knows its nearest cluster among those after it, or at least a lower bound on the distance.
+/// The neighbour is searched for again only when this bound is the least of all.
 #[inline(always)]
 pub(super) fn generic<F: Formula>(mut triangle: Triangle) -> Vec<Merge> {
     let points = triangle.slots();

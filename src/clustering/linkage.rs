@@ -1,4 +1,4 @@
-//! The seven linkages and their names.
+//! The seven linkage methods and their names.
 
 use core::error::Error;
 use core::fmt;
@@ -6,25 +6,25 @@ use core::str::FromStr;
 
 use alloc::string::String;
 
-/// How the distance of two clusters follows from those of their points.
+/// How the distance between two clusters is computed from the distances between their points.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Linkage {
-    /// The smallest distance of a pair.
+    /// The smallest distance between a point of one cluster and a point of the other.
     #[default]
     Single,
-    /// The largest distance of a pair.
+    /// The largest distance between a point of one cluster and a point of the other.
     Complete,
-    /// The mean distance of all pairs (UPGMA).
+    /// The mean distance over all pairs (UPGMA).
     Average,
-    /// The mean of the distances to the two clusters merged last (WPGMA).
+    /// The mean of the distances to the two clusters that were merged last (WPGMA).
     Weighted,
-    /// Ward's: the growth of the sum of squares, as a distance.
+    /// Ward's method: the increase in the sum of squares, expressed as a distance.
     Ward,
-    /// The distance of the centroids (UPGMC); heights may fall.
+    /// The distance between the centroids (UPGMC); heights may decrease.
     Centroid,
-    /// The distance of the midpoints (WPGMC); heights may fall.
+    /// The distance between the midpoints (WPGMC); heights may decrease.
     Median,
 }
 
@@ -40,7 +40,7 @@ impl Linkage {
         Self::Median,
     ];
 
-    /// The name that scipy gives it too.
+    /// The name, which is the same in scipy.
     const fn name(self) -> &'static str {
         match self {
             Self::Single => "single",
@@ -71,10 +71,10 @@ impl FromStr for Linkage {
     }
 }
 
-/// The name of no linkage.
+/// The name isn't that of a linkage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownLinkage {
-    /// The name that was to be read.
+    /// The name that was given.
     pub name: String,
 }
 

@@ -1,4 +1,4 @@
-//! Which cluster is nearest to each, for as long as that is known to be so.
+//! The nearest cluster of each cluster, for as long as it is known.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,11 +12,11 @@ use crate::minimum::{lesser, position};
 pub(super) struct Neighbours {
     slots: Vec<usize>,
     distances: Vec<f64>,
-    /// After which merge each neighbour was found.
+    /// The number of merges when each neighbour was found.
     found: Vec<usize>,
-    /// By which merge the cluster of each slot came to be.
+    /// The number of the merge that created each slot's cluster.
     made: Vec<usize>,
-    /// How many merges there were.
+    /// The number of merges so far.
     merges: usize,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Pair {
     pub(super) distance: f64,
 }
 
-/// Takes over what is nearer.
+/// Replaces the known neighbours that are farther away than `slot`.
 #[inline(always)]
 fn take_nearer(
     slot: usize,
@@ -47,11 +47,11 @@ fn take_nearer(
     *known = core::array::from_fn(|lane| lesser(found[lane], before[lane]));
 }
 
-/// No slot.
+/// Marks the absence of a slot.
 const NONE: usize = usize::MAX;
 
 impl Neighbours {
-    /// None is known yet.
+    /// No neighbours are known yet.
     pub(super) fn new(slots: usize) -> Self {
         Self {
             slots: vec![NONE; slots],
@@ -62,7 +62,7 @@ impl Neighbours {
         }
     }
 
-    /// The nearest of all clusters, in one pass over the distances.
+    /// The nearest neighbours of all clusters, found in one pass over the distances.
     #[inline(always)]
     pub(super) fn of_all(triangle: &Triangle) -> Self {
         let mut all = Self::new(triangle.slots());
@@ -72,8 +72,7 @@ impl Neighbours {
         all
     }
 
-    /// Takes note of a slot's distances to those after it, and returns the largest; slots come in
-    /// order.
+    /// Records a slot's distances to those after it, and returns the largest. Slots must come in order.
     #[inline(always)]
     pub(super) fn observe<S: Copy>(
         &mut self,
@@ -89,8 +88,8 @@ impl Neighbours {
         largest
     }
 
-    /// Offers a slot to those after it as their neighbour, at these distances; returns the least and the
-    /// largest of them.
+    /// Offers a slot as a neighbour to those after it, at these distances. Returns the least and the
+    /// largest distance.
     #[inline(always)]
     fn take_note<S: Copy>(
         &mut self,
@@ -113,7 +112,7 @@ impl Neighbours {
             take_nearer(slot, found, known, slots);
         }
         let mut least = folded(least, lesser);
-        // Not `folded`, so that it isn't worked out where nobody asks for it.
+        // Not `folded`, so that it isn't computed where it isn't used.
         let mut largest = largest.into_iter().fold(0.0, greater);
         for ((known, neighbour), found) in known_rest.iter_mut().zip(slots_rest).zip(rest) {
             if found < *known {
@@ -125,10 +124,10 @@ impl Neighbours {
         (least, largest)
     }
 
-    /// The pairs that are each other's nearest, in the order of their lower slots.
+    /// The pairs of clusters that are each other's nearest, in the order of their lower slots.
     pub(super) fn reciprocal(&self) -> Vec<Pair> {
         let pair = |(low, (&high, &distance)): (usize, (&usize, &f64))| {
-            // One question, not two whose answers are hard to guess.
+            // One branch instead of two that are hard to predict.
             let mutual = (low < high) & (self.slots.get(high) == Some(&low));
             mutual.then_some(Pair {
                 low,
@@ -140,22 +139,22 @@ impl Neighbours {
         slots.enumerate().filter_map(pair).collect()
     }
 
-    /// Says that the cluster of this slot is a new one.
+    /// Records that this slot's cluster is new.
     #[inline(always)]
     pub(super) fn renew(&mut self, slot: usize) {
         self.merges += 1;
         self.made[slot] = self.merges;
     }
 
-    /// Says which neighbour was just found, and how far away.
+    /// Sets the nearest neighbour just found, and its distance.
     #[inline(always)]
     pub(super) fn set(&mut self, slot: usize, nearest: Option<(usize, f64)>) {
         (self.slots[slot], self.distances[slot]) = nearest.unwrap_or((NONE, f64::INFINITY));
         self.found[slot] = self.merges;
     }
 
-    /// What is to be called with every slot before that of a new cluster, and its distance to it: where no
-    /// cluster is nearer, or as near and earlier, the new one is the neighbour.
+    /// A function to call with every slot before that of a new cluster and the distance between them. If no
+    /// cluster is nearer, or as near and earlier, the new one becomes the slot's neighbour.
     #[inline(always)]
     pub(super) fn offering(&mut self, new: usize) -> impl FnMut(usize, f64) {
         let merges = self.merges;
@@ -172,7 +171,7 @@ impl Neighbours {
         }
     }
 
-    /// The slot's neighbour if both are still what they were.
+    /// The slot's neighbour, if neither cluster has changed since.
     #[inline(always)]
     pub(super) fn get(&self, slot: usize, triangle: &Triangle) -> Option<(usize, f64)> {
         let neighbour = self.slots[slot];
@@ -182,19 +181,19 @@ impl Neighbours {
         fresh.then(|| (neighbour, self.distances[slot]))
     }
 
-    /// Changes every distance by a function that rises.
+    /// Applies an increasing function to every distance.
     pub(super) fn map_distances(&mut self, change: impl Fn(f64) -> f64) {
         for distance in &mut self.distances {
             *distance = change(*distance);
         }
     }
 
-    /// The distance to each slot's neighbour, or that to its last one.
+    /// The distance from each slot to its neighbour, or to its former neighbour if that has merged.
     pub(super) fn distances(&self) -> &[f64] {
         &self.distances
     }
 
-    /// Follows [`Triangle::compact`].
+    /// Applies the renumbering of [`Triangle::compact`].
     pub(super) fn renumber(&mut self, numbers: &[usize]) {
         let mut slots = 0;
         for (old, &new) in numbers.iter().enumerate() {
@@ -220,7 +219,7 @@ mod tests {
     #[test]
     fn every_row_observed_gives_the_first_of_the_nearest_and_the_largest() {
         for slots in [1, 2, 7, 8, 9, 10, 17, 18, 64, 65, 90] {
-            // Few different distances, so that many are equally near.
+            // Only a few different distances, so that many clusters are equally near.
             let distance = |i: usize, j: usize| ((i * j + i + j) % 11) as f32;
             let between = |i: usize, j: usize| f64::from(distance(i.min(j), i.max(j)));
             let mut neighbours = Neighbours::new(slots);

@@ -1,5 +1,5 @@
-//! Rounds of merges: all clusters that are each other's nearest merge at once, in one pass over the
-//! rows.
+//! Rounds of merges: all pairs of clusters that are each other's nearest merge at once, in one pass over
+//! the rows.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,15 +10,15 @@ use super::formula::Formula;
 use super::neighbours::{Neighbours, Pair};
 use super::triangle::{Triangle, origin, pairs, row_starts};
 
-/// Who merges with whom.
+/// Which clusters merge in a round.
 pub(super) struct Round<F> {
     /// In the order of their lower slots.
     unions: Vec<Union<F>>,
-    /// The union that each slot will have, if there is one.
+    /// The union that each slot will hold, if any.
     union_at: Vec<Option<usize>>,
     /// The slots that have clusters after the round.
     after: Vec<usize>,
-    /// The sizes before the round; 0 where there is no cluster.
+    /// The sizes before the round; 0 for empty slots.
     sizes: Vec<f64>,
 }
 
@@ -35,13 +35,13 @@ struct Union<F> {
 }
 
 impl<F: Formula> Union<F> {
-    /// Where the lower one's distance to a later slot is.
+    /// The index of the distance from the lower cluster to a later slot.
     #[inline(always)]
     fn index(&self, slot: usize) -> usize {
         self.origin.wrapping_add(slot)
     }
 
-    /// Makes how far a cluster of this size is from the higher one how far it is from the union.
+    /// Turns the distance from the higher cluster to a cluster of this size into the distance from the union.
     #[inline(always)]
     fn merge(&self, distance: &mut f64, to_low: f64, size: f64) {
         *distance = self.formula.union(to_low, *distance, size);
@@ -49,8 +49,8 @@ impl<F: Formula> Union<F> {
 }
 
 impl<F: Formula> Round<F> {
-    /// The round in which these pairs merge, which come in the order of their lower slots, of clusters
-    /// whose sizes and rows' starts these are.
+    /// The round in which these pairs merge. Pairs must be in the order of their lower slots; `sizes` and
+    /// `starts` are the sizes of all clusters and the starts of their rows.
     pub(super) fn new(pairs: &[Pair], sizes: Vec<f64>, starts: &[usize]) -> Self {
         let mut stays: Vec<bool> = sizes.iter().map(|&size| size > 0.0).collect();
         for pair in pairs {
@@ -84,8 +84,8 @@ impl<F: Formula> Round<F> {
         }
     }
 
-    /// The clusters after the round of points, with their neighbours, from the points' condensed
-    /// distances; nothing if memory doesn't suffice.
+    /// The clusters after a round of points, and their neighbours, from the points' condensed
+    /// distances; `None` if memory doesn't suffice.
     #[inline(always)]
     pub(super) fn of_points<S: Copy>(
         &self,
@@ -113,7 +113,7 @@ impl<F: Formula> Round<F> {
             let number = sizes.len();
             let first = number + 1;
             sizes.push(size);
-            // Begins before the row, where the distance to slot 1 would be.
+            // Starts before the row, at the position where the distance to slot 1 would be.
             let row = &values[starts[slot] - slot..starts[slot + 1]];
             let (columns, targets) = (&columns[first..], &mut from_new[first..]);
             if let Some(union) = union {
@@ -147,7 +147,7 @@ impl<F: Formula> Round<F> {
         Some((Triangle::new(after, sizes, self.after.clone()), neighbours))
     }
 
-    /// Merges clusters where they are, so that slots stay empty. Returns the neighbours after it.
+    /// Merges clusters in place, leaving slots empty. Returns the neighbours afterwards.
     #[inline(always)]
     pub(super) fn apply(&self, triangle: &mut Triangle) -> Neighbours {
         triangle.unite(self.unions.iter().map(|union| (union.low, union.high)));
@@ -179,22 +179,22 @@ impl<F: Formula> Round<F> {
     }
 }
 
-/// A cluster that is there after a round.
+/// A cluster that exists after a round.
 struct Cluster<F> {
     size: f64,
-    /// Of what it is the union, if it is one.
+    /// The union that formed it, if any.
     union: Option<Union<F>>,
 }
 
-/// A round on its way from the first row to the last.
+/// The state of a round while it goes from the first row to the last.
 ///
-/// The row of a union's lower cluster comes before that of the higher one and stays as it was, so that the
-/// lower cluster's distances to those between the two stand in a row.
+/// The row of a union's lower cluster comes before that of its higher one and isn't changed. So the
+/// lower cluster's distances to the clusters between the two stay in that row.
 struct Pass<'a, F> {
     round: &'a Round<F>,
-    /// How many unions have had their lower clusters visited.
+    /// The number of unions whose lower clusters have been visited.
     begun: usize,
-    /// The unions that have had their lower clusters visited and not their higher ones.
+    /// The unions whose lower clusters have been visited, but not their higher ones.
     open: Vec<Union<F>>,
 }
 
@@ -207,13 +207,13 @@ impl<'a, F: Formula> Pass<'a, F> {
         }
     }
 
-    /// The unions that haven't had any of their clusters visited.
+    /// The unions of which neither cluster has been visited.
     #[inline(always)]
     fn ahead(&self) -> &'a [Union<F>] {
         &self.round.unions[self.begun..]
     }
 
-    /// Goes on to a slot. Nothing if no cluster is there after the round.
+    /// Moves on to a slot. `None` if the slot has no cluster after the round.
     #[inline(always)]
     fn visit(&mut self, slot: usize) -> Option<Cluster<F>> {
         let mut size = self.round.sizes[slot];
@@ -234,10 +234,10 @@ impl<'a, F: Formula> Pass<'a, F> {
         Some(Cluster { size, union })
     }
 
-    /// Gives every open union, and how far its lower cluster is from the one that was visited last, in
-    /// this slot, itself a `union` or not.
+    /// Calls `give` with every open union and the distance of its lower cluster from the cluster visited
+    /// last. That cluster is in this slot, and may be a `union` itself.
     ///
-    /// `earlier` says what stands at an index before that cluster's row.
+    /// `earlier` returns the value at an index before that cluster's row.
     #[inline(always)]
     fn to_open(
         &self,
@@ -265,7 +265,7 @@ impl<'a, F: Formula> Pass<'a, F> {
     }
 }
 
-/// Copies the distances of these columns, some at once, so that the loop itself costs less.
+/// Copies the distances of these columns, several at a time to reduce the loop's overhead.
 #[inline(always)]
 fn narrow<S: Copy>(targets: &mut [f64], columns: &[usize], row: &[S], read: impl Fn(S) -> f64) {
     let (targets, last_targets) = targets.as_chunks_mut::<LANES>();

@@ -1,4 +1,4 @@
-//! Single linkage: the minimum spanning tree of the distances, read where they are.
+//! Single linkage: the minimum spanning tree of the distances, read in place.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,21 +10,21 @@ use super::triangle::row_starts;
 use crate::Scalar;
 use crate::minimum::{first_minimum_of_many, lesser};
 
-/// A row is dealt out into so many lanes, and the least distance of each is kept: with more of them,
-/// bounds are higher.
+/// A row is distributed over this many lanes, and the least distance of each lane is kept. More lanes give
+/// higher bounds.
 const SIFTED: usize = 2 * LANES;
 
-/// Prim's algorithm from point 0; none if a distance is negative or infinite.
+/// Prim's algorithm from point 0; `None` if a distance is negative or infinite.
 ///
-/// The distances of a new point to later ones are a row, one after another in memory; those to earlier
-/// ones are each in a row of its own, and looking at them takes most of the time. So every row is read
-/// through once before: a few of its least distances are kept, and a bound below which there are no
-/// others. As long as the tree grows by less than an earlier point's bound, only new points that are
-/// kept of its row can bring it nearer. When the bound is reached, the row is read again, and from
-/// then on the distance of every new point to this one is looked at.
+/// The distances from a new point to later ones form a row and are adjacent in memory. Those to earlier
+/// points each lie in a different row, and reading them takes most of the time. So every row is first read
+/// once. A few of its least distances are kept, with a lower bound on all the others. As long as the tree's
+/// next merge is below an earlier point's bound, only new points that are kept for its row can bring the tree
+/// nearer to it. Once the bound is reached, the row is read again, and from then on the distance of every new
+/// point to this one is read.
 ///
-/// A merge joins a point with the one before it in the order of their coming, not with that which it
-/// is nearest to: the points of a cluster come one after another, so both give the same clusters.
+/// A merge joins a point with the one added just before it, not with the one to which it is nearest. The
+/// points of a cluster are added one after another, so both give the same clusters.
 ///
 /// O(n²) time, O(n) space.
 #[inline(always)]
@@ -37,7 +37,7 @@ pub(super) fn minimum_spanning_tree<T: Scalar>(points: usize, values: &[T]) -> O
     }
     let mut doubtful = near.by_bound();
     let mut tree = Tree::new(points);
-    // In order, since reading column after column at random is slower.
+    // In order, since reading the matrix column by column in random order is slower.
     let mut certain: Vec<usize> = Vec::new();
     let mut merges = Vec::with_capacity(points - 1);
     let mut current = 0;
@@ -75,10 +75,10 @@ pub(super) fn minimum_spanning_tree<T: Scalar>(points: usize, values: &[T]) -> O
     Some(merges)
 }
 
-/// How far each point is from those that have come.
+/// The distance of each point from the tree.
 struct Tree {
-    /// The distance of each point to the nearest that has come; of points with a bound it may be
-    /// more, but not if it is below the bound. NaN for those that have come, which nothing lowers.
+    /// The distance of each point to the nearest point of the tree. For points with a bound it may be too
+    /// large, but not if it is below the bound. NaN, which nothing lowers, for points in the tree.
     reach: Vec<f64>,
 }
 
@@ -102,7 +102,7 @@ impl Tree {
         self.reach[point] = lesser(distance, self.reach[point]);
     }
 
-    /// Looks at all points that have come after this one, of which `row` has the distances.
+    /// Considers all points of the tree after this one; `row` holds their distances.
     #[inline(always)]
     fn reach_along<T: Scalar>(&mut self, point: usize, row: &[T]) {
         let (distances, last_distances) = row.as_chunks::<LANES>();
@@ -127,19 +127,19 @@ impl Tree {
         self.reach_at(point, by_halves(least, lesser));
     }
 
-    /// The nearest point that hasn't come, the first of several, and its distance.
+    /// The nearest point outside the tree, the first of several, and its distance.
     #[inline(always)]
     fn nearest(&self) -> Option<(usize, f64)> {
         first_minimum_of_many(&self.reach)
     }
 }
 
-/// Pairs of points that are near to each other, as seen from the earlier one.
+/// Pairs of near points, found from the earlier point.
 struct NearPairs {
     pairs: Vec<NearPair>,
-    /// For each point the last pair of which it is the later one, and none beyond the last.
+    /// For each point, the last pair in which it is the later point; beyond all pairs if there is none.
     last: Vec<usize>,
-    /// For each point what all distances to later ones that aren't kept are no less than.
+    /// For each point, a lower bound on its distances to later points, except for those kept as pairs.
     bounds: Vec<f64>,
 }
 
@@ -159,7 +159,7 @@ impl NearPairs {
         }
     }
 
-    /// Keeps the least distances of the next point to later ones; none if one is negative or
+    /// Keeps the least distances of the next point to later ones; `None` if a distance is negative or
     /// infinite.
     #[inline(always)]
     fn sift<T: Scalar>(&mut self, earlier: usize, row: &[T]) -> Option<()> {
@@ -183,7 +183,7 @@ impl NearPairs {
         Some(())
     }
 
-    /// Calls for every pair of which this is the later point.
+    /// Calls `call` for every pair in which this is the later point.
     #[inline(always)]
     fn of_later(&self, later: usize, mut call: impl FnMut(usize, f64)) {
         let mut next = self.last[later];
@@ -193,7 +193,7 @@ impl NearPairs {
         }
     }
 
-    /// The points and their bounds, the least of them last.
+    /// The points and their bounds, with the least bound last.
     fn by_bound(&self) -> Vec<(f64, usize)> {
         let bounds = self.bounds.iter().copied().zip(0..);
         let mut bounds: Vec<_> = bounds.filter(|(bound, _)| bound.is_finite()).collect();
@@ -202,10 +202,10 @@ impl NearPairs {
     }
 }
 
-/// The least and the second least distance in every lane of a row.
+/// The least and the second-least distance in every lane of a row.
 struct Sieve {
     least: [f64; SIFTED],
-    /// After how many others of its lane each of the least comes.
+    /// The number of values before each least distance in its lane.
     chunks: [u64; SIFTED],
     second: [f64; SIFTED],
     /// Whether a distance is negative or infinite.
@@ -250,7 +250,7 @@ impl Sieve {
     }
 }
 
-/// Lowers what is above the distances to these.
+/// Lowers every reach that exceeds the distance to that distance.
 #[inline(always)]
 fn lower<T: Scalar>(reach: &mut [f64], distances: &[T]) {
     for (reach, distance) in reach.iter_mut().zip(distances) {
@@ -262,7 +262,7 @@ fn lower<T: Scalar>(reach: &mut [f64], distances: &[T]) {
 mod tests {
     use super::*;
 
-    /// The heights of all merges, by Prim's algorithm as it stands in textbooks.
+    /// The heights of all merges, by the textbook form of Prim's algorithm.
     fn heights(points: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         let mut reach = vec![f64::INFINITY; points];
         let mut outside: Vec<usize> = (1..points).collect();

@@ -1,4 +1,4 @@
-//! The distances of clusters that grow fewer, in memory that is always read in order where possible.
+//! The distances of a shrinking set of clusters, laid out so that they are mostly read in order.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,19 +8,19 @@ use super::dendrogram::Merge;
 use super::formula::Formula;
 use crate::minimum::first_minimum_of_many;
 
-/// Below this number of slots closing gaps saves nothing.
+/// With fewer slots than this, closing gaps saves nothing.
 const SMALL: usize = 64;
 
-/// A condensed matrix of slots. A cluster has the slot of its last point and lives there until it
-/// is merged into one of a higher slot; slots are in the order of their clusters' last points.
+/// A condensed matrix of slots. A cluster is kept in the slot of its last point until it is merged into a
+/// cluster in a higher slot. So slots are in the order of their clusters' last points.
 pub(super) struct Triangle {
-    /// Infinite, or NaN, from living slots to later ones that have no cluster any more.
+    /// Infinite, or NaN, from live slots to later empty ones.
     values: Vec<f64>,
     /// Where the row of each slot begins, and after the last one where it ends.
     starts: Vec<usize>,
-    /// How many points the cluster of each slot has; 0 where there is none any more.
+    /// The number of points in each slot's cluster; 0 for an empty slot.
     pub(super) sizes: Vec<f64>,
-    /// The slots with clusters, ascending.
+    /// The slots with clusters, in ascending order.
     pub(super) live: Vec<usize>,
     /// The last point of each slot's cluster.
     points: Vec<usize>,
@@ -31,7 +31,7 @@ pub(super) const fn pairs(size: usize) -> usize {
     size * size.saturating_sub(1) / 2
 }
 
-/// Where each row of a condensed matrix begins, and where the last one ends.
+/// The start of each row of a condensed matrix, and last the end of the last row.
 pub(super) fn row_starts(size: usize) -> Vec<usize> {
     let lengths = (0..size).rev();
     let ends = lengths.scan(0, |end, length| {
@@ -41,15 +41,15 @@ pub(super) fn row_starts(size: usize) -> Vec<usize> {
     core::iter::once(0).chain(ends).collect()
 }
 
-/// Where a slot's distance to slot 0 would be, if rows weren't cut off: its distance to a later slot is so
-/// many values after that, wrapping around.
+/// The index at which a slot's distance to slot 0 would be if rows were complete. Adding the number of a
+/// later slot, with wrap-around, gives the index of the distance to it.
 #[inline(always)]
 pub(super) const fn origin(starts: &[usize], slot: usize) -> usize {
     starts[slot].wrapping_sub(slot + 1)
 }
 
 impl Triangle {
-    /// Clusters from their condensed distances, sizes, and last points.
+    /// Creates clusters from their condensed distances, sizes and last points.
     pub(super) fn new(values: Vec<f64>, sizes: Vec<f64>, points: Vec<usize>) -> Self {
         Self {
             values,
@@ -60,7 +60,7 @@ impl Triangle {
         }
     }
 
-    /// Clusters of one point each.
+    /// Creates clusters of one point each.
     pub(super) fn of_points(points: usize, values: Vec<f64>) -> Self {
         Self::new(values, vec![1.0; points], (0..points).collect())
     }
@@ -75,7 +75,7 @@ impl Triangle {
         &self.starts
     }
 
-    /// Merges clusters of lower slots into those of higher ones, but leaves all distances as they are.
+    /// Merges clusters in lower slots into those in higher ones, leaving all distances unchanged.
     pub(super) fn unite(&mut self, unions: impl Iterator<Item = (usize, usize)>) {
         for (low, high) in unions {
             self.sizes[high] += self.sizes[low];
@@ -84,18 +84,18 @@ impl Triangle {
         self.live.retain(|&slot| self.sizes[slot] > 0.0);
     }
 
-    /// The merge of the clusters of two slots.
+    /// The merge of the clusters in two slots.
     pub(super) fn merge_of(&self, low: usize, high: usize, height: f64) -> Merge {
         Merge::new(self.points[low], self.points[high], height)
     }
 
-    /// The distances of a slot to those after it.
+    /// The distances from a slot to those after it.
     #[inline(always)]
     pub(super) fn row(&self, slot: usize) -> &[f64] {
         &self.values[self.starts[slot]..self.starts[slot + 1]]
     }
 
-    /// All distances of slots before this one, and its own to those after it.
+    /// All distances from slots before this one, and the distances from this one to those after it.
     #[inline(always)]
     pub(super) fn row_and_earlier(&mut self, slot: usize) -> (&[f64], &mut [f64]) {
         let start = self.starts[slot];
@@ -103,26 +103,26 @@ impl Triangle {
         (earlier, &mut rest[..self.starts[slot + 1] - start])
     }
 
-    /// Where the distance of two slots is, of which `low` is the lower one.
+    /// The index of the distance between two slots; `low` is the lower one.
     #[inline(always)]
     fn index(&self, low: usize, high: usize) -> usize {
         origin(&self.starts, low).wrapping_add(high)
     }
 
-    /// The living slots before this one, which itself may be dead.
+    /// The number of live slots before this one, which itself may be empty.
     #[inline(always)]
     fn live_before(&self, slot: usize) -> usize {
         self.live.partition_point(|&other| other < slot)
     }
 
-    /// The nearest cluster in a later slot; of several the first.
+    /// The nearest cluster in a later slot, the first on ties.
     #[inline(always)]
     pub(super) fn nearest_after(&self, slot: usize) -> Option<(usize, f64)> {
         let (position, distance) = first_minimum_of_many(self.row(slot))?;
         Some((slot + 1 + position, distance))
     }
 
-    /// The nearest cluster; of several the first.
+    /// The nearest cluster, the first on ties.
     #[inline(always)]
     pub(super) fn nearest(&self, slot: usize) -> Option<(usize, f64)> {
         let mut nearest = Nearest::NONE;
@@ -132,10 +132,10 @@ impl Triangle {
         nearest.or_later(self.nearest_after(slot))
     }
 
-    /// Merges the cluster of slot `low` into that of slot `high`, at the distance `between`.
+    /// Merges the cluster in slot `low` into the one in slot `high`, at the distance `between`.
     ///
-    /// Calls `before` with every slot before `high` and its new distance; returns the nearest cluster
-    /// after it.
+    /// Calls `before` with every slot before `high` and its new distance. Returns the nearest cluster
+    /// after `high`.
     #[inline(always)]
     pub(super) fn merge<F: Formula>(
         &mut self,
@@ -151,7 +151,7 @@ impl Triangle {
         self.live.remove(to_low);
         let to_high = self.live_before(high);
 
-        // Slices, since what vectors hold would be read again for every distance.
+        // Slices, since the fields of vectors would be read again for every distance.
         let (values, sizes) = (&mut self.values[..], &self.sizes[..]);
         let starts = &self.starts[..sizes.len()];
         for &other in &self.live[..to_low] {
@@ -179,14 +179,14 @@ impl Triangle {
         self.nearest_after(high)
     }
 
-    /// Closes the gaps that dead slots leave once they are many, so that what is read together is
-    /// together. Returns each old slot's new number then.
+    /// Closes the gaps left by empty slots once there are many, so that values read together are stored
+    /// together. In that case returns each old slot's new number.
     pub(super) fn compact_if_sparse(&mut self) -> Option<Vec<usize>> {
         let sparse = self.slots() >= SMALL && self.live.len() <= self.slots() - self.slots() / 2;
         sparse.then(|| self.compact())
     }
 
-    /// Closes the gaps that dead slots leave. Returns each old slot's new number.
+    /// Closes the gaps left by empty slots. Returns each old slot's new number.
     fn compact(&mut self) -> Vec<usize> {
         let slots = self.slots();
         let mut written = 0;
@@ -213,7 +213,7 @@ impl Triangle {
     }
 }
 
-/// The first of the nearest clusters offered so far.
+/// The nearest cluster offered so far, the first on ties.
 pub(super) struct Nearest {
     slot: usize,
     distance: f64,
@@ -232,7 +232,7 @@ impl Nearest {
         }
     }
 
-    /// The nearest of those offered and one of a later slot.
+    /// The nearest of the clusters offered and one in a later slot.
     #[inline(always)]
     pub(super) fn or_later(mut self, later: Option<(usize, f64)>) -> Option<(usize, f64)> {
         if let Some((slot, distance)) = later {

@@ -1,4 +1,4 @@
-//! Which models are of one architecture, and which layers they share.
+//! Which models have the same architecture, and which layers they share.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,18 +13,18 @@ impl LayerShape {
     }
 }
 
-/// Models that may be compared: indices into the list of architectures, ascending.
+/// Models that may be compared, as ascending indices into the list of architectures.
 pub(super) type Group = Vec<usize>;
 
-/// Splits models into groups of one architecture each.
+/// Splits models into groups with the same architecture.
 ///
-/// Two models belong together when they share, by name and shape, at least half of the weight
-/// matrices of the one that has more, and so on transitively. Groups are in the order of their
-/// first model.
+/// Two models belong to one group if they share, by name and shape, at least half of the weight matrices of
+/// the one that has more. This relation is extended transitively. Groups are in the order of their first
+/// model.
 ///
-/// Models that have the very same weight matrices are compared once, and those that have none in
-/// common never, so the time is O(n l) for n models of l layers, and at most O(a² l) more where a
-/// different architectures have layers in common.
+/// Models with exactly the same weight matrices are compared once, and models without a common one never. The
+/// time is O(n l) for n models of l layers, and at most O(a² l) more for a different architectures with
+/// layers in common.
 pub(super) fn groups(architectures: &[&Architecture]) -> Vec<Group> {
     let matrices: Vec<Vec<&LayerShape>> = architectures
         .iter()
@@ -55,13 +55,13 @@ pub(super) fn groups(architectures: &[&Architecture]) -> Vec<Group> {
     groups
 }
 
-/// Whether at least half of the weight matrices of the larger model are in both.
+/// Whether both models have at least half of the weight matrices of the larger one.
 fn related(first: &[&LayerShape], second: &[&LayerShape]) -> bool {
     let larger = first.len().max(second.len());
     2 * common(first, second).count() >= larger
 }
 
-/// The members of both sorted lists.
+/// The elements that two sorted lists have in common.
 fn common<'a, T: Ord>(first: &'a [T], second: &'a [T]) -> impl Iterator<Item = &'a T> {
     let mut second = second.iter().peekable();
     first.iter().filter(move |layer| {
@@ -70,9 +70,9 @@ fn common<'a, T: Ord>(first: &'a [T], second: &'a [T]) -> impl Iterator<Item = &
     })
 }
 
-/// For every architecture the number of its connected component of related ones.
+/// For each architecture, the number of its connected component under [`related`].
 fn components(distinct: &[&[&LayerShape]]) -> Vec<usize> {
-    // Architectures without a common layer are never looked at together.
+    // Architectures without a common layer are never compared.
     let mut with_layer: HashMap<&LayerShape, Vec<usize>> = HashMap::new();
     for (node, layers) in distinct.iter().enumerate() {
         for layer in *layers {

@@ -1,5 +1,5 @@
-//! Models that were assembled from parts of others, as mixtures of experts are made of several models'
-//! layers.
+//! Models that were assembled from parts of others, as mixtures of experts are from the layers of several
+//! models.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -8,29 +8,30 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::signature::Signature;
 
-/// A model that holds weights of several others, unchanged.
+/// A model that contains unchanged weights of several others.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Assembled {
     /// The position of the model.
     pub model: usize,
-    /// The positions of those that it holds weights of, ascending.
+    /// The positions of the models whose weights it contains, ascending.
     pub parts: Vec<usize>,
 }
 
 /// The digest of a tensor's values.
 type Digest = [u64; 2];
 
-/// The weights of a model: names and digests.
+/// The names and digests of a model's weights.
 fn weights(signature: &Signature) -> impl Iterator<Item = (&str, Digest)> {
     let weights = (signature.tensors().iter()).filter(|tensor| tensor.is_weight());
     weights.map(|tensor| (tensor.name(), tensor.digest().words()))
 }
 
-/// The models that were assembled from others of these.
+/// The models that were assembled from others in the list.
 ///
-/// Two models have different weights of one name, each without the other's, and a third holds both: it must
-/// have come after them. A common ancestor holds one of them at most, as it has one place of that name.
+/// Suppose two models have different weights under the same name, and neither has the other's. A third model
+/// that contains both must have come after them. A common ancestor has only one place of that name, so it can
+/// contain at most one of them.
 pub(super) fn assembled(signatures: &[&Signature]) -> Vec<Assembled> {
     let held: Vec<HashSet<Digest>> = (signatures.iter())
         .map(|signature| weights(signature).map(|(_, digest)| digest).collect())
@@ -48,7 +49,7 @@ pub(super) fn assembled(signatures: &[&Signature]) -> Vec<Assembled> {
     found.collect()
 }
 
-/// The digests that models have under more than one name.
+/// The digests that occur under more than one name.
 fn under_several_names(signatures: &[&Signature]) -> HashSet<Digest> {
     let mut names: HashMap<Digest, &str> = HashMap::new();
     let mut several = HashSet::new();
@@ -60,7 +61,7 @@ fn under_several_names(signatures: &[&Signature]) -> HashSet<Digest> {
     several
 }
 
-/// The models of which a model holds different weights of one name.
+/// The models from which this one contains different weights of the same name.
 fn parts(signatures: &[&Signature], held: &[HashSet<Digest>], model: usize) -> Vec<usize> {
     let mut by_name: BTreeMap<&str, Vec<(Digest, usize)>> = BTreeMap::new();
     for (other, signature) in signatures.iter().enumerate() {

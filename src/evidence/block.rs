@@ -1,4 +1,4 @@
-//! How a layer is cut: blocks that are read at once, in pieces of rows that are summed at once.
+//! How a layer is cut into blocks, which are read at once, and pieces of rows, which are summed at once.
 
 use core::ops::Range;
 
@@ -6,10 +6,10 @@ use crate::moments::MomentsAccumulator;
 use crate::signature::{LayerShape, is_weight_matrix};
 use crate::weights::element_count;
 
-/// The longest run of values whose sum is taken at once.
+/// The longest run of values that is summed at once.
 ///
-/// Pieces begin at multiples of it in their row, whatever the blocks are, so that results don't
-/// depend on how much memory there was. A multiple of it is also what moments are fastest with.
+/// Pieces begin at multiples of this length in their row, whatever the blocks are, so results don't depend on
+/// how much memory was available. Being a multiple of the accumulator's block also makes moments fastest.
 const PIECE: usize = MomentsAccumulator::BLOCK;
 
 /// A layer as a matrix.
@@ -20,8 +20,8 @@ pub(super) struct MatrixShape {
 }
 
 impl MatrixShape {
-    /// A row for every output, of all its inputs: the first dimension is that of outputs. A vector
-    /// is one row.
+    /// One row for each output, holding all its inputs: the first dimension counts outputs. A vector is a
+    /// single row.
     pub(super) fn of_outputs(layer: &LayerShape) -> Self {
         let outputs = layer
             .shape
@@ -31,7 +31,7 @@ impl MatrixShape {
         Self::with_rows(layer, outputs.unwrap_or(1))
     }
 
-    /// Rows are the first dimension longer than 1, so that the rank can be that of a matrix.
+    /// Takes the first dimension longer than 1 as rows, so that the rank can be that of a matrix.
     #[cfg(feature = "svd")]
     pub(super) fn of_matrix(layer: &LayerShape) -> Self {
         let rows = layer.shape.iter().copied().find(|&dimension| dimension > 1);
@@ -46,11 +46,11 @@ impl MatrixShape {
         }
     }
 
-    /// The blocks of at most `capacity` values (but at least a piece), in the layer's order.
+    /// The blocks in the layer's order, each of at most `capacity` values, but at least one piece.
     pub(super) fn blocks(self, capacity: usize) -> impl Iterator<Item = Block> {
         let Self { rows, width } = self;
         let rows_at_once = (capacity / width.max(1)).clamp(1, rows.max(1));
-        // A row that is too long is cut where pieces begin.
+        // A row that is too long is cut at the start of a piece.
         let part = if rows_at_once == 1 {
             (capacity / PIECE).max(1) * PIECE
         } else {
@@ -70,7 +70,7 @@ impl MatrixShape {
     }
 }
 
-/// Values of a layer that are read at once: whole rows, or a part of one row.
+/// Values of a layer that are read at once: whole rows or a part of one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) offset: usize,
@@ -81,9 +81,9 @@ pub(super) struct Block {
 /// Values that are summed at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// Where they are in the block.
+    /// Their range in the block.
     pub(super) range: Range<usize>,
-    /// Whether the row is complete with it.
+    /// Whether the piece ends its row.
     pub(super) ends_row: bool,
 }
 

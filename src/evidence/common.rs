@@ -1,4 +1,4 @@
-//! The weights that two models have in common, and which of them come from one ancestor.
+//! The weights that two models have in common, and which of these share an ancestor.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -7,18 +7,18 @@ use core::ops::Range;
 use crate::signature::TensorSignature;
 use crate::sketch::GroupComparison;
 
-/// Above this share of what independent weights would have, squared distances are those of unrelated
-/// models.
+/// Models are unrelated if their squared distance is above this share of what independent weights would have.
 const UNRELATED: f64 = super::Geometry::UNRELATED;
 
-/// Above this share few rows, in sketches of few numbers, may be independent.
+/// A group of rows may be independent above this share, as it has few rows and a short sketch.
 const UNRELATED_ROWS: f64 = 0.5;
 
-/// What was made anew, and not trained, differs so many times more than the rest.
+/// Weights that were initialised anew, rather than trained, differ more than the rest by at least this
+/// factor.
 const MUCH: f64 = 4.0;
 
-/// Takes off the last groups of rows, down to `start`, where they were made anew in one of the models, as
-/// those of tokens that were added to both.
+/// Removes the last groups of rows, down to `start`, if they were initialised anew in one of the models, such
+/// as the rows of tokens that were added to both.
 pub(super) fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
     let mut shares: Vec<f64> = groups[start..].iter().map(share_of).collect();
     shares.sort_by(f64::total_cmp);
@@ -42,8 +42,8 @@ fn share_of(group: &GroupComparison) -> f64 {
     }
 }
 
-/// Whether a group's share of what independent rows would have differs from the usual one as only that
-/// of new rows does; those of independent rows scatter around 1 by √(2/buckets).
+/// Whether a group's share of what independent rows would have exceeds the usual one by as much as only new
+/// rows do. Shares of independent rows scatter around 1 by √(2/buckets).
 fn is_new(share: f64, usual: f64) -> bool {
     share > UNRELATED_ROWS && share > MUCH * usual
 }
@@ -53,7 +53,7 @@ const APART: f64 = 0.35;
 
 /// One weight of both models.
 pub(super) struct Tensor {
-    /// Its place among the tensors that both have.
+    /// Its index among the tensors that both models have.
     pub(super) at: usize,
     pub(super) groups: Range<usize>,
     values: usize,
@@ -85,7 +85,7 @@ impl Tensor {
         }
     }
 
-    /// Whether it is as far apart as independent weights are.
+    /// Whether the two versions are as far apart as independent weights.
     pub(super) fn is_far(&self) -> bool {
         self.share > UNRELATED
     }
@@ -96,16 +96,16 @@ impl Tensor {
         self.is_far() || self.apart >= APART && self.share > MUCH * usual
     }
 
-    /// Whether it was trained, rather than made anew, where weights differ by this share as a rule.
+    /// Whether the weight was trained rather than initialised anew, given the usual share of the pair.
     pub(super) fn is_trained(&self, usual: f64) -> bool {
         !self.is_replaced(usual) || self.share <= MUCH * usual
     }
 }
 
-/// Whether two models have most of the weights that both have from one ancestor.
+/// Whether most of the weights that two models share come from a common ancestor.
 ///
-/// A head that was made anew for another task has the same name and often the same shape, but says
-/// nothing of how far the others moved, so weights are asked one by one.
+/// A head that was initialised anew for another task keeps its name and often its shape, but doesn't show how
+/// far the other weights moved. So each weight is tested on its own.
 pub(super) fn are_related(tensors: &[Tensor]) -> bool {
     let values = |most: f64| {
         let counted = tensors.iter().filter(|tensor| tensor.share <= most);
@@ -115,7 +115,7 @@ pub(super) fn are_related(tensors: &[Tensor]) -> bool {
     near > 0 && near >= values(f64::INFINITY).div_ceil(2)
 }
 
-/// The median share over all values.
+/// The median share, each weight counted by its number of values.
 pub(super) fn usual_share(tensors: &[Tensor]) -> f64 {
     let mut shares: Vec<(f64, usize)> = (tensors.iter())
         .map(|tensor| (tensor.share, tensor.values))

@@ -1,4 +1,4 @@
-//! Comparing all models on one layer.
+//! Compares all models on one layer.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,17 +9,17 @@ use crate::pairwise::{PairwiseError, VectorSet};
 use crate::parallel;
 use crate::registers::{Kernel, in_wide_registers};
 
-/// Bytes of sums of pieces that are worked out, each by a thread that happens to be free, before they
-/// are added up in the order of the layer.
+/// Bytes for the sums of pieces. Any free thread computes these; afterwards they are added in the order of
+/// the layer.
 const SUMS: usize = 4 << 20;
 
-/// Sums over the rows of one layer that were seen so far.
+/// Sums over the rows of one layer seen so far.
 pub(super) struct Comparison {
     /// ‖u‖² of every model.
     pub(super) squared_norms: Vec<f64>,
     /// ‖u − v‖² of every pair, in condensed order.
     pub(super) squared_distances: Vec<f64>,
-    /// ‖u‖² of every model over the row that isn't complete.
+    /// ‖u‖² of every model over the current, incomplete row.
     row_norms: Vec<f64>,
     /// ‖u − v‖² of every pair over that row.
     row_distances: Vec<f64>,
@@ -34,7 +34,7 @@ struct PieceSums {
     distances: Vec<f64>,
 }
 
-/// The pairs of one model with all after it, and their sums.
+/// The pairs of one model with all models after it, and their sums.
 struct Pairs<'a> {
     /// Where they begin in condensed order.
     start: usize,
@@ -53,13 +53,13 @@ impl Comparison {
         }
     }
 
-    /// Takes the next block of the layer, of every model.
+    /// Adds the next block of the layer, from every model.
     ///
-    /// Every pair's additions come in the order of the layer, whatever the blocks and threads.
+    /// Each pair is summed in the order of the layer, however it is split into blocks and threads.
     ///
     /// # Errors
     ///
-    /// Those of [`VectorSet`], none of which is possible for finite values.
+    /// The errors of [`VectorSet`], none of which can occur for finite values.
     pub(super) fn add<T: Scalar>(
         &mut self,
         block: Block,
@@ -90,7 +90,7 @@ impl Comparison {
         }
     }
 
-    /// All pairs, by their first model.
+    /// All pairs, grouped by their first model.
     fn pairs(&mut self) -> Vec<Pairs<'_>> {
         let models = self.squared_norms.len();
         let mut squared_distances = self.squared_distances.as_mut_slice();
@@ -110,7 +110,7 @@ impl Comparison {
     }
 }
 
-/// The first values, as many as there are up to `count`, which are taken off the slice.
+/// Splits up to `count` values off the front of the slice and returns them.
 fn split_off_front<'a, T>(values: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     let all = core::mem::take(values);
     let (front, rest) = all.split_at_mut(count.min(all.len()));
@@ -146,7 +146,7 @@ impl PieceSums {
 }
 
 impl Pairs<'_> {
-    /// Takes a piece, and the whole row where the piece ends it.
+    /// Adds a piece, and the whole row once the piece ends it.
     fn take(&mut self, piece: &PieceSums) {
         let moved = &piece.distances[self.start..];
         for (row, moved) in self.row_distances.iter_mut().zip(moved) {

@@ -1,4 +1,4 @@
-//! Whether two signatures can be compared at all.
+//! Checks whether two signatures can be compared.
 
 use crate::signature::Signature;
 
@@ -11,15 +11,15 @@ crate::errors::errors! {
         Keys => "the signatures were made with different keys",
         /// Their sketches differ in the number of buckets.
         Buckets {
-            /// Those of the first.
+            /// The number of buckets in the first.
             first: usize,
-            /// Those of the second.
+            /// The number of buckets in the second.
             second: usize,
         } => "the sketches of one signature have {first} buckets a group, those of the other {second}",
     }
 }
 
-/// Whether two signatures were made with the same settings.
+/// Checks that two signatures were made with the same settings.
 pub(super) fn check(first: &Signature, second: &Signature) -> Result<(), IncompatibleSignatures> {
     if first.key() != second.key() {
         return Err(IncompatibleSignatures::Keys);

@@ -1,4 +1,4 @@
-//! Copies of models: what was made from a model without training.
+//! Copies of models: models made from another one without training.
 
 use core::fmt;
 
@@ -14,20 +14,20 @@ use crate::signature::{Signature, TensorSignature};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum CopyKind {
-    /// All weights are the same, but for the rounding of arithmetic in single precision.
+    /// All weights are equal up to single-precision rounding.
     Duplicate,
     /// All weights were rounded to a shorter floating-point type.
     Cast,
-    /// The weights of each large layer were rounded to few values, or to few in each group that shares a
-    /// scale: at most 256 evenly spaced ones, floats of at most four significant bits, any sixteen, or the
-    /// codes of a format that stores blocks of them.
+    /// The weights of each large layer were rounded to a small set of values, or to one in each group that
+    /// shares a scale: at most 256 evenly spaced values, floats of at most four significant bits, any sixteen
+    /// values, or the codes of a block format.
     Quantised,
     /// Some weights were set to zero.
     Pruned,
 }
 
 impl CopyKind {
-    /// Its name: `duplicate`, `cast`, `quantised` or `pruned`.
+    /// The name of the kind: `duplicate`, `cast`, `quantised` or `pruned`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,29 +45,29 @@ impl fmt::Display for CopyKind {
     }
 }
 
-/// A model that is a copy of another of its group: it was not trained.
+/// A model that was copied from another of its group without training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ModelCopy {
     /// The position of the copy.
     pub copy: usize,
-    /// The position of the model it was made from.
+    /// The position of the original.
     pub original: usize,
-    /// How.
+    /// How the copy was made.
     pub kind: CopyKind,
 }
 
-/// A tensor of fewer values may have few distinct ones by chance.
+/// A tensor with fewer values may have few distinct ones by chance.
 const MANY_VALUES: u64 = 1024;
 
-/// How many standard errors of a sketch an estimate may be off.
+/// How many standard errors an estimate from a sketch may be off.
 const STANDARD_ERRORS: f64 = 6.0;
 
-/// How far rounding to single precision moves weights at most, as a share of their length.
+/// The most that rounding to single precision moves weights, as a share of their norm.
 const SINGLE: f64 = 2e-7;
 
-/// Whether two models differ by no more than the rounding of arithmetic in single precision does, in any
-/// group of rows of any tensor: a merge of the same weights that was computed in another order, say.
+/// Whether two models differ by at most single-precision rounding in every group of rows of every tensor, as
+/// when the same weights are merged in another order.
 pub(super) fn is_same_but_for_rounding(first: &Signature, second: &Signature) -> bool {
     let (same, others) = (first.tensors().len(), second.tensors().len());
     let skipped = first.skipped_layers().len() + second.skipped_layers().len();
@@ -83,15 +83,14 @@ pub(super) fn is_same_but_for_rounding(first: &Signature, second: &Signature) ->
     matching.pairs().len() == same && pairs.into_iter().all(is_same)
 }
 
-/// How the second model was made from the first without training, if it was; two equal models aren't
-/// told apart.
+/// How the second model was copied from the first without training, if it was. `None` for equal models, whose
+/// direction can't be decided.
 ///
-/// All of it follows from the signatures. A cast is recognised by digests of the original's values as
-/// rounding would leave them, on one block of values in sixteen and each tensor's first, and no group of
-/// rows may have moved further than rounding moves it. For what was
-/// quantised and pruned the squared distance has to be what rounding to that many levels or bits, or
-/// taking away weights, leaves, within six standard errors of the sketches. That a tensor was quantised in
-/// blocks is taken from the type that its source gives.
+/// Everything is decided from the signatures. A cast is recognised by digests of the original's values after
+/// rounding, taken on one block of values in sixteen and on each tensor's first block. No group of rows may
+/// have moved further than rounding moves it. For quantised and pruned models, the squared distance must be
+/// what rounding to that many levels or bits, or removing weights, would leave, within six standard errors of
+/// the sketches. Whether a tensor was quantised in blocks is known from the type that its source declares.
 pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKind> {
     if original.tensors().len() != copy.tensors().len() {
         return None;
@@ -132,7 +131,7 @@ fn are_quantised(pairs: &[&Pair<'_>]) -> bool {
         })
 }
 
-/// Whether tensors were rounded to codes with a scale for each block, and others to a shorter float.
+/// Whether some tensors were rounded to codes with a scale for each block, and others to a shorter float.
 fn are_quantised_in_blocks(pairs: &[&Pair<'_>]) -> bool {
     pairs.iter().any(|pair| pair.is_quantised_in_blocks())
         && all(pairs, |pair| {
@@ -157,8 +156,8 @@ fn fourth_powers(tensor: &TensorSignature) -> f64 {
     moments.count() as f64 * around_zero
 }
 
-/// The mean square by which rounding to few levels moved a tensor's values; to even ones it is a twelfth
-/// of the squared gap.
+/// The mean squared change from rounding a tensor's values to a few levels. For evenly spaced levels this is
+/// a twelfth of the squared gap.
 fn rounding(tensor: &TensorSignature) -> Option<f64> {
     let profile = tensor.profile();
     let even = profile
@@ -167,10 +166,10 @@ fn rounding(tensor: &TensorSignature) -> Option<f64> {
     profile.rounding().or(even)
 }
 
-/// The mean square by which the type that holds a tensor's values moves one of square 1, if it has 16 bits:
-/// a twelfth of the squared gap, over all significands alike.
+/// The mean squared change that a 16-bit storage type makes to a value of square 1: a twelfth of the squared
+/// gap, averaged over all significands.
 fn by_storing(tensor: &TensorSignature) -> f64 {
-    /// The mean of 1/m² for significands m from 1 to 2 whose logarithms are spread evenly.
+    /// The mean of 1/m² for significands m from 1 to 2 with evenly distributed logarithms.
     const SIGNIFICANDS: f64 = 0.541;
     let gap = if tensor.profile().fits_bf16() {
         1.0 / 128.0
@@ -182,7 +181,7 @@ fn by_storing(tensor: &TensorSignature) -> f64 {
     SIGNIFICANDS * gap * gap / 12.0
 }
 
-/// One tensor of a model and of what may be its copy.
+/// One tensor of a model and the same tensor of its possible copy.
 struct Pair<'a> {
     original: &'a TensorSignature,
     copy: &'a TensorSignature,
@@ -193,7 +192,7 @@ impl Pair<'_> {
         self.original.digest() == self.copy.digest()
     }
 
-    /// Whether none is of single precision and the other one not, which a cast would explain.
+    /// Whether both tensors fit single precision or neither does; otherwise a cast would explain the change.
     fn is_of_one_precision(&self) -> bool {
         self.original.profile().fits_f32() == self.copy.profile().fits_f32()
     }
@@ -202,7 +201,7 @@ impl Pair<'_> {
         self.copy.moments().count() >= MANY_VALUES
     }
 
-    // What fits a type already is left as it is by a cast to it, and these tensors differ.
+    // A cast leaves values that already fit the type unchanged, and these tensors differ.
 
     fn is_single(&self) -> bool {
         let (original, copy) = (self.original.samples(), self.copy.samples());
@@ -242,8 +241,8 @@ impl Pair<'_> {
         squared <= share * share * norm
     }
 
-    /// Whether no group of rows is further away than this share of its norm, or than the gap between
-    /// the least numbers of half precision for each value.
+    /// Whether every group of rows is within this share of its norm, or within the gap between the smallest
+    /// half-precision numbers for each value.
     fn is_everywhere_within(&self, share: f64) -> bool {
         const LEAST_GAP: f64 = 6e-8;
         let mut within = true;
@@ -255,7 +254,7 @@ impl Pair<'_> {
         within
     }
 
-    /// Whether no group of rows is further away than this share of its norm, nor any is too small to tell.
+    /// Whether every group of rows is within this share of its norm and none is too small to tell.
     fn is_rounded_within(&self, share: f64) -> bool {
         let [norm, ..] = self.sums();
         let mut within = norm > 0.0;
@@ -265,14 +264,15 @@ impl Pair<'_> {
         within
     }
 
-    /// Taking away weights shortens by just what it moves.
+    /// Removing weights shortens a model by exactly as much as it moves it.
     ///
-    /// So does taking back a step of training, whose parent may have zeros of its own. What tells them
-    /// apart is exact: the weights that were taken away are no longer than others in the mean, and no
-    /// more is gone of the sum of fourth powers than such weights have, which is up to three times what
-    /// equal ones would have if they are normal; a step of that length to all weights takes six times.
+    /// So does undoing a step of training, and the parent of such a step may contain zeros of its own. Two
+    /// exact conditions distinguish the cases. The removed weights are no longer than the others on average.
+    /// And the sum of fourth powers loses no more than such weights contribute: if weights are normal, up to
+    /// three times what equal weights would, whereas a step of that length on all weights takes six times as
+    /// much.
     fn is_pruned(&self) -> bool {
-        /// Sums of powers are exact to this share.
+        /// Relative error of sums of powers.
         const ROUNDING: f64 = 1e-9;
         let [original, copy, squared] = self.sums();
         let shorter = original - copy;
@@ -287,15 +287,16 @@ impl Pair<'_> {
             && fourth <= 4.0 * shorter * shorter / gone + ROUNDING * all
     }
 
-    /// Rounding moves a value by what the levels say that it was rounded to.
+    /// Checks that values moved by as much as rounding to the copy's levels explains.
     fn is_quantised(&self) -> bool {
-        /// An original may be rounded itself, but more finely.
+        /// The original may itself be rounded, but more finely.
         const FINER: f64 = 0.25;
-        /// Codes of four bits move weights by at least this share of their square. They are often chosen so
-        /// that the errors of one make up for those of others, which moves weights further.
+        /// Four-bit codes move weights by at least this share of their square. They are often chosen so that
+        /// errors compensate each other, which moves weights further.
         const COARSE: f64 = 1e-3;
         const FURTHER: f64 = 2.0;
-        /// What is much nearer was trained from the copy, as adapters are: rounding can't undo itself.
+        /// A model much nearer than this was trained from the copy, as adapters are: rounding can't undo
+        /// itself.
         const NEARER: f64 = 0.5;
         let Some(moved) = rounding(self.copy) else {
             return false;
@@ -312,12 +313,12 @@ impl Pair<'_> {
             && squared >= (1.0 - self.tolerance()) * NEARER * by_rounding
     }
 
-    /// Rounding to codes in blocks moves by a share of the norm that follows from the bits of a code.
+    /// Rounding to codes in blocks moves weights by a share of the norm that follows from the number of bits.
     ///
-    /// A block's largest value decides its steps, so that the share is about 1.4 for normal values, divided by
-    /// 2 for each bit. It is larger where few values of a block are much larger than the others. A model
-    /// that was trained further keeps none of its tensors; one that was rounded keeps those that
-    /// aren't stored in codes, which the caller looks at.
+    /// A block's largest value determines its step size, so the share is about 1.4 divided by 2 for each bit
+    /// if values are normal. It is larger if a few values of a block are much larger than the rest. A model
+    /// that was trained further keeps no tensor unchanged; a rounded one keeps the tensors that aren't stored
+    /// as codes, which the caller checks.
     fn is_quantised_in_blocks(&self) -> bool {
         const SHARES: [f64; 2] = [0.3, 3.0];
         let bits = |tensor: &TensorSignature| tensor.element_type().code_bits();

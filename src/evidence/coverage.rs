@@ -1,16 +1,16 @@
-//! How much of two models was compared, and what that leaves open.
+//! How much of each pair of models was compared, and which parents are incomplete.
 
 use alloc::vec::Vec;
 
 use super::assembled::Assembled;
 
-/// For every pair of models of a group the share of each one's weights that was compared with the
-/// other, and what is known of parents that lack a part of their child.
+/// For every pair of models in a group, the share of each one's weights that was compared with the other;
+/// also the parents that lack a part of their child.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Coverage {
     pub(super) models: usize,
-    /// Row by row: of the row's model, the share that was compared with the column's.
+    /// Row by row: the share of the row's model that was compared with the column's.
     pub(super) shares: Vec<f64>,
     /// Sorted by parent and child.
     pub(super) partial: Vec<PartialParent>,
@@ -39,8 +39,8 @@ pub struct PartialParent {
 }
 
 impl Coverage {
-    /// The share of a model's weights that was compared with another's; 1 with itself, `None` where
-    /// there is no such model.
+    /// The share of the model `of`'s weights that was compared with the model `with`; 1 with itself, `None`
+    /// if there is no such model.
     #[must_use]
     pub fn share(&self, of: usize, with: usize) -> Option<f64> {
         if of.max(with) >= self.models {
@@ -60,8 +60,8 @@ impl Coverage {
         self.repeated.get(model).copied().unwrap_or(0.0)
     }
 
-    /// The models that were assembled from weights of several others, as some mixtures of experts are: each of
-    /// these came before it.
+    /// The models that were assembled from the weights of several others, such as some mixtures of experts.
+    /// Each of those others came before the assembled model.
     #[must_use]
     pub fn assembled(&self) -> &[Assembled] {
         &self.assembled

@@ -1,4 +1,4 @@
-//! What a layer held when it was read first, in a few bytes: so that a change is seen later.
+//! A few bytes that record what a layer contained on the first read, so that later changes are noticed.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,28 +8,28 @@ use crate::registers::{Kernel, in_wide_registers};
 use crate::signature::{LayerShape, ModelFailure, OpenModel};
 use crate::weights::WeightSource;
 
-/// A checksum of every 64 Ki values of a layer, whatever the pieces in which they are read.
+/// A checksum of every 64 Ki values of a layer, independent of the pieces in which they are read.
 ///
-/// Any one value that changes is seen for certain, changes of several but for a chance of about
-/// 2⁻⁶⁴. It guards against accidents: who means to deceive can make two layers of one digest. The two
-/// zeros count as one value.
+/// A change to one value is always detected, and changes to several except with probability of about 2⁻⁶⁴. It
+/// guards against accidents only: an attacker can construct two layers with the same digest. Positive and
+/// negative zero count as the same value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Digest {
     segments: Vec<u64>,
 }
 
 impl Digest {
-    /// How many values have a checksum together.
+    /// The number of values that share a checksum.
     pub(super) const SEGMENT: usize = 64 * 1024;
 
-    /// The digest of so many values, none of which has been seen.
+    /// The digest of `length` values, none of which has been added yet.
     pub(super) fn new(length: usize) -> Self {
         Self {
             segments: vec![0; length.div_ceil(Self::SEGMENT)],
         }
     }
 
-    /// Takes values of the layer, from flat index `offset` on; each must be taken once.
+    /// Adds values of the layer, starting at flat index `offset`. Each value must be added once.
     pub(super) fn add<T: Scalar>(&mut self, mut offset: usize, mut values: &[T]) {
         while let Some(segment) = self.segments.get_mut(offset / Self::SEGMENT) {
             let rest = Self::SEGMENT - offset % Self::SEGMENT;
@@ -43,15 +43,15 @@ impl Digest {
         }
     }
 
-    /// Whether these values are one whole segment that is still what it was.
+    /// Whether these values are one whole segment and unchanged.
     pub(super) fn has_segment<T: Scalar>(&self, offset: usize, values: &[T]) -> bool {
         self.segments.get(offset / Self::SEGMENT) == Some(&checksum(offset, values))
     }
 }
 
-/// Reads values of a layer once more, which must be what they were before.
+/// Reads values of a layer again and checks that they haven't changed.
 ///
-/// `seen` is the digest of the whole layer; the values are one segment of it.
+/// `seen` is the digest of the whole layer; the values are one of its segments.
 pub(super) fn read_segment_again<T: Scalar, S: WeightSource>(
     model: &OpenModel<'_, S>,
     layer: &LayerShape,
@@ -69,7 +69,7 @@ pub(super) fn read_segment_again<T: Scalar, S: WeightSource>(
     }
 }
 
-/// Reads a whole layer once more, which must be what it was before.
+/// Reads a whole layer again and checks that it hasn't changed.
 #[cfg(feature = "svd")]
 pub(super) fn read_again<T: Scalar, S: WeightSource>(
     model: &OpenModel<'_, S>,
@@ -89,7 +89,7 @@ pub(super) fn read_again<T: Scalar, S: WeightSource>(
     }
 }
 
-/// A sum of products with odd numbers, which differ from place to place.
+/// A sum of products with odd numbers that depend on the position.
 fn checksum<T: Scalar>(offset: usize, values: &[T]) -> u64 {
     in_wide_registers(Checksum { offset, values })
 }

@@ -1,4 +1,4 @@
-//! Why there is no evidence.
+//! Errors of computing evidence.
 
 use core::error::Error;
 
@@ -10,11 +10,11 @@ use crate::progress::Cancelled;
 use crate::signature::SkippedModel;
 
 crate::errors::messages! {
-    /// Why there is no evidence.
+    /// Why evidence could not be computed.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum EvidenceError {
-        /// Two models have one name, so results could not tell them apart.
+        /// Two models have the same name, so results couldn't tell them apart.
         DuplicateModel {
             /// The name.
             model: String,
@@ -32,38 +32,38 @@ crate::errors::messages! {
             /// What differs.
             reason: IncompatibleSignatures,
         } => "models `{first}` and `{second}` can't be compared: {reason}",
-        /// There is no memory for tables of all pairs of so many models of one architecture.
+        /// There is not enough memory for the tables of all pairs of models of one architecture.
         Memory {
             /// How many models there are.
             models: usize,
         } => "there is no memory for the pairs of {models} models",
-        /// A table that was handed in doesn't have one row for every model.
+        /// A table passed in doesn't have one row for each model.
         Size {
             /// What the table holds.
             table: &'static str,
-            /// How many models it is for.
+            /// The number of models in the table.
             found: usize,
             /// How many models there are.
             models: usize,
         } => "{table} are given for {found} models, there are {models}",
-        /// A model can't be a copy of the other: it doesn't exist, has another original, or the other
-        /// is made of it.
+        /// A model can't be a copy of the other: one of them doesn't exist, the copy already has another
+        /// original, or the original was made from the copy.
         Copy {
             /// The position of the copy.
             copy: usize,
             /// The position of the original.
             original: usize,
         } => "model {copy} can't be a copy of model {original}",
-        /// Evidence that was written down doesn't list its models in the order of their names.
+        /// Deserialised evidence doesn't list its models in the order of their names.
         Order {
             /// The first model that is out of order.
             model: String,
         } => "model `{model}` is not in the order of the names",
-        /// A number that was handed in is NaN, infinite or, where that can't be, negative.
+        /// A number passed in is NaN, infinite, or negative where it can't be.
         Number {
             /// What the table holds.
             table: &'static str,
-            /// The model at fault.
+            /// The model it belongs to.
             model: String,
             /// The number.
             value: f64,

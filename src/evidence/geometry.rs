@@ -1,14 +1,13 @@
-//! Where models lie in the space of their weights, up to a rotation: norms and distances.
+//! Norms and distances: where models lie in weight space, up to a rotation.
 
 use alloc::vec::Vec;
 
 use super::EvidenceError;
 use crate::condensed::CondensedMatrix;
 
-/// The squared norm of every model and the squared distance of every pair, over all the weights
-/// that were compared.
+/// The squared norm of every model and the squared distance of every pair, over all compared weights.
 ///
-/// That is all there is to know of their position: inner products and angles follow from it.
+/// These determine the relative positions of the models: inner products and angles follow from them.
 ///
 /// # Examples
 ///
@@ -38,7 +37,7 @@ crate::checked::deserialise_checked!(Geometry, |read| Self::new(
 ));
 
 impl Geometry {
-    /// The geometry of models with these squared norms and squared distances.
+    /// Creates the geometry from squared norms and squared distances.
     ///
     /// # Errors
     ///
@@ -78,7 +77,7 @@ impl Geometry {
         })
     }
 
-    /// That of some of the models, by their positions, in the order given.
+    /// The geometry of some of the models, given by position, in that order.
     pub(super) fn select(&self, models: &[usize]) -> Result<Self, EvidenceError> {
         let distances = self.squared_distances.select(models);
         let norms = models
@@ -94,7 +93,7 @@ impl Geometry {
         }
     }
 
-    /// Above this [`unrelatedness`](Self::unrelatedness) models count as unrelated.
+    /// Models with an [`unrelatedness`](Self::unrelatedness) above this count as unrelated.
     pub(crate) const UNRELATED: f64 = 0.75;
 
     /// ‖u‖² of every model.
@@ -109,17 +108,17 @@ impl Geometry {
         &self.squared_distances
     }
 
-    /// ⟨u, v⟩; `None` where there is no such model.
+    /// ⟨u, v⟩; `None` if there is no such model.
     #[must_use]
     pub fn inner_product(&self, first: usize, second: usize) -> Option<f64> {
         let norms = self.squared_norms.get(first)? + self.squared_norms.get(second)?;
         Some((norms - self.squared_distances.distance(first, second)?) / 2.0)
     }
 
-    /// ‖u − v‖² / (‖u‖² + ‖v‖²); `None` where there is no such model.
+    /// ‖u − v‖² / (‖u‖² + ‖v‖²); `None` if there is no such model.
     ///
-    /// It is near 0 for a model and its copy, and near 1 for independent weights, which are nearly
-    /// orthogonal: so it tells unrelated models without knowing how many trees there are.
+    /// The value is near 0 for a model and its copy. It is near 1 for independent weights, which are nearly
+    /// orthogonal, so it identifies unrelated models without knowing the number of trees.
     #[must_use]
     pub fn unrelatedness(&self, first: usize, second: usize) -> Option<f64> {
         let norms = self.squared_norms.get(first)? + self.squared_norms.get(second)?;

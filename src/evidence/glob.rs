@@ -1,4 +1,4 @@
-//! Patterns that layer names are matched against.
+//! Patterns for layer names.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -6,10 +6,10 @@ use core::str::FromStr;
 
 use alloc::string::String;
 
-/// A pattern for layer names: `*` stands for any characters, dots and slashes among them, `?` for
-/// one character, and every other character for itself.
+/// A pattern for layer names: `*` matches any characters, including dots and slashes, `?` matches one
+/// character, and every other character matches itself.
 ///
-/// The whole name has to match, and case matters.
+/// The whole name must match, and case matters.
 ///
 /// # Examples
 ///
@@ -23,14 +23,14 @@ use alloc::string::String;
 ///
 /// # Complexity
 ///
-/// Matching a name of m bytes against a pattern of n takes O(m n) time at worst and no memory.
+/// Matching a name of m bytes against a pattern of n bytes takes at most O(m n) time and no extra memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Glob(String);
 
 impl Glob {
-    /// A pattern; every string is one.
+    /// Creates a pattern. Every string is a valid one.
     #[must_use]
     pub fn new(pattern: impl Into<String>) -> Self {
         Self(pattern.into())
@@ -40,7 +40,7 @@ impl Glob {
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), name.chars());
-        // Where to resume when the characters after the last star don't match: the pattern after
+        // Where to resume if the characters after the last star don't match: the rest of the pattern after
         // it, and the name with one more character given to the star.
         let mut resume = None;
         loop {

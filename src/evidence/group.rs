@@ -1,4 +1,4 @@
-//! One pass over the models of one architecture: every layer of all of them in step.
+//! One pass over the models of one architecture, reading every layer of all of them in step.
 
 use core::error::Error;
 
@@ -26,14 +26,14 @@ use crate::rank::Tolerance;
 use crate::signature::{Cause, LayerShape, ModelFailure, OpenModel};
 use crate::weights::{ElementType, WeightSource, element_count};
 
-/// Most values of a model that are read at once: beyond this, larger blocks aren't faster.
+/// The most values of a model to read at once; larger blocks aren't faster.
 const LARGEST_BLOCK: usize = 256 * 1024;
 
-/// Why a pass did not end.
+/// Why a pass did not finish.
 pub(super) enum Interruption {
-    /// Some models failed, by their position, and why.
+    /// Some models failed: their positions, and why.
     Failed(Vec<(usize, ModelFailure)>),
-    /// The measurement as a whole ends.
+    /// The whole measurement was stopped.
     Stopped(EvidenceError),
 }
 
@@ -49,7 +49,7 @@ impl From<Cancelled> for Interruption {
     }
 }
 
-/// The models of one architecture, and what is to be measured of them.
+/// The models of one architecture and what to measure.
 pub(super) struct GroupPass<'a, 'b, S: WeightSource> {
     settings: &'a Measurement,
     members: Vec<&'a OpenModel<'b, S>>,
@@ -69,7 +69,7 @@ struct Tables {
 }
 
 impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
-    /// Members are sorted by name, and all have the layers.
+    /// Creates the pass. Members must be sorted by name, and all must have the layers.
     pub(super) fn new(
         settings: &'a Measurement,
         members: Vec<&'a OpenModel<'b, S>>,
@@ -93,7 +93,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         }
     }
 
-    /// The values there are to read.
+    /// The number of values to read.
     pub(super) fn work(&self) -> u64 {
         let lengths = self
             .layers
@@ -111,7 +111,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         let layers = core::mem::take(&mut self.layers);
         for (index, layer) in layers.iter().enumerate() {
             let mut stored = self.members.iter().map(|member| member.element_type(layer));
-            // All other types fit into single precision without rounding.
+            // All other types fit single precision without rounding.
             let measured = if stored.any(|element| element == Some(ElementType::F64)) {
                 self.measure_layer::<f64>(layer, reporter)
             } else {
@@ -128,9 +128,9 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         self.into_evidence()
     }
 
-    /// Reads all that is left once some models have failed, to find all others that will.
+    /// After some models have failed, reads the rest to find all others that will fail.
     ///
-    /// Otherwise the models would be measured anew for each of them.
+    /// Otherwise the models would be measured again after each failure.
     fn read_on(
         &self,
         layers: &[LayerShape],
@@ -221,7 +221,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         Ok(())
     }
 
-    /// Whether anything takes values of this layer from a second read.
+    /// Whether anything needs a second read of this layer.
     fn reads_again(&self, layer: &LayerShape) -> bool {
         let compared = self.settings.compares(layer);
         #[cfg(feature = "svd")]
@@ -231,7 +231,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         (compared && ranked) || (self.settings.scores(layer) && self.settings.score.reads_again())
     }
 
-    /// Takes the layer's score of every model, unless it is undefined for one of them.
+    /// Adds the layer's score of every model, unless it is undefined for one of them.
     fn add_scores<T: Scalar>(
         &mut self,
         layer: &LayerShape,
@@ -259,7 +259,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         Ok(())
     }
 
-    /// Takes the layer's ranks of all pairs, as many models at once as there is memory for.
+    /// Adds the layer's ranks of all pairs, for as many models at a time as memory allows.
     #[cfg(feature = "svd")]
     fn add_ranks<T: Scalar>(
         &mut self,
@@ -300,7 +300,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
         Ok(())
     }
 
-    /// The whole layer of so many models.
+    /// Reads the whole layer of several models.
     #[cfg(feature = "svd")]
     fn whole_layers<T: Scalar>(
         &self,
@@ -342,7 +342,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
 
     fn into_evidence(self) -> Result<GroupEvidence, Interruption> {
         let names = self.members.iter().map(|member| member.name().into());
-        // Weights are finite, so only sums of squares that are too large for `f64` end here.
+        // Weights are finite, so this happens only if sums of squares overflow `f64`.
         let overflowing = self.tables.overflowing();
         if !overflowing.is_empty() {
             let failed = overflowing.into_iter();
@@ -359,7 +359,7 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
 }
 
 impl Tables {
-    /// Takes a layer that is complete.
+    /// Adds a completed layer to the tables.
     fn add(&mut self, layer: &LayerShape, comparison: &Comparison) {
         self.compared.push(layer.name.clone());
         for (sum, norm) in self.squared_norms.iter_mut().zip(&comparison.squared_norms) {
@@ -438,7 +438,7 @@ fn fail_all(models: usize, failure: &ModelFailure) -> Interruption {
     Interruption::Failed((0..models).map(|model| (model, failure.clone())).collect())
 }
 
-/// Applies `f` to both slices in step, on all threads there are, and collects who failed.
+/// Applies `f` to both slices in step, on all available threads, and collects the failures.
 fn on_each<A: Send, B: Sync>(
     first: &mut [A],
     second: &[B],

@@ -1,13 +1,13 @@
-//! Which of two models grew out of the other: the growth of every pair.
+//! The growth of every pair: which of two models was trained from the other.
 
 use super::EvidenceError;
 use crate::condensed::CondensedMatrix;
 
-/// For every pair of models the growth coefficient β with its two errors.
+/// The growth coefficient β of every pair of models, with two standard errors.
 ///
-/// Where `child` was trained from `parent` by steps that are orthogonal to where they start, β of
-/// (`parent`, `child`) is near 1, and −1 for the reverse. Two models with the last common ancestor
-/// a have β = (d²(a, child) − d²(a, parent)) / (d²(a, child) + d²(a, parent)).
+/// If `child` was trained from `parent` by steps orthogonal to their starting point, β of (`parent`, `child`)
+/// is near 1, and β of the reverse near −1. Two models whose last common ancestor is a have β = (d²(a, child)
+/// − d²(a, parent)) / (d²(a, child) + d²(a, parent)).
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -27,8 +27,8 @@ crate::checked::deserialise_checked!(Growth, |read| Self::new(
 ));
 
 impl Growth {
-    /// The growth from the first to the second model of every pair, and its standard errors: that
-    /// of the model of independent rows, and that of the disagreement of the layers.
+    /// Creates the table from β of every pair, from its first to its second model, and the two standard
+    /// errors: that of the model of independent rows, and that from the disagreement of layers.
     ///
     /// # Errors
     ///
@@ -76,8 +76,8 @@ impl Growth {
         self.coefficients.size()
     }
 
-    /// β from `parent` to `child`, exactly the negative of the reverse; 0 of a model to itself,
-    /// `None` where there is no such model.
+    /// β from `parent` to `child`, which is exactly the negative of the reverse. 0 for a model and itself,
+    /// `None` if there is no such model.
     #[must_use]
     pub fn coefficient(&self, parent: usize, child: usize) -> Option<f64> {
         let coefficient = self.coefficients.distance(parent, child)?;
@@ -88,15 +88,15 @@ impl Growth {
         })
     }
 
-    /// The standard error of β if rows are independent and layers agree; `None` where there is no
-    /// such model.
+    /// The standard error of β, assuming independent rows and agreeing layers; `None` if there is no such
+    /// model.
     #[must_use]
     pub fn model_error(&self, first: usize, second: usize) -> Option<f64> {
         self.model_errors.distance(first, second)
     }
 
-    /// The jackknife standard error of β over layers, 0 where only one layer was measured; `None`
-    /// where there is no such model.
+    /// The jackknife standard error of β over layers; 0 if only one layer was measured, `None` if there is no
+    /// such model.
     #[must_use]
     pub fn layer_error(&self, first: usize, second: usize) -> Option<f64> {
         self.layer_errors.distance(first, second)

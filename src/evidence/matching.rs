@@ -1,4 +1,4 @@
-//! Which tensor of one model corresponds to which of another.
+//! Finds which tensors of two models correspond.
 
 mod content;
 mod kin;
@@ -13,22 +13,22 @@ use alloc::vec::Vec;
 use super::{Geometry, IncompatibleSignatures, compatibility};
 use crate::signature::{Signature, TensorSignature};
 
-/// What tells which tensors of two models correspond.
+/// The rule by which tensors of two models are matched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum MatchRule {
-    /// Their names are equal.
+    /// Equal names.
     #[default]
     Names,
-    /// Their names are equal once wrappers such as `module.` and a prefix are taken off.
+    /// Names that are equal once wrappers such as `module.` and a prefix are removed.
     Prefix,
-    /// Their names say nothing; their shapes are equal and their values are near.
+    /// Equal shapes and similar values; names are ignored.
     Content,
 }
 
 impl MatchRule {
-    /// Its name: `names`, `prefix` or `content`.
+    /// The name of the rule: `names`, `prefix` or `content`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,26 +45,26 @@ impl fmt::Display for MatchRule {
     }
 }
 
-/// The tensors of two models that correspond, pair by pair.
+/// The pairs of corresponding tensors of two models.
 ///
-/// It depends on the two signatures alone. Tensors that correspond have the same shape, but weights may
-/// differ in the number of rows. The first of these rules that covers at least half of the weights of the
-/// smaller model decides:
+/// The result depends on the two signatures alone. Corresponding tensors have the same shape, except that
+/// weights may differ in their number of rows. The first of these rules to cover at least half of the smaller
+/// model's weights decides:
 ///
 /// 1. *Names*: tensors of equal names.
-/// 2. *Prefix*: what wrappers add to names is taken off (`module`, `_orig_mod`, `base_layer` and the
-///    like), and of the tensors that are left over those correspond that have one name after another
-///    prefix in each model. Of all pairs of prefixes the one counts that brings most weights together
-///    whose values are near, if most of those that it brings together are; and then again for what is
-///    still left. So unknown wrappers work, and a model that is nested in a larger one.
-/// 3. *Content*: weights of equal shapes are paired off, the nearest first, as long as they are far nearer
-///    than independent ones can be by chance; of equally near ones the first by name. These pairs have to
-///    cover half of the weights that shapes allow to pair, so that two models of one architecture that were
-///    trained independently are not matched.
+/// 2. *Prefix*: parts that wrappers add to names (such as `module`, `_orig_mod` and `base_layer`) are
+///    removed. Of the remaining tensors, two match if their names are equal after removing one prefix in each
+///    model. The pair of prefixes that matches the most weights with similar values is taken, provided that
+///    most of the weights it matches are similar. This is repeated on the tensors still left. It handles
+///    unknown wrappers and models nested in a larger one.
+/// 3. *Content*: weights of equal shapes are paired, nearest first, as long as they are far nearer than
+///    independent weights could be by chance; ties are broken by name. The pairs must cover half of the
+///    weights that could be paired by shape, so that independently trained models of one architecture don't
+///    match.
 ///
-/// Where none covers half of the weights, the tensors of the first two rules correspond. Names that bring few
-/// weights together whose values are near give way to the third, for somebody may have put layers in another
-/// order.
+/// If no rule covers half of the weights, the tensors matched by the first two rules correspond. If names
+/// match weights but few of those have similar values, the third rule is tried, since layers may have been
+/// reordered.
 ///
 /// # Examples
 ///
@@ -91,7 +91,7 @@ pub struct Matching<'a> {
     pairs: Vec<(&'a TensorSignature, &'a TensorSignature)>,
 }
 
-/// Positions of tensors that correspond, in the first and in the second model.
+/// Positions of corresponding tensors in the first and in the second model.
 type Positions = Vec<(usize, usize)>;
 
 impl<'a> Matching<'a> {
@@ -99,13 +99,13 @@ impl<'a> Matching<'a> {
     ///
     /// # Errors
     ///
-    /// [`IncompatibleSignatures`] where they were made with other settings.
+    /// [`IncompatibleSignatures`] if the signatures were made with different settings.
     ///
     /// # Complexity
     ///
-    /// O(t) time for t tensors where names are equal, O(t d) for names of d parts where they aren't. By
-    /// content, O(t k) for sketches of k numbers to tell that models are unrelated, and O(s t k) to match
-    /// related ones with up to s ≤ 256 weights of one shape.
+    /// O(t) time for t tensors if names are equal, O(t d) for names of d parts otherwise. By content, O(t k)
+    /// for sketches of k numbers to find that models are unrelated, and O(s t k) to match related ones with
+    /// up to s ≤ 256 weights of one shape.
     pub fn between(
         first: &'a Signature,
         second: &'a Signature,
@@ -125,7 +125,7 @@ impl<'a> Matching<'a> {
                 None => (MatchRule::Names, equal),
             }
         } else if is_after(first, second) {
-            // The models are taken in one order, so that ties are always resolved alike.
+            // The two models are put into a fixed order, so that ties are always broken alike.
             let (rule, pairs) = by_other_rules(second, first, swapped(equal), least);
             (rule, swapped(pairs))
         } else {
@@ -138,21 +138,20 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// What tells which tensors correspond.
+    /// The rule that matched the tensors.
     #[must_use]
     pub const fn rule(&self) -> MatchRule {
         self.rule
     }
 
-    /// The tensors of the first model that have one in the second, each with that one, sorted by the
-    /// name in the first model.
+    /// The corresponding tensors of the first and the second model, sorted by name in the first.
     #[must_use]
     pub fn pairs(&self) -> &[(&'a TensorSignature, &'a TensorSignature)] {
         &self.pairs
     }
 }
 
-/// The tensors that correspond although most of their names are different, sorted by position.
+/// The corresponding tensors if most of their names differ, sorted by position.
 fn by_other_rules(
     first: &Signature,
     second: &Signature,
@@ -180,10 +179,10 @@ fn by_other_rules(
     (rule, by_prefix)
 }
 
-/// How many weights of equal names are looked at before these are believed.
+/// How many weights of equal names are checked before their names are trusted.
 const SAMPLED: usize = 16;
 
-/// The tensors that correspond by their values where those of equal names are mostly far apart.
+/// The tensors that correspond by value, if those of equal names are mostly far apart.
 fn shuffled(first: &Signature, second: &Signature, equal: &Positions) -> Option<Positions> {
     let (u, v) = (first.tensors(), second.tensors());
     let weights: Vec<&(usize, usize)> = (equal.iter()).filter(|(i, _)| u[*i].is_weight()).collect();
@@ -202,7 +201,7 @@ fn shuffled(first: &Signature, second: &Signature, equal: &Positions) -> Option<
     Some(pairs)
 }
 
-/// Whether a model comes after another in an order of their own.
+/// Whether the first model comes after the second in a fixed order.
 fn is_after(first: &Signature, second: &Signature) -> bool {
     let tensors = first.tensors().iter().zip(second.tensors());
     let key = |tensor: &TensorSignature| (tensor.digest().words(), tensor.moments().count());
@@ -218,7 +217,7 @@ fn swapped(pairs: Positions) -> Positions {
     swapped
 }
 
-/// The number of values of the weights that correspond.
+/// The number of values in the corresponding weights.
 fn values(first: &[TensorSignature], second: &[TensorSignature], pairs: &Positions) -> u64 {
     let weights = pairs.iter().filter(|(i, _)| first[*i].is_weight());
     weights
@@ -230,13 +229,13 @@ fn common_values(u: &TensorSignature, v: &TensorSignature) -> u64 {
     u.moments().count().min(v.moments().count())
 }
 
-/// Whether two tensors may correspond: they have one shape, or are weights that differ in their number of
-/// rows only.
+/// Whether two tensors may correspond: they have the same shape, or are weights that differ only in their
+/// number of rows.
 fn is_same_but_for_rows(u: &TensorSignature, v: &TensorSignature) -> bool {
     if u.shape() == v.shape() {
         return true;
     }
-    // The first dimension counts rows; of longer vectors it is the only one.
+    // The first dimension counts rows; a longer vector has only that one.
     u.is_weight()
         && v.is_weight()
         && u.shape().len() == v.shape().len()
@@ -244,12 +243,12 @@ fn is_same_but_for_rows(u: &TensorSignature, v: &TensorSignature) -> bool {
         && u.sketch().groups().width() == v.sketch().groups().width()
 }
 
-/// By how much two tensors differ, on the rows that both have.
+/// How much two tensors differ on the rows that both have.
 #[derive(Clone, Copy)]
 struct Difference {
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
     share: f64,
-    /// How many numbers of either sketch tell that.
+    /// How many numbers of each sketch this was estimated from.
     numbers: usize,
 }
 
@@ -269,7 +268,7 @@ impl Difference {
     }
 }
 
-/// Whether two weights are nearer than those of unrelated models.
+/// Whether two weights are nearer than weights of unrelated models.
 fn are_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     Difference::between(u, v).share <= Geometry::UNRELATED
 }

@@ -1,4 +1,4 @@
-//! Measuring: what to measure of models, and the evidence it gives.
+//! Measures models: what to measure, and the resulting evidence.
 
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -26,21 +26,20 @@ use crate::weights::WeightSource;
 pub enum Distance {
     /// Eq. 1: the mean over layers of the Frobenius norm of the difference.
     ///
-    /// The default for updates of low rank, too: on trees of nothing else,
-    /// [`Recovery`](crate::heritage::Recovery) was right on the same edges with either distance
-    /// (all of them, on two trees of 21 real models), and elsewhere on fewer with the rank: on 0.85
-    /// of those of a tree that mixes low-rank with full updates, where l2 is right on all, and on
-    /// 0.47 of those of fifteen sets, against 0.99. A rank of full updates says nothing of how far
-    /// apart models are.
+    /// This is the default even for low-rank updates. On trees with no other updates,
+    /// [`Recovery`](crate::heritage::Recovery) found the same edges with either distance: all of them, on two
+    /// trees of 21 real models. Elsewhere rank did worse. It found 0.85 of the edges of a tree that mixes
+    /// low-rank with full updates, where L2 finds all, and 0.47 of the edges of fifteen sets, where L2 finds
+    /// 0.99. The rank of a full update doesn't show how far apart models are.
     #[default]
     L2,
     /// Eq. 2: the rank of the difference, over all layers (feature `svd`).
     #[cfg(feature = "svd")]
     Rank {
-        /// What singular values count; `None` is numpy's rule with the precision of the coarser
-        /// stored type, and Gavish and Donoho's for types of 16 bits and less.
+        /// Which singular values count. `None` applies numpy's rule with the precision of the coarser stored
+        /// type, and Gavish and Donoho's for types of 16 bits or fewer.
         tolerance: Option<Tolerance>,
-        /// How the layers' ranks become one number.
+        /// How the layers' ranks are combined into one number.
         over_layers: RankOverLayers,
     },
 }
@@ -50,18 +49,18 @@ pub enum Distance {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// It is left out and named in [`Evidence::skipped`]; the others are measured as if it had
-    /// not been given.
+    /// The model is left out and listed in [`Evidence::skipped`]; the others are measured as if it had not
+    /// been given.
     #[default]
     Skip,
-    /// The measurement ends with [`EvidenceError::Model`].
+    /// The measurement stops with [`EvidenceError::Model`].
     Stop,
 }
 
 /// How to measure models; the defaults are Eq. 1 and 3 on every shared weight matrix.
 ///
-/// Layers are shared by name and shape, as models store them. Models that name them otherwise are matched by
-/// their signatures only (see [`Matching`](super::Matching)).
+/// Layers are matched by their stored name and shape. If models name them differently, compare their
+/// signatures instead (see [`Matching`](super::Matching)).
 ///
 /// # Examples
 ///
@@ -105,7 +104,7 @@ impl Default for Measurement {
 }
 
 impl Measurement {
-    /// Eq. 1 and 3 on every shared weight matrix; a model that fails is skipped.
+    /// Measures Eq. 1 and 3 on every shared weight matrix and skips models that fail.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -125,25 +124,25 @@ impl Measurement {
         self
     }
 
-    /// Sets how many bytes of weights are held at once, of all models together; 64 MiB unless set.
+    /// Sets the target for the bytes of weights held at once, over all models; 64 MiB by default.
     ///
-    /// It is a wish: 4096 values of each model are always held, and with rank distances a whole
-    /// layer of two models for each thread. Sketches of layers, from which ranks are told, come on
-    /// top: at most half as much again. Results don't depend on it.
+    /// A target, not a limit: 4096 values of each model are always held, and with rank distances a whole
+    /// layer of two models for each thread. Sketches of layers, from which ranks are computed, need up to
+    /// half as much again. Results don't depend on this setting.
     #[must_use]
     pub fn with_buffer_size(mut self, bytes: usize) -> Self {
         self.buffer_size = bytes;
         self
     }
 
-    /// Sets the layers that distances are measured on.
+    /// Sets the layers on which distances are measured.
     #[must_use]
     pub fn with_layers(mut self, layers: LayerSelection) -> Self {
         self.distance_layers = layers;
         self
     }
 
-    /// Sets the layers that scores are summed over.
+    /// Sets the layers over which scores are summed.
     #[must_use]
     pub fn with_score_layers(mut self, layers: LayerSelection) -> Self {
         self.score_layers = layers;
@@ -157,16 +156,16 @@ impl Measurement {
         self
     }
 
-    /// Measures models, in any order.
+    /// Measures models, given in any order.
     ///
     /// # Errors
     ///
-    /// Those of [`measure_observed`](Self::measure_observed).
+    /// The same as for [`measure_observed`](Self::measure_observed).
     pub fn measure<S: WeightSource>(&self, models: &[S]) -> Result<Evidence, EvidenceError> {
         self.measure_observed(models, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Measures models, in any order, and tells `observer` how it goes.
+    /// Measures models, given in any order, and reports progress to `observer`.
     ///
     /// # Errors
     ///
@@ -175,14 +174,14 @@ impl Measurement {
     ///
     /// # Complexity
     ///
-    /// O(n² w) time for n models of w weights, with ranks O(n² w r) for matrices with shorter side
-    /// r. Beside the [buffer](Self::with_buffer_size) memory is O(n²).
+    /// O(n² w) time for n models of w weights; with ranks, O(n² w r) for matrices whose shorter side is r.
+    /// Memory is O(n²) in addition to the [buffer](Self::with_buffer_size).
     ///
     /// # Changes
     ///
-    /// Where values are read a second time, for [ranks](Distance) and [entropy](Score::Entropy),
-    /// checksums tell whether they are still the same; a model that
-    /// changed fails with [`ModelFailure::Changed`]. Otherwise each value is read once.
+    /// Values are read a second time for [ranks](Distance) and [entropy](Score::Entropy). Checksums then
+    /// detect whether they have changed; a model that changed fails with [`ModelFailure::Changed`]. Otherwise
+    /// each value is read once.
     pub fn measure_observed<S: WeightSource>(
         &self,
         models: &[S],
@@ -209,8 +208,8 @@ impl Measurement {
                 Err(failure) => self.skip(&mut evidence, source.name(), failure)?,
             }
         }
-        // A model that fails may have kept others from sharing a layer, so all that depend on it
-        // are grouped and measured anew.
+        // A failing model may have kept others from sharing a layer, so the models that depend on it are
+        // grouped and measured again.
         let mut reporter = ProgressReporter::new(observer);
         evidence.groups = loop {
             match self.measure_groups(&candidates, &mut reporter) {
@@ -256,7 +255,7 @@ impl Measurement {
         }
     }
 
-    /// All groups, or the candidates that failed.
+    /// Measures all groups, or returns the candidates that failed.
     fn measure_groups<S: WeightSource>(
         &self,
         candidates: &[OpenModel<'_, S>],

@@ -1,4 +1,4 @@
-//! The tables of one group of models, from the relations of its pairs.
+//! Builds the tables of one group of models from the relations of its pairs.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -17,29 +17,29 @@ use super::{EvidenceError, Geometry, GroupEvidence, Growth, MatchRule, ModelCopy
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::signature::Signature;
 
-/// How many of the nearest models are looked at for what a model is a copy of.
+/// How many of the nearest models are considered as originals of a copy.
 const NEAREST: usize = 8;
 
-/// Differences of shares below this don't count: a head with few classes, a few tokens more.
+/// Differences in shares below this are ignored: a head with few classes, a few extra tokens.
 pub(super) const SAME_SHARE: f64 = 1e-3;
 
-/// Models of which at least this share was compared are of one kind.
+/// Models are of one kind if at least this share of both was compared.
 const MOSTLY_ALIKE: f64 = 0.75;
 
-/// Where at least this share of both models was compared, squared distances are taken as they are.
+/// If at least this share of both models was compared, squared distances are used unchanged.
 const NEARLY_ALL: f64 = 0.9;
 
-/// Models that are less unrelated than this may differ by rounding alone.
+/// Models whose unrelatedness is below this may differ by rounding alone.
 const ROUNDING: f64 = 1e-12;
 
-/// Growth that nothing tells has this error.
+/// The standard error assigned to growth that can't be estimated.
 const UNKNOWN: f64 = 1e3;
 
 /// The models of one group.
 pub(super) struct Members<'a> {
     pub(super) options: RelationOptions,
     pub(super) signatures: Vec<&'a Signature>,
-    /// Of all pairs, in condensed order.
+    /// The relations of all pairs, in condensed order.
     pub(super) relations: Vec<Relation>,
 }
 
@@ -56,13 +56,12 @@ impl Members<'_> {
         &self.relations[condensed_index(self.len(), first, second)]
     }
 
-    /// The weights that most pairs of related models have in common but not from one ancestor, such as
-    /// heads for different tasks, by all of their names.
+    /// All names of the weights that most pairs of related models share but didn't inherit from a common
+    /// ancestor, such as heads for different tasks.
     ///
-    /// What a few pairs have in common there would make their distances longer than those of all
-    /// others.
+    /// A few pairs may share such weights; counting them would make those distances longer than the rest.
     pub(super) fn mostly_replaced(&self) -> Vec<String> {
-        // Models with other layers under the same names have no say in what a head is.
+        // Models with different layers under the same names don't help to identify a head.
         let is_alike = |relation: &Relation| {
             let [first, second] = relation.compared();
             relation.is_related() && first.min(second) >= MOSTLY_ALIKE
@@ -81,7 +80,7 @@ impl Members<'_> {
             let having: Vec<bool> = (0..self.len()).map(|m| has(m, name)).collect();
             let counts = |&(u, v): &(usize, usize)| {
                 let relation = self.relation(u, v);
-                // Under other names, the one without the name has the weight, too.
+                // If names differ, the model without this name has the weight, too.
                 let either = relation.rule() != MatchRule::Names && (having[u] || having[v]);
                 is_alike(relation) && ((having[u] && having[v]) || either)
             };
@@ -96,7 +95,7 @@ impl Members<'_> {
         (0..models).flat_map(move |first| (first + 1..models).map(move |second| (first, second)))
     }
 
-    /// A value of each pair, the lesser member first.
+    /// A table with one value per pair; the smaller position comes first.
     fn table(
         &self,
         value: impl FnMut(usize, usize) -> f64,
@@ -138,7 +137,7 @@ impl Members<'_> {
         Ok(evidence)
     }
 
-    /// ‖u‖² over the weights that are compared.
+    /// ‖u‖² over the compared weights.
     fn norm(&self, member: usize) -> f64 {
         let tensors = self.signature(member).tensors().iter();
         let selected = tensors.filter(|tensor| self.options.compares(tensor));
@@ -146,7 +145,7 @@ impl Members<'_> {
         norms.sum()
     }
 
-    /// The mean size of weights, if models differ in what they share; distances are in its units then.
+    /// The mean size of weights if models differ in what they share; distances are then in units of it.
     pub(super) fn common_size(&self) -> Option<f64> {
         let is_all = |relation: &Relation| {
             let [first, second] = relation.compared();
@@ -157,13 +156,13 @@ impl Members<'_> {
         }
         let comparable = self.relations.iter().filter(|r| r.is_comparable());
         let mut sizes: Vec<f64> = comparable.map(Relation::size).collect();
-        // In an order of their own, so that the order of models has no part in how the sum is rounded.
+        // Sorted, so that the order of the models doesn't affect the rounding of the sum.
         sizes.sort_by(f64::total_cmp);
         Some(sizes.iter().sum::<f64>() / sizes.len().max(1) as f64)
     }
 
-    /// Eq. 1 without uniform shrinkage, brought to one size where models differ in what they share;
-    /// `None` for what can't be compared.
+    /// Eq. 1 without uniform shrinkage, scaled to a common size if models differ in what they share; `None`
+    /// for models that can't be compared.
     pub(super) fn distance(&self, first: usize, second: usize, common: Option<f64>) -> Option<f64> {
         let relation = self.relation(first, second);
         let scale = match common {
@@ -185,7 +184,7 @@ impl Members<'_> {
         self.table(|u, v| self.distance(u, v, common).unwrap_or(2.0 * largest))
     }
 
-    /// Eq. 3 over each model's own layers; `None` where a model has no score.
+    /// Eq. 3 over each model's own layers; `None` if any model has no score.
     fn scores(&self) -> Option<Vec<f64>> {
         let score = |member: usize| relation::score(&self.options, self.signature(member));
         (0..self.len()).map(score).collect()
@@ -216,7 +215,7 @@ impl Members<'_> {
         most.map(|(name, _)| name.into()).collect()
     }
 
-    /// The copies, each with its nearest possible original; of duplicates the first is the original.
+    /// The copies, each with its nearest possible original. The first of several duplicates is the original.
     fn copies(&self, evidence: &GroupEvidence) -> Vec<ModelCopy> {
         let mut copies = self.duplicates();
         self.rounded_duplicates(&mut copies);
@@ -249,9 +248,9 @@ impl Members<'_> {
         copies
     }
 
-    /// The models that hold the same values as one before them, which is the original.
+    /// The models with the same values as an earlier one, which is taken as the original.
     fn duplicates(&self) -> Vec<ModelCopy> {
-        // A tensor that was left out may differ.
+        // A skipped tensor may differ.
         let is_whole = |&member: &usize| self.signature(member).skipped_layers().is_empty();
         let mut copies: Vec<ModelCopy> = Vec::new();
         for copy in (0..self.len()).filter(is_whole) {
@@ -266,7 +265,7 @@ impl Members<'_> {
         copies
     }
 
-    /// Adds the models that differ from one before them by rounding alone.
+    /// Adds models that differ from an earlier one by rounding alone.
     fn rounded_duplicates(&self, copies: &mut Vec<ModelCopy>) {
         for copy in 1..self.len() {
             let is_copy = |model: usize| copies.iter().any(|known| known.copy == model);
@@ -284,11 +283,11 @@ impl Members<'_> {
         }
     }
 
-    /// What may have been made from a copy or from that one's original was made from the original:
-    /// how far both are from it is often too similar to tell.
+    /// If a model could have been made from a copy or from that copy's original, picks the original: its
+    /// distances to both are often too similar to decide.
     fn made_from_originals(&self, copies: &mut [ModelCopy]) {
         for at in 0..copies.len() {
-            // Originals are no further up than there are copies.
+            // A chain of originals is no longer than the number of copies.
             for _ in 0..copies.len() {
                 let ModelCopy { copy, original, .. } = copies[at];
                 let above = copies.iter().find(|other| other.copy == original);
@@ -319,7 +318,7 @@ impl Members<'_> {
         pairs
     }
 
-    /// `None` where every pair was compared on all weights.
+    /// The coverage; `None` if every pair was compared on all weights.
     fn coverage(&self) -> Option<Coverage> {
         let models = self.len();
         let mut shares = vec![1.0; models * models];

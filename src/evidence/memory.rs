@@ -1,25 +1,25 @@
-//! How much memory the tables of all pairs take, and whether it is there.
+//! Estimates the memory for the tables of all pairs and checks that it is available.
 
 use core::hint::black_box;
 
 use alloc::vec::Vec;
 
-/// The bytes that all pairs of this many models take; `None` where they overflow.
+/// The number of bytes for all pairs of this many models; `None` if it overflows.
 pub(super) fn of_pairs(models: usize) -> Option<usize> {
     let pairs = models.checked_mul(models.saturating_sub(1))? / 2;
-    // Distances, their squares, ranks, those of a layer, of a row and of a piece of it, and distances
-    // in another order.
+    // Distances, their squares, ranks; distances on one layer, one row and one piece of it; and distances in
+    // another order.
     pairs.checked_mul(7 * size_of::<f64>())
 }
 
-/// Whether the system would give so many bytes at once.
+/// Whether the system can allocate this many bytes at once.
 pub(super) fn is_there(bytes: Option<usize>) -> bool {
     let Some(bytes) = bytes else {
         return false;
     };
     let mut memory: Vec<u8> = Vec::new();
     let reserved = memory.try_reserve_exact(bytes).is_ok();
-    // An allocation that nothing looks at may be left out, as if it had been given.
+    // The compiler may remove an unused allocation and assume that it succeeded.
     black_box(&memory);
     reserved
 }

@@ -1,4 +1,4 @@
-//! Models that store their matrices transposed, as others of the same names show.
+//! Finds models that store their matrices transposed, compared with others that use the same names.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -10,27 +10,27 @@ use super::matching::prefixes::named_alike;
 use crate::signature::{ModelFailure, Signature, SignatureOptions, TensorSignature};
 use crate::weights::{Transposed, Unfused, WeightSource};
 
-/// A model that stores matrices transposed, as another model shows.
+/// A model that stores some matrices transposed, compared with another model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransposedModel {
-    /// The position of its signature.
+    /// The position of the model's signature.
     pub model: usize,
     /// The names of the matrices to transpose, sorted.
     pub layers: Vec<String>,
 }
 
-/// Finds the models that store matrices with a row for each input where others of the same names have a row
-/// for each output.
+/// Finds the models that store matrices with one row for each input, whereas others with the same names have
+/// one row for each output.
 ///
-/// Two models are stored differently if most of the matrices that have the same name in both, and that
-/// aren't square, have reversed shapes; where names are different, if more shapes agree reversed than as they
-/// are. Of the two the one is to be transposed whose matrices less often
-/// have the width that is the most frequent in both, since more matrices read from the hidden state of a
-/// network than write to it; if that doesn't tell, the one whose first such matrix is wider. Square matrices
-/// follow the others of their model. Sketches of a matrix and of its transpose can't be compared, so these
-/// models have to be signed again; [`sign_aligned`] does all of it.
+/// Two models are stored differently if most of the non-square matrices with the same name in both have
+/// reversed shapes. If names differ, it is enough that more shapes agree when reversed than as they are. One
+/// of the two then has to be transposed. It is the one whose matrices less often have the most frequent width
+/// of both models, since in a network more matrices read from the hidden state than write to it. If that is
+/// undecided, it is the one whose first such matrix is wider. Square matrices follow the others of their
+/// model. The sketches of a matrix and of its transpose can't be compared, so these models must be signed
+/// again; [`sign_aligned`] does all of this.
 ///
-/// Models that tell by their biases how they are stored never differ: see [`Unfused`].
+/// Models whose biases show how they are stored are already aligned: see [`Unfused`].
 ///
 /// # Complexity
 ///
@@ -73,8 +73,8 @@ pub fn find_transposed(signatures: &[Signature]) -> Vec<TransposedModel> {
     found
 }
 
-/// Reads many models, and those again that store their matrices transposed; results are in the order of the
-/// models.
+/// Signs many models, reading those that store their matrices transposed a second time. Results are in the
+/// order of the models.
 ///
 /// # Examples
 ///
@@ -123,8 +123,7 @@ enum Which {
     Second,
 }
 
-/// Which of two models is to be transposed, and the names of its matrices; `None` where both are stored
-/// alike.
+/// Which of two models to transpose, and the names of its matrices; `None` if both are stored alike.
 fn transposed<'a>(
     first: &'a Signature,
     second: &'a Signature,
@@ -151,10 +150,10 @@ fn transposed<'a>(
     Some((which, names.collect()))
 }
 
-/// Of two models the matrices that one of them stores transposed.
+/// The matrices of two models that one of them stores transposed.
 type Reversed<'a> = [Vec<&'a TensorSignature>; 2];
 
-/// The matrices of equal names and reversed shapes, if they are most of those that aren't square.
+/// The matrices with equal names and reversed shapes, if they are most of the non-square ones.
 fn reversed_by_name<'a>(
     pairs: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
 ) -> Option<Reversed<'a>> {
@@ -168,9 +167,8 @@ fn reversed_by_name<'a>(
     Some([in_first, in_second])
 }
 
-/// The matrices of two lengths of which more have the other model's shapes reversed than as they are; of
-/// two lengths for which neither holds, as others do. They have to be half of the matrices that aren't
-/// square.
+/// The matrices whose two side lengths match the other model's more often reversed than as they are. Side
+/// lengths for which neither holds follow the others. Together they must be half of the non-square matrices.
 fn reversed_by_shape<'a>(
     u: &'a [TensorSignature],
     v: &'a [TensorSignature],
@@ -229,7 +227,7 @@ fn is_same_or_reversed(u: &TensorSignature, v: &TensorSignature) -> bool {
     u.shape() == v.shape() || is_reversed
 }
 
-/// Whether matrices, rather than their transposes, have a row for each input.
+/// Whether the matrices, and not their transposes, have a row for each input.
 fn is_input_major(matrices: &[&TensorSignature]) -> bool {
     let side = |tensor: &TensorSignature, at: usize| tensor.shape().get(at).copied().unwrap_or(0);
     let mut counts: HashMap<usize, [usize; 2]> = HashMap::new();
@@ -238,7 +236,7 @@ fn is_input_major(matrices: &[&TensorSignature]) -> bool {
             counts.entry(side(tensor, at)).or_default()[at] += 1;
         }
     }
-    // The width of the hidden state is the length that occurs most, of several the least.
+    // The width of the hidden state is the most frequent length; among ties, the least.
     let most = counts
         .iter()
         .max_by_key(|(length, count)| (count[0] + count[1], core::cmp::Reverse(**length)));

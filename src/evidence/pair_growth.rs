@@ -1,30 +1,30 @@
-//! How a model grew out of another: [`growth`](crate::growth) over the groups of rows of two signatures.
+//! How one model grew out of another: [`growth`](crate::growth) over the groups of rows of two signatures.
 
 use alloc::vec::Vec;
 
 use crate::growth::{MatrixGrowth, PooledGrowth, Step};
 use crate::sketch::GroupComparison;
 
-/// Training takes no greater share of weights by decay; averages of models do.
+/// Weight decay in training removes no larger share of weights; averaging models does.
 const MOST_DECAY: f64 = 0.1;
 
-/// How a model grew out of the other: β and κ of [`growth`](crate::growth) with their errors.
+/// How one model grew out of the other: β and κ of [`growth`](crate::growth) with their standard errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PairGrowth {
     /// β from the first to the second model: near 1 if the second was trained from the first.
     pub coefficient: f64,
-    /// The standard error of β if groups of rows are independent and layers agree.
+    /// The standard error of β, assuming independent groups of rows and agreeing layers.
     pub model_error: f64,
     /// The jackknife standard error of β over layers.
     pub layer_error: f64,
-    /// κ from the first to the second model: −κ/2 is about the share of every weight that decay took.
+    /// κ from the first to the second model: decay removed a share of about −κ/2 of every weight.
     pub decay: f64,
-    /// The standard error of κ if groups of rows are independent and layers agree.
+    /// The standard error of κ, assuming independent groups of rows and agreeing layers.
     pub decay_error: f64,
 }
 
 impl PairGrowth {
-    /// One β for all weights, each given by its groups; `None` where nothing tells.
+    /// One β for all weights, each given by its groups; `None` if no group is informative.
     pub(super) fn of_weights<'a>(
         weights: impl Iterator<Item = &'a [GroupComparison]>,
     ) -> Option<Self> {
@@ -52,7 +52,7 @@ impl PairGrowth {
         })
     }
 
-    /// The square of the share of every weight that decay took, less what errors add to it.
+    /// The square of the share that decay removed of every weight, less the contribution of its error.
     pub(super) fn squared_shrinkage(&self) -> f64 {
         let squared = self.decay * self.decay - self.decay_error * self.decay_error;
         (squared / 4.0).clamp(0.0, MOST_DECAY * MOST_DECAY)
@@ -61,8 +61,8 @@ impl PairGrowth {
 
 /// ‖u‖² and ‖v‖² of a whole matrix.
 ///
-/// Steps are measured with both at one norm: weight decay moves a matrix towards zero as well, and were
-/// that part of the step counted, its product with the random part would be in both sides of the
+/// Steps are measured with both matrices scaled to one norm. Weight decay also moves a matrix towards zero.
+/// If that were part of the step, its product with the random part would appear on both sides of the
 /// regression, with opposite signs.
 fn squared_norms(groups: &[GroupComparison]) -> [f64; 2] {
     let sum = |of: fn(&GroupComparison) -> f64| groups.iter().map(of).sum();

@@ -16,7 +16,7 @@ impl Members<'_> {
         (0..self.len()).filter(is_related).collect()
     }
 
-    /// The relatives of a model that cover less of it than another one does.
+    /// The relatives of a model that cover less of it than another relative does.
     pub(super) fn partial_parents(&self, coverage: &Coverage, child: usize) -> Vec<PartialParent> {
         let share = |other: usize| coverage.share(child, other).unwrap_or(0.0);
         let mut relatives = self.relatives(child);

@@ -9,20 +9,20 @@ use crate::rank::{Difference, MatrixView, RankError, Tolerance, ranks_of_differe
 use crate::signature::{Cause, LayerShape, ModelFailure};
 use crate::weights::ElementType;
 
-/// How the ranks of a pair's layers become one distance.
+/// How the ranks of a pair's layers are combined into one distance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum RankOverLayers {
-    /// The largest, as in Eq. 2.
+    /// The largest rank, as in Eq. 2.
     #[default]
     Maximum,
-    /// The sum.
+    /// The sum of all ranks.
     Sum,
 }
 
 impl RankOverLayers {
-    /// Takes the rank on one more layer into a pair's distance.
+    /// Adds the rank on one more layer to a pair's distance.
     pub(super) fn take(self, distance: &mut f64, rank: f64) {
         *distance = match self {
             Self::Maximum => distance.max(rank),
@@ -39,8 +39,8 @@ pub(super) struct WholeLayer<T> {
     pub(super) stored: Option<ElementType>,
 }
 
-/// The rank of the difference for pairs of models on one layer, in the order of the pairs, which are
-/// positions in `models`.
+/// The rank of the difference on one layer for each of these pairs, in their order; pairs are positions in
+/// `models`.
 pub(super) fn ranks<T: Scalar>(
     layer: &LayerShape,
     models: &[&WholeLayer<T>],
@@ -87,7 +87,7 @@ pub(super) fn ranks<T: Scalar>(
     }
 }
 
-/// The rule that fits what two layers are stored in: the coarser of the two decides.
+/// The rule for the types in which two layers are stored: the coarser type decides.
 fn stored_rule(first: Option<ElementType>, second: Option<ElementType>) -> Tolerance {
     let epsilon = |t: Option<ElementType>| t.and_then(ElementType::epsilon).unwrap_or(0.0);
     let epsilon = epsilon(first).max(epsilon(second)).max(f64::EPSILON);

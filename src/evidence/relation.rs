@@ -1,4 +1,4 @@
-//! What two models say of each other, from their signatures alone.
+//! Compares two models from their signatures alone.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,17 +13,17 @@ use super::{
 use crate::signature::{Signature, TensorSignature};
 use crate::sketch::GroupComparison;
 
-/// Models that have a smaller share of their weights in common can't be compared.
+/// Models that share less of their weights than this can't be compared.
 pub(crate) const LEAST_COMPARED: f64 = 0.02;
 
-/// The least share of a squared distance that is left without weight decay: a smaller step is lost in
-/// the error of decay.
+/// The least share of a squared distance left after removing weight decay; a smaller step is lost in the
+/// error of the estimated decay.
 const LEAST_STEP: f64 = 0.2;
 
-/// Relative differences of layer scores below this are rounding.
+/// Relative differences of layer scores below this are due to rounding.
 const SCORE_ROUNDING: f64 = 1e-12;
 
-/// What is compared, and which score.
+/// Which tensors are compared, and by which score.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -34,18 +34,18 @@ pub(crate) struct RelationOptions {
     pub(crate) layers: LayerSelection,
     pub(crate) score_layers: LayerSelection,
     pub(crate) score: Score,
-    /// The names of weights that are left out, sorted; an index finds them for itself.
+    /// The names of weights to leave out, sorted; an index determines its own.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) without: Vec<String>,
 }
 
 impl RelationOptions {
-    /// Whether two tensors that correspond are weights that are compared.
+    /// Whether two corresponding tensors are both among the compared weights.
     fn compares_both(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
         self.compares(u) && self.compares(v)
     }
 
-    /// Whether two tensors that correspond count among the short vectors.
+    /// Whether two corresponding tensors count as short vectors.
     fn selects_vectors(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
         let is_vector = |tensor: &TensorSignature| {
             self.layers.selects_name(tensor.name()) && !tensor.is_weight()
@@ -53,7 +53,7 @@ impl RelationOptions {
         is_vector(u) && is_vector(v)
     }
 
-    /// Whether a tensor counts as one of the weights that are compared.
+    /// Whether a tensor is one of the compared weights.
     pub(super) fn compares(&self, tensor: &TensorSignature) -> bool {
         self.layers.selects_tensor(tensor)
             && (self.without)
@@ -62,11 +62,11 @@ impl RelationOptions {
     }
 }
 
-/// What two models say of each other, on the tensors that both have.
+/// How two models compare on the tensors that both have.
 ///
-/// It depends on these two models alone. Which tensors correspond is that of [`Matching`]: mostly those of
-/// equal names. Of two matrices that differ in their number of rows, the groups of rows that both have
-/// are compared.
+/// The result depends on these two models alone. [`Matching`] decides which tensors correspond: mostly those
+/// of equal names. If two matrices differ in their number of rows, the groups of rows that both have are
+/// compared.
 ///
 /// # Examples
 ///
@@ -99,7 +99,7 @@ pub struct Relation {
     growth: Option<PairGrowth>,
     score_change: f64,
     replaced: Vec<String>,
-    /// The names of the same weights in the second model, where they are others.
+    /// The names of these weights in the second model, if they differ.
     replaced_in_second: Vec<String>,
     equal: bool,
     rows: Ordering,
@@ -112,12 +112,12 @@ impl Relation {
     ///
     /// # Errors
     ///
-    /// [`IncompatibleSignatures`] where they were made with other settings.
+    /// [`IncompatibleSignatures`] if the signatures were made with different settings.
     ///
     /// # Complexity
     ///
-    /// O(numbers of both) time: microseconds, whatever the size of the models, and up to milliseconds where
-    /// names differ (see [`Matching::between`]).
+    /// Time is linear in the numbers that the two signatures contain: microseconds, whatever the size of the
+    /// models, and up to milliseconds if names differ (see [`Matching::between`]).
     pub fn between(first: &Signature, second: &Signature) -> Result<Self, IncompatibleSignatures> {
         compatibility::check(first, second)?;
         Ok(Self::of_checked(&RelationOptions::default(), first, second))
@@ -208,19 +208,19 @@ impl Relation {
         relation
     }
 
-    /// The share of the first and of the second model's weights that was compared.
+    /// The shares of the first and of the second model's weights that were compared.
     #[must_use]
     pub const fn compared(&self) -> [f64; 2] {
         self.compared
     }
 
-    /// The squared norms of the first and of the second model, over what was compared.
+    /// The squared norms of the first and of the second model over the compared weights.
     #[must_use]
     pub const fn squared_norms(&self) -> [f64; 2] {
         self.squared_norms
     }
 
-    /// The squared distance over the weights that were compared.
+    /// The squared distance over the compared weights.
     #[must_use]
     pub const fn squared_distance(&self) -> f64 {
         self.squared_distance
@@ -232,28 +232,28 @@ impl Relation {
         self.squared_distance_of_vectors
     }
 
-    /// Eq. 1: the mean over the weights that were compared of the norm of the difference. Where all
-    /// weights of both are equal it is the norm of the difference of all short vectors together: some models are
+    /// Eq. 1: the mean, over the compared weights, of the norm of the difference. If all weights of both are
+    /// equal, this is instead the norm of the difference of all short vectors together, since some models are
     /// trained on norms and biases alone.
     #[must_use]
     pub const fn distance(&self) -> f64 {
         self.distance
     }
 
-    /// The mean over the weights that were compared of the square root of the number of values: what
-    /// [`distance`](Self::distance) is proportional to if all values move alike. It brings distances to
-    /// one unit where models differ in the weights that they share.
+    /// The mean, over the compared weights, of the square root of the number of values.
+    /// [`distance`](Self::distance) is proportional to it if all values move alike. It converts distances to
+    /// one unit if models differ in the weights that they share.
     #[must_use]
     pub const fn size(&self) -> f64 {
         self.size
     }
 
-    /// The share of the squared distance that is left without uniform shrinkage, such as weight decay:
-    /// 1 − κ²s/4q with κ and s of [`growth`](crate::growth) and q = ‖u − v‖², and at least 0.2.
+    /// The share of the squared distance left after removing uniform shrinkage, such as weight decay: 1 −
+    /// κ²s/4q with κ and s of [`growth`](crate::growth) and q = ‖u − v‖², and at least 0.2.
     ///
-    /// Children of one model that were trained with weight decay all move towards zero, and so towards
-    /// each other. κ² is taken less the square of its error, so that nothing is left out unless it is
-    /// clear, and |κ|/2 counts up to 0.1: averages of models are shorter than these, too.
+    /// Children of one model that were trained with weight decay all move towards zero, and so towards each
+    /// other. The square of its error is subtracted from κ², so that only clear shrinkage is removed. |κ|/2
+    /// is capped at 0.1, because averages of models are shorter than these, too.
     #[must_use]
     pub fn share_without_decay(&self) -> f64 {
         let Some(growth) = self.growth.filter(|_| self.squared_distance > 0.0) else {
@@ -274,28 +274,28 @@ impl Relation {
         }
     }
 
-    /// Whether they have enough weights in common to say anything.
+    /// Whether the models share enough weights to be compared.
     #[must_use]
     pub fn is_comparable(&self) -> bool {
         let [first, second] = self.compared;
         self.layers > 0 && first.max(second) >= LEAST_COMPARED
     }
 
-    /// Whether they are comparable, and nearer to each other than independent weights are.
+    /// Whether the models are comparable and nearer to each other than independent weights.
     #[must_use]
     pub fn is_related(&self) -> bool {
         self.is_comparable() && self.related
     }
 
-    /// The growth from the first to the second model, where they are related.
+    /// The growth from the first to the second model, if they are related.
     #[must_use]
     pub const fn growth(&self) -> Option<PairGrowth> {
         self.growth
     }
 
-    /// By how much the score rises from the first model to the second on most layers, from −1 to 1.
+    /// How much the score rises from the first model to the second on most layers, from −1 to 1.
     ///
-    /// The mean of Huber's ψ of the relative changes, with the median change as its scale, brought
+    /// This is the mean of Huber's ψ of the relative changes, scaled by the median change. It is then shrunk
     /// towards 0 by half of what chance gives, 1/(2√(layers + 1)).
     ///
     /// # References
@@ -307,20 +307,20 @@ impl Relation {
         self.score_change
     }
 
-    /// The weights that both models have, but that are as far apart as independent ones although the
-    /// models are related: heads that were made anew, most often. Those that differ much more than all
-    /// others aren't compared. Names are those of the first model.
+    /// The weights that both models have but that are as far apart as independent ones although the models
+    /// are related; most often these are heads initialised anew. Those that differ much more than all others
+    /// aren't compared. Names are those in the first model.
     #[must_use]
     pub fn replaced(&self) -> &[String] {
         &self.replaced
     }
 
-    /// The names that weights which were replaced have in either model.
+    /// The names of replaced weights in either model.
     pub(crate) fn replaced_names(&self) -> impl Iterator<Item = &String> {
         self.replaced.iter().chain(&self.replaced_in_second)
     }
 
-    /// How many weights were compared.
+    /// The number of weights compared.
     ///
     /// ```
     /// use mother::evidence::Relation;
@@ -343,27 +343,26 @@ impl Relation {
         self.rows
     }
 
-    /// What told which tensors correspond.
+    /// The rule that matched the tensors.
     #[must_use]
     pub const fn rule(&self) -> MatchRule {
         self.rule
     }
 
-    /// How many tensors of one model have one in the other; [`Matching::pairs`] lists them.
+    /// The number of matched tensors; [`Matching::pairs`] lists them.
     #[must_use]
     pub const fn matched(&self) -> usize {
         self.matched
     }
 
-    /// Whether both have the same tensors, and every tensor of both holds the same values; names may
-    /// differ.
+    /// Whether both models have the same tensors with the same values; names may differ.
     #[must_use]
     pub const fn is_equal(&self) -> bool {
         self.equal
     }
 }
 
-/// Sums over the weights that are compared.
+/// Sums over the compared weights.
 #[derive(Default)]
 struct Sums {
     values: u64,
@@ -375,7 +374,7 @@ struct Sums {
 }
 
 impl Sums {
-    /// The share of a model's weights.
+    /// The compared share of a model's weights.
     fn share_of(&self, options: &RelationOptions, model: &Signature) -> f64 {
         let tensors = model.tensors().iter();
         let selected = tensors.filter(|tensor| options.layers.selects_tensor(tensor));
@@ -403,7 +402,7 @@ impl Sums {
     }
 }
 
-/// Eq. 3 over a model's own layers; `None` where none has a score.
+/// Eq. 3 over a model's own layers; `None` if no layer has a score.
 pub(super) fn score(options: &RelationOptions, signature: &Signature) -> Option<f64> {
     let tensors = signature.tensors().iter();
     let selected = tensors.filter(|tensor| options.score_layers.selects_tensor(tensor));
@@ -428,7 +427,7 @@ fn score_change<'a>(
     vote(scores)
 }
 
-/// By how much scores rise on most layers; each pair holds a layer's scores of both models.
+/// How much scores rise on most layers; each item is a layer's score in both models.
 pub(crate) fn vote(scores: impl Iterator<Item = (f64, f64)>) -> f64 {
     let changes = scores.map(|(first, second)| {
         let size = (first.abs() + second.abs()).max(f64::MIN_POSITIVE);
@@ -441,18 +440,18 @@ pub(crate) fn vote(scores: impl Iterator<Item = (f64, f64)>) -> f64 {
     let Some(median) = changes.get(changes.len() / 2).map(|change| change.abs()) else {
         return 0.0;
     };
-    // Half of the layers have a whole vote, the others in proportion to how much they change, so
-    // that neither one layer that changes much nor many that barely change decide.
+    // Half of the layers have a full vote. The others vote in proportion to their change, so that neither one
+    // layer that changes a lot nor many that barely change decide.
     let votes = (changes.iter()).map(|change| (change / median).clamp(-1.0, 1.0));
     let layers = changes.len() as f64;
     let share = votes.sum::<f64>() / layers;
-    // Taking off all that chance gives would leave nothing of the votes of few layers, though those
-    // of the edges of a tree add up.
+    // Subtracting all that chance gives would leave nothing of the votes of few layers, although votes add up
+    // over the edges of a tree.
     share.signum() * (share.abs() - 0.5 / Float::sqrt(layers + 1.0)).max(0.0)
 }
 
-/// The squared distances from a model to two others, on the groups of rows that it shares with both; `None`
-/// where there are none.
+/// The squared distances from a model to two others, on the groups of rows that all three share; `None` if
+/// there are none.
 pub(crate) fn restricted_squared_distance(
     options: &RelationOptions,
     model: &Signature,
@@ -475,7 +474,7 @@ pub(crate) fn restricted_squared_distance(
             groups.clear();
             let _ = (tensor.sketch()).compare_each(other.sketch(), |group| groups.push(group));
         }
-        // Rows that only one of them has, or that were made anew, belong to neither sum.
+        // Rows that only one of them has, or that were initialised anew, count in neither sum.
         for (from_first, from_second) in with_first.iter().zip(&with_second) {
             let near = |group: &GroupComparison| {
                 let norms = group.first_squared_norm + group.second_squared_norm;

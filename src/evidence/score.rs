@@ -9,7 +9,7 @@ use crate::moments::Moments;
 use crate::signature::{Cause, LayerShape, ModelFailure, OpenModel};
 use crate::weights::{WeightSource, element_count};
 
-/// The directional score of a layer; a model's is the sum over its layers (section 6.4).
+/// The directional score of a layer. A model's score is the sum over its layers (section 6.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -21,18 +21,17 @@ pub enum Score {
     Variance,
     /// Biased skewness.
     Skewness,
-    /// Entropy in nats of a histogram of 256 equal bins from the least to the greatest weight.
+    /// Entropy in nats of a histogram with 256 equal bins from the smallest to the largest weight.
     Entropy,
 }
 
 impl Score {
-    /// Whether it takes the values a second time.
+    /// Whether the score needs a second read of the values.
     pub(super) fn reads_again(self) -> bool {
         self == Self::Entropy
     }
 
-    /// The score of a layer with these moments; `None` where it is undefined, or takes more than
-    /// moments.
+    /// The score of a layer with these moments; `None` if it is undefined or needs more than moments.
     pub(crate) fn of_moments(self, moments: &Moments) -> Option<f64> {
         let score = match self {
             Self::Kurtosis => moments.kurtosis(),
@@ -43,7 +42,7 @@ impl Score {
         score.filter(|score| score.is_finite())
     }
 
-    /// The score of a layer with these moments and this digest; `None` where it is undefined.
+    /// The score of a layer with these moments and this digest; `None` if it is undefined.
     pub(super) fn of_layer<T: Scalar, S: WeightSource>(
         self,
         model: &OpenModel<'_, S>,
@@ -59,7 +58,7 @@ impl Score {
     }
 }
 
-/// The entropy of a layer's histogram; `None` for constant values.
+/// The entropy of a layer's histogram; `None` if all values are equal.
 fn entropy<T: Scalar, S: WeightSource>(
     model: &OpenModel<'_, S>,
     layer: &LayerShape,

@@ -1,4 +1,4 @@
-//! Which of a group's shared layers are measured.
+//! Selects which of a group's shared layers are measured.
 
 use alloc::vec::Vec;
 
@@ -10,14 +10,14 @@ use crate::signature::{LayerShape, TensorSignature};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum LayerKinds {
-    /// Tensors with at least two dimensions longer than 1: biases and norms are left out.
+    /// Tensors with at least two dimensions longer than 1; biases and norms are left out.
     #[default]
     WeightMatrices,
-    /// Vectors too; only tensors without any element are left out.
+    /// All tensors, including vectors, except those without elements.
     AllTensors,
 }
 
-/// A choice among the layers that all models of a group share.
+/// A selection from the layers that all models of a group share.
 ///
 /// The default is every shared weight matrix.
 ///
@@ -40,27 +40,27 @@ pub struct LayerSelection {
 }
 
 impl LayerSelection {
-    /// Every shared weight matrix.
+    /// Selects every shared weight matrix.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Narrows the choice to names that match this pattern or another one given so.
+    /// Restricts the selection to names that match this pattern or another one added the same way.
     #[must_use]
     pub fn with_glob(mut self, glob: impl Into<Glob>) -> Self {
         self.globs.push(glob.into());
         self
     }
 
-    /// Sets which kinds of tensors may be chosen.
+    /// Sets which kinds of tensors may be selected.
     #[must_use]
     pub fn with_kinds(mut self, kinds: LayerKinds) -> Self {
         self.kinds = kinds;
         self
     }
 
-    /// Whether a layer of this name and shape is chosen.
+    /// Whether a layer of this name and shape is selected.
     #[must_use]
     pub fn selects(&self, name: &str, shape: &[usize]) -> bool {
         let kind = match self.kinds {
@@ -70,7 +70,7 @@ impl LayerSelection {
         kind && self.selects_name(name)
     }
 
-    /// Whether a tensor of a signature is chosen; long vectors count as weight matrices.
+    /// Whether a tensor of a signature is selected; long vectors count as weight matrices.
     pub(super) fn selects_tensor(&self, tensor: &TensorSignature) -> bool {
         let kind = match self.kinds {
             LayerKinds::WeightMatrices => tensor.is_weight(),

@@ -1,4 +1,4 @@
-//! From the signatures of many models to the tables of evidence.
+//! Builds tables of evidence from the signatures of many models.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,14 +18,14 @@ use crate::parallel;
 use crate::progress::{Observer, Phase, ProgressReporter};
 use crate::signature::Signature;
 
-/// The bytes that a pair takes: its relation, and then its place in the tables.
+/// The bytes for one pair: its relation, and later its place in the tables.
 const BYTES_A_PAIR: usize = 2 * size_of::<Relation>();
 
-/// Compares signatures, pair by pair, and makes the tables from which
-/// [`Recovery`](crate::heritage::Recovery) reasons.
+/// Compares signatures pair by pair and builds the tables that [`Recovery`](crate::heritage::Recovery) works
+/// from.
 ///
-/// What two models say of each other depends on no third one (see [`Relation`]): an upload that has
-/// little in common with a family changes nothing for the others.
+/// The comparison of two models depends on no third one (see [`Relation`]), so an upload that has little in
+/// common with a family changes nothing for the others.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ pub struct SignatureComparison {
 }
 
 impl SignatureComparison {
-    /// All weights that two models share, and kurtosis as the score.
+    /// Compares all weights that two models share, with kurtosis as the score.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -74,7 +74,7 @@ impl SignatureComparison {
         self
     }
 
-    /// Sets the directional score. [`Score::Entropy`] can't be had from signatures; models then have
+    /// Sets the directional score. [`Score::Entropy`] can't be computed from signatures; with it, models have
     /// no score.
     #[must_use]
     pub fn with_score(mut self, score: Score) -> Self {
@@ -82,7 +82,7 @@ impl SignatureComparison {
         self
     }
 
-    /// Leaves out the weights of these names, sorted.
+    /// Leaves out the weights with these names, which must be sorted.
     pub(crate) fn without(mut self, names: Vec<String>) -> Self {
         self.options.without = names;
         self
@@ -97,11 +97,11 @@ impl SignatureComparison {
         relation::score(&self.options, signature)
     }
 
-    /// What two models say of each other.
+    /// Compares two models.
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Incompatible`] where they were made with other settings.
+    /// [`EvidenceError::Incompatible`] if the signatures were made with different settings.
     pub fn relation(
         &self,
         first: &Signature,
@@ -111,7 +111,7 @@ impl SignatureComparison {
         Ok(Relation::of_checked(&self.options, first, second))
     }
 
-    /// Whether two signatures were made with the same settings.
+    /// Checks that two signatures were made with the same settings.
     fn check(&self, first: &Signature, second: &Signature) -> Result<(), EvidenceError> {
         compatibility::check(first, second).map_err(|reason| EvidenceError::Incompatible {
             first: first.name().into(),
@@ -124,20 +124,21 @@ impl SignatureComparison {
     ///
     /// # Errors
     ///
-    /// Those of [`compare_observed`](Self::compare_observed).
+    /// The same as for [`compare_observed`](Self::compare_observed).
     pub fn compare(&self, signatures: &[Signature]) -> Result<Evidence, EvidenceError> {
         self.compare_observed(signatures, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Compares all pairs, and reports to `observer` how it goes.
+    /// Compares all pairs and reports progress to `observer`.
     ///
-    /// Models form a group where enough of their weights can be compared, and so on transitively.
+    /// Two models belong to one group if enough of their weights can be compared; this is extended
+    /// transitively.
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::DuplicateModel`] for two of one name, [`EvidenceError::Incompatible`] where
-    /// signatures were made with different settings, [`EvidenceError::Cancelled`] when the observer
-    /// breaks, and [`EvidenceError::Number`] where squares overflow.
+    /// [`EvidenceError::DuplicateModel`] if two models have the same name, [`EvidenceError::Incompatible`] if
+    /// signatures were made with different settings, [`EvidenceError::Cancelled`] if the observer breaks, and
+    /// [`EvidenceError::Number`] if squares overflow.
     ///
     /// # Complexity
     ///
@@ -179,7 +180,7 @@ impl SignatureComparison {
         Ok(evidence)
     }
 
-    /// The groups of models that have tensors in common, and so on transitively.
+    /// The groups of models with tensors in common, extended transitively.
     fn groups(
         &self,
         models: &[&Signature],
@@ -222,7 +223,7 @@ impl SignatureComparison {
         let mut relations = Vec::new();
         let mut first = 0;
         while first < models {
-            // Rows of the triangle, a few thousand pairs at once.
+            // Takes rows of the triangle, a few thousand pairs at a time.
             let mut end = first;
             let mut pairs = Vec::new();
             while end < models && pairs.len() < 4096 {
@@ -240,8 +241,7 @@ impl SignatureComparison {
     }
 }
 
-/// The models that have weights of one width in common, and so on transitively: no others can have tensors
-/// that correspond.
+/// Groups models with weights of the same width, transitively: no others can have corresponding tensors.
 fn sharing_widths(signatures: &[&Signature]) -> Vec<Vec<usize>> {
     let mut sets = DisjointSets::new(signatures.len());
     let mut first_with: HashMap<(usize, &[usize], usize), usize> = HashMap::new();
@@ -257,7 +257,7 @@ fn sharing_widths(signatures: &[&Signature]) -> Vec<Vec<usize>> {
     sets.into_members()
 }
 
-/// The models that can be compared, and so on transitively; groups in the order of their first.
+/// Groups models that can be compared, transitively, in the order of their first model.
 fn components(models: usize, relations: &[Relation]) -> Vec<Vec<usize>> {
     let mut sets = DisjointSets::new(models);
     for first in 0..models {
@@ -270,7 +270,7 @@ fn components(models: usize, relations: &[Relation]) -> Vec<Vec<usize>> {
     sets.into_members()
 }
 
-/// The relations of the pairs of some models, in condensed order.
+/// The relations between some of the models, in condensed order.
 fn select(models: usize, members: &[usize], relations: &[Relation]) -> Vec<Relation> {
     let pairs = (members.iter().enumerate())
         .flat_map(|(at, &first)| members[at + 1..].iter().map(move |&second| (first, second)));

@@ -1,4 +1,4 @@
-//! The tables themselves.
+//! The tables of evidence.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use crate::condensed::CondensedMatrix;
 use crate::signature::SkippedModel;
 use crate::weights::SkippedLayer;
 
-/// What was measured of models of one architecture, which are sorted by name.
+/// The measurements of the models of one architecture, sorted by model name.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",
@@ -62,14 +62,14 @@ impl GroupEvidence {
         evidence.with_copies(self.copies)
     }
 
-    /// Evidence from numbers that are already there: a name, a directional score (or none at all)
-    /// and the pairwise distances of models in the same order.
+    /// Creates evidence from existing numbers: names, directional scores (or none at all) and pairwise
+    /// distances, all in the same order.
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Size`] where a table is for another number of models,
-    /// [`EvidenceError::DuplicateModel`], and [`EvidenceError::Number`] for a score that isn't
-    /// finite or a distance that isn't finite or negative.
+    /// [`EvidenceError::Size`] if a table is for a different number of models,
+    /// [`EvidenceError::DuplicateModel`], and [`EvidenceError::Number`] for a score that isn't finite or a
+    /// distance that is negative or not finite.
     ///
     /// # Examples
     ///
@@ -136,14 +136,14 @@ impl GroupEvidence {
         &self.models
     }
 
-    /// The layers that distances were measured on, sorted: those that most models have. None where the
-    /// numbers were handed in.
+    /// The layers on which distances were measured, sorted: those that most models have. Empty if the numbers
+    /// were passed in.
     #[must_use]
     pub fn layers(&self) -> &[String] {
         &self.layers
     }
 
-    /// Each model's directional score (Eq. 3); `None` where it is undefined on every layer.
+    /// Each model's directional score (Eq. 3); `None` if it is undefined on every layer.
     #[must_use]
     pub fn scores(&self) -> Option<&[f64]> {
         self.scores.as_deref()
@@ -155,32 +155,31 @@ impl GroupEvidence {
         &self.distances
     }
 
-    /// Where the models lie in the space of their weights, if that was measured.
+    /// The norms and distances of the models in weight space, if measured.
     #[must_use]
     pub const fn geometry(&self) -> Option<&Geometry> {
         self.geometry.as_ref()
     }
 
-    /// The growth of every pair, if it was measured.
+    /// The growth of every pair, if measured.
     #[must_use]
     pub const fn growth(&self) -> Option<&Growth> {
         self.growth.as_ref()
     }
 
-    /// By how much the score rises from the first to the second model of every pair, from −1 to 1, if
-    /// that was measured.
+    /// How much the score rises from the first to the second model of every pair, from −1 to 1, if measured.
     #[must_use]
     pub const fn score_changes(&self) -> Option<&CondensedMatrix> {
         self.score_changes.as_ref()
     }
 
-    /// How much of each pair was compared; `None` where that is all of it.
+    /// How much of each pair was compared; `None` if each was compared completely.
     #[must_use]
     pub const fn coverage(&self) -> Option<&Coverage> {
         self.coverage.as_ref()
     }
 
-    /// The share of a model's weights that was compared with another's.
+    /// The share of the model `of`'s weights that was compared with the model `with`.
     #[must_use]
     pub fn compared(&self, of: usize, with: usize) -> f64 {
         let share = |coverage: &Coverage| coverage.share(of, with);
@@ -191,7 +190,7 @@ impl GroupEvidence {
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Size`] where it is of another number of models.
+    /// [`EvidenceError::Size`] if it is for a different number of models.
     pub fn with_geometry(mut self, geometry: Geometry) -> Result<Self, EvidenceError> {
         self.check_size("geometry", geometry.squared_norms().len())?;
         self.geometry = Some(geometry);
@@ -202,14 +201,14 @@ impl GroupEvidence {
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Size`] where it is of another number of models.
+    /// [`EvidenceError::Size`] if it is for a different number of models.
     pub fn with_growth(mut self, growth: Growth) -> Result<Self, EvidenceError> {
         self.check_size("growth", growth.models())?;
         self.growth = Some(growth);
         Ok(self)
     }
 
-    /// Adds by how much the score rises in every pair, in the order of [`models`](Self::models).
+    /// Adds the change of score of every pair, in the order of [`models`](Self::models).
     ///
     /// # Errors
     ///
@@ -227,12 +226,12 @@ impl GroupEvidence {
         Ok(self)
     }
 
-    /// Adds how much of each pair was compared, in the order of [`models`](Self::models).
+    /// Adds the coverage of each pair, in the order of [`models`](Self::models).
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Size`] where it is of another number of models; [`EvidenceError::Number`] for
-    /// a share that isn't from 0 to 1, or a distance that isn't finite or negative.
+    /// [`EvidenceError::Size`] if it is for a different number of models; [`EvidenceError::Number`] for a
+    /// share outside 0 to 1, or a distance that is negative or not finite.
     pub fn with_coverage(mut self, coverage: Coverage) -> Result<Self, EvidenceError> {
         let models = self.models.len();
         self.check_size("coverage", coverage.models)?;
@@ -272,8 +271,7 @@ impl GroupEvidence {
         Ok(self)
     }
 
-    /// The models that are copies of others, in the order of the copies; none where that was not
-    /// measured.
+    /// The models that are copies of others, sorted by copy; empty if that was not measured.
     #[must_use]
     pub fn copies(&self) -> &[ModelCopy] {
         &self.copies
@@ -283,8 +281,8 @@ impl GroupEvidence {
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Copy`] where a position is of no model, a model is a copy of two, or copies
-    /// are made of each other in a circle.
+    /// [`EvidenceError::Copy`] if a position doesn't exist, a model is a copy of two others, or copies form a
+    /// cycle.
     pub fn with_copies(mut self, mut copies: Vec<ModelCopy>) -> Result<Self, EvidenceError> {
         copies.sort_by_key(|copy| copy.copy);
         let wrong = |copy: &ModelCopy| EvidenceError::Copy {
@@ -309,10 +307,10 @@ impl GroupEvidence {
         }
     }
 
-    /// Makes a model the original of its duplicates, all of which may equally be; what was made from another
-    /// of them was made from this one then.
+    /// Makes a model the original of its duplicates, any of which could be the original. Copies of the former
+    /// original become copies of this model.
     ///
-    /// Nothing changes where it is no duplicate.
+    /// Does nothing unless the model is a duplicate of a model that is itself no copy.
     ///
     /// # Examples
     ///
@@ -352,7 +350,7 @@ impl GroupEvidence {
         self
     }
 
-    /// What a model was copied of in the end, itself if it is no copy; `None` in a circle.
+    /// The first original in a chain of copies, or the model itself if it is not a copy; `None` in a cycle.
     pub(crate) fn original(&self, model: usize) -> Option<usize> {
         let mut model = model;
         for _ in 0..=self.copies.len() {
@@ -393,7 +391,7 @@ fn number(table: &'static str, model: &str, value: f64) -> EvidenceError {
     }
 }
 
-/// A layer that a model has but that couldn't be decoded.
+/// A layer of a model that couldn't be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SkippedLayerOf {
@@ -403,11 +401,11 @@ pub struct SkippedLayerOf {
     pub layer: SkippedLayer,
 }
 
-/// What was measured of all models: one table for every architecture, and what was left out.
+/// The measurements of all models: one table for each architecture, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Evidence {
-    /// Sorted by the name of their first model.
+    /// The groups, sorted by the name of their first model.
     pub groups: Vec<GroupEvidence>,
     /// The models that were left out, sorted by name.
     pub skipped: Vec<SkippedModel>,
@@ -416,14 +414,14 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Takes distances from other evidence about the same models, such as those of Eq. 1 or 2 measured on
-    /// raw weights; the geometry comes with them.
+    /// Takes the distances from other evidence about the same models, such as Eq. 1 or 2 measured on raw
+    /// weights. The geometry is replaced, too, if the other evidence has it.
     ///
-    /// A group of which that evidence has not all models in one group keeps its own.
+    /// A group keeps its own tables unless the other evidence has all its models in one group.
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Number`] where a table of the other evidence is broken.
+    /// [`EvidenceError::Number`] if a table of the other evidence is invalid.
     pub fn with_distances_of(mut self, exact: &Self) -> Result<Self, EvidenceError> {
         for group in &mut self.groups {
             let positions = exact.groups.iter().find_map(|other| {

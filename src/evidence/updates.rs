@@ -1,4 +1,4 @@
-//! The rank of the update that turns one model into another, which is read again for it.
+//! The rank of the update that turns one model into another; both are read again to find it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,15 +8,15 @@ use crate::rank::{MatrixView, RankError, RoundingNoise, SingularValueSolver, Tol
 use crate::signature::{Cause, LayerShape, ModelFailure, OpenModel};
 use crate::weights::{ElementType, Unfused, WeightSource};
 
-/// Of larger matrices this many rows and columns are looked at.
+/// The number of rows and columns examined in larger matrices.
 const SIDE: usize = 128;
 
-/// The values that are read at once.
+/// How many values are read at once.
 const SEGMENT: usize = 64 * 1024;
 
-/// Where weights are trained in the precision that they are stored in, the arithmetic of training
-/// leaves errors of the size of those that storing leaves: singular values of updates of known rank
-/// were below twice what storing explains. This margin is twice that.
+/// If weights are trained in the precision in which they are stored, the arithmetic leaves errors as large as
+/// rounding to storage does. Singular values of updates of known rank were below twice what storing explains;
+/// this margin is twice that.
 const ARITHMETIC: f64 = 4.0;
 
 /// The bits of the significand of a half-precision number.
@@ -24,8 +24,8 @@ const HALF_PRECISION: u32 = 11;
 
 /// The rank of the difference of two models.
 ///
-/// Low-rank training such as LoRA changes the layers it trains by matrices of its rank; training all
-/// weights changes them by matrices of full rank.
+/// Low-rank training such as LoRA adds a matrix of low rank to each layer it trains. Training all weights
+/// changes them by matrices of full rank.
 ///
 /// # Examples
 ///
@@ -44,30 +44,29 @@ const HALF_PRECISION: u32 = 11;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UpdateRank {
-    /// The largest rank of the difference of a layer; where that is more than half of the largest
-    /// that it could be, of the layers up to the first such one.
+    /// The largest rank of any layer's difference. Once a layer's rank exceeds half of the largest possible
+    /// one, later layers aren't read.
     pub rank: usize,
     /// The largest rank that the difference of any layer could have.
     pub full_rank: usize,
 }
 
 impl UpdateRank {
-    /// Reads some layers of two models, and ranks their differences; layers that one of them lacks, or
-    /// has in another shape, are passed over. Names are those of signatures, in which fused layers are cut
+    /// Reads some layers of two models and finds the ranks of their differences. Layers that one model lacks,
+    /// or has in a different shape, are skipped. Names are those in signatures, where fused layers are split
     /// (see [`Unfused`]).
     ///
-    /// Of a matrix with more than 128 rows or columns, 128 that are evenly spaced over it are looked at.
-    /// Almost every such part of a matrix of low rank has its rank; where the part has full rank, so
-    /// has the matrix, or nearly.
+    /// If a matrix has more than 128 rows or columns, 128 evenly spaced ones are used. Almost every such part
+    /// of a low-rank matrix has the rank of the whole. If the part has full rank, so does the matrix, or
+    /// nearly.
     ///
     /// # Errors
     ///
-    /// [`ModelFailure`] where a model can't be read, a value isn't finite, or singular values can't be
-    /// found.
+    /// [`ModelFailure`] if a model can't be read, a value isn't finite, or singular values can't be computed.
     ///
     /// # Complexity
     ///
-    /// O(values) time at most to read, and O(128³) for each layer.
+    /// At most O(values) time to read, and O(128³) for each layer.
     pub fn between<A: WeightSource, B: WeightSource>(
         first: &A,
         second: &B,
@@ -77,16 +76,16 @@ impl UpdateRank {
         Self::between_matched(first, second, &pairs)
     }
 
-    /// The same for layers whose names may differ: each is given by its name in the first and in the second
-    /// model, as [`Matching`](super::Matching) finds them.
+    /// Like [`between`](Self::between), but for layers whose names may differ. Each is given by its name in
+    /// the first and in the second model, as [`Matching`](super::Matching) finds them.
     ///
     /// # Errors
     ///
-    /// Those of [`between`](Self::between).
+    /// The same as for [`between`](Self::between).
     ///
     /// # Complexity
     ///
-    /// That of [`between`](Self::between).
+    /// The same as for [`between`](Self::between).
     pub fn between_matched<A: WeightSource, B: WeightSource>(
         first: &A,
         second: &B,
@@ -99,7 +98,7 @@ impl UpdateRank {
             (layer.shape == other.shape).then_some((layer, other))
         };
         let mut shared: Vec<(&LayerShape, &LayerShape)> = layers.iter().filter_map(pair).collect();
-        // Where the largest rank can be is the first that tells full updates from others.
+        // The layer with the largest possible rank is the first to distinguish full updates from others.
         shared.sort_by_key(|(layer, _)| core::cmp::Reverse(largest_rank(layer)));
         let mut update = Self {
             rank: 0,
@@ -121,14 +120,14 @@ impl UpdateRank {
         Ok(update)
     }
 
-    /// Whether no layer has changed by more than half of the largest rank.
+    /// Whether every layer's rank is at most half of the largest possible one.
     #[must_use]
     pub const fn is_low_rank(&self) -> bool {
         self.rank <= self.full_rank / 2
     }
 }
 
-/// The largest rank that the difference of a layer can have.
+/// The largest possible rank of a layer's difference.
 fn largest_rank(layer: &LayerShape) -> usize {
     let shape = MatrixShape::of_matrix(layer);
     shape.rows.min(shape.width)
@@ -179,7 +178,7 @@ fn rank_of_update(
     })
 }
 
-/// The singular values of the difference that rounding of the stored values can't explain.
+/// The number of singular values of the difference that rounding of the stored values can't explain.
 fn rank_above_rounding(
     solver: &mut SingularValueSolver,
     parts: &[Vec<f64>; 2],

@@ -1,4 +1,4 @@
-//! Model cards: what the README beside a model says of where it comes from.
+//! Model cards: what the README beside a model says about its origin.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -8,15 +8,15 @@ use std::io::Read as _;
 
 use super::ModelPath;
 
-/// What a card is called.
+/// The file name of a card.
 const CARD: &str = "README.md";
 
-/// The most that is read of it; what is wanted is at the beginning.
+/// How many bytes of it are read at most; the relevant part is at the beginning.
 const LONGEST: u64 = 1 << 16;
 
-/// What a model's card claims: the models that it was made from, and how.
+/// The claims of a model card: the models from which this one was made, and how.
 ///
-/// Of the YAML at the beginning of the card two keys are read, `base_model` and `base_model_relation`.
+/// Two keys are read from the YAML at the beginning of the card, `base_model` and `base_model_relation`.
 ///
 /// # Examples
 ///
@@ -34,7 +34,8 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
-    /// What a card's text claims; nothing where it doesn't begin with YAML between lines of `---`.
+    /// Parses the text of a card. The result is empty if the text doesn't begin with YAML between lines of
+    /// `---`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut lines = text.trim_start_matches('\u{feff}').lines();
@@ -49,7 +50,7 @@ impl ModelCard {
                 card.bases.extend(scalar(item));
                 continue;
             }
-            // A key of another mapping is further in.
+            // A key of a nested mapping is indented.
             is_list = is_list && line.trim().is_empty();
             match line.split_once(':') {
                 Some(("base_model", value)) => {
@@ -63,13 +64,13 @@ impl ModelCard {
         card
     }
 
-    /// The names of the models that this one was made from, as repositories.
+    /// The repository names of the models from which this one was made.
     #[must_use]
     pub fn bases(&self) -> &[String] {
         &self.bases
     }
 
-    /// How it was made: `finetune`, `adapter`, `merge` or `quantized`.
+    /// How this model was made: `finetune`, `adapter`, `merge` or `quantized`.
     #[must_use]
     pub fn relation(&self) -> Option<&str> {
         self.relation.as_deref()
@@ -77,9 +78,9 @@ impl ModelCard {
 }
 
 impl ModelPath {
-    /// The card in the model's folder; `None` where there is none that can be read.
+    /// Reads the card in the model's folder; `None` if there is no readable one.
     ///
-    /// In a folder of several models it may be about any of them.
+    /// If the folder contains several models, the card may be about any of them.
     #[must_use]
     pub fn card(&self) -> Option<ModelCard> {
         let file = File::open(self.folder().join(CARD)).ok()?;
@@ -101,7 +102,7 @@ fn flow(value: &str) -> Vec<String> {
     }
 }
 
-/// A value without quotes and comment.
+/// A value without quotes and comments.
 fn scalar(value: &str) -> Option<String> {
     let value = value.trim();
     let quoted = |quote| value.strip_prefix(quote)?.split(quote).next();

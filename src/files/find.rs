@@ -1,4 +1,4 @@
-//! Looks through folders, to any depth, for models.
+//! Searches folders to any depth for models.
 
 use core::error::Error;
 use core::fmt;
@@ -19,31 +19,31 @@ use super::naming::{Item, Namer, with_unique_names};
 use super::passed_over::{PassedOver, PassedOverReason};
 use crate::storage::text::{FileName as Shown, Line};
 
-/// How many folders below what was given are looked into, one below the other.
+/// How many levels of folders below a given path are searched.
 const DEEPEST: usize = 32;
 
-/// Files by which a folder is a pipeline, some of whose folders hold no weights.
+/// Files that mark a folder as a pipeline, where some subfolders contain no weights.
 const PIPELINES: [&str; 2] = ["model_index.json", "modules.json"];
 
-/// Where repositories keep a model's files as it was released, under the names of its makers.
+/// The folder where repositories keep a model's files as originally released, under its makers' names.
 const ORIGINAL: &str = "original";
 
-/// What [`find_models`] found.
+/// The result of [`find_models`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
-    /// The models, sorted by name; no two have the same.
+    /// The models, sorted by name; names are unique.
     pub models: Vec<ModelPath>,
-    /// The files and folders that were passed over, sorted by name.
+    /// The files and folders that were skipped, sorted by name.
     pub passed_over: Vec<PassedOver>,
 }
 
-/// A path that was given and can't be looked at.
+/// A path passed to [`find_models`] can't be accessed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindError {
     /// The path.
     pub path: String,
-    /// What kind of failure.
+    /// The kind of failure.
     pub kind: io::ErrorKind,
     /// The system's message.
     pub message: String,
@@ -62,42 +62,42 @@ impl fmt::Display for FindError {
 
 impl Error for FindError {}
 
-/// The models that paths stand for.
+/// Finds the models at the given paths.
 ///
-/// A file is one model. A folder is looked through to any depth: links are followed, names that begin
-/// with a dot are passed over, and a folder that several paths or links lead to is looked into once. A
-/// model is
+/// A file is one model. A folder is searched to any depth. Links are followed, names that begin with a dot
+/// are skipped, and a folder reached by several paths or links is searched once. A model is
 ///
 /// - an index (`*.safetensors.index.json`) with the shards that it lists;
-/// - shards (`x-00001-of-00002.safetensors`) that no index lists, if all are there;
+/// - shards (`x-00001-of-00002.safetensors`) that no index lists, if all of them exist;
 /// - any other file of weights.
 ///
-/// Files of one folder that differ only in their format, in a precision (`model.fp16.safetensors`) or in
-/// one of the names that libraries give to every model (`model`, `consolidated`) are one model: the one
-/// of full precision counts, in the format that is read best. So are those in a folder called `original` below.
-/// Files such as `consolidated.00.pth` and `consolidated.01.pth` hold a slice of every tensor, and aren't read. The state of a training run (optimizers,
-/// random numbers) is passed over without a word; all else that is passed over is listed with the reason.
+/// Files in one folder are the same model if they differ only in their format, in a precision
+/// (`model.fp16.safetensors`) or in one of the generic names that libraries use (`model`, `consolidated`). Of
+/// these, the one in full precision is taken, in the preferred format. Generically named files in a subfolder
+/// `original` are the same model, too. Files such as `consolidated.00.pth` and `consolidated.01.pth` each
+/// contain a slice of every tensor and aren't read. The state of a training run (optimizers, random numbers)
+/// is skipped silently; everything else that is skipped is listed with the reason.
 ///
-/// Nothing is opened but indexes and what may be a pointer of Git LFS: what is found need not be
-/// readable, and a link that leads nowhere is listed so that opening it says so.
+/// Only indexes and possible Git LFS pointers are opened. So a model that is found need not be readable, and
+/// a broken link is listed so that opening it reports the problem.
 ///
 /// # Names
 ///
-/// A model is named by its path below the folder that was given, without the ending. What was given and is
-/// a model itself, and models that would share a name, are named by their paths below what all that was
-/// given shares. A model that is the only one of its folder, or whose file has
-/// a name that libraries give to every model, is named by the folder. In a hub's cache
-/// (`models--org--name/snapshots/<hash>`) it is `org/name`, and where several states were fetched
-/// `org/name@` with the first seven characters of the hash. Models that share a name all
-/// the same are told apart by their files.
+/// A model is named by its path below the given folder, without the extension. Two kinds of models are
+/// instead named by their paths below the common ancestor of all given paths: given paths that are models
+/// themselves, and models that would otherwise share a name. If a model is the only one in its folder, or its
+/// file has a generic name, it is named after the folder. In a hub's cache
+/// (`models--org--name/snapshots/<hash>`) its name is `org/name`, or `org/name@` with the first seven
+/// characters of the hash if several revisions were fetched. If names still coincide, file names distinguish
+/// the models.
 ///
 /// # Errors
 ///
-/// When a path that was given can't be looked at.
+/// [`FindError`] if a given path can't be accessed.
 ///
 /// # Complexity
 ///
-/// O(f log f) time for f files and folders; the memory for their paths.
+/// O(f log f) time for f files and folders, and memory for their paths.
 ///
 /// # Examples
 ///
@@ -126,7 +126,7 @@ pub fn find_models<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result
         }
         given.push((place_of(path), path.to_owned(), is_folder));
     }
-    // Of several paths to one place the shortest is shown.
+    // Of several paths to one place, the shortest is shown.
     given.sort_by_cached_key(|(place, path, _)| {
         (place.clone(), path.as_os_str().len(), path.clone())
     });
@@ -143,8 +143,8 @@ pub fn find_models<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result
     Ok(search.found())
 }
 
-/// Where a path lies. A link in the last place is not followed, since two links to one file are two
-/// models that happen to be equal.
+/// The real location of a path. A link in the last component is not followed, since two links to one file are
+/// two models that happen to be equal.
 fn place_of(path: &Path) -> PathBuf {
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
     match (path.parent(), path.file_name()) {
@@ -154,17 +154,17 @@ fn place_of(path: &Path) -> PathBuf {
     }
 }
 
-/// A folder to be looked into.
+/// A folder to search.
 #[derive(Clone)]
 struct Step {
-    /// The folder as it is given to the system, and shown.
+    /// The path for the system and for display.
     path: PathBuf,
-    /// Where it lies.
+    /// Its real location.
     place: PathBuf,
-    /// The number of the folder that was given and led here.
+    /// The index of the given folder that led here.
     given: usize,
     depth: usize,
-    /// The file of a model in the folder above that is called as that folder.
+    /// The file of the model in the parent folder that is named after that folder.
     above: Option<String>,
 }
 
@@ -198,7 +198,7 @@ impl Step {
     }
 }
 
-/// What a folder holds, sorted by name.
+/// The contents of a folder, sorted by name.
 #[derive(Default)]
 struct Listing {
     files: BTreeMap<String, PathBuf>,
@@ -223,7 +223,7 @@ impl Listing {
             if name.starts_with('.') {
                 continue;
             }
-            // Two names that aren't Unicode may look the same.
+            // Two non-Unicode names may look the same.
             while listing.files.contains_key(&name) {
                 name.insert(0, char::REPLACEMENT_CHARACTER);
             }
@@ -235,7 +235,7 @@ impl Listing {
                 listing.folders.push(path);
             }
         }
-        // In a hub's cache the files themselves are elsewhere, under names that say nothing.
+        // In a hub's cache, the files themselves are elsewhere, under meaningless names.
         let is_snapshots = |path: &PathBuf| path.file_name().is_some_and(|name| name == SNAPSHOTS);
         if is_repository(folder) && listing.folders.iter().any(is_snapshots) {
             listing.folders.retain(is_snapshots);
@@ -245,14 +245,14 @@ impl Listing {
     }
 }
 
-/// The search through all that was given.
+/// The search through all given paths.
 struct Search {
     shared: Root,
-    /// The folders that were given.
+    /// The given folders.
     given: Vec<Root>,
-    /// Every folder that was looked into, by its real path, and where it was found.
+    /// Every folder searched, by its real path, and where it was found.
     seen: BTreeMap<PathBuf, PathBuf>,
-    /// Links to folders, for which those that aren't links come first.
+    /// Links to folders, which are searched after real folders.
     links: VecDeque<Step>,
     models: Vec<Item<Candidate>>,
     passed_over: Vec<Item<Rejected>>,
@@ -270,7 +270,7 @@ impl Search {
         }
     }
 
-    /// Looks into a folder that was given.
+    /// Searches a given folder.
     fn given_folder(&mut self, place: PathBuf, path: PathBuf) {
         let given = self.given.len();
         self.given
@@ -287,7 +287,7 @@ impl Search {
         }
     }
 
-    /// Looks into a folder and all below; whether there was anything worth a word.
+    /// Searches a folder and everything below; returns whether it contains anything to report.
     fn folder(&mut self, step: &Step) -> bool {
         if step.depth > DEEPEST {
             self.pass_over(step, PassedOverReason::TooDeep);
@@ -295,7 +295,7 @@ impl Search {
         }
         let real = fs::canonicalize(&step.path).unwrap_or_else(|_| step.path.clone());
         if let Some(first) = self.seen.get(&real) {
-            // Of what is given twice nothing needs to be said.
+            // A folder given twice needn't be reported.
             if *first != step.place && step.depth > 0 {
                 let folder = self.shared.id(first, "", Named::ByFolder);
                 self.pass_over(step, PassedOverReason::SameFolder { folder });
@@ -340,7 +340,7 @@ impl Search {
         any
     }
 
-    /// Looks into the folders that links lead to.
+    /// Searches the folders to which links lead.
     fn linked_folders(&mut self) {
         while let Some(step) = self.links.pop_front() {
             if !self.folder(&step) {
@@ -349,7 +349,7 @@ impl Search {
         }
     }
 
-    /// Takes the files that were given, unless they are part of a model that was found already.
+    /// Adds the given files, unless they belong to a model already found.
     fn chosen_files(&mut self, files: impl Iterator<Item = (PathBuf, PathBuf)>) {
         let models = self.models.iter();
         let known = models.flat_map(|model| {
@@ -442,7 +442,7 @@ impl Search {
     }
 }
 
-/// The other shards of the model that a file is a shard of, by their names.
+/// The other shards of a shard's model, by name.
 fn other_shards(path: &Path, name: &str) -> BTreeMap<String, PathBuf> {
     let set = |file: FileName<'_>| match file.kind {
         FileKind::Shard { of, .. } => Some((file.stem.to_owned(), file.format, of)),

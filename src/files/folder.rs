@@ -1,4 +1,4 @@
-//! Which models the files of one folder are.
+//! Finds the models among the files of one folder.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -16,27 +16,27 @@ use super::passed_over::PassedOverReason;
 use super::path::Stored;
 use crate::safetensors::shard_names;
 
-/// A pointer of Git LFS is about 130 bytes long.
+/// A Git LFS pointer is about 130 bytes long.
 const LONGEST_POINTER: u64 = 1024;
 
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// The files of a folder that are looked at together.
+/// The files of a folder, which are considered together.
 pub(super) struct Folder<'a> {
-    /// Where the files are, as it was given.
+    /// The location of the files, as given.
     pub(super) path: &'a Path,
-    /// Their names, as far as they can be shown, and their paths.
+    /// Their names, as far as they can be displayed, and their paths.
     pub(super) files: BTreeMap<String, PathBuf>,
 }
 
-/// What the files of a folder are.
+/// What the files of a folder turned out to be.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) models: Vec<Candidate>,
     pub(super) passed_over: Vec<Rejected>,
 }
 
-/// A model as the names of files promise it.
+/// A model, judging by the names of files.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) format: ModelFormat,
@@ -46,15 +46,15 @@ pub(super) struct Candidate {
     /// The names of its files, the index first.
     names: Vec<String>,
     pub(super) files: Vec<PathBuf>,
-    /// Which of several files of one model counts: the least.
+    /// The rank among several files of one model; the lowest is taken.
     preference: (usize, usize),
-    /// Whether it may hold a slice of every tensor only.
+    /// Whether it may contain only a slice of every tensor.
     is_slice: bool,
     /// Why it can't be read.
     problem: Option<PassedOverReason>,
 }
 
-/// What is no model, under the name that it would have.
+/// Something that isn't a model, with the name that it would have.
 pub(super) struct Rejected {
     pub(super) stem: String,
     pub(super) named: Named,
@@ -67,13 +67,13 @@ impl Contents {
         self.models.is_empty() && self.passed_over.is_empty()
     }
 
-    /// The file of the model that is called as the folder.
+    /// The file of the model that is named after the folder.
     pub(super) fn main_file(&self) -> Option<String> {
         let main = (self.models.iter()).find(|model| model.named == Named::ByFolder);
         main?.names.first().cloned()
     }
 
-    /// Passes over the models that are called as their folder, since they are the same as another.
+    /// Skips the models that are named after their folder, since they duplicate another one.
     pub(super) fn pass_over_copies(&mut self, folder: &Path, of: &str) {
         for rejected in &mut self.passed_over {
             if let PassedOverReason::Slices { files } = &rejected.reason {
@@ -88,7 +88,7 @@ impl Contents {
     }
 }
 
-/// Sorts out which models the files of a folder are.
+/// Finds the models among the files of a folder.
 pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
     let mut same: BTreeMap<_, Vec<Candidate>> = BTreeMap::new();
     for (model, candidate) in folder.candidates() {
@@ -118,7 +118,7 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
         } else if let Some(reason) = first.problem.take() {
             contents.passed_over.push(first.rejected(reason));
         } else if first.format.is_readable() {
-            // Sorted, so that the line doesn't depend on what this build reads.
+            // Sorted, so that the line doesn't depend on which formats this build reads.
             let mut others: Vec<_> = candidates.flat_map(|other| other.names).collect();
             others.sort_unstable();
             contents
@@ -141,7 +141,7 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
     contents
 }
 
-/// Takes every file that was given for a model, whatever its name and whatever is beside it.
+/// Treats every given file as a model, whatever its name and neighbours.
 pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
     let mut contents = Contents::default();
     for (_, mut candidate) in folder.candidates() {
@@ -174,11 +174,11 @@ pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
     contents
 }
 
-/// What files that are the same model have in common.
+/// The key shared by files of the same model.
 type Model = (String, Option<ModelFormat>);
 
 impl Folder<'_> {
-    /// Everything that may be a model, each with what it has in common with those that are the same.
+    /// All possible models, each with the key that it shares with its duplicates.
     fn candidates(&self) -> Vec<(Model, Candidate)> {
         let parsed = self
             .files
@@ -221,7 +221,7 @@ impl Folder<'_> {
         candidates
     }
 
-    /// The shards that an index lists and that are there; where it can't be read, those of its name.
+    /// The shards that an index lists and that exist; if it can't be read, those that match its name.
     fn shards_of(
         &self,
         index: &str,
@@ -272,7 +272,7 @@ impl Folder<'_> {
 }
 
 impl Candidate {
-    /// By which the one that counts comes first.
+    /// The sort key that puts the preferred candidate first.
     fn rank(&self) -> impl Ord + use<> {
         let (name, precision) = self.preference;
         let problems = (self.problem.is_some(), !self.format.is_readable());
@@ -288,13 +288,13 @@ impl Candidate {
         }
     }
 
-    /// The line on the other files that are this model.
+    /// The line about other files of this model.
     fn variants(&self, folder: &Path, files: Vec<String>) -> Option<Rejected> {
         variants(folder, files, self.names.first()?)
     }
 }
 
-/// The line on files that are the same model as another.
+/// The line about files that duplicate another model.
 fn variants(folder: &Path, files: Vec<String>, of: &str) -> Option<Rejected> {
     let first = files.first()?.clone();
     Some(Rejected {
@@ -308,14 +308,14 @@ fn variants(folder: &Path, files: Vec<String>, of: &str) -> Option<Rejected> {
     })
 }
 
-/// What is wrong if some of the shards are missing.
+/// The problem if some shards are missing.
 fn missing_shards(
     file: &FileName<'_>,
     shards: &[(usize, String)],
     of: usize,
 ) -> Option<PassedOverReason> {
     let numbers: BTreeSet<usize> = shards.iter().map(|&(number, _)| number).collect();
-    // Some count from zero.
+    // Some shards are numbered from zero.
     let start = usize::from(!numbers.contains(&0));
     let there = numbers.range(start..of + start).count();
     let first = (start..of + start).find(|number| !numbers.contains(number))?;
@@ -326,7 +326,7 @@ fn missing_shards(
     })
 }
 
-/// Whether a file is a pointer of Git LFS; one that can't be read is none.
+/// Whether a file is a Git LFS pointer; false if it can't be read.
 fn is_pointer(path: &Path) -> bool {
     let read = || {
         let metadata = path.metadata().ok()?;

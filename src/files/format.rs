@@ -1,10 +1,10 @@
-//! The formats that weights are stored in: by what they are recognised, and which can be read.
+//! The formats of weight files: how they are recognised and which can be read.
 
 use core::fmt;
 
-/// A format that weights are stored in.
+/// A format of weight files.
 ///
-/// Some can only be recognised, so that a model that isn't read is at least named.
+/// Some can only be recognised, so that models that can't be read are at least reported.
 ///
 /// # Examples
 ///
@@ -21,11 +21,11 @@ use core::fmt;
 pub enum ModelFormat {
     /// Hugging Face's safetensors.
     Safetensors,
-    /// PyTorch's pickles.
+    /// PyTorch pickles.
     PyTorch,
-    /// Arrays of numpy in one archive.
+    /// NumPy arrays in one archive.
     Numpy,
-    /// Flax's message packs.
+    /// Flax MessagePack files.
     Flax,
     /// HDF5 files of Keras and TensorFlow.
     Keras,
@@ -35,26 +35,26 @@ pub enum ModelFormat {
     Onnx,
 }
 
-/// What there is to know of a format.
+/// The properties of a format.
 struct Entry {
     format: ModelFormat,
     name: &'static str,
-    /// How the names of its files end, in lower case.
+    /// The endings of its file names, in lower case.
     endings: &'static [&'static str],
     contents: Contents,
     is_readable: bool,
 }
 
-/// What the files of a format hold when a model is there in another format, too.
+/// What a file usually contains if the model also exists in another format.
 #[derive(Clone, Copy, PartialEq)]
 enum Contents {
-    /// The weights as they were trained: the same model once more.
+    /// The original weights: a duplicate of the same model.
     AsTrained,
-    /// Mostly converted weights, quantised ones for instance: a model of its own.
+    /// Mostly converted weights, for instance quantised ones: a separate model.
     Converted,
 }
 
-/// Every format; where a model is there in several, the first one that can be read counts.
+/// Every format. If a model exists in several, the first readable one is used.
 const FORMATS: [Entry; 7] = [
     Entry {
         format: ModelFormat::Safetensors,
@@ -112,13 +112,13 @@ impl ModelFormat {
         FORMATS.iter().find(|entry| entry.format == self)
     }
 
-    /// The format of a file of this name, by its ending; upper and lower case are the same.
+    /// The format of a file with this name, judging by its ending; case is ignored.
     #[must_use]
     pub fn of_file(name: &str) -> Option<Self> {
         Self::split(name).map(|(_, format)| format)
     }
 
-    /// The name without the ending, and the format.
+    /// Splits a name into the part before the ending and the format.
     pub(super) fn split(name: &str) -> Option<(&str, Self)> {
         FORMATS.iter().find_map(|entry| {
             let stem = (entry.endings.iter()).find_map(|ending| without_ending(name, ending))?;
@@ -126,19 +126,19 @@ impl ModelFormat {
         })
     }
 
-    /// What people call it.
+    /// The usual name of the format.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.entry().map_or("", |entry| entry.name)
     }
 
-    /// Whether this build reads it.
+    /// Whether this build can read the format.
     #[must_use]
     pub fn is_readable(self) -> bool {
         self.entry().is_some_and(|entry| entry.is_readable)
     }
 
-    /// Whether a file of this format beside one of another holds the same weights once more.
+    /// Whether a file of this format beside one of another duplicates its weights.
     pub(super) fn keeps_weights(self) -> bool {
         (self.entry()).is_some_and(|entry| entry.contents == Contents::AsTrained)
     }
@@ -150,7 +150,7 @@ impl fmt::Display for ModelFormat {
     }
 }
 
-/// The name without this ending, in upper or lower case; `None` where nothing is left.
+/// The name without this ending, in any case; `None` if nothing is left.
 fn without_ending<'a>(name: &'a str, ending: &str) -> Option<&'a str> {
     let (stem, end) = name.split_at_checked(name.len().checked_sub(ending.len())?)?;
     (!stem.is_empty() && end.eq_ignore_ascii_case(ending)).then_some(stem)

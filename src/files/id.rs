@@ -1,4 +1,4 @@
-//! What models are called: by their paths below what was given, without what is no name.
+//! Names models by their paths below the given ones, without uninformative parts.
 
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-/// What a hub's cache calls the folder of a repository: `models--org--name`.
+/// The prefix of a repository's folder in a hub's cache: `models--org--name`.
 const REPOSITORY: &str = "models--";
 
-/// The folder below it that holds a folder for each state that was fetched.
+/// Its subfolder that contains one folder per fetched revision.
 pub(super) const SNAPSHOTS: &str = "snapshots";
 
-/// How much of the hash of a state tells it from others.
+/// How many characters of a revision's hash identify it.
 const HASH: usize = 7;
 
 /// A place in a hub's cache.
@@ -20,16 +20,16 @@ const HASH: usize = 7;
 pub(super) struct Repository {
     /// The folder `models--org--name`.
     pub(super) folder: PathBuf,
-    /// The hash of the state.
+    /// The hash of the revision.
     pub(super) snapshot: Option<String>,
     /// `org/name`.
     name: String,
-    /// What follows below the state's folder.
+    /// The path below the revision's folder.
     below: Vec<String>,
 }
 
 impl Repository {
-    /// The repository that a place is in.
+    /// The repository that contains a place.
     pub(super) fn of(place: &Path) -> Option<Self> {
         let folder = place.ancestors().find(|folder| is_repository(folder))?;
         let name = folder.file_name()?.to_string_lossy();
@@ -48,7 +48,7 @@ impl Repository {
     }
 }
 
-/// Whether a folder is that of a repository in a hub's cache, by its name.
+/// Whether a folder is a repository in a hub's cache, judging by its name.
 pub(super) fn is_repository(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
     let bytes = name.as_encoded_bytes();
@@ -63,23 +63,23 @@ fn names(path: &Path) -> Vec<String> {
     normal.collect()
 }
 
-/// The folder, or the file, that everything given lies below.
+/// The common ancestor of all given paths: a folder or a file.
 #[derive(Debug)]
 pub(super) struct Root(PathBuf);
 
-/// What of a model gives it its name.
+/// Which part of its path gives a model its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Named {
-    /// The folder, always.
+    /// Always the folder.
     ByFolder,
-    /// The folder, or the file where the folder is the one that was given.
+    /// The folder, or the file if the folder is the one that was given.
     AsTheOnlyOne,
     /// The file.
     ByFile,
 }
 
 impl Root {
-    /// What all these places share.
+    /// The common ancestor of all these places.
     pub(super) fn shared_by(places: &[PathBuf]) -> Self {
         let mut places = places.iter();
         let first = places.next().cloned().unwrap_or_default();
@@ -90,17 +90,17 @@ impl Root {
         }))
     }
 
-    /// Whether it is this folder.
+    /// Whether the root is this folder.
     pub(super) fn is(&self, folder: &Path) -> bool {
         self.0 == folder
     }
 
-    /// The name of a folder, or of the file with this stem in it.
+    /// The name of a folder, or of the file in it with this stem.
     pub(super) fn id(&self, folder: &Path, stem: &str, named: Named) -> String {
         self.id_with(folder, stem, named, false)
     }
 
-    /// The same with the beginning of the hash of a repository's state.
+    /// Like [`id`](Self::id), with the beginning of the hash of a repository's revision.
     pub(super) fn id_with(
         &self,
         folder: &Path,
@@ -136,7 +136,7 @@ impl Root {
         parts.join("/")
     }
 
-    /// The path of a file below the root, as it is.
+    /// The unchanged path of a file below the root.
     pub(super) fn path_of(&self, file: &Path) -> String {
         let below = names(file.strip_prefix(&self.0).unwrap_or(file)).join("/");
         if below.is_empty() {

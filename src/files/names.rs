@@ -1,11 +1,11 @@
-//! What the name of a file says: which model it belongs to, and which part of it that is.
+//! Parses file names: which model a file belongs to, and which part of it.
 
 use super::ModelFormat;
 use super::id::Named;
 
-/// Names that say nothing but that there is a model: libraries give them to every model.
+/// Generic names that libraries give to every model.
 ///
-/// Where several are in one folder, they are one model, and the first one here counts.
+/// If several occur in one folder, they are one model, and the first one listed here is used.
 const PLAIN_NAMES: [&str; 9] = [
     "model",
     "pytorch_model",
@@ -18,7 +18,7 @@ const PLAIN_NAMES: [&str; 9] = [
     "consolidated",
 ];
 
-/// The same for adapters.
+/// Generic names of adapters.
 const PLAIN_ADAPTER_NAMES: [&str; 4] = [
     "adapter_model",
     "adapter",
@@ -26,14 +26,14 @@ const PLAIN_ADAPTER_NAMES: [&str; 4] = [
     "pytorch_lora_weights",
 ];
 
-/// What all models and all adapters of such a name in one folder count as.
+/// The keys under which all generically named models and adapters of a folder are grouped.
 pub(super) const PLAIN_MODEL: &str = "model";
 pub(super) const PLAIN_ADAPTER: &str = "adapter_model";
 
-/// Precisions that a model's file may name before its ending, the fullest first.
+/// Precisions that a file name may state before its ending, highest first.
 const PRECISIONS: [&str; 4] = ["fp32", "bf16", "fp16", "fp8"];
 
-/// What the state of a training run is called; it holds no model.
+/// Names of files with the state of a training run, which contain no model.
 const TRAINING_STATES: [&str; 12] = [
     "optimizer",
     "optim",
@@ -49,17 +49,17 @@ const TRAINING_STATES: [&str; 12] = [
     "dataloader",
 ];
 
-/// The most digits that the number of a shard may have.
+/// The largest number of digits in a shard number.
 const MOST_DIGITS: usize = 6;
 
-/// The name of a file with weights, or of an index, taken apart.
+/// The parsed name of a weight file or an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileName<'a> {
     pub(super) format: ModelFormat,
     pub(super) kind: FileKind,
-    /// The name without ending, number of the shard and precision.
+    /// The name without the ending, shard number and precision.
     pub(super) series: &'a str,
-    /// The name without ending and number of the shard.
+    /// The name without the ending and shard number.
     pub(super) stem: &'a str,
     pub(super) precision: Option<&'a str>,
 }
@@ -72,7 +72,7 @@ pub(super) enum FileKind {
 }
 
 impl<'a> FileName<'a> {
-    /// `None` where it isn't the name of weights.
+    /// Parses a name; `None` if it isn't that of a weight file or an index.
     pub(super) fn parse(name: &'a str) -> Option<Self> {
         if let Some(index) = Self::parse_index(name) {
             return Some(index);
@@ -113,7 +113,7 @@ impl<'a> FileName<'a> {
         })
     }
 
-    /// What the files of one folder that are the same model have in common.
+    /// The key shared by files of one folder that are the same model.
     pub(super) fn model(&self) -> (&'a str, Option<ModelFormat>) {
         let series = match self.series {
             plain if PLAIN_NAMES.contains(&plain) => PLAIN_MODEL,
@@ -127,7 +127,7 @@ impl<'a> FileName<'a> {
         )
     }
 
-    /// What names the model, as far as this file alone tells.
+    /// What gives the model its name, judging by this file alone.
     pub(super) fn named(&self) -> Named {
         if is_plain(self.series) {
             Named::ByFolder
@@ -136,7 +136,7 @@ impl<'a> FileName<'a> {
         }
     }
 
-    /// Which of several files of one model counts: the least.
+    /// The rank among several files of one model; the lowest is taken.
     pub(super) fn preference(&self) -> (usize, usize) {
         let place = |names: &[&str], name| names.iter().position(|&other| other == name);
         let name = place(&PLAIN_NAMES, self.series).unwrap_or(PLAIN_NAMES.len());
@@ -147,20 +147,20 @@ impl<'a> FileName<'a> {
     }
 }
 
-/// Whether a model of this name is called as its folder.
+/// Whether a model with this name is named after its folder.
 fn is_plain(series: &str) -> bool {
     PLAIN_NAMES.contains(&series)
         || PLAIN_ADAPTER_NAMES.contains(&series)
         || is_consolidated(series)
 }
 
-/// Meta's `consolidated.00`: where there are several, each holds a slice of every tensor.
+/// Meta's `consolidated.00`: if there are several, each contains a slice of every tensor.
 pub(super) fn is_consolidated(series: &str) -> bool {
     (series.strip_prefix("consolidated."))
         .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a file, whose name is given without the ending, is the state of a training run.
+/// Whether a file is the state of a training run; its name is given without the ending.
 fn is_training_state(stem: &str) -> bool {
     let is_number = |c: char| c.is_ascii_digit() || ['_', '-', '.'].contains(&c);
     let names_state = |state: &str| {
@@ -181,7 +181,7 @@ fn split_precision(stem: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// `x-00001-of-00002` as `x`, 1 and 2.
+/// Splits `x-00001-of-00002` into `x`, 1 and 2.
 fn split_shard(stem: &str) -> Option<(&str, usize, usize)> {
     let (rest, of) = split_number(stem)?;
     let rest = (rest.strip_suffix("-of-")).or_else(|| rest.strip_suffix("_of_"))?;
@@ -191,7 +191,7 @@ fn split_shard(stem: &str) -> Option<(&str, usize, usize)> {
     is_shard.then_some((series, number, of))
 }
 
-/// What stands before the number at the end, and the number.
+/// Splits a text into the part before its final number, and that number.
 fn split_number(text: &str) -> Option<(&str, usize)> {
     let digits = (text.bytes().rev()).take_while(u8::is_ascii_digit).count();
     let (rest, number) = text.split_at_checked(text.len() - digits)?;

@@ -1,4 +1,4 @@
-//! Gives every model that was found a name of its own.
+//! Gives each model that was found a unique name.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -10,21 +10,21 @@ use super::ModelPath;
 use super::folder::Candidate;
 use super::id::{Named, Repository, Root};
 
-/// Something with where it was found.
+/// Something that was found, with its location.
 pub(super) struct Item<T> {
-    /// The number of the folder that was given, if it was a folder.
+    /// The index of the given folder, if a folder was given.
     pub(super) given: Option<usize>,
     pub(super) folder: PathBuf,
     pub(super) what: T,
 }
 
-/// What names depend on beside the model itself.
+/// The context for names beside the model itself.
 pub(super) struct Namer<'a> {
     shared: &'a Root,
     given: &'a [Root],
-    /// Which of the folders that were given are models themselves.
+    /// Which of the given folders are models themselves.
     are_models: Vec<bool>,
-    /// The repositories of hubs of which several states were found.
+    /// The hub repositories with several revisions found.
     several_states: BTreeSet<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Namer<'a> {
         }
     }
 
-    /// Below what the name of something begins.
+    /// The root below which a name begins.
     pub(super) fn root(&self, given: Option<usize>) -> &Root {
         match given {
             Some(number) if !self.are_models[number] => &self.given[number],
@@ -63,7 +63,7 @@ impl<'a> Namer<'a> {
         }
     }
 
-    /// The model with the names that it may have, the best first.
+    /// The model with its possible names, best first.
     pub(super) fn names(&self, item: &Item<Candidate>) -> (Vec<String>, ModelPath) {
         let Item {
             folder,
@@ -92,9 +92,9 @@ impl<'a> Namer<'a> {
     }
 }
 
-/// Gives each model the first of its names that no other has, and sorts them.
+/// Gives each model the first of its names that is still free, and sorts the models.
 ///
-/// Models with the same first name all take the second. Of those that still share one, the first keeps
+/// Models with the same first name all move to their second one. If some still share a name, the first keeps
 /// it.
 pub(super) fn with_unique_names(mut models: Vec<(Vec<String>, ModelPath)>) -> Vec<ModelPath> {
     let mut count: BTreeMap<String, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What was looked at and is no model, with the reason.
+//! Files and folders that aren't models, with the reason.
 
 use core::fmt;
 
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use super::ModelFormat;
 use crate::storage::text::{Line, Quoted};
 
-/// A file or folder that was passed over, and why.
+/// A file or folder that was skipped, and why.
 ///
-/// It is shown as one line.
+/// Displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PassedOver {
     pub(super) name: String,
@@ -20,7 +20,7 @@ pub struct PassedOver {
 }
 
 impl PassedOver {
-    /// What it is called: the name that it would have as a model, or its path below what was given.
+    /// The name that it would have as a model, or its path below the given one.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -32,7 +32,7 @@ impl PassedOver {
         &self.path
     }
 
-    /// Why it was passed over.
+    /// Why it was skipped.
     #[must_use]
     pub const fn reason(&self) -> &PassedOverReason {
         &self.reason
@@ -45,24 +45,24 @@ impl fmt::Display for PassedOver {
     }
 }
 
-/// Why a file or folder was passed over.
+/// Why a file or folder was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PassedOverReason {
-    /// Neither the folder nor any below it holds weights.
+    /// Neither the folder nor any below it contains weights.
     NoWeights,
-    /// The folder has a name that only files of weights have.
+    /// The folder has a name that only weight files have.
     Folder,
     /// The folder can't be listed.
     Unlisted {
         /// The system's message.
         message: String,
     },
-    /// The folder lies deeper than folders are looked into.
+    /// The folder is deeper than the search goes.
     TooDeep,
-    /// The link leads to a folder that was looked into already.
+    /// The link leads to a folder that was already searched.
     SameFolder {
-        /// The path of that folder below what was given.
+        /// The path of that folder below the given one.
         folder: String,
     },
     /// The weights are in a format that this build can't read.
@@ -72,36 +72,36 @@ pub enum PassedOverReason {
         /// The files.
         files: Vec<String>,
     },
-    /// The files are pointers of Git LFS, and the weights weren't fetched.
+    /// The files are Git LFS pointers, and the weights haven't been fetched.
     LfsPointers {
         /// The files.
         files: Vec<String>,
     },
-    /// Some of the files that a model was split into aren't there.
+    /// Some shards of the model are missing.
     MissingShards {
-        /// The beginning of the first one's name.
+        /// The beginning of the first shard's name.
         first: String,
         /// How many are missing.
         missing: usize,
-        /// Into how many files the model was split.
+        /// The total number of shards.
         of: usize,
     },
-    /// Each of the files holds a slice of every tensor of a model.
+    /// Each of the files contains a slice of every tensor of a model.
     Slices {
         /// The files.
         files: Vec<String>,
     },
-    /// The files are the same model as another file, which counts.
+    /// The files duplicate another file, which is used instead.
     Variant {
         /// The files.
         files: Vec<String>,
-        /// The file that counts.
+        /// The file that is used.
         of: String,
     },
 }
 
 impl PassedOverReason {
-    /// Whether there is, or ought to be, a model that is lost.
+    /// Whether skipping it may lose a model.
     #[must_use]
     pub const fn is_loss(&self) -> bool {
         match self {
@@ -180,7 +180,7 @@ impl fmt::Display for PassedOverReason {
     }
 }
 
-/// Names the first of some files and counts the others.
+/// Displays the first of several files and counts the others.
 struct Several<'a>(&'a [String]);
 
 impl fmt::Display for Several<'_> {

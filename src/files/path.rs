@@ -1,4 +1,4 @@
-//! A model that was found but not opened.
+//! The path of a model that was found but not opened.
 
 use core::cmp::Ordering;
 
@@ -24,7 +24,7 @@ pub struct ModelPath {
     pub(super) name: String,
     pub(super) format: ModelFormat,
     pub(super) stored: Stored,
-    /// The file, or the index or first shard and all other shards.
+    /// The file, or the index or first shard followed by all other shards.
     pub(super) files: Vec<PathBuf>,
 }
 
@@ -35,37 +35,36 @@ pub(super) enum Stored {
     Whole,
     /// In shards that an index lists.
     Indexed,
-    /// In shards that are all there is.
+    /// In shards without an index.
     Shards,
 }
 
 impl ModelPath {
-    /// The model's name, unique among the models that were found with it; see
-    /// [`find_models`](super::find_models).
+    /// The model's name, unique among the models found with it; see [`find_models`](super::find_models).
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The format that its weights are stored in.
+    /// The format of its weights.
     #[must_use]
     pub const fn format(&self) -> ModelFormat {
         self.format
     }
 
-    /// The file; where there are several, the index, or else the first shard.
+    /// The file; if there are several, the index, or the first shard if there is no index.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.files.first().map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// Every file that the model is read from.
+    /// Every file from which the model is read.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The folder that the model's files are in.
+    /// The folder that contains the model's files.
     #[must_use]
     pub fn folder(&self) -> &Path {
         match self.path().parent() {
@@ -74,11 +73,11 @@ impl ModelPath {
         }
     }
 
-    /// Opens the model, which then has this name.
+    /// Opens the model under this name.
     ///
     /// # Errors
     ///
-    /// When the files can't be read, or don't hold a model of the [`format`](Self::format).
+    /// [`FileError`] if the files can't be read or don't contain a model of this [`format`](Self::format).
     ///
     /// # Examples
     ///
@@ -109,7 +108,7 @@ impl ModelPath {
             .into(),
             #[cfg(feature = "npz")]
             ModelFormat::Numpy => NpzModel::open(self.path())?.into(),
-            // The first part names how many others there are.
+            // The first part records how many others there are.
             #[cfg(feature = "gguf")]
             ModelFormat::Gguf => GgufModel::open(self.path())?.into(),
             format => {

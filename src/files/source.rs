@@ -1,4 +1,4 @@
-//! An open model of any format, as one source of weights.
+//! An open model of any format, as a single source type.
 
 use alloc::boxed::Box;
 
@@ -15,10 +15,10 @@ use crate::safetensors::{SafetensorsLayer, SafetensorsModel};
 use crate::storage::FileError;
 use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource};
 
-/// Makes the source, the layer and the error over all formats that are read, one line a format.
+/// Defines the source, layer and error types over all readable formats, one line per format.
 macro_rules! formats {
     ($($(#[$cfg:meta])* $format:ident: $model:ty, $layer:ident;)*) => {
-        /// An open model in any of the formats that this build reads.
+        /// An open model in any format that this build reads.
         ///
         /// # Examples
         ///
@@ -54,7 +54,7 @@ macro_rules! formats {
         }
 
         impl ModelFile {
-            /// The same model under another name.
+            /// Returns the same model under another name.
             #[must_use]
             pub fn with_name(self, name: impl Into<alloc::string::String>) -> Self {
                 match self {

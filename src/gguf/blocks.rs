@@ -1,7 +1,7 @@
-//! What the blocks of GGUF's quantised types stand for.
+//! Decodes the blocks of GGUF's quantised types.
 //!
-//! A block of 32 or 256 values has scales, and a code of a few bits for each value. Values are, bit for
-//! bit, what the `gguf` package computes in single precision.
+//! A block of 32 or 256 values has scales, and a code of a few bits for each value. The values are equal to
+//! the bit to those that the `gguf` package computes in single precision.
 
 use core::hint::black_box;
 
@@ -13,9 +13,9 @@ use crate::weights::binary16;
 /// How a quantised type packs its values.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// How many values a block has.
+    /// The number of values in a block.
     pub(super) values: usize,
-    /// How many bytes it takes.
+    /// The number of bytes in a block.
     pub(super) bytes: usize,
     /// Decodes whole blocks; both slices are as long as these need.
     decode: fn(&[u8], &mut [f32]),
@@ -40,7 +40,7 @@ impl Block {
     }
 }
 
-/// The most values that a block has.
+/// The largest number of values in a block.
 pub(super) const LARGEST: usize = 256;
 
 /// A type by its name, the bytes and the values of a block, and how to decode one.
@@ -133,7 +133,7 @@ block!(Q3_K, 110, 256, |block, values| {
         let codes = run::<16>(block, 32 + of_quarters(group));
         let (shift, high_shift) = (group / 2 % 4 * 2, group / 2);
         for (value, (&code, &high)) in values.iter_mut().zip(codes.iter().zip(high)) {
-            // The third bit is stored upside down.
+            // The third bit is stored inverted.
             let third = (i32::from(high) >> high_shift & 1) << 2;
             let code = (i32::from(code) >> shift & 3) + third - 4;
             *value = scale * code as f32;
@@ -277,7 +277,7 @@ fn level(levels: &[i8; 16], code: i32) -> f32 {
     f32::from(levels[(code & 15) as usize])
 }
 
-/// Codes of four bits: the lower ones are the first half of the values.
+/// Decodes four-bit codes: the lower bits belong to the first half of the values.
 #[inline(always)]
 fn nibbles(codes: &[u8], values: &mut [f32; 32], decode: impl Fn(i32) -> f32) {
     let (first, second) = values.split_at_mut(16);
@@ -333,7 +333,7 @@ fn quarters(bytes: &[u8; 64]) -> [i8; 256] {
     codes
 }
 
-/// The scale and the offset of a group of 32 values, of six bits each.
+/// The scale and the offset of a group of 32 values, six bits each.
 #[inline(always)]
 fn scale_and_least(block: &[u8], group: usize) -> (f32, f32) {
     let (scale, least) = (half(block, 0), half(block, 2));

@@ -1,4 +1,4 @@
-//! One GGUF file: its tensors, checked, and how their values are read.
+//! One GGUF file: its checked tensors, and reading their values.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -21,10 +21,10 @@ use crate::weights::{ElementType, SkippedLayer, element_count};
 #[derive(Debug)]
 pub(super) struct Part<'a> {
     pub(super) storage: Storage<'a>,
-    /// Sorted by where they lie in the file.
+    /// Sorted by position in the file.
     pub(super) layers: Vec<StoredLayer>,
     pub(super) skipped: Vec<SkippedLayer>,
-    /// How many files hold the model together; 0 or 1 where it is this one alone.
+    /// The number of files of the model; 0 or 1 if this is the only one.
     pub(super) parts: u64,
 }
 
@@ -39,31 +39,31 @@ pub(super) struct StoredLayer {
     pub(super) element_type: ElementType,
     elements: usize,
     place: Place,
-    /// How many bytes it takes.
+    /// Its length in bytes.
     bytes: u64,
     rows: Option<Rows>,
-    /// Whether one was added to all values.
+    /// Whether llama.cpp added one to all values.
     is_raised: bool,
 }
 
-/// Where a tensor lies, and how it is stored.
+/// The position of a tensor, and how it is stored.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Plain(Element, u64),
     Blocks(&'static Block, u64),
 }
 
-/// Rows whose order llama.cpp changed: those of the two halves of each head alternate.
+/// Rows whose order llama.cpp changed, so that the rows of the two halves of each head alternate.
 #[derive(Clone, Copy, Debug)]
 struct Rows {
-    /// How many rows a head has.
+    /// The number of rows in a head.
     head: usize,
-    /// How many values a row has.
+    /// The number of values in a row.
     length: usize,
 }
 
 impl Rows {
-    /// Which stored row is the given one of the model.
+    /// The stored row that holds this row of the model.
     const fn stored(self, row: usize) -> usize {
         let (head, within) = (row / self.head, row % self.head);
         let half = self.head / 2;
@@ -95,7 +95,7 @@ impl<'a> Part<'a> {
         Ok(part)
     }
 
-    /// Checks a tensor against the file's length, and adds it; what is wrong, in words.
+    /// Checks a tensor against the file's length, and adds it. The error describes what is wrong.
     fn add(&mut self, header: &Header, listed: &Listed, length: u64) -> Result<(), String> {
         let name = original(&header.architecture, &listed.name);
         let name = name.unwrap_or_else(|| listed.name.clone());
@@ -149,7 +149,7 @@ impl<'a> Part<'a> {
         self.skipped.push(SkippedLayer { layer, reason });
     }
 
-    /// Refuses two layers of the same name or that share bytes, and sorts them by where they lie.
+    /// Rejects layers that have the same name or share bytes, and sorts layers by position.
     fn check(&mut self) -> Result<(), FileError> {
         self.layers
             .sort_by(|first, second| first.name.cmp(&second.name));
@@ -238,7 +238,7 @@ fn read_header(storage: &Storage<'_>) -> Result<Header, FileError> {
     header(&mut input)
 }
 
-/// Where a tensor's data begins in a file of `length` bytes, and how long it is; what is wrong, in words.
+/// The position and length of a tensor's data in a file of `length` bytes. The error describes what is wrong.
 fn place(
     header: &Header,
     listed: &Listed,
@@ -267,7 +267,7 @@ fn place(
     }
 }
 
-/// How to bring the rows of q and k back into order, where they are in another.
+/// How to restore the order of the rows of q and k, if it was changed.
 fn rows(header: &Header, name: &str, shape: &[usize]) -> Option<Rows> {
     if !is_interleaved(&header.architecture) {
         return None;
@@ -332,7 +332,7 @@ impl Place {
         }
     }
 
-    /// Decodes the blocks in which the values lie, as many at once as the buffer holds.
+    /// Decodes the blocks that hold the values, as many at once as fit into the buffer.
     fn read_blocks<T: Scalar>(
         self,
         block: &Block,
@@ -450,7 +450,7 @@ impl StoredLayer {
     }
 }
 
-/// The other files of the model of which `path` is the first: `name-00001-of-00003.gguf` and so on.
+/// The other files of a model whose first is `path`: `name-00001-of-00003.gguf` and so on.
 pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>, FileError> {
     let bad = |reason| FileErrorKind::BadPart { reason }.in_file(path.display().to_string());
     let name = path.file_stem().unwrap_or_default().to_string_lossy();

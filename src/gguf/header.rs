@@ -1,4 +1,4 @@
-//! A GGUF file's header: the few facts of its metadata that are needed, and its list of tensors.
+//! A GGUF file's header: the few metadata entries that are needed, and the list of tensors.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,32 +6,32 @@ use alloc::vec::Vec;
 
 use crate::storage::input::{Input, Reading};
 
-/// How a file begins, before the version.
+/// The first bytes of a file, before the version.
 pub(super) const MAGIC: &[u8; 4] = b"GGUF";
 
-/// The longest name of a tensor or key, as the format's specification has it.
+/// The maximum length of a tensor's name or a key, according to the format's specification.
 const LONGEST_NAME: u64 = 65_535;
 
-/// The most dimensions of a tensor; ggml knows four.
+/// The maximum number of dimensions of a tensor; ggml supports four.
 const MOST_DIMENSIONS: u32 = 8;
 
-/// How deep arrays may lie in arrays.
+/// The maximum depth of nested arrays.
 const DEEPEST: u32 = 4;
 
-/// What is needed of a header, in the order of the file.
+/// The needed contents of a header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) architecture: String,
-    /// How many heads attention has, and how many for keys.
+    /// The numbers of attention heads, for queries and for keys.
     pub(super) heads: Heads,
-    /// How many files hold the model together, if it is several.
+    /// The number of files of the model, if there are several.
     pub(super) parts: u64,
     pub(super) tensors: Vec<Listed>,
-    /// Where the data begins.
+    /// The position at which the data begins.
     pub(super) data_start: u64,
 }
 
-/// Heads of attention, by layer where layers differ.
+/// The numbers of attention heads, by layer if layers differ.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heads {
     pub(super) queries: Vec<u64>,
@@ -39,7 +39,7 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// The heads of queries, and those of keys and values, in one layer; 0 where unknown.
+    /// The numbers of heads for queries, and for keys and values, in one layer; 0 if unknown.
     pub(super) fn of_layer(&self, layer: usize) -> (u64, u64) {
         let of = |heads: &[u64]| match heads {
             [all] => Some(*all),
@@ -50,7 +50,7 @@ impl Heads {
     }
 }
 
-/// A tensor as the header lists it.
+/// A tensor as listed in the header.
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) name: String,
@@ -61,7 +61,7 @@ pub(super) struct Listed {
     pub(super) offset: u64,
 }
 
-/// Reads the header behind the magic and the version.
+/// Reads the header after the magic and the version.
 pub(super) fn header(input: &mut Input<'_>) -> Reading<Header> {
     let tensors = number(input)?;
     let keys = number(input)?;
@@ -72,7 +72,7 @@ pub(super) fn header(input: &mut Input<'_>) -> Reading<Header> {
     for _ in 0..keys {
         metadata.read(input)?;
     }
-    // Every tensor takes more than a byte, so a count beyond the file ends with the file.
+    // Every tensor takes more than a byte, so a count that is too large fails at the end of the file.
     let mut listed = Vec::new();
     for _ in 0..tensors {
         listed.push(tensor(input)?);
@@ -156,10 +156,10 @@ fn name(input: &mut Input<'_>) -> Reading<String> {
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
-/// The size of a value of a type; `None` for strings, arrays and unknown types.
+/// The size of a value of this type; `None` for strings, arrays and unknown types.
 fn size(kind: u32) -> Option<u64> {
     match kind {
-        // Bytes and truth values.
+        // Bytes and booleans.
         0 | 1 | 7 => Some(1),
         2 | 3 => Some(2),
         4..=6 => Some(4),
@@ -168,9 +168,9 @@ fn size(kind: u32) -> Option<u64> {
     }
 }
 
-/// A natural number, or an array of some.
+/// A natural number, or an array of them.
 fn naturals(input: &mut Input<'_>, kind: u32) -> Reading<Vec<u64>> {
-    /// No model has as many layers.
+    /// More than the number of layers of any model.
     const MOST: u64 = 1 << 16;
 
     let (kind, count) = match kind {
@@ -184,7 +184,7 @@ fn naturals(input: &mut Input<'_>, kind: u32) -> Reading<Vec<u64>> {
 }
 
 fn natural(input: &mut Input<'_>, kind: u32) -> Reading<u64> {
-    // Signed numbers that are negative become too large for anything.
+    // Negative numbers become too large to be valid.
     Ok(match kind {
         0 | 1 => input.byte()?.into(),
         2 | 3 => u16::from_le_bytes(input.array()?).into(),
@@ -194,7 +194,7 @@ fn natural(input: &mut Input<'_>, kind: u32) -> Reading<u64> {
     })
 }
 
-/// Passes over a value.
+/// Skips a value.
 fn skip(input: &mut Input<'_>, kind: u32, deepest: u32) -> Reading<()> {
     if let Some(size) = size(kind) {
         return input.skip(size);

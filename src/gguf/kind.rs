@@ -1,4 +1,4 @@
-//! The types that GGUF stores values in.
+//! The types in which GGUF stores values.
 
 use super::blocks::{self, Block};
 use crate::weights::ElementType;
@@ -7,7 +7,7 @@ use crate::weights::ElementType;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
     pub(super) name: &'static str,
-    /// How many values are stored together, and in how many bytes.
+    /// The number of values stored together, and the number of bytes that they take.
     pub(super) unit: (usize, usize),
     pub(super) coding: Coding,
 }
@@ -17,7 +17,7 @@ pub(super) struct Kind {
 pub(super) enum Coding {
     Plain(ElementType),
     Blocks(&'static Block, ElementType),
-    /// Not at all.
+    /// Values of this type can't be decoded.
     Unknown,
 }
 
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// The type that a file has this number for.
+    /// The type with this number.
     pub(super) fn of(number: u32) -> Option<Self> {
         Some(match number {
             0 => Self::plain("F32", ElementType::F32),

@@ -1,9 +1,9 @@
-//! From llama.cpp's names to those that the same tensors have at Hugging Face.
+//! Translates llama.cpp's names into the names of the same tensors at Hugging Face.
 
 use alloc::format;
 use alloc::string::String;
 
-/// Architectures whose tensors Hugging Face names as it does Llama's.
+/// Architectures whose tensors have the same names as Llama's at Hugging Face.
 const LIKE_LLAMA: &[&str] = &[
     "llama",
     "llama4",
@@ -45,7 +45,7 @@ const INTERLEAVED: &[&str] = &[
     "arcee",
 ];
 
-/// Whether the rows of q and k are in another order than at Hugging Face.
+/// Whether the rows of q and k are in a different order than at Hugging Face.
 pub(super) fn is_interleaved(architecture: &str) -> bool {
     INTERLEAVED.contains(&architecture)
 }
@@ -56,7 +56,7 @@ pub(super) fn is_raised(architecture: &str, name: &str) -> bool {
         && name.ends_with("norm.weight")
 }
 
-/// Whether a tensor follows from the configuration, and is no weight.
+/// Whether a tensor is derived from the configuration and so isn't a weight.
 pub(super) fn is_derived(name: &str) -> bool {
     name.starts_with("rope_freqs.") || name.starts_with("rope_factors_")
 }
@@ -68,7 +68,7 @@ pub(super) fn in_block(name: &str) -> Option<(usize, &str, &str)> {
     Some((block.parse().ok()?, part, end))
 }
 
-/// The name that a tensor has at Hugging Face, where the architecture is one whose names are known.
+/// The name of a tensor at Hugging Face, if the architecture's names are known.
 pub(super) fn original(architecture: &str, name: &str) -> Option<String> {
     let (top, block): (fn(&str) -> Option<&'static str>, Blocks) = match architecture {
         "phi3" => (of_llama, ("model.layers", in_phi)),
@@ -86,7 +86,7 @@ pub(super) fn original(architecture: &str, name: &str) -> Option<String> {
     Some(format!("{}.{end}", top(part)?))
 }
 
-/// The name of a list of blocks, and the names of what is in one.
+/// The name of a list of blocks, and the function that names the parts of one.
 type Blocks = (&'static str, fn(&str) -> Option<&'static str>);
 
 fn of_llama(part: &str) -> Option<&'static str> {
@@ -133,7 +133,7 @@ fn in_phi(part: &str) -> Option<&'static str> {
     }
 }
 
-/// Gemma's second version and later have norms before and behind each part.
+/// Since its second version, Gemma has norms before and after each part.
 fn in_gemma(part: &str) -> Option<&'static str> {
     match part {
         "ffn_norm" => Some("pre_feedforward_layernorm"),

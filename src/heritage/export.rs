@@ -1,6 +1,6 @@
-//! Graphs written for people and for other programs.
+//! Exports of graphs, for people and for other programs.
 //!
-//! Every format writes straight to the formatter, node by node, without recursion.
+//! All formats are written directly to the formatter, node by node and without recursion.
 
 use core::fmt::{self, Display, Formatter, Write};
 use core::time::Duration;
@@ -22,9 +22,9 @@ mod text;
 impl ModelGraph {
     /// The graph in Graphviz's DOT language.
     ///
-    /// Nodes are `n0`, `n1`, … by position, with the name as `label` and the exact `score`; edges
-    /// have the label of the text tree, which a precision shortens (`{:.2}`), and the exact
-    /// `distance` and `confidence`. Names show the same escapes as in the text tree.
+    /// Nodes are `n0`, `n1`, … by position, with the name as `label` and the exact `score`. Edges have the
+    /// label of the text tree, with as many digits as the precision gives (`{:.2}`), and the exact `distance`
+    /// and `confidence`. Names are escaped as in the text tree.
     ///
     /// # Complexity
     ///
@@ -53,9 +53,9 @@ impl ModelGraph {
 
     /// The graph as a Mermaid flowchart.
     ///
-    /// Nodes are `n0`, `n1`, … by position; edges have the label of the text tree, which a
-    /// precision shortens (`{:.2}`). Names show the same escapes as in the text tree, and every
-    /// character that Mermaid or Markdown could take for markup is written as a code (`#42;`).
+    /// Nodes are `n0`, `n1`, … by position. Edges have the label of the text tree, with as many digits as the
+    /// precision gives (`{:.2}`). Names are escaped as in the text tree, and every character that Mermaid or
+    /// Markdown could interpret as markup is written as a code (`#42;`).
     ///
     /// # Complexity
     ///
@@ -78,11 +78,11 @@ impl ModelGraph {
         mermaid::Mermaid(self)
     }
 
-    /// The trees in the Newick format, one on each line; branch lengths are the exact distances.
+    /// The trees in Newick format, one per line, with the exact distances as branch lengths.
     ///
-    /// Inner nodes have names too. A name is quoted unless it has only ASCII letters, digits, `-`
-    /// and `.`; a quote in it is doubled. The format has no escapes, so control characters are written
-    /// as in the text tree, backslashes doubled. Confidences and scores have no place in it.
+    /// Inner nodes have names too. A name is quoted unless it consists of ASCII letters, digits, `-` and `.`;
+    /// quotes in it are doubled. The format has no escapes, so control characters are written as in the text
+    /// tree, with backslashes doubled. It can't hold confidences or scores.
     ///
     /// # Complexity
     ///
@@ -112,13 +112,12 @@ impl ModelGraph {
         newick::Newick(self)
     }
 
-    /// The trees as a picture: SVG without scripts, styles or fonts of its own.
+    /// The trees as an SVG image without scripts, styles or embedded fonts.
     ///
-    /// Trees are stacked, with their roots on the left. The colour of an edge shows its kind, and a less
-    /// probable edge is fainter. Dashed curves lead to a merged model from the models it is an average of.
-    /// A long name is shown without its middle. Tooltips (`<title>`) show the whole name and what the edge
-    /// rests on, with numbers that a precision shortens (`{:.2}`). Names show the same escapes as in the
-    /// text tree.
+    /// Trees are stacked, with their roots on the left. The colour of an edge shows its kind, and less
+    /// probable edges are fainter. Dashed curves lead to a merged model from the models it is an average of.
+    /// Long names are shortened in the middle. Tooltips (`<title>`) show the full name and the evidence for
+    /// the edge, with as many digits as the precision gives (`{:.2}`). Names are escaped as in the text tree.
     ///
     /// # Complexity
     ///
@@ -144,13 +143,14 @@ impl ModelGraph {
         svg::Svg(self)
     }
 
-    /// The front matter of a model's card in YAML: its `base_model`, and the `base_model_relation`.
+    /// The YAML front matter for a model's card, with `base_model` and `base_model_relation`.
     ///
-    /// The relation is `finetune`, `adapter`, `quantized`, or `merge` with a list of bases. It is left out
-    /// where the kind of the edge is not known, or is one that hubs have no word for, such as a pruned copy.
-    /// A root has neither. A comment shows the model's name and what the edge rests on, with numbers that a
-    /// precision shortens (`{:.2}`): the base is the most probable parent, however probable that is. Names
-    /// are quoted, and everything that could break a line is escaped. `None` where there is no such model.
+    /// The relation is `finetune`, `adapter`, `quantized`, or `merge` with a list of bases. It is omitted if
+    /// the kind of the edge is unknown, or if hubs have no word for it, as for a pruned copy. A root has
+    /// neither field. A comment shows the model's name and the evidence for the edge, with as many digits as
+    /// the precision gives (`{:.2}`). The base is the most probable parent, even if its probability is low.
+    /// Names are quoted, and everything that could break a line is escaped. `None` if there is no such model
+    /// or it is hidden.
     ///
     /// # Complexity
     ///
@@ -189,13 +189,13 @@ impl ModelGraph {
 
     /// The graph as a CycloneDX 1.7 bill of materials in JSON, with a component for each model.
     ///
-    /// In a component's `pedigree`, `ancestors` are the parent, if its confidence is at least 0.9 or was not
-    /// measured, and all models that it is an average of. `variants` are models that are as surely related
-    /// to it, but which of them came first is unknown: the parent, or all models that nothing compared tells
-    /// from the parent. The `properties` hold what the edge rests on, even where it is too unsure for a
-    /// pedigree. The composition is `incomplete`, since ancestors may be missing from the graph.
+    /// In a component's `pedigree`, `ancestors` are all models that it is an average of, and the parent if
+    /// its confidence is at least 0.9 or unknown. `variants` are models that are related with the same
+    /// certainty, but in an unknown direction: the parent, or all models that can't be distinguished from the
+    /// parent. The `properties` hold the evidence for the edge, even if it is too uncertain for a pedigree.
+    /// The composition is `incomplete`, since ancestors may be missing from the graph.
     ///
-    /// The document has no serial number and no time, and is the same for the same graph.
+    /// The document has no serial number or timestamp, so the same graph always gives the same document.
     ///
     /// # Complexity
     ///
@@ -222,13 +222,14 @@ impl ModelGraph {
 
     /// The graph as an SPDX 3.0.1 document in JSON-LD, with an AI package for each model.
     ///
-    /// Relationships state what the pedigrees of [`cyclonedx`](Self::cyclonedx) do: `ancestorOf` from a parent
-    /// to its child, `copiedTo` where the child is a duplicate, and `hasVariant` where it is unknown which
-    /// came first. A comment has distance and confidence, which a precision shortens (`{:.2}`).
+    /// Relationships express the pedigrees of [`cyclonedx`](Self::cyclonedx): `ancestorOf` from a parent to
+    /// its child, `copiedTo` if the child is a duplicate, and `hasVariant` if it is unknown which came first.
+    /// A comment has the distance and the confidence, with as many digits as the precision gives (`{:.2}`).
     ///
     /// The identifiers of elements start with `namespace`, a URI without a fragment that no other document
-    /// uses; `created` is the time since the beginning of 1970. The document claims conformance to the core
-    /// profile only: the AI profile also asks for a supplier, a version and more that weights don't tell.
+    /// uses. `created` is the time since the beginning of 1970. The document claims conformance only to the
+    /// core profile: the AI profile also requires a supplier, a version and other facts that weights don't
+    /// reveal.
     ///
     /// # Complexity
     ///
@@ -261,7 +262,7 @@ impl ModelGraph {
     }
 }
 
-/// Writes a name, or `""` for an empty one, each of its visible characters by `write`.
+/// Writes a name, or `""` if it is empty, passing each visible character to `write`.
 fn write_label(
     f: &mut Formatter<'_>,
     name: &str,
@@ -271,9 +272,9 @@ fn write_label(
     write_visible(f, name, write)
 }
 
-/// Writes a name with escapes for what would break a line or be invisible on it.
+/// Writes a name, escaping everything that would break a line or be invisible.
 ///
-/// The backslash is doubled, so that different names stay different.
+/// Backslashes are doubled so that different names stay different.
 fn write_visible(
     f: &mut Formatter<'_>,
     name: &str,
@@ -291,7 +292,7 @@ fn write_visible(
     Ok(())
 }
 
-/// Control characters, line separators, and marks that turn the direction of the text around.
+/// Control characters, line separators, and marks that change the direction of text.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -304,7 +305,7 @@ fn is_invisible(character: char) -> bool {
         )
 }
 
-/// Writes what an edge rests on, for people: `d=0.01235  p=0.98`, or what of it is known.
+/// Writes the known evidence for an edge, for people to read: `d=0.01235  p=0.98`.
 fn write_evidence(f: &mut Formatter<'_>, descent: &Descent) -> fmt::Result {
     let digits = f.precision().unwrap_or(4);
     let distance = descent.distance();
@@ -318,14 +319,14 @@ fn write_evidence(f: &mut Formatter<'_>, descent: &Descent) -> fmt::Result {
     Ok(())
 }
 
-/// Whether there is anything to write about an edge.
+/// Whether an edge has any evidence to write.
 fn has_evidence(descent: &Descent) -> bool {
     descent.distance().is_some() || descent.confidence().is_some()
 }
 
-/// The nearest decimal of so many significant digits, at least one.
+/// Rounds to this many significant digits, at least one.
 fn rounded(value: f64, digits: usize) -> f64 {
-    // 17 digits tell all numbers apart.
+    // 17 digits distinguish all numbers.
     let places = digits.clamp(1, 17) - 1;
     match format!("{value:.places$e}").parse::<f64>() {
         Ok(rounded) if rounded.is_finite() => rounded,
@@ -334,7 +335,7 @@ fn rounded(value: f64, digits: usize) -> f64 {
     }
 }
 
-/// A string in double quotes with the escapes that JSON and YAML have in common.
+/// A string in double quotes, with escapes that are valid in both JSON and YAML.
 struct Quoted<'a>(&'a str);
 
 impl Display for Quoted<'_> {
@@ -345,11 +346,11 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// Writes what is between the quotes of a string.
+/// Writes a string's content without its quotes.
 fn write_json_text(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     text.chars().try_for_each(|character| match character {
         '"' | '\\' => write!(f, "\\{character}"),
-        // YAML can't have these as they are.
+        // YAML doesn't allow these unescaped.
         '\u{feff}' | '\u{fffe}' | '\u{ffff}' => write!(f, "\\u{:04x}", u32::from(character)),
         _ if is_invisible(character) => write!(f, "\\u{:04x}", u32::from(character)),
         _ => f.write_char(character),
@@ -362,7 +363,7 @@ struct Number(f64);
 impl Display for Number {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(value) = self;
-        // Without an exponent the extremes would have 300 zeros.
+        // Without an exponent, extreme values would have 300 zeros.
         if *value == 0.0 || (1e-5..1e16).contains(&value.abs()) {
             write!(f, "{value}")
         } else {
@@ -371,7 +372,7 @@ impl Display for Number {
     }
 }
 
-/// Writes a separator before everything but the first.
+/// Writes a separator before every item except the first.
 fn write_separator(f: &mut Formatter<'_>, first: &mut bool, separator: char) -> fmt::Result {
     if core::mem::take(first) {
         Ok(())

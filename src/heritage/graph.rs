@@ -1,4 +1,4 @@
-//! A forest of models, checked once, that answers what people ask of a family.
+//! A forest of models, validated once, that answers queries about a family.
 
 use core::fmt;
 use core::iter;
@@ -23,22 +23,22 @@ pub use self::model::{MergeParent, Model, RunnerUp};
 use self::layout::Layout;
 use self::names::NameIndex;
 
-/// A forest of models: who descends from whom, and what each edge rests on.
+/// A forest of models: who descends from whom, and the evidence for each edge.
 ///
-/// A model is referred to by its position in the list the graph was made from; [`index`] finds it
-/// by name. Trees are numbered from 0 in the order of their roots' positions, and wherever models
-/// are listed, siblings and trees come in the order of their positions. A position past the end
-/// belongs to no model: such a query answers `None`, `false` or nothing, and never panics.
+/// Methods refer to a model by its position in the list the graph was made from; [`index`] finds the position
+/// by name. Trees are numbered from 0 in the order of their roots' positions, and lists of siblings and trees
+/// are always sorted by position. A position past the end belongs to no model: a query for it returns `None`,
+/// `false` or nothing, and never panics.
 ///
-/// The graph never changes. The shape is worked out when it is made, in O(n) time and space and
-/// without recursion, so that a chain of 100,000 models is as good as any other graph.
+/// A graph is immutable. Its shape is computed when it is made, in O(n) time and space and without recursion,
+/// so a chain of 100,000 models is no problem.
 ///
-/// Two graphs are equal when their lists of models are, order included.
+/// Two graphs are equal if their lists of models are equal, including the order.
 ///
 /// # Text
 ///
-/// `Display` draws the trees for a person to read, with the number of models after each root and
-/// with distance (`d`) and confidence (`p`) after each child, where they are known:
+/// `Display` draws the trees for people to read. It shows the number of models after each root, and the
+/// distance (`d`) and confidence (`p`) after each child, if they are known:
 ///
 /// ```
 /// use mother::heritage::{Descent, Model, ModelGraph};
@@ -60,11 +60,11 @@ use self::names::NameIndex;
 /// # Ok::<(), mother::heritage::GraphError>(())
 /// ```
 ///
-/// Numbers are rounded to four significant digits, or to as many as a precision asks for (`{:.2}`).
-/// Names are printed so that none can break its line or the terminal: control characters and
-/// invisible direction marks appear as escapes (`\n`, `\u{1b}`), a backslash is doubled, and an
-/// empty name is `""`. A line is as long as its model is deep, so the text of a chain of n models
-/// has O(n²) characters; the exports ([`dot`], [`mermaid`], [`newick`]) have O(n).
+/// Numbers are rounded to four significant digits, or to the number of digits given as the precision
+/// (`{:.2}`). No name can break its line or the terminal: control characters and invisible direction marks
+/// are escaped (`\n`, `\u{1b}`), a backslash is doubled, and an empty name is printed as `""`. Each line
+/// grows with the depth of its model, so the text of a chain of n models has O(n²) characters; the exports
+/// ([`dot`], [`mermaid`], [`newick`]) have O(n).
 ///
 /// # JSON
 ///
@@ -116,15 +116,15 @@ pub struct ModelGraph {
 }
 
 impl ModelGraph {
-    /// Makes a graph of models whose parents are given by position in the list.
+    /// Makes a graph from models whose parents are given by position in the list.
     ///
     /// An empty list makes an empty graph.
     ///
     /// # Errors
     ///
-    /// [`GraphError`] when two models have the same name, a parent is past the end of the list, a
-    /// model would be its own ancestor, a score or a distance is not finite, or a confidence is not
-    /// from 0 to 1. Distances and scores may be negative.
+    /// [`GraphError`] if two models have the same name, a parent is past the end of the list, a model would
+    /// be its own ancestor, a score or a distance is not finite, or a confidence is not between 0 and 1.
+    /// Distances and scores may be negative.
     ///
     /// # Complexity
     ///
@@ -134,14 +134,14 @@ impl ModelGraph {
         Self::assemble(models, names)
     }
 
-    /// Makes a graph from names: each model's, and its parent's if it has one, in any order.
+    /// Makes a graph from names: the name of each model and of its parent, if it has one, in any order.
     ///
-    /// Its edges have no distance, and its models no score.
+    /// The edges have no distances and the models no scores.
     ///
     /// # Errors
     ///
-    /// [`GraphError`] when two models have the same name, a parent is not among the models, or a
-    /// model would be its own ancestor.
+    /// [`GraphError`] if two models have the same name, a parent is not among the models, or a model would be
+    /// its own ancestor.
     ///
     /// # Complexity
     ///
@@ -197,8 +197,8 @@ impl ModelGraph {
         })
     }
 
-    /// The same graph, with the kinds of edges that `kind` says for the positions of parent and child;
-    /// where it says none, edges keep theirs.
+    /// Sets the kinds of edges. `kind` gets the positions of the parent and the child; if it returns `None`,
+    /// the edge keeps its kind.
     #[must_use]
     pub fn with_kinds(mut self, kind: impl Fn(usize, usize) -> Option<DescentKind>) -> Self {
         for (child, model) in self.models.iter_mut().enumerate() {
@@ -209,10 +209,10 @@ impl ModelGraph {
         self
     }
 
-    /// Some of the models as a graph of their own, in the order of their positions.
+    /// Selects some of the models as a graph of their own, in the order of their positions.
     ///
-    /// A model whose parent isn't among them becomes a root, of which nothing is known; what else refers to
-    /// models that aren't among them is left out. Positions that belong to no model are passed over.
+    /// A model whose parent isn't selected becomes a root without a confidence. Other references to models
+    /// that aren't selected are dropped. Positions that belong to no model are ignored.
     ///
     /// # Complexity
     ///
@@ -245,8 +245,8 @@ impl ModelGraph {
         Self::new(members.iter().map(rebuild).collect()).unwrap_or_default()
     }
 
-    /// Whether anything is known of where a model stands: it has a parent, children or models that it
-    /// is an average of, or is a root with a confidence. `false` where there is no such model.
+    /// Whether anything is known about a model's place: it has a parent, children, or models that it is an
+    /// average of, or it is a root with a confidence. `false` if there is no such model.
     #[must_use]
     pub fn is_placed(&self, model: usize) -> bool {
         self.models.get(model).is_some_and(|found| {
@@ -275,7 +275,7 @@ impl ModelGraph {
         &self.models
     }
 
-    /// The position of the model of this name. O(1) expected time.
+    /// The position of the model with this name. O(1) expected time.
     #[must_use]
     pub fn index(&self, name: &str) -> Option<usize> {
         self.names.position(&self.models, name)
@@ -299,7 +299,7 @@ impl ModelGraph {
         self.models.get(model)?.parent()
     }
 
-    /// The name of the parent of the model of this name; `None` for a root, and where there is no such model.
+    /// The name of the parent of the model with this name; `None` for a root or an unknown name.
     ///
     /// O(1) expected time.
     #[must_use]
@@ -307,7 +307,7 @@ impl ModelGraph {
         self.name(self.parent(self.index(name)?)?)
     }
 
-    /// The names of the models that descend directly from the model of this name.
+    /// The names of the direct children of the model with this name.
     pub fn children_of(&self, name: &str) -> impl Iterator<Item = &str> {
         let children = self
             .index(name)
@@ -315,7 +315,7 @@ impl ModelGraph {
         children.iter().filter_map(|&child| self.name(child))
     }
 
-    /// The models that descend directly from a model. O(1).
+    /// The direct children of a model. O(1).
     #[must_use]
     pub fn children(&self, model: usize) -> &[usize] {
         if model < self.len() {
@@ -336,13 +336,13 @@ impl ModelGraph {
         iter::successors(self.parent(model), |&ancestor| self.parent(ancestor))
     }
 
-    /// Whether the first model is a proper ancestor of the second; no model is its own. O(1).
+    /// Whether the first model is an ancestor of the second. No model is its own ancestor. O(1).
     #[must_use]
     pub fn is_ancestor(&self, ancestor: usize, model: usize) -> bool {
         ancestor != model && self.is_in_subtree(model, ancestor)
     }
 
-    /// How many ancestors a model has: 0 for a root. O(1).
+    /// The number of a model's ancestors: 0 for a root. O(1).
     #[must_use]
     pub fn depth(&self, model: usize) -> Option<usize> {
         self.layout.depth.get(model).copied()
@@ -359,13 +359,13 @@ impl ModelGraph {
         }
     }
 
-    /// All models in preorder, one tree after the other: every parent before its children.
+    /// All models in preorder, one tree after another: every parent before its children.
     #[must_use]
     pub fn preorder(&self) -> &[usize] {
         &self.layout.preorder
     }
 
-    /// The number of the tree that a model is in. O(1).
+    /// The number of the tree that contains a model. O(1).
     #[must_use]
     pub fn tree(&self, model: usize) -> Option<usize> {
         self.layout.tree.get(model).copied()
@@ -379,8 +379,8 @@ impl ModelGraph {
         })
     }
 
-    /// The last common ancestor of two models, which may be one of them; `None` when they are in
-    /// different trees.
+    /// The last common ancestor of two models, which may be one of them; `None` if they are in different
+    /// trees.
     ///
     /// # Complexity
     ///
@@ -394,8 +394,8 @@ impl ModelGraph {
             .find(|&ancestor| self.is_in_subtree(b, ancestor))
     }
 
-    /// The models on the way from `a` to `b`, both included: up to their last common ancestor, and
-    /// down from it. `None` when they are in different trees.
+    /// The models on the path from `a` to `b`, both included: up to their last common ancestor, and down from
+    /// it. `None` if they are in different trees.
     ///
     /// # Complexity
     ///
@@ -437,12 +437,12 @@ impl ModelGraph {
         (start..start + self.layout.size[top]).contains(&self.layout.place[model])
     }
 
-    /// A model that exists, and its ancestors.
+    /// A model that exists, followed by its ancestors.
     fn with_ancestors(&self, model: usize) -> impl Iterator<Item = usize> + '_ {
         iter::once(model).chain(self.ancestors(model))
     }
 
-    /// The models from `from` up to its ancestor `top`, which is left out.
+    /// The models from `from` up to its ancestor `top`, excluding `top`.
     fn climb(&self, from: usize, top: usize) -> impl Iterator<Item = usize> + '_ {
         self.with_ancestors(from)
             .take_while(move |&model| model != top)
@@ -451,7 +451,7 @@ impl ModelGraph {
 
 impl PartialEq for ModelGraph {
     fn eq(&self, other: &Self) -> bool {
-        // All else follows from the models.
+        // Everything else follows from the models.
         self.models == other.models
     }
 }

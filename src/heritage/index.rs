@@ -1,4 +1,4 @@
-//! An index of signatures: the hub that grows.
+//! An index of signatures, for a hub that grows.
 
 mod blocks;
 mod entry;
@@ -36,23 +36,23 @@ use crate::signature::Signature;
 /// How many small neighbourhoods are recovered between two calls of the observer.
 const SMALL_AT_ONCE: usize = 256;
 
-/// How many near models are compared with one that is asked for.
+/// How many near models are compared with the requested one.
 const RELATIVES: usize = 10;
 
-/// Many signatures, of which the near ones can be found, and the family tree of all.
+/// A collection of signatures that finds near models and recovers the family tree of all of them.
 ///
-/// Never are all pairs compared. Models are blocks by the names and shapes of their weights; within a
-/// block, and between blocks that share weights, by name or at least by shape, the near ones are found by
-/// short summaries of the signatures, and what these can't tell apart by the signatures themselves. Families of at most
-/// [`with_dense_limit`](Self::with_dense_limit) models are recovered over all their pairs, as
-/// [`Recovery::recover`] does; in larger ones the same costs are taken over the near pairs alone.
+/// It doesn't compare all pairs of signatures. Models whose weights have the same names and shapes form a
+/// block. Within a block, and between blocks that share weights by name or at least by shape, short summaries
+/// of the signatures find the candidates, and the signatures themselves decide between them. Families of up
+/// to [`with_dense_limit`](Self::with_dense_limit) models are recovered over all their pairs, as in
+/// [`Recovery::recover`]; larger ones use the same costs over near pairs only.
 ///
-/// What an index answers depends on which signatures it holds, not on the order in which they came.
+/// The answers depend only on the signatures in the index, not on the order in which they were inserted.
 ///
 /// # Differences from recovery over all pairs
 ///
-/// In families above the limit, averages of models aren't looked for, and the third model that branches
-/// off a way is one that is near to both of its ends. The stage of every family is told by that family alone.
+/// In families above the limit, the index doesn't look for averages, and a third model counts in the leaf gap
+/// of a pair only if it is near to both models. The stage of each family is estimated from that family alone.
 ///
 /// # Examples
 ///
@@ -77,9 +77,9 @@ pub struct Index {
     settings: Settings,
     models: BTreeMap<String, Entry>,
     blocks: BTreeMap<Layout, BTreeSet<String>>,
-    /// The models of a neighbourhood, by the first of them.
+    /// The recovered models of each neighbourhood, by the name of its first model.
     recovered: BTreeMap<String, Recovered>,
-    /// For every layout that was recovered the first model of its neighbourhood.
+    /// For every recovered layout, the first model of its neighbourhood.
     recovered_with: BTreeMap<Layout, String>,
 }
 
@@ -99,36 +99,37 @@ impl Default for Settings {
     }
 }
 
-/// What was recovered of one neighbourhood.
+/// The result for one neighbourhood.
 #[derive(Clone, Debug)]
 struct Recovered {
     layouts: Vec<Layout>,
     placed: Vec<Model>,
 }
 
-/// A model near to the one that was asked for.
+/// A model near to the requested one.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Relative {
     /// Its name.
     pub name: String,
-    /// What the two say of each other; the model that was asked for is the first.
+    /// The relation between the two models; the requested one is the first.
     pub relation: Relation,
 }
 
-/// Where one model comes from.
+/// The descent of one model.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Lineage {
     /// Its parent; `None` for a root.
     pub parent: Option<String>,
-    /// How probable that is, from 0 to 1; `None` for a model without relatives, of which nothing can be said.
+    /// The probability of that, from 0 to 1; `None` for a model without relatives, about which nothing is
+    /// known.
     pub confidence: Option<f64>,
-    /// What would be second, a root where it is `Some((None, _))`, and how probable that is.
+    /// The second most probable parent and its probability; `Some((None, _))` if the alternative is a root.
     pub runner_up: Option<(Option<String>, f64)>,
-    /// All ancestors, the parent first.
+    /// All ancestors, starting with the parent.
     pub ancestors: Vec<String>,
-    /// What the edge from the parent rests on; the parent is the first of the two.
+    /// The comparison that the edge from the parent is based on; the parent is the first of the two models.
     pub relation: Option<Relation>,
 }
 
@@ -139,8 +140,8 @@ impl Index {
         Self::default()
     }
 
-    /// Sets how trees are recovered: what is known of models, and stages. How many trees there are and
-    /// linkages count for families up to the dense limit only, and hidden parents aren't added.
+    /// Sets how trees are recovered, including knowledge and stages. The number of trees and the linkage
+    /// apply only to families up to the dense limit, and hidden parents aren't added.
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.settings.recovery = recovery.without_hidden_parents();
@@ -149,7 +150,7 @@ impl Index {
         self
     }
 
-    /// Sets up to how many models all pairs of a family are compared, 48 by default.
+    /// Sets the size of the largest families in which all pairs are compared, 48 models by default.
     #[must_use]
     pub fn with_dense_limit(mut self, models: usize) -> Self {
         self.settings.dense_limit = models;
@@ -170,12 +171,12 @@ impl Index {
         self.models.is_empty()
     }
 
-    /// The signatures, sorted by name.
+    /// The signatures, sorted by model name.
     pub fn signatures(&self) -> impl ExactSizeIterator<Item = &Signature> + '_ {
         self.models.values().map(|entry| &entry.signature)
     }
 
-    /// The signature of a model.
+    /// The signature of a model, if the index has it.
     #[must_use]
     pub fn signature(&self, name: &str) -> Option<&Signature> {
         self.models.get(name).map(|entry| &entry.signature)
@@ -185,12 +186,12 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`IndexError::DuplicateModel`] if there is one of this name, and [`IndexError::Evidence`] if its
-    /// signature was made with other settings than those that are there.
+    /// [`IndexError::DuplicateModel`] if the index already has a model of this name, and
+    /// [`IndexError::Evidence`] if the signature was made with other settings than the existing ones.
     ///
     /// # Complexity
     ///
-    /// O(numbers of the signature + log n) time for n models.
+    /// O(k + log n) time for a signature of k numbers and n models.
     pub fn insert(&mut self, signature: Signature) -> Result<(), IndexError> {
         let name = signature.name();
         if self.models.contains_key(name) {
@@ -208,11 +209,11 @@ impl Index {
         Ok(())
     }
 
-    /// Takes a model out, and returns its signature.
+    /// Removes a model and returns its signature.
     ///
     /// # Complexity
     ///
-    /// O(numbers of the signature + log n) time for n models.
+    /// O(k + log n) time for a signature of k numbers and n models.
     pub fn remove(&mut self, name: &str) -> Option<Signature> {
         let entry = self.models.remove(name)?;
         let layout = Layout::of(&entry.signature);
@@ -226,7 +227,7 @@ impl Index {
         Some(entry.signature)
     }
 
-    /// Drops what was recovered of neighbourhoods that a layout belongs to, or may join.
+    /// Drops the results of neighbourhoods that a layout belongs to or may join.
     fn forget(&mut self, layout: &Layout) {
         if let Some(first) = self.recovered_with.get(layout) {
             self.recovered.remove(first);
@@ -241,16 +242,15 @@ impl Index {
             .retain(|_, first| recovered.contains_key(first));
     }
 
-    /// The models nearest to one, the nearest first, with what the two say of each other; those that
-    /// are unrelated are left out.
+    /// The related models nearest to one, nearest first, with their relations.
     ///
     /// # Errors
     ///
-    /// [`IndexError::NoSuchModel`], and [`IndexError::Evidence`] where signatures can't be compared.
+    /// [`IndexError::NoSuchModel`], and [`IndexError::Evidence`] if signatures can't be compared.
     ///
     /// # Complexity
     ///
-    /// O(models in blocks that share weights with it) time, a few operations for each.
+    /// A few operations for each model of the blocks that share weights with it.
     pub fn relatives(&self, name: &str) -> Result<Vec<Relative>, IndexError> {
         let entry = self.entry(name)?;
         let own = Layout::of(&entry.signature);
@@ -298,15 +298,15 @@ impl Index {
         Ok(SignatureComparison::new().relation(&first.signature, &second.signature)?)
     }
 
-    /// Where a model comes from.
+    /// The descent of a model: its parent, its ancestors and the evidence.
     ///
     /// # Errors
     ///
-    /// Those of [`tree`](Self::tree).
+    /// The same as for [`tree`](Self::tree).
     ///
     /// # Complexity
     ///
-    /// As [`tree`](Self::tree).
+    /// The same as for [`tree`](Self::tree).
     pub fn lineage(&mut self, name: &str) -> Result<Lineage, IndexError> {
         let graph = self.neighbours_graph(name)?;
         let missing = || IndexError::NoSuchModel { model: name.into() };
@@ -328,16 +328,16 @@ impl Index {
         })
     }
 
-    /// The tree that a model is in.
+    /// The tree that contains a model.
     ///
     /// # Errors
     ///
-    /// [`IndexError::NoSuchModel`], and those of [`graph`](Self::graph).
+    /// [`IndexError::NoSuchModel`], and the errors of [`graph`](Self::graph).
     ///
     /// # Complexity
     ///
-    /// That of [`graph`](Self::graph) for the models that may be related to it, unless none of them
-    /// came or went since they were last recovered.
+    /// That of [`graph`](Self::graph) for the models that may be related to this one. Fast if none of them
+    /// was added or removed since they were last recovered.
     pub fn tree(&mut self, name: &str) -> Result<ModelGraph, IndexError> {
         let graph = self.neighbours_graph(name)?;
         let missing = || IndexError::NoSuchModel { model: name.into() };
@@ -346,7 +346,7 @@ impl Index {
         Ok(graph.subgraph(graph.subtree(root)))
     }
 
-    /// The graph of all models that may be related to one.
+    /// The graph of all models that may be related to this one.
     fn neighbours_graph(&mut self, name: &str) -> Result<ModelGraph, IndexError> {
         let own = Layout::of(&self.entry(name)?.signature);
         let mut go_on = |_| ControlFlow::Continue(());
@@ -361,29 +361,29 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// Those of [`graph_observed`](Self::graph_observed), but for cancelling.
+    /// The errors of [`graph_observed`](Self::graph_observed), except for cancellation.
     ///
     /// # Complexity
     ///
-    /// As [`graph_observed`](Self::graph_observed).
+    /// The same as for [`graph_observed`](Self::graph_observed).
     pub fn graph(&mut self) -> Result<ModelGraph, IndexError> {
         self.graph_observed(&mut |_| ControlFlow::Continue(()))
     }
 
-    /// The graph of all models, and reports to `observer` how it goes.
+    /// The graph of all models. Reports progress to `observer`.
     ///
-    /// What was recovered before is kept for models to which none was added that shares weights with
-    /// them.
+    /// Earlier results are reused for models if no model that shares weights with them was added or removed
+    /// since.
     ///
     /// # Errors
     ///
-    /// [`IndexError::Cancelled`] when the observer breaks, [`IndexError::Recovery`] where what is known
-    /// contradicts itself or numbers overflow, and [`IndexError::Evidence`].
+    /// [`IndexError::Cancelled`] if the observer breaks, [`IndexError::Recovery`] if the known facts
+    /// contradict each other or numbers overflow, and [`IndexError::Evidence`].
     ///
     /// # Complexity
     ///
-    /// For n models of k numbers O(n k + n log n) time, and for each block of b models O(b²) of a few
-    /// operations; O(n) memory beside the signatures.
+    /// O(n k + n log n) time for n models of k numbers, plus O(b²) very cheap comparisons for each block of b
+    /// models; O(n) memory in addition to the signatures.
     pub fn graph_observed(
         &mut self,
         observer: &mut dyn Observer,
@@ -394,7 +394,7 @@ impl Index {
         families::graph(self.recovered.values().map(|recovered| &*recovered.placed))
     }
 
-    /// Recovers the neighbourhoods that weren't yet: all of them, or that of one layout.
+    /// Recovers the neighbourhoods without a result: all of them, or only that of one layout.
     fn recover(
         &mut self,
         only: Option<&Layout>,
@@ -431,7 +431,8 @@ impl Index {
     }
 }
 
-/// The nearest of a block to one model, by what they have in common; all weights where nothing is given.
+/// The models of a block nearest to one model, compared on the weights they have in common, or on all weights
+/// if `common` is `None`.
 fn nearest_in<'a>(
     entry: &Entry,
     name: &str,

@@ -1,4 +1,4 @@
-//! What is known of models beside their weights.
+//! Facts about models that don't come from their weights.
 
 use core::fmt;
 
@@ -6,21 +6,20 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What is known of models beside their weights: a model card that names the parent, a foundation
-/// model that everybody knows, the days on which models were uploaded.
+/// Facts about models that don't come from their weights: the parent named in a model card, a well-known
+/// foundation model, upload times.
 ///
-/// Models are known by name. What is known of models that aren't among the evidence is passed over,
-/// since one that can't be read costs the others nothing; but an edge of which both ends are there
-/// must be possible.
+/// Models are identified by name. Facts about models that aren't among the evidence are ignored, so one
+/// unreadable model doesn't affect the others. An edge between two models of the evidence must be possible,
+/// though.
 ///
-/// Parents, roots and leaves are facts: [`Recovery`](super::Recovery) finds the best forest that
-/// agrees with them, with more trees than asked for where they leave no other. Times are not: of the
-/// edges on a hub 99.7 % go from an earlier model to a later one (Horwitz et al., *Charting and
-/// Navigating Hugging Face's Model Atlas*, arXiv:2503.10633), so an edge to an earlier model costs
-/// the joint method ln(0.997 / 0.003) = 5.8, and nothing in
-/// [`Recovery::paper`](super::Recovery::paper). Claims are not facts either: they make
-/// an edge ln(0.9 / 0.1) = 2.2 cheaper for the joint method, so that the weights decide unless they leave
-/// it open.
+/// Parents, roots and leaves are facts: [`Recovery`](super::Recovery) finds the best forest that agrees with
+/// them, with more trees than requested if necessary. Upload times and claims are only hints, which the joint
+/// method weighs against the weights and [`Recovery::paper`](super::Recovery::paper) ignores. On a hub,
+/// 99.7 % of edges go from an earlier model to a later one (Horwitz et al., *Charting and Navigating Hugging
+/// Face's Model Atlas*, arXiv:2503.10633), so an edge to an earlier model costs ln(0.997 / 0.003) = 5.8. A
+/// claim makes an edge ln(0.9 / 0.1) = 2.2 cheaper, which matters only if the weights leave the question
+/// open.
 ///
 /// # Examples
 ///
@@ -49,67 +48,67 @@ use alloc::vec::Vec;
 pub struct Knowledge {
     /// Pairs of a child and its parent.
     parents: BTreeSet<(String, String)>,
-    /// Pairs of a model and what is not its parent.
+    /// Pairs of a child and a model that is not its parent.
     not_parents: BTreeSet<(String, String)>,
     roots: BTreeSet<String>,
     leaves: BTreeSet<String>,
     times: BTreeMap<String, i64>,
-    /// Pairs of a child and what is said to be its parent.
+    /// Pairs of a child and its claimed parent.
     claims: BTreeSet<(String, String)>,
 }
 
 impl Knowledge {
-    /// Nothing is known.
+    /// No facts.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `child` was made of `parent`.
+    /// `child` was made directly from `parent`.
     #[must_use]
     pub fn with_parent(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
         self.parents.insert((child.into(), parent.into()));
         self
     }
 
-    /// `child` was not made of `parent`, at least not directly.
+    /// `child` was not made directly from `parent`.
     #[must_use]
     pub fn without_parent(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
         self.not_parents.insert((child.into(), parent.into()));
         self
     }
 
-    /// The model was made of no other.
+    /// The model was made from no other.
     #[must_use]
     pub fn with_root(mut self, model: impl Into<String>) -> Self {
         self.roots.insert(model.into());
         self
     }
 
-    /// No other was made of the model.
+    /// No other model was made from this one.
     #[must_use]
     pub fn with_leaf(mut self, model: impl Into<String>) -> Self {
         self.leaves.insert(model.into());
         self
     }
 
-    /// The model was uploaded at this time, in any unit that all times are in, such as seconds since
-    /// 1970. A second call replaces the first.
+    /// The model was uploaded at this time. Use the same unit for all models, such as seconds since 1970. A
+    /// second call replaces the first.
     #[must_use]
     pub fn with_time(mut self, model: impl Into<String>, time: i64) -> Self {
         self.times.insert(model.into(), time);
         self
     }
 
-    /// Somebody says that `child` was made of `parent`, or of another of several that are claimed: a weak
-    /// hint.
+    /// Somebody claims that `child` was made from `parent`, which is only a weak hint. A child may have
+    /// several claimed parents.
     #[must_use]
     pub fn with_claim(mut self, child: impl Into<String>, parent: impl Into<String>) -> Self {
         self.claims.insert((child.into(), parent.into()));
         self
     }
 
-    /// Whether nothing is known.
+    /// Whether there are no facts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -122,7 +121,7 @@ impl Knowledge {
             .map(|(child, parent)| (&**child, &**parent))
     }
 
-    /// Every model with what is known not to be its parent, sorted.
+    /// Every pair of a model and another that is known not to be its parent, sorted.
     pub fn not_parents(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
         let pairs = self.not_parents.iter();
         pairs.map(|(child, parent)| (&**child, &**parent))
@@ -144,7 +143,7 @@ impl Knowledge {
         claims.map(|(child, parent)| (&**child, &**parent))
     }
 
-    /// Every model that something is known or claimed of, so that a name that no model has can be found.
+    /// Every model that is mentioned, so that you can look for names that no model has.
     ///
     /// # Examples
     ///
@@ -164,17 +163,17 @@ impl Knowledge {
         models
     }
 
-    /// When a model was uploaded.
+    /// When a model was uploaded, if known.
     #[must_use]
     pub fn time(&self, model: &str) -> Option<i64> {
         self.times.get(model).copied()
     }
 
-    /// Looks for what can't be true together.
+    /// Checks that the facts don't contradict each other.
     ///
     /// # Errors
     ///
-    /// The first [`Contradiction`] by the names of the models.
+    /// The first [`Contradiction`], in the order of the models' names.
     ///
     /// # Complexity
     ///
@@ -213,9 +212,9 @@ impl Knowledge {
     }
 }
 
-/// The models of a cycle, the first by name first, each followed by its parent.
+/// The models of a cycle, starting with the first by name, each followed by its parent.
 fn find_cycle(parents: &BTreeMap<&str, &str>) -> Option<Vec<String>> {
-    // Models of which all ancestors were walked.
+    // Models whose ancestors have all been visited.
     let mut done: BTreeSet<&str> = BTreeSet::new();
     for &start in parents.keys() {
         let mut walked: Vec<&str> = Vec::new();
@@ -242,51 +241,51 @@ fn find_cycle(parents: &BTreeMap<&str, &str>) -> Option<Vec<String>> {
 }
 
 crate::errors::errors! {
-    /// What is said to be known and can't be.
+    /// A contradiction among the facts, or between the facts and the evidence.
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum Contradiction {
-        /// A model was made of two others.
+        /// A model has two parents.
         TwoParents {
             /// The model.
             model: String,
             /// Its parents, sorted.
             parents: [String; 2],
         } => ("model {model:?} has two known parents, {:?} and {:?}", parents[0], parents[1]),
-        /// A model was made of another, and was not.
+        /// A model is said both to be made from another and not to be.
         NotParent {
             /// The model.
             model: String,
             /// The other.
             parent: String,
         } => "{parent:?} is known to be the parent of model {model:?} and known not to be",
-        /// A root was made of another model.
+        /// A root was made from another model.
         RootWithParent {
             /// The root.
             model: String,
             /// The other.
             parent: String,
         } => "model {model:?} is a known root with a known parent, {parent:?}",
-        /// Another model was made of a leaf.
+        /// Another model was made from a leaf.
         LeafWithChild {
             /// The leaf.
             model: String,
             /// The other.
             child: String,
         } => "model {model:?} is a known leaf with a known child, {child:?}",
-        /// Models are their own ancestors.
+        /// Some models are their own ancestors.
         Cycle {
-            /// The models, each followed by its parent, the last one's parent being the first.
+            /// The models, each followed by its parent; the parent of the last is the first.
             models: Vec<String>,
         } => ("models are known to be their own ancestors:{}", Circle(models)),
-        /// A model was made of another that shares too few layers with it.
+        /// A model was made from another that shares too few layers with it.
         Architectures {
             /// The model.
             model: String,
             /// The other.
             parent: String,
         } => "the known parent of model {model:?}, {parent:?}, is of another architecture",
-        /// A model was made of another that is in another of the clusters that were given.
+        /// A model was made from another that is in a different one of the given clusters.
         Clusters {
             /// The model.
             model: String,

@@ -1,4 +1,4 @@
-//! Merged models: which models are weighted averages of others.
+//! Merges: models that are weighted averages of others.
 
 use alloc::vec::Vec;
 
@@ -16,14 +16,14 @@ use self::selective::find_selective_merges_among;
 /// Every parent of a merge has at least this weight.
 const LEAST_WEIGHT: f64 = 0.05;
 
-/// What a merge leaves unexplained is below this share of what chance, or one parent, would leave.
+/// What a merge leaves unexplained must be below this share of what chance, or a single parent, would leave.
 const RESIDUAL: f64 = 0.1;
 
-/// The same for sums in which a base has a negative weight: there are more of them to choose from.
+/// The same for sums in which a base has a negative weight. It is stricter because there are more such sums.
 const RESIDUAL_WITH_BASE: f64 = 0.02;
 
-/// A model that is a weighted average of others: but for rounding, or for what a
-/// [selective](find_selective_merges) merge leaves out.
+/// A model that is a weighted average of others, apart from rounding, or approximately, for a
+/// [selective](find_selective_merges) merge.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Merge {
@@ -39,45 +39,44 @@ impl Merge {
         self.model
     }
 
-    /// The positions of the models that were averaged, two to eight of them, ascending, with their
-    /// weights, which sum to 1. One of them may be a base with a negative weight: the others'
-    /// differences from it were added up, with weights of more than 1 in all.
+    /// The positions of the two to eight models that were averaged, ascending, with their weights, which sum
+    /// to 1. One of them may be a base with a negative weight. The model is then the base plus the others'
+    /// weighted differences from it, with weights of more than 1 in total.
     #[must_use]
     pub fn parents(&self) -> &[(usize, f64)] {
         &self.parents
     }
 
-    /// The squared distance of the model from the average, as a share of what it would be if the
-    /// parents had nothing to do with the model: 0 for an exact average, 1 by chance.
+    /// The squared distance from the model to the average, as a share of what it would be if the parents were
+    /// unrelated to the model: 0 for an exact average, 1 by chance.
     #[must_use]
     pub const fn residual(&self) -> f64 {
         self.residual
     }
 }
 
-/// Finds the models that are averages of two to eight others, in the order of their positions.
+/// Finds the models that are averages of two to eight others, sorted by position.
 ///
-/// Of all averages of the others with weights that are not negative and sum to one, the nearest to
-/// a model m is found by Wolfe's algorithm, in the space of the differences a − m. Those with a
-/// weight of at least 0.05 are the candidates, and their weights are fitted again without the
-/// others, by least squares: with G the inner products of the differences, they are proportional
-/// to G⁻¹1.
+/// For each model m, Wolfe's algorithm finds the nearest of all averages of the other models with
+/// non-negative weights that sum to one, in the space of the differences a − m. Models with a weight of at
+/// least 0.05 are the candidates. Their weights are fitted again without the others by least squares: if G
+/// holds the inner products of the differences, the weights are proportional to G⁻¹1.
 ///
-/// If the candidates were trained from m by orthogonal steps, the squared distance of their average
-/// would be 1/Σ(1/d²(m, a)). They are the parents of a merge if what is left is below a tenth of
-/// that, and also below a tenth of the squared distance to the nearest single model (so a fine-tune
-/// of an average is none). Averages of real networks had shares below 1e-8, other models of real
-/// trees at least 0.6.
+/// If the candidates were trained from m by orthogonal steps, the squared distance from m to their average
+/// would be 1/Σ(1/d²(m, a)). They are accepted as the parents of a merge if the actual squared distance is
+/// below a tenth of that, and also below a tenth of the squared distance to the nearest single model, so that
+/// fine-tunes of averages are rejected. For averages of real networks these ratios were below 1e-8; for other
+/// models of real trees they were at least 0.6.
 ///
 /// Task arithmetic adds the differences of several models from their base to the base. If the weights of
-/// these differences are more than 1 in all, that of the base is negative. So where no average is found,
-/// a model with a negative weight is looked for that makes one of the candidates. It must be shorter than
-/// they are, the cosines of their steps from it at most a third, and what is left below a fiftieth of the
-/// squared distance to the nearest single model.
+/// these differences total more than 1, the base has a negative weight. So if no average is found, the search
+/// looks for a model with a negative weight that turns the candidates into one. Its norm must be smaller than
+/// theirs, the cosines of their steps from it at most a third, and the squared distance below a fiftieth of
+/// that to the nearest single model.
 ///
-/// A model that lies exactly midway between its parent and its child is an average, too: what was
-/// done to weights can be told, not why. Merges that choose among the values of their parents, such as
-/// TIES, are no averages; [`find_selective_merges`] looks for them.
+/// A model exactly midway between its parent and its child is also an average: the weights show what was
+/// done, but not why. Merges that choose among the values of their parents, such as TIES, aren't averages;
+/// use [`find_selective_merges`] to find them.
 ///
 /// # Complexity
 ///
@@ -109,7 +108,7 @@ pub fn find_merges(geometry: &Geometry) -> Vec<Merge> {
     find_merges_among(geometry, |_, _| true)
 }
 
-/// The same, among pairs that were compared on as good as all of their weights.
+/// The same, using only pairs that were compared on nearly all of their weights.
 fn find_merges_among(geometry: &Geometry, compared: impl Fn(usize, usize) -> bool) -> Vec<Merge> {
     let models = 0..geometry.squared_norms().len();
     models
@@ -117,7 +116,7 @@ fn find_merges_among(geometry: &Geometry, compared: impl Fn(usize, usize) -> boo
         .collect()
 }
 
-/// What a model is an average of, if it is one.
+/// The average that a model was made from, if any.
 fn merge_of(
     geometry: &Geometry,
     model: usize,
@@ -127,7 +126,7 @@ fn merge_of(
         let distances = geometry.squared_distances();
         distances.distance(model, other).unwrap_or(0.0)
     };
-    // Of a copy all would be an average, too, and of unrelated models nothing is.
+    // A duplicate would make any model an average, and unrelated models contribute nothing.
     let counts = |&other: &usize| {
         let unrelatedness = geometry.unrelatedness(model, other);
         other != model
@@ -153,7 +152,7 @@ fn merge_of(
     };
     let mut parents: Vec<(usize, f64)> = average.points().collect();
     parents.sort_unstable_by_key(|&(parent, _)| parent);
-    // Distances on different weights are those of no space, in which anything may be an average.
+    // Distances measured on different weights don't fit into one space, so anything may look like an average.
     let mut pairs = (parents.iter().enumerate())
         .flat_map(|(at, &(u, _))| parents[at + 1..].iter().map(move |&(v, _)| (u, v)));
     if average.is_impossible() || !pairs.all(|(u, v)| compared(u, v)) {
@@ -166,7 +165,7 @@ fn merge_of(
     })
 }
 
-/// The merges among the models of a group, one for each merged model; a copy of a merge is a copy.
+/// The merges among the models of a group, at most one for each model. A copy of a merge counts as a copy.
 pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
     let Some(geometry) = group.geometry() else {
         return Vec::new();
@@ -174,11 +173,11 @@ pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
     let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
     let is_copy = |model| group.original(model) != Some(model);
     let mut merges = find_merges_among(geometry, compared);
-    // Rounding and pruning are steps of their own, which make no merges.
+    // Quantisation and pruning are steps of their own and don't make merges.
     merges.extend(find_selective_merges_among(geometry, |u, v| {
         compared(u, v) && !is_copy(u) && !is_copy(v)
     }));
-    // A stable sort: a model that is an exact average is that.
+    // The sort is stable: exact averages come first and are kept.
     merges.sort_by_key(Merge::model);
     merges.dedup_by_key(|merge| merge.model());
     merges.retain(|merge| !is_copy(merge.model()));

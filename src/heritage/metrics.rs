@@ -1,7 +1,7 @@
-//! How right a recovered graph is.
+//! How accurate a recovered graph is.
 //!
-//! Models are matched by name, so the order of either graph doesn't matter, nor do models that the
-//! truth doesn't know. A model of the truth that was not recovered counts as wrong.
+//! Models are matched by name, so the order of the models in either graph doesn't matter. Models that aren't
+//! in the truth are ignored. A model of the truth that was not recovered counts as wrong.
 //!
 //! # Examples
 //!
@@ -28,7 +28,7 @@ mod edges;
 pub use self::clusters::{MetricError, clustering_accuracy, tree_accuracy};
 pub use self::edges::{EdgeCounts, compare_edges, compare_edges_by_tree, edge_accuracy};
 
-/// A share of a whole; `None` where there is no whole.
+/// A share of a whole; `None` if the whole is 0.
 fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -1,4 +1,4 @@
-//! Mixed heritage: which trees a merged model comes from.
+//! Mixed heritage: the trees that a merged model comes from.
 
 use core::cmp::Ordering;
 
@@ -7,34 +7,31 @@ use alloc::vec::Vec;
 use crate::clustering::Partition;
 use crate::evidence::Geometry;
 
-/// How alike the mean weights of some models and those of a cluster are.
+/// The similarity between the mean weights of some models and those of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ClusterSimilarity {
     /// The cluster's label.
     pub cluster: usize,
-    /// The cosine of the angle between the two means: 1 for one direction, about 0 for independent
+    /// The cosine of the angle between the two means: 1 for the same direction, about 0 for independent
     /// weights.
     pub cosine: f64,
 }
 
-/// The clusters of which merged models come, the most likely first.
+/// The clusters that merged models may come from, most likely first.
 ///
-/// `merged` are the positions of one merged model or of a whole tree of models made from it. Every
-/// cluster that holds none of them is compared with them: the parents of a merge of k models are
-/// the first k. Clusters that are exactly as similar come in the order of their labels, which
-/// [`Partition`] gives by first member.
+/// `merged` are the positions of one merged model, or of a whole tree of models made from it. They are
+/// compared with every cluster that contains none of them. If k models were merged, their clusters are the
+/// first k. Ties are in the order of the labels, which [`Partition`] assigns by first member.
 ///
-/// Another merge that shares a parent with this one is similar too, sometimes more than a parent
-/// that was trained on for long: where several merges are expected, leave the clusters of the
-/// others out of the list before counting.
+/// Another merge that shares a parent with this one is similar too, sometimes more than a parent that has
+/// been trained further. If you expect several merges, remove the clusters of the others before counting.
 ///
 /// # Errors
 ///
-/// [`MixedHeritageError::Models`] when geometry and clusters are of different numbers of models,
-/// [`MixedHeritageError::Model`] when there is no such model,
-/// [`MixedHeritageError::NoModel`] when `merged` is empty, and
-/// [`MixedHeritageError::ZeroMean`] when the mean of weights has no direction.
+/// [`MixedHeritageError::Models`] if the geometry and the clusters have different numbers of models,
+/// [`MixedHeritageError::Model`] if there is no such model, [`MixedHeritageError::NoModel`] if `merged` is
+/// empty, and [`MixedHeritageError::ZeroMean`] if the mean of some weights has no direction.
 ///
 /// # Complexity
 ///
@@ -116,15 +113,15 @@ fn length_of_mean(geometry: &Geometry, models: &[usize]) -> Result<f64, MixedHer
 }
 
 crate::errors::errors! {
-    /// Why the heritage of a merged model can't be told.
+    /// Why the origin of a merged model can't be determined.
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum MixedHeritageError {
-        /// Geometry and clusters are of different models.
+        /// The geometry and the clusters have different numbers of models.
         Models {
-            /// The number of models of the geometry.
+            /// The number of models in the geometry.
             geometry: usize,
-            /// The number of models that are clustered.
+            /// The number of models in the clusters.
             clusters: usize,
         } => "the geometry is of {geometry} models, the clusters are of {clusters}",
         /// There is no such model.
@@ -134,11 +131,11 @@ crate::errors::errors! {
             /// How many models there are.
             models: usize,
         } => "there is no model {model} of {models}",
-        /// No merged model was named.
+        /// No merged model was given.
         NoModel => "no merged model is named",
         /// The mean weights of some models are zero, so they have no direction.
         ZeroMean {
-            /// The first of those models.
+            /// The first of these models.
             model: usize,
         } => "the mean weights of model {model} and those with it are zero",
     }

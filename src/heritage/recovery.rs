@@ -1,4 +1,4 @@
-//! Recovery: from evidence to the forest of who was trained from whom.
+//! Recovery: from evidence to a forest that says which model was trained from which.
 
 mod additivity;
 mod belief;
@@ -35,23 +35,22 @@ use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
 use crate::evidence::Evidence;
 
-/// How many trees there are.
+/// How many trees to recover.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Trees {
-    /// As many as the evidence says: models are apart when their squared distance is above three
-    /// quarters of what independent weights would have. Where that was not measured, the
-    /// dendrogram is cut at its widest relative gap.
+    /// Decide from the evidence: join clusters while their squared distance is at most three quarters of that
+    /// between independent weights. If that wasn't measured, cut the dendrogram at its widest relative gap.
     #[default]
     Found,
-    /// This many over all architectures, but at least one for each of them.
+    /// This many across all architectures, but at least one for each architecture.
     Count(usize),
-    /// Clusters are joined up to this distance.
+    /// Join clusters up to this distance.
     Threshold(f64),
 }
 
-/// A pair of which a smaller share was compared says nothing of how other models lie.
+/// Pairs compared on a smaller share of their weights carry no information about other models' places.
 pub(super) const NEARLY_ALL: f64 = 0.9;
 
 /// How the tree of a cluster is found, with what that method can be told.
@@ -83,29 +82,30 @@ impl Default for Method {
     }
 }
 
-/// How to recover a forest from evidence.
+/// Recovers a forest from evidence.
 ///
-/// The default decides jointly, for each tree, which models are close, which grew out of which,
-/// which way the score changes, and whether growth and score can be trusted at all: [`JointModel`] has the
-/// equations.
+/// By default, it decides jointly for each tree which models are close, which model each one was trained
+/// from, in which direction the score changes, and whether growth and score can be trusted at all.
+/// [`JointModel`] has the equations.
 ///
-/// Every tree carries what the states say of its [stage](super::StageEstimate), given that trees
-/// of one recovery mostly share it. Every edge carries its [kind](super::DescentKind).
+/// Every tree carries an estimate of its [stage](super::StageEstimate), which assumes that the trees of one
+/// recovery mostly share a stage. Every edge carries its [kind](super::DescentKind).
 ///
-/// [`simulations`](super::simulations) shows where this works and where not. What misleads it most
-/// are siblings that learnt the same: a model that was trained longer on what another was trained
-/// on, from the same parent, lies nearer to that other than to the parent.
+/// [`simulations`](super::simulations) shows where this works and where it doesn't. The hardest cases are
+/// siblings trained on the same data: a model that was trained longer than its sibling, on the same data and
+/// from the same parent, lies closer to that sibling than to the parent.
 ///
-/// Where models differ in what they share, a parent that covers less of a child than another relative
-/// does is compared with that relative on what all three have; where it can't be told from it there, it
-/// is no parent. A model whose parent can't be told from an ancestor of that parent hangs on the first
-/// such ancestor. A set of models becomes one tree only if most pairs of its parts can be compared, so
-/// a model that holds matrices of two families belongs to one of them and doesn't join them.
+/// Models may share only part of their weights. If a candidate parent covers less of a child than another
+/// relative does, the two are compared on the weights that all three share; if the candidate can't be
+/// distinguished from the relative there, it is rejected. If a model's parent can't be distinguished from an
+/// ancestor of that parent, the model becomes a child of the first such ancestor. Two sets of models become
+/// one tree only if most pairs between them can be compared, so a model with matrices from two families
+/// belongs to one of them and doesn't join the families.
 ///
-/// Where evidence has no growth, that term is 0; where it has no changes of scores, the score is one
-/// layer's.
+/// If the evidence has no growth, that term is 0. If it has no per-layer changes of scores, the score counts
+/// as a single layer's.
 ///
-/// [`paper`](Self::paper) is the method of Horwitz, Shul and Hoshen to the letter.
+/// [`paper`](Self::paper) follows the method of Horwitz, Shul and Hoshen exactly.
 ///
 /// # Examples
 ///
@@ -151,7 +151,7 @@ impl Default for Recovery {
 }
 
 impl Recovery {
-    /// The joint decision over distances, growth and scores; single linkage.
+    /// The joint decision over distances, growth and scores, with single linkage.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -165,7 +165,7 @@ impl Recovery {
         }
     }
 
-    /// The paper's Eq. 4 to 6 to the letter: single linkage, specialisation, c = 0.3.
+    /// Follows Eq. 4 to 6 of the paper exactly: single linkage, specialisation, c = 0.3.
     #[must_use]
     pub fn paper() -> Self {
         Self {
@@ -175,14 +175,14 @@ impl Recovery {
         }
     }
 
-    /// Sets how many trees there are.
+    /// Sets how many trees to recover.
     #[must_use]
     pub fn with_trees(mut self, trees: Trees) -> Self {
         self.trees = trees;
         self
     }
 
-    /// Sets the linkage of the clustering.
+    /// Sets the linkage used for clustering.
     #[must_use]
     pub fn with_linkage(mut self, linkage: Linkage) -> Self {
         self.linkage = linkage;
@@ -196,22 +196,22 @@ impl Recovery {
         self
     }
 
-    /// Sets the stage of all models that have none of their own; unless it is set, the default
-    /// method finds out the stage of each tree.
+    /// Sets the stage of all models that have none of their own. Without it, the default method estimates the
+    /// stage of each tree.
     #[must_use]
     pub fn with_stage(mut self, stage: Stage) -> Self {
         self.stage = Some(stage);
         self
     }
 
-    /// Sets the stage that made one model.
+    /// Sets the stage of training that produced one model.
     #[must_use]
     pub fn with_stage_of(mut self, model: impl Into<String>, stage: Stage) -> Self {
         self.stages.insert(model.into(), stage);
         self
     }
 
-    /// Sets what is known of models beside their weights.
+    /// Sets facts about the models that don't come from their weights.
     #[must_use]
     pub fn with_knowledge(mut self, knowledge: Knowledge) -> Self {
         self.knowledge = knowledge;
@@ -221,12 +221,13 @@ impl Recovery {
     /// Adds missing parents to the graph if they are more probable than not, as
     /// [hidden](super::Model::is_hidden) models named after their first child.
     ///
-    /// If the paths from a model to its neighbours in the tree share a step, either they meet at a missing model, or
-    /// the neighbours learnt the same thing; distances can't distinguish the two. Of the points found on
-    /// real trees without a third of their inner nodes (`evaluate --missing 0.3333 --draws 10`), 0.60 were missing
-    /// models, and 0.36 of the missing models were found; 0.82 of the pairs below one point were siblings. The
-    /// confidence of an edge accounts for a missing parent with and without this option. The squared distance to
-    /// a hidden model is the squared distance between the models on both sides of it, less the part on the other side.
+    /// If the paths from a model to its neighbours in the tree share a step, either they meet at a missing
+    /// model, or the neighbours were trained on the same data; distances can't distinguish the two. On real
+    /// trees with a third of their inner nodes removed (`evaluate --missing 0.3333 --draws 10`), a share of
+    /// 0.60 of the points found were missing models, and 0.36 of the missing models were found; 0.82 of the
+    /// pairs below the same point were siblings. The confidence of an edge accounts for a missing parent with
+    /// and without this option. The squared distance to a hidden model is the squared distance between the
+    /// models on either side of it, minus the part on the other side.
     ///
     /// # Examples
     ///
@@ -235,7 +236,7 @@ impl Recovery {
     /// use mother::evidence::{Evidence, GroupEvidence};
     /// use mother::heritage::{Recovery, Trees};
     ///
-    /// // Two pairs of siblings, each pair of a parent that isn't there, below a base that is.
+    /// // Two pairs of siblings, each with a missing parent, below a base that is present.
     /// let names = ["a", "b", "base", "c", "d"].map(String::from).to_vec();
     /// let squared = [2.0, 3.0, 6.0, 6.0, 3.0, 6.0, 6.0, 3.0, 3.0, 2.0];
     /// let distances = CondensedMatrix::new(5, squared.map(f64::sqrt).to_vec())?;
@@ -252,7 +253,7 @@ impl Recovery {
         self
     }
 
-    /// The same, in which only models that are there are in the graph.
+    /// The same recovery without hidden models in the graph.
     pub(super) const fn without_hidden_parents(mut self) -> Self {
         self.hidden_parents = false;
         self
@@ -271,40 +272,40 @@ impl Recovery {
         &self.knowledge
     }
 
-    /// The stage of all models, and the stages given for some of them.
+    /// The stage set for all models, and the stages set for individual ones.
     pub(super) fn stages_of(&self, names: &[&str]) -> (Option<Stage>, Vec<Option<Stage>>) {
         let stages = names.iter().map(|&name| self.stages.get(name).copied());
         (self.stage, stages.collect())
     }
 
-    /// Clusters the models and spans every cluster: [`clusters`](Self::clusters), then
+    /// Clusters the models and finds the tree of every cluster: [`clusters`](Self::clusters), then
     /// [`graph`](Self::graph).
     ///
     /// # Errors
     ///
-    /// Those of the two.
+    /// The errors of both.
     pub fn recover(&self, evidence: &Evidence) -> Result<ModelGraph, RecoveryError> {
         let rules = self.rules(evidence)?;
         let clusters = self.clusters_under(&rules, evidence)?;
         self.graph_under(&rules, evidence, &clusters)
     }
 
-    /// The clusters of every group of the evidence.
+    /// Clusters the models of every group of the evidence.
     ///
-    /// Two known roots are not in one cluster, and neither are an average of unrelated models and
-    /// what it is an average of; but for that, the nearest are joined first. A known edge joins its
-    /// ends, even if fewer clusters are left than were asked for.
+    /// Two known roots are never in one cluster, nor are an average of unrelated models and the models it was
+    /// made from. Otherwise the nearest are joined first. A known edge joins its ends, even if that leaves
+    /// fewer clusters than requested.
     ///
     /// # Errors
     ///
-    /// [`RecoveryError::Threshold`] for one that is NaN or negative, [`RecoveryError::Count`] for
-    /// no tree or more trees than models, [`RecoveryError::Knowledge`], and
+    /// [`RecoveryError::Threshold`] if the threshold is NaN or negative, [`RecoveryError::Count`] if no trees
+    /// or more trees than models were requested, [`RecoveryError::Knowledge`], and
     /// [`RecoveryError::Clustering`].
     ///
     /// # Complexity
     ///
-    /// O(n²) time and memory, or that of the [`linkage`](crate::clustering::linkage) chosen;
-    /// O(n² log n) time where roots or edges are known, and that of [`find_merges`](super::find_merges).
+    /// O(n²) time and memory, or those of the chosen [`linkage`](crate::clustering::linkage); O(n² log n)
+    /// time if roots or edges are known. [`find_merges`](super::find_merges) adds its own.
     pub fn clusters(&self, evidence: &Evidence) -> Result<Vec<Partition>, RecoveryError> {
         self.clusters_under(&self.rules(evidence)?, evidence)
     }
@@ -320,7 +321,7 @@ impl Recovery {
         clusters::clusters(&groups, self.trees, self.linkage)
     }
 
-    /// The rules for each group.
+    /// The rules for the models of each group.
     fn rules(&self, evidence: &Evidence) -> Result<Vec<Rules>, Contradiction> {
         self.knowledge.check()?;
         let group_of = |model: &str| {
@@ -358,18 +359,18 @@ impl Recovery {
         Ok(evidence.groups.iter().map(rules).collect())
     }
 
-    /// The tree of every cluster, over every possible root; more trees than clusters where what is
-    /// known leaves no other.
+    /// Finds the tree of every cluster, considering every possible root. Returns more trees than clusters if
+    /// the known facts leave no single tree.
     ///
     /// # Errors
     ///
-    /// [`RecoveryError::Penalty`] for a c that is negative or not finite, [`RecoveryError::Constant`],
-    /// [`RecoveryError::Partition`] when the clusters aren't those of this evidence,
+    /// [`RecoveryError::Penalty`] if c is negative or not finite, [`RecoveryError::Constant`],
+    /// [`RecoveryError::Partition`] if the clusters don't belong to this evidence,
     /// [`RecoveryError::Knowledge`], and [`RecoveryError::Arborescence`].
     ///
     /// # Complexity
     ///
-    /// O(n³) time for the largest cluster's n models, O(n²) with [`paper`](Self::paper); O(n²)
+    /// For n models in the largest cluster, O(n³) time, or O(n²) with [`paper`](Self::paper), and O(n²)
     /// memory.
     pub fn graph(
         &self,
@@ -431,7 +432,7 @@ impl Recovery {
         forest.into_graph()
     }
 
-    /// Finds the tree of one cluster, or the trees where the rules leave none.
+    /// Finds the tree of one cluster, or several trees if the rules allow no single one.
     fn span<'a>(
         &self,
         mut cluster: Cluster<'a>,
@@ -463,7 +464,7 @@ impl Recovery {
         Ok(())
     }
 
-    /// The tree of a cluster, in which nothing was made of an average of itself.
+    /// The tree of a cluster, in which no model descends from an average of itself.
     fn tree(&self, cluster: &mut Cluster<'_>) -> Result<Tree, RecoveryError> {
         let stages: Vec<Option<Stage>> = (0..cluster.len())
             .map(|member| self.stages.get(cluster.name(member)).copied())
@@ -483,13 +484,13 @@ impl Recovery {
     }
 }
 
-/// What holds for the models of a group, and the averages among them.
+/// The rules for the models of a group, and the averages among them.
 struct Rules {
     constraints: Constraints,
     merges: Vec<Merge>,
 }
 
-/// Whether the rules leave no tree.
+/// Whether the rules allow no tree.
 const fn leaves_none(tree: &Result<Tree, RecoveryError>) -> bool {
     matches!(
         tree,

@@ -1,4 +1,4 @@
-//! The stages of training, and how sure it is which one made a tree.
+//! The stages of training, and estimates of which one produced a tree.
 
 use core::error::Error;
 use core::fmt;
@@ -6,7 +6,7 @@ use core::str::FromStr;
 
 use alloc::string::String;
 
-/// The training that made a model of its parent (Eq. 5).
+/// The training stage that produced a model from its parent (Eq. 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Stage {
@@ -44,9 +44,9 @@ impl FromStr for Stage {
     }
 }
 
-/// How probable each stage is to have made the models of a tree.
+/// The probabilities of the stages that may have produced a tree.
 ///
-/// What is missing to 1 is the probability that the score says nothing of the stage.
+/// The rest, up to 1, is the probability that the score carries no information about the stage.
 ///
 /// # Examples
 ///
@@ -62,23 +62,23 @@ impl FromStr for Stage {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct StageEstimate {
-    /// That the score falls along the edges.
+    /// The probability that the score falls along the edges.
     pub specialization: f64,
-    /// That it rises.
+    /// The probability that the score rises along the edges.
     pub generalization: f64,
 }
 
 impl StageEstimate {
-    /// A stage less probable than this can't be told.
+    /// A stage must be more probable than this to be reported.
     const TOLD: f64 = 2.0 / 3.0;
 
-    /// The stage, if one is twice as probable as all else together; otherwise it can't be told.
+    /// The stage, if it is more than twice as probable as all alternatives together; otherwise `None`.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
         (self.confidence() > Self::TOLD).then(|| self.likelier())
     }
 
-    /// The stage that is more probable, specialisation where both are equally so.
+    /// The more probable stage; specialisation if both are equally probable.
     fn likelier(&self) -> Stage {
         if self.generalization > self.specialization {
             Stage::Generalization
@@ -87,17 +87,17 @@ impl StageEstimate {
         }
     }
 
-    /// The probability of the stage that is more probable.
+    /// The probability of the more probable stage.
     #[must_use]
     pub const fn confidence(&self) -> f64 {
         self.specialization.max(self.generalization)
     }
 }
 
-/// The name of no stage.
+/// A name that isn't a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownStage {
-    /// The name that was to be read.
+    /// The name that was given.
     pub name: String,
 }
 

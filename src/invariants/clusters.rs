@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use super::Violation;
 use crate::clustering::{Linkage, Step};
 
-/// Whether steps are a dendrogram of so many points, in scipy's convention.
+/// Checks that steps form a dendrogram of this many points, in scipy's convention.
 ///
-/// Every point and every cluster is merged once, the lesser label first; the last cluster has all
-/// points; heights are finite and not negative.
+/// Every point and every cluster is merged once, with the lower label first. The last cluster has all
+/// points. Heights are finite and not negative.
 ///
 /// # Errors
 ///
@@ -68,11 +68,11 @@ pub fn dendrogram(points: usize, steps: &[Step]) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whether heights never fall, where the linkage guarantees that: centroid and median don't.
+/// Checks that heights never decrease, unless the linkage is centroid or median, which don't guarantee that.
 ///
 /// # Errors
 ///
-/// The first step that is below the one before it.
+/// The first step that is lower than the one before it.
 pub fn monotone_heights(linkage: Linkage, steps: &[Step]) -> Result<(), Violation> {
     if matches!(linkage, Linkage::Centroid | Linkage::Median) {
         return Ok(());
@@ -86,13 +86,13 @@ pub fn monotone_heights(linkage: Linkage, steps: &[Step]) -> Result<(), Violatio
     }
 }
 
-/// Whether points that are together in the finer partition are together in the coarser, as all cuts
-/// of one dendrogram are.
+/// Checks that points that share a cluster in the finer partition also share one in the coarser, as in all
+/// cuts of one dendrogram.
 ///
 /// # Errors
 ///
-/// [`Violation::Length`] where the partitions are of different numbers of points, and the first pair
-/// that is torn apart.
+/// [`Violation::Length`] if the partitions have different numbers of points, and
+/// [`Violation::NotNested`] with the first pair that is separated.
 ///
 /// # Complexity
 ///

@@ -1,4 +1,4 @@
-//! Sources of weights: that they are what they say, however they are read.
+//! Checks that weight sources are consistent, however they are read.
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -10,16 +10,16 @@ use super::Violation;
 use crate::Scalar;
 use crate::weights::{Layer, WeightSource, element_count};
 
-/// Whether a source keeps what [`WeightSource`] and [`Layer`] promise.
+/// Checks that a source keeps the promises of [`WeightSource`] and [`Layer`].
 ///
-/// Layers have different names, and are the same each time they are listed. Values are the same read
-/// at once, one by one from the middle, in pieces of several lengths from several offsets, and again;
-/// in single precision they are those in double precision, rounded; a borrowed slice has just these
-/// values, in the type that the layer says it is stored in.
+/// Layers have different names, and are the same each time they are listed. Values are the same whether read
+/// at once, one by one from the middle, in pieces of several lengths from several offsets, or again.
+/// Single-precision values are the double-precision ones, rounded. A borrowed slice has exactly these
+/// values, in the layer's stated stored type.
 ///
 /// # Errors
 ///
-/// The first promise that is broken; [`Violation::Source`] where the source itself fails.
+/// The first broken promise; [`Violation::Source`] if the source itself fails.
 ///
 /// # Complexity
 ///
@@ -59,18 +59,18 @@ pub fn weight_source<S: WeightSource>(source: &S) -> Result<(), Violation> {
     }
 }
 
-/// Whether a source holds the same weights as another: as many layers of the same names, shapes and
-/// stored types, with the same values. The order of the layers doesn't matter.
+/// Checks that a source holds the same weights as another: the same layers, with the same names, shapes,
+/// stored types and values. The order of the layers doesn't matter.
 ///
-/// For a format that is written and read back: `expected` is what was written.
+/// Use it for a format that is written and read back; `expected` is what was written.
 ///
 /// # Errors
 ///
-/// The first layer or value that differs; [`Violation::Source`] where a source fails.
+/// The first layer or value that differs; [`Violation::Source`] if a source fails.
 ///
 /// # Complexity
 ///
-/// O(l² + w) time for l layers of w weights; one layer of each is held in memory.
+/// O(l² + w) time for l layers with w weights in all; one layer of each source is held in memory.
 pub fn same_weights<S: WeightSource, T: WeightSource>(
     expected: &S,
     found: &T,
@@ -129,10 +129,10 @@ fn check_layer<L: Layer<Error: ToString>>(layer: &L) -> Result<(), Violation> {
     compare(layer, 0, &whole, &read::<f64, _>(layer, 0, length)?)?;
     let single: Vec<f32> = whole.iter().map(|&value| f32::narrow(value)).collect();
     compare(layer, 0, &single, &read::<f32, _>(layer, 0, length)?)?;
-    // Nothing may be read even where nothing is left.
+    // Reading nothing must work even at the end.
     read::<f64, _>(layer, length, 0)?;
     for piece in [1, 7, 1000, length / 2 + 1] {
-        // Far more pieces than these say nothing more.
+        // Many more pieces than this would add nothing.
         let step = piece.max(length / 50);
         for start in (0..length).step_by(step) {
             let end = length.min(start + piece);
@@ -166,7 +166,7 @@ fn read<T: Scalar, L: Layer<Error: ToString>>(
     offset: usize,
     length: usize,
 ) -> Result<Vec<T>, Violation> {
-    // A value that isn't filled in is then no value of the layer, but for one chance.
+    // Fill with a value that is almost certainly not in the layer, to detect values that aren't written.
     let mut values = vec![T::narrow(-1.234_567_8e-30); length];
     layer
         .read(offset, &mut values)
@@ -177,7 +177,7 @@ fn read<T: Scalar, L: Layer<Error: ToString>>(
     Ok(values)
 }
 
-/// Compares bits, but all NaN are one.
+/// Compares bits, treating all NaN as equal.
 fn compare<T: Scalar>(
     layer: &impl Layer,
     offset: usize,

@@ -1,16 +1,16 @@
-//! What must not depend on how items are numbered, in which unit weights are, and where zero is.
+//! Checks that results don't depend on the numbering of items, the unit of weights, or their origin.
 
 use super::Violation;
 use crate::condensed::CondensedMatrix;
 
-/// Whether the parents found for renumbered items are the renumbered parents.
+/// Checks that the parents found for renumbered items are the renumbered parents.
 ///
-/// Item `order[p]` was at position p the second time. It holds of every method where no two answers
+/// Item `order[p]` was at position p the second time. This holds for every method if no two answers
 /// are equally good.
 ///
 /// # Errors
 ///
-/// [`Violation::Length`], and the first item whose parent is another.
+/// [`Violation::Length`], and [`Violation::Relabelling`] with the first item whose parent differs.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ pub fn relabelled_parents(
         }
     }
     for (&item, parent) in order.iter().zip(relabelled) {
-        // A parent that doesn't exist must not pass for none.
+        // A parent that doesn't exist must not count as none.
         let found = match parent {
             Some(position) => match order.get(*position) {
                 Some(&parent) => Some(parent),
@@ -50,13 +50,13 @@ pub fn relabelled_parents(
     Ok(())
 }
 
-/// Whether the distances of renumbered items are the renumbered distances, bit for bit.
+/// Checks that the distances of renumbered items are the renumbered distances, to the bit.
 ///
 /// Item `order[p]` was at position p the second time.
 ///
 /// # Errors
 ///
-/// [`Violation::Length`], and the first pair, by its numbers before, whose distance is another.
+/// [`Violation::Length`], and the first pair, by its original numbers, whose distance differs.
 pub fn relabelled_distances(
     order: &[usize],
     distances: &CondensedMatrix,
@@ -87,14 +87,14 @@ pub fn relabelled_distances(
     })
 }
 
-/// Whether all distances are `factor` times what they were, but for a relative `tolerance`.
+/// Checks that all distances have been multiplied by `factor`, up to a relative `tolerance`.
 ///
-/// That is so when all weights were multiplied by it; with a factor of 1, when something was added
-/// to all weights alike.
+/// This must hold if all weights were multiplied by it and, with a factor of 1, if the same number was added
+/// to all weights.
 ///
 /// # Errors
 ///
-/// [`Violation::Length`], and the first pair whose distance is another.
+/// [`Violation::Length`], and [`Violation::Distance`] with the first pair whose distance differs.
 ///
 /// # Examples
 ///

@@ -9,11 +9,11 @@ use crate::arborescence::{DenseDigraph, Root};
 use crate::evidence::Evidence;
 use crate::heritage::ModelGraph;
 
-/// Whether parents lead to a root from every node: whether they are a forest.
+/// Checks that parents lead from every node to a root, so that they form a forest.
 ///
 /// # Errors
 ///
-/// [`Violation::NoSuchParent`], and [`Violation::Cycle`] of the lowest node that is its own ancestor.
+/// [`Violation::NoSuchParent`], and [`Violation::Cycle`] with the lowest node that is its own ancestor.
 ///
 /// # Complexity
 ///
@@ -40,11 +40,11 @@ pub fn forest(parents: &[Option<usize>]) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whether parents are a spanning arborescence of a digraph, by the edges that it has.
+/// Checks that parents form a spanning arborescence of a digraph and use only its edges.
 ///
 /// # Errors
 ///
-/// [`Violation::Length`], those of [`forest`], [`Violation::Roots`] unless one node alone has no
+/// [`Violation::Length`], those of [`forest`], [`Violation::Roots`] unless exactly one node has no
 /// parent, and [`Violation::ForbiddenEdge`].
 ///
 /// # Complexity
@@ -86,25 +86,26 @@ pub fn arborescence(digraph: &DenseDigraph, parents: &[Option<usize>]) -> Result
     Ok(())
 }
 
-/// The weight of an edge that may be used.
+/// The weight of an edge, if it may be used.
 fn edge(digraph: &DenseDigraph, from: usize, to: usize) -> Option<f64> {
     let weight = digraph.weight(from, to).filter(|_| from != to)?;
     weight.is_finite().then_some(weight)
 }
 
-/// Whether costs of sets of nodes prove that an arborescence is of minimum weight.
+/// Checks that costs of sets of nodes prove that an arborescence has minimum weight.
 ///
-/// Any arborescence with root r enters every set that doesn't hold r. So if, for every edge (but those
-/// into a given root), the costs of the sets that it enters sum to at most its weight, and no set of several nodes has a
-/// negative cost, then none with root r is lighter than the costs of all sets without r. Where any node may
-/// be the root, this must hold of each from which all others can be reached. Such sets are what
-/// [`DualCertificate::sets`](crate::arborescence::DualCertificate::sets) lists.
+/// Any arborescence with root r enters every set that doesn't hold r. Suppose that for every edge (except
+/// edges into a given root) the costs of the sets that it enters add up to at most its weight, and that no
+/// set of several nodes has a negative cost. Then no arborescence with root r is lighter than the sum of the
+/// costs of all sets without r. If any node may be the root, this must hold for each node from which all
+/// others can be reached. [`DualCertificate::sets`](crate::arborescence::DualCertificate::sets) lists such
+/// sets.
 ///
 /// The absolute `tolerance` allows for rounding: about n · ε · the largest magnitude of a weight.
 ///
 /// # Errors
 ///
-/// Those of [`arborescence`]; [`Violation::Roots`] where another node than the given one is the root;
+/// Those of [`arborescence`]; [`Violation::Roots`] if the root isn't the given one;
 /// [`Violation::Cost`], [`Violation::DualInfeasible`] and [`Violation::Gap`].
 ///
 /// # Complexity
@@ -143,7 +144,7 @@ pub fn dual_certificate(
         }
     }
     let size = digraph.size();
-    // By set and node, and kept for all edges.
+    // By set and node, computed once for all edges.
     let holds: Vec<Vec<bool>> = sets
         .iter()
         .map(|(nodes, _)| (0..size).map(|node| nodes.contains(&node)).collect())
@@ -191,7 +192,7 @@ fn reaches_all(digraph: &DenseDigraph, root: usize) -> bool {
     reached.iter().all(|&reached| reached)
 }
 
-/// Whether a graph is a forest of just the models of the evidence, with no edge between
+/// Checks that a graph is a forest of exactly the models in the evidence, without edges between
 /// architectures.
 ///
 /// # Errors
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(forest(&[Some(2), None, Some(1)]), Ok(()));
         let missing = Violation::NoSuchParent { node: 1, parent: 2 };
         assert_eq!(forest(&[None, Some(2)]), Err(missing));
-        // Node 0 hangs on the cycle, but isn't on it.
+        // The cycle leads to node 0, but doesn't contain it.
         let cycle = Violation::Cycle { node: 1 };
         assert_eq!(forest(&[Some(1), Some(2), Some(1)]), Err(cycle));
         assert_eq!(forest(&[Some(0)]), Err(Violation::Cycle { node: 0 }));

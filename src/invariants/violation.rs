@@ -1,49 +1,50 @@
-//! What is wrong with a result.
+//! The violations that invariants report.
 
 use alloc::string::String;
 
 crate::errors::errors! {
-    /// What an invariant finds wrong.
+    /// How a result violates an invariant.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum Violation {
-        /// A table has another length than there are points, nodes or models.
+        /// The length of a table isn't the number of points, nodes or models.
         Length {
-            /// The length that it should have.
+            /// The expected length.
             expected: usize,
-            /// The length that it has.
+            /// The actual length.
             found: usize,
         } => "there should be {expected} entries, there are {found}",
-        /// A step of a dendrogram merges what isn't there (any more), or in the wrong order.
+        /// A step of a dendrogram merges a cluster that doesn't exist or was merged before, or names its clusters
+        /// in the wrong order.
         Labels {
             /// The step.
             step: usize,
-            /// The lesser label.
+            /// The lower label.
             left: usize,
-            /// The greater label.
+            /// The higher label.
             right: usize,
         } => "step {step} can't merge clusters {left} and {right}",
         /// The size of a merged cluster isn't the sum of its parts.
         ClusterSize {
             /// The step.
             step: usize,
-            /// The sum.
+            /// The sum of the parts.
             expected: usize,
-            /// The size given.
+            /// The size given in the step.
             found: usize,
         } => "the cluster of step {step} has {expected} points, not {found}",
-        /// A height is NaN, infinite or negative, or it is below one that it can't be below.
+        /// A height is NaN, infinite or negative, or below the previous one in a monotone linkage.
         Height {
             /// The step.
             step: usize,
             /// The height.
             height: f64,
         } => "step {step} can't be at height {height}",
-        /// Two points are together in the finer of two partitions and apart in the coarser.
+        /// Two points are together in the finer partition but apart in the coarser one.
         NotNested {
             /// One point.
             first: usize,
-            /// The other.
+            /// The other point.
             second: usize,
         } => "points {first} and {second} are together in the finer partition, apart in the coarser",
         /// A node has a parent that doesn't exist.
@@ -58,47 +59,47 @@ crate::errors::errors! {
             /// The lowest such node.
             node: usize,
         } => "node {node} is its own ancestor",
-        /// There isn't exactly one root.
+        /// There isn't exactly one root, or it isn't the given one.
         Roots {
-            /// How many there are.
+            /// The number of roots.
             found: usize,
         } => "there should be one root, there are {found}",
-        /// An edge is used that is forbidden or has no weight.
+        /// An edge that is forbidden or has no weight is used.
         ForbiddenEdge {
             /// The node the edge leaves.
             from: usize,
             /// The node the edge enters.
             to: usize,
         } => "the edge from {from} to {to} must not be used",
-        /// A set of several nodes has a negative cost, or a cost that is no number.
+        /// A set of several nodes has a negative cost, or some set has an infinite or NaN cost.
         Cost {
             /// The position of the set.
             set: usize,
             /// The cost.
             cost: f64,
         } => "set {set} can't cost {cost}",
-        /// An edge weighs less than the sets cost that it enters.
+        /// An edge weighs less than the total cost of the sets that it enters.
         DualInfeasible {
             /// The node the edge leaves.
             from: usize,
             /// The node the edge enters.
             to: usize,
-            /// What the sets cost more than the edge weighs.
+            /// The cost of the sets minus the weight of the edge.
             excess: f64,
         } => "the sets that the edge from {from} to {to} enters cost {excess} more than it weighs",
-        /// Something lighter isn't ruled out.
+        /// The costs don't rule out a lighter arborescence.
         Gap {
             /// The weight of the arborescence.
             weight: f64,
-            /// What the costs prove to be the least.
+            /// The lower bound that the costs prove.
             bound: f64,
         } => "the arborescence weighs {weight}, and no more than {bound} is proved to be needed",
-        /// The models of a graph aren't those of the evidence, each once.
+        /// The models of the graph aren't exactly those of the evidence, each once.
         Models {
-            /// A name that is missing, twice, or too many.
+            /// The name of a model that is missing, duplicated or unknown.
             name: String,
         } => "model `{name}` isn't in the graph and the evidence once each",
-        /// Two models of different architectures are in one tree.
+        /// A parent and its child have different architectures.
         Architectures {
             /// The child.
             child: String,
@@ -107,46 +108,46 @@ crate::errors::errors! {
         } => "`{parent}` has another architecture than its child `{child}`",
         /// A layer can't be listed or read.
         Source {
-            /// The layer; empty where it can't be listed.
+            /// The layer; empty if layers can't be listed.
             layer: String,
-            /// What the source said.
+            /// The source's error message.
             reason: String,
         } => "layer `{layer}` can't be listed or read: {reason}",
-        /// Two layers of a source have one name, or it lists others the second time.
+        /// Two layers of a source have the same name, or the source lists different layers the second time.
         Layers {
             /// The name of the layer.
             layer: String,
         } => "layer `{layer}` isn't listed once each time",
-        /// What a layer says of itself contradicts what it is.
+        /// A layer's description contradicts its contents.
         Layer {
             /// The name of the layer.
             layer: String,
-            /// What is contradicted.
+            /// The contradicted property.
             property: &'static str,
         } => "layer `{layer}` contradicts itself: {property}",
-        /// A value is another one when it is read in another way.
+        /// A value differs when it is read in another way.
         Value {
             /// The name of the layer.
             layer: String,
             /// The flat index.
             index: usize,
-            /// The value that it should be.
+            /// The expected value.
             expected: f64,
             /// The value read.
             found: f64,
         } => "layer `{layer}` has {found} at index {index}, where {expected} should be",
         /// A result for renumbered items isn't the renumbered result.
         Relabelling {
-            /// The item, by its number before.
+            /// The item, by its original number.
             item: usize,
         } => "the result for item {item} changes when items are renumbered",
-        /// A distance didn't scale as the weights did.
+        /// A distance didn't scale with the weights.
         Distance {
             /// The pair's first point.
             row: usize,
             /// The pair's second point.
             column: usize,
-            /// The distance that it should be.
+            /// The expected distance.
             expected: f64,
             /// The distance found.
             found: f64,

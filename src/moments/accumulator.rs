@@ -1,4 +1,4 @@
-//! One pass over a sequence in pieces of any length, with the bits of a single pass.
+//! One pass over a sequence in pieces of any length, with the same bits as a pass over the whole.
 
 use alloc::vec::Vec;
 
@@ -6,15 +6,15 @@ use super::block::{self, summarise};
 use super::{Moments, MomentsError};
 use crate::Scalar;
 
-/// The moments of a sequence that comes in pieces.
+/// The moments of a sequence that arrives in pieces.
 ///
-/// However the sequence is cut into slices, [`moments`](Self::moments) is the same bit for bit. To
+/// However the sequence is cut into slices, [`moments`](Self::moments) is the same to the bit. To
 /// split the work between threads, cut the sequence at multiples of [`BLOCK`](Self::BLOCK), give
-/// each part an accumulator made by [`starting_at`](Self::starting_at), and join neighbours with
-/// [`append`](Self::append): again the same bits. An accumulator that starts elsewhere than 0 is
-/// the moments of its own part only.
+/// each part an accumulator from [`starting_at`](Self::starting_at), and join neighbours with
+/// [`append`](Self::append). The result again has the same bits. An accumulator that starts after position 0
+/// holds only the moments of its own part.
 ///
-/// Memory is bounded by 40 KiB whatever the length of the sequence.
+/// Memory use is at most 40 KiB, however long the sequence.
 ///
 /// # Examples
 ///
@@ -41,17 +41,17 @@ use crate::Scalar;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MomentsAccumulator {
-    /// The block with which the sequence starts.
+    /// The number of the block with which the sequence starts.
     first_block: u64,
-    /// The block that is not yet full.
+    /// The number of the block that is not yet full.
     next_block: u64,
-    /// Full blocks between those two, combined into the largest aligned powers of two.
+    /// The full blocks between those two, combined into the largest aligned powers of two.
     nodes: Vec<Node>,
     /// The values of the block that is not yet full.
     pending: Vec<f64>,
 }
 
-/// 2 to the power `level` blocks, of which the first has a number divisible by that power.
+/// 2 to the power `level` blocks; the number of the first is divisible by that power.
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
     level: u32,
@@ -59,11 +59,11 @@ struct Node {
 }
 
 impl MomentsAccumulator {
-    /// The number of values in a block: a sequence may be split between accumulators at multiples
+    /// The number of values in a block. A sequence may be split between accumulators at multiples
     /// of it.
     pub const BLOCK: usize = block::BLOCK;
 
-    /// An accumulator for a sequence from its beginning.
+    /// Creates an accumulator for a whole sequence.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -74,7 +74,7 @@ impl MomentsAccumulator {
         }
     }
 
-    /// An accumulator for the part of a sequence that starts at `position`, counted from 0.
+    /// Creates an accumulator for the part of a sequence that starts at `position`, counted from 0.
     ///
     /// # Errors
     ///
@@ -113,15 +113,14 @@ impl MomentsAccumulator {
     ///
     /// # Errors
     ///
-    /// [`MomentsError::NotFinite`] names the first value that is NaN or infinite. The values before
-    /// it have then been added and nothing after them, so that the state after an error, too, does
-    /// not depend on how the sequence was cut. [`MomentsError::TooLong`] if positions don't fit
-    /// into a `u64`; then nothing has been added.
+    /// [`MomentsError::NotFinite`] names the first value that is NaN or infinite. The values before it have
+    /// been added, and the rest have not, so the state after an error doesn't depend on how the sequence was
+    /// cut either. [`MomentsError::TooLong`] if positions don't fit into a `u64`; then nothing is added.
     ///
     /// # Complexity
     ///
-    /// O(n) time. Slices of a multiple of [`BLOCK`](Self::BLOCK) values are fastest, since what
-    /// doesn't fill a block is copied.
+    /// O(n) time. Slices of a multiple of [`BLOCK`](Self::BLOCK) values are fastest, since values
+    /// that don't fill a block are copied.
     pub fn extend_from_slice<T: Scalar>(&mut self, values: &[T]) -> Result<(), MomentsError> {
         self.check_length(values.len())?;
         let mut rest = values;
@@ -141,7 +140,7 @@ impl MomentsAccumulator {
         self.push_pending(tail)
     }
 
-    /// Refuses more values than positions are for.
+    /// Rejects more values than positions can count.
     fn check_length(&self, additional: usize) -> Result<(), MomentsError> {
         let (end, additional) = (self.end(), additional as u64);
         match end.checked_add(additional) {
@@ -150,7 +149,7 @@ impl MomentsAccumulator {
         }
     }
 
-    /// Adds values that don't go beyond the end of the block that is not yet full.
+    /// Adds values up to, at most, the end of the block that is not yet full.
     fn push_pending<T: Scalar>(&mut self, values: &[T]) -> Result<(), MomentsError> {
         if values.is_empty() {
             return Ok(());
@@ -185,10 +184,10 @@ impl MomentsAccumulator {
         self.push_node(Node { level: 0, moments });
     }
 
-    /// Adds a node and combines it with its siblings, as carries run through a binary number.
+    /// Adds a node and combines it with its siblings, like the carry in a binary counter.
     fn push_node(&mut self, mut node: Node) {
         self.next_block += 1 << node.level;
-        // The node ends an aligned pair if the number of blocks up to here divides evenly.
+        // The node completes an aligned pair if the number of blocks so far is a multiple of the pair's size.
         while self.next_block.trailing_zeros() > node.level {
             match self.nodes.pop_if(|left| left.level == node.level) {
                 Some(Node { level, mut moments }) => {
@@ -198,21 +197,21 @@ impl MomentsAccumulator {
                         moments,
                     };
                 }
-                // The sibling lies before the start of this accumulator.
+                // The sibling is before the start of this accumulator.
                 None => break,
             }
         }
         self.nodes.push(node);
     }
 
-    /// Adds the values of the part of the sequence that follows.
+    /// Adds the values of the next part of the sequence.
     ///
-    /// The result is the same bit for bit as if its values had been added here one by one.
+    /// The result is the same to the bit as if its values had been added here one by one.
     ///
     /// # Errors
     ///
-    /// [`MomentsError::NotAdjacent`] if `next` doesn't start where `self` ends; then nothing has
-    /// been added.
+    /// [`MomentsError::NotAdjacent`] if `next` doesn't start where `self` ends; then nothing is
+    /// added.
     ///
     /// # Complexity
     ///
@@ -237,7 +236,7 @@ impl MomentsAccumulator {
     #[must_use]
     pub fn moments(&self) -> Moments {
         let mut total = self.pending_moments();
-        // From the end, where the nodes are small, so that neighbours of like size are merged.
+        // From the end, where the nodes are small, so that neighbours of similar size are merged.
         for node in self.nodes.iter().rev() {
             let mut left = node.moments;
             left.merge(&total);

@@ -1,4 +1,4 @@
-//! The moments of one block of values, with the rare cases kept out of the fast path.
+//! The moments of one block of values; rare cases are kept out of the fast path.
 
 use alloc::vec::Vec;
 
@@ -14,36 +14,36 @@ use crate::powers::power_of_two;
 #[cfg(feature = "simd")]
 use crate::scalar::ScalarSlice;
 
-/// Values in a full block: long enough that what is done once a block doesn't count, short enough
-/// that it stays in the first-level cache.
+/// The number of values in a full block: large enough that the work done once per block is negligible, small
+/// enough to fit in the first-level cache.
 pub(super) const BLOCK: usize = 4096;
 
-/// The moments of at most a block of values, or the index of the first that is not finite.
+/// The moments of at most one block of values, or the index of the first value that is not finite.
 pub(super) fn summarise<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
     if values.is_empty() {
         return Ok(Moments::new());
     }
     let pass = fastest_pass(values);
-    // Not finite if any value is not; then the extremes can't be trusted either.
+    // The sum is not finite if some value is not; then the extremes can't be trusted either.
     if pass.sums.about_centre.fourth.is_finite() && unit_exponent(pass.minimum, pass.maximum) == 0 {
         return Ok(finish(values.len(), &pass));
     }
     summarise_extreme(values)
 }
 
-/// One pass over values that are not empty, by the fastest code there is.
+/// One pass over a non-empty slice, with the fastest code available.
 fn fastest_pass<T: Scalar>(values: &[T]) -> Pass {
     #[cfg(feature = "simd")]
     match T::scalar_slice(values) {
         ScalarSlice::Single(values) => dispatch(values),
         ScalarSlice::Double(values) => dispatch(values),
     }
-    // Without it there is no finding out what registers there are.
+    // Without this feature, there is no way to find out which registers the machine has.
     #[cfg(not(feature = "simd"))]
     pass(Arrays, values)
 }
 
-/// Moments from a pass over values in the unit that its extremes call for (which are not in it).
+/// Moments from a pass over values scaled to their own unit; the extremes are not scaled.
 fn finish(count: usize, pass: &Pass) -> Moments {
     let &Pass {
         sums,
@@ -58,7 +58,7 @@ fn finish(count: usize, pass: &Pass) -> Moments {
     }
 }
 
-/// Values that are not finite, or whose powers leave the range of `f64`.
+/// Handles values that are not finite, or whose powers exceed the range of `f64`.
 #[cold]
 fn summarise_extreme<T: Scalar>(values: &[T]) -> Result<Moments, usize> {
     let (mut minimum, mut maximum) = (f64::INFINITY, f64::NEG_INFINITY);

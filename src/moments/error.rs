@@ -1,7 +1,7 @@
 //! Why a sequence could not be measured.
 
 crate::errors::errors! {
-    /// Why values were refused, or two accumulators could not be joined.
+    /// Why values were rejected, or why two accumulators could not be joined.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum MomentsError {
@@ -12,23 +12,23 @@ crate::errors::errors! {
             /// The value.
             value: f64,
         } => "value {value} at position {position} is not finite",
-        /// An accumulator was asked to start where no block begins.
+        /// An accumulator can't start at this position, because no block begins there.
         Misaligned {
-            /// The position asked for.
+            /// The requested position.
             position: u64,
         } => ("start position {position} is not a multiple of the block length {}", super::MomentsAccumulator::BLOCK),
         /// The second accumulator does not start where the first one ends.
         NotAdjacent {
-            /// Where the first one ends.
+            /// The end of the first accumulator.
             end: u64,
-            /// Where the second one starts.
+            /// The start of the second accumulator.
             start: u64,
         } => "values up to position {end} cannot be followed by values from position {start}",
-        /// Positions beyond `u64::MAX` would be needed.
+        /// Positions would exceed `u64::MAX`.
         TooLong {
-            /// Where the accumulator ends.
+            /// The end of the accumulator.
             end: u64,
-            /// How many more values there were.
+            /// The number of further values.
             additional: u64,
         } => "{additional} values after position {end} are more than a u64 can count",
     }

@@ -1,7 +1,7 @@
-//! The one order in which the values of a block are summed: eight lanes, a row of eight at a time.
+//! The order in which the values of a block are summed: eight lanes, one row of eight at a time.
 //!
-//! The code is written once over [`Lanes`]; arrays implement it everywhere, vector registers where
-//! there are any. Each lane only ever adds and multiplies (never a fused multiply-add, which would
+//! The code is written once, over [`Lanes`]. Arrays implement it everywhere, and vector registers where
+//! available. Each lane only ever adds and multiplies (never a fused multiply-add, which would
 //! round differently), so all implementations give the same bits.
 
 use num_traits::Float;
@@ -9,15 +9,15 @@ use num_traits::Float;
 use super::summary::{Central, ShiftedSums};
 use crate::Scalar;
 
-/// Sums are kept in this many lanes. Four chains of additions of two AVX registers or one AVX-512
-/// register are enough to hide the latency of an addition.
+/// The number of lanes in which sums are kept. Four chains of additions, each in two AVX registers or one
+/// AVX-512 register, are enough to hide the latency of an addition.
 pub(super) const LANES: usize = 8;
-/// Extremes are taken over this many values at once: one AVX-512 register of `f32`.
+/// The number of values over which extremes are taken at once: one AVX-512 register of `f32`.
 pub(super) const STEP: usize = 2 * LANES;
-/// The centre of a block is the mean of its first values, so that one pass is nearly always enough.
+/// The centre of a block is the mean of this many first values, so that one pass is nearly always enough.
 const SAMPLE: usize = 32;
 
-/// Eight `f64` lanes, and the extremes of values in as many lanes as suits them.
+/// Eight `f64` lanes, and the extremes of values in any suitable number of lanes.
 pub(super) trait Lanes<T: Scalar>: Copy {
     type Row: Copy;
     type Extremes: Copy;
@@ -29,17 +29,17 @@ pub(super) trait Lanes<T: Scalar>: Copy {
     fn subtract(self, a: Self::Row, b: Self::Row) -> Self::Row;
     fn multiply(self, a: Self::Row, b: Self::Row) -> Self::Row;
 
-    /// Says that what comes some way after these values in memory will be needed.
+    /// Hints that memory some distance after these values will be needed.
     fn prefetch(self, step: &[T; STEP]);
 
-    /// Extremes of no values.
+    /// The extremes of no values.
     fn no_extremes(self) -> Self::Extremes;
     fn update_extremes(self, extremes: Self::Extremes, step: &[T; STEP]) -> Self::Extremes;
     /// Minimum and maximum over all lanes.
     fn reduce_extremes(self, extremes: Self::Extremes) -> (f64, f64);
 }
 
-/// What one pass over the values of a block finds.
+/// The result of one pass over the values of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pass {
     pub(super) sums: ShiftedSums,
@@ -50,10 +50,10 @@ pub(super) struct Pass {
 
 /// Sums the values of one block; `values` must not be empty.
 ///
-/// A centre at the distance δ from the mean μ of n values costs precision: when the sums are moved
-/// to the mean, nδ² cancels from those of squares, and terms up to 8nδ⁴ from those of fourth powers.
-/// Both are small beside what stays if nδ² is at most half of Σ(x−c)², that is δ² at most the
-/// variance. Where the sample was further off, the block is summed again about its mean.
+/// A centre at distance δ from the mean μ of n values costs precision. When the sums are moved to the mean,
+/// nδ² cancels from the sum of squares, and terms up to 8nδ⁴ from the sum of fourth powers. Both are small
+/// compared with the remainder if nδ² is at most half of Σ(x−c)², that is, if δ² is at most the variance. If
+/// the sample's mean is further off, the block is summed again about its mean.
 #[inline(always)]
 pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
     let sample = &values[..values.len().min(SAMPLE)];
@@ -63,7 +63,8 @@ pub(super) fn pass<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T]) -> Pass {
         let pass = pass_about(lanes, values, centre);
         let offset = pass.sums.first / values.len() as f64;
         let far = pass.sums.first * offset > 0.5 * pass.sums.about_centre.second;
-        // One repetition is enough, and must be: rounding could keep δ above the variance.
+        // One repetition is enough. It must also be the last, because rounding could keep δ² above the
+        // variance.
         if !(far && again) {
             return pass;
         }
@@ -117,7 +118,7 @@ fn pass_about<T: Scalar, L: Lanes<T>>(lanes: L, values: &[T], centre: f64) -> Pa
                 fourth,
             },
         },
-        // Which zero a minimum returns differs between processors; adding zero makes it +0.
+        // Processors differ in which zero a minimum returns; adding zero makes it +0.
         minimum: minimum + 0.0,
         maximum: maximum + 0.0,
     }
@@ -210,7 +211,7 @@ impl<T: Scalar> Lanes<T> for Arrays {
     }
 }
 
-/// A minimum that compiles to one instruction, unlike `min`, since it need not care about NaN.
+/// A minimum that compiles to one instruction, unlike `min`, since it need not handle NaN.
 #[inline(always)]
 fn lesser<T: Scalar>(a: T, b: T) -> T {
     if a < b { a } else { b }

@@ -1,18 +1,18 @@
-//! Powers of two as units of length, so that fourth powers neither overflow nor underflow.
+//! Powers of two as units, so that fourth powers neither overflow nor underflow.
 
 use crate::powers::biased_exponent;
 
-/// Units are 2 to a multiple of this many: a few coarse units, so that all ordinary data has the
-/// unit 1 and costs nothing. Half a step to the fourth power, times 2⁶⁴ values, is far from the
+/// Units are 2 to a multiple of this exponent. There are only a few coarse units, so that all ordinary data
+/// has the unit 1, which costs nothing. Half a step to the fourth power, times 2⁶⁴ values, is far from the
 /// limits of `f64`.
 const STEP: i32 = 240;
 const LIMIT: i32 = 4;
 const BIAS: i32 = 1023;
 
-/// The exponent of the unit in which deviations of values between the two bounds are kept.
+/// The exponent of the unit in which deviations of values between these bounds are kept.
 ///
-/// It never shrinks when the bounds move apart, so a merge only ever converts to coarser units
-/// (but for equal bounds, where there are no deviations to convert).
+/// It never decreases when the bounds move apart, so a merge only ever converts to coarser units
+/// (except for equal bounds, where there are no deviations to convert).
 pub(super) fn unit_exponent(minimum: f64, maximum: f64) -> i32 {
     if minimum == maximum {
         return 0;

@@ -10,8 +10,8 @@ use pulp::{Arch, Simd, WithSimd};
 use super::lanes::{Arrays, LANES, Lanes, Pass, STEP, pass};
 use crate::Scalar;
 
-/// So many bytes ahead memory is asked for: two pages, since what the processor does of itself ends
-/// with a page.
+/// The distance in bytes of the memory to prefetch: two pages ahead, since the processor's own prefetching
+/// stops at the end of a page.
 #[cfg(target_arch = "x86_64")]
 const AHEAD: usize = 8192;
 
@@ -115,7 +115,7 @@ impl<E: Element, S: Simd, const N: usize> Lanes<E> for Registers<S, N> {
     }
 }
 
-/// How values are compared with vectors.
+/// How values are compared using vectors.
 pub(super) trait Element: Scalar {
     type Extremes<S: Simd>: Copy;
 
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// Also with registers narrower than the widest ones there are.
+    /// The same with registers narrower than the widest available.
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn narrow_registers_give_the_same_bits() {

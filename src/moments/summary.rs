@@ -1,4 +1,4 @@
-//! What is known about a set of values once they have been summed: count, mean, central sums.
+//! The summary of a set of values: count, mean, central sums.
 
 use num_traits::Float;
 
@@ -28,7 +28,7 @@ pub struct Moments {
     count: u64,
     minimum: f64,
     maximum: f64,
-    /// The mean is the sum of these two. They, and the central sums below, are in units of 2 to the
+    /// The mean is `mean + mean_low`. Both, and the central sums below, are in units of 2 to the
     /// power `unit_exponent(minimum, maximum)`.
     mean: f64,
     mean_low: f64,
@@ -43,7 +43,7 @@ pub(super) struct Central {
     pub(super) fourth: f64,
 }
 
-/// Sums of powers of deviations from a centre that is near the mean.
+/// Sums of powers of deviations from a centre near the mean.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShiftedSums {
     pub(super) centre: f64,
@@ -51,7 +51,7 @@ pub(super) struct ShiftedSums {
     pub(super) about_centre: Central,
 }
 
-/// A set of values seen in a given unit.
+/// A set of values, expressed in a given unit.
 #[derive(Clone, Copy)]
 struct InUnits {
     count: f64,
@@ -78,7 +78,7 @@ impl Moments {
         }
     }
 
-    /// The moments of a slice; the same bits as from a [`MomentsAccumulator`] fed with it.
+    /// The moments of a slice, with the same bits as from a [`MomentsAccumulator`].
     ///
     /// # Errors
     ///
@@ -129,12 +129,12 @@ impl Moments {
         }
     }
 
-    /// Adds the values of another, unrelated set to this one.
+    /// Adds the values of another, separate set to this one.
     ///
-    /// The result is as accurate as one pass over both, but its last bits depend on the order in
-    /// which sets are merged; to measure *one sequence* in pieces with the bits of one pass, use
-    /// [`MomentsAccumulator::append`]. A count beyond `u64::MAX` stays at `u64::MAX`; variance, skewness
-    /// and kurtosis of so many values then are too large.
+    /// The result is as accurate as one pass over both sets, but its last bits depend on the order in
+    /// which sets are merged. To measure *one sequence* in pieces with the bits of one pass, use
+    /// [`MomentsAccumulator::append`]. The count saturates at `u64::MAX`; beyond that, variance, skewness
+    /// and kurtosis are too large.
     ///
     /// # Complexity
     ///
@@ -176,7 +176,7 @@ impl Moments {
         };
     }
 
-    /// The same set in units that are its own or coarser.
+    /// The same set in its own units or coarser ones.
     fn in_units(&self, exponent: i32) -> InUnits {
         let ratio = power_of_two(self.unit_exponent() - exponent);
         if self.minimum == self.maximum {
@@ -205,7 +205,7 @@ impl Moments {
         unit_exponent(self.minimum, self.maximum)
     }
 
-    /// What is known beside the count, as plain numbers: both extremes, both parts of the mean and the
+    /// Everything except the count, as plain numbers: both extremes, both parts of the mean and the
     /// three central sums; zeros if there are no values.
     #[cfg(any(feature = "serde", feature = "safetensors"))]
     pub(crate) const fn to_parts(self) -> [f64; 7] {
@@ -228,7 +228,7 @@ impl Moments {
         ]
     }
 
-    /// The reverse of [`to_parts`](Self::to_parts); `None` for numbers that no values have.
+    /// The reverse of [`to_parts`](Self::to_parts); `None` for numbers that no set of values can have.
     #[cfg(any(feature = "serde", feature = "safetensors"))]
     pub(crate) fn from_parts(count: u64, parts: [f64; 7]) -> Option<Self> {
         let [minimum, maximum, mean, mean_low, second, third, fourth] = parts;
@@ -243,8 +243,8 @@ impl Moments {
         } else {
             let unit = power_of_two(-unit_exponent(minimum, maximum));
             let (minimum, maximum) = (minimum * unit, maximum * unit);
-            // The two extremes alone have a sum of squares of half their range, and no value is
-            // further from the mean than the range; some room is left for rounding.
+            // The two extremes alone contribute half their squared range to the sum of squares, and no value
+            // is further from the mean than the range. Some room is left for rounding.
             let (n, range, room) = (count as f64, maximum - minimum, 1.0 + 1e-6);
             let square = range * range;
             let beside = 1e-6 * range + 4.0 * f64::EPSILON * mean.abs();
@@ -269,13 +269,13 @@ impl Moments {
         })
     }
 
-    /// How many values there are.
+    /// The number of values.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The smallest value; `None` if there are no values. Zero is +0 whatever its sign was.
+    /// The smallest value; `None` if there are no values. A zero is always +0.
     #[must_use]
     pub const fn minimum(&self) -> Option<f64> {
         if self.count == 0 {
@@ -285,7 +285,7 @@ impl Moments {
         }
     }
 
-    /// The largest value; `None` if there are no values. Zero is +0 whatever its sign was.
+    /// The largest value; `None` if there are no values. A zero is always +0.
     #[must_use]
     pub const fn maximum(&self) -> Option<f64> {
         if self.count == 0 {
@@ -299,17 +299,17 @@ impl Moments {
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         let mean = self.mean * power_of_two(self.unit_exponent());
-        // A mean lies between the extremes; rounding must not move it out.
+        // A mean lies between the extremes; rounding must not move it outside.
         (self.count > 0).then(|| mean.max(self.minimum).min(self.maximum))
     }
 
     /// The population variance: the mean squared deviation from the mean.
     ///
-    /// `None` if there are no values, 0 if all are equal. Variances beyond the range of `f64` are
-    /// infinite, below it 0; the [standard deviation](Self::standard_deviation) has no such limit.
+    /// `None` if there are no values, 0 if all are equal. A variance above the range of `f64` is
+    /// infinite, one below it is 0; the [standard deviation](Self::standard_deviation) has no such limit.
     #[must_use]
     pub fn variance(&self) -> Option<f64> {
-        // Not times the square of the unit, which can be out of range where the result is not.
+        // Not times the square of the unit, which can be out of range even if the result is not.
         let unit = power_of_two(self.unit_exponent());
         (self.count > 0).then(|| self.central.second / self.count as f64 * unit * unit)
     }
@@ -322,7 +322,7 @@ impl Moments {
         (self.count > 0).then(|| Float::sqrt(self.central.second / self.count as f64) * unit)
     }
 
-    /// The skewness m₃ / m₂^(3/2), not corrected for bias; positive when the long tail is on the
+    /// The skewness m₃ / m₂^(3/2), not corrected for bias; positive if the long tail is on the
     /// right. `None` if there are no values or all are equal.
     #[must_use]
     pub fn skewness(&self) -> Option<f64> {
@@ -332,7 +332,7 @@ impl Moments {
     }
 
     /// The raw (Pearson) kurtosis m₄ / m₂², not corrected for bias: 3 for a normal distribution,
-    /// never below 1 but for rounding. `None` if there are no values or all are equal.
+    /// never below 1 except for rounding. `None` if there are no values or all are equal.
     #[must_use]
     pub fn kurtosis(&self) -> Option<f64> {
         let Central { second, fourth, .. } = self.central;
@@ -352,13 +352,13 @@ impl Default for Moments {
 }
 
 impl InUnits {
-    /// Pébay's pairwise update, written with the fractions p and q of the values on either side.
+    /// Pébay's pairwise update, written with the fractions p and q of the values in the two sets.
     fn merge(self, other: Self) -> Self {
         let count = self.count + other.count;
         let (p, q) = (self.count / count, other.count / count);
         let delta = (other.mean - self.mean) + (other.mean_low - self.mean_low);
         let square = delta * delta;
-        // Both sets, if all their values were at their means.
+        // The sum of squares if all values of both sets were at their set's mean.
         let between = count * p * q * square;
         let (a, b) = (self.central, other.central);
         let central = Central {
@@ -384,7 +384,7 @@ impl InUnits {
     }
 }
 
-/// The rounded sum and its rounding error, exactly.
+/// The rounded sum and its exact rounding error.
 ///
 /// D. E. Knuth, "The Art of Computer Programming", volume 2, section 4.2.2, theorem B.
 fn two_sum(a: f64, b: f64) -> (f64, f64) {
@@ -422,7 +422,7 @@ mod tests {
                     };
                     let values: Vec<f64> = (0..length).map(|_| value()).collect();
                     check(Moments::of(&values).unwrap());
-                    // One value apart from many, which are equal.
+                    // One value far from many equal ones.
                     let mut values = alloc::vec![centre; length];
                     values[length / 2] = value();
                     let mut moments = Moments::of(&values).unwrap();

@@ -1,4 +1,4 @@
-//! An archive of arrays: their headers, checked, and how their values are read.
+//! An archive of arrays: their checked headers, and reading their values.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -19,7 +19,7 @@ use crate::weights::{ElementType, SkippedLayer, element_count};
 /// all of it for each piece of as many values as are read at once.
 const MOST_INFLATED: usize = 1 << 31;
 
-/// An archive whose arrays' headers have been read and checked.
+/// An archive in which the arrays' headers have been read and checked.
 #[derive(Debug)]
 pub(super) struct Arrays<'a> {
     storage: Storage<'a>,
@@ -37,12 +37,12 @@ pub(super) struct StoredLayer {
     pub(super) element: Element,
     elements: usize,
     contents: Contents,
-    /// Where its first element lies in the contents.
+    /// The position of its first element in the contents.
     start: u64,
     strides: Option<Strides>,
 }
 
-/// The bytes of an array's file, header included.
+/// The bytes of an array's file, including the header.
 #[derive(Clone, Copy, Debug)]
 enum Contents {
     Stored(u64),
@@ -221,7 +221,7 @@ impl ModelPart for Arrays<'_> {
     }
 }
 
-/// Why an entry gives no layer.
+/// Why an entry isn't a layer.
 enum Refused {
     Skipped(String),
     Wrong(String),
@@ -240,7 +240,7 @@ impl From<FileError> for Refused {
     }
 }
 
-/// Contents of which only the header is read.
+/// Contents while only the header is being read.
 enum Opening {
     Stored(u64),
     Deflated(Stream),

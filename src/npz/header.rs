@@ -1,4 +1,4 @@
-//! The header of an array in numpy's format: a Python dictionary of three keys.
+//! The header of an array in numpy's format: a Python dictionary with three keys.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -8,25 +8,25 @@ use alloc::vec::Vec;
 use crate::storage::{ByteOrder, Element};
 use crate::weights::ElementType;
 
-/// How a file begins, before its version.
+/// The first bytes of a file, before its version.
 pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// How many bytes stand before the header at most: magic, version and the header's length.
+/// The maximum number of bytes before the header: magic, version and the header's length.
 pub(super) const PREFIX: usize = 12;
 
-/// The longest header that is read, in bytes.
+/// The maximum length of a header, in bytes.
 const LONGEST: u64 = 1 << 16;
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Debug, PartialEq)]
 pub(super) struct Header {
-    /// The type as it is written; `None` for records of several fields.
+    /// The type as written; `None` for records with several fields.
     pub(super) description: Option<String>,
     pub(super) is_column_major: bool,
     pub(super) shape: Vec<usize>,
 }
 
-/// Where the header begins, and how long it is, by the first bytes of a file.
+/// The position and the length of the header, from the first bytes of a file.
 pub(super) fn header_place(beginning: &[u8]) -> Result<(u64, u64), String> {
     let Some(rest) = beginning.strip_prefix(MAGIC) else {
         return Err("it does not begin as an array of numpy does".to_owned());
@@ -44,7 +44,7 @@ pub(super) fn header_place(beginning: &[u8]) -> Result<(u64, u64), String> {
 }
 
 impl Header {
-    /// Reads a header, such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
+    /// Parses a header, such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = core::str::from_utf8(bytes).map_err(|_| "its header is not UTF-8")?;
         let mut parser = Parser(text.trim());
@@ -73,7 +73,7 @@ impl Header {
         }
     }
 
-    /// How its elements are stored, or why they can't be decoded.
+    /// How the elements are stored, or why they can't be decoded.
     pub(super) fn element(&self) -> Result<Element, String> {
         let description = self.description.as_deref().unwrap_or("structured");
         let unknown = || format!("{description} values can't be decoded");
@@ -98,7 +98,7 @@ impl Header {
     }
 }
 
-/// What is left of a header.
+/// The rest of a header.
 struct Parser<'a>(&'a str);
 
 impl<'a> Parser<'a> {
@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
         while !self.takes(')') {
             let end = self.0.find([',', ')']).unwrap_or(self.0.len());
             let (number, rest) = self.0.split_at(end);
-            // Python 2 marks long integers.
+            // Python 2 marks long integers with `L`.
             let number = number.trim().trim_end_matches('L');
             let length = number.parse();
             lengths.push(length.map_err(|_| format!("`{number}` is no length"))?);

@@ -1,4 +1,5 @@
-//! Deflated bytes as a stream that can be continued: reading from where one left off costs nothing more.
+//! Inflates bytes as a stream that can be continued, so reading on from the last position costs nothing
+//! extra.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -11,25 +12,25 @@ use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use crate::storage::Bytes;
 
-/// How many streams a model keeps, each of which takes about 100 kB.
+/// The number of streams that a model keeps, each of about 100 kB.
 const MOST_STREAMS: usize = 8;
 
-/// How many deflated bytes are read at once.
+/// The number of deflated bytes read at once.
 const BUFFER: u64 = 32 * 1024;
 
-/// Where deflated bytes lie in their file.
+/// The position and length of deflated bytes in their file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Deflated {
     pub(super) position: u64,
     pub(super) length: u64,
 }
 
-/// The streams that may be continued, the one used last at the end.
+/// The streams that may be continued, with the most recently used last.
 #[derive(Default)]
 pub(super) struct Streams(Mutex<Vec<Stream>>);
 
 impl Streams {
-    /// Uses the stream of these bytes that is the least before `position`, or a new one.
+    /// Uses the stream of these bytes that is closest before `position`, or a new one.
     pub(super) fn with<R>(
         &self,
         deflated: Deflated,
@@ -67,11 +68,11 @@ pub(super) struct Stream {
     source: Deflated,
     state: Box<InflateState>,
     input: Vec<u8>,
-    /// How much of the input was taken already.
+    /// The number of bytes already taken from the input.
     taken: usize,
-    /// How many deflated bytes were read so far.
+    /// The number of deflated bytes read so far.
     consumed: u64,
-    /// How many bytes were inflated so far.
+    /// The number of bytes inflated so far.
     position: u64,
 }
 
@@ -87,7 +88,7 @@ impl Stream {
         }
     }
 
-    /// Fills `output` with the inflated bytes from `position` on; starts again if that has gone by.
+    /// Fills `output` with the inflated bytes from `position` on; starts again if `position` has been passed.
     pub(super) fn fetch(
         &mut self,
         bytes: Bytes<'_>,
@@ -124,7 +125,7 @@ impl Stream {
             match result.status {
                 Ok(MZStatus::Ok) if moved => {}
                 Ok(MZStatus::StreamEnd) if output.is_empty() => {}
-                // Nothing more can be written for want of input.
+                // No more output is possible without more input.
                 Err(MZError::Buf) if is_used_up && self.consumed < self.source.length => {}
                 Ok(_) | Err(MZError::Buf) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(_) => {

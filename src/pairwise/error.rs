@@ -1,15 +1,15 @@
 //! Why vectors could not be compared.
 
 crate::errors::errors! {
-    /// Why vectors, or the place for their distances, were refused.
+    /// Why vectors, or the output for their distances, were rejected.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum PairwiseError {
-        /// A vector isn't as long as the first one.
+        /// A vector's length differs from that of the first one.
         Length {
             /// The vector's index.
             vector: usize,
-            /// Its length.
+            /// The vector's length.
             length: usize,
             /// The length of the first vector.
             expected: usize,
@@ -18,12 +18,12 @@ crate::errors::errors! {
         NotFinite {
             /// The vector's index.
             vector: usize,
-            /// The position of the value in it.
+            /// The position of the value in the vector.
             position: usize,
             /// The value.
             value: f64,
         } => "value {value} at position {position} of vector {vector} is not finite",
-        /// A range of rows isn't inside the vectors.
+        /// A range of rows isn't within the vectors.
         Rows {
             /// The range's start.
             start: usize,
@@ -32,14 +32,14 @@ crate::errors::errors! {
             /// The number of vectors.
             vectors: usize,
         } => "rows {start}..{end} are not inside {vectors} vectors",
-        /// The output isn't as long as there are pairs.
+        /// The length of the output isn't the number of pairs.
         Output {
             /// The number of pairs.
             pairs: u128,
             /// The length of the output.
             length: usize,
         } => "an output of length {length} isn't that of {pairs} pairs",
-        /// There is no memory for as many distances.
+        /// There is not enough memory for this many distances.
         Memory {
             /// The number of pairs.
             pairs: u128,

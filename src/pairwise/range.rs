@@ -1,29 +1,29 @@
-//! What `f32` cannot hold: values that are not finite, and squares that overflow or underflow.
+//! The limits of `f32`: values that are not finite, and squares that overflow or underflow.
 
 use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::scalar::ScalarSlice;
 
-/// Values of at least this size (2⁻⁴⁰) differ by at least 2⁻⁶³ if at all, which has a normal square.
+/// Values of at least this size (2⁻⁴⁰) that differ do so by at least 2⁻⁶³, which has a normal square.
 const LEAST: f32 = 1.0 / (1_u64 << 40) as f32;
 /// The least difference (2⁻⁶³) whose square is a normal `f32`.
 const LEAST_DIFFERENCE: f64 = 1.0 / (1_u64 << 63) as f64;
-/// A sum of a section (2⁻⁹⁰) beside which all squares that underflowed in it don't count: they lost
+/// The least sum of a section (2⁻⁹⁰) for which all squares that underflowed in it are negligible: they lost
 /// at most 1024 · 2⁻¹⁵⁰.
 const LEAST_SUM: f64 = 1.0 / (1_u128 << 90) as f64;
 
-/// What a vector holds, as far as it matters to squares of differences.
+/// The kinds of values in a vector that affect squares of differences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contents {
-    /// Values that need no thought.
+    /// Values that need no special care.
     Usual,
-    /// Finite values, some so small that squares of differences may underflow.
+    /// Finite values, some so small that squares of their differences may underflow.
     Tiny,
-    /// NaN or an infinity.
+    /// Some value is NaN or infinite.
     NotFinite,
 }
 
-/// Looks at all values.
+/// Classifies the values of a vector.
 pub(super) fn contents(values: ScalarSlice<'_>) -> Contents {
     in_wide_registers(Scan(values))
 }
@@ -39,7 +39,7 @@ impl Kernel for Scan<'_> {
     }
 }
 
-/// Without branches, so that the compiler can look at many values at once.
+/// Written without branches, so that the compiler can vectorise it.
 #[inline(always)]
 fn scan(values: ScalarSlice<'_>) -> Contents {
     let (finite, tiny) = match values {
@@ -64,13 +64,13 @@ fn scan(values: ScalarSlice<'_>) -> Contents {
     }
 }
 
-/// Whether a section's sum is right without further thought.
+/// Whether a section's sum needs no correction.
 #[inline(always)]
 pub(super) fn is_usual(sum: f64) -> bool {
     (LEAST_SUM..f64::INFINITY).contains(&sum)
 }
 
-/// The section's sum where it may have overflown or underflown in `f32`.
+/// The section's sum, recomputed if `f32` may have overflowed or underflowed.
 #[inline(always)]
 pub(super) fn corrected<T: Scalar>(sum: f64, tiny: bool, u: &[T], v: &[T]) -> f64 {
     if is_usual(sum) || (sum < LEAST_SUM && !tiny) {

@@ -5,7 +5,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::square::Square;
 use super::tile::{Arrays, Job, Lanes};
 
-/// Runs a job with the widest registers this processor has.
+/// Runs a job with the widest registers of this processor.
 pub(super) fn dispatch<T: Element>(job: Job<'_, T>) {
     Arch::new().dispatch(Dispatch(job));
 }
@@ -68,7 +68,7 @@ impl<T: Element, S: Simd, const W: usize, const N: usize> Lanes<T, W> for Regist
     }
 }
 
-/// A scalar type and its vectors.
+/// A scalar type and its vector type.
 pub(super) trait Element: Square {
     type Vector<S: Simd>: Copy;
 
@@ -100,7 +100,7 @@ macro_rules! implement_element {
                 match size_of::<S::$vector>() {
                     64 => job.run::<_, { 64 / BYTES }, 8>(Registers::<S, 1>(simd)),
                     32 => job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 1>(simd)),
-                    // Those of WebAssembly don't add and multiply in one.
+                    // WebAssembly's vectors have no fused multiply-add.
                     16 if cfg!(target_arch = "aarch64") => {
                         job.run::<_, { 32 / BYTES }, 8>(Registers::<S, 2>(simd));
                     }
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// The sums of all pairs, by a runner of jobs.
+    /// The sums of all pairs, as computed by `run`.
     fn sums<T: Element>(vectors: &[Vec<T>], run: impl FnOnce(Job<'_, T>)) -> Vec<f64> {
         let vectors: Vec<&[T]> = vectors.iter().map(Vec::as_slice).collect();
         let mut output = vec![0.0; vectors.len() * (vectors.len() - 1) / 2];

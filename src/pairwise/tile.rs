@@ -1,11 +1,10 @@
-//! The one order in which the squares of a pair are summed, for a panel of rows at a time.
+//! The order in which the squares of a pair are summed, for one panel of rows at a time.
 //!
-//! A panel holds as many rows as fit in a vector register or two, transposed: the values of all its
-//! rows at one position lie side by side, so that each lane of a register belongs to one pair.
-//! No sum ever runs across lanes, and what is added when depends on the position alone. The code is
-//! written once over [`Lanes`]; arrays implement it everywhere, vector registers where there are
-//! any. A lane subtracts and adds the square as [`Square`] says, so all implementations give the same
-//! bits.
+//! A panel holds as many rows as fit in a vector register or two, transposed: the values of all its rows at
+//! one position lie side by side, so that each lane of a register belongs to one pair. No sum ever runs
+//! across lanes, and the order of additions depends only on the position. The code is written once, over
+//! [`Lanes`]. Arrays implement it everywhere, and vector registers where available. A lane subtracts and adds
+//! the square as [`Square`] specifies, so all implementations give the same bits.
 
 use core::ops::Range;
 
@@ -15,41 +14,41 @@ use super::range::{corrected, is_usual};
 use super::square::Square;
 use crate::Scalar;
 
-/// Positions whose squares are summed in the vectors' own type before the sum is widened to `f64`.
+/// The number of squares summed in the vectors' own type before the sum is widened to `f64`.
 pub(super) const BLOCK: usize = 32;
-/// Squares that are added one after another before the sums of such chains are added in pairs: the
-/// longest chain of additions gets shorter, and rounding errors with it.
+/// The number of squares added one after another, before the sums of such chains are added in pairs. This
+/// shortens the longest chain of additions, and so reduces rounding errors.
 const CHAIN: usize = 8;
-/// Rows that are transposed at once.
+/// The number of rows transposed at once.
 const GROUP: usize = 4;
-/// Positions that are packed at once: a panel of them stays in the second-level cache, and the
-/// few vectors it is compared with at a time in the first-level one.
+/// The number of positions packed at once: a panel of them fits in the second-level cache, and the
+/// few vectors it is compared with at a time fit in the first-level cache.
 pub(super) const SECTION: usize = 1024;
 
-/// `W` lanes of type `T`, one a row of the panel.
+/// `W` lanes of type `T`, one per row of the panel.
 pub(super) trait Lanes<T, const W: usize>: Copy {
     type Row: Copy;
 
     fn splat(self, value: T) -> Self::Row;
     fn load(self, line: &[T; W]) -> Self::Row;
-    /// Adds each lane to the sum in `f64` that belongs to it.
+    /// Adds each lane to its sum in `f64`.
     fn add_to(self, row: Self::Row, sums: &mut [f64; W]);
     fn add(self, a: Self::Row, b: Self::Row) -> Self::Row;
     /// sum + (a − b)², by [`Square::add_square`].
     fn add_squared_difference(self, sum: Self::Row, a: Self::Row, b: Self::Row) -> Self::Row;
 }
 
-/// The values of all rows of a panel at one position, in a cache line of their own: a load that
+/// The values of all rows of a panel at one position, in a cache line of their own, since a load that
 /// crosses two takes twice as long.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Line<T, const W: usize>([T; W]);
 
-/// The pairs whose first vector is one of `rows`, and where their sums go.
+/// The pairs whose first vector is one of `rows`, and the output for their sums.
 pub(super) struct Job<'a, T> {
-    /// All of one length.
+    /// All of the same length.
     pub(super) vectors: &'a [&'a [T]],
-    /// Which vectors hold values whose differences may have squares that underflow.
+    /// Whether each vector holds values so small that squares of their differences may underflow.
     pub(super) tiny: &'a [bool],
     pub(super) rows: Range<usize>,
     /// The sums of these pairs, in condensed order.
@@ -57,7 +56,7 @@ pub(super) struct Job<'a, T> {
 }
 
 impl<T: Scalar> Job<'_, T> {
-    /// Adds to the output, comparing panels of `W` rows with `M` vectors at a time.
+    /// Adds all sums to the output, comparing panels of `W` rows with `M` vectors at a time.
     #[inline(always)]
     pub(super) fn run<L: Lanes<T, W>, const W: usize, const M: usize>(&mut self, lanes: L) {
         let length = self.vectors.first().map_or(0, |vector| vector.len());
@@ -86,7 +85,7 @@ impl<T: Scalar> Job<'_, T> {
         }
     }
 
-    /// Compares the rows of a panel with `M` vectors from `column` on; how many they are.
+    /// Compares the rows of a panel with `M` vectors starting at `column`, and returns `M`.
     #[inline(always)]
     fn compare<L: Lanes<T, W>, const W: usize, const M: usize>(
         &mut self,
@@ -111,7 +110,7 @@ impl<T: Scalar> Job<'_, T> {
             let position = self.position(row, first);
             let totals = &mut self.output[position..];
             match totals.first_chunk_mut::<M>() {
-                // Nearly always; quicker because the compiler knows how many there are.
+                // Nearly always the case; faster because the compiler knows the length.
                 Some(totals) if all_usual && first == column => {
                     for (total, sums) in totals.iter_mut().zip(&sums) {
                         *total += sums[lane];
@@ -129,7 +128,7 @@ impl<T: Scalar> Job<'_, T> {
         M
     }
 
-    /// Where a pair stands in the output; no overflow, as the output has been found long enough.
+    /// The position of a pair in the output. Can't overflow, because the output's length was checked.
     #[inline(always)]
     fn position(&self, row: usize, column: usize) -> usize {
         let start = self.rows.start;
@@ -138,10 +137,10 @@ impl<T: Scalar> Job<'_, T> {
 }
 
 /// Transposes a section of at most `W` rows. Positions beyond its end are zero; the lanes of
-/// missing rows hold anything.
+/// missing rows hold arbitrary values.
 ///
-/// Not inlined, so that it is not compiled for AVX-512, where the compiler would use its slow
-/// scattering stores.
+/// Not inlined, so that it is not compiled for AVX-512, where the compiler would use slow
+/// scatter stores.
 #[inline(never)]
 fn pack<T: Scalar, const W: usize>(
     rows: &[&[T]],
@@ -167,7 +166,7 @@ fn pack<T: Scalar, const W: usize>(
     }
 }
 
-/// What is left after the last whole block, with zeros behind it.
+/// The rest after the last whole block, padded with zeros.
 #[inline(always)]
 fn padded<T: Scalar>(rest: &[T]) -> [T; BLOCK] {
     let mut block = [T::zero(); BLOCK];
@@ -175,7 +174,7 @@ fn padded<T: Scalar>(rest: &[T]) -> [T; BLOCK] {
     block
 }
 
-/// Four positions of four rows at a time: what is read before anything is written needn't be read again.
+/// Transposes four positions of four rows at a time: values read before any write need not be read again.
 #[inline(always)]
 fn transpose<T: Scalar, const W: usize>(
     rows: [&[T; BLOCK]; GROUP],
@@ -196,7 +195,7 @@ fn transpose<T: Scalar, const W: usize>(
     }
 }
 
-/// The sums of squared differences of every row of a panel and every one of the columns.
+/// The sums of squared differences between every row of a panel and every column.
 #[inline(always)]
 fn tile<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
     lanes: L,
@@ -214,7 +213,7 @@ fn tile<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
                 &mut sums,
             );
         } else {
-            // Zeros like those in the panel: their difference adds nothing to any sum.
+            // These zeros match those in the panel, so their differences add nothing to any sum.
             let last = columns.map(|(_, rest)| padded(rest));
             add_block(
                 lanes,
@@ -249,7 +248,7 @@ fn add_block<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
     }
 }
 
-/// The sums of as many squares as are added one after another.
+/// The sums of one chain of squares, added one after another.
 #[inline(always)]
 fn chain<T: Scalar, L: Lanes<T, W>, const W: usize, const M: usize>(
     lanes: L,

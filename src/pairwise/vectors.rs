@@ -1,4 +1,4 @@
-//! Vectors that were found fit to be compared.
+//! Vectors that have been checked and are ready to be compared.
 
 use core::ops::Range;
 
@@ -12,14 +12,14 @@ use super::tile::Job;
 use crate::Scalar;
 use crate::scalar::ScalarSlice;
 
-/// Vectors of one length and of finite values, ready to be compared.
+/// Finite vectors of equal length, ready to be compared.
 ///
-/// Checks once what all comparisons rely on, so that the pairs can be split between threads and
-/// sums of several pieces of the vectors added up. The [module](super) says what the results promise.
+/// The requirements of all comparisons are checked only once. The pairs can then be split between threads,
+/// and the sums of several pieces of the vectors added up. The [module](super) describes the guarantees.
 ///
 /// # Examples
 ///
-/// Long vectors in pieces, the pairs of each piece on as many threads as there are blocks of rows:
+/// Long vectors in pieces, with the pairs of each piece computed on one thread per block of rows:
 ///
 /// ```
 /// use mother::pairwise::{VectorSet, squared_distances};
@@ -60,22 +60,22 @@ enum Vectors<'a> {
     Double(Vec<&'a [f64]>),
 }
 
-/// Some rows, and the part of a condensed order that belongs to them.
+/// A range of rows, and the part of a condensed matrix that belongs to them.
 pub type RowBlock<'c> = (Range<usize>, &'c mut [f64]);
 
-/// Rows that one part of the work has, at least as many as any panel.
+/// The number of rows in one part of the work, at least as many as in any panel.
 const BLOCK_ROWS: usize = 16;
 
 impl<'a> VectorSet<'a> {
-    /// Elements in a section: where vectors are compared in pieces whose lengths are multiples of
-    /// it (the last piece may have any), the sums are those of the whole vectors, bit for bit.
+    /// The number of elements in a section. If vectors are compared in pieces whose lengths are multiples of
+    /// this (the last piece may have any length), the sums have the same bits as those of the whole vectors.
     pub const SECTION: usize = super::tile::SECTION;
 
-    /// Vectors to compare, in the order given; there may be none.
+    /// Creates a set of vectors, in the order given; it may be empty.
     ///
     /// # Errors
     ///
-    /// [`PairwiseError::Length`] and [`PairwiseError::NotFinite`] naming the first vector at fault.
+    /// [`PairwiseError::Length`] and [`PairwiseError::NotFinite`] with the first vector at fault.
     ///
     /// # Complexity
     ///
@@ -134,7 +134,7 @@ impl<'a> VectorSet<'a> {
     ///
     /// # Errors
     ///
-    /// [`PairwiseError::Output`] when there isn't exactly one place a pair; then nothing is added.
+    /// [`PairwiseError::Output`] if `condensed` doesn't have one element per pair; then nothing is added.
     ///
     /// # Complexity
     ///
@@ -143,18 +143,18 @@ impl<'a> VectorSet<'a> {
         self.add_squared_distances_of(0..self.count(), condensed)
     }
 
-    /// Adds the squared distances of the pairs (i, j) with i in `rows` and j > i to `output`: the
+    /// Adds the squared distances of the pairs (i, j) with i in `rows` and j > i to `output`, the
     /// part of the condensed order that belongs to these rows.
     ///
     /// # Errors
     ///
-    /// [`PairwiseError::Rows`] when there are no such rows, [`PairwiseError::Output`] when there
-    /// isn't exactly one place a pair; then nothing is added.
+    /// [`PairwiseError::Rows`] if there are no such rows, [`PairwiseError::Output`] if `output` doesn't have
+    /// one element per pair; then nothing is added.
     ///
     /// # Complexity
     ///
     /// As [`add_squared_distances`](Self::add_squared_distances). Each range reads all vectors
-    /// after its start, so that ranges of fewer than 16 rows are wasteful.
+    /// after its start, so ranges of fewer than 16 rows are wasteful.
     pub fn add_squared_distances_of(
         &self,
         rows: Range<usize>,
@@ -178,15 +178,15 @@ impl<'a> VectorSet<'a> {
         Ok(())
     }
 
-    /// Splits `condensed` into parts for
-    /// [`add_squared_distances_of`](Self::add_squared_distances_of), of 16 rows each, to be
-    /// worked on in any order or at once. The first ones have the most pairs, so that threads are
-    /// kept busy best by taking the next one whenever they are done (rayon's `par_bridge`, not
-    /// `into_par_iter`, which gives one thread the first half).
+    /// Splits `condensed` into parts of 16 rows each for
+    /// [`add_squared_distances_of`](Self::add_squared_distances_of), which can be computed in any order or in
+    /// parallel. The first parts have the most pairs, so threads are best kept busy by taking the next part
+    /// whenever they finish one (rayon's `par_bridge`, not `into_par_iter`, which gives one thread the first
+    /// half).
     ///
     /// # Errors
     ///
-    /// [`PairwiseError::Output`] when there isn't exactly one place a pair.
+    /// [`PairwiseError::Output`] if `condensed` doesn't have one element per pair.
     pub fn row_blocks<'c>(
         &self,
         condensed: &'c mut [f64],

@@ -1,4 +1,4 @@
-//! One PyTorch file: a zip archive, or the older stream of pickles with the storages behind them.
+//! One PyTorch file: a zip archive, or the older stream of pickles followed by the storages.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -20,17 +20,17 @@ use crate::storage::model::ModelPart;
 use crate::storage::{ByteOrder, Element, FileError, FileErrorKind, Storage, Strides};
 use crate::weights::{ElementType, SkippedLayer};
 
-/// How an archive begins.
+/// The first bytes of an archive.
 const ARCHIVE: &[u8] = b"PK\x03\x04";
 
-/// How files of PyTorch before 1.6 begin: a pickle of a number that says so.
+/// The first bytes of files from PyTorch before 1.6: a pickle of a magic number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
 /// A file whose pickle has been read and checked.
 #[derive(Debug)]
 pub(super) struct Shard<'a> {
     pub(super) storage: Storage<'a>,
-    /// Sorted by where they lie in the file.
+    /// Sorted by position in the file.
     pub(super) layers: Vec<StoredLayer>,
     pub(super) skipped: Vec<SkippedLayer>,
 }
@@ -42,22 +42,22 @@ pub(super) struct StoredLayer {
     pub(super) shape: Vec<usize>,
     pub(super) element: Element,
     elements: usize,
-    /// Where its first element lies in the file.
+    /// The position of its first element in the file.
     position: u64,
     strides: Option<Strides>,
 }
 
-/// The layers that can be read, and the others.
+/// The layers that can be read, and the skipped ones.
 type Layers = (Vec<StoredLayer>, Vec<SkippedLayer>);
 
-/// Where in a file each storage lies: its first byte and its length.
+/// The position and the length of each storage in a file.
 type Places = HashMap<String, (u64, u64)>;
 
-/// How many bytes of storage all tensors together may span, for each byte of the file: layers may share
-/// their weights, but what is in a small file shouldn't take days to read.
+/// The number of bytes that all tensors together may have for each byte of the file. Layers may share
+/// their weights, but reading a small file shouldn't take days.
 const MOST_SHARED: u64 = 64;
 
-/// Files may always span this many bytes.
+/// The number of bytes that the tensors of any file may have.
 const ALWAYS_SHARED: u64 = 1 << 24;
 
 impl<'a> Shard<'a> {
@@ -161,13 +161,13 @@ impl Indexed for Shard<'static> {
     }
 }
 
-/// The file isn't what `torch.save` writes.
+/// The error for a file that `torch.save` didn't write.
 fn not_pytorch(reason: String) -> FileError {
     let format = "PyTorch";
     FileErrorKind::OtherFormat { format, reason }.in_file("")
 }
 
-/// What a file is that begins like this.
+/// Describes a file with this beginning.
 fn unlike(beginning: &[u8]) -> String {
     if beginning.is_empty() {
         return "it is empty".to_owned();
@@ -181,7 +181,7 @@ fn unlike(beginning: &[u8]) -> String {
     )
 }
 
-/// The layers in a zip archive, which PyTorch has written since 1.6.
+/// The layers in a zip archive, the format since PyTorch 1.6.
 fn archive(storage: &Storage<'_>) -> Reading<Layers> {
     let entries = entries(storage).map_err(not_pytorch)?;
     let pickle = (entries.iter())
@@ -218,7 +218,7 @@ fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Reading
     let Some(entry) = entries.iter().find(named) else {
         return Ok(ByteOrder::Little);
     };
-    // Longer than either word is neither.
+    // Anything longer than either word is invalid.
     let order = storage.bytes(entry.position, entry.packed.min(16))?;
     match order.as_slice() {
         b"little" => Ok(ByteOrder::Little),
@@ -230,8 +230,8 @@ fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Reading
     }
 }
 
-/// The layers in a stream of pickles: a magic number, a version, facts about the machine, the model,
-/// and the keys of the storages that follow, each after its length.
+/// The layers in a stream of pickles: a magic number, a version, information about the machine, the model,
+/// and the keys of the storages. These follow, each after its length.
 fn legacy(storage: &Storage<'_>) -> Reading<Layers> {
     let mut input = Input::new(storage, 0, storage.length());
     input.skip(LEGACY.len() as u64)?;
@@ -247,7 +247,7 @@ fn legacy(storage: &Storage<'_>) -> Reading<Layers> {
         let Some(&(kind, bytes)) = stored.get(key) else {
             return input.fault(format!("storage `{key}` is of no known kind"));
         };
-        // The number of elements stands before them.
+        // The number of elements precedes them.
         let begin = position.saturating_add(8);
         let end = begin.saturating_add(bytes);
         if end > storage.length() {
@@ -284,7 +284,7 @@ fn legacy_order(machine: &Unpickled) -> ByteOrder {
     }
 }
 
-/// The kind and the length of every storage that a pickle refers to.
+/// The kind and the length of every storage to which a pickle refers.
 fn storages(values: &Values) -> HashMap<String, (Kind, u64)> {
     let nodes = (0..values.nodes.len() as u32).map(Value::Node);
     nodes
@@ -293,7 +293,7 @@ fn storages(values: &Values) -> HashMap<String, (Kind, u64)> {
         .collect()
 }
 
-/// Checks each tensor of a model in a file of `length` bytes, and finds its place.
+/// Checks each tensor of a model in a file of `length` bytes, and locates it.
 fn layers(
     unpickled: &Unpickled,
     places: &Places,
@@ -346,7 +346,7 @@ fn layers(
     Ok((layers, skipped))
 }
 
-/// Where a tensor's first element lies in the file, and how many elements it has.
+/// The position of a tensor's first element in the file, and the number of its elements.
 fn place(tensor: &Tensor, places: &Places) -> Result<(u64, usize), String> {
     let elements = tensor.elements()?;
     let StorageKey { key, bytes } = &tensor.storage;
@@ -357,7 +357,7 @@ fn place(tensor: &Tensor, places: &Places) -> Result<(u64, usize), String> {
             "its storage `{key}` has {length} bytes, it should have {bytes}"
         ));
     }
-    // The last element was checked to lie inside, or there is none.
+    // The last element, if any, was checked to be inside.
     let offset = tensor.offset.saturating_mul(tensor.kind.size);
     Ok((position.saturating_add(offset), elements))
 }

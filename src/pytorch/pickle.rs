@@ -1,7 +1,7 @@
-//! A pickle machine that executes nothing: calls become notes of what was called with what.
+//! A pickle machine that executes nothing: it records calls with their arguments.
 //!
-//! Its memory is bounded whatever the pickle says: the bytes it reads, the nodes it makes, and the
-//! values it holds.
+//! Its memory is bounded for any pickle, because it limits the bytes read, the nodes created, and the
+//! values held.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,13 +12,13 @@ use hashbrown::HashMap;
 use super::values::{Item, Node, Value, Values};
 use crate::storage::input::{Input, Reading};
 
-/// How many containers and objects a pickle may make; a model of 10,000 tensors makes about 100,000.
+/// The maximum number of containers and objects; a model of 10,000 tensors creates about 100,000.
 const MOST_NODES: usize = 1 << 20;
 
-/// How many values its stack, its memo and all its containers may take together.
+/// The maximum number of values in the stack, the memo and all containers together.
 const MOST_VALUES: usize = 1 << 22;
 
-/// What a pickle built, and which value it returned.
+/// What a pickle built, and the value it returned.
 pub(super) struct Unpickled {
     pub(super) values: Values,
     pub(super) root: Value,
@@ -51,10 +51,10 @@ struct Machine<'i, 'a> {
     input: &'i mut Input<'a>,
     values: Values,
     stack: Vec<Value>,
-    /// How long the stack was at each mark.
+    /// The length of the stack at each mark.
     marks: Vec<usize>,
     memo: HashMap<u64, Value>,
-    /// How many values were pushed or remembered so far.
+    /// The number of values pushed or memoised so far.
     pushed: usize,
 }
 
@@ -117,7 +117,7 @@ impl Machine<'_, '_> {
         self.input.fault("its stack is empty")
     }
 
-    /// What was pushed since the last mark.
+    /// Pops the values pushed since the last mark, and the mark.
     fn pop_mark(&mut self) -> Reading<Vec<Value>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
@@ -151,7 +151,7 @@ impl Machine<'_, '_> {
                 let value = self.top()?;
                 self.push(value)?;
             }
-            // POP takes a mark where there is nothing above it.
+            // POP removes a mark if nothing is above it.
             b'0' if self.marks.last() != Some(&self.stack.len()) => drop(self.pop()?),
             _ => drop(self.pop_mark()?),
         }
@@ -214,7 +214,7 @@ impl Machine<'_, '_> {
         self.push(value)
     }
 
-    /// A number in two's complement, as far as 64 bits hold it.
+    /// A number in two's complement, if it fits into 64 bits.
     fn long(&mut self, length: u64) -> Reading<Value> {
         if length > 8 {
             self.input.skip(length)?;
@@ -236,7 +236,7 @@ impl Machine<'_, '_> {
             b'U' | b'C' | 0x8c => self.input.byte()?.into(),
             b'T' | b'X' | b'B' => u32::from_le_bytes(self.input.array()?).into(),
             0x8d | 0x8e | 0x96 => u64::from_le_bytes(self.input.array()?),
-            // Buffers lie outside the pickle.
+            // Buffers are outside the pickle.
             0x98 => return Ok(()),
             _ => return self.push(Value::Other),
         };
@@ -278,7 +278,8 @@ impl Machine<'_, '_> {
         self.push_node(node)
     }
 
-    /// Puts values into the container below them. What can't take them loses them: no weight is in it.
+    /// Puts values into the container below them. If that can't hold them, they are dropped; none is a
+    /// weight.
     fn put(&mut self, opcode: u8) -> Reading<()> {
         let (values, pairs) = match opcode {
             b'a' => (Vec::from([self.pop()?]), Vec::new()),
@@ -341,7 +342,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Gives an object its state.
+    /// Sets an object's state.
     fn build(&mut self) -> Reading<()> {
         let built = self.pop()?;
         if let Value::Node(at) = self.top()?
@@ -352,12 +353,12 @@ impl Machine<'_, '_> {
         Ok(())
     }
 
-    /// Notes a call, or an object that would be made.
+    /// Records a call, or the creation of an object.
     fn call(&mut self, opcode: u8) -> Reading<()> {
         match opcode {
             b'R' | 0x81 => {}
             0x92 => drop(self.pop()?),
-            // The arguments since the mark, and before them the class, which INST has by name.
+            // The arguments since the mark, preceded by the class, which INST gives by name.
             _ => {
                 let mut arguments = self.pop_mark()?;
                 if opcode == b'i' {
@@ -382,7 +383,7 @@ impl Machine<'_, '_> {
     }
 }
 
-/// The text of a STRING, which is written in quotes.
+/// The text of a STRING, without its quotes.
 fn trim_quotes(line: &[u8]) -> &[u8] {
     match line {
         [b'\'', text @ .., b'\''] | [b'"', text @ .., b'"'] => text,

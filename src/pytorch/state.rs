@@ -1,4 +1,4 @@
-//! Which of a pickle's values are the model's weights, and how they are called.
+//! Finds the model's weights among a pickle's values, and their names.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
@@ -10,7 +10,7 @@ use super::values::{Item, Node, Value, Values};
 use crate::storage::{FileError, FileErrorKind};
 use crate::weights::SkippedLayer;
 
-/// The keys under which programs put a model beside other things, the likelier first.
+/// The keys under which programs store a model beside other data, the most likely first.
 const WRAPPERS: &[&str] = &[
     "state_dict",
     "model_state_dict",
@@ -27,21 +27,21 @@ const WRAPPERS: &[&str] = &[
     "model_ema",
 ];
 
-/// How deep containers may lie in each other.
+/// The maximum depth of nested containers.
 const DEEPEST: usize = 64;
 
-/// How many bytes the names of all layers may take together: values that share their parts can be
+/// The maximum number of bytes of the names of all layers: values with shared parts can be
 /// reached in more ways than can be listed.
 const MOST_NAMES: usize = 1 << 24;
 
-/// The tensors of a model by name, and what was left out.
+/// The tensors of a model by name, and those that were left out.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) tensors: Vec<(String, Tensor)>,
     pub(super) skipped: Vec<SkippedLayer>,
 }
 
-/// The state of the model that a pickle holds.
+/// The state of the model in a pickle.
 pub(super) fn state(values: &Values, root: Value) -> Result<State, FileError> {
     let mut walk = Walk {
         values,
@@ -66,17 +66,17 @@ pub(super) fn state(values: &Values, root: Value) -> Result<State, FileError> {
 
 struct Walk<'a> {
     values: &'a Values,
-    /// Which nodes hold a tensor somewhere.
+    /// Whether each node is or contains a tensor.
     holders: Vec<bool>,
     state: State,
-    /// The nodes that are being listed, each inside the one before.
+    /// The nodes being listed, each inside the one before.
     path: Vec<u32>,
-    /// How many bytes the names take that were looked at so far.
+    /// The number of bytes in the names seen so far.
     names: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Takes the model out of what programs wrap it into.
+    /// Unwraps the model from the dictionaries into which programs put it.
     fn unwrap(&mut self, mut value: Value) -> Value {
         for _ in 0..DEEPEST {
             let children = children(self.values, value);
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// Lists the tensors in a value, whose names begin with `name`.
+    /// Lists the tensors in a value, with names that begin with `name`.
     fn list(&mut self, name: &mut String, value: Value) -> Result<(), FileError> {
         match tensor(self.values, value) {
             Found::Tensor(tensor) => {
@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Which nodes are tensors, or hold one somewhere.
+/// Whether each node is or contains a tensor.
 fn holders(values: &Values) -> Vec<bool> {
     let mut holders = alloc::vec![false; values.nodes.len()];
     let mut held: Vec<(u32, u32)> = Vec::new();
@@ -205,7 +205,7 @@ fn has(children: &[(Cow<'_, str>, Value)], name: &str) -> bool {
     children.iter().any(|(child, _)| child == name)
 }
 
-/// Whether training programs keep something of their own under this name.
+/// Whether training programs keep their own state under this name.
 fn is_training_state(name: &str) -> bool {
     !name.contains('.')
         && ([
@@ -223,7 +223,7 @@ fn is_training_state(name: &str) -> bool {
             || name.ends_with("_optimizer"))
 }
 
-/// What a container or an object holds, by name.
+/// The children of a container or an object, by name.
 fn children(values: &Values, value: Value) -> Vec<(Cow<'_, str>, Value)> {
     match values.node(value) {
         Some(Node::Dict(items)) => named(values, items).collect(),
@@ -236,7 +236,7 @@ fn children(values: &Values, value: Value) -> Vec<(Cow<'_, str>, Value)> {
             items,
             state,
         }) => match values.global(*callable) {
-            // Its state is no part of it: modules note versions there.
+            // Its state is ignored: modules store versions there.
             Some(("collections", "OrderedDict")) if items.is_empty() => {
                 pairs(values, *arguments).collect()
             }
@@ -255,7 +255,7 @@ fn named<'a>(values: &'a Values, items: &'a [Item]) -> impl Iterator<Item = (Cow
     })
 }
 
-/// The items of a dictionary that was made from a list of pairs.
+/// The items of a dictionary that was created from a list of pairs.
 fn pairs(values: &Values, arguments: Value) -> impl Iterator<Item = (Cow<'_, str>, Value)> {
     let arguments = values.sequence(arguments).unwrap_or_default();
     let list = arguments.first().and_then(|&list| values.sequence(list));
@@ -266,7 +266,7 @@ fn pairs(values: &Values, arguments: Value) -> impl Iterator<Item = (Cow<'_, str
     })
 }
 
-/// What an object holds: a module its parameters, buffers and modules, any other its attributes.
+/// The children of an object: for a module, its parameters, buffers and modules; otherwise its attributes.
 fn attributes(values: &Values, state: Value) -> Vec<(Cow<'_, str>, Value)> {
     let attributes = match values.node(state) {
         Some(Node::Dict(items)) => named(values, items),

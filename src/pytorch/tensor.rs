@@ -1,4 +1,4 @@
-//! Tensors among the values of a pickle: which calls of PyTorch would have made one, and from what.
+//! Tensors among the values of a pickle, recognised by the PyTorch calls that would have created them.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -9,21 +9,21 @@ use super::values::{Node, Value, Values, natural};
 use crate::storage::Strides;
 use crate::weights::{ElementType, element_count};
 
-/// How many rebuilding calls may lie around each other.
+/// The maximum nesting of rebuilding calls.
 const DEEPEST: usize = 8;
 
-/// A tensor as a pickle describes it.
+/// A tensor as described by a pickle.
 #[derive(Debug)]
 pub(super) struct Tensor {
     pub(super) shape: Vec<usize>,
     pub(super) strides: Vec<u64>,
-    /// Its first element, counted from the beginning of its storage.
+    /// The position of its first element, counted from the beginning of its storage.
     pub(super) offset: u64,
     pub(super) kind: Kind,
     pub(super) storage: StorageKey,
 }
 
-/// The storage that one or several tensors share.
+/// A storage, which several tensors may share.
 #[derive(Clone, Debug)]
 pub(super) struct StorageKey {
     pub(super) key: String,
@@ -38,7 +38,7 @@ pub(super) struct Kind {
     pub(super) size: u64,
 }
 
-/// Storage classes and types of elements, as PyTorch calls them.
+/// PyTorch's storage classes and element types.
 const KINDS: &[(&str, &str, Kind)] = &[
     ("DoubleStorage", "float64", Kind::new("F64", 8)),
     ("FloatStorage", "float32", Kind::new("F32", 4)),
@@ -81,7 +81,7 @@ impl Kind {
         found.map(|&(.., kind)| kind).filter(|_| !name.is_empty())
     }
 
-    /// The type to decode, or why there is none.
+    /// The type to decode, or why it can't be decoded.
     pub(super) fn element_type(self) -> Result<ElementType, String> {
         self.name.parse().map_err(|_| match self.name {
             "F16" | "BF16" => format!(
@@ -98,7 +98,7 @@ impl Kind {
     }
 }
 
-/// What a value is, seen as a tensor.
+/// A value interpreted as a tensor.
 pub(super) enum Found {
     Tensor(Tensor),
     /// A tensor that can't be read, and why.
@@ -106,7 +106,7 @@ pub(super) enum Found {
     Nothing,
 }
 
-/// The tensor that a value stands for.
+/// The tensor that a value represents.
 pub(super) fn tensor(values: &Values, value: Value) -> Found {
     match values.node(value) {
         Some(&Node::Object {
@@ -164,7 +164,7 @@ fn unreadable(reason: &str) -> Found {
     Found::Unreadable(reason.to_owned())
 }
 
-/// A tensor by its storage, offset, shape and strides; `dtype` where the storage doesn't know it.
+/// A tensor from its storage, offset, shape and strides; `dtype` is given if the storage doesn't have one.
 fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
     let &[storage, offset, shape, strides, ..] = arguments else {
         return unreadable("its arguments are missing");
@@ -205,7 +205,7 @@ fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
     }
 }
 
-/// The storage that a value stands for, and the type of its elements.
+/// The storage that a value represents, and the type of its elements.
 pub(super) fn storage_of(values: &Values, value: Value) -> Result<(Kind, StorageKey), String> {
     let id = match values.node(value) {
         Some(&Node::Persistent(id)) => values.sequence(id),
@@ -234,7 +234,7 @@ pub(super) fn storage_of(values: &Values, value: Value) -> Result<(Kind, Storage
 }
 
 impl Tensor {
-    /// The number of its elements, if all of them lie in its storage; else what doesn't fit.
+    /// The number of elements, if all of them are in the storage; otherwise a description of the misfit.
     pub(super) fn elements(&self) -> Result<usize, String> {
         let Some(elements) = element_count(&self.shape) else {
             return Err("it has more elements than can be counted".to_owned());

@@ -1,4 +1,4 @@
-//! What a pickle builds: plain values, and calls and objects that are only noted, never made.
+//! What a pickle builds: plain values, and calls and objects that are only recorded, never created.
 
 use alloc::vec::Vec;
 
@@ -13,14 +13,14 @@ pub(super) enum Value {
     Text(Span),
     /// The position of a [`Node`].
     Node(u32),
-    /// A float, bytes, or whatever else no weight depends on.
+    /// A float, bytes, or anything else that doesn't affect weights.
     Other,
 }
 
 /// A key and its value.
 pub(super) type Item = (Value, Value);
 
-/// A value that others can refer to.
+/// A value to which others can refer.
 #[derive(Debug)]
 pub(super) enum Node {
     /// A list, a tuple or a set.
@@ -28,9 +28,9 @@ pub(super) enum Node {
     Dict(Vec<Item>),
     /// A class or a function: its module and its name.
     Global(Span, Span),
-    /// Something that lies outside the pickle, as storages do.
+    /// Something outside the pickle, such as a storage.
     Persistent(Value),
-    /// What a call would have returned, with what was put into it afterwards.
+    /// The result of a call that was only recorded, with the values added to it afterwards.
     Object {
         callable: Value,
         arguments: Value,
@@ -60,7 +60,7 @@ impl Node {
     }
 }
 
-/// All that one pickle built.
+/// Everything that one pickle built.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     pub(super) texts: Texts,

@@ -1,26 +1,26 @@
-//! How far a Gaussian vector can be from its expected length, almost surely.
+//! How far the length of a Gaussian vector can be from its expected value, almost surely.
 
 use num_traits::Float;
 
 /// −ln of the probability that a bound fails.
 const EXPONENT: f64 = 32.0 * core::f64::consts::LN_2;
 
-/// The least ‖Gx‖² of a unit vector x that was chosen without knowing G, a matrix with so many rows
-/// of independent normal values of mean 0 and variance 1: less has a probability of at most 2⁻³².
+/// A lower bound on ‖Gx‖² for a unit vector x chosen independently of G, a matrix with this many rows
+/// of independent normal values of mean 0 and variance 1. It fails with a probability of at most 2⁻³².
 ///
 /// Chernoff's bound for χ² of n degrees of freedom: P(χ² ≤ yn) ≤ (y·e^(1 − y))^(n/2).
 pub(super) fn least_square(rows: usize) -> f64 {
     let rows = rows as f64;
     let mut ratio = 0.0;
-    // Rises to the solution of y·e^(1 − y) = p^(2/n), so stopping early is safe.
+    // The iteration rises to the solution of y·e^(1 − y) = p^(2/n), so stopping early is safe.
     for _ in 0..30 {
         ratio = Float::exp(ratio - 1.0 - 2.0 * EXPONENT / rows);
     }
     ratio * rows
 }
 
-/// t: a function of normal values that changes no faster than they do is not more than this above its mean, but
-/// with a probability of at most 2⁻³². That is √(2·32·ln 2).
+/// t = √(2·32·ln 2): a function of normal values that changes no faster than they do exceeds its mean by more
+/// than this with a probability of at most 2⁻³².
 pub(super) const DEVIATION: f64 = 6.660_5;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The one place that knows the linear algebra library: singular values, products and factors.
+//! The only module that depends on the linear algebra library: singular values, products and factors.
 
 use core::mem::MaybeUninit;
 
@@ -13,17 +13,17 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::{Method, RankError};
 use crate::registers::clearing_wide_registers;
 
-/// Bytes of working memory, in blocks so that an unoptimised build doesn't take them one by one.
+/// Bytes of working memory, in blocks so that an unoptimised build doesn't handle them one by one.
 pub(super) type Scratch = Vec<[MaybeUninit<u8>; 64]>;
 
 /// Finds the singular values of the row-major `matrix` by `method`, in any order.
 ///
-/// `matrix` must be finite and of `shape` (rows, columns), neither of them zero, and `values` as
+/// `matrix` must be finite and of `shape` (rows, columns), neither of them zero. `values` must be as
 /// long as the shorter side.
 ///
 /// # Errors
 ///
-/// [`RankError::NoConvergence`] when the method fails, [`RankError::OutOfMemory`].
+/// [`RankError::NoConvergence`] if the method fails, [`RankError::OutOfMemory`].
 pub(super) fn decompose(
     method: Method,
     matrix: &[f64],
@@ -32,7 +32,7 @@ pub(super) fn decompose(
     scratch: &mut Scratch,
 ) -> Result<(), RankError> {
     let (rows, columns) = shape;
-    // Read column by column the slice is the transpose, whose singular values are the same.
+    // Read column by column, the slice is the transpose, whose singular values are the same.
     let matrix = MatRef::from_column_major_slice(matrix, columns, rows);
     let tall = if columns < rows {
         matrix.transpose()
@@ -99,7 +99,7 @@ fn by_gram(
     Ok(outcome.is_ok())
 }
 
-/// The lower triangle of the product of a matrix and its transpose; what is above is left as it was.
+/// Writes the lower triangle of the product of a matrix and its transpose; the rest is left unchanged.
 fn write_gram(product: MatMut<'_, f64>, matrix: MatRef<'_, f64>) {
     triangular::matmul(
         product,
@@ -114,12 +114,12 @@ fn write_gram(product: MatMut<'_, f64>, matrix: MatRef<'_, f64>) {
     );
 }
 
-/// A matrix in a slice whose rows follow each other at a distance, or the transpose of one.
+/// A matrix in a slice with a given stride between rows, or the transpose of one.
 #[derive(Clone, Copy)]
 pub(super) struct Operand<'a>(MatRef<'a, f64>);
 
 impl<'a> Operand<'a> {
-    /// The matrix whose first row starts `values`, the next one `stride` later.
+    /// The matrix whose first row starts at the beginning of `values`, with `stride` values from row to row.
     pub(super) fn new(values: &'a [f64], (rows, columns): (usize, usize), stride: usize) -> Self {
         Self(MatRef::from_row_major_slice_with_stride(
             values, rows, columns, stride,
@@ -142,10 +142,10 @@ pub(super) fn multiply(product: &mut [f64], first: Operand<'_>, second: Operand<
     );
 }
 
-/// Adds the product of two matrices to a row-major one whose rows follow each other at a distance.
+/// Adds the product of two matrices to a row-major matrix with this stride between rows.
 pub(super) fn add_product(sum: &mut [f64], stride: usize, first: Operand<'_>, second: Operand<'_>) {
-    // As the transpose, since faer 0.24 takes the strides of `from_row_major_slice_with_stride_mut` for each
-    // other's, and writes beyond the slice.
+    // As the transpose, since faer 0.24 swaps the strides in `from_row_major_slice_with_stride_mut`
+    // and writes beyond the slice.
     let (rows, columns) = (first.0.nrows(), second.0.ncols());
     let to = MatMut::from_column_major_slice_with_stride_mut(sum, columns, rows, stride);
     matmul(to.transpose_mut(), Accum::Add, 1.0, first, second);
@@ -182,17 +182,17 @@ fn matmul(
     });
 }
 
-/// The upper triangle of the product of a matrix and its transpose, row-major; what is below the
-/// diagonal is left as it was.
+/// Writes the upper triangle of the product of a matrix and its transpose, row-major. The part below the
+/// diagonal is left unchanged.
 pub(super) fn gram(product: &mut [f64], matrix: Operand<'_>) {
     let size = matrix.0.nrows();
     let product = MatMut::from_column_major_slice_mut(product, size, size);
     clearing_wide_registers(|| write_gram(product, matrix.0));
 }
 
-/// Decomposes a symmetric matrix whose upper triangle is given, row-major, into RᵀR, with rows of R
-/// that shrink; `order` becomes where each column of R was. R replaces the triangle, as far as it is
-/// more than rounding errors: so many rows are returned, none if the matrix isn't positive.
+/// Decomposes a symmetric matrix into RᵀR, given its upper triangle, row-major; the rows of R
+/// decrease in size. `order` is set to the original position of each column of R. R replaces the triangle.
+/// Returns the number of rows of R that exceed rounding errors, or 0 if the matrix isn't positive.
 ///
 /// # Errors
 ///
@@ -206,7 +206,7 @@ pub(super) fn pivoted_cholesky(
     use faer::linalg::cholesky::llt_pivoting::factor;
 
     let mut settings = faer::Spec::<factor::PivLltParams, f64>::default();
-    // Columns of a block are brought up to date one by one, the others by a matrix product.
+    // Columns of a block are updated one by one, the others by a matrix product.
     settings.block_size = 16;
     let request = factor::cholesky_in_place_scratch::<usize, f64>(size, Par::Seq, settings);
     let request = StackReq::new::<usize>(size).array(2).and(request);
@@ -226,8 +226,8 @@ pub(super) fn pivoted_cholesky(
     Ok(rows)
 }
 
-/// Decomposes a symmetric matrix whose upper triangle is given, row-major, into RᵀR. R replaces the
-/// triangle. Says whether the matrix is positive definite.
+/// Decomposes a symmetric matrix into RᵀR, given its upper triangle, row-major. R replaces the
+/// triangle. Returns whether the matrix is positive definite.
 ///
 /// # Errors
 ///
@@ -250,7 +250,7 @@ pub(super) fn cholesky(
 }
 
 /// Multiplies row-major `rows` by (RᵀR)⁻¹, where R is the leading `size` rows and columns of an upper
-/// triangle whose rows follow each other at a distance.
+/// triangle with this stride between rows.
 pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize, stride: usize) {
     let count = rows.len() / size.max(1);
     let mut rows = MatMut::from_column_major_slice_mut(rows, size, count);
@@ -262,11 +262,11 @@ pub(super) fn divide_by_product(rows: &mut [f64], triangle: &[f64], size: usize,
     });
 }
 
-/// At least `bytes` bytes of `scratch`, which grows if it must.
+/// At least `bytes` bytes of `scratch`, which grows if necessary.
 fn reserve(scratch: &mut Scratch, bytes: usize) -> Result<&mut [MaybeUninit<u8>], RankError> {
     let blocks = bytes.div_ceil(64);
     if scratch.len() < blocks {
-        // Nothing in it need survive the growth.
+        // Its contents need not survive the growth.
         scratch.clear();
         scratch
             .try_reserve_exact(blocks)

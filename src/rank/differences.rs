@@ -1,4 +1,4 @@
-//! The ranks of the differences of many pairs among some matrices of one shape.
+//! The ranks of the differences of many pairs among matrices of one shape.
 
 use alloc::vec::Vec;
 
@@ -12,10 +12,10 @@ use crate::parallel::{self, map_with_memory};
 /// The size of the first sketches.
 const FIRST: usize = 320;
 
-/// Smaller sketches tell too little.
+/// The least useful sketch size; smaller sketches carry too little information.
 const LEAST: usize = 96;
 
-/// Two matrices of a slice, and the rule for the rank of their difference.
+/// A pair of matrices in a slice, and the rule for the rank of their difference.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Difference {
@@ -23,42 +23,41 @@ pub struct Difference {
     pub first: usize,
     /// The position of the second matrix.
     pub second: usize,
-    /// The rule.
+    /// The rule that separates singular values from noise.
     pub tolerance: Tolerance,
 }
 
-/// What is kept between pairs of one thread.
+/// Working memory that one thread keeps between pairs.
 #[derive(Default)]
 struct Solvers {
     sketched: SketchSolver,
     exact: SingularValueSolver,
 }
 
-/// The ranks of differences of pairs of matrices, each as
-/// [`rank_of_difference`](super::rank_of_difference) would find it, in the order of the pairs.
+/// The ranks of the differences of pairs of matrices, in the order of the pairs. Each is the rank that
+/// [`rank_of_difference`](super::rank_of_difference) would find.
 ///
-/// Matrices are sketched once: multiplied by random vectors. The rank of a pair is told from two sketches:
-/// small ones first, larger ones for the pairs that are left, up to three quarters of the shorter side.
-/// Only where these leave a doubt, eigenvalues of the Gram matrix are computed, and singular values
-/// only where one of these is so near to the threshold that rounding decides. So it is quick where the
-/// ranks are small in comparison with the matrices and few singular values are near the threshold, and
-/// elsewhere still quicker than the decompositions. Matrices with fewer than 128 rows or columns aren't
-/// sketched.
+/// Each matrix is sketched once, that is, multiplied by random vectors. The rank of a pair is found from two
+/// sketches: small ones first, then larger ones for the remaining pairs, up to three quarters of the shorter
+/// side. Only if these leave a doubt are the eigenvalues of the Gram matrix computed, and the singular values
+/// only if one of these is so close to the threshold that rounding decides. So this is fast if the ranks are
+/// small compared with the matrices and few singular values are near the threshold, and otherwise still
+/// faster than the decompositions. Matrices with fewer than 128 rows or columns aren't sketched.
 ///
-/// A pair's rank doesn't depend on the other pairs or on the number of threads. It is that of the
-/// singular values, but for a probability below 10⁻⁷ over the choice of random vectors. These are fixed for a
-/// shape, so matrices that were made to deceive it can.
+/// A pair's rank doesn't depend on the other pairs or on the number of threads. It equals the rank from the
+/// singular values, except with a probability below 10⁻⁷ over the choice of random vectors. These vectors are
+/// fixed for each shape, so someone can craft matrices that give a wrong rank.
 ///
 /// # Errors
 ///
-/// Of each pair, those of [`rank_of_difference`](super::rank_of_difference), and
+/// For each pair, those of [`rank_of_difference`](super::rank_of_difference), and
 /// [`RankError::UnknownMatrix`] for a position that isn't in `matrices`.
 ///
 /// # Complexity
 ///
 /// O(v·m·n·(32 + r/32) + p·min(m, n)·r²) time for v matrices of m rows and n columns and p pairs with ranks
-/// up to r < min(m, n)/2; O(m·n·min(m, n)) for other pairs. Space for at most 0.75·v·min(m, n)² values, and
-/// for each thread what a [`SingularValueSolver`] takes, if it takes one.
+/// up to r < min(m, n)/2; O(m·n·min(m, n)) for each other pair. Space for at most 0.75·v·min(m, n)² values,
+/// plus the memory of a [`SingularValueSolver`] for each thread that needs one.
 ///
 /// # Examples
 ///
@@ -90,7 +89,7 @@ pub fn ranks_of_differences<T: Scalar>(
                     let (first, second) = (sketch(pair.first)?, sketch(pair.second)?);
                     let sketched = &mut solvers.sketched;
                     let rank = sketched.rank_of_difference(first, second, pair.tolerance, smaller);
-                    // Whatever is wrong, it is for the decomposition to say.
+                    // Any error is left to the decomposition to report.
                     rank.ok().flatten()
                 })
             },
@@ -117,13 +116,13 @@ pub fn ranks_of_differences<T: Scalar>(
 
 /// The sizes of sketches for matrices of a shape, smallest first.
 fn sizes((rows, columns): (usize, usize)) -> impl Iterator<Item = usize> {
-    // Larger sketches aren't quicker than the decomposition.
+    // Larger sketches aren't faster than the decomposition.
     let largest = rows.min(columns) * 3 / 4;
     let next = move |&size: &usize| (size < largest).then(|| (size / 3 * 8).min(largest));
     core::iter::successors((largest >= LEAST).then_some(FIRST.min(largest)), next)
 }
 
-/// Sketches of the matrices of pairs whose rank isn't known; none of others, nor where it fails.
+/// Sketches of the matrices in pairs whose rank isn't known yet; `None` for other matrices and on failure.
 fn sketches<T: Scalar>(
     matrices: &[MatrixView<'_, T>],
     pairs: &[Difference],

@@ -1,15 +1,15 @@
-//! What can be wrong with a matrix or a tolerance.
+//! Errors of matrices and tolerances.
 
 use alloc::string::String;
 
 use crate::weights::ElementType;
 
 crate::errors::errors! {
-    /// Why there is no rank.
+    /// Why a rank could not be computed.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum RankError {
-        /// A matrix of this shape doesn't hold exactly this many values.
+        /// The number of values isn't the product of rows and columns.
         Shape {
             /// The number of values given.
             values: usize,
@@ -18,19 +18,19 @@ crate::errors::errors! {
             /// The number of columns given.
             columns: usize,
         } => "{values} values are not a matrix of {rows}x{columns}",
-        /// Two matrices of different shapes have no difference.
+        /// The matrices have different shapes, so they have no difference.
         ShapesDiffer {
             /// Rows and columns of the first matrix.
             first: (usize, usize),
             /// Rows and columns of the second matrix.
             second: (usize, usize),
         } => ("no difference of a matrix of {}x{} and one of {}x{}", first.0, first.1, second.0, second.1),
-        /// A pair names a matrix that there isn't.
+        /// A pair refers to a matrix that doesn't exist.
         UnknownMatrix {
             /// The position given, from 0.
             position: usize,
         } => "there is no matrix {position}",
-        /// An entry of the matrix, or of the difference of two, is NaN or infinite.
+        /// An entry of the matrix, or of the difference of two matrices, is NaN or infinite.
         NonFinite {
             /// The entry's row, from 0.
             row: usize,
@@ -39,7 +39,7 @@ crate::errors::errors! {
             /// The entry.
             value: f64,
         } => "the entry in row {row}, column {column} is {value}",
-        /// A value whose rounding noise is asked for is NaN or infinite.
+        /// A value passed to [`RoundingNoise`](super::RoundingNoise) is NaN or infinite.
         NonFiniteValue {
             /// The value's index in the slice, from 0.
             index: usize,
@@ -53,27 +53,27 @@ crate::errors::errors! {
             /// The parameter.
             value: f64,
         } => "the parameter of tolerance {rule} is {value}, not finite and at least 0",
-        /// A text names no tolerance.
+        /// A text doesn't name a tolerance.
         UnknownTolerance {
             /// The text.
             text: String,
         } => "no tolerance {text:?}; expected absolute:E, relative:R, numpy:EPSILON, \
                      gavish-donoho or rounding-noise:DEVIATION",
-        /// The noise of two formats can't be merged into one mean.
+        /// The noise of two different formats can't be merged.
         FormatsDiffer {
-            /// The format merged into.
+            /// The format of the noise that was merged into.
             first: ElementType,
-            /// The format merged from.
+            /// The format of the noise to be merged.
             second: ElementType,
         } => "rounding noise of {first} and {second} can't be merged",
-        /// The working memory can't be had.
+        /// There is not enough memory.
         OutOfMemory {
-            /// The number of bytes asked for.
+            /// The number of bytes requested.
             bytes: usize,
         } => "no memory for {bytes} bytes",
-        /// The largest singular value is too large for `f64`: entries close to its maximum.
+        /// The largest singular value exceeds the range of `f64`, because entries are close to its maximum.
         Overflow => "the largest singular value is too large for a f64",
-        /// The decomposition and its fall-back failed.
+        /// Both the decomposition and its fallback failed.
         NoConvergence {
             /// The matrix's rows.
             rows: usize,

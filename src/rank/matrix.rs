@@ -5,7 +5,7 @@ use crate::Scalar;
 
 /// A dense matrix in a borrowed slice, row after row.
 ///
-/// The shape is checked when the view is made; the values aren't looked at.
+/// The shape is checked when the view is created; the values aren't.
 ///
 /// # Examples
 ///
@@ -28,11 +28,11 @@ pub struct MatrixView<'a, T> {
 impl<'a, T: Scalar> MatrixView<'a, T> {
     /// Views `values` as a matrix of `rows` rows, each of `columns` values.
     ///
-    /// A matrix may be empty: no rows, no columns, or neither.
+    /// A matrix may be empty, with no rows, no columns, or neither.
     ///
     /// # Errors
     ///
-    /// [`RankError::Shape`] when rows times columns isn't the number of values.
+    /// [`RankError::Shape`] if rows times columns isn't the number of values.
     pub fn new(values: &'a [T], rows: usize, columns: usize) -> Result<Self, RankError> {
         if rows.checked_mul(columns) != Some(values.len()) {
             return Err(RankError::Shape {

@@ -1,4 +1,4 @@
-//! How large the errors are that rounding left in stored numbers, measured from the numbers.
+//! The size of the errors that rounding left in stored numbers, computed from the numbers.
 
 use alloc::vec::Vec;
 
@@ -11,32 +11,31 @@ use crate::weights::ElementType;
 
 /// The standard deviation of the rounding errors in stored numbers.
 ///
-/// Rounding to nearest moves a number by at most half the spacing of the format around it, its
-/// ulp, and evenly so when the number's scale is far above the ulp. The errors of many numbers
+/// Rounding to nearest moves a number by at most half an ulp, the spacing of the format around it. If the
+/// number's scale is far above the ulp, the error is spread evenly. The errors of many numbers
 /// then have mean 0 and variance mean(ulp²)/12. This accumulator counts the ulps of the numbers it
-/// is shown, in any number of chunks: the result depends on the numbers only, bit for bit, neither
-/// on their order nor on how they were cut or merged.
+/// is given, in any number of chunks. The result depends only on the numbers, to the bit, and not
+/// on their order or how they were cut or merged.
 ///
-/// A number's ulp is that of its binade; below the smallest normal number, zero included, it is
+/// A number's ulp is that of its binade. Below the smallest normal number, and for zero, it is
 /// the smallest spacing.
 ///
 /// # Which deviation for a difference
 ///
-/// For [`Tolerance::RoundingNoise`](super::Tolerance::RoundingNoise) on the difference of two
-/// stored matrices it matters how many of the two were rounded *after* what tells them apart:
+/// For [`Tolerance::RoundingNoise`](super::Tolerance::RoundingNoise) on the difference of two stored
+/// matrices, it matters how many of them were rounded *after* the change that distinguishes them:
 ///
-/// - The second was made from the first as it was stored, and only then rounded (a model
-///   fine-tuned from a 16-bit file): one rounding, so [`deviation`](Self::deviation) of the second.
-/// - Both were rounded on their own (two models fine-tuned from one, or a parent that was rounded
-///   only when it was saved): two roundings, whose variances add up, so
+/// - If the second was derived from the first as stored, and only then rounded (a model fine-tuned from a
+///   16-bit file), there is one rounding: use the [`deviation`](Self::deviation) of the second.
+/// - If both were rounded separately (two models fine-tuned from one, or a parent that was rounded only when
+///   it was saved), there are two roundings, whose variances add up: use
 ///   [`deviation_of_difference`](Self::deviation_of_difference).
 ///
-/// Where that isn't known, take the second: on 256×256 and 768×768 matrices with a rank-16 update
-/// and bf16 or f16 storage, both are exact while the update's entries are larger than about half
-/// an ulp; taking one deviation where two were due counts 46 and 125 instead of 16, the other
-/// mistake loses a singular value only when the update is smaller than that. Updates smaller than
-/// a fifth of an ulp are mostly rounded away, the errors aren't independent of the update any more,
-/// and no rule here is to be trusted.
+/// If you don't know, use the second. On 256×256 and 768×768 matrices with a rank-16 update and bf16 or f16
+/// storage, both give the exact rank while the update's entries are larger than about half an ulp. Using one
+/// deviation where two are needed counts 46 and 125 instead of 16; the opposite mistake loses a singular
+/// value only if the update is smaller than that. Updates smaller than a fifth of an ulp are mostly rounded
+/// away. Then the errors are no longer independent of the update, and no rule here can be trusted.
 ///
 /// # Examples
 ///
@@ -65,10 +64,10 @@ pub struct RoundingNoise {
 }
 
 impl RoundingNoise {
-    /// No numbers yet, of the given stored format.
+    /// Creates an accumulator without numbers, for the given stored format.
     ///
-    /// What is stored as integers or as codes with scales counts as single precision, which it was rounded to
-    /// before.
+    /// Values stored as integers, or as codes with scales, count as single precision, to which they were
+    /// rounded before.
     #[must_use]
     pub const fn new(format: ElementType) -> Self {
         Self {
@@ -85,7 +84,7 @@ impl RoundingNoise {
     ///
     /// # Complexity
     ///
-    /// O(values) time; at most 2046 counters of space in all, about 130 for weights in bf16.
+    /// O(values) time; at most 2046 counters in all, or about 130 for weights in bf16.
     pub fn extend<T: Scalar>(&mut self, values: &[T]) -> Result<(), RankError> {
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
             let value = values.get(index).map_or(f64::NAN, |value| value.widen());
@@ -99,14 +98,14 @@ impl RoundingNoise {
         Ok(())
     }
 
-    /// Adds the numbers that `other` was shown.
+    /// Adds the numbers that were added to `other`.
     ///
-    /// This joins two parts of one set of numbers; for the noise of a difference see
+    /// This joins two parts of one set of numbers. For the noise of a difference, see
     /// [`deviation_of_difference`](Self::deviation_of_difference).
     ///
     /// # Errors
     ///
-    /// [`RankError::FormatsDiffer`] when the two have different formats.
+    /// [`RankError::FormatsDiffer`] if the two have different formats.
     pub fn merge(&mut self, other: &Self) -> Result<(), RankError> {
         if self.format != other.format {
             return Err(RankError::FormatsDiffer {
@@ -114,7 +113,7 @@ impl RoundingNoise {
                 second: other.format,
             });
         }
-        // From the top, so that the counters grow at most once.
+        // Starting at the top, so that the counters grow at most once.
         for (binade, &count) in other.counts.iter().enumerate().rev() {
             self.add(binade, count);
         }
@@ -137,7 +136,7 @@ impl RoundingNoise {
         self.format
     }
 
-    /// How many numbers were added.
+    /// The number of numbers added.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts
@@ -145,7 +144,7 @@ impl RoundingNoise {
             .fold(0, |sum, &count| sum.saturating_add(count))
     }
 
-    /// The square root of mean(ulp²)/12; `None` when no number was added.
+    /// The square root of mean(ulp²)/12; `None` if no number was added.
     #[must_use]
     pub fn deviation(&self) -> Option<f64> {
         let top = self.counts.iter().rposition(|&count| count > 0)?;
@@ -158,13 +157,13 @@ impl RoundingNoise {
         }
         let relative = Float::sqrt(sum / self.count() as f64 / 12.0);
         let (bits, smallest) = precision(self.format);
-        // The exponent of the spacing at the smallest normal number, zero and all between.
+        // The exponent of the spacing at the smallest normal number, and from there down to zero.
         let exponent = smallest - bits + 1 + i32::try_from(top).ok()?;
         Some(relative * power_of_two(exponent))
     }
 
     /// The deviation of the rounding errors in the difference of two stored matrices that were
-    /// rounded independently: √(s₁² + s₂²). `None` when either has no number.
+    /// rounded independently: √(s₁² + s₂²). `None` if either has no numbers.
     ///
     /// # Examples
     ///
@@ -185,7 +184,8 @@ impl RoundingNoise {
     }
 }
 
-/// The bits of a format's significand, the hidden one included, and the exponent of its smallest normal number.
+/// The bits of a format's significand, including the hidden one, and the exponent of its smallest normal
+/// number.
 const fn precision(format: ElementType) -> (i32, i32) {
     match format {
         ElementType::F64 => (53, -1022),
@@ -213,7 +213,7 @@ mod tests {
     #[cfg(feature = "half")]
     #[test]
     fn every_half_precision_number_has_its_own_ulp() {
-        // 0x7bff is the largest finite number, whose successor is infinite: left out.
+        // 0x7bff is left out: it is the largest finite number, and its successor is infinite.
         for bits in (0..0x7bff_u16).chain(0x8000..0xfbff) {
             let value = half::f16::from_bits(bits);
             let mut noise = RoundingNoise::new(ElementType::F16);

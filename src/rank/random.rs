@@ -21,15 +21,15 @@ impl SplitMix {
         mix(self.0)
     }
 
-    /// In (0, 1), so that it has a logarithm.
+    /// A uniform value in (0, 1), so that it has a logarithm.
     fn uniform(&mut self) -> f64 {
         ((self.bits() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
 
-    /// So many independent normal values of mean 0 and variance 1.
+    /// `count` independent normal values of mean 0 and variance 1.
     pub(super) fn normal(&mut self, count: usize) -> Result<Vec<f64>, RankError> {
         let mut values = Vec::new();
-        // Values come in pairs.
+        // Values are generated in pairs.
         reserve(&mut values, count.saturating_add(1))?;
         while values.len() < count {
             // Box and Muller (1958).
@@ -42,9 +42,9 @@ impl SplitMix {
         Ok(values)
     }
 
-    /// Puts values into random order.
+    /// Shuffles values into random order.
     pub(super) fn shuffle<T>(&mut self, values: &mut [T]) {
-        // Fisher and Yates. What the remainder prefers is far too little to matter.
+        // Fisher and Yates. The bias of the remainder is far too small to matter.
         for index in (1..values.len()).rev() {
             values.swap(index, (self.bits() % (index as u64 + 1)) as usize);
         }

@@ -1,4 +1,4 @@
-//! Singular values, and the ranks that can be read off them.
+//! Singular values, and the ranks derived from them.
 
 use core::fmt;
 
@@ -8,17 +8,17 @@ use num_traits::Float;
 
 use super::{RankError, Tolerance};
 
-/// How singular values were found.
+/// How singular values were computed.
 ///
-/// The first that succeeds is used, in this order. With u = 2⁻⁵² and σ_max the largest singular
-/// value, the accuracy of each is:
+/// The methods are tried in this order, and the first that succeeds is used. With u = 2⁻⁵² and σ_max the
+/// largest singular value, their accuracy is:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// Singular value decomposition: each value within about max(m, n)·u·σ_max.
+    /// Singular value decomposition: each value is within about max(m, n)·u·σ_max.
     Svd,
-    /// Square roots of the eigenvalues of the smaller of AᵀA and AAᵀ: values above
-    /// √(max(m, n)·u)·σ_max keep some digits, those below are noise of up to that size.
+    /// Square roots of the eigenvalues of the smaller of AᵀA and AAᵀ: values above √(max(m, n)·u)·σ_max keep
+    /// some digits, and those below are noise of up to that size.
     Gram,
 }
 
@@ -31,9 +31,9 @@ impl fmt::Display for Method {
     }
 }
 
-/// The singular values of a matrix, largest first, and how they were found.
+/// The singular values of a matrix, largest first, and how they were computed.
 ///
-/// As many as the matrix's shorter side is long; all are finite and at least 0.
+/// Their number is the length of the matrix's shorter side. All are finite and at least 0.
 ///
 /// # Examples
 ///
@@ -55,7 +55,7 @@ pub struct SingularValues {
 }
 
 impl SingularValues {
-    /// Of an empty matrix.
+    /// The singular values of an empty matrix.
     pub(super) const fn none() -> Self {
         Self {
             values: Vec::new(),
@@ -65,8 +65,8 @@ impl SingularValues {
         }
     }
 
-    /// Takes `values` apart from their order: each is finite and at least 0, and there are as many
-    /// as the shorter side is long.
+    /// Takes `values` in any order. Each must be finite and at least 0, and their number must be the length
+    /// of the shorter side.
     pub(super) fn from_unsorted(
         mut values: Vec<f64>,
         rows: usize,
@@ -106,19 +106,19 @@ impl SingularValues {
         self.columns
     }
 
-    /// How the values were found, and so how accurate they are.
+    /// How the values were computed, which determines their accuracy.
     #[must_use]
     pub const fn method(&self) -> Method {
         self.method
     }
 
-    /// The largest value, the matrix's spectral norm; 0 if there is none.
+    /// The largest value, which is the matrix's spectral norm; 0 if there are no values.
     #[must_use]
     pub fn largest(&self) -> f64 {
         self.values.first().copied().unwrap_or(0.0)
     }
 
-    /// The median, of an even number of values the mean of the middle two; 0 if there is none.
+    /// The median; for an even number of values, the mean of the middle two; 0 if there are no values.
     #[must_use]
     pub fn median(&self) -> f64 {
         let upper = self.values.len() / 2;
@@ -130,10 +130,10 @@ impl SingularValues {
         }
     }
 
-    /// The size below which a value can't be told from 0, by the [`Method`]'s accuracy:
-    /// max(m, n)·2⁻⁵²·σ_max, and √(max(m, n)·2⁻⁵²)·σ_max for [`Method::Gram`].
+    /// The size below which a value can't be distinguished from 0, given the [`Method`]'s accuracy:
+    /// max(m, n)·2⁻⁵²·σ_max, or √(max(m, n)·2⁻⁵²)·σ_max for [`Method::Gram`].
     ///
-    /// A rank by a threshold below this counts noise.
+    /// With a threshold below this, a rank counts noise.
     #[must_use]
     pub fn resolution(&self) -> f64 {
         let relative = self.relative_rounding();
@@ -153,11 +153,11 @@ impl SingularValues {
         self.values.partition_point(|&value| value > threshold)
     }
 
-    /// The rank that [`Method::Svd`] gives, if what these values may be off can't change it; the
+    /// The rank that [`Method::Svd`] would give, if the error of these values can't change it. The
     /// tolerance must be valid.
     ///
-    /// Squares that [`Method::Gram`] finds are off by at most 4·max(m, n)·2⁻⁵²·Σσ²: a sum of k
-    /// products by less than k·2⁻⁵³ of their size, and eigenvalues by less than that again.
+    /// The error of squares from [`Method::Gram`] is at most 4·max(m, n)·2⁻⁵²·Σσ²: a sum of k
+    /// products has an error of less than k·2⁻⁵³ of their size, and the eigenvalues less than that again.
     pub(super) fn certain_rank(&self, tolerance: Tolerance) -> Option<usize> {
         match self.method {
             Method::Svd => {}
@@ -168,21 +168,21 @@ impl SingularValues {
         Some(self.count_above(tolerance.threshold(self, resolution)))
     }
 
-    /// Whether no square is as near to that of the threshold as the two may be off.
+    /// Whether no square is so close to the squared threshold that errors in the two could swap them.
     fn is_certain(&self, tolerance: Tolerance) -> bool {
         let resolution = self.largest() * self.relative_rounding();
         let threshold = tolerance.threshold(self, resolution);
         let square = threshold * threshold;
         let squares: f64 = self.values.iter().map(|value| value * value).sum();
         let error = 4.0 * self.relative_rounding() * squares;
-        // The threshold is as far off, relative to it, as the value that it is a multiple of.
+        // The threshold has the same relative error as the value of which it is a multiple.
         let multiple_of = match tolerance {
             Tolerance::GavishDonoho => self.median(),
             _ => self.largest(),
         };
         let doubt = error + square * (error / (multiple_of * multiple_of));
         let above = self.count_above(Float::sqrt(square + doubt));
-        // Not so where it isn't a number.
+        // False if `doubt` is NaN.
         doubt < square && above == self.count_above(Float::sqrt(square - doubt))
     }
 
@@ -208,7 +208,7 @@ impl SingularValues {
     }
 }
 
-/// A rank and what it rests on.
+/// A rank and the numbers on which it is based.
 ///
 /// # Examples
 ///
@@ -232,13 +232,13 @@ pub struct NumericalRank {
 }
 
 impl NumericalRank {
-    /// The rank: how many singular values are above the threshold.
+    /// The rank: the number of singular values above the threshold.
     #[must_use]
     pub const fn value(&self) -> usize {
         self.value
     }
 
-    /// The threshold that the tolerance came to.
+    /// The threshold that the tolerance gave for this matrix.
     #[must_use]
     pub const fn threshold(&self) -> f64 {
         self.threshold
@@ -250,14 +250,14 @@ impl NumericalRank {
         self.largest
     }
 
-    /// The size below which a singular value can't be told from 0; a threshold below it counted
-    /// noise. See [`SingularValues::resolution`].
+    /// The size below which a singular value can't be distinguished from 0. If the threshold is below it, the
+    /// rank counts noise. See [`SingularValues::resolution`].
     #[must_use]
     pub const fn resolution(&self) -> f64 {
         self.resolution
     }
 
-    /// How the singular values were found.
+    /// How the singular values were computed.
     #[must_use]
     pub const fn method(&self) -> Method {
         self.method
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(rank(&values, Tolerance::Absolute(0.0)), 2);
         assert_eq!(rank(&values, Tolerance::Relative(0.0)), 2);
         assert_eq!(rank(&values, Tolerance::Numpy { epsilon: 0.0 }), 2);
-        // These two know that the second is no more than the computation's own noise.
+        // These two rules know that the second value is only the computation's own noise.
         assert_eq!(
             rank(&values, Tolerance::RoundingNoise { deviation: 0.0 }),
             1
@@ -401,11 +401,12 @@ mod tests {
             let values = [1.0, value, 1e-9];
             let found = of(&values, 3, 3, Method::Gram).certain_rank(tolerance);
             assert_eq!(found, expected, "{value}");
-            // Values of the decomposition are what is asked for.
+            // The values of the decomposition are the expected result.
             let found = of(&values, 3, 3, Method::Svd);
             assert_eq!(found.certain_rank(tolerance), Some(rank(&found, tolerance)));
         }
-        // A threshold among what squares can't tell, and one that is a multiple of such a value.
+        // A threshold among values that squares can't distinguish, and one that is a multiple of such a
+        // value.
         let values = of(&[1.0, 1e-6, 1e-9], 3, 3, Method::Gram);
         assert_eq!(values.certain_rank(Tolerance::Relative(1e-8)), None);
         assert_eq!(values.certain_rank(Tolerance::Absolute(0.0)), None);
@@ -414,7 +415,7 @@ mod tests {
         assert_eq!(values.certain_rank(Tolerance::GavishDonoho), None);
         let values = of(&[1.0, 1e-3, 1e-3], 3, 3, Method::Gram);
         assert_eq!(values.certain_rank(Tolerance::GavishDonoho), Some(1));
-        // The threshold isn't below the decomposition's resolution, rather than this method's.
+        // The threshold is at least the decomposition's resolution, not this method's.
         let values = of(&[1.0, 1e-2, 1e-2], 3, 3, Method::Gram);
         let tolerance = Tolerance::RoundingNoise { deviation: 1e-3 };
         assert_eq!(values.certain_rank(tolerance), Some(3));

@@ -1,4 +1,4 @@
-//! What a matrix does to random vectors, from which the rank of a difference can be told.
+//! Products of a matrix with random vectors, from which the rank of a difference can be found.
 
 use alloc::vec::Vec;
 
@@ -11,25 +11,26 @@ use super::{MatrixView, RankError};
 use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 
-/// The first vectors, which check what the others tell.
+/// The number of probes: the first vectors, which check the result from the others.
 pub(super) const PROBES: usize = 32;
 
-/// The others come in groups of so many.
+/// The number of sparse vectors in a group.
 const GROUP: usize = 64;
 
-/// So many products with each vector are computed at once, from what stays in the cache.
+/// The number of products with each vector that are computed at once, from data that stays in the cache.
 const LANES: usize = 64;
 
-/// Random vectors, the same for all matrices of one shape, as long as the longer side of these.
+/// Random vectors, the same for all matrices of one shape, as long as their longer side.
 ///
-/// The first 32 are of independent normal values. The others are sparse: each group of 64 shares the entries
-/// out among its vectors, as evenly as can be, with random signs, so that a group takes as long as one vector
-/// does. Their seed is the shape, so the vectors of a smaller projection are the first ones of a larger one.
+/// The first 32 consist of independent normal values. The others are sparse: each group of 64 vectors divides
+/// the entries among its vectors, as evenly as possible, with random signs, so that a group takes as long as
+/// one vector. They are seeded with the shape, so the vectors of a smaller projection are the first ones of a
+/// larger one.
 pub(super) struct RandomProjection {
     shape: (usize, usize),
-    /// Vector after vector.
+    /// One vector after another.
     normal: Vec<f64>,
-    /// The entries that a vector has, and what they are.
+    /// The positions and values of each vector's entries.
     sparse: Vec<Vec<(usize, f64)>>,
 }
 
@@ -37,16 +38,16 @@ pub(super) struct RandomProjection {
 ///
 /// The sketch of a difference is the difference of the sketches.
 pub(super) struct Sketch {
-    /// Of the matrix: rows and columns.
+    /// The rows and columns of the matrix.
     pub(super) shape: (usize, usize),
-    /// Product after product, each as long as the shorter side of the matrix.
+    /// One product after another, each as long as the shorter side of the matrix.
     products: Vec<f64>,
     /// The Frobenius norm of the matrix.
     pub(super) norm: f64,
 }
 
 impl RandomProjection {
-    /// So many vectors for matrices of a shape.
+    /// Creates `count` vectors for matrices of this shape.
     pub(super) fn new(shape: (usize, usize), count: usize) -> Result<Self, RankError> {
         let seed = (shape.0 as u64).rotate_left(32) ^ (shape.1 as u64);
         let (length, mut random) = (shape.0.max(shape.1), SplitMix::new(seed));
@@ -59,7 +60,7 @@ impl RandomProjection {
             random.shuffle(&mut order);
             for vector in 0..GROUP {
                 let share = vector * length / GROUP..(vector + 1) * length / GROUP;
-                // As long as the others.
+                // Makes them as long as the others.
                 let size = Float::sqrt(GROUP as f64);
                 let entry = |&at: &usize| {
                     (
@@ -82,8 +83,8 @@ impl RandomProjection {
         })
     }
 
-    /// How many times longer the product of a matrix and a vector can be than the matrix's norm, all of so
-    /// many sparse vectors taken together, for a longer side of a length.
+    /// A bound on the ratio of the norm of a matrix's products with this many sparse vectors, taken together,
+    /// to the matrix's norm, if the longer side has this length.
     pub(super) fn stretch(length: usize, count: usize) -> f64 {
         let groups = count.div_ceil(GROUP) * GROUP;
         Float::sqrt((groups * length.div_ceil(GROUP)) as f64)
@@ -137,7 +138,7 @@ impl RandomProjection {
     }
 }
 
-/// Some lines along the longer side of a matrix, from one on, to be written side by side as `f64`.
+/// Some lines along the longer side of a matrix, starting at one, to be written side by side as `f64`.
 struct Lanes<'a, T>(&'a mut [f64], MatrixView<'a, T>, usize);
 
 impl<T: Scalar> Kernel for Lanes<'_, T> {
@@ -166,7 +167,7 @@ impl<T: Scalar> Kernel for Lanes<'_, T> {
     }
 }
 
-/// Adds the products of lanes with a sparse vector.
+/// Adds the products of the lanes with a sparse vector.
 #[inline(always)]
 fn add_lanes(products: &mut [f64], lanes: &[f64], vector: &[(usize, f64)]) {
     let width = products.len();
@@ -178,7 +179,7 @@ fn add_lanes(products: &mut [f64], lanes: &[f64], vector: &[(usize, f64)]) {
 }
 
 impl Sketch {
-    /// The shorter side of the matrix, and the longer one.
+    /// The lengths of the matrix's shorter side and of its longer one.
     pub(super) fn sides(&self) -> (usize, usize) {
         (
             self.shape.0.min(self.shape.1),
@@ -186,12 +187,12 @@ impl Sketch {
         )
     }
 
-    /// How many vectors it has products with.
+    /// The number of vectors whose products it holds.
     pub(super) fn count(&self) -> usize {
         self.products.len() / self.sides().0.max(1)
     }
 
-    /// Writes products of the difference behind those that are there already, until there are so many.
+    /// Appends products of the difference until there are `count`.
     pub(super) fn extend_difference(
         &self,
         other: &Self,
@@ -209,10 +210,10 @@ impl Sketch {
         Ok(())
     }
 
-    /// How far so many products of the difference may be from what exact arithmetic gives, in the Frobenius
-    /// norm.
+    /// A bound on the error of `count` products of the difference compared with exact arithmetic, in the
+    /// Frobenius norm.
     ///
-    /// Sums of n terms of random signs are within a few √n·2⁻⁵³ of their size (Higham and Mary 2019);
+    /// The error of sums of n terms with random signs is a few √n·2⁻⁵³ of their size (Higham and Mary 2019);
     /// this is 16 times that.
     pub(super) fn rounding_of_difference(&self, other: &Self, count: usize) -> f64 {
         let sums = Float::sqrt(self.sides().1 as f64 * count as f64);
@@ -220,7 +221,7 @@ impl Sketch {
     }
 }
 
-/// In eight sums, which compilers make quick.
+/// The sum of squares, in eight partial sums so that compilers can vectorise it.
 #[inline(always)]
 pub(super) fn sum_of_squares(values: &[f64]) -> f64 {
     let (chunks, rest) = values.as_chunks::<8>();

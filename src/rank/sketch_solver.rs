@@ -1,4 +1,4 @@
-//! The rank of a difference from two sketches, where they leave no doubt.
+//! The rank of a difference from two sketches, if they leave no doubt.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -14,22 +14,22 @@ use super::sketch::{PROBES, RandomProjection, Sketch, sum_of_squares};
 use super::solver::make_room;
 use super::{RankError, Tolerance};
 
-/// How much larger than the effective rank parts are at first: ranks of trained updates are up to twice
-/// that.
+/// The ratio of the first part's size to the effective rank: ranks of trained updates are up to twice
+/// the effective rank.
 const ROOM: f64 = 2.0;
 
-/// Fewer vectors tell too little.
+/// The least useful number of vectors; fewer carry too little information.
 const SMALLEST: usize = 16;
 
-/// Squares and fourth powers of what is within this and its inverse don't overflow.
+/// Squares and fourth powers of norms between the inverse of this and this don't overflow.
 const RANGE: f64 = 1e60;
 
-/// Tells the rank of differences from sketches, where that is certain, reusing its working memory.
+/// Finds the rank of differences from sketches, if it is certain, reusing its working memory.
 ///
-/// Let D be the difference, m its shorter side and n its longer one, and σ(i) its i-th singular value.
-/// Sketches give D·Ψ and D·Ω: Ψ are the probes, 32 vectors of independent normal values, and Ω are p others. As
-/// in Halko, Martinsson and Tropp, the space of some vectors of D·Ω holds nearly all of D if their number r is
-/// its rank:
+/// Let D be the difference, m its shorter side, n its longer one, and σ(i) its i-th singular value. Sketches
+/// give D·Ψ and D·Ω, where Ψ are the probes, 32 vectors of independent normal values, and Ω are p others. As
+/// in Halko, Martinsson and Tropp, the space spanned by r vectors of D·Ω contains nearly all of D if r is the
+/// rank of D:
 ///
 /// ```text
 /// (DΩ)ᵀ(DΩ) = RᵀR       pivoted Cholesky: r of the vectors DΩ, those with much that is new
@@ -40,20 +40,20 @@ const RANGE: f64 = 1e60;
 /// ‖D‖ ≤ ‖DΨ‖/ℓ          and at least (‖DΨ‖ − ‖U‖·√m/ℓ)/(√32 + t + √r)
 /// ```
 ///
-/// ℓ² is a lower bound of χ² of 32 degrees of freedom, since Ψ are independent of Ω and so of the r vectors; ω is
-/// an upper bound of ‖Ω‖, and the last line is Chevet's bound. The norm of D gives the threshold an upper and a
-/// lower bound. The rank is r if σ(r + 1) is below the lower one and σ(r) above the upper one. Rounding errors
-/// of the r vectors, and of what is taken from DΨ, make U no smaller; those of the products with D are added,
-/// at 16 times what they are if they are random.
+/// ℓ² is a lower bound of χ² with 32 degrees of freedom, since Ψ is independent of Ω and so of the r vectors;
+/// ω is an upper bound of ‖Ω‖, and the last line is Chevet's bound. The norm of D gives the threshold an
+/// upper and a lower bound. The rank is r if σ(r + 1) is below the lower bound and σ(r) above the upper one.
+/// Rounding errors of the r vectors, and of the part subtracted from DΨ, make U no smaller. Rounding errors
+/// of the products with D are added, at 16 times their size if they are random.
 ///
 /// So the rank is the one that all singular values would give, unless a bound fails. Each fails with a
-/// probability of at most 2⁻³², and a rank rests on at most some sixty: for one difference it is wrong with a
-/// probability below 10⁻⁷, over the choice of vectors. These are fixed for a shape, so matrices that were
-/// made to deceive it can.
+/// probability of at most 2⁻³², and a rank depends on at most about sixty. So for one difference it is wrong
+/// with a probability below 10⁻⁷ over the choice of vectors. These are fixed for each shape, so someone can
+/// craft matrices that give a wrong rank.
 ///
-/// There is no answer where singular values come nearer to the threshold than a factor of some 10 to
-/// 100 on either side, more the nearer the rank is to p; nor for [`Tolerance::GavishDonoho`], which needs all
-/// singular values; nor for a difference of zero.
+/// There is no answer if singular values come closer to the threshold than a factor of about 10 to 100 on
+/// either side, a larger one the closer the rank is to p. There is also none for [`Tolerance::GavishDonoho`],
+/// which needs all singular values, or for a difference of zero.
 ///
 /// # References
 ///
@@ -63,9 +63,9 @@ const RANGE: f64 = 1e60;
 ///   on Scientific Computing 41(5), 2019. [doi:10.1137/18M1226312](https://doi.org/10.1137/18M1226312)
 #[derive(Default)]
 pub(super) struct SketchSolver {
-    /// The products of the difference, the probes' first.
+    /// The products of the difference, those of the probes first.
     products: Vec<f64>,
-    /// The decomposition of G, and the column of G that each of its columns belongs to.
+    /// The factor R of the Gram matrix G, and the column of G to which each of its columns belongs.
     triangle: Vec<f64>,
     order: Vec<usize>,
     chosen: Vec<f64>,
@@ -75,35 +75,35 @@ pub(super) struct SketchSolver {
     scratch: Scratch,
 }
 
-/// Two sketches, and what the probes tell of their difference.
+/// Two sketches, and what the probes show about their difference.
 struct Difference<'a> {
     first: &'a Sketch,
     second: &'a Sketch,
     tolerance: Tolerance,
-    /// Bounds of the norm of the probes' products.
+    /// Bounds on the norm of the probes' products.
     norm: Range<f64>,
 }
 
 impl Difference<'_> {
-    /// What a singular value must exceed to count if this is the largest.
+    /// The threshold for singular values if this is the largest.
     fn threshold(&self, largest: f64) -> Option<f64> {
         let (_, long) = self.first.sides();
-        // The resolution is that of the decomposition of the whole matrix.
+        // The resolution is that of a decomposition of the whole matrix.
         let resolution = long as f64 * f64::EPSILON * largest;
         (self.tolerance).threshold_by_largest(self.first.shape, largest, resolution)
     }
 }
 
-/// What some of the vectors tell of the rank.
+/// What some of the vectors show about the rank.
 enum Finding {
     Certain(usize),
-    /// What it looks like.
+    /// The likely rank.
     Doubtful(usize),
 }
 
 impl SketchSolver {
-    /// The rank of the difference of two matrices, if their sketches leave no doubt, and more vectors than
-    /// `fewer` are needed for that.
+    /// The rank of the difference of two matrices, if their sketches leave no doubt. Only tries numbers of
+    /// vectors above `fewer`.
     ///
     /// O(m·p²) time, where p is about 1.4 times the rank and m the shorter side.
     pub(super) fn rank_of_difference(
@@ -138,8 +138,8 @@ impl SketchSolver {
             tolerance,
             norm,
         };
-        // Few numbers of vectors, since the bounds must hold for all that may be looked at: each is four
-        // fifths of the next.
+        // Only a few numbers of vectors are possible, since the bounds must hold for all of them: each is
+        // four fifths of the next.
         let at_least = |wanted: usize| {
             let mut part = largest;
             while part * 4 / 5 >= wanted {
@@ -153,7 +153,7 @@ impl SketchSolver {
             let looks_like = match self.rank_by(&difference, part)? {
                 Finding::Certain(rank) => return Ok(Some(rank)),
                 Finding::Doubtful(_) if part == largest => return Ok(None),
-                // All of it looks large: the rank can be any larger one.
+                // All values look large, so the rank can be any larger number.
                 Finding::Doubtful(rank) if rank == part => part * 4 / 3,
                 Finding::Doubtful(rank) => rank,
             };
@@ -161,8 +161,8 @@ impl SketchSolver {
         }
     }
 
-    /// Bounds of the norm of the probes' products, and about (Σσ²)²/Σσ⁴ of the difference, which is no more
-    /// than its rank.
+    /// Bounds on the norm of the probes' products, and an estimate of (Σσ²)²/Σσ⁴ of the difference, which is
+    /// at most its rank.
     fn probe(&mut self, length: usize) -> Result<(Range<f64>, f64), RankError> {
         let products = &self.products[..PROBES * length];
         let norm = norm_of_rows(products, &mut self.chosen, &mut self.square)?;
@@ -172,7 +172,7 @@ impl SketchSolver {
         Ok((norm, 1.0 / ratio.max(1e-3)))
     }
 
-    /// What so many vectors after the probes tell.
+    /// What the first `part` vectors after the probes show.
     fn rank_by(&mut self, difference: &Difference<'_>, part: usize) -> Result<Finding, RankError> {
         let Difference { first, second, .. } = *difference;
         let (short, long) = first.sides();
@@ -213,8 +213,8 @@ impl SketchSolver {
         }
     }
 
-    /// Whether so many singular values of DΩ are certainly larger than `least`: no fewer than of the leading
-    /// rows of its decomposition.
+    /// Whether at least `rank` singular values of DΩ are certainly larger than `least`: it has at least as
+    /// many as the leading rows of its decomposition.
     fn exceeds(
         &mut self,
         rank: usize,
@@ -230,14 +230,14 @@ impl SketchSolver {
             &mut self.chosen,
             Operand::new(&self.triangle, (rank, part), part),
         );
-        // What rounding may do to G and to its decompositions.
+        // The possible effect of rounding on G and its decompositions.
         let square = least * least + 4.0 * part as f64 * f64::EPSILON * squares;
         let diagonal = self.chosen.iter_mut().step_by(rank + 1);
         diagonal.for_each(|value| *value -= square);
         cholesky(&mut self.chosen, rank, &mut self.scratch)
     }
 
-    /// The norm of what the first `rank` columns leave of the probes' products, rounding included.
+    /// The norm of the probes' products after removing the first `rank` columns, including rounding.
     fn norm_of_rest(
         &mut self,
         rank: usize,
@@ -250,7 +250,7 @@ impl SketchSolver {
         let probed = Operand::new(probes, (PROBES, length), length);
         make_room(&mut self.coefficients, PROBES * part)?;
         multiply(&mut self.coefficients, probed, vectors.transpose());
-        // Only those of the chosen columns: the others stay zero.
+        // Only those of the chosen columns; the others stay zero.
         make_room(&mut self.chosen, PROBES * rank)?;
         let chosen = &self.order[..rank];
         let rows = self.coefficients.chunks_exact_mut(part);
@@ -280,13 +280,13 @@ impl SketchSolver {
     }
 }
 
-/// How many vectors will likely tell a rank.
+/// The number of vectors that is likely to determine a rank.
 const fn least_part(rank: usize) -> usize {
     rank * 7 / 6
 }
 
-/// Bounds of the spectral norm of as many rows as there are probes, and the matrix M of their products: with λ
-/// its eigenvalues, Σλ⁴/Σλ² ≤ max λ² ≤ √Σλ⁴.
+/// Bounds on the spectral norm of a matrix with one row per probe. Also writes the matrix M of the products
+/// of its rows. With λ the eigenvalues of M, Σλ⁴/Σλ² ≤ max λ² ≤ √Σλ⁴.
 fn norm_of_rows(
     rows: &[f64],
     products: &mut Vec<f64>,
@@ -319,8 +319,8 @@ mod tests {
 
     /// The sketch of a matrix with these singular values.
     ///
-    /// A diagonal matrix is as good as any: turning it is turning normal values, which changes
-    /// nothing for these.
+    /// A diagonal matrix is as good as any: rotating it rotates the normal values, which doesn't change
+    /// their distribution.
     fn sketch(projection: &RandomProjection, spectrum: impl Fn(usize) -> f64) -> Sketch {
         let mut values = alloc::vec![0.0; SHAPE.0 * SHAPE.1];
         for index in 0..SHAPE.1 {
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(rank(&sketch, &zero, Tolerance::Absolute(1e-4)), Some(0));
     }
 
-    /// Every answer must be the number of values above the threshold, however these lie.
+    /// Every answer must be the number of values above the threshold, whatever their distribution.
     #[test]
     fn an_answer_is_right_whatever_the_spectrum() {
         let (projection, zero) = projection_and_zero(144);
@@ -410,12 +410,12 @@ mod tests {
         for ratio in [0.5_f64, 0.8, 0.95, 0.999] {
             check(&|i| ratio.powi(i as i32));
         }
-        // One value that is large hides what is small beside it.
+        // One large value hides the small ones.
         check(&|i| if i == 0 { 1e6 } else { 1e-3 });
         assert!(told > 100, "{told}");
     }
 
-    /// A sketch shows some of these as larger than they are.
+    /// A sketch makes some of these look larger than they are.
     #[test]
     fn a_value_just_below_the_threshold_does_not_count() {
         let (projection, zero) = projection_and_zero(SMALLEST + PROBES);
@@ -449,7 +449,7 @@ mod tests {
         assert_eq!(of(&|_| 1e200), None);
         let clear = sketch(&projection, |i| if i < 8 { 1.0 } else { 1e-9 });
         assert_eq!(rank(&clear, &zero, Tolerance::GavishDonoho), None);
-        // What is hidden by the rounding of large matrices.
+        // Values hidden by the rounding of large matrices.
         let large = sketch(&projection, |_| 1e14);
         assert_eq!(rank(&clear, &large, Tolerance::Absolute(1e-4)), None);
     }

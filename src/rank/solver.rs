@@ -1,4 +1,4 @@
-//! Singular values of one matrix after another in the same working memory.
+//! Singular values of one matrix after another, in the same working memory.
 
 use core::fmt;
 
@@ -9,17 +9,17 @@ use super::{MatrixView, Method, RankError, SingularValues, Tolerance};
 use crate::Scalar;
 use crate::powers::{biased_exponent, power_of_two};
 
-/// The methods in the order they are tried.
+/// The methods, in the order in which they are tried.
 const METHODS: [Method; 2] = [Method::Svd, Method::Gram];
 
-/// How far the sum of the squared singular values may be from the sum of the squared entries,
-/// relative to it. Rounding stays a thousand times below this.
+/// The allowed relative difference between the sum of the squared singular values and the sum of the squared
+/// entries. Rounding stays a thousand times below this.
 const NORM_TOLERANCE: f64 = 1e-9;
 
 /// Finds the singular values of one matrix after another, reusing its working memory.
 ///
-/// Memory grows to what the largest matrix so far needed, about three times that matrix in `f64`;
-/// after that a matrix of the same size allocates nothing.
+/// Memory grows to what the largest matrix so far needed, about three times that matrix in `f64`.
+/// After that, a matrix of the same size allocates nothing.
 ///
 /// # Examples
 ///
@@ -60,7 +60,7 @@ impl fmt::Debug for SingularValueSolver {
 }
 
 impl SingularValueSolver {
-    /// A solver without any memory yet.
+    /// Creates a solver without any memory yet.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -72,15 +72,15 @@ impl SingularValueSolver {
 
     /// The singular values of `matrix`, largest first.
     ///
-    /// None for an empty matrix; all zero for a matrix of zeros. Multiplying the matrix by a power
-    /// of two multiplies them by exactly that.
+    /// There are none for an empty matrix, and all are zero for a matrix of zeros. Multiplying the matrix by
+    /// a power of two multiplies them by exactly that power.
     ///
     /// # Errors
     ///
-    /// [`RankError::NonFinite`] naming the first row and column of NaN or an infinity;
-    /// [`RankError::Overflow`] when entries near the largest `f64` make a singular value larger
-    /// than that; [`RankError::OutOfMemory`]; [`RankError::NoConvergence`] when the decomposition
-    /// and the fall-back fail.
+    /// [`RankError::NonFinite`] with the row and column of the first NaN or infinity;
+    /// [`RankError::Overflow`] if entries near the largest `f64` make a singular value exceed
+    /// it; [`RankError::OutOfMemory`]; [`RankError::NoConvergence`] if both the decomposition
+    /// and the fallback fail.
     ///
     /// # Complexity
     ///
@@ -98,12 +98,12 @@ impl SingularValueSolver {
         )
     }
 
-    /// The singular values of `first` − `second`, the difference taken in `f64`.
+    /// The singular values of `first` − `second`, with the difference taken in `f64`.
     ///
     /// # Errors
     ///
-    /// [`RankError::ShapesDiffer`]; those of [`singular_values`](Self::singular_values), where a
-    /// [`RankError::NonFinite`] is about the difference: it is also infinite where two huge
+    /// [`RankError::ShapesDiffer`], and those of [`singular_values`](Self::singular_values). Here
+    /// [`RankError::NonFinite`] is about the difference, which is also infinite if two huge
     /// entries differ by more than `f64` can hold.
     ///
     /// # Complexity
@@ -117,7 +117,7 @@ impl SingularValueSolver {
         self.solve_difference(first, second, &METHODS)
     }
 
-    /// The rank of `first` − `second` that the singular values give, by the quickest method that leaves
+    /// The rank of `first` − `second` that the singular values give, by the fastest method that leaves
     /// no doubt.
     pub(super) fn rank_of_difference<T: Scalar>(
         &mut self,
@@ -160,7 +160,7 @@ impl SingularValueSolver {
         self.solve(entries, shape, methods, decompose)
     }
 
-    /// What the last call found; of an empty matrix if it failed or there was none.
+    /// The result of the last call; that of an empty matrix if it failed or there was none.
     #[must_use]
     pub fn into_singular_values(self) -> SingularValues {
         self.found
@@ -189,7 +189,7 @@ impl SingularValueSolver {
         reserve(&mut values, smaller)?;
         values.resize(smaller, 0.0);
         let mut used = Method::Svd;
-        // What is left is a matrix of zeros or without entries: all values are zero.
+        // Otherwise the matrix is empty or all zeros, and all values are zero.
         if largest > 0.0 {
             let exponent = scaling_exponent(largest);
             let scale = power_of_two(-exponent);
@@ -225,7 +225,7 @@ impl SingularValueSolver {
         Ok(&self.found)
     }
 
-    /// Stores the entries and returns the largest magnitude, 0 if there are none.
+    /// Stores the entries and returns their largest magnitude, or 0 if there are none.
     fn load(
         &mut self,
         entries: impl ExactSizeIterator<Item = f64>,
@@ -253,7 +253,7 @@ impl SingularValueSolver {
     }
 }
 
-/// Room for `additional` more values.
+/// Reserves room for `additional` more values.
 pub(super) fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), RankError> {
     values
         .try_reserve_exact(additional)
@@ -262,7 +262,7 @@ pub(super) fn reserve<T>(values: &mut Vec<T>, additional: usize) -> Result<(), R
         })
 }
 
-/// Makes it so many values, of which all are to be overwritten.
+/// Resizes the vector to `count` values, all of which are to be overwritten.
 pub(super) fn make_room(values: &mut Vec<f64>, count: usize) -> Result<(), RankError> {
     reserve(values, count.saturating_sub(values.len()))?;
     values.resize(count, 0.0);
@@ -279,14 +279,14 @@ fn scale_row(row: &mut [f64], scale: f64) -> f64 {
     squares
 }
 
-/// The power of two to divide by so that the largest entry is near 1.
+/// The exponent of the power of two by which to divide, so that the largest entry is near 1.
 ///
-/// Kept in a range where both the power and its inverse are normal numbers.
+/// The result is limited so that both the power and its inverse are normal numbers.
 fn scaling_exponent(largest: f64) -> i32 {
     (biased_exponent(largest).cast_signed() - 1023).clamp(-1000, 1000)
 }
 
-/// The first of some methods that `attempt` doesn't fail with [`RankError::NoConvergence`].
+/// The first method for which `attempt` doesn't fail with [`RankError::NoConvergence`].
 fn first_success(
     methods: &[Method],
     mut attempt: impl FnMut(Method) -> Result<(), RankError>,
@@ -301,7 +301,7 @@ fn first_success(
     last
 }
 
-/// Whether `values` can be those of entries with this sum of squares: theirs is the same.
+/// Whether `values` can be the singular values of entries with this sum of squares: their own must equal it.
 fn is_plausible(values: &[f64], squares: f64) -> bool {
     let sum: f64 = values.iter().map(|value| value * value).sum();
     (sum - squares).abs() <= NORM_TOLERANCE * squares
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
     use crate::weights::ElementType;
 
-    /// 6 rows of 4 with the singular values 8, 4, 2 and 0: columns of a Hadamard matrix, turned.
+    /// A 6×4 matrix with the singular values 8, 4, 2 and 0: scaled columns of a Hadamard matrix, as rows.
     const MATRIX: [f64; 24] = [
         2.0, 2.0, 2.0, 2.0, //
         -4.0, 4.0, -4.0, 4.0, //
@@ -323,7 +323,7 @@ mod tests {
     ];
     const EXPECTED: [f64; 4] = [8.0, 4.0, 2.0, 0.0];
 
-    /// Solves with some methods failing.
+    /// Solves with some methods made to fail.
     fn solve_without(
         failing: &[Method],
         matrix: &[f64],
@@ -337,7 +337,7 @@ mod tests {
                 &METHODS,
                 |method, matrix, shape, values, scratch| {
                     if failing.contains(&method) {
-                        // A failed attempt may leave anything behind.
+                        // A failed attempt may leave arbitrary values behind.
                         values.fill(f64::NAN);
                         let (rows, columns) = shape;
                         return Err(RankError::NoConvergence { rows, columns });

@@ -1,4 +1,4 @@
-//! The rules that tell a singular value from noise.
+//! The rules that separate singular values from noise.
 
 use core::fmt;
 use core::str::FromStr;
@@ -10,15 +10,15 @@ use num_traits::Float;
 use super::{RankError, SingularValues};
 use crate::weights::ElementType;
 
-/// Room above the largest singular value that pure rounding noise is expected to have.
+/// The factor allowed above the expected largest singular value of pure rounding noise.
 const ROUNDING_NOISE_MARGIN: f64 = 1.05;
 
-/// Which singular values σ count, in a matrix of m rows and n columns.
+/// The rule for which singular values σ count, in a matrix of m rows and n columns.
 ///
-/// Every rule is a threshold, and σ counts when it is strictly above it. Parameters must be finite
-/// and not negative. With σ_max = 0 nothing counts.
+/// Every rule is a threshold, and σ counts if it is strictly above it. Parameters must be finite
+/// and not negative. If σ_max = 0, nothing counts.
 ///
-/// As text, for a command line: `absolute:0.001`, `relative:1e-6`, `numpy:1.2e-7`,
+/// The text form, for a command line: `absolute:0.001`, `relative:1e-6`, `numpy:1.2e-7`,
 /// `gavish-donoho`, `rounding-noise:2e-5`.
 ///
 /// # Examples
@@ -42,11 +42,11 @@ pub enum Tolerance {
     Absolute(f64),
     /// σ > r·σ_max.
     Relative(f64),
-    /// σ > σ_max·max(m, n)·ε, the rule of numpy's `matrix_rank` with ε of a chosen precision.
+    /// σ > σ_max·max(m, n)·ε, the rule of numpy's `matrix_rank`, with ε of a chosen precision.
     ///
-    /// For a difference of stored matrices that is the precision of the *stored* type, not of the
-    /// difference. Meant for f64 and f32: as the rule grows with the matrix, with the ε of bf16
-    /// (2⁻⁷) nothing is ever counted once max(m, n) ≥ 128, with that of f16 (2⁻¹⁰) from 1024 on.
+    /// For a difference of stored matrices, this is the precision of the *stored* type, not of the
+    /// difference. Meant for f64 and f32. Since the threshold grows with the matrix, the ε of bf16
+    /// (2⁻⁷) counts nothing once max(m, n) ≥ 128, and that of f16 (2⁻¹⁰) nothing from 1024 on.
     Numpy {
         /// The distance from 1 to the next larger number.
         epsilon: f64,
@@ -54,15 +54,15 @@ pub enum Tolerance {
     /// σ > ω(β)·median σ, with β = min(m, n)/max(m, n) and
     /// ω(β) ≈ 0.56β³ − 0.95β² + 1.82β + 1.43: a matrix of low rank plus noise of unknown size.
     ///
-    /// The optimal hard threshold of Gavish and Donoho (2014), DOI 10.1109/TIT.2014.2323359. At
-    /// least half of the singular values must be noise, so it never counts more than
-    /// (min(m, n) − 1)/2. The threshold isn't below [`SingularValues::resolution`]: where there is
-    /// no noise in the matrix, that of the computation doesn't count.
+    /// The optimal hard threshold of Gavish and Donoho (2014), DOI 10.1109/TIT.2014.2323359. At least half of
+    /// the singular values must be noise, so it never counts more than (min(m, n) − 1)/2. The threshold is at
+    /// least [`SingularValues::resolution`]: if the matrix has no noise, the noise of the computation doesn't
+    /// count.
     GavishDonoho,
     /// σ > 1.05·s·(√m + √n), with s the standard deviation of the noise in each entry.
     ///
-    /// s·(√m + √n) is where the singular values of independent noise end. For noise from rounding
-    /// [`RoundingNoise`](super::RoundingNoise) measures s. The threshold isn't below
+    /// s·(√m + √n) is the upper edge of the singular values of independent noise. For noise from rounding,
+    /// [`RoundingNoise`](super::RoundingNoise) measures s. The threshold is at least
     /// [`SingularValues::resolution`].
     RoundingNoise {
         /// The standard deviation s of the noise in an entry of the matrix.
@@ -71,7 +71,7 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
-    /// [`Numpy`](Self::Numpy) for values that are stored in `format`; integers count as single precision.
+    /// [`Numpy`](Self::Numpy) for values stored in `format`; integers count as single precision.
     ///
     /// # Examples
     ///
@@ -108,7 +108,7 @@ impl Tolerance {
         }
     }
 
-    /// What a singular value of some resolution must exceed to count; the tolerance must be valid.
+    /// The threshold for singular values with this resolution. The tolerance must be valid.
     pub(super) fn threshold(self, singular_values: &SingularValues, resolution: f64) -> f64 {
         let shape = (singular_values.rows(), singular_values.columns());
         self.threshold_by_largest(shape, singular_values.largest(), resolution)
@@ -118,8 +118,8 @@ impl Tolerance {
             })
     }
 
-    /// The threshold of a rule that asks no more of the singular values of a matrix of a shape than
-    /// the largest, and their resolution. It never falls when these rise.
+    /// The threshold, for rules that depend only on the shape, the largest singular value and the
+    /// resolution; `None` for others. It never decreases when these two increase.
     pub(super) fn threshold_by_largest(
         self,
         (rows, columns): (usize, usize),
@@ -143,7 +143,7 @@ impl Tolerance {
     }
 }
 
-/// Gavish and Donoho's ω(β): the optimal threshold over the median singular value.
+/// Gavish and Donoho's ω(β): the ratio of the optimal threshold to the median singular value.
 fn optimal_ratio(rows: usize, columns: usize) -> f64 {
     let longer = rows.max(columns).max(1) as f64;
     let beta = rows.min(columns) as f64 / longer;
@@ -162,7 +162,7 @@ impl fmt::Display for Tolerance {
 impl FromStr for Tolerance {
     type Err = RankError;
 
-    /// Parses what `Display` prints; the parameter is checked.
+    /// Parses the output of `Display`, and checks the parameter.
     fn from_str(text: &str) -> Result<Self, RankError> {
         let unknown = || RankError::UnknownTolerance {
             text: text.to_string(),
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn optimal_ratio_is_that_of_the_paper() {
-        // The exact λ*(β)/√μ_β, μ_β the median of Marchenko and Pastur, by quadrature with scipy
-        // 1.17.1; the paper's cubic is within 0.02 of it.
+        // The exact λ*(β)/√μ_β, where μ_β is the median of the Marchenko–Pastur distribution, by quadrature
+        // with scipy 1.17.1; the paper's cubic is within 0.02 of it.
         for (rows, columns, exact) in [(1, 20, 1.5194), (1, 2, 2.1711), (1, 1, 2.8582)] {
             assert!((optimal_ratio(rows, columns) - exact).abs() < 0.02);
             assert_eq!(optimal_ratio(rows, columns), optimal_ratio(columns, rows));

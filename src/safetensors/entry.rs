@@ -1,4 +1,4 @@
-//! From JSON to a flat listing, without building a tree of values on the way.
+//! Parses JSON into a flat listing, without building a tree of values.
 
 use core::fmt;
 
@@ -14,10 +14,10 @@ use crate::storage::text::Line;
 use crate::storage::texts::{Span, Texts};
 use crate::weights::{ElementType, SkippedLayer};
 
-/// The key under which a header keeps its own notes.
+/// The key of a header's own notes.
 pub(super) const METADATA: &str = "__metadata__";
 
-/// A header as it is written, nothing checked but the kinds of its values.
+/// A header as written. Only the kinds of its values have been checked.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) texts: Texts,
@@ -25,11 +25,11 @@ pub(super) struct Listing {
     pub(super) entries: Vec<Entry>,
     pub(super) metadata: Vec<(Span, Span)>,
     pub(super) skipped: Vec<SkippedLayer>,
-    /// The entry being read, for the error message.
+    /// The entry being read, for error messages.
     pub(super) current: Option<Span>,
 }
 
-/// A tensor as a header lists it.
+/// A tensor as listed in a header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) name: Span,
@@ -39,11 +39,11 @@ pub(super) struct Entry {
     pub(super) end: u64,
 }
 
-/// An entry's type, as far as this build knows it.
+/// The type of an entry, as far as this build knows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum StoredType {
     Decodable(ElementType),
-    /// A type of the format that can't be decoded, of so many bits.
+    /// A type of the format that can't be decoded, with this many bits.
     Opaque(u8),
     Unknown,
 }
@@ -73,7 +73,7 @@ impl StoredType {
         }
     }
 
-    /// Why values of this type, which has this name, can't be decoded.
+    /// Why values of the type with this name can't be decoded.
     fn reason(self, name: &str) -> Option<String> {
         match self {
             Self::Decodable(_) => None,
@@ -183,7 +183,7 @@ fn once<T, E: Error>(value: &Option<T>, field: &'static str) -> Result<(), E> {
     }
 }
 
-/// What a key in a tensor's entry stands for.
+/// The meaning of a key in a tensor's entry.
 enum Field {
     Type,
     Shape,
@@ -218,7 +218,7 @@ impl Visitor<'_> for FieldSeed {
     }
 }
 
-/// Reads a type's name; the reason says why it can't be decoded, if it can't.
+/// Reads a type's name. The reason says why it can't be decoded, if it can't.
 struct TypeSeed;
 
 impl<'de> DeserializeSeed<'de> for TypeSeed {
@@ -271,7 +271,7 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     }
 }
 
-/// Reads where a tensor's data begins and ends.
+/// Reads the begin and the end of a tensor's data.
 struct OffsetsSeed;
 
 impl<'de> DeserializeSeed<'de> for OffsetsSeed {
@@ -302,7 +302,7 @@ impl<'de> Visitor<'de> for OffsetsSeed {
     }
 }
 
-/// Reads a whole number, and says so where there is something else.
+/// Reads a whole number; the error for anything else says that one was expected.
 struct NumberSeed;
 
 impl<'de> DeserializeSeed<'de> for NumberSeed {
@@ -325,7 +325,7 @@ impl Visitor<'_> for NumberSeed {
     }
 }
 
-/// Reads the header's own notes: text by text, or `null` for none.
+/// Reads the header's own notes: an object of strings, or `null` for none.
 struct MetadataSeed<'a>(&'a mut Listing);
 
 impl<'de> DeserializeSeed<'de> for MetadataSeed<'_> {

@@ -1,4 +1,4 @@
-//! A header is read once, checked whole, and kept small; nothing in it is trusted before that.
+//! A header is read once, checked completely, and kept small. Nothing in it is trusted before the check.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -14,13 +14,13 @@ use crate::storage::texts::{Span, Texts};
 use crate::storage::{FileError, FileErrorKind, LARGEST_HEADER};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
-/// The bytes before the header, which give its length.
+/// The number of bytes before the header, which hold its length.
 pub(super) const PREFIX: u64 = 8;
 
-/// How much of a file [`header_length`] wants to see.
+/// The number of bytes of a file that [`header_length`] looks at.
 pub(super) const BEGINNING: u64 = 48;
 
-/// What a header says, after every check.
+/// The contents of a header, after every check.
 #[derive(Debug)]
 pub(super) struct Header {
     texts: Texts,
@@ -38,7 +38,7 @@ pub(super) struct Tensor {
     shape: Span,
     pub(super) element_type: ElementType,
     pub(super) elements: usize,
-    /// Its first byte, counted from the end of the header.
+    /// The position of its first byte, counted from the end of the header.
     pub(super) begin: u64,
 }
 
@@ -63,7 +63,7 @@ impl Header {
         Ok(Self::from_checked(listing, &elements))
     }
 
-    /// Keeps what is needed to read, sorted by where it lies in the file.
+    /// Keeps what is needed to read tensors, sorted by position in the file.
     fn from_checked(listing: Listing, elements: &[usize]) -> Self {
         let mut tensors: Vec<_> = (listing.entries.iter().zip(elements))
             .filter_map(|(entry, &elements)| {
@@ -105,7 +105,7 @@ impl Header {
         self.lengths.get(tensor.shape.range()).unwrap_or_default()
     }
 
-    /// The names of all tensors, also of those that can't be decoded, sorted.
+    /// The names of all tensors, sorted, including those that can't be decoded.
     pub(super) fn names(&self) -> Vec<&str> {
         let mut names: Vec<_> = (self.tensors.iter())
             .map(|tensor| self.name(tensor))
@@ -119,7 +119,7 @@ impl Header {
         (self.metadata.iter()).map(|&(key, value)| (self.texts.get(key), self.texts.get(value)))
     }
 
-    /// Moves the tensors that `is_wanted` refuses to the skipped layers.
+    /// Moves the tensors for which `is_wanted` is false to the skipped layers.
     pub(super) fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
         let (texts, skipped) = (&self.texts, &mut self.skipped);
         self.tensors.retain(|tensor| {
@@ -136,7 +136,7 @@ impl Header {
     }
 }
 
-/// How long the header is, by the first [`BEGINNING`] bytes of a file of `length` bytes.
+/// The length of the header, from the first [`BEGINNING`] bytes of a file of `length` bytes.
 pub(super) fn header_length(beginning: &[u8], length: u64) -> Result<u64, FileError> {
     let format = "safetensors";
     let other = |reason| FileErrorKind::OtherFormat { format, reason }.in_file("");
@@ -147,7 +147,7 @@ pub(super) fn header_length(beginning: &[u8], length: u64) -> Result<u64, FileEr
         };
         return Err(other(reason));
     };
-    // Read as a number, eight printable characters are far beyond any header's length.
+    // As a number, eight printable characters far exceed any header's length.
     if prefix.iter().all(|&byte| is_text(byte)) {
         let text = beginning.split(|&byte| !is_text(byte)).next();
         let text = String::from_utf8_lossy(text.unwrap_or_default());
@@ -186,7 +186,7 @@ fn may_be_shifted(header: &[u8], beginning: &[u8]) -> bool {
 /// What the reference implementation fills headers up with.
 const FILLING: &[u8; 8] = b"        ";
 
-/// Which kind of mistake made the parser stop, and in which entry.
+/// The error for a parser's error: its kind, and the entry in which it occurred.
 fn describe(listing: &Listing, error: &serde_json::Error) -> FileError {
     match listing.current {
         Some(name) if error.is_data() => {
@@ -210,7 +210,7 @@ impl Check<'_> {
         self.listing.texts.get(name)
     }
 
-    /// Checks each entry by itself; returns the number of elements of each.
+    /// Checks each entry by itself, and returns the number of its elements.
     fn entries(&self, available: u64) -> Result<Vec<usize>, FileError> {
         (self.listing.entries.iter())
             .map(|entry| {
@@ -220,7 +220,7 @@ impl Check<'_> {
             .collect()
     }
 
-    /// The number of an entry's elements; what is wrong, in words.
+    /// The number of an entry's elements, or a description of what is wrong.
     fn entry(&self, entry: &Entry, available: u64) -> Result<usize, String> {
         let &Entry { begin, end, .. } = entry;
         let bytes = (end.checked_sub(begin))
@@ -249,7 +249,7 @@ impl Check<'_> {
         Ok(elements)
     }
 
-    /// Refuses two layers or two keys of the metadata of the same name.
+    /// Rejects two layers, or two metadata keys, with the same name.
     fn unique_names(&self) -> Result<(), FileError> {
         let names = self.listing.entries.iter().map(|entry| entry.name);
         if let Some(layer) = self.listing.texts.first_duplicate(names) {

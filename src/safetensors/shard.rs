@@ -1,4 +1,4 @@
-//! One safetensors file, on disk or in memory, and how its values are read.
+//! One safetensors file, on disk or in memory, and reading its values.
 
 use alloc::vec::Vec;
 use std::io;
@@ -15,7 +15,7 @@ use crate::weights::{ElementType, F4_E2M1, SkippedLayer};
 #[derive(Debug)]
 pub(super) struct Shard<'a> {
     pub(super) header: Header,
-    /// Where the data begins.
+    /// The position at which the data begins.
     data_start: u64,
     storage: Storage<'a>,
 }
@@ -72,7 +72,7 @@ impl ModelPart for Shard<'_> {
         if values.is_empty() {
             return Ok(());
         }
-        // The header was checked: the tensor's last byte has a position, so these have one too.
+        // No overflow: the header's check ensured that the tensor's last byte has a valid position.
         let data = self.data_start + tensor.begin;
         if tensor.element_type == ElementType::F4E2M1 {
             return (self.storage)

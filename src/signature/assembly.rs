@@ -1,4 +1,4 @@
-//! Signatures from numbers that someone else computed.
+//! Builds signatures from numbers computed elsewhere.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,21 +11,21 @@ use crate::sketch::MatrixSketch;
 use crate::weights::ElementType;
 
 crate::errors::errors! {
-    /// Why numbers don't make a signature.
+    /// Why numbers don't form a valid signature.
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum AssemblyError {
-        /// The sketch isn't that of a tensor of this shape, with this number of buckets.
+        /// The sketch doesn't fit a tensor of this shape with this number of buckets.
         Sketch {
             /// The tensor's name.
             tensor: String,
         } => "the sketch of {tensor} doesn't fit its shape or the options",
-        /// The moments are those of another number of values.
+        /// The moments are for a different number of values.
         Moments {
             /// The tensor's name.
             tensor: String,
         } => "the moments of {tensor} are of another number of values",
-        /// Two tensors have one name.
+        /// Two tensors have the same name.
         DuplicateTensor {
             /// The name.
             tensor: String,
@@ -35,7 +35,7 @@ crate::errors::errors! {
     }
 }
 
-/// The numbers of one tensor, for readers that compute them on their own.
+/// The numbers of one tensor, for readers that compute them themselves.
 ///
 /// # Examples
 ///
@@ -57,9 +57,9 @@ crate::errors::errors! {
 pub struct TensorNumbers(TensorSignature);
 
 impl TensorNumbers {
-    /// A tensor of single precision, of whose digest and precision nothing is known.
+    /// Creates the numbers of a single-precision tensor, with unknown digest and precision.
     ///
-    /// The sketch is that of the tensor as a matrix, as described at [`TensorSignature::sketch`].
+    /// The sketch must be of the tensor as a matrix, as described at [`TensorSignature::sketch`].
     #[must_use]
     pub fn new(
         name: impl Into<String>,
@@ -87,23 +87,23 @@ impl TensorNumbers {
         })
     }
 
-    /// Sets the type the values are stored in.
+    /// Sets the stored type of the values.
     #[must_use]
     pub const fn with_element_type(mut self, element_type: ElementType) -> Self {
         self.0.element_type = element_type;
         self
     }
 
-    /// Sets 128 bits that are equal for equal values. Digests are only compared with each other, so
-    /// that any hash will do if all signatures have it.
+    /// Sets the digest: 128 bits that are equal for equal values. Digests are only compared with each other,
+    /// so any hash works as long as all signatures use it.
     #[must_use]
     pub const fn with_digest(mut self, words: [u64; 2]) -> Self {
         self.0.digest = Digest(words);
         self
     }
 
-    /// Sets the digests by which casts are recognised: of some of the values as they are, and as
-    /// rounding to single precision, bfloat16 and half precision would leave them.
+    /// Sets the digests by which casts are recognised. They are of some of the values: as they are, and after
+    /// rounding to single precision, bfloat16 and half precision.
     #[must_use]
     pub const fn with_rounded_digests(mut self, digests: [u64; 4]) -> Self {
         let [exact, single, bfloat, half] = digests;
@@ -116,7 +116,7 @@ impl TensorNumbers {
         self
     }
 
-    /// Sets whether single precision, bfloat16 and half precision hold every value.
+    /// Sets whether single precision, bfloat16 and half precision represent every value exactly.
     #[must_use]
     pub const fn with_precision(mut self, fits: [bool; 3]) -> Self {
         [
@@ -127,7 +127,7 @@ impl TensorNumbers {
         self
     }
 
-    /// Sets how many values are zero, and the distinct values where there are at most 256.
+    /// Sets how many values are zero, and the distinct values if there are at most 256.
     #[must_use]
     pub const fn with_levels(mut self, zeros: u64, levels: Option<Levels>) -> Self {
         self.0.profile.zeros = zeros;
@@ -135,7 +135,8 @@ impl TensorNumbers {
         self
     }
 
-    /// Sets the mean square by which rounding to few levels moved a value, where values show that it did.
+    /// Sets the mean squared change from rounding values to a few levels, if the values show that they were
+    /// rounded.
     #[must_use]
     pub const fn with_rounding(mut self, rounding: Option<f64>) -> Self {
         self.0.profile.rounding = rounding;
@@ -171,12 +172,12 @@ impl From<&TensorSignature> for TensorNumbers {
 }
 
 impl Signature {
-    /// A signature from the numbers of its tensors, made with these options.
+    /// Creates a signature from the numbers of its tensors, which must have been made with these options.
     ///
     /// # Errors
     ///
-    /// [`AssemblyError`] where a sketch doesn't fit the shape or the options, where moments are of another
-    /// number of values, where two tensors have one name, and where no tensor is a weight.
+    /// [`AssemblyError`] if a sketch doesn't fit the shape or the options, moments are for a different number
+    /// of values, two tensors have the same name, or no tensor is a weight.
     ///
     /// # Complexity
     ///

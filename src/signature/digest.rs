@@ -1,4 +1,4 @@
-//! Digests: whether two tensors hold the same values, whatever types they are stored in.
+//! Digests, which show whether two tensors hold the same values, whatever types they are stored in.
 
 use alloc::boxed::Box;
 
@@ -7,17 +7,17 @@ use crate::registers::{Kernel, in_wide_registers};
 use crate::scalar::ScalarSlice;
 use crate::sketch::mix;
 
-/// The values that are hashed at once: two registers' worth, of which each value of the first is
-/// multiplied by one of the second.
+/// The number of values hashed at once: two registers' worth. Each value of the first register is multiplied
+/// by one of the second.
 const STRIPE: usize = 32;
 
-/// The values of a block, each multiplied with a key of its own.
+/// The number of values in a block, each multiplied by its own key.
 const BLOCK: usize = 1024;
 
-/// Of so many blocks one is hashed in its rounded forms, too.
+/// One in this many blocks is also hashed after rounding.
 const BLOCKS_A_SAMPLE: u64 = 16;
 
-/// The keys of two hashes: the second uses the same ones, a stripe further on.
+/// The keys of two hashes; the second uses the same keys, offset by one stripe.
 const KEYS: [u32; BLOCK + STRIPE] = {
     let mut keys = [0; BLOCK + STRIPE];
     let mut at = 0;
@@ -28,25 +28,24 @@ const KEYS: [u32; BLOCK + STRIPE] = {
     keys
 };
 
-/// 128 bits that are equal for equal values, and different for others but for a chance of about
-/// 2⁻⁶⁴.
+/// 128 bits that are equal for equal values, and differ otherwise except with probability of about 2⁻⁶⁴.
 ///
-/// The two zeros count as one value. The hash is NH (J. Black et al., "UMAC: Fast and Secure Message
-/// Authentication", CRYPTO 1999) over blocks of 1024 values. Its keys are public: it guards against
-/// accidents, and someone who means to deceive can make two tensors with one digest.
+/// Positive and negative zero count as one value. The hash is NH (J. Black et al., "UMAC: Fast and Secure
+/// Message Authentication", CRYPTO 1999) over blocks of 1024 values. Its keys are public, so it guards
+/// against accidents only: an attacker can construct two tensors with the same digest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Digest(pub(super) [u64; 2]);
 
 impl Digest {
-    /// Its 128 bits, as two words.
+    /// The 128 bits as two words.
     #[must_use]
     pub const fn words(self) -> [u64; 2] {
         self.0
     }
 }
 
-/// Digests of one block in sixteen, of the values as they are and as rounding would leave them.
+/// Digests of one block in sixteen: of the values as they are, and after rounding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct SampleDigests {
     pub(crate) exact: u64,
@@ -55,19 +54,19 @@ pub(crate) struct SampleDigests {
     pub(crate) half: u64,
 }
 
-/// Hashes values that come in pieces.
+/// Hashes values that are added in pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Hasher {
-    /// Values that don't fill a stripe yet.
+    /// Values of a stripe that isn't full yet.
     pending: [f64; STRIPE],
     count: usize,
-    /// How many stripes are complete.
+    /// The number of complete stripes.
     stripes: u64,
     block: Box<[BlockHash; 3]>,
-    /// Of the values rounded to single precision.
+    /// The digest of the values rounded to single precision.
     digest: [u64; 2],
     sample: [u64; 3],
-    /// Of what rounding to single precision takes away, of all values and of the sample.
+    /// Hashes of the remainders after rounding to single precision, of all values and of the sample.
     rest: u64,
     rest_of_sample: u64,
 }
@@ -90,7 +89,7 @@ impl Hasher {
         }
     }
 
-    /// Takes the next values.
+    /// Adds the next values.
     pub(super) fn extend<T: Scalar>(&mut self, mut values: &[T]) {
         if self.count > 0 {
             let room = (STRIPE - self.count).min(values.len());
@@ -121,7 +120,7 @@ impl Hasher {
         self.count = 0;
     }
 
-    /// Takes whole stripes.
+    /// Adds whole stripes.
     fn take<T: Scalar>(&mut self, mut values: &[T]) {
         while !values.is_empty() {
             let place = (self.stripes % (BLOCK / STRIPE) as u64) as usize;
@@ -150,7 +149,7 @@ impl Hasher {
             let singles = stripe.map(|value| value as f32);
             in_wide_registers(Stripes(&mut self.block, &singles, place + at, sampled));
             for (lane, (&value, single)) in stripe.iter().zip(singles).enumerate() {
-                // What single precision can't hold is all rest.
+                // A value out of range for single precision is all remainder.
                 let rest = if single.is_finite() {
                     value - f64::from(single)
                 } else {
@@ -187,7 +186,7 @@ impl Hasher {
         *self.block = [BlockHash::default(); 3];
     }
 
-    /// The digests of all values, how many of which there were.
+    /// The digests of all values, given their number.
     pub(super) fn finish(mut self, length: usize) -> (Digest, SampleDigests) {
         if self.count > 0 {
             self.flush();
@@ -210,7 +209,7 @@ impl Hasher {
     }
 }
 
-/// Taking whole stripes of one block, the first of which has the given place in it.
+/// Adds whole stripes of one block; the first is at the given place in it.
 struct Stripes<'a>(&'a mut [BlockHash; 3], &'a [f32], usize, bool);
 
 impl Kernel for Stripes<'_> {
@@ -220,7 +219,7 @@ impl Kernel for Stripes<'_> {
     fn compute(self) {
         let Self([exact, bfloat, half], values, place, sampled) = self;
         let (stripes, _) = values.as_chunks::<STRIPE>();
-        // Zero has two signs.
+        // Adding zero makes both zeros equal.
         let bits = |value: f32| (value + 0.0).to_bits();
         exact.add(stripes, place, bits);
         if sampled {
@@ -252,7 +251,7 @@ impl BlockHash {
     }
 }
 
-/// To the nearest bfloat16, ties to even.
+/// Rounds to the nearest bfloat16, ties to even.
 #[inline(always)]
 pub(super) fn rounded_to_bfloat(value: f32) -> f32 {
     let bits = value.to_bits();
@@ -260,10 +259,10 @@ pub(super) fn rounded_to_bfloat(value: f32) -> f32 {
     f32::from_bits(bits.wrapping_add(round) & 0xFFFF_0000)
 }
 
-/// To the nearest half-precision value, ties to even; what is too large stays as it is.
+/// Rounds to the nearest half-precision value, ties to even; values that are too large stay unchanged.
 #[inline(always)]
 pub(super) fn rounded_to_half(value: f32) -> f32 {
-    // Adding and taking away a number of which the last bit is that of the result rounds to it.
+    // Adding and subtracting a number whose last bit has the value of the result's last bit rounds to it.
     let magnitude = value.abs();
     let exponent = (magnitude.to_bits() >> 23).clamp(127 - 14, 127 + 16);
     // 2^(exponent - 10 + 23) has its last bit where half precision has it.

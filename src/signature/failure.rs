@@ -1,4 +1,4 @@
-//! What can go wrong with one model, and in which layer.
+//! Why a model fails, and in which layer.
 
 use core::error::Error;
 use core::fmt;
@@ -97,7 +97,7 @@ crate::errors::messages! {
             /// What the source said.
             reason: Cause,
         } => "layer `{layer}` can't be read: {reason}",
-        /// A layer was read again and held other values than before.
+        /// A layer held different values when it was read again.
         Changed {
             /// The layer's name.
             layer: String,
@@ -106,39 +106,38 @@ crate::errors::messages! {
         NotFinite {
             /// The layer's name.
             layer: String,
-            /// The flat index of the first such weight that was met.
+            /// The flat index of the first such weight found.
             index: usize,
             /// `NaN`, `inf` or `-inf`.
             value: String,
         } => "layer `{layer}` holds {value} at index {index}",
-        /// Two layers of the model have one name.
+        /// Two layers of the model have the same name.
         DuplicateLayer {
             /// The name.
             layer: String,
         } => "two of its layers are named `{layer}`",
-        /// The number of elements of a layer overflows.
+        /// The number of elements in a layer overflows.
         TooLarge {
             /// The layer's name.
             layer: String,
         } => "layer `{layer}` has more elements than can be counted",
-        /// Sums of squares of its weights, or of how they differ from another model's, overflow double
+        /// Sums of squares of its weights, or of their differences from another model's, overflow double
         /// precision.
         Overflow => "squares of its weights overflow",
         /// The model has no tensor with two dimensions longer than 1.
         NoWeightMatrix => "it has no weight matrix",
-        /// The model has neither a matrix nor a vector of at least 1,024 values, or none that can be
-        /// used.
+        /// The model has no usable weight: no matrix and no vector of at least 1,024 values.
         NoWeight => "it has no weights that can be used",
-        /// The models of its group share no layer that was selected.
+        /// The models of its group share no selected layer.
         NoSharedLayer {
-            /// How many models the group has.
+            /// The number of models in the group.
             models: usize,
         } => "the {models} models of its architecture share no layer of those selected",
-        /// The singular values of a difference of layers could not be had.
+        /// The singular values of a difference of layers could not be computed.
         Rank {
             /// The layer's name.
             layer: String,
-            /// What the rank kernel said.
+            /// The error of the rank computation.
             reason: Cause,
         } => "the rank of layer `{layer}` can't be found: {reason}",
     }

@@ -1,6 +1,6 @@
-//! Signatures as safetensors files: a header of JSON, then arrays of numbers, little-endian.
+//! Signatures as safetensors files: a JSON header followed by little-endian arrays of numbers.
 //!
-//! The header's `__metadata__` holds strings alone, as the format wants:
+//! As the format requires, the header's `__metadata__` contains strings only:
 //!
 //! | key | value |
 //! |---|---|
@@ -8,29 +8,29 @@
 //! | `version` | [`Signature::VERSION`] |
 //! | `name` | the model's name |
 //! | `key` | the key of the random signs |
-//! | `buckets` | the number of buckets of a group |
+//! | `buckets` | the number of buckets per group |
 //! | `tensors` | JSON: a list of `{"name", "shape", "dtype"}`, sorted by name |
 //! | `skipped` | JSON: a list of `{"layer", "reason"}` |
 //!
-//! The arrays, with T tensors in the order of that list. How many groups and buckets a tensor has
-//! follows from its shape:
+//! The arrays follow, for T tensors in the order of that list. A tensor's numbers of groups and buckets
+//! follow from its shape:
 //!
 //! | array | type | shape | content |
 //! |---|---|---|---|
 //! | `digests` | U64 | T, 6 | digest; digests of the sample as it is, and in three precisions |
 //! | `zeros` | U64 | T | the number of zeros |
-//! | `level_gaps` | F64 | T | the least difference of two values; 0 if unknown |
-//! | `roundings` | F64 | T | the mean square by which rounding moved a value; 0 if unknown |
+//! | `level_gaps` | F64 | T | the smallest difference between two values; 0 if unknown |
+//! | `roundings` | F64 | T | the mean squared change from rounding; 0 if unknown |
 //! | `moments` | F64 | T, 7 | minimum, maximum, two parts of the mean, three central sums |
 //! | `squared_norms` | F64 | all groups | |
 //! | `buckets` | F32 | all buckets | group by group |
 //! | `rows` | F32 | tensors with a sample, 32, 16 | |
-//! | `exponents` | I32 | T | of the units of the buckets |
+//! | `exponents` | I32 | T | the exponents of the units of the buckets |
 //! | `level_counts` | U16 | T | the number of distinct values; 0 if unknown |
 //! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample |
 //!
-//! Moments are all zero for no values. The mean and the sums of powers of deviations from it are in
-//! units of 2ᵘ: u is the multiple of 240 nearest to the exponent of half the range, so that it is 0 but
+//! Moments are all zero if there are no values. The mean and the sums of powers of deviations from it are in
+//! units of 2ᵘ. Here u is the multiple of 240 nearest to the exponent of half the range, so it is 0 except
 //! for extreme ranges. `tests/golden/signature/make.py` writes such a file in another language.
 
 mod arrays;
@@ -51,20 +51,20 @@ use crate::weights::{ElementType, SkippedLayer};
 /// What the metadata calls the format.
 const FORMAT: &str = "mother.signature";
 
-/// The numbers of the moments of a tensor.
+/// How many numbers the moments of a tensor take.
 const MOMENTS: usize = 7;
 
-/// The words of a tensor's digests.
+/// How many words the digests of a tensor take.
 const DIGESTS: usize = 6;
 
 const HAS_LEVELS: u8 = 8;
 const HAS_ROWS: u8 = 16;
 
 impl Signature {
-    /// The signature as a safetensors file, which any tool for such files can open.
+    /// Encodes the signature as a safetensors file, which any tool for such files can open.
     ///
-    /// Equal signatures give equal bytes. The file is about as long as its
-    /// [numbers](Self::numbers) and the names of the tensors need.
+    /// Equal signatures give equal bytes. The file is about as long as its [numbers](Self::numbers) and the
+    /// names of its tensors require.
     ///
     /// # Complexity
     ///
@@ -107,16 +107,16 @@ impl Signature {
         bytes
     }
 
-    /// The signature in the bytes of a file.
+    /// Decodes a signature from the bytes of a file.
     ///
     /// # Errors
     ///
-    /// [`SignatureFormatError`] unless the bytes are what [`to_bytes`](Self::to_bytes) of this version
-    /// of the format could have written, other positions of the arrays and more entries allowed.
+    /// [`SignatureFormatError`] unless the bytes could have been written by [`to_bytes`](Self::to_bytes) in
+    /// this version of the format. Arrays may be at other positions, and there may be further entries.
     ///
     /// # Complexity
     ///
-    /// O(n) time and memory for n bytes, whatever they say.
+    /// O(n) time and memory for n bytes, whatever their content.
     ///
     /// # Examples
     ///
@@ -158,7 +158,7 @@ impl Signature {
     }
 }
 
-/// JSON of what always has some: strings, lists and objects with names for keys.
+/// Serialises values that always have a JSON form: strings, lists and objects with names as keys.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -169,7 +169,7 @@ fn header_error(error: impl ToString) -> SignatureFormatError {
     }
 }
 
-/// The header's text, and the data behind it.
+/// Splits a file into the text of its header and the data after it.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), SignatureFormatError> {
     let Some((&length, rest)) = bytes.split_first_chunk() else {
         return Err(header_error("it is shorter than the length of a header"));
@@ -181,7 +181,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8]), SignatureFormatError> {
     Ok((core::str::from_utf8(header).map_err(header_error)?, data))
 }
 
-/// The strings of the metadata, in the order in which they are written.
+/// The strings of the metadata, in the order of writing.
 #[derive(Default, Serialize, Deserialize)]
 struct Metadata<'a> {
     #[serde(borrow)]
@@ -200,7 +200,7 @@ struct Metadata<'a> {
     version: Option<Cow<'a, str>>,
 }
 
-/// A tensor as the metadata list it.
+/// A tensor as listed in the metadata.
 #[derive(Serialize, Deserialize)]
 struct Listed<'a> {
     #[serde(borrow)]
@@ -278,7 +278,7 @@ fn list<'a, T: Deserialize<'a>>(
     })
 }
 
-/// The entries of a header that are read; others are let be.
+/// The header entries that are read; others are ignored.
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow, rename = "__metadata__")]
@@ -304,7 +304,7 @@ struct Entry {
 }
 
 impl Header<'_> {
-    /// The parts of the listed tensors; nothing is allocated before lengths are known to be right.
+    /// The parts of the listed tensors. Nothing is allocated before lengths have been checked.
     fn read(
         &self,
         data: &[u8],
@@ -350,7 +350,7 @@ impl Header<'_> {
     }
 }
 
-/// The numbers of an array, whose type and shape are as they have to be.
+/// The numbers of an array, after checking its type and shape.
 fn find<'a, const SIZE: usize>(
     data: &'a [u8],
     entry: &Option<Entry>,
@@ -387,7 +387,7 @@ fn find<'a, const SIZE: usize>(
     Ok(numbers)
 }
 
-/// The arrays, of which the tensors take their numbers one after the other.
+/// The arrays, from which the tensors take their numbers in turn.
 struct Columns<'a> {
     flags: &'a [[u8; 1]],
     digests: &'a [[u8; 8]],
@@ -455,7 +455,7 @@ fn element_type(tensor: &str, name: &str) -> Result<ElementType, SignatureFormat
     })
 }
 
-/// The next number of an array; zero beyond its end, which nothing reaches.
+/// The next number of an array; zero beyond its end, which is never reached.
 fn one<const SIZE: usize>(numbers: &mut &[[u8; SIZE]]) -> [u8; SIZE] {
     numbers.split_off_first().copied().unwrap_or([0; SIZE])
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a written signature.
+//! What can be wrong with a serialised signature.
 
 use core::fmt::{self, Write};
 
@@ -7,33 +7,33 @@ use alloc::string::String;
 use super::Signature;
 
 crate::errors::errors! {
-    /// Why a written signature can't be read.
+    /// Why a serialised signature can't be read.
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum SignatureFormatError {
-        /// The bytes are no safetensors file, or they were cut short.
+        /// The bytes aren't a safetensors file, or they were truncated.
         Header {
             /// What is wrong with its header.
             message: String,
         } => ("no safetensors file: {}", Line(message)),
-        /// A safetensors file that isn't a signature: its metadata says so, or says nothing.
+        /// A safetensors file that isn't a signature: its metadata names another format, or none.
         OtherFormat {
-            /// What the metadata calls the format, if anything.
+            /// The format named in the metadata, if any.
             format: Option<String>,
         } => ("no signature {}", Instead(format)),
-        /// The signature was written in another version of the format.
+        /// The signature was written in a different version of the format.
         Version {
-            /// That version.
+            /// The version found.
             found: String,
         } => ("written in version `{}` of the format, not in version {}", Line(found), Signature::VERSION),
-        /// A setting is missing, or it has a value that it can't have.
+        /// A setting is missing or has an invalid value.
         Setting {
             /// The setting's name.
             setting: &'static str,
-            /// Its value; empty where it is missing.
+            /// Its value; empty if it is missing.
             value: String,
         } => ("the setting `{setting}` can't be `{}`", Line(value)),
-        /// The list of tensors or of skipped layers isn't one.
+        /// The list of tensors or of skipped layers is invalid.
         List {
             /// The name of the list in the metadata.
             list: &'static str,
@@ -47,14 +47,14 @@ crate::errors::errors! {
             /// The name of the type.
             element_type: String,
         } => ("tensor `{}` was stored as `{}`, which isn't known", Line(tensor), Line(element_type)),
-        /// An array of numbers is missing, or isn't as the list of tensors asks for.
+        /// An array of numbers is missing or doesn't match the list of tensors.
         Array {
             /// The name of the array.
             array: &'static str,
             /// What is wrong with it.
             message: String,
         } => ("the array `{array}` {}", Line(message)),
-        /// What is kept of a tensor can't be true of any.
+        /// The contents of a tensor are impossible.
         Tensor {
             /// The tensor's name.
             tensor: String,
@@ -78,7 +78,7 @@ impl fmt::Display for Instead<'_> {
     }
 }
 
-/// Shows text that somebody else wrote on one short line.
+/// Displays untrusted text on one short line.
 struct Line<'a>(&'a str);
 
 impl fmt::Display for Line<'_> {

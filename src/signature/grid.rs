@@ -1,46 +1,46 @@
-//! Whether a few values were rounded together, and how finely.
+//! Detects whether a group of values was rounded together, and how finely.
 
 use alloc::vec::Vec;
 
 use num_traits::Float;
 
-/// A group of values has no more levels.
+/// The most levels that a group of values can have.
 const LEVELS: u32 = 256;
 
-/// How far a number may be off by the type that it is stored in.
+/// How far a number may be off because of its stored type.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Precision {
-    /// As a share of it.
+    /// As a share of the number.
     pub(super) relative: f64,
-    /// And by this much more.
+    /// In addition to that share.
     pub(super) absolute: f64,
 }
 
-/// What a kind of rounding says of some values.
+/// How well a kind of rounding explains some values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Fit {
-    /// The logarithm of the chance that values which weren't rounded look as if they were; 0 where the
-    /// values are too few to tell.
+    /// The logarithm of the probability that values which weren't rounded look rounded; 0 if there are too
+    /// few values to decide.
     pub(super) log_chance: f64,
-    /// By how much rounding moved the values, in squares, if they were spread evenly between levels.
+    /// The total squared change from rounding, if values were spread evenly between levels.
     pub(super) moved: f64,
 }
 
-/// Kinds of levels that values are rounded to.
+/// Kinds of levels to which values are rounded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Levels {
     /// At most 256, evenly spaced.
     Even,
-    /// Evenly spaced, with so many from zero to the largest magnitude, which stays as it is.
+    /// Evenly spaced, with this many steps from zero to the largest magnitude, which is kept exactly.
     Symmetric(u32),
-    /// Floats with so many significant bits, times some scale.
+    /// Floats with this many significant bits, times some scale.
     Floats(u32),
     /// At most sixteen, whatever their spacing.
     Few,
 }
 
 impl Levels {
-    /// How values fit these levels; `None` where they don't.
+    /// How well values fit these levels; `None` if they don't.
     pub(super) fn fit(self, values: &[f64], precision: Precision) -> Option<Fit> {
         let mut distinct: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
         distinct.sort_by(f64::total_cmp);
@@ -92,7 +92,7 @@ impl Levels {
 }
 
 impl Fit {
-    /// The best of so many tries.
+    /// Adjusts for being the best of this many tries.
     fn of_many(self, tries: u32) -> Self {
         Self {
             log_chance: (self.log_chance + Float::ln(f64::from(tries))).min(0.0),
@@ -101,12 +101,12 @@ impl Fit {
     }
 }
 
-/// The logarithm of the chance that a number is this near to a whole one.
+/// The logarithm of the probability that a number is this close to an integer.
 fn log_chance(tolerance: f64) -> f64 {
     Float::ln((2.0 * tolerance).min(1.0))
 }
 
-/// Evenly spaced levels, two of which are known from values.
+/// Evenly spaced levels, two of which are known.
 struct Line {
     start: f64,
     end: f64,
@@ -138,7 +138,7 @@ impl Line {
     }
 }
 
-/// Magnitudes as floats of few bits in this unit, in which the largest is a whole number of so many bits.
+/// Fits magnitudes as floats of few bits in this unit, in which the largest is an integer of that many bits.
 fn floats(
     values: &[f64],
     distinct: &[f64],
@@ -146,10 +146,10 @@ fn floats(
     bits: u32,
     precision: Precision,
 ) -> Option<Fit> {
-    /// What is smaller than the largest by more powers of two may be subnormal.
+    /// Numbers smaller than the largest by more powers of two may be subnormal.
     const RANGE: i32 = 15;
     let first = f64::from(1_u32 << (bits - 1));
-    // The exponent that brings a magnitude to the range of whole numbers of so many bits.
+    // The exponent that scales a magnitude to the range of integers with that many bits.
     let exponent = |value: f64| {
         let place = Float::log2(value.abs() / unit / first * (1.0 + 2.0 * precision.relative));
         Float::floor(place) as i32
@@ -169,31 +169,31 @@ fn floats(
         least = least.min(power + (whole as u32).trailing_zeros() as i32);
     }
     let moved = values.iter().map(|&value| {
-        // Subnormal numbers are spaced alike, as the last digits of all show.
+        // Subnormal numbers are evenly spaced, like the last digits of all.
         let power = if is_normal(value) {
             exponent(value)
         } else {
             -RANGE
         };
         let gap = unit * Float::powi(2.0, power.max(least));
-        // Below a power of two levels are half as far away.
+        // Below a power of two, levels are half as far apart.
         let is_power = Float::round(value.abs() / gap) == first && power > least;
         gap * gap / if is_power { 16.0 } else { 12.0 }
     });
     Some(Fit {
         log_chance: sum,
-        // Floats of two bits have scales for few values, the largest of which stays as it was.
+        // Two-bit floats have scales for few values, the largest of which is kept exactly.
         moved: moved.sum::<f64>() - if bits == 2 { unit * unit / 12.0 } else { 0.0 },
     })
 }
 
-/// At most sixteen levels of any spacing; a value has come from halfway to its neighbours.
+/// At most sixteen levels of any spacing; a value came from at most halfway to the neighbouring levels.
 fn few(values: &[f64], distinct: &[f64]) -> Option<Fit> {
     const MOST: usize = 16;
-    /// The chance that a value is there again.
+    /// The probability that a value occurs again.
     const AGAIN: f64 = 1.0 / 8.0;
     let nonzero = values.iter().filter(|value| **value != 0.0).count();
-    // Of values that were taken away nothing is left to tell.
+    // Pruned values carry no information.
     if nonzero < MOST + MOST / 2 {
         return Some(Fit::default());
     }

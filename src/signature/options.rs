@@ -9,7 +9,7 @@ use crate::progress::{Cancelled, Observer};
 use crate::sketch::{MatrixSketcher, RowGroups, SketchError, SketchKey};
 use crate::weights::WeightSource;
 
-/// How to make signatures: the length of sketches and the key of their random signs.
+/// How to make signatures: the size of sketches and the key of their random signs.
 ///
 /// # Examples
 ///
@@ -36,7 +36,7 @@ pub struct SignatureOptions {
 crate::checked::deserialise_checked!(SignatureOptions, |read| read.with_buckets(read.buckets));
 
 impl SignatureOptions {
-    /// 32 buckets a group of rows, and the public key.
+    /// 32 buckets per group of rows, and the public key.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -45,14 +45,14 @@ impl SignatureOptions {
         }
     }
 
-    /// Sets the number of buckets of every group of rows, and so what can be told apart.
+    /// Sets the number of buckets per group of rows, which limits the differences that can be resolved.
     ///
-    /// Whether a model that moved by δ was trained from some model, or from a child of it that moved
-    /// by ε, takes about (3 δ/ε)² numbers in all to tell.
+    /// Take a model, a child of it at distance ε, and a third model at distance δ from these. Deciding which
+    /// of the two the third was trained from takes about (3 δ/ε)² numbers in total.
     ///
     /// # Errors
     ///
-    /// [`SketchError::Buckets`] unless their number is a power of two from 8 to 1024.
+    /// [`SketchError::Buckets`] unless the number is a power of two from 8 to 1024.
     pub fn with_buckets(mut self, buckets: usize) -> Result<Self, SketchError> {
         MatrixSketcher::new(RowGroups::new(0, 1)?, buckets, self.key)?;
         self.buckets = buckets;
@@ -66,7 +66,7 @@ impl SignatureOptions {
         self
     }
 
-    /// The number of buckets of every group of rows.
+    /// The number of buckets per group of rows.
     ///
     /// ```
     /// use mother::signature::SignatureOptions;
@@ -91,15 +91,15 @@ impl SignatureOptions {
         self.key
     }
 
-    /// Reads one model, as [`Unfused`](crate::weights::Unfused) sees it: fused layers are signed in parts.
+    /// Signs one model as [`Unfused`](crate::weights::Unfused) lists it: fused layers are signed in parts.
     ///
-    /// A tensor with a value that isn't finite, or whose squares overflow, is left out and listed in
+    /// A tensor with a non-finite value, or whose squares overflow, is left out and listed in
     /// [`Signature::skipped_layers`].
     ///
     /// # Errors
     ///
-    /// [`ModelFailure`] when the source fails, when two layers have one name or a layer is too large,
-    /// and when no weight is left.
+    /// [`ModelFailure`] if the source fails, two layers have the same name, a layer is too large, or no
+    /// weight is left.
     ///
     /// # Complexity
     ///
@@ -110,18 +110,18 @@ impl SignatureOptions {
         signatures.pop().unwrap_or(Err(ModelFailure::NoWeight))
     }
 
-    /// Reads many models, several at once; results are in the order of the models.
+    /// Signs many models, several at once. Results are in the order of the models.
     pub fn sign_all<S: WeightSource>(&self, models: &[S]) -> Vec<Result<Signature, ModelFailure>> {
         let mut go_on = |_| ControlFlow::Continue(());
         self.sign_all_observed(models, &mut go_on)
             .unwrap_or_default()
     }
 
-    /// Reads many models, and reports to `observer` how it goes.
+    /// Signs many models and reports progress to `observer`.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when the observer breaks; it is asked after at most four million values.
+    /// [`Cancelled`] if the observer breaks. It is called at least once every four million values.
     pub fn sign_all_observed<S: WeightSource>(
         &self,
         models: &[S],

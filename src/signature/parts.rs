@@ -1,4 +1,4 @@
-//! A signature as plain parts, and the checks before parts become a signature.
+//! A signature as plain parts, and the checks that turn parts into a signature.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,10 +14,10 @@ use crate::moments::Moments;
 use crate::sketch::{MatrixSketch, RowGroups, RowSample, SketchKey};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
-/// No model has more values than this, and a double counts as far.
+/// No model has more values than this, and doubles count exactly up to it.
 const MOST_VALUES: u64 = 1 << 53;
 
-/// What a signature consists of, nothing of it checked.
+/// The contents of a signature, unchecked.
 #[derive(Debug)]
 #[cfg_attr(
     feature = "serde",
@@ -33,7 +33,7 @@ pub(super) struct SignatureParts {
     pub(super) skipped: Vec<SkippedLayer>,
 }
 
-/// What is kept of a tensor, nothing of it checked.
+/// The contents of a tensor signature, unchecked.
 #[derive(Debug)]
 #[cfg_attr(
     feature = "serde",
@@ -45,15 +45,15 @@ pub(super) struct TensorParts {
     pub(super) shape: Vec<usize>,
     pub(super) element_type: ElementType,
     pub(super) digest: [u64; 2],
-    /// Of the sample as it is, and rounded to single, bfloat16 and half precision.
+    /// Digests of the sample: as it is, and rounded to single, bfloat16 and half precision.
     pub(super) samples: [u64; 4],
     pub(super) moments: [f64; 7],
-    /// Whether single, bfloat16 and half precision hold all values.
+    /// Whether single, bfloat16 and half precision represent all values exactly.
     pub(super) fits: [bool; 3],
     pub(super) zeros: u64,
-    /// How many distinct values there are, and their least difference.
+    /// The number of distinct values, and their least difference.
     pub(super) levels: Option<(usize, f64)>,
-    /// The mean square by which rounding moved a value.
+    /// The mean squared change from rounding.
     pub(super) rounding: Option<f64>,
     pub(super) squared_norms: Vec<f64>,
     pub(super) exponent: i32,
@@ -164,7 +164,7 @@ impl TensorParts {
         }
     }
 
-    /// The parts that have to fit together, or why they don't.
+    /// The checked parts, or why they don't fit together.
     fn checked(&self, buckets: usize) -> Result<CheckedParts, &'static str> {
         let layout = Layout::of(&self.shape, buckets).ok_or("its shape is too large")?;
         let Layout { groups, buckets } = layout;
@@ -223,7 +223,7 @@ impl TensorParts {
     }
 }
 
-/// The parts of a tensor that were checked.
+/// The checked parts of a tensor.
 struct CheckedParts {
     moments: Moments,
     profile: PrecisionProfile,
@@ -231,15 +231,15 @@ struct CheckedParts {
     rows: Option<RowSample>,
 }
 
-/// How much is kept of a tensor by its shape.
+/// How many numbers a tensor of a given shape has.
 pub(super) struct Layout {
     pub(super) groups: RowGroups,
-    /// In every group.
+    /// The number of buckets per group.
     buckets: usize,
 }
 
 impl Layout {
-    /// `None` where the number of values overflows.
+    /// The layout; `None` if there are too many values.
     pub(super) fn of(shape: &[usize], buckets: usize) -> Option<Self> {
         element_count(shape).filter(|&count| count as u64 <= MOST_VALUES)?;
         Some(Self {
@@ -258,7 +258,7 @@ impl Layout {
     }
 }
 
-/// The number of buckets has to be one that [`SignatureOptions`] take.
+/// Checks that [`SignatureOptions`] accept this number of buckets.
 pub(super) fn check_buckets(buckets: usize) -> Result<(), SignatureFormatError> {
     match SignatureOptions::new().with_buckets(buckets) {
         Ok(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! What the values of a tensor have in common: the precision they need, zeros, and levels.
+//! Properties of a tensor's values: the precision they need, zeros, and levels.
 
 use alloc::vec::Vec;
 
@@ -8,13 +8,13 @@ use super::digest::{rounded_to_bfloat, rounded_to_half};
 use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 
-/// A tensor with no more distinct values than a byte has may be quantised.
+/// A tensor may be quantised if it has at most as many distinct values as a byte.
 pub(super) const LEVELS: usize = 256;
 
 /// The largest finite number of half precision.
 const LARGEST_HALF: f32 = 65_504.0;
 
-/// How finely the values of a tensor are resolved, whatever type they are stored in.
+/// The resolution of a tensor's values, independent of their stored type.
 ///
 /// # Examples
 ///
@@ -45,26 +45,26 @@ pub struct PrecisionProfile {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Levels {
-    /// How many there are.
+    /// The number of distinct values.
     pub count: usize,
-    /// The least difference of two of them; 0 where there is only one.
+    /// The smallest difference between two of them; 0 if there is only one.
     pub gap: f64,
 }
 
 impl PrecisionProfile {
-    /// Whether single precision holds every value.
+    /// Whether single precision represents every value exactly.
     #[must_use]
     pub const fn fits_f32(&self) -> bool {
         self.single
     }
 
-    /// Whether bfloat16 holds every value.
+    /// Whether bfloat16 represents every value exactly.
     #[must_use]
     pub const fn fits_bf16(&self) -> bool {
         self.bfloat
     }
 
-    /// Whether half precision holds every value.
+    /// Whether half precision represents every value exactly.
     #[must_use]
     pub const fn fits_f16(&self) -> bool {
         self.half
@@ -76,31 +76,30 @@ impl PrecisionProfile {
         self.zeros
     }
 
-    /// The distinct values, where there are at most 256; two zeros count as one.
+    /// The distinct values if there are at most 256; the two zeros count as one.
     #[must_use]
     pub const fn levels(&self) -> Option<Levels> {
         self.levels
     }
 
-    /// The mean square by which rounding moved a value, where the values show that they were rounded to
-    /// few levels.
+    /// The mean squared change from rounding, if the values show that they were rounded to a few levels.
     ///
-    /// Quantised weights share a scale in groups: all, a row, a column, or some neighbours. In each group
-    /// values then lie at few levels: at most 256 evenly spaced ones, at floats of at most four
-    /// significant bits, or at any sixteen. From the levels follows by how much rounding to the nearest
-    /// moves a value in the mean, which says how far a copy is from its original.
+    /// Quantised weights share a scale in groups: the whole tensor, a row, a column, or some neighbours.
+    /// Within a group, values then lie on a few levels: at most 256 evenly spaced ones, floats of at most
+    /// four significant bits, or any sixteen. The levels determine how much rounding to the nearest one moves
+    /// a value on average, and this in turn gives the distance of a copy from its original.
     ///
-    /// Up to 16 tiles of 16 rows and 64 columns are looked at, in tensors of at least 1,024 values. Scales
-    /// for groups of 8 neighbours and more are found where single precision holds the values, and for 4
-    /// where the largest magnitude stands for 7 or 127. Where values show nothing, the source may know
-    /// (see [`Layer::rounding`](crate::weights::Layer::rounding)).
+    /// Up to 16 tiles of 16 rows and 64 columns are examined, in tensors of at least 1,024 values. Scales for
+    /// groups of at least 8 neighbours are found if single precision represents the values exactly. Those for
+    /// groups of 4 are found only if the largest magnitude stands for 7 or 127. If the values don't show
+    /// their levels, the source may know them (see [`Layer::rounding`](crate::weights::Layer::rounding)).
     #[must_use]
     pub const fn rounding(&self) -> Option<f64> {
         self.rounding
     }
 }
 
-/// Takes the values of a tensor in pieces.
+/// Profiles the values of a tensor, which are added in pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Profiler {
     single: bool,
@@ -139,7 +138,7 @@ impl Profiler {
         if let Some(levels) = &mut self.levels {
             let mut last = None;
             for value in values {
-                // Zero has two signs.
+                // Adding zero makes both zeros equal.
                 let bits = (value.widen() + 0.0).to_bits();
                 if last != Some(bits) {
                     levels.insert(bits);
@@ -174,9 +173,9 @@ impl Profiler {
     }
 }
 
-/// Whether all values have a property.
+/// Whether all values have the property.
 fn all<T: Scalar>(values: &[T], has: impl Fn(f64) -> bool + Copy) -> bool {
-    // Few at a time, as mostly the first ones tell.
+    // Checks few at a time, because the first ones usually decide.
     const AT_ONCE: usize = 256;
     let mut chunks = values.chunks(AT_ONCE);
     chunks.all(|values| in_wide_registers(All { values, has }))
@@ -205,7 +204,7 @@ impl<T: Scalar> Kernel for Zeros<'_, T> {
 
     #[inline(always)]
     fn compute(self) -> u64 {
-        // In counters of the values' own width, which vectors count in.
+        // Uses counters as wide as the values, which suits vector registers.
         const AT_ONCE: usize = 1 << 16;
         let count = |values: &[T]| {
             let zero = |count: u32, value: &T| count + u32::from(value.is_zero());

@@ -1,4 +1,4 @@
-//! By how much rounding to a few levels moved the values of a tensor, where it did.
+//! How much rounding to a few levels moved the values of a tensor, if it was rounded.
 
 use alloc::vec::Vec;
 
@@ -7,24 +7,24 @@ use super::grid::{Fit, Levels, Precision};
 use crate::Scalar;
 use crate::sketch::RowGroups;
 
-/// The rows and columns of a tile.
+/// The numbers of rows and columns of a tile.
 const ROWS: usize = 16;
 const COLUMNS: usize = 64;
 
-/// The most tiles that are looked at.
+/// The largest number of tiles examined.
 const TILES: usize = 16;
 
-/// Tensors with fewer values are too small to tell.
+/// Tensors with fewer values are too small to decide.
 const LEAST: usize = 1024;
 
-/// Groups of values that share a scale: so many neighbours in a row, or in a column.
+/// Groups of values that share a scale: this many neighbours in a row or in a column.
 #[derive(Clone, Copy)]
 enum Window {
     Row(usize),
     Column,
 }
 
-/// What values may have been rounded to, the larger groups first.
+/// Possible kinds of rounding, larger groups first.
 const KINDS: [(Window, &[Levels]); 8] = [
     (Window::Row(64), &COMMON),
     (Window::Row(32), &COMMON),
@@ -50,15 +50,15 @@ const COMMON: [Levels; 5] = [
     Levels::Floats(4),
 ];
 
-/// Keeps some tiles of a matrix whose values come in pieces.
+/// Keeps some tiles of a matrix, whose values are added in pieces.
 #[derive(Clone, Debug)]
 pub(super) struct RoundingSampler {
     /// Flat indices of parts of rows, in order.
     segments: Vec<Segment>,
-    /// The first segment that isn't complete.
+    /// The first incomplete segment.
     next: usize,
     position: usize,
-    /// The values of all segments, one after the other.
+    /// The values of all segments, concatenated.
     values: Vec<f32>,
 }
 
@@ -113,7 +113,7 @@ impl RoundingSampler {
         self.position = end;
     }
 
-    /// The mean square by which rounding moved a value.
+    /// The mean squared change from rounding.
     pub(super) fn finish(self, profile: &PrecisionProfile) -> Option<f64> {
         let precision = precision(profile);
         let tiles = self.tiles();
@@ -122,7 +122,7 @@ impl RoundingSampler {
             let found = kinds
                 .iter()
                 .filter_map(|&levels| moved(levels, windows(), precision));
-            // What fits several kinds of levels was rounded to the coarsest.
+            // Values that fit several kinds of levels were rounded to the coarsest.
             found.reduce(f64::max)
         };
         KINDS.iter().find_map(moved)
@@ -143,14 +143,14 @@ impl RoundingSampler {
     }
 }
 
-/// The place of one of the tiles among so many.
+/// The position of one of [`TILES`] tiles spread evenly over this many places.
 const fn spread(tile: usize, places: usize) -> usize {
-    // Without overflow, as there may be many.
+    // Avoids overflow, as there may be many places.
     places / TILES * tile + places % TILES * tile / TILES
 }
 
 fn precision(profile: &PrecisionProfile) -> Precision {
-    // Twice half a unit in the last place, as scales and products are rounded, too.
+    // Twice half a unit in the last place, because scales and products are also rounded.
     let (relative, absolute) = if profile.fits_bf16() {
         (1.0 / 256.0, 0.0)
     } else if profile.fits_f16() {
@@ -161,7 +161,7 @@ fn precision(profile: &PrecisionProfile) -> Precision {
     Precision { relative, absolute }
 }
 
-/// The groups of a tile's values that may have a scale of their own.
+/// The groups of a tile's values that may have their own scale.
 fn windows<'a>(tile: &'a [&'a [f32]], window: Window) -> impl Iterator<Item = Vec<f64>> + 'a {
     let widened = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<f64>>();
     let (row_length, columns) = match window {
@@ -172,7 +172,7 @@ fn windows<'a>(tile: &'a [&'a [f32]], window: Window) -> impl Iterator<Item = Ve
         Window::Column => (None, 0),
     };
     let rows = row_length.into_iter().flat_map(move |length| {
-        // Every fourth row is enough to know what groups are like.
+        // Every fourth row is a sufficient sample.
         let rows = tile.iter().step_by(4);
         rows.flat_map(move |row| row.chunks_exact(length))
             .map(widened)
@@ -181,16 +181,16 @@ fn windows<'a>(tile: &'a [&'a [f32]], window: Window) -> impl Iterator<Item = Ve
     rows.chain((0..columns).map(column))
 }
 
-/// The mean square by which rounding to such levels moved a value, where all groups show it.
+/// The mean squared change from rounding to these levels, if the groups agree that it happened.
 fn moved(
     levels: Levels,
     windows: impl Iterator<Item = Vec<f64>>,
     precision: Precision,
 ) -> Option<f64> {
-    /// The logarithm of the chance below which a group tells, and below which all tell together.
+    /// Log-probabilities below which a single group counts as evidence, and all groups together as proof.
     const TELLING: f64 = -7.0;
     const CERTAIN: f64 = -40.0;
-    /// Where most of so many groups tell nothing, the others won't either.
+    /// If most of this many groups show nothing, the others won't either.
     const ENOUGH: usize = 8;
     let (mut log_chance, mut moved) = (0.0, 0.0);
     let (mut telling, mut all) = (0, 0);
@@ -201,7 +201,7 @@ fn moved(
             moved += fit.moved;
             telling += window.len();
         }
-        // Of equal values nothing can be said.
+        // Equal values are not informative.
         if fit.moved > 0.0 {
             all += window.len();
         }

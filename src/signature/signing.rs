@@ -1,9 +1,8 @@
-//! The pass over models: each value read once, several tensors at a time.
+//! The pass over models, which reads each value once and several tensors at a time.
 //!
-//! The tensors of all models are cut into parts of about a million values. A round advances sixteen
-//! parts by some chunks each, on as many threads as there are; between rounds the observer is asked.
-//! So memory is bounded, one large model keeps all threads busy as well as many small ones do, and
-//! results depend on nothing but the values.
+//! The tensors of all models are split into parts of about a million values. Each round advances sixteen
+//! parts by some chunks, on all available threads; the observer is called between rounds. This bounds memory,
+//! and one large model keeps all threads as busy as many small ones. Results depend only on the values.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -25,28 +24,28 @@ use crate::weights::{
     ElementType, Layer, SkippedLayer, Unfused, WeightSlice, WeightSource, element_count,
 };
 
-/// The values that are read at once.
+/// How many values are read at once.
 const CHUNK: usize = 16 * MomentsAccumulator::BLOCK;
 
-/// The values that are read at once of a layer that prefers long chunks.
+/// How many values are read at once from a layer that prefers long chunks.
 const MOST_PREFERRED: usize = 1 << 22;
 
-/// The values that a part is advanced by in a round.
+/// How many values a part advances in a round.
 const ADVANCE: usize = 256 * 1024;
 
-/// The parts that are worked on at once.
+/// How many parts are processed at once.
 const PARTS: usize = 16;
 
-/// A part ends with the tensor that brings it to this many values.
+/// A part ends with the tensor that brings it up to this many values.
 const PART: usize = 1 << 20;
 
-/// A vector that is a weight is laid out in rows of this many values.
+/// A vector that is a weight is arranged in rows of this many values.
 const ROW_OF_VECTOR: usize = 64;
 
 /// The number of buckets for tensors that aren't weights.
 pub(super) const BUCKETS_OF_VECTOR: usize = 8;
 
-/// For how many weights rows are kept.
+/// The number of weights for which rows are kept.
 const ROW_SAMPLES: usize = 8;
 
 pub(super) fn sign_all<S: WeightSource>(
@@ -152,7 +151,7 @@ fn values_of<S: WeightSource>(model: &OpenModel<'_, S>, tensors: Range<usize>) -
     counts.fold(0, u64::saturating_add)
 }
 
-/// The largest weights with enough rows, whose rows are sampled: of equal ones the first by name.
+/// The largest weights with enough rows, whose rows are sampled; among equal ones, the first by name.
 fn sampled_tensors(architecture: &Architecture) -> Vec<usize> {
     let has_enough =
         |&at: &usize| groups_of(&architecture[at].shape).is_some_and(RowSampler::has_enough);
@@ -165,7 +164,7 @@ fn sampled_tensors(architecture: &Architecture) -> Vec<usize> {
     weights
 }
 
-/// How a tensor of this shape is cut; `None` where that can't be.
+/// The row groups of a tensor of this shape; `None` if it can't be split.
 pub(super) fn groups_of(shape: &[usize]) -> Option<RowGroups> {
     let length = element_count(shape)?;
     let long = shape.iter().filter(|&&length| length > 1).count();
@@ -177,7 +176,7 @@ pub(super) fn groups_of(shape: &[usize]) -> Option<RowGroups> {
     RowGroups::new(length, width.max(1)).ok()
 }
 
-/// What became of a tensor.
+/// The result for one tensor.
 enum Outcome {
     Signed(Box<TensorSignature>),
     LeftOut(SkippedLayer),
@@ -188,9 +187,9 @@ struct Part<'a, 'b, S: WeightSource> {
     options: SignatureOptions,
     number: usize,
     model: &'a OpenModel<'b, S>,
-    /// Those that were not begun.
+    /// The tensors not yet started.
     tensors: Range<usize>,
-    /// Of all of the model's tensors those whose rows are kept.
+    /// The model's tensors whose rows are kept.
     sampled: Vec<usize>,
     current: Option<TensorPass<'a>>,
     buffer: Buffer,
@@ -198,7 +197,7 @@ struct Part<'a, 'b, S: WeightSource> {
     failure: Option<ModelFailure>,
 }
 
-/// Where values are read to, in the precision they are stored in.
+/// The buffer for values, in the precision in which they are stored.
 #[derive(Default)]
 struct Buffer {
     single: Vec<f32>,
@@ -230,7 +229,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
         self.failure.is_some() || (self.current.is_none() && self.tensors.start >= self.tensors.end)
     }
 
-    /// Reads some values, and returns how many.
+    /// Reads some values and returns their number.
     fn advance(&mut self) -> u64 {
         let mut advanced = 0;
         while advanced < ADVANCE && !self.is_done() {
@@ -253,7 +252,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
         advanced as u64
     }
 
-    /// Begins the next tensor; `None` where its values can't be sketched.
+    /// Starts the next tensor; `None` if its values can't be sketched.
     fn next_pass(&mut self) -> Result<Option<TensorPass<'a>>, ModelFailure> {
         let Some(at) = self.tensors.next() else {
             return Ok(None);
@@ -288,7 +287,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
         }))
     }
 
-    /// Reads the next values of a tensor, and ends it where they are its last.
+    /// Reads the next values of a tensor, and finishes it after the last.
     fn read_chunk(&mut self, mut pass: TensorPass<'a>) -> Result<usize, ModelFailure> {
         let preferred = (self.model.layer(pass.layer)).map_or(1, Layer::preferred_length);
         let length = CHUNK
@@ -303,18 +302,18 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
     }
 }
 
-/// One tensor on its way.
+/// A tensor that is being read.
 struct TensorPass<'a> {
     layer: &'a LayerShape,
     stored: ElementType,
     length: usize,
     position: usize,
-    /// The mean square by which rounding moved a value, if the source knows.
+    /// The mean squared change from rounding, if the source knows it.
     rounding: Option<f64>,
     sums: Sums,
 }
 
-/// What is summed up of a tensor.
+/// The statistics accumulated for a tensor.
 struct Sums {
     moments: MomentsAccumulator,
     hasher: Hasher,
@@ -325,7 +324,7 @@ struct Sums {
 }
 
 impl TensorPass<'_> {
-    /// Takes the next values; the inner error says why the tensor has to be left out.
+    /// Reads the next values. The inner error says why the tensor must be left out.
     fn read<S: WeightSource>(
         &mut self,
         model: &OpenModel<'_, S>,

@@ -1,4 +1,4 @@
-//! A model whose layers are listed, and reading its values.
+//! A model with listed layers, and reading its values.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,23 +11,23 @@ use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::{ElementType, Layer, WeightSource, element_count};
 
-/// One layer as far as comparing architectures needs it.
+/// The part of a layer that matters for comparing architectures.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LayerShape {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
 }
 
-/// The layers of one model, sorted by name; no name occurs twice.
+/// The layers of one model, sorted by name; names are unique.
 pub(crate) type Architecture = Vec<LayerShape>;
 
-/// Whether at least two dimensions are longer than 1, and none is empty.
+/// Whether at least two dimensions are longer than 1 and none is empty.
 pub(crate) fn is_weight_matrix(shape: &[usize]) -> bool {
     !shape.contains(&0) && shape.iter().filter(|&&length| length > 1).count() >= 2
 }
 
-/// A vector of this many values or more counts as a weight: e3nn, Mamba and flattened checkpoints
-/// store matrices so, and norms and biases are mostly shorter or change little.
+/// A vector of at least this many values counts as a weight. e3nn, Mamba and flattened checkpoints store
+/// matrices as vectors, and norms and biases are mostly shorter or change little.
 const LONG_VECTOR: usize = 1024;
 
 /// Whether a tensor is a weight: a matrix, or a vector of at least 1,024 values.
@@ -35,7 +35,7 @@ pub(crate) fn is_weight(shape: &[usize]) -> bool {
     is_weight_matrix(shape) || element_count(shape).is_some_and(|count| count >= LONG_VECTOR)
 }
 
-/// A model whose layers are listed.
+/// A model with its layers listed.
 pub(crate) struct OpenModel<'a, S: WeightSource + 'a> {
     source: &'a S,
     layers: HashMap<String, S::Layer<'a>>,
@@ -43,7 +43,7 @@ pub(crate) struct OpenModel<'a, S: WeightSource + 'a> {
 }
 
 impl<'a, S: WeightSource> OpenModel<'a, S> {
-    /// Lists those of a model's layers that may be weights.
+    /// Lists the layers of a model that may be weights.
     pub(crate) fn open(source: &'a S) -> Result<Self, ModelFailure> {
         let mut layers = HashMap::new();
         let mut architecture = Architecture::new();
@@ -78,24 +78,24 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         self.source.name()
     }
 
-    /// The layer of a name.
+    /// The layer with this name.
     #[cfg(feature = "svd")]
     pub(crate) fn layer_shape(&self, name: &str) -> Option<&LayerShape> {
         let found = (self.architecture).binary_search_by(|layer| layer.name.as_str().cmp(name));
         found.ok().map(|at| &self.architecture[at])
     }
 
-    /// The handle on a layer.
+    /// The handle of a layer.
     pub(crate) fn layer(&self, layer: &LayerShape) -> Option<&S::Layer<'a>> {
         self.layers.get(&layer.name)
     }
 
-    /// The type a layer is stored in.
+    /// The stored type of a layer.
     pub(crate) fn element_type(&self, layer: &LayerShape) -> Option<ElementType> {
         self.layers.get(&layer.name).map(Layer::element_type)
     }
 
-    /// The mean square by which rounding moved a layer's values, where the source knows.
+    /// The mean squared change from rounding a layer's values, if the source knows it.
     pub(crate) fn rounding(&self, layer: &LayerShape) -> Result<Option<f64>, ModelFailure> {
         let rounding = self.layer(layer).map_or(Ok(None), Layer::rounding);
         let known = rounding.map_err(|error| ModelFailure::Reading {
@@ -105,9 +105,9 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         Ok(known.filter(|&moved| moved > 0.0 && moved.is_finite()))
     }
 
-    /// Reads the values of a layer from `offset` on, finite or not.
+    /// Reads the values of a layer starting at `offset`, finite or not.
     ///
-    /// Values that the source doesn't fill in are NaN.
+    /// Values that the source doesn't fill are NaN.
     pub(crate) fn read_unchecked<T: Scalar>(
         &self,
         layer: &LayerShape,
@@ -121,16 +121,16 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
         let Some(handle) = self.layers.get(&layer.name) else {
             return Err(reading(String::from("it is no longer there").into()));
         };
-        // What a source leaves unfilled must not pass for what the buffer held before.
+        // Unfilled values must not be mistaken for the buffer's previous contents.
         values.fill(T::nan());
         handle
             .read(offset, values)
             .map_err(|error| reading(Cause::new(error)))
     }
 
-    /// Reads the values of a layer from `offset` on, all of which must be finite.
+    /// Reads the values of a layer starting at `offset`, all of which must be finite.
     ///
-    /// Values that the source doesn't fill in count as NaN.
+    /// Values that the source doesn't fill count as NaN.
     pub(crate) fn read<T: Scalar>(
         &self,
         layer: &LayerShape,
@@ -149,7 +149,7 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
     }
 }
 
-/// Where the first value is that is NaN or infinite.
+/// The index of the first value that is NaN or infinite.
 fn first_not_finite<T: Scalar>(values: &[T]) -> Option<usize> {
     if in_wide_registers(AllFinite(values)) {
         None
@@ -163,7 +163,7 @@ struct AllFinite<'a, T>(&'a [T]);
 impl<T: Scalar> Kernel for AllFinite<'_, T> {
     type Output = bool;
 
-    /// Without a way out, so that the compiler can look at many values at once.
+    /// Has no early exit, so that the compiler can check many values at once.
     #[inline(always)]
     fn compute(self) -> bool {
         let and = |all, value: &T| all & value.is_finite();

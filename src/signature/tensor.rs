@@ -1,4 +1,4 @@
-//! What is kept of one tensor.
+//! The signature of one tensor.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use crate::moments::Moments;
 use crate::sketch::{MatrixSketch, RowSample};
 use crate::weights::ElementType;
 
-/// What is kept of one tensor of a model.
+/// The summary of one tensor of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorSignature {
     pub(super) name: String,
@@ -36,19 +36,19 @@ impl TensorSignature {
         &self.shape
     }
 
-    /// The type the values were stored in.
+    /// The stored type of the values.
     #[must_use]
     pub const fn element_type(&self) -> ElementType {
         self.element_type
     }
 
-    /// Whether it is a matrix, or a vector of at least 1,024 values.
+    /// Whether the tensor is a matrix, or a vector of at least 1,024 values.
     #[must_use]
     pub fn is_weight(&self) -> bool {
         is_weight(&self.shape)
     }
 
-    /// Equal for tensors of equal values.
+    /// A digest that is equal for tensors with equal values.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
@@ -60,28 +60,28 @@ impl TensorSignature {
         self.moments
     }
 
-    /// How finely the values are resolved.
+    /// The resolution of the values.
     #[must_use]
     pub const fn profile(&self) -> PrecisionProfile {
         self.profile
     }
 
-    /// The sketch of the tensor as a matrix: its first dimension longer than 1 counts rows. Vectors
-    /// that are weights are laid out in rows of 64 values, shorter ones are one row.
+    /// The sketch of the tensor as a matrix. Its first dimension longer than 1 counts rows. A vector that is
+    /// a weight is arranged in rows of 64 values; a shorter one is a single row.
     #[must_use]
     pub const fn sketch(&self) -> &MatrixSketch {
         &self.sketch
     }
 
-    /// Some of its rows in a few random dimensions, kept for the largest eight weights with at least
-    /// 32 rows.
+    /// Some of its rows projected to a few random dimensions; kept for the eight largest weights with at
+    /// least 32 rows.
     #[must_use]
     pub const fn rows(&self) -> Option<&RowSample> {
         self.rows.as_ref()
     }
 
-    /// Digests of some of its values: as they are, and as rounding to single precision, bfloat16 and half
-    /// precision would leave them.
+    /// Digests of some of its values: as they are, and after rounding to single precision, bfloat16 and half
+    /// precision.
     #[must_use]
     pub const fn rounded_digests(&self) -> [u64; 4] {
         let samples = self.samples;

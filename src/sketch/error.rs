@@ -1,7 +1,7 @@
-//! What can be wrong with a sketch.
+//! Errors of sketches.
 
 crate::errors::errors! {
-    /// Why there is no sketch, or no comparison of two.
+    /// Why a matrix can't be sketched, or two sketches can't be compared.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum SketchError {
@@ -10,25 +10,25 @@ crate::errors::errors! {
             /// The number asked for.
             buckets: usize,
         } => "a sketch can't have {buckets} buckets: only a power of two from 8 to 1024",
-        /// Rows have no values.
+        /// The width of rows is zero.
         Width => "rows without values can't be sketched",
         /// More values were added than the matrix has.
         TooMany {
             /// How many values the matrix has.
             values: usize,
         } => "the matrix has {values} values, and more were added",
-        /// The matrix isn't complete.
+        /// Values of the matrix are missing.
         Incomplete {
             /// How many values were added.
             found: usize,
-            /// How many the matrix has.
+            /// How many values the matrix has in all.
             values: usize,
         } => "only {found} of the matrix's {values} values were added",
         /// The squares of the values overflow double precision.
         Overflow => "the squares of the values overflow",
         /// Two sketches differ in width or in the number of buckets.
         Mismatch => "the sketches differ in width or in the number of buckets",
-        /// The numbers handed in don't fit the shape, or one of them is impossible.
+        /// The numbers passed in don't fit the shape, or one of them is impossible.
         Numbers => "the numbers don't fit the shape of the sketch",
     }
 }

@@ -1,14 +1,13 @@
-//! How a matrix is cut into groups of rows.
+//! How a matrix is split into groups of rows.
 
 use core::ops::Range;
 
 use super::SketchError;
 
-/// How many groups a matrix has at least, if it has as many rows.
+/// The least number of groups of a matrix, if it has enough rows.
 const LEAST_GROUPS: usize = 16;
 
-/// The groups of rows of a matrix; the last row may be incomplete, as in a vector that is laid out in
-/// rows.
+/// The groups of rows of a matrix. The last row may be incomplete, as in a vector arranged in rows.
 ///
 /// # Examples
 ///
@@ -28,10 +27,10 @@ pub struct RowGroups {
 }
 
 impl RowGroups {
-    /// No matrix has more groups.
+    /// The largest number of groups of any matrix.
     pub const MOST: usize = 2 * LEAST_GROUPS - 1;
 
-    /// The groups of a matrix of `length` values in rows of `width`.
+    /// Divides a matrix of `length` values, in rows of `width`, into groups.
     ///
     /// # Errors
     ///
@@ -64,7 +63,7 @@ impl RowGroups {
         self.width
     }
 
-    /// The number of rows, an incomplete one at the end included.
+    /// The number of rows, including an incomplete one at the end.
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.length.div_ceil(self.width)

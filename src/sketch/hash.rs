@@ -1,11 +1,11 @@
-//! The hash that decides signs and buckets.
+//! The hash that determines signs and buckets.
 
-/// Decides the random signs and buckets of sketches.
+/// The key that determines the random signs and buckets of sketches.
 ///
-/// Only sketches made with equal keys can be compared. The default key is public, so that sketches
-/// can be exchanged; a hub that fears weights crafted to look alike uses a secret key of its own. The
-/// hash is quick rather than cryptographic: a secret key hides which differences go unseen from
-/// someone who doesn't see any sketches made with it.
+/// Only sketches made with equal keys can be compared. The default key is public, so that sketches can be
+/// exchanged. A hub that must expect weights crafted to look alike should use its own secret key. The hash is
+/// fast rather than cryptographic: a secret key hides which differences go unnoticed only from someone who
+/// doesn't see any sketches made with it.
 ///
 /// # Examples
 ///
@@ -20,22 +20,22 @@
 pub struct SketchKey(u64);
 
 impl SketchKey {
-    /// The key that everybody shares: the first 64 bits of the fractional part of π.
+    /// The shared key: the first 64 bits of the fractional part of π.
     pub const PUBLIC: Self = Self(0x243F_6A88_85A3_08D3);
 
-    /// A key of one's own.
+    /// Creates a private key.
     #[must_use]
     pub const fn new(key: u64) -> Self {
         Self(key)
     }
 
-    /// The number that was given to [`new`](Self::new).
+    /// The number passed to [`new`](Self::new).
     #[must_use]
     pub const fn value(self) -> u64 {
         self.0
     }
 
-    /// What the signs and buckets of a row are made from.
+    /// The hash that determines the signs and buckets of a row.
     #[inline(always)]
     pub(super) const fn row(self, row: usize) -> RowHash {
         let step = (row as u64)
@@ -44,7 +44,7 @@ impl SketchKey {
         RowHash(mix(self.0.wrapping_add(step)))
     }
 
-    /// Signs that depend on the column alone, and that no row has.
+    /// Signs that depend on the column alone and that no row uses.
     #[inline(always)]
     pub(super) const fn columns(self) -> RowHash {
         RowHash(mix(self.0))
@@ -62,13 +62,13 @@ impl Default for SketchKey {
 pub(super) struct RowHash(u64);
 
 impl RowHash {
-    /// By how many buckets the columns of this row are moved.
+    /// The number of buckets by which the columns of this row are shifted.
     #[inline(always)]
     pub(super) const fn offset(self, buckets: usize) -> usize {
         (self.0 % buckets as u64) as usize
     }
 
-    /// One bit for each of 64 columns from `64 * block` on: set where the sign is minus.
+    /// One bit for each of 64 columns, starting at `64 * block`; a set bit means minus.
     #[inline(always)]
     pub(super) const fn signs(self, block: usize) -> u64 {
         let step = (block as u64)

@@ -12,21 +12,21 @@ use crate::registers::{Kernel, in_wide_registers};
 /// equal, since buckets are kept in single precision.
 const ROUNDING: f64 = 1e-13;
 
-/// The sketch of a matrix: for each group of rows its exact squared norm and its buckets.
+/// The sketch of a matrix: the exact squared norm and the buckets of each group of rows.
 ///
-/// Buckets are kept in single precision, in units of a power of two chosen by the largest of them, so
-/// that no weights are too large or too small.
+/// Buckets are stored in single precision, in units of a power of two chosen by the largest one, so no
+/// weights are too large or too small.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatrixSketch {
     groups: RowGroups,
     squared_norms: Vec<f64>,
-    /// The buckets are in units of 2 to this power.
+    /// The buckets are in units of 2 to the power of this exponent.
     exponent: i32,
-    /// Group by group.
+    /// The buckets, group by group.
     buckets: Vec<f32>,
 }
 
-/// Two matrices on one group of rows.
+/// The comparison of two matrices on one group of rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GroupComparison {
     /// The number of values.
@@ -37,16 +37,16 @@ pub struct GroupComparison {
     pub second_squared_norm: f64,
     /// ‖u − v‖², estimated.
     pub squared_distance: f64,
-    /// ‖u‖² and ‖v‖² by the same estimate.
+    /// ‖u‖² and ‖v‖², estimated in the same way.
     pub estimated_squared_norms: [f64; 2],
 }
 
 impl GroupComparison {
-    /// ‖u √c − v / √c‖², estimated, with c = ‖V‖ / ‖U‖ for matrices of these squared norms: the squared
-    /// distance once both are brought to one norm.
+    /// Estimates ‖u √c − v / √c‖² with c = ‖V‖ / ‖U‖ for matrices of these squared norms: the squared
+    /// distance after scaling both to one norm.
     ///
-    /// It is what is left of a step without uniform shrinkage, such as weight decay. Exchanging the
-    /// matrices changes nothing. For a matrix that is zero it is NaN or infinite.
+    /// This is the remainder of a step after removing uniform shrinkage, such as weight decay. It is
+    /// symmetric in the matrices. If one of them is zero, the result is NaN or infinite.
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ impl GroupComparison {
         let scale = |numerator: f64, denominator: f64| {
             num_traits::Float::sqrt(numerator / denominator) - 1.0
         };
-        // ‖u √c − v / √c‖² − ‖u − v‖², in which the inner product cancels.
+        // ‖u √c − v / √c‖² − ‖u − v‖²; the inner product cancels.
         let [of_first, of_second] = self.estimated_squared_norms;
         let change = scale(second, first) * of_first + scale(first, second) * of_second;
         (self.squared_distance + change).max(0.0)
@@ -78,11 +78,11 @@ impl GroupComparison {
 }
 
 impl MatrixSketch {
-    /// A sketch from the sums of its buckets, in the units of the matrix.
+    /// Creates a sketch from the sums of its buckets, in the units of the matrix.
     ///
     /// # Errors
     ///
-    /// As [`from_parts`](Self::from_parts), and where a sum isn't finite.
+    /// The same as for [`from_parts`](Self::from_parts), and if a sum isn't finite.
     ///
     /// # Examples
     ///
@@ -107,13 +107,13 @@ impl MatrixSketch {
         Self::from_parts(groups, squared_norms, exponent, buckets)
     }
 
-    /// A sketch from its numbers, as its accessors return them.
+    /// Creates a sketch from its numbers, as returned by its accessors.
     ///
     /// # Errors
     ///
-    /// [`SketchError::Numbers`] unless there is a squared norm for every group that is finite and
-    /// not negative, a number of buckets for every group that is a power of two from 8 to 1024, none
-    /// above 2 in magnitude, and an exponent from −1100 to 600.
+    /// [`SketchError::Numbers`] unless each group has a squared norm that is finite and not negative, the
+    /// number of buckets per group is a power of two from 8 to 1024, no bucket is above 2 in magnitude, and
+    /// the exponent is from −1100 to 600.
     pub fn from_parts(
         groups: RowGroups,
         squared_norms: Vec<f64>,
@@ -141,7 +141,7 @@ impl MatrixSketch {
         })
     }
 
-    /// How the matrix was cut.
+    /// The groups of rows of the matrix.
     #[must_use]
     pub const fn groups(&self) -> RowGroups {
         self.groups
@@ -153,13 +153,13 @@ impl MatrixSketch {
         &self.squared_norms
     }
 
-    /// The power of two in whose units the buckets are.
+    /// The exponent of the power of two that is the unit of the buckets.
     #[must_use]
     pub const fn exponent(&self) -> i32 {
         self.exponent
     }
 
-    /// The buckets of all groups, one group after the other.
+    /// The buckets of all groups, concatenated.
     #[must_use]
     pub fn buckets(&self) -> &[f32] {
         &self.buckets
@@ -173,17 +173,17 @@ impl MatrixSketch {
             .map(move |&bucket| f64::from(bucket) * unit)
     }
 
-    /// The number of buckets of a group; 0 for a matrix without values.
+    /// The number of buckets per group; 0 for a matrix without values.
     #[must_use]
     pub fn buckets_of_group(&self) -> usize {
         let groups = self.squared_norms.len();
         self.buckets.len().checked_div(groups).unwrap_or(0)
     }
 
-    /// The groups that both matrices have whole, in order.
+    /// Compares the groups that are complete in both matrices, in order.
     ///
-    /// The matrices may differ in their number of rows; only the rows up to the last group that both
-    /// have complete are compared. The sketches must have been made with the same key.
+    /// The matrices may differ in their number of rows; only the rows up to the last common complete group
+    /// are compared. The sketches must have been made with the same key.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl MatrixSketch {
     ///
     /// # Complexity
     ///
-    /// O(all buckets) time; memory only where the heights of groups differ.
+    /// O(all buckets) time. Allocates scratch memory only if the heights of groups differ.
     ///
     /// # Examples
     ///
@@ -266,7 +266,7 @@ impl MatrixSketch {
         Ok(())
     }
 
-    /// The same matrix in groups of this height, a multiple of its own.
+    /// The sketch of the same matrix in groups of this height, a multiple of the current one.
     fn coarsened(&self, height: usize) -> Cow<'_, Self> {
         let joined = height / self.groups.height().max(1);
         if joined <= 1 {
@@ -290,7 +290,7 @@ impl MatrixSketch {
         })
     }
 
-    /// The flat indices of a group's values, were groups of this height.
+    /// The flat indices of a group's values if groups had this height.
     fn values(&self, group: usize, height: usize) -> core::ops::Range<usize> {
         let (length, width) = (self.groups.length(), self.groups.width());
         let size = height.saturating_mul(width);
@@ -299,7 +299,7 @@ impl MatrixSketch {
     }
 }
 
-/// The squared norms of f·u − g·v, f·u and g·v for every group, where f and g bring both to one unit.
+/// The squared norms of f·u − g·v, f·u and g·v for every group, where f and g convert both to one unit.
 struct SquaredNorms<'a> {
     first: &'a [f32],
     second: &'a [f32],
@@ -333,18 +333,18 @@ impl Kernel for SquaredNorms<'_> {
     }
 }
 
-/// Numbers in single precision, in units of the greatest power of two up to the largest of them, and
-/// that power's exponent. None is above 2 in magnitude.
+/// Converts numbers to single precision in units of a power of two, and returns its exponent. The unit is the
+/// largest power of two up to the largest number, so no result is above 2 in magnitude.
 pub(super) fn in_units(numbers: &[f64]) -> (Vec<f32>, i32) {
     let largest = numbers.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
     let exponent = exponent(largest);
-    // In two steps, since the inverse of a power of two may be out of range.
+    // Scales in two steps, since the inverse of a power of two may be out of range.
     let (half, rest) = (-exponent / 2, -exponent - -exponent / 2);
     let scaled = |number: &f64| (number * power_of_two(half) * power_of_two(rest)) as f32;
     (numbers.iter().map(scaled).collect(), exponent)
 }
 
-/// 2 to a power that isn't positive; 0 where that is too small.
+/// 2 to a power of at most zero; 0 if that is too small.
 fn single_power(exponent: i32) -> f32 {
     if exponent == 0 {
         1.0

@@ -1,4 +1,4 @@
-//! Single rows in a few random dimensions, so that rows of two matrices can be matched.
+//! Single rows projected to a few random dimensions, so that rows of two matrices can be matched.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,16 +10,16 @@ use crate::Scalar;
 /// How many rows are kept.
 const ROWS: usize = 32;
 
-/// How many dimensions a row is kept in.
+/// The number of dimensions kept per row.
 const DIMENSIONS: usize = 16;
 
-/// Rows of a matrix, each as a signed sum of its values into 16 buckets.
+/// A sample of rows of a matrix, each projected to signed sums of its values in 16 buckets.
 ///
-/// Unlike those of a [`MatrixSketch`](super::MatrixSketch), signs and buckets depend on the column
-/// alone, so the cosine of any two rows, of one matrix or of two of equal width, can be estimated. The
-/// rows are the first 32 at multiples of half the height of a group, or of 1 where groups are single
-/// rows; they stay where they are when a few rows are added at the end. Their numbers are in units of a
-/// power of two chosen by the largest of them, so that no weights are too large or too small.
+/// Unlike in a [`MatrixSketch`](super::MatrixSketch), signs and buckets depend on the column alone. So the
+/// cosine of any two rows can be estimated, from one matrix or from two of equal width. The rows are the
+/// first 32 at multiples of half the height of a group, or the first 32 rows if groups are single rows. They
+/// don't change when a few rows are added at the end. Numbers are in units of a power of two chosen by the
+/// largest one, so no weights are too large or too small.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowSample {
     numbers: Vec<f32>,
@@ -32,17 +32,17 @@ impl RowSample {
     /// The number of rows.
     pub const ROWS: usize = ROWS;
 
-    /// All numbers, row after row.
+    /// All numbers, row by row.
     #[must_use]
     pub fn numbers(&self) -> &[f32] {
         &self.numbers
     }
 
-    /// A sample from its numbers, as [`numbers`](Self::numbers) returns them.
+    /// Creates a sample from its numbers, as returned by [`numbers`](Self::numbers).
     ///
     /// # Errors
     ///
-    /// [`SketchError::Numbers`] unless there are 16 for each of 32 rows, none above 2 in magnitude.
+    /// [`SketchError::Numbers`] unless there are 16 numbers for each of 32 rows, none above 2 in magnitude.
     pub fn from_numbers(numbers: Vec<f32>) -> Result<Self, SketchError> {
         if numbers.len() == ROWS * DIMENSIONS && numbers.iter().all(|number| number.abs() <= 2.0) {
             Ok(Self { numbers })
@@ -57,7 +57,7 @@ impl RowSample {
     }
 }
 
-/// Takes a sample of the rows of a matrix whose values come in pieces.
+/// Samples the rows of a matrix, whose values are added in pieces.
 #[derive(Clone, Debug)]
 pub(crate) struct RowSampler {
     width: usize,
@@ -68,7 +68,7 @@ pub(crate) struct RowSampler {
 }
 
 impl RowSampler {
-    /// Whether a matrix has as many rows as a sample.
+    /// Whether a matrix has enough rows for a sample.
     pub(crate) fn has_enough(groups: RowGroups) -> bool {
         groups.rows() >= ROWS
     }

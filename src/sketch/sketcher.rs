@@ -1,4 +1,4 @@
-//! One pass over a matrix in pieces of any length, with the bits of a single pass.
+//! Sketches a matrix in pieces of any length, with the same bits as a single pass.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,16 +9,15 @@ use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::scalar::ScalarSlice;
 
-/// The columns whose signs come from one word.
+/// The number of columns whose signs come from one word.
 const BLOCK: usize = 64;
 
-/// The number of sums that a squared norm is made of.
+/// The number of partial sums of a squared norm.
 const LANES: usize = 16;
 
-/// Sketches a matrix whose values come in pieces, in row-major order.
+/// Sketches a matrix from its values in row-major order, in pieces of any length.
 ///
-/// However the matrix is cut into pieces, and whatever vector registers there are,
-/// [`finish`](Self::finish) returns the same bits.
+/// [`finish`](Self::finish) returns the same bits for any division into pieces and any vector registers.
 ///
 /// # Examples
 ///
@@ -42,26 +41,26 @@ pub struct MatrixSketcher {
     /// How many values were added.
     position: usize,
     row: Row,
-    /// The buckets of every group that was begun.
+    /// The buckets of all groups started so far.
     buckets: Vec<f64>,
     squared_norms: Vec<f64>,
 }
 
-/// Sums over the row and the group that aren't complete.
+/// Sums over the incomplete row and group.
 #[derive(Clone, Debug)]
 struct Row {
-    /// By column modulo their number, not yet moved to the row's buckets.
+    /// Sums by column modulo the number of buckets, not yet moved to the row's buckets.
     sums: Vec<f64>,
-    /// Sums of squares over the group, by column modulo their number.
+    /// Sums of squares over the group, by column modulo the number of lanes.
     squares: [f64; LANES],
 }
 
 impl MatrixSketcher {
-    /// A sketcher of a matrix with these groups, into so many buckets a group.
+    /// Creates a sketcher for a matrix with these groups and this many buckets per group.
     ///
     /// # Errors
     ///
-    /// [`SketchError::Buckets`] unless their number is a power of two from 8 to 1024.
+    /// [`SketchError::Buckets`] unless the number is a power of two from 8 to 1024.
     pub fn new(groups: RowGroups, buckets: usize, key: SketchKey) -> Result<Self, SketchError> {
         if !(buckets.is_power_of_two() && (8..=1024).contains(&buckets)) {
             return Err(SketchError::Buckets { buckets });
@@ -80,11 +79,11 @@ impl MatrixSketcher {
         })
     }
 
-    /// Adds the next values, which are finite.
+    /// Adds the next values, which must be finite.
     ///
     /// # Errors
     ///
-    /// [`SketchError::TooMany`] if the matrix has fewer; then nothing was added.
+    /// [`SketchError::TooMany`] if that would be more than the matrix has; then nothing is added.
     ///
     /// # Complexity
     ///
@@ -110,7 +109,7 @@ impl MatrixSketcher {
         }
     }
 
-    /// Moves the sums of a complete row to its buckets, and the squares of a complete group.
+    /// Moves the sums of a complete row to its buckets, and the squares of a complete group to its norm.
     #[inline(always)]
     fn end_row(&mut self, row: usize, hash: RowHash) {
         let group = row / self.groups.height();
@@ -131,7 +130,7 @@ impl MatrixSketcher {
         }
     }
 
-    /// The sketch of the whole matrix.
+    /// Returns the sketch of the whole matrix.
     ///
     /// # Errors
     ///
@@ -152,7 +151,7 @@ impl MatrixSketcher {
     }
 }
 
-/// Taking values into a sketcher, with K sums of a row at once.
+/// Adds values to a sketcher, with K sums of a row at once.
 struct Take<'a, T, const K: usize>(&'a mut MatrixSketcher, &'a [T]);
 
 impl<T: Signed, const K: usize> Kernel for Take<'_, T, K> {
@@ -176,7 +175,7 @@ impl<T: Signed, const K: usize> Kernel for Take<'_, T, K> {
     }
 }
 
-/// Adds values of one row from `column` on.
+/// Adds values of one row, starting at `column`.
 #[inline(always)]
 fn add_to_row<T: Signed, const K: usize>(
     row: &mut Row,
@@ -199,7 +198,7 @@ fn add_to_row<T: Signed, const K: usize>(
     add_part(row, hash, block * BLOCK, tail);
 }
 
-/// Adds values of one row that lie in one block, one by one.
+/// Adds values of one row that lie in one block, one at a time.
 #[inline(always)]
 fn add_part<T: Signed>(row: &mut Row, hash: RowHash, column: usize, values: &[T]) {
     if values.is_empty() {
@@ -214,7 +213,7 @@ fn add_part<T: Signed>(row: &mut Row, hash: RowHash, column: usize, values: &[T]
     }
 }
 
-/// Adds a whole block; every sum takes its values in the order of columns, as one by one.
+/// Adds a whole block; each sum takes its values in column order, as when adding one at a time.
 #[inline(always)]
 fn add_block<T: Signed, const K: usize>(
     sums: &mut [f64; K],
@@ -239,16 +238,16 @@ fn add_block<T: Signed, const K: usize>(
     *squares = kept;
 }
 
-/// A scalar whose sign can be turned.
+/// A scalar whose sign can be flipped.
 trait Signed: Scalar {
-    /// The value as it is, or negative where the bit is set.
+    /// The value, negated if the bit is set.
     fn signed(self, signs: u64, bit: u32) -> f64;
 }
 
 impl Signed for f32 {
     #[inline(always)]
     fn signed(self, signs: u64, bit: u32) -> f64 {
-        // Half of the word at a time, so that a vector holds as many signs as values.
+        // Uses half of the word at a time, so that a vector holds as many signs as values.
         let half = (signs >> (bit & 32)) as u32;
         let sign = (half << (31 - (bit & 31))) & (1 << 31);
         f64::from(Self::from_bits(self.to_bits() ^ sign))

@@ -1,4 +1,4 @@
-//! The entries of a zip archive: where each lies in its file, checked against the file's length.
+//! The entries of a zip archive: the position of each in its file, checked against the file's length.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -19,11 +19,11 @@ use super::{LARGEST_HEADER, Storage};
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) packing: Packing,
-    /// Where its first byte lies in the archive, compressed or not.
+    /// The position in the archive of its first byte, compressed or not.
     pub(crate) position: u64,
-    /// How many bytes it takes in the archive.
+    /// The number of bytes it takes in the archive.
     pub(crate) packed: u64,
-    /// How many bytes it says it has.
+    /// Its stated uncompressed length in bytes.
     pub(crate) length: u64,
 }
 
@@ -32,14 +32,14 @@ pub(crate) struct Entry {
 pub(crate) enum Packing {
     Stored,
     Deflated,
-    /// In a way that can't be read: encrypted, or compressed by another method.
+    /// It can't be read, because it is encrypted or compressed by another method.
     Unknown,
 }
 
-/// DEFLATE makes no more than this many bytes from one.
+/// DEFLATE expands one byte to at most this many.
 const LARGEST_RATIO: u64 = 1032;
 
-/// The entries of an archive, in the order of its directory; what is wrong, in words.
+/// The entries of an archive, in the order of its directory; the error describes what is wrong.
 pub(crate) fn entries(storage: &Storage<'_>) -> Result<Vec<Entry>, String> {
     let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
     let archive = ZipLocator::new()
@@ -59,7 +59,7 @@ pub(crate) fn entries(storage: &Storage<'_>) -> Result<Vec<Entry>, String> {
     Ok(entries)
 }
 
-/// What the directory says of each entry; positions aren't known yet.
+/// The directory's information on each entry; positions aren't known yet.
 fn listed(
     archive: &ZipArchive<Reader<'_>>,
     buffer: &mut [u8],
@@ -119,8 +119,7 @@ fn located(
     Ok(entry)
 }
 
-/// Refuses entries that end behind the directory's beginning, share bytes, or claim to hold more than
-/// their bytes can.
+/// Rejects entries that share bytes, or that claim to hold more than their bytes can.
 fn check(entries: &[Entry]) -> Result<(), String> {
     for entry in entries {
         let most = match entry.packing {
@@ -152,7 +151,7 @@ fn check(entries: &[Entry]) -> Result<(), String> {
     }
 }
 
-/// Lets the archive's reader see a file of weights.
+/// Lets the archive library read a file of weights.
 struct Reader<'a>(&'a Storage<'a>);
 
 impl ReaderAt for Reader<'_> {

@@ -11,14 +11,14 @@ use std::path::Path;
 use super::file::{ModelFile, read_exact_at};
 use super::{FileError, FileErrorKind};
 
-/// The longest header or index that is read, in bytes: what the reference implementation of
-/// safetensors allows.
+/// The maximum length in bytes of a header or index that is read, which is the limit of the reference
+/// implementation of safetensors.
 pub(crate) const LARGEST_HEADER: u64 = 100_000_000;
 
-/// How many bytes are read at once; the memory that one call of `read` takes.
+/// The number of bytes read at once, which is the memory that one call of `read` takes.
 pub(crate) const BUFFER: usize = 64 * 1024;
 
-/// The bytes of one file, and how the file is called in errors.
+/// The bytes of one file, and the file's name in errors.
 #[derive(Debug)]
 pub(crate) struct Storage<'a> {
     label: String,
@@ -31,7 +31,7 @@ enum Held<'a> {
     File(ModelFile),
 }
 
-/// Bytes that can be read now.
+/// Bytes ready to be read.
 #[derive(Clone, Copy)]
 pub(crate) enum Bytes<'a> {
     Memory(&'a [u8]),
@@ -66,21 +66,22 @@ impl<'a> Storage<'a> {
         }
     }
 
-    /// All of these bytes at once; the caller has checked the length against the file's.
+    /// Reads all of these bytes at once. The caller has checked the length against the file's.
     pub(crate) fn bytes(&self, position: u64, length: u64) -> Result<Vec<u8>, FileError> {
-        // Callers ask for at most the 100 MB of the largest header.
+        // Callers ask for at most 100 MB, the limit for headers.
         let mut bytes = vec![0; length as usize];
         self.fill(position, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Fills `bytes` from `position` on, before there are layers.
+    /// Fills `bytes` from `position` on, while opening, before layers are known.
     pub(crate) fn fill(&self, position: u64, bytes: &mut [u8]) -> Result<(), FileError> {
         self.read(|source| source.fill(position, bytes))?
             .map_err(|error| FileErrorKind::from_io(&error).in_file(&*self.label))
     }
 
-    /// Reads in whatever way, before there are layers. Failing to open the file is an error of its own.
+    /// Reads with `read`, while opening, before layers are known. The outer error is a failure to open the
+    /// file.
     pub(crate) fn read<R>(&self, read: impl FnOnce(Bytes<'_>) -> R) -> Result<R, FileError> {
         let failed = |error| FileErrorKind::from_io(&error).in_file(&*self.label);
         Ok(match &self.held {
@@ -92,7 +93,7 @@ impl<'a> Storage<'a> {
         })
     }
 
-    /// Reads values of a layer in whatever way, and then makes sure that the file hasn't changed.
+    /// Reads values of a layer with `read`, then checks that the file hasn't changed.
     pub(crate) fn read_layer<R>(
         &self,
         layer: &str,
@@ -117,14 +118,14 @@ impl<'a> Storage<'a> {
             _ => failed(error),
         })?;
         let result = read(Bytes::File(&handle));
-        // Afterwards, so that a change during the read is seen as well. It explains any failure.
+        // Checked afterwards, to notice changes during the read as well. A change explains any failure.
         if !file.is_unchanged(&handle) {
             return Err(changed());
         }
         result.map_err(failed)
     }
 
-    /// An error unless a layer of so many elements has all the values that are asked for.
+    /// Returns an error unless a layer with this many elements has all the requested values.
     pub(crate) fn check_range(
         &self,
         layer: &str,
@@ -146,7 +147,7 @@ impl<'a> Storage<'a> {
 }
 
 impl<'a> Bytes<'a> {
-    /// Fills `bytes` with those from `position` on.
+    /// Fills `bytes` with the bytes from `position` on.
     pub(crate) fn fill(self, position: u64, bytes: &mut [u8]) -> io::Result<()> {
         match self {
             Self::Memory(memory) => {
@@ -157,7 +158,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// These bytes, borrowed where they are in memory, else read into `buffer`.
+    /// These bytes, borrowed if they are in memory, otherwise read into `buffer`.
     pub(crate) fn view<'b>(
         self,
         position: u64,
@@ -177,7 +178,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// A buffer for views of at most this many bytes, of which none is needed in memory.
+    /// A buffer for views of at most this many bytes; empty for bytes in memory, which don't need one.
     pub(crate) fn buffer(self, length: usize) -> Vec<u8> {
         match self {
             Self::Memory(_) => Vec::new(),

@@ -1,4 +1,4 @@
-//! Elements of either byte order, one after another.
+//! Consecutive elements in either byte order.
 
 use alloc::vec;
 use std::io;
@@ -14,7 +14,7 @@ pub(crate) struct Element {
     pub(crate) order: ByteOrder,
 }
 
-/// Which byte of an element comes first.
+/// The byte of an element that comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ByteOrder {
     Little,
@@ -50,7 +50,7 @@ impl Element {
         self.read_through(&mut buffer, bytes, position, values)
     }
 
-    /// The same through a buffer that the caller keeps: of [`BUFFER`] bytes, or all bytes of the values.
+    /// The same, through the caller's buffer of [`BUFFER`] bytes, or of all bytes of the values.
     pub(crate) fn read_through<T: Scalar>(
         self,
         buffer: &mut [u8],
@@ -67,7 +67,7 @@ impl Element {
         Ok(())
     }
 
-    /// Fills `values` with the elements from byte `position` on, whose bytes `fetch` gets in order.
+    /// Fills `values` with the elements from byte `position` on. `fetch` gets their bytes, in order.
     pub(crate) fn read_with<T: Scalar>(
         self,
         mut position: u64,

@@ -1,4 +1,4 @@
-//! What can go wrong with a file of weights, in any format.
+//! Errors of weight files, in any format.
 
 use core::error::Error;
 use core::fmt;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::text::{FileName, Line, Quoted};
 
-/// Why a model's file can't be opened or read.
+/// Why a model file can't be opened or read.
 ///
 /// # Examples
 ///
@@ -27,97 +27,97 @@ use super::text::{FileName, Line, Quoted};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FileError {
-    /// The path, or the model's name where the bytes were given in memory.
+    /// The path, or the model's name if the bytes were given in memory.
     pub file: String,
-    /// The layer at fault, if it is one.
+    /// The layer at fault, if there is one.
     pub layer: Option<String>,
     /// What is wrong.
     pub kind: FileErrorKind,
 }
 
-/// What is wrong with a model's file, or with one of its layers.
+/// What is wrong with a model file, or with one of its layers.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum FileErrorKind {
     /// There is no such file or folder.
     NotFound,
-    /// The file or folder may not be read.
+    /// There is no permission to read the file or folder.
     PermissionDenied,
-    /// The path is neither a file nor a folder, or a folder where a file has to be.
+    /// The path is neither a file nor a folder, or it is a folder where a file is needed.
     NotAFile,
     /// The folder holds no model.
     NoModel {
-        /// The name that the model's only file would have; an index would be `….index.json`.
+        /// The expected file name of the model; an index would be named `….index.json`.
         expected: &'static str,
     },
     /// The operating system failed to open, list or read something.
     Io {
-        /// What kind of failure.
+        /// The kind of failure.
         kind: io::ErrorKind,
         /// The system's message.
         message: String,
     },
     /// The file is no longer the one that was opened.
     Changed,
-    /// More values were asked for than the layer has.
+    /// More values were requested than the layer has.
     OutOfRange {
-        /// The first value asked for.
+        /// The index of the first value requested.
         offset: usize,
-        /// How many values were asked for.
+        /// The number of values requested.
         values: usize,
-        /// How many values the layer has.
+        /// The number of values in the layer.
         elements: usize,
     },
-    /// This build doesn't read the format.
+    /// This build can't read the format.
     UnreadFormat {
         /// The format's name.
         format: &'static str,
     },
-    /// The file is of another format, or only its beginning is left.
+    /// The file has another format, or only its beginning is left.
     OtherFormat {
-        /// The name of the format it should have.
+        /// The name of the expected format.
         format: &'static str,
-        /// What it is, or what is missing.
+        /// What the file is, or what is missing.
         reason: String,
     },
-    /// The file's header, directory or pickle is damaged, or larger than is read.
+    /// The file's header, directory or pickle is damaged, or exceeds the maximum size.
     Damaged {
-        /// Where in the file, in bytes, if that is known.
+        /// The position in the file, in bytes, if known.
         position: Option<u64>,
         /// What is wrong.
         reason: String,
     },
     /// Two layers have the same name.
     DuplicateLayer,
-    /// A layer's entry is broken, or its type, shape and place don't fit each other or the file.
+    /// A layer's entry is broken, or its type, shape and position don't fit each other or the file.
     BadLayer {
-        /// What doesn't fit.
+        /// The description of the mismatch.
         reason: String,
     },
     /// The file has no floating-point tensors: it holds an optimizer's state, settings, or nothing.
     NoWeights,
-    /// The file is one of several that hold the model together, and another is missing or of another
+    /// The file is one of several that make up the model, and another is missing or belongs to another
     /// model.
     BadPart {
         /// What is wrong.
         reason: String,
     },
-    /// The file isn't the index of a sharded model, or is longer than one may be.
+    /// The file isn't the index of a sharded model, or is too long.
     BadIndex {
-        /// What is wrong, and where.
+        /// What is wrong, and the position.
         reason: String,
     },
-    /// An index puts the layer into a shard that is no plain name of a file in its folder.
+    /// An index puts the layer into a shard whose name isn't a plain file name in the same folder.
     BadShardName {
         /// The shard's name.
         shard: String,
     },
-    /// A shard that an index names does not exist.
+    /// A shard listed in the index does not exist.
     MissingShard {
         /// The shard's name.
         shard: String,
     },
-    /// A shard does not hold the layer that the index says it holds.
+    /// A shard does not hold a layer that the index lists for it.
     MissingLayer {
         /// The shard's name.
         shard: String,
@@ -125,7 +125,7 @@ pub enum FileErrorKind {
 }
 
 impl FileErrorKind {
-    /// In a file; [`FileError::or_in_file`] fills in a name that is empty.
+    /// The error in this file; [`FileError::or_in_file`] fills in an empty name.
     pub(crate) fn in_file(self, file: impl Into<String>) -> FileError {
         FileError {
             file: file.into(),
@@ -134,7 +134,7 @@ impl FileErrorKind {
         }
     }
 
-    /// Of a layer, in a file that isn't named yet.
+    /// The error for a layer, in a file that isn't named yet.
     pub(crate) fn of_layer(self, layer: impl Into<String>) -> FileError {
         FileError {
             layer: Some(layer.into()),
@@ -155,12 +155,12 @@ impl FileErrorKind {
 }
 
 impl FileError {
-    /// What went wrong at `path`.
+    /// The error for `path`.
     pub(crate) fn from_io(path: &Path, error: &io::Error) -> Self {
         FileErrorKind::from_io(error).in_file(path.display().to_string())
     }
 
-    /// The same, in this file if it doesn't say in which.
+    /// The same error, in this file unless it already names one.
     pub(crate) fn or_in_file(mut self, file: &str) -> Self {
         if self.file.is_empty() {
             self.file = file.to_owned();

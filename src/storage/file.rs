@@ -1,4 +1,4 @@
-//! Positioned reads from files that are kept open only while a process-wide budget allows.
+//! Positioned reads from files, which are kept open only while a process-wide budget allows.
 
 use core::ops::Deref;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -12,17 +12,17 @@ use std::time::SystemTime;
 
 use super::{FileError, FileErrorKind};
 
-/// How many files all models of the process keep open together, unless told otherwise.
+/// The default number of files that all models of the process together keep open.
 ///
-/// Half of what macOS lets a process open, the smallest limit among common systems.
+/// Half the number of files that macOS lets a process open, the smallest limit among common systems.
 const DEFAULT_LIMIT: usize = 128;
 
 static OPEN_FILES: Budget = Budget::new(DEFAULT_LIMIT);
 
-/// Sets how many files all models of this process together keep open between reads; 128 at first.
+/// Sets how many files all models of this process together keep open between reads. The default is 128.
 ///
-/// A model beyond the limit opens its file anew for every read, so any number of models can be used
-/// at once. Files that are open already stay open until their models are dropped.
+/// Beyond the limit, a model opens its file anew for every read, so any number of models can be used
+/// at once. Files that are already open stay open until their models are dropped.
 ///
 /// # Examples
 ///
@@ -34,7 +34,7 @@ pub fn set_open_file_limit(files: usize) {
     OPEN_FILES.limit.store(files, Ordering::Relaxed);
 }
 
-/// A number of things that may be held at once.
+/// A limit on the number of things held at once.
 #[derive(Debug)]
 struct Budget {
     limit: AtomicUsize,
@@ -49,21 +49,21 @@ impl Budget {
         }
     }
 
-    /// The right to hold one thing more, if there is one left.
+    /// A lease for one more thing, if there is one left.
     fn lease(&self) -> Option<Lease<'_>> {
-        // Only the count matters, it guards no other memory: relaxed is enough.
+        // Relaxed ordering is enough: only the count matters, and it guards no other memory.
         let limit = self.limit.load(Ordering::Relaxed);
         (self.used)
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 (used < limit).then(|| used + 1)
             })
             .ok()
-            // Made only on success, since dropping a lease gives a share back.
+            // Created only on success, since dropping a lease returns its share.
             .map(|_| Lease(self))
     }
 }
 
-/// Gives back its share of the budget when dropped.
+/// Returns its share of the budget when dropped.
 #[derive(Debug)]
 struct Lease<'a>(&'a Budget);
 
@@ -73,7 +73,7 @@ impl Drop for Lease<'_> {
     }
 }
 
-/// A file that is read in pieces, and must stay what it was when it was first opened.
+/// A file that is read in pieces, and must not change after it was first opened.
 #[derive(Debug)]
 pub(super) struct ModelFile {
     path: PathBuf,
@@ -87,13 +87,13 @@ struct KeptFile {
     _lease: Lease<'static>,
 }
 
-/// By what a changed file is recognised.
+/// The properties by which a changed file is recognised.
 #[derive(Debug, PartialEq)]
 struct Fingerprint {
     length: u64,
-    /// `None` where the file system doesn't know.
+    /// `None` if the file system doesn't know it.
     modified: Option<SystemTime>,
-    /// The device and the number of the file, where files have numbers.
+    /// The device and inode of the file.
     #[cfg(unix)]
     identity: (u64, u64),
 }
@@ -113,7 +113,7 @@ impl Fingerprint {
     }
 }
 
-/// An open file: the model's own or one for this read only.
+/// An open file, either kept by the model or opened for this read only.
 pub(super) enum Handle<'a> {
     Kept(&'a File),
     Fresh(File),
@@ -133,7 +133,7 @@ impl Deref for Handle<'_> {
 impl ModelFile {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let failed = |error| FileError::from_io(path, &error);
-        // Before opening, since opening a pipe would wait for somebody to write to it.
+        // Checked before opening, since opening a pipe would wait for a writer.
         if !fs::metadata(path).map_err(failed)?.is_file() {
             return Err(FileErrorKind::NotAFile.in_file(path.display().to_string()));
         }
@@ -159,14 +159,14 @@ impl ModelFile {
                     file,
                     _lease: lease,
                 };
-                // Where another thread was faster, its file is used and ours is closed.
+                // If another thread was faster, its file is used and this one is closed.
                 Handle::Kept(&self.kept.get_or_init(|| kept).file)
             }
             None => Handle::Fresh(file),
         }
     }
 
-    /// The open file, opened anew if it was not kept.
+    /// The open file, which is opened anew if it wasn't kept.
     pub(super) fn handle(&self) -> io::Result<Handle<'_>> {
         match self.kept.get() {
             Some(kept) => Ok(Handle::Kept(&kept.file)),
@@ -174,7 +174,7 @@ impl ModelFile {
         }
     }
 
-    /// Whether the open file is, as far as can be seen, still the one that [`open`](Self::open) saw.
+    /// Whether the open file still appears to be the one that [`open`](Self::open) saw.
     pub(super) fn is_unchanged(&self, handle: &Handle<'_>) -> bool {
         Fingerprint::of(handle).is_ok_and(|fingerprint| fingerprint == self.fingerprint)
     }
@@ -204,7 +204,7 @@ pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], position: u64) -> io:
 #[cfg(not(any(unix, windows)))]
 pub(super) use seek_and_read as read_exact_at;
 
-/// Positioned reads where the system has none: one at a time, since a file has but one cursor.
+/// Positioned reads for systems without them: one at a time, since a file has only one cursor.
 #[cfg(any(test, not(any(unix, windows))))]
 fn seek_and_read(mut file: &File, bytes: &mut [u8], position: u64) -> io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};

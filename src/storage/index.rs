@@ -1,4 +1,4 @@
-//! The index of a sharded model: which layer lies in which file.
+//! The index of a sharded model: the file of each layer.
 
 use core::fmt;
 
@@ -16,11 +16,11 @@ use super::text::Line;
 use super::texts::{Span, Texts};
 use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
 
-/// The layers of each shard, read and checked.
+/// The layers of each shard, already checked.
 #[derive(Debug, Default)]
 struct Index {
     texts: Texts,
-    /// Layer and shard, sorted by shard, then by layer.
+    /// Pairs of layer and shard, sorted by shard, then by layer.
     entries: Vec<(Span, Span)>,
 }
 
@@ -73,7 +73,7 @@ impl Index {
         Ok(())
     }
 
-    /// Each shard's layers, sorted by the shard's name.
+    /// The layers of each shard, sorted by the shard's name.
     fn shards(&self) -> impl Iterator<Item = ShardLayers<'_>> {
         self.entries
             .chunk_by(|(_, first), (_, second)| self.texts.get(*first) == self.texts.get(*second))
@@ -85,7 +85,7 @@ impl Index {
 }
 
 impl ShardLayers<'_> {
-    /// The file's name, a plain name without a path.
+    /// The name of the file, without a path.
     fn shard(&self) -> &str {
         (self.entries.first()).map_or("", |&(_, shard)| self.index.texts.get(shard))
     }
@@ -96,7 +96,7 @@ impl ShardLayers<'_> {
             .is_ok()
     }
 
-    /// The first layer that is not among `present`, which is sorted.
+    /// The first layer that is not in `present`, which must be sorted.
     fn first_missing(&self, present: &[&str]) -> Option<&str> {
         (self.entries.iter())
             .map(|&(layer, _)| self.index.texts.get(layer))
@@ -108,10 +108,10 @@ impl ShardLayers<'_> {
 pub(crate) trait Indexed: Sized {
     fn open(path: &Path) -> Result<Self, FileError>;
 
-    /// The names of all its layers, also of those that can't be decoded, sorted.
+    /// The names of all its layers, sorted, including those that can't be decoded.
     fn names(&self) -> Vec<&str>;
 
-    /// Moves the layers that `is_wanted` refuses to the skipped ones.
+    /// Moves the layers for which `is_wanted` is false to the skipped ones.
     fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str);
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, FileError> {
     })
 }
 
-/// What the parser says of a header or an index.
+/// The error for a header or an index that the JSON parser rejects.
 pub(crate) fn not_json(error: &serde_json::Error) -> FileError {
     damaged(format!("its JSON is broken: {error}"))
 }
@@ -173,7 +173,7 @@ pub(crate) fn damaged(reason: String) -> FileError {
     FileErrorKind::Damaged { position, reason }.in_file("")
 }
 
-/// Whether this is one plain component of a path on every system, so that it can't lead elsewhere.
+/// Whether this is a single plain path component on every system, so that it can't lead elsewhere.
 fn is_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
     components.next() == Some(Component::Normal(OsStr::new(name)))
@@ -207,7 +207,7 @@ impl<'de> Visitor<'de> for &mut Index {
     }
 }
 
-/// Reads layer by layer the name of its shard.
+/// Reads the shard name of each layer.
 struct WeightMapSeed<'a>(&'a mut Index);
 
 impl<'de> DeserializeSeed<'de> for WeightMapSeed<'_> {

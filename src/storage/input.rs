@@ -1,4 +1,4 @@
-//! Reading a file from front to back through a small buffer.
+//! Reads a file from front to back through a small buffer.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,24 +7,24 @@ use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
 
 const BUFFER: usize = 1 << 16;
 
-/// The longest line that a text opcode may have.
+/// The maximum length of a line in a text opcode.
 const LONGEST_LINE: usize = 1 << 16;
 
 pub(crate) type Reading<R> = Result<R, FileError>;
 
-/// Bytes of a file from some position on.
+/// The bytes of a file from a given position on.
 pub(crate) struct Input<'a> {
     storage: &'a Storage<'a>,
     buffer: Vec<u8>,
-    /// How much of the buffer was taken already.
+    /// The number of bytes already taken from the buffer.
     taken: usize,
-    /// Where in the file the buffer ends.
+    /// The position in the file at which the buffer ends.
     position: u64,
     end: u64,
 }
 
 impl<'a> Input<'a> {
-    /// The bytes from `position` on, at most up to `end` and never more than the largest header.
+    /// The bytes from `position` to `end`, but at most as many as the largest header has.
     pub(crate) fn new(storage: &'a Storage<'a>, position: u64, end: u64) -> Self {
         Self {
             storage,
@@ -35,7 +35,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Where in the file the next byte lies.
+    /// The position of the next byte in the file.
     pub(crate) fn position(&self) -> u64 {
         self.position - (self.buffer.len() - self.taken) as u64
     }
@@ -44,7 +44,7 @@ impl<'a> Input<'a> {
         self.end.saturating_sub(self.position())
     }
 
-    /// An error at the present position.
+    /// An error at the current position.
     pub(crate) fn fault<R>(&self, reason: impl Into<String>) -> Reading<R> {
         let kind = FileErrorKind::Damaged {
             position: Some(self.position()),
@@ -64,7 +64,7 @@ impl<'a> Input<'a> {
         Ok(array)
     }
 
-    /// So many bytes, each of which the file must have.
+    /// Reads `length` bytes, after checking that the file has them.
     pub(crate) fn bytes(&mut self, length: u64) -> Reading<Vec<u8>> {
         self.has(length)?;
         let mut bytes = alloc::vec![0; length as usize];
@@ -85,7 +85,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// The bytes up to the next line feed, which is taken as well.
+    /// The bytes up to the next line feed, which is consumed as well.
     pub(crate) fn line(&mut self) -> Reading<Vec<u8>> {
         let mut line = Vec::new();
         loop {
@@ -123,7 +123,7 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// There is at least one byte left.
+    /// Refills the buffer. At least one byte must be left.
     fn refill(&mut self) -> Reading<()> {
         let length = (self.end - self.position).min(BUFFER as u64) as usize;
         self.buffer.resize(length, 0);

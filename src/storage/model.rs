@@ -22,7 +22,7 @@ pub(crate) trait ModelPart {
 
     fn element_type(&self, layer: &Self::Stored) -> ElementType;
 
-    /// How many values should at least be read at once.
+    /// The smallest number of values worth reading at once.
     fn preferred_length(&self, _: &Self::Stored) -> usize {
         1
     }

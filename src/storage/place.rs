@@ -1,4 +1,4 @@
-//! How the model at a path is stored, and how it is called.
+//! How the model at a path is stored, and its name.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -10,14 +10,15 @@ use std::path::{Path, PathBuf};
 
 use super::{FileError, FileErrorKind};
 
-/// Where a model is.
+/// The file or index of a model.
 pub(crate) enum Place {
     File(PathBuf),
     Index(PathBuf),
 }
 
 impl Place {
-    /// A folder's model is in the file `single`, or in shards; an index ends in `index_suffix`.
+    /// Finds the model at a path. In a folder it is the file `single`, or shards with an index. Index files
+    /// end in `index_suffix`.
     pub(crate) fn of(
         path: &Path,
         single: &'static str,
@@ -44,7 +45,7 @@ impl Place {
     }
 }
 
-/// Whether there is something of this name, or nobody may know, in which case opening it will tell.
+/// Whether something of this name exists. Also true if that can't be found out; opening it will then fail.
 fn is_present(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
         Ok(_) => true,
@@ -57,7 +58,7 @@ fn is_index(path: &Path, suffix: &str) -> bool {
     name.as_encoded_bytes().ends_with(suffix.as_bytes())
 }
 
-/// The name of the model at a path: a file's stem, the name of a folder or of an index's folder.
+/// The name of the model at a path: a file's stem, a folder's name, or the name of an index's folder.
 pub(crate) fn model_name(path: &Path, index_suffix: &str) -> String {
     let folder = if path.is_dir() {
         Some(path)
@@ -67,7 +68,7 @@ pub(crate) fn model_name(path: &Path, index_suffix: &str) -> String {
         None
     };
     let name = match folder {
-        // Also where the path ends in a dot.
+        // Canonicalised, because the path may end in a dot.
         Some(folder) => fs::canonicalize(folder)
             .ok()
             .and_then(|folder| folder.file_name().map(OsStr::to_owned)),

@@ -1,4 +1,4 @@
-//! Elements at strides: the values of views and of transposed arrays.
+//! Strided elements: the values of views and of transposed arrays.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -11,16 +11,16 @@ use crate::Scalar;
 use crate::registers::{Kernel, in_wide_registers};
 use crate::weights::element_count;
 
-/// How far apart neighbours lie that are read together rather than one by one, in bytes.
+/// The largest gap in bytes between values that are read together rather than one by one.
 const WORTHWHILE_GAP: u64 = 4096;
 
-/// How many values are gathered at once, as a power of two: their places take 1 MiB.
+/// The number of values gathered at once, as a power of two: their places take 1 MiB.
 const GATHERED: u32 = 17;
 
-/// How many values of a column are read at once, if there is room.
+/// The number of values of a column that are read at once, if there is room.
 const RUN: usize = 2048;
 
-/// How many columns are put in place together, so that writes lie together, too.
+/// The number of columns written together, so that writes are close together, too.
 const STRIP: usize = 128;
 
 /// How many columns and rows are turned at once.
@@ -33,18 +33,18 @@ const PADDING: usize = 16;
 /// How many times their bytes are read to have some columns at once.
 const SPREAD: usize = 2;
 
-/// How many values should be read at once.
+/// The number of values that should be read at once.
 const MOST_AT_ONCE: usize = 1 << 22;
 
-/// Of longer rows each value is looked for by itself.
+/// In longer rows, each value is read by itself.
 const LONGEST_ROW: usize = MOST_AT_ONCE / 32;
 
-/// Where the values of a tensor lie, counted in elements from its first.
+/// The positions of a tensor's values, counted in elements from the first.
 #[derive(Clone, Debug)]
 pub(crate) struct Strides(Vec<(usize, u64)>);
 
 impl Strides {
-    /// `None` where values lie one after another in row-major order, and nothing need be gathered.
+    /// `None` if values are contiguous in row-major order, so that nothing needs to be gathered.
     pub(crate) fn new(shape: &[usize], strides: &[u64]) -> Option<Self> {
         let pairs = shape.iter().copied().zip(strides.iter().copied());
         let mut expected = 1_u64;
@@ -56,7 +56,7 @@ impl Strides {
         (!plain && element_count(shape) != Some(0)).then(|| Self(pairs.collect()))
     }
 
-    /// Fortran's order: the first index runs fastest.
+    /// Fortran's order, in which the first index varies fastest.
     pub(crate) fn column_major(shape: &[usize]) -> Option<Self> {
         let strides: Vec<u64> = (shape.iter())
             .scan(1_u64, |stride, &length| {
@@ -68,7 +68,7 @@ impl Strides {
         Self::new(shape, &strides)
     }
 
-    /// How many elements a tensor of this shape spans; `None` where that can't be counted.
+    /// The number of elements that a tensor of this shape spans; `None` if it overflows.
     pub(crate) fn span(shape: &[usize], strides: &[u64]) -> Option<u64> {
         if shape.contains(&0) {
             return Some(0);
@@ -82,7 +82,7 @@ impl Strides {
     /// The positions of consecutive values, given the index of the first in row-major order.
     fn positions(&self, mut first: usize) -> impl Iterator<Item = u64> {
         let mut indices = vec![0; self.0.len()];
-        // Wrapping, since the one after the last may lie anywhere.
+        // Wrapping, since the position after the last value may be anywhere.
         let mut position = 0_u64;
         for (index, &(length, stride)) in indices.iter_mut().zip(&self.0).rev() {
             *index = first % length;
@@ -104,14 +104,14 @@ impl Strides {
         })
     }
 
-    /// The number of values of a row, where rows lie side by side: the first index runs fastest.
+    /// The number of values in a row, if rows lie side by side, that is, if the first index varies fastest.
     fn row(&self) -> Option<usize> {
         let (&(rows, stride), trailing) = self.0.split_first()?;
         let row = trailing.iter().map(|&(length, _)| length).product();
         (stride == 1 && rows > 1 && (2..=LONGEST_ROW).contains(&row)).then_some(row)
     }
 
-    /// How many values should at least be read at once: whole rows, so many that columns give long runs.
+    /// The smallest number of values worth reading at once: enough whole rows that columns give long runs.
     pub(crate) fn preferred_length(&self) -> usize {
         match (self.row(), self.0.first()) {
             (Some(row), Some(&(rows, _))) => {
@@ -122,7 +122,7 @@ impl Strides {
         }
     }
 
-    /// Fills `values` with those from flat index `offset` on, whose bytes `fetch` gets in rising order.
+    /// Fills `values` with those from flat index `offset` on. `fetch` gets their bytes in ascending order.
     pub(crate) fn gather<T: Scalar>(
         &self,
         element: Element,
@@ -176,7 +176,7 @@ impl Strides {
         Ok(())
     }
 
-    /// Fills `values` with those from flat index `offset` on, wherever they lie.
+    /// Fills `values` with those from flat index `offset` on, wherever they are.
     fn gather_few<T: Scalar>(
         &self,
         element: Element,
@@ -193,7 +193,7 @@ impl Strides {
             let mut places: Vec<Place> = (positions.by_ref().zip(0..values.len()))
                 .map(|(position, index)| Place::new(position, index))
                 .collect::<io::Result<_>>()?;
-            // Stable, which makes use of the order that there is: each row of a matrix is sorted.
+            // A stable sort exploits existing order: each row of a matrix is already sorted.
             places.sort();
             for run in runs(&places, element.size() as u64) {
                 read_run(run, element, values, &mut buffer, fetch)?;
@@ -283,12 +283,12 @@ impl<T: Scalar> Kernel for Turn<'_, T> {
     }
 }
 
-/// Where a value lies, in elements, and its index among those that are gathered with it.
+/// The position of a value, in elements, and its index among the values gathered with it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place(u64);
 
 impl Place {
-    /// Fails for storages of more than 10¹⁴ elements.
+    /// Fails for storages with more than 10¹⁴ elements.
     fn new(position: u64, index: usize) -> io::Result<Self> {
         if position.leading_zeros() < GATHERED {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -305,7 +305,7 @@ impl Place {
     }
 }
 
-/// Fetches the bytes of a run at once, and decodes its values.
+/// Fetches the bytes of a run in one read, and decodes its values.
 fn read_run<T: Scalar>(
     run: &[Place],
     element: Element,
@@ -318,7 +318,7 @@ fn read_run<T: Scalar>(
     let size = element.size();
     let bytes = &mut buffer[..(last + 1 - first) as usize * size];
     fetch(first * size as u64, bytes)?;
-    // Often they lie one after another; some may be the same, and others missing.
+    // Often they are contiguous; otherwise some may repeat and others be missing.
     let follows = |pair: &[Place]| pair[0].position() + 1 == pair[1].position();
     if run.windows(2).all(follows) {
         let mut decoded = vec![T::zero(); run.len()];
@@ -336,7 +336,7 @@ fn read_run<T: Scalar>(
     Ok(())
 }
 
-/// Cuts sorted places into runs that are near enough to be read together, and fit into the buffer.
+/// Splits sorted places into runs that are close enough to be read together and fit into the buffer.
 fn runs(places: &[Place], size: u64) -> impl Iterator<Item = &[Place]> {
     let mut rest = places;
     core::iter::from_fn(move || {
@@ -395,7 +395,7 @@ mod tests {
                 gathered(&[3, 2], &[2, 0], chunk),
                 [0.0, 0.0, 2.0, 2.0, 4.0, 4.0]
             );
-            // Where there is one only, its stride means nothing.
+            // With a length of one, the stride has no meaning.
             assert_eq!(gathered(&[1, 2], &[u64::MAX, 2], chunk), [0.0, 2.0]);
             // Far apart, so that each value is a run of its own.
             let far = gathered(&[3, 2], &[3, 100_000], chunk);
@@ -411,7 +411,7 @@ mod tests {
 
     #[test]
     fn rows_side_by_side_are_read_column_by_column() {
-        // Of three dimensions, whose last two aren't in order, and of more rows than are read at once.
+        // Three dimensions, of which the last two aren't in order, and more rows than are read at once.
         let (rows, strides) = (RUN + 3, [1, 7 * (RUN as u64 + 3), RUN as u64 + 3]);
         for chunk in [13, 14, 29, 5 * 14 + 3, rows * 14] {
             let found = gathered(&[rows, 2, 7], &strides, chunk);
@@ -420,7 +420,7 @@ mod tests {
                 assert_eq!(value as usize, row + (second * 7 + third) * rows);
             }
         }
-        // One column more than once.
+        // The same column repeated.
         assert_eq!(
             gathered(&[3, 2], &[1, 0], 6),
             [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]

@@ -1,11 +1,11 @@
-//! Text that somebody else wrote, shown on one short line.
+//! Untrusted text, shown on one short line.
 
 use core::fmt::{self, Write};
 
-/// How long a name or message that somebody else wrote may be when it is shown.
+/// The maximum length at which an untrusted name or message is shown.
 const LONGEST: usize = 200;
 
-/// The same for paths, of which the end is shown: an index can name files as it likes.
+/// The same for paths, of which the end is shown, since an index can name files arbitrarily.
 const LONGEST_PATH: usize = 400;
 
 /// Shows a file's path or name on one line between backquotes.
@@ -60,7 +60,7 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-/// What is shown of a character: none that could break the line or steer a terminal.
+/// The characters that represent a character: none that could break the line or control a terminal.
 fn shown(character: char) -> impl Iterator<Item = char> {
     let escaped = character.is_control().then(|| character.escape_default());
     let itself = escaped.is_none().then_some(character);
@@ -73,7 +73,7 @@ fn escape(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         .try_for_each(|c| f.write_char(c))
 }
 
-/// Shows the first lengths of a shape.
+/// Shows the first few lengths of a shape.
 pub(crate) struct Shape<'a>(pub(crate) &'a [usize]);
 
 impl fmt::Display for Shape<'_> {
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(Quoted("a\n\u{1b}[2Jé").to_string(), "`a\\n\\u{1b}[2Jé`");
         let long = Quoted(&"é".repeat(1000)).to_string();
         assert_eq!(long.chars().count(), LONGEST + 3);
-        // What is escaped counts as long as it is shown.
+        // Escaped characters count with the length at which they are shown.
         let control = Quoted(&"\u{7f}".repeat(1000)).to_string();
         assert_eq!(control.chars().count(), LONGEST / 6 * 6 + 3);
     }

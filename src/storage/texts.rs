@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, Visitor};
 
-/// Where a string lies in [`Texts`], or a shape in the list of lengths.
+/// The position of a string in [`Texts`], or of a shape in the list of lengths.
 ///
-/// Half the size of a slice: what is counted here comes from at most 100 MB of JSON.
+/// Half the size of a slice. 32 bits suffice, since everything comes from at most 100 MB of JSON.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     start: u32,
@@ -19,7 +19,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// The span of these positions; `None` where they don't fit into 32 bits.
+    /// The span of these positions; `None` if they don't fit into 32 bits.
     pub(crate) fn new(start: usize, end: usize) -> Option<Self> {
         Some(Self {
             start: u32::try_from(start).ok()?,
@@ -32,24 +32,24 @@ impl Span {
     }
 }
 
-/// Strings one after another.
+/// Strings stored one after another.
 #[derive(Debug, Default)]
 pub(crate) struct Texts(String);
 
 impl Texts {
-    /// The string at `span`, which this collection gave out.
+    /// The string at `span`, which must come from this collection.
     pub(crate) fn get(&self, span: Span) -> &str {
         self.0.get(span.range()).unwrap_or_default()
     }
 
-    /// Adds a string; `None` where there are more than 4 GB of them.
+    /// Adds a string; `None` if there are more than 4 GB in total.
     pub(crate) fn push(&mut self, text: &str) -> Option<Span> {
         let start = self.0.len();
         self.0.push_str(text);
         Span::new(start, self.0.len())
     }
 
-    /// A string that `spans` hold twice; the first in alphabetical order.
+    /// The first string, in alphabetical order, that occurs twice in `spans`.
     pub(crate) fn first_duplicate(&self, spans: impl Iterator<Item = Span>) -> Option<&str> {
         let mut texts: Vec<_> = spans.map(|span| self.get(span)).collect();
         texts.sort_unstable();
@@ -64,7 +64,7 @@ impl Texts {
     }
 }
 
-/// Reads a JSON string straight to the end of the texts.
+/// Reads a JSON string directly to the end of the texts.
 impl<'de> DeserializeSeed<'de> for &mut Texts {
     type Value = Span;
 

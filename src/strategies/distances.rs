@@ -11,12 +11,12 @@ use crate::arborescence::DenseDigraph;
 use crate::clustering::{Dendrogram, Step};
 use crate::condensed::CondensedMatrix;
 
-/// Whether values of a strategy may be equal.
+/// How often the values of a strategy are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ties {
-    /// Equal values have no chance worth speaking of.
+    /// Equal values are practically impossible.
     Unlikely,
-    /// Values are whole numbers from 0 to 3, so most are equal to others.
+    /// Values are integers from 0 to 3, so most of them occur repeatedly.
     Frequent,
 }
 
@@ -27,7 +27,7 @@ fn value(ties: Ties) -> BoxedStrategy<f64> {
     }
 }
 
-/// Condensed matrices of so many points, with values that are finite and not negative.
+/// Condensed matrices of this many points, with finite, non-negative values.
 ///
 /// # Examples
 ///
@@ -54,10 +54,9 @@ pub fn condensed_matrices(
         })
 }
 
-/// Euclidean distances of so many points in space, as Ward's, centroid and median linkage take them
-/// to be.
+/// Euclidean distances between this many points in space, as Ward's, centroid and median linkage assume.
 ///
-/// With frequent ties the points are those of a grid, so several may be equal.
+/// With frequent ties, points lie on a grid, so several may coincide.
 ///
 /// # Examples
 ///
@@ -85,7 +84,7 @@ pub fn point_distances(
     })
 }
 
-/// Dendrograms of so many points, with heights that rise.
+/// Dendrograms of this many points, with heights that never decrease.
 ///
 /// # Examples
 ///
@@ -111,7 +110,7 @@ pub fn dendrograms(points: RangeInclusive<usize>, ties: Ties) -> impl Strategy<V
         "steps are a dendrogram",
         |(size, choices, mut heights)| {
             heights.sort_by(f64::total_cmp);
-            // Each label with the size of its cluster.
+            // The current labels, each with the size of its cluster.
             let mut there: Vec<(usize, usize)> = (0..size).map(|point| (point, 1)).collect();
             let mut steps = Vec::new();
             for ((first, second), height) in choices.into_iter().zip(heights) {
@@ -130,10 +129,10 @@ pub fn dendrograms(points: RangeInclusive<usize>, ties: Ties) -> impl Strategy<V
     )
 }
 
-/// Distances of which a dendrogram is known: those of two points are the height at which it joins
+/// Distances with their dendrogram: the distance of two points is the height at which the dendrogram joins
 /// them.
 ///
-/// Single, complete, average and weighted linkage must find just its heights, whatever the ties.
+/// Single, complete, average and weighted linkage must find exactly its heights, whatever the ties.
 ///
 /// # Examples
 ///
@@ -171,7 +170,7 @@ pub fn ultrametric_distances(
     })
 }
 
-/// Dense digraphs of so many nodes, a tenth of whose edges are forbidden.
+/// Dense digraphs of this many nodes, with a tenth of the edges forbidden.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Families of models made by steps from roots, with their true parents.
+//! Families of models derived from roots by random steps, with their true parents.
 
 use core::ops::RangeInclusive;
 
@@ -13,7 +13,7 @@ use super::noise::Noise;
 use crate::sketch::RowGroups;
 use crate::weights::{ElementType, InMemoryModel};
 
-/// How the models of a tree hang together.
+/// The shape of a tree of models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Shape {
@@ -21,26 +21,26 @@ pub enum Shape {
     Chain,
     /// The first model is the parent of all others.
     Star,
-    /// Each model's parent is any of those before it.
+    /// Each model's parent is any earlier model.
     Random,
-    /// Each model has so many children, level by level.
+    /// Each model has this many children, level by level.
     Branching(usize),
 }
 
-/// What a training changes.
+/// What one training step changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
     /// Every weight, as full fine-tuning does.
     Full,
-    /// A product of two matrices with so many columns is added to every layer, as merged LoRA does.
+    /// A product of two matrices of this rank is added to every layer, as merged LoRA does.
     LowRank(usize),
 }
 
 /// Models with their true parents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
-    /// The models, named `00`, `01`, …; a parent stands before its children.
+    /// The models, named `00`, `01`, …; parents come before their children.
     pub models: Vec<InMemoryModel<'static>>,
     /// The position of each model's parent.
     pub parents: Vec<Option<usize>>,
@@ -48,10 +48,10 @@ pub struct Family {
     pub trees: Vec<usize>,
 }
 
-/// What families are to be drawn.
+/// Which families to generate.
 ///
-/// The default is one tree of any shape, of models with one layer of 120 × 96 in single precision,
-/// and full steps of which most change the weights by a fifth to two fifths of their norm.
+/// The default is one tree of random shape, models with one layer of 120 × 96 in single precision, and full
+/// steps, most of which change the weights by a fifth to two fifths of their norm.
 ///
 /// # Examples
 ///
@@ -90,7 +90,7 @@ pub struct FamilyOptions {
 }
 
 impl FamilyOptions {
-    /// So many models, and else the default.
+    /// This many models, and defaults otherwise.
     #[must_use]
     pub fn new(models: RangeInclusive<usize>) -> Self {
         Self {
@@ -109,7 +109,7 @@ impl FamilyOptions {
         }
     }
 
-    /// Sets the number of trees, of which each has at least one model, as far as there are enough.
+    /// Sets the number of trees. Each has at least one model, as long as there are enough.
     #[must_use]
     pub fn with_trees(mut self, trees: RangeInclusive<usize>) -> Self {
         self.trees = trees;
@@ -123,14 +123,14 @@ impl FamilyOptions {
         self
     }
 
-    /// Sets what a training changes.
+    /// Sets what one training step changes.
     #[must_use]
     pub fn with_step(mut self, step: Step) -> Self {
         self.step = step;
         self
     }
 
-    /// Multiplies what a training changes.
+    /// Sets a factor for the size of training steps.
     #[must_use]
     pub fn with_step_size(mut self, factor: f64) -> Self {
         self.step_size = factor;
@@ -151,8 +151,8 @@ impl FamilyOptions {
         self
     }
 
-    /// Sets the standard deviation of noise that is added to each model once all are trained, where
-    /// that of the roots' weights is 1.
+    /// Sets the standard deviation of the noise added to each model after all training. The roots' weights
+    /// have a standard deviation of 1.
     #[must_use]
     pub fn with_noise(mut self, deviation: f64) -> Self {
         self.noise = deviation;
@@ -167,14 +167,14 @@ impl FamilyOptions {
         self
     }
 
-    /// Sets this share of each layer to zero in every model: the weights nearest to zero.
+    /// Prunes every model: sets this share of each layer to zero, the weights nearest to zero.
     #[must_use]
     pub fn with_pruned(mut self, share: f64) -> Self {
         self.pruned = share;
         self
     }
 
-    /// Rounds each layer of every model to so many evenly spaced values.
+    /// Rounds each layer of every model to this many evenly spaced values.
     #[must_use]
     pub fn with_quantised(mut self, levels: u32) -> Self {
         self.levels = Some(levels);
@@ -182,10 +182,9 @@ impl FamilyOptions {
     }
 }
 
-/// Families whose steps are random, nearly orthogonal, and longer for some groups of
-/// rows than for others.
+/// Families whose steps are random, nearly orthogonal, and longer for some groups of rows than for others.
 ///
-/// A family follows from its numbers of models and trees and a seed. The numbers shrink; the models
+/// A family is determined by its numbers of models and trees and a seed. The numbers shrink, and the models
 /// that remain keep their weights.
 ///
 /// # Examples
@@ -219,11 +218,11 @@ struct Maker<'a> {
     seed: u64,
 }
 
-/// All layers, one after the other.
+/// The values of all layers, concatenated.
 type Weights = Vec<f64>;
 
 impl Maker<'_> {
-    /// Models go to the trees in turn.
+    /// Distributes models over the trees in turn.
     fn family(&self, models: usize, trees: usize) -> Family {
         let parents: Vec<Option<usize>> = (0..models)
             .map(|model| {
@@ -251,7 +250,7 @@ impl Maker<'_> {
         }
     }
 
-    /// The parent of a tree's model, both counted in the tree.
+    /// The parent of a model, both numbered within their tree.
     fn parent(&self, model: usize, in_tree: usize) -> Option<usize> {
         let last = in_tree.checked_sub(1)?;
         Some(match self.options.shape {
@@ -266,10 +265,10 @@ impl Maker<'_> {
         self.options.rows * self.options.columns
     }
 
-    /// The weights after a step of which groups of rows take from one to six parts, as `model` turns
-    /// them.
+    /// The weights after a step whose size varies between groups of rows from one to six parts, shifted by
+    /// `model`.
     fn stepped(&self, from: &[f64], model: usize, noise: &mut Noise) -> Weights {
-        // Growth is told from groups of rows, as many as signatures have.
+        // Growth is estimated from groups of rows, the same as in signatures.
         let groups = RowGroups::new(self.layer_length(), self.options.columns.max(1));
         let group = groups
             .map_or(1, |groups| groups.height() * groups.width())
@@ -289,7 +288,7 @@ impl Maker<'_> {
             .collect()
     }
 
-    /// A layer that is the product of two matrices with so many columns.
+    /// A layer of this rank: the product of two matrices.
     fn product(&self, rank: usize, noise: &mut Noise) -> Weights {
         let FamilyOptions { rows, columns, .. } = *self.options;
         let mut product = vec![0.0; self.layer_length()];
@@ -303,7 +302,7 @@ impl Maker<'_> {
         product
     }
 
-    /// The model as it is published: noisy, pruned, quantised and stored.
+    /// The published model: noisy, pruned, quantised and stored.
     fn finished(&self, model: usize, mut weights: Weights) -> InMemoryModel<'static> {
         let options = self.options;
         let mut noise = Noise::new(self.seed.rotate_left(32), model as u64);
@@ -321,7 +320,7 @@ impl Maker<'_> {
             let name = format!("layer.{number}.weight");
             let shape = [options.rows, options.columns];
             let values = stored(layer.iter().copied(), options.stored);
-            // As many values as the shape has, so it holds them.
+            // The shape has exactly this many values, so this succeeds.
             if let Ok(longer) = finished.clone().with_layer(name, shape, values) {
                 finished = longer;
             }
@@ -340,7 +339,7 @@ fn prune(layer: &mut [f64], share: f64) {
     }
 }
 
-/// Rounds to evenly spaced values from the least to the greatest in magnitude.
+/// Rounds to evenly spaced values, up to the largest magnitude.
 fn quantise(layer: &mut [f64], levels: u32) {
     let largest = layer
         .iter()

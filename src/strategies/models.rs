@@ -1,4 +1,4 @@
-//! Models in memory of any make, and what can be done to them.
+//! Arbitrary models in memory, and operations on them.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,11 +11,10 @@ use crate::weights::{
     ElementType, InMemoryLayer, InMemoryModel, Layer, WeightSource, WeightValues, element_count,
 };
 
-/// Models of up to four layers: of any stored type, with no, some or no longer any dimensions, and
-/// any finite values, among them zeros of both signs, subnormals and the largest.
+/// Models of up to four layers, with any stored type, number of dimensions (including empty ones) and finite
+/// values, among them zeros of both signs, subnormals and the largest numbers.
 ///
-/// For sources and formats to be tested with; families for a recovery are in
-/// [`families`](super::families).
+/// They are meant for testing sources and formats; for recovery, see [`families`](super::families).
 ///
 /// # Examples
 ///
@@ -47,7 +46,7 @@ pub fn in_memory_models() -> impl Strategy<Value = InMemoryModel<'static>> {
 }
 
 fn layer_name() -> impl Strategy<Value = String> {
-    // Letters of one to four bytes, a quote and a backslash.
+    // Letters of one to four bytes in UTF-8, a quote and a backslash.
     "[a-z_\"\\\\é中𝛼 ]{0,6}"
 }
 
@@ -104,9 +103,9 @@ fn finite<T: core::fmt::Debug + Default>(
     })
 }
 
-/// The numbers below `size` in any order, which shrinks towards the ascending one.
+/// Permutations of the numbers below `size`, which shrink towards ascending order.
 ///
-/// For [`relabelled_parents`](crate::invariants::relabelled_parents) and
+/// Use them with [`relabelled_parents`](crate::invariants::relabelled_parents) and
 /// [`relabelled_distances`](crate::invariants::relabelled_distances).
 ///
 /// # Examples
@@ -124,10 +123,10 @@ pub fn permutations(size: usize) -> impl Strategy<Value = Vec<usize>> {
     Just((0..size).collect::<Vec<_>>()).prop_shuffle()
 }
 
-/// The model with all weights multiplied by 2 to the power `exponent`, in the types they are stored
-/// in; whole numbers become single precision.
+/// Multiplies all weights by 2 to the power `exponent`, in their stored types; integers become single
+/// precision.
 ///
-/// Exact, unless weights become too large or too small for their type.
+/// The result is exact unless weights become too large or too small for their type.
 ///
 /// # Examples
 ///
@@ -147,8 +146,7 @@ pub fn scaled_model(model: &InMemoryModel<'_>, exponent: i32) -> InMemoryModel<'
     mapped(model, &|value| value * factor)
 }
 
-/// The model with something added to all weights, in the types they are stored in, to which sums
-/// are rounded; whole numbers become single precision.
+/// Adds a constant to all weights, rounding the sums to their stored types; integers become single precision.
 #[must_use]
 pub fn translated_model(model: &InMemoryModel<'_>, by: f64) -> InMemoryModel<'static> {
     mapped(model, &|value| value + by)
@@ -163,7 +161,7 @@ pub(super) fn mapped(
     for layer in model.layers() {
         let Ok(layer) = layer;
         let shape = layer.shape().to_vec();
-        // As many values as there were, so the shape holds them.
+        // The number of values is unchanged, so they fit the shape.
         if let Ok(longer) = changed
             .clone()
             .with_layer(layer.name(), shape, values(layer, change))

@@ -1,12 +1,12 @@
-//! Noise that follows from a seed.
+//! Noise determined by a seed.
 
 use crate::sketch::mix;
 
-/// Numbers that are normal to the eye: sums of four uniform ones, of variance 1.
+/// Approximately normal numbers of variance 1: sums of four uniform ones.
 pub(super) struct Noise(u64);
 
 impl Noise {
-    /// The noise of a part of what was seeded, which doesn't depend on that of other parts.
+    /// The noise of one part of a family, independent of that of other parts.
     pub(super) fn new(seed: u64, part: u64) -> Self {
         let mut noise = Self(seed);
         noise.0 = noise.bits() ^ part.wrapping_mul(0xA076_1D64_78BD_642F);

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use super::models::in_memory_models;
 use crate::signature::{Signature, SignatureOptions};
 
-/// Signatures of models with any weights, whatever shape, type and size they have.
+/// Signatures of models with any weights, of any shape, type and size.
 ///
-/// They are made from [`in_memory_models`], so that some have left out tensors whose squares
-/// overflow. Models without weights, which have no signature, aren't drawn.
+/// They are made from [`in_memory_models`], so some omit tensors whose squares overflow. Models without
+/// weights, which have no signature, aren't generated.
 ///
 /// # Examples
 ///

@@ -9,9 +9,9 @@ use super::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource};
 use crate::Scalar;
 use crate::scalar::ScalarSliceMut;
 
-/// A weight source of any type, so that one call can take models of different stores.
+/// A weight source of any type, so that one call can take models from different stores.
 ///
-/// Reading costs an allocation a layer and a virtual call a read.
+/// This costs one allocation per layer and a virtual call per read.
 ///
 /// # Examples
 ///
@@ -35,12 +35,12 @@ pub struct AnySource<'a>(Box<dyn ErasedSource + Send + 'a>);
 /// A layer of an [`AnySource`].
 pub struct AnyLayer<'a>(Box<dyn ErasedLayer + Send + Sync + 'a>);
 
-/// Why an [`AnySource`] failed: what its source said.
+/// Why an [`AnySource`] failed: the error of its source.
 #[derive(Debug)]
 pub struct AnyError(Box<dyn Error + Send + Sync>);
 
 impl<'a> AnySource<'a> {
-    /// Forgets the type of a source.
+    /// Erases the type of a source.
     #[must_use]
     pub fn new(source: impl WeightSource + Send + 'a) -> Self {
         Self(Box::new(source))
@@ -131,7 +131,7 @@ impl Layer for AnyLayer<'_> {
     }
 }
 
-/// [`WeightSource`] without types of its own.
+/// [`WeightSource`] without associated types.
 trait ErasedSource: Sync {
     fn name_of_model(&self) -> &str;
     fn all_layers(&self) -> Box<dyn Iterator<Item = Result<AnyLayer<'_>, AnyError>> + '_>;

@@ -1,4 +1,4 @@
-//! Quantised models as the weights that they compute with.
+//! Quantised models, decoded to the weights with which they compute.
 
 mod band;
 mod blocks;
@@ -25,11 +25,11 @@ use self::plan::{Planned, Scheme, plan};
 use super::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource};
 use crate::Scalar;
 
-/// A source whose quantised weights are decoded, under the name and in the shape that they have in the
-/// model before quantisation.
+/// A source that decodes quantised weights and lists them under the names and in the shapes that they had
+/// before quantisation.
 ///
-/// Weights are what a model computes with. Quantised models store codes instead, with scales and other
-/// tables in tensors of their own. How follows from the names, shapes and types of the tensors:
+/// Quantised models store codes instead of the weights with which they compute, with scales and other tables
+/// in separate tensors. The format is recognised from the names, shapes and types of the tensors:
 ///
 /// | stored as | weight |
 /// |---|---|
@@ -44,26 +44,25 @@ use crate::Scalar;
 /// | gpt-oss: `x_blocks`, `x_scales` | code · scale |
 /// | Quanto: `weight._data`, `weight._scale`; torchao: `_weight_qdata`, `_weight_scale`, perhaps `_weight_zero_point` | (code − zero) · scale |
 ///
-/// In the second format of GPTQ zeros are stored as they are. It is recognised where all zeros of a row are
-/// in the middle of the codes; nothing in the tensors tells it otherwise.
+/// The second format of GPTQ stores zeros without subtracting 1. Nothing in the tensors declares it; it is
+/// recognised if all zeros of a row are in the middle of the codes.
 ///
-/// In MLX's groups are 64 inputs, its default, unless 32 or 128 give more layers as many inputs as others
+/// MLX's groups have 64 inputs, its default, unless with 32 or 128 more layers have as many inputs as others
 /// have outputs.
 ///
-/// A block's length follows from the shapes; where several would do, other dimensions and layers decide, and
-/// else it is the one with the most factors of two. The last block may be incomplete.
+/// The length of a block follows from the shapes. If several lengths fit, other dimensions and layers decide.
+/// Otherwise, it is the length with the most factors of two. The last block may be incomplete.
 ///
-/// What can't be decoded is left out whole, with one [`SkippedLayer`] for the model; so are the modules of
-/// EXL2, EXL3, AQLM, QuIP#, HQQ, VPTQ and SpQR. Scales of activations
-/// and integers that nothing explains (positions, masks, codes without a scale) aren't weights and aren't
-/// listed. A decoded layer has the element type of its codes, [`ElementType::U8`] where several are packed
-/// into one integer.
+/// Layers that can't be decoded are left out as a whole, with one [`SkippedLayer`] for the model. This
+/// includes the modules of EXL2, EXL3, AQLM, QuIP#, HQQ, VPTQ and SpQR. Scales of activations and unexplained
+/// integers (positions, masks, codes without a scale) aren't weights and aren't listed. A decoded layer has
+/// the element type of its codes, or [`ElementType::U8`] if several are packed into one integer.
 ///
 /// # Memory
 ///
-/// Tables are read as far as the values asked for need them: at most a row of scales, or as many numbers
-/// as values are read. With the feature `std` a layer of GPTQ or AWQ keeps up to 1 MiB of words, or a column
-/// of them, while it is read: otherwise each row would need a few bytes from all over the tensor.
+/// Only the needed parts of tables are read: at most a row of scales, or as many numbers as values are read.
+/// With the feature `std`, a layer of GPTQ or AWQ keeps up to 1 MiB of words, or one column of them, while it
+/// is read. Otherwise each row would need a few bytes from all over the tensor.
 ///
 /// # Examples
 ///
@@ -103,18 +102,18 @@ pub struct Dequantised<S> {
 }
 
 impl<S: WeightSource> Dequantised<S> {
-    /// Recognises how a model stores its weights.
+    /// Wraps a model after recognising how it stores its weights.
     ///
-    /// A model that isn't quantised keeps its layers as they are.
+    /// The layers of a model that isn't quantised stay unchanged.
     ///
     /// # Errors
     ///
-    /// When the source can't list its layers, or can't read a small table.
+    /// The source's error if it can't list its layers or read a small table.
     ///
     /// # Complexity
     ///
-    /// O(l) look-ups for l layers. Of values only what describes other tensors is read: a few hundred
-    /// numbers a layer, and the group of each input of GPTQ.
+    /// O(l) look-ups for l layers. The only values read are those that describe other tensors: a few hundred
+    /// numbers per layer, and the group of each input for GPTQ.
     pub fn new(source: S) -> Result<Self, S::Error> {
         let (planned, skipped) = {
             let layers: Result<Vec<_>, _> = source.layers().collect();
@@ -188,7 +187,7 @@ impl<S: WeightSource> WeightSource for Dequantised<S> {
 #[derive(Debug)]
 pub struct DequantisedLayer<'a, L> {
     planned: &'a Planned,
-    /// The tensors that it is decoded from.
+    /// The tensors from which it is decoded.
     parts: Vec<L>,
     ahead: Ahead,
 }

@@ -1,4 +1,4 @@
-//! The types weights are stored in, and how their bytes become numbers.
+//! The types in which weights are stored, and how their bytes are decoded.
 
 use core::error::Error;
 use core::fmt;
@@ -12,11 +12,11 @@ use super::floats::{f8_e4m3, f8_e5m2, f8_e8m0};
 use crate::Scalar;
 use crate::registers::in_wide_registers;
 
-/// The type a layer's values are stored in.
+/// The stored type of a layer's values.
 ///
-/// Integers stand for themselves: a quantised layer is measured on its stored codes unless its
-/// source multiplies them by their scale, as [`Dequantised`](super::Dequantised) does. Names print as in
-/// the safetensors format.
+/// Integers are taken at face value. A quantised layer is measured on its stored codes unless its source
+/// multiplies them by their scale, as [`Dequantised`](super::Dequantised) does. Names are displayed as in the
+/// safetensors format.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ pub enum ElementType {
     /// IEEE 754 half precision (feature `half`).
     #[cfg(feature = "half")]
     F16,
-    /// The upper half of a single-precision number (feature `half`).
+    /// bfloat16, the upper half of a single-precision number (feature `half`).
     #[cfg(feature = "half")]
     Bf16,
     /// 8-bit float with 4 exponent bits; no infinities (OCP 8-bit Floating Point Specification).
@@ -64,30 +64,30 @@ pub enum ElementType {
     I64,
     /// Unsigned integer of 64 bits; above 2⁵³ rounded to the nearest `f64`.
     U64,
-    /// A byte that is 0 for false; true is read as 1.
+    /// A byte that is 0 for false; all other values are true and read as 1.
     Bool,
     /// 4-bit float with 2 exponent bits and neither infinities nor NaN, two of which share a byte (OCP
     /// Microscaling Formats Specification); the source has unpacked them, and the numbers are
     /// single-precision floats by the time they are read.
     F4E2M1,
-    /// Codes of 8 bits with a scale for each block of values, which the source has decoded: the numbers
-    /// of such a type are single-precision floats by the time they are read.
+    /// 8-bit codes with one scale per block of values. The source decodes them, so values are read as
+    /// single-precision floats.
     Q8,
-    /// The same with codes of 6 bits.
+    /// Like [`Q8`](Self::Q8), with 6-bit codes.
     Q6,
-    /// The same with codes of 5 bits.
+    /// Like [`Q8`](Self::Q8), with 5-bit codes.
     Q5,
-    /// The same with codes of 4 bits.
+    /// Like [`Q8`](Self::Q8), with 4-bit codes.
     Q4,
-    /// The same with codes of 3 bits.
+    /// Like [`Q8`](Self::Q8), with 3-bit codes.
     Q3,
-    /// The same with codes of 2 bits.
+    /// Like [`Q8`](Self::Q8), with 2-bit codes.
     Q2,
 }
 
 impl ElementType {
-    /// Every element type of bytes that this build can decode; those of values that sources have decoded
-    /// themselves, such as [`Q8`](Self::Q8), aren't among them.
+    /// Every element type whose bytes this build can decode. Types that sources decode themselves, such as
+    /// [`Q8`](Self::Q8), are not included.
     pub const ALL: &'static [Self] = &[
         Self::F64,
         Self::F32,
@@ -109,7 +109,7 @@ impl ElementType {
         Self::Bool,
     ];
 
-    /// The types of values that sources decode by themselves.
+    /// The types that sources decode themselves.
     const BY_SOURCES: &'static [Self] = &[
         Self::F4E2M1,
         Self::Q8,
@@ -134,9 +134,9 @@ impl ElementType {
         }
     }
 
-    /// The bits of the significand, the hidden one included; `None` for integers.
+    /// The number of bits of the significand, including the hidden one; `None` for integers.
     ///
-    /// Values that were quantised in blocks resolve so many bits of their block's largest.
+    /// For values quantised in blocks, these bits resolve the largest value of a block.
     #[must_use]
     pub const fn significand_bits(self) -> Option<u32> {
         match self {
@@ -154,7 +154,7 @@ impl ElementType {
         }
     }
 
-    /// The bits of a code where values were quantised in blocks.
+    /// The number of bits per code, if values were quantised in blocks.
     ///
     /// # Examples
     ///
@@ -177,10 +177,10 @@ impl ElementType {
         }
     }
 
-    /// Whether a tensor of this type may hold weights as they are: floats and single bytes.
+    /// Whether a tensor of this type may hold plain weights: floats and single bytes.
     ///
-    /// Truth values and longer integers are positions, masks, counts, or codes packed into words, and
-    /// signatures and measurements leave them out.
+    /// Booleans and longer integers are positions, masks, counts, or codes packed into words. Signatures and
+    /// measurements leave them out.
     ///
     /// # Examples
     ///
@@ -195,7 +195,7 @@ impl ElementType {
         self.significand_bits().is_some() || matches!(self, Self::I8 | Self::U8)
     }
 
-    /// The distance from 1 to the next larger number; `None` for integers.
+    /// The distance from 1 to the next larger value; `None` for integers.
     #[must_use]
     pub fn epsilon(self) -> Option<f64> {
         let bits = self.significand_bits()?;
@@ -204,12 +204,12 @@ impl ElementType {
 
     /// Decodes little-endian `bytes` into `values`.
     ///
-    /// Exact, except that F64 values and integers longer than 16 bits are rounded to nearest where `T` is
-    /// `f32`, and integers of 64 bits where it is `f64`. NaN and infinities come through as they are.
+    /// This is exact with two exceptions: F64 values and integers longer than 16 bits are rounded to nearest
+    /// if `T` is `f32`, and 64-bit integers if it is `f64`. NaN and infinities are preserved.
     ///
     /// # Errors
     ///
-    /// [`DecodeError`] when `bytes` isn't exactly as long as `values` needs.
+    /// [`DecodeError`] if `bytes` doesn't have exactly the length that `values` needs.
     pub fn decode<T: Scalar>(self, bytes: &[u8], values: &mut [T]) -> Result<(), DecodeError> {
         if values.len().checked_mul(self.size()) != Some(bytes.len()) {
             return Err(DecodeError {
@@ -243,7 +243,7 @@ impl ElementType {
         Ok(())
     }
 
-    /// Decodes truth values and integers longer than a byte.
+    /// Decodes booleans and integers longer than a byte.
     fn decode_integers<T: Scalar>(self, bytes: &[u8], values: &mut [T]) {
         match self {
             Self::I16 => decode_each(bytes, values, |b| {
@@ -323,7 +323,7 @@ impl fmt::Display for ElementType {
 impl FromStr for ElementType {
     type Err = UnknownElementType;
 
-    /// Reads the name that `Display` prints.
+    /// Parses the name that `Display` prints.
     fn from_str(name: &str) -> Result<Self, UnknownElementType> {
         (Self::ALL.iter().chain(Self::BY_SOURCES))
             .copied()
@@ -332,10 +332,10 @@ impl FromStr for ElementType {
     }
 }
 
-/// The name of no element type that this build decodes.
+/// The name doesn't belong to an element type that this build supports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownElementType {
-    /// The name that was to be read.
+    /// The unknown name.
     pub name: String,
 }
 
@@ -347,14 +347,14 @@ impl fmt::Display for UnknownElementType {
 
 impl Error for UnknownElementType {}
 
-/// The bytes of a chunk don't match the number of values asked for.
+/// The number of bytes in a chunk doesn't match the number of values requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeError {
-    /// The element type that was to be decoded.
+    /// The element type to decode.
     pub element_type: ElementType,
     /// How many bytes there were.
     pub bytes: usize,
-    /// How many values were asked for.
+    /// How many values were requested.
     pub values: usize,
 }
 

@@ -1,7 +1,7 @@
-//! The values of floats that are shorter than single precision, from their bits.
+//! Converts floats shorter than single precision from their bits.
 
-/// Binary16, without branches, so that compilers decode many at once. The `half` crate's conversion asks
-/// what the processor can do for every four numbers.
+/// Converts binary16 without branches, so that compilers decode many values at once. The conversion of the
+/// `half` crate checks the processor's features for every four numbers.
 #[cfg(feature = "half")]
 #[inline(always)]
 pub(crate) fn binary16(bits: u16) -> f32 {
@@ -32,7 +32,7 @@ pub(crate) const fn bfloat16(bits: u16) -> f32 {
     f32::from_bits((bits as u32) << 16)
 }
 
-/// E4M3 has a bias of 7, no infinities, and NaN only as all ones.
+/// E4M3 has a bias of 7 and no infinities; only all ones is NaN.
 pub(super) fn f8_e4m3(byte: u8) -> f32 {
     let (exponent, fraction) = (u32::from(byte >> 3) & 0xF, u32::from(byte) & 0x7);
     if (exponent, fraction) == (0xF, 0x7) {
@@ -52,7 +52,7 @@ pub(super) fn f8_e5m2(byte: u8) -> f32 {
     }
 }
 
-/// E8M0 is an exponent with a bias of 127, without sign and zero, and NaN only as all ones.
+/// E8M0 is an exponent with a bias of 127, without a sign or zero; only all ones is NaN.
 pub(super) const fn f8_e8m0(byte: u8) -> f32 {
     match byte {
         0xFF => f32::NAN,
@@ -67,11 +67,11 @@ pub(crate) const F4_E2M1: [f32; 16] = [
     0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, -0.0, -0.5, -1.0, -1.5, -2.0, -3.0, -4.0, -6.0,
 ];
 
-/// A finite float narrower than `f32`, built from its fields; exact.
+/// A finite float narrower than `f32`, assembled exactly from its fields.
 fn small_float(negative: bool, exponent: u32, fraction: u32, digits: u32, bias: u32) -> f32 {
     let (hidden, exponent) = if exponent == 0 { (0, 1) } else { (1, exponent) };
     let significand = (hidden << digits | fraction) as f32;
-    // 127 is the bias of f32; the sum stays far inside its exponent's range.
+    // 127 is the bias of f32; the sum is well inside its exponent's range.
     let power = f32::from_bits((127 + exponent - bias - digits) << 23);
     if negative {
         -significand * power

@@ -1,4 +1,4 @@
-//! A model whose layers lie in memory.
+//! A model whose layers are in memory.
 
 use core::convert::Infallible;
 use core::error::Error;
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::{ElementType, Layer, WeightSlice, WeightSource, WeightValues, element_count};
 use crate::Scalar;
 
-/// A model in memory: the values are borrowed or owned, and never copied by a reader.
+/// A model in memory. Its values are borrowed or owned, and readers never copy them.
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ pub struct InMemoryModel<'a> {
 }
 
 impl<'a> InMemoryModel<'a> {
-    /// A model without layers.
+    /// Creates a model without layers.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl<'a> InMemoryModel<'a> {
         }
     }
 
-    /// The same model under another name.
+    /// Returns the same model under another name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -52,7 +52,7 @@ impl<'a> InMemoryModel<'a> {
     ///
     /// # Errors
     ///
-    /// [`ShapeError`] when the shape doesn't hold exactly as many values as there are.
+    /// [`ShapeError`] if the shape doesn't match the number of values.
     pub fn with_layer(
         mut self,
         name: impl Into<String>,
@@ -131,7 +131,7 @@ impl Layer for &InMemoryLayer<'_> {
 pub struct ShapeError {
     /// The layer's name.
     pub layer: String,
-    /// The shape it was to have.
+    /// The shape passed in.
     pub shape: Vec<usize>,
     /// How many values there were.
     pub values: usize,

@@ -1,4 +1,4 @@
-//! A model some of whose matrices are transposed.
+//! A model with some of its matrices transposed.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::view::{Block, LayerView, Part};
 use super::{Layer, SkippedLayer, WeightSource};
 
-/// A model that lists some of its matrices transposed: libraries differ in whether rows are outputs or
-/// inputs.
+/// A view of a model with some of its matrices transposed, because libraries differ in whether rows are
+/// outputs or inputs.
 ///
 /// # Examples
 ///
@@ -26,17 +26,17 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// # Complexity
 ///
-/// Reading takes a request for every row that is stored and every chunk (see [`Layer::preferred_length`]).
+/// Each chunk needs one request for every stored row (see [`Layer::preferred_length`]).
 #[derive(Clone, Debug)]
 pub struct Transposed<S> {
     source: S,
-    /// Sorted.
+    /// The names of the layers, sorted.
     layers: Vec<String>,
 }
 
 impl<S: WeightSource> Transposed<S> {
-    /// A view of this model in which the matrices of these names are transposed; other layers, and
-    /// tensors that don't have two dimensions, are listed as they are.
+    /// Creates a view in which the matrices with these names are transposed. Other layers, and tensors that
+    /// don't have two dimensions, stay unchanged.
     pub fn new(source: S, layers: impl IntoIterator<Item = String>) -> Self {
         let mut layers: Vec<String> = layers.into_iter().collect();
         layers.sort();

@@ -1,4 +1,4 @@
-//! Models as others store them: fused layers in parts, and every matrix with a row for each output.
+//! A common form for models: fused layers are split, and every matrix has one row per output.
 
 mod plan;
 
@@ -9,22 +9,22 @@ use self::plan::plan;
 use super::view::LayerView;
 use super::{Layer, SkippedLayer, WeightSource};
 
-/// A model whose fused layers are listed in parts, so that models meet that store them fused, split,
-/// packed or transposed.
+/// A view of a model that splits its fused layers, so that models can be compared whether they are stored
+/// fused, split, packed or transposed.
 ///
-/// What is seen of a layer depends on the names and shapes of its model alone:
+/// How a layer is listed depends only on the names and shapes in its model:
 ///
 /// - The rows of fused projections (`qkv_proj`, `query_key_value`, `c_attn`, `Wqkv`, `qkv`, `in_proj_weight`)
-///   are listed as `q_proj`, `k_proj` and `v_proj`: as many rows of q as the output projection beside it has
-///   columns, and the others in halves; thirds where there is none. Rows that are interleaved
-///   head by head are cut at the same places.
+///   are listed as `q_proj`, `k_proj` and `v_proj`. `q_proj` gets as many rows as the output projection
+///   beside it has columns; the remaining rows are halved. Without an output projection, the rows are split
+///   into thirds. Rows that are interleaved head by head are split at the same places.
 /// - `gate_up_proj` is listed as `gate_proj` and `up_proj`.
-/// - Packed experts, as `experts.down_proj` with three dimensions, are listed one by one, as
+/// - Packed experts, such as `experts.down_proj` with three dimensions, are listed one by one, for example as
 ///   `experts.0.down_proj.weight`.
-/// - Matrices that are stored with a row for each input, as those of GPT-2 are, are listed transposed. It is
-///   the bias beside a matrix that tells how many outputs there are; square matrices follow the others.
+/// - Matrices stored with one row per input, as in GPT-2, are listed transposed. The bias beside a matrix
+///   shows how many outputs there are; square matrices follow the others.
 ///
-/// A layer stays as it is where a part would have the name of another layer.
+/// A layer stays unchanged if a part would have the name of another layer.
 ///
 /// # Examples
 ///
@@ -40,14 +40,14 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// # Complexity
 ///
-/// Listing takes O(l) time for l layers. Rows are read as they are stored. Transposed matrices are read with
-/// a request for every row that is stored and every chunk, and so in longer chunks (see
+/// Listing takes O(l) time for l layers. Rows are read as they are stored. For a transposed matrix, each
+/// chunk needs one request for every stored row, so it is read in longer chunks (see
 /// [`Layer::preferred_length`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Unfused<S>(S);
 
 impl<S: WeightSource> Unfused<S> {
-    /// A view of this model.
+    /// Creates a view of this model.
     pub const fn new(source: S) -> Self {
         Self(source)
     }

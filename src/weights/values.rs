@@ -1,4 +1,4 @@
-//! Weights that lie in memory, borrowed or owned, in their own element type.
+//! Weights in memory, borrowed or owned, in their own element type.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -7,7 +7,7 @@ use core::ops::Range;
 use super::ElementType;
 use crate::Scalar;
 
-/// A layer's values where they lie in memory.
+/// A layer's values in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WeightSlice<'a> {
@@ -64,7 +64,7 @@ impl WeightSlice<'_> {
         }
     }
 
-    /// Some of the values; `None` where there are fewer.
+    /// Some of the values; `None` if there are fewer.
     pub(super) fn range(self, range: Range<usize>) -> Option<Self> {
         Some(match self {
             Self::F64(values) => Self::F64(values.get(range)?),
@@ -78,9 +78,9 @@ impl WeightSlice<'_> {
         })
     }
 
-    /// Copies the values from flat index `offset` on into `values`, as many as both have.
+    /// Copies values, starting at flat index `offset`, into `values`, as many as both have.
     ///
-    /// Exact, except that double precision is rounded to nearest where `T` is `f32`.
+    /// This is exact, except that double precision is rounded to nearest if `T` is `f32`.
     pub fn copy_to<T: Scalar>(&self, offset: usize, values: &mut [T]) {
         match self {
             Self::F64(stored) => copy_each(stored, offset, values, T::narrow),
@@ -110,8 +110,8 @@ fn copy_each<U: Copy, T>(stored: &[U], offset: usize, values: &mut [T], convert:
     }
 }
 
-/// A layer's values to put into an [`InMemoryModel`](super::InMemoryModel): a vector or a borrowed
-/// slice of any element type, made with `From`.
+/// Values for a layer of an [`InMemoryModel`](super::InMemoryModel): a vector or borrowed slice of any
+/// element type, converted with `From`.
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! A layer seen in another way: a part of it, or its transpose.
+//! Views of a layer: a part of it, or its transpose.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,25 +9,25 @@ use core::ops::Range;
 use super::{ElementType, Layer, WeightSlice, element_count};
 use crate::Scalar;
 
-/// How many values of a stored row are read at once to transpose a matrix, if there is room.
+/// How many values of a stored row are read at once to transpose a matrix, if memory allows.
 const RUN: usize = 256;
 
-/// How many stored rows are put in place together.
+/// How many stored rows are written to their places together.
 const STRIP: usize = 16;
 
 /// How many values of a transposed matrix are read at once, unless a row is longer.
 const MOST_AT_ONCE: usize = 1 << 20;
 
-/// A layer of a source, whole or a part of it, that [`Unfused`](super::Unfused) and
-/// [`Transposed`](super::Transposed) list; its values are read from the source.
+/// A whole layer of a source or a part of one, as listed by [`Unfused`](super::Unfused) and
+/// [`Transposed`](super::Transposed). Its values are read from the source.
 #[derive(Debug)]
 pub struct LayerView<L> {
     layer: Arc<L>,
-    /// `None` for the layer as it is.
+    /// `None` for the whole layer.
     part: Option<Part>,
 }
 
-/// What is seen of a layer.
+/// The visible part of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) name: String,
@@ -36,7 +36,7 @@ pub(super) struct Part {
     pub(super) is_transposed: bool,
 }
 
-/// Neighbouring rows and columns of a matrix that is stored row by row.
+/// Neighbouring rows and columns of a matrix in row-major order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     /// The flat index of its first value.
@@ -48,7 +48,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// A tensor as a whole, as a matrix of which the first dimension counts the rows.
+    /// A whole tensor as a matrix whose rows are counted by the first dimension.
     pub(super) fn whole(shape: &[usize]) -> Self {
         let columns = element_count(shape.get(1..).unwrap_or_default()).unwrap_or(0);
         Self {
@@ -75,7 +75,7 @@ impl Block {
         }
     }
 
-    /// The flat indices of the whole block, if it lies in one piece.
+    /// The flat indices of the whole block, if it is contiguous.
     const fn as_range(&self) -> Option<Range<usize>> {
         if self.columns == self.stride || self.rows <= 1 {
             Some(self.start..self.start + self.rows * self.columns)
@@ -86,7 +86,7 @@ impl Block {
 }
 
 impl<L> LayerView<L> {
-    /// The layer as it is.
+    /// The whole layer.
     pub(super) fn whole(layer: L) -> Self {
         Self {
             layer: Arc::new(layer),
@@ -144,7 +144,7 @@ impl<L: Layer> Layer for LayerView<L> {
     fn preferred_length(&self) -> usize {
         match &self.part {
             Some(part) if part.is_transposed => {
-                // So that every row that is stored gives a run of values, within bounded memory.
+                // Reads a run of values from every stored row, within bounded memory.
                 let most = MOST_AT_ONCE / part.block.rows.max(1);
                 part.block.rows.saturating_mul(most.clamp(1, RUN))
             }
@@ -152,7 +152,7 @@ impl<L: Layer> Layer for LayerView<L> {
         }
     }
 
-    /// Of the whole layer, which its parts share.
+    /// The value for the whole layer, which its parts share.
     fn rounding(&self) -> Result<Option<f64>, Self::Error> {
         self.layer.rounding()
     }
@@ -167,7 +167,7 @@ impl<L: Layer> Layer for LayerView<L> {
     }
 }
 
-/// Reads a block's values from a flat index of the block on.
+/// Reads a block's values, starting at a flat index of the block.
 fn read_block<L: Layer, T: Scalar>(
     layer: &L,
     block: Block,
@@ -186,10 +186,10 @@ fn read_block<L: Layer, T: Scalar>(
     Ok(())
 }
 
-/// Reads the values of a block's transpose from a flat index of the transpose on.
+/// Reads the values of a block's transpose, starting at a flat index of the transpose.
 ///
-/// For every row of the block the values of neighbouring columns are read at once, and some rows together
-/// are put in place, so that writes lie together, too.
+/// Reads the values of neighbouring columns at once for each row, and writes several rows together, so that
+/// writes are also close together.
 fn read_transposed<L: Layer, T: Scalar>(
     layer: &L,
     block: Block,
@@ -207,7 +207,7 @@ fn read_transposed<L: Layer, T: Scalar>(
     let mut runs = vec![T::nan(); length * STRIP.min(block.rows)];
     for strip in (0..block.rows).step_by(STRIP) {
         let rows = strip..block.rows.min(strip + STRIP);
-        // What a layer leaves unfilled must not be taken for another row.
+        // Unfilled values must not be mistaken for those of another row.
         runs.fill(T::nan());
         for (row, run) in rows.clone().zip(runs.chunks_exact_mut(length)) {
             // The first and the last column may be incomplete.

@@ -1,4 +1,4 @@
-//! How the sets of a certificate lie in each other.
+//! How the sets of a certificate are nested.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 use super::DualCertificate;
 use crate::arborescence::contraction::OUTERMOST;
 
-/// How sets enclose each other, with ways to leap over many of them: those of E. W. Myers, "An
-/// applicative random-access stack", 1983.
+/// How sets enclose each other, with the jump pointers of E. W. Myers, "An applicative random-access stack",
+/// 1983.
 pub(super) struct Nesting<'a> {
     enclosing: &'a [usize],
     depths: Vec<usize>,
-    /// An enclosing set further up, by which any is reached in O(log n) steps.
+    /// An enclosing set further up; following these reaches any enclosing set in O(log n) steps.
     leaps: Vec<usize>,
-    /// The costs of a set and of all that enclose it.
+    /// The total cost of a set and of all sets that enclose it.
     sums: Vec<f64>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Nesting<'a> {
                 OUTERMOST => (OUTERMOST, OUTERMOST),
                 leap => (leap, leaps[leap]),
             };
-            // As far again as the last leap, if the last two were of equal length.
+            // If the last two leaps have the same length, this one spans both.
             let height = |set: usize| depth_of(set).map_or(0, |depth| depth + 1);
             let equal = height(outer) - height(leap) == height(leap) - height(second);
             leaps[set] = if equal { second } else { outer };
@@ -47,7 +47,7 @@ impl<'a> Nesting<'a> {
         }
     }
 
-    /// The innermost set that holds both.
+    /// The innermost set that holds both sets.
     pub(super) fn innermost(&self, first: usize, second: usize) -> usize {
         let (mut first, mut second) = (first, second);
         while first != second {
@@ -68,7 +68,7 @@ impl<'a> Nesting<'a> {
         first
     }
 
-    /// One leap up, but not above this depth.
+    /// One leap up, but not beyond this depth.
     fn rise(&self, set: usize, depth: usize) -> usize {
         let leap = self.leaps[set];
         if leap != OUTERMOST && self.depths[leap] >= depth {
@@ -78,7 +78,7 @@ impl<'a> Nesting<'a> {
         }
     }
 
-    /// The costs of the sets that hold a node, up to this one, which isn't counted.
+    /// The total cost of the sets that hold a node, up to and without this set.
     pub(super) fn costs_below(&self, node: usize, set: usize) -> f64 {
         self.sums[node] - self.sums.get(set).copied().unwrap_or(0.0)
     }

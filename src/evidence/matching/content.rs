@@ -1,4 +1,4 @@
-//! Tensors whose names say nothing, paired off by shape and values.
+//! Pairs tensors by shape and values if their names don't help.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -9,36 +9,37 @@ use num_traits::Float;
 use super::{Difference, Positions, common_values};
 use crate::signature::TensorSignature;
 
-/// How many weights have to be far from all others until two models are unrelated.
+/// How many weights must be far from all others before two models count as unrelated.
 const PROBES: u64 = 8;
 
-/// Weights may correspond up to this share of what independent ones have.
+/// Weights may correspond up to this share of what independent weights have.
 const NEAR: f64 = 0.6;
 
-/// How many standard errors of a sketch the share of independent weights is away at least.
+/// The least distance from the share of independent weights, in standard errors of a sketch.
 const STANDARD_ERRORS: f64 = 6.0;
 
-/// How many groups of rows are looked at before all of them.
+/// How many groups of rows are compared before all of them are.
 const GLANCES: usize = 4;
 
-/// Sketches of fewer numbers are compared as a whole.
+/// Sketches with fewer numbers are compared as a whole.
 const LEAST_TO_GLANCE_AT: usize = 256;
 
-/// Weights whose share is above this in a few groups of rows are not compared any further: with 128 numbers
-/// it is three standard errors above [`NEAR`], and one below what independent weights have.
+/// Weights whose share exceeds this in a few groups of rows are not compared further. With 128 numbers it is
+/// three standard errors above [`NEAR`] and one below the share of independent weights.
 const MAY_BE_NEAR: f64 = 0.85;
 
-/// Vectors may correspond up to this share: norms of different layers are mostly alike.
+/// Vectors may correspond up to this share; the limit is low because norms of different layers are mostly
+/// alike.
 const NEAR_VECTORS: f64 = 0.25;
 
-/// A tensor is compared with at most this many of one shape: those whose norms are nearest to its own.
+/// A tensor is compared with at most this many others of its shape: those with the nearest norms.
 const MOST_COMPARED: usize = 256;
 
-/// Of two models the tensors that may correspond by their shapes.
+/// The tensors of two models that may correspond by shape.
 type Alike = [Vec<usize>; 2];
 
-/// The tensors that correspond by their shapes and values, in no order; `None` where less than half of the
-/// weights do that might, by their shapes.
+/// The tensors that correspond by shape and values, in no particular order; `None` if they cover less than
+/// half of the weights that could correspond by shape.
 pub(super) fn matching(first: &[TensorSignature], second: &[TensorSignature]) -> Option<Positions> {
     let models = [first, second];
     let weights = alike(models, |tensor| tensor.is_weight().then(|| tensor.shape()));
@@ -69,7 +70,7 @@ pub(super) fn matching(first: &[TensorSignature], second: &[TensorSignature]) ->
     Some(pairs)
 }
 
-/// Whether weights of two models have equal shapes: without, no other names can say anything.
+/// Whether any weights of the two models have equal shapes; if not, matching by content is pointless.
 pub(super) fn have_equal_shapes(first: &[TensorSignature], second: &[TensorSignature]) -> bool {
     let mut shapes: Vec<&[usize]> = (first.iter())
         .filter(|tensor| tensor.is_weight())
@@ -80,7 +81,7 @@ pub(super) fn have_equal_shapes(first: &[TensorSignature], second: &[TensorSigna
     others.any(|tensor| shapes.binary_search(&tensor.shape()).is_ok())
 }
 
-/// The weights left over that correspond, but differ in their number of rows.
+/// The remaining weights that correspond but differ in their number of rows.
 fn of_other_rows(models: [&[TensorSignature]; 2], pairs: &Positions) -> Positions {
     let mut is_alone = models.map(|tensors| vec![true; tensors.len()]);
     for &(i, j) in pairs {
@@ -102,7 +103,7 @@ fn of_other_rows(models: [&[TensorSignature]; 2], pairs: &Positions) -> Position
     found.flatten().collect()
 }
 
-/// The tensors of two models, by what those that may correspond have in common.
+/// Groups the tensors of two models by the key that corresponding tensors have in common.
 fn alike<'a, K: Ord>(
     models: [&'a [TensorSignature]; 2],
     key: impl Fn(&'a TensorSignature) -> Option<K>,
@@ -119,7 +120,7 @@ fn alike<'a, K: Ord>(
     by_key.into_values().filter(both).collect()
 }
 
-/// The number of values in the model that has fewer.
+/// The number of values in the smaller model.
 fn least_values(models: [&[TensorSignature]; 2], alike: &Alike) -> u64 {
     let values = |model: usize| {
         let counts = alike[model]
@@ -130,8 +131,8 @@ fn least_values(models: [&[TensorSignature]; 2], alike: &Alike) -> u64 {
     values(0).min(values(1))
 }
 
-/// Whether one of a few weights of the first model is near to any of the second: related models have half
-/// of their weights from one ancestor, and each of these stands for an equal part of them.
+/// Whether one of a few weights of the first model is near any of the second. Related models have half of
+/// their weights from one ancestor, and each weight tested represents an equal part of the values.
 fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> bool {
     let candidates = || {
         let of_alike = |alike: &'_ Alike| -> Vec<usize> { alike[0].clone() };
@@ -142,7 +143,7 @@ fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> b
     let (mut seen, mut probe) = (0_u64, 0_u64);
     for (i, alike) in candidates() {
         seen = seen.saturating_add(values(i));
-        // The probe stands for the part of all values that it is in the middle of.
+        // Each probe is at the middle of the part of all values it represents.
         let is_reached = |probe: u64| {
             u128::from(seen) * u128::from(2 * PROBES) > u128::from(2 * probe + 1) * u128::from(all)
         };
@@ -165,13 +166,13 @@ fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> b
     false
 }
 
-/// The share up to which two weights are far nearer than independent ones are by chance.
+/// The share below which two weights are far nearer than independent ones are by chance.
 pub(super) fn limit(difference: Difference) -> f64 {
     let chance = STANDARD_ERRORS * Float::sqrt(2.0 / difference.numbers.max(1) as f64);
     NEAR.min(1.0 - chance)
 }
 
-/// Whether two tensors may be near, as a few groups of their rows say; most independent ones aren't.
+/// Whether two tensors may be near, judging by a few groups of their rows; most independent ones aren't.
 fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     let (first, second) = (u.sketch(), v.sketch());
     let (groups, buckets) = (first.groups().count(), first.buckets_of_group());
@@ -197,12 +198,12 @@ fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
         norms += first.squared_norms()[group] + second.squared_norms()[group];
     }
     let unit = Float::powi(2.0_f64, exponent);
-    // What can't be told, as units are out of range, may be near.
+    // If units are out of range, nothing can be decided, so the tensors may be near.
     let is_far = squared * unit * unit > MAY_BE_NEAR * norms;
     !is_far
 }
 
-/// Pairs tensors off, the nearest first; of equally near ones the first of both models.
+/// Pairs tensors, nearest first; among equally near pairs, the first in both models.
 fn nearest_pairs(
     [first, second]: [&[TensorSignature]; 2],
     alike: &Alike,
@@ -219,7 +220,7 @@ fn nearest_pairs(
         let middle = others.partition_point(|&(norm, _)| norm < length);
         let start = middle.saturating_sub(MOST_COMPARED / 2);
         let end = (start + MOST_COMPARED).min(others.len());
-        // As many as there are on the other side, too, where there are fewer on one.
+        // If one side has fewer, more are taken from the other.
         for &(_, other) in &others[end.saturating_sub(MOST_COMPARED)..end] {
             let (u, v) = (&first[i], &second[alike[1][other]]);
             if !may_be_near(u, v) {

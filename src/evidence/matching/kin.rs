@@ -1,12 +1,13 @@
-//! Whether the weights of two models descend from one: [`kinship`](crate::kinship) over matched tensors.
+//! Whether the weights of two models have a common ancestor: [`kinship`](crate::kinship) over matched
+//! tensors.
 
 use super::{MatchRule, Matching};
 use crate::kinship::{Kinship, own_matches};
 use crate::signature::{TensorSignature, is_weight_matrix};
 use crate::sketch::RowSample;
 
-/// In names of tensors whose rows are tokens, positions, patches or classes, which mean the same in every
-/// network.
+/// Substrings in the names of tensors whose rows are tokens, positions, patches or classes, which mean the
+/// same in every network.
 const FIXED_ROWS: [&str; 13] = [
     "embed",
     "wte",
@@ -24,11 +25,11 @@ const FIXED_ROWS: [&str; 13] = [
 ];
 
 impl Matching<'_> {
-    /// Whether the two models share an ancestor: a test over the sampled rows of their largest matrices.
+    /// Tests whether the two models share an ancestor, on the sampled rows of their largest matrices.
     ///
-    /// Rows that mean the same in every network (tokens, positions, classes) are left out by the names of
-    /// their tensors. Where tensors were matched by content, every pair that might have been matched
-    /// counts as a matrix, since the nearest were chosen.
+    /// Tensors whose rows mean the same in every network (tokens, positions, classes) are recognised by name
+    /// and left out. If tensors were matched by content, every pair that might have been matched counts as a
+    /// matrix, because the nearest were selected.
     ///
     /// # Examples
     ///
@@ -49,7 +50,7 @@ impl Matching<'_> {
     ///
     /// # Complexity
     ///
-    /// At most eight matrices count, each with 32² products of 16 numbers: about 0.1 ms.
+    /// At most eight matrices are used, each with 32² products of 16 numbers: about 0.1 ms.
     #[must_use]
     pub fn kinship(&self) -> Kinship {
         let mut kinship = Kinship::new();
@@ -68,7 +69,7 @@ impl Matching<'_> {
     }
 }
 
-/// The samples of two tensors, where both are of the same rows and these may be exchanged.
+/// The samples of two tensors, if both are of the same, exchangeable rows.
 fn comparable_rows<'a>(
     first: &'a TensorSignature,
     second: &'a TensorSignature,

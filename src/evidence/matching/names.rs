@@ -1,4 +1,4 @@
-//! Equal names, and names without what wrappers add to them.
+//! Equal names, and names without the parts that wrappers add.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -9,8 +9,8 @@ use hashbrown::HashMap;
 use super::{Positions, is_same_but_for_rows};
 use crate::signature::TensorSignature;
 
-/// The parts of names, between dots, that say how a module was wrapped: to train it on many devices, to
-/// compile it, or to adapt it.
+/// Dot-separated parts of names that come from wrapping a module: to train it on many devices, to compile it,
+/// or to adapt it.
 const WRAPPERS: [&str; 9] = [
     "_checkpoint_wrapped_module",
     "_forward_module",
@@ -23,7 +23,7 @@ const WRAPPERS: [&str; 9] = [
     "original_module",
 ];
 
-/// The tensors of equal names, which are sorted by them.
+/// The tensors of equal names. Both lists are sorted by name.
 pub(super) fn equal(first: &[TensorSignature], second: &[TensorSignature]) -> Positions {
     let mut pairs = Positions::new();
     let (mut i, mut j) = (0, 0);
@@ -43,7 +43,7 @@ pub(super) fn equal(first: &[TensorSignature], second: &[TensorSignature]) -> Po
     pairs
 }
 
-/// The names of a model's tensors without wrappers. Where two would become one, both stay as they are.
+/// The names of a model's tensors without wrappers. If two would become equal, both stay as they are.
 pub(super) fn unwrapped(tensors: &[TensorSignature]) -> Vec<Cow<'_, str>> {
     let names: Vec<Cow<'_, str>> = tensors
         .iter()

@@ -1,4 +1,4 @@
-//! Names that are equal after a prefix, another one in each model.
+//! Names that are equal once a prefix is removed, which may differ between the models.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -12,27 +12,25 @@ use super::names::unwrapped;
 use super::{Positions, are_near, common_values, is_same_but_for_rows};
 use crate::signature::TensorSignature;
 
-/// A name's ending that more tensors have, such as `weight`, tells nothing.
+/// An ending shared by more tensors, such as `weight`, is not informative.
 const MOST_WITH_ENDING: usize = 8;
 
-/// How many pairs of prefixes are tried on the sketches.
+/// How many pairs of prefixes are tested on the sketches.
 const CANDIDATES: usize = 4;
 
-/// How many pairs of prefixes are taken off, one after the other: a model can have parts, each of which
-/// was wrapped in its own way.
+/// How many pairs of prefixes are removed in turn: parts of a model may have been wrapped in different ways.
 const ROUNDS: usize = 4;
 
-/// How many weights tell whether those that prefixes bring together are near.
+/// How many weights are sampled to decide whether those that prefixes match are near.
 const SAMPLED: usize = 32;
 
-/// Whether two tensors may correspond by their shapes.
+/// Decides by shape whether two tensors may correspond.
 type Fits = fn(&TensorSignature, &TensorSignature) -> bool;
 
-/// The tensors of equal names, which are given, and all that correspond after taking off wrappers and
-/// prefixes.
+/// The given tensors of equal names, together with all that correspond after removing wrappers and prefixes.
 ///
-/// A pair of prefixes counts if most of the weights that it brings together are near: unrelated models that
-/// happen to be built alike say nothing of each other.
+/// A pair of prefixes counts if most of the weights it matches are near. Otherwise unrelated models with the
+/// same structure would match.
 pub(super) fn matching(
     first: &[TensorSignature],
     second: &[TensorSignature],
@@ -50,8 +48,9 @@ pub(super) fn matching(
     models.pairs
 }
 
-/// The tensors that have one name after taking off wrappers, or else the pair of prefixes that brings most
-/// weights together whose shapes fit; nothing is said of their values.
+/// The tensors whose names are equal without wrappers. If these are fewer than half of the smaller model's,
+/// also those matched by the pair of prefixes that covers the most weights of fitting shapes. Values are
+/// ignored.
 pub(in crate::evidence) fn named_alike(
     first: &[TensorSignature],
     second: &[TensorSignature],
@@ -67,14 +66,14 @@ pub(in crate::evidence) fn named_alike(
     models.pairs
 }
 
-/// The tensors of a model, their names without wrappers, and which of them are still alone.
+/// The tensors of a model, their names without wrappers, and which are still unmatched.
 struct Side<'a> {
     tensors: &'a [TensorSignature],
     names: Vec<Cow<'a, str>>,
     is_alone: Vec<bool>,
 }
 
-/// Two models, and what was found to correspond.
+/// Two models and the correspondences found so far.
 struct Models<'a> {
     first: Side<'a>,
     second: Side<'a>,
@@ -82,11 +81,11 @@ struct Models<'a> {
     pairs: Positions,
 }
 
-/// What belongs together after taking off one prefix from each model.
+/// The tensors that match after removing one prefix from each model.
 struct Change<'a> {
     prefixes: [&'a str; 2],
     pairs: Positions,
-    /// The number of values of the weights among them.
+    /// The number of values in the weights among them.
     values: u64,
 }
 
@@ -117,12 +116,12 @@ impl<'a> Models<'a> {
         self.pairs.extend(pairs);
     }
 
-    /// Takes the tensors of equal names without wrappers.
+    /// Matches tensors whose names are equal without wrappers.
     fn take_unwrapped(&mut self) {
         self.take(self.apply(["", ""]).pairs);
     }
 
-    /// What the best pair of prefixes brings together, if any counts.
+    /// The matches under the best pair of prefixes, if any counts.
     fn best_near(&self) -> Option<Positions> {
         let candidates = self.candidates().into_iter().take(CANDIDATES);
         let changes = candidates.map(|(prefixes, _)| {
@@ -140,7 +139,7 @@ impl<'a> Models<'a> {
         best.map(|(_, change)| change.pairs)
     }
 
-    /// The number of values of the weights that are near, as some of them say.
+    /// The number of values in weights that are near, estimated from a sample of these.
     fn near(&self, change: &Change<'_>) -> u64 {
         let pairs = change.pairs.iter().map(|&pair| self.tensors(pair));
         let weights: Vec<_> = pairs.filter(|(u, _)| u.is_weight()).collect();
@@ -155,7 +154,7 @@ impl<'a> Models<'a> {
         (share * change.values as f64) as u64
     }
 
-    /// The tensors that have one name after these prefixes.
+    /// The tensors whose names are equal after these prefixes.
     fn apply<'p>(&self, prefixes: [&'p str; 2]) -> Change<'p> {
         let named: HashMap<&str, usize> = (self.second.alone())
             .map(|(position, name)| (name, position))
@@ -184,10 +183,10 @@ impl<'a> Models<'a> {
         change
     }
 
-    /// The pairs of prefixes after which weights have the same name, with the number of their values, the
-    /// most first.
+    /// The pairs of prefixes after which weights have the same name, with the number of their values, largest
+    /// first.
     ///
-    /// Of two names the shortest prefixes count after which they are equal.
+    /// For two names, the shortest prefixes after which they are equal count.
     fn candidates(&self) -> Vec<([&str; 2], u64)> {
         let with_ending = self.second.by_ending();
         let mut values: BTreeMap<[&str; 2], u64> = BTreeMap::new();
@@ -195,7 +194,7 @@ impl<'a> Models<'a> {
         let weights = (self.first.alone()).filter(|&(i, _)| self.first.tensors[i].is_weight());
         for (i, name) in weights {
             seen.clear();
-            // From the whole name on, so that a tensor's longest common ending comes first.
+            // Starts from the whole name, so that a tensor's longest common ending comes first.
             for start in starts(name) {
                 let found = with_ending.get(&name[start..]);
                 let Some(found) = found.filter(|found| found.len() <= MOST_WITH_ENDING) else {
@@ -212,27 +211,27 @@ impl<'a> Models<'a> {
             }
         }
         let mut candidates: Vec<([&str; 2], u64)> = values.into_iter().collect();
-        // A stable sort: of equally many values the first prefixes.
+        // The sort is stable: among equal numbers of values the first prefixes stay first.
         candidates.sort_by_key(|&(_, values)| core::cmp::Reverse(values));
         candidates
     }
 }
 
 impl Side<'_> {
-    /// The tensors that are still alone, and their names.
+    /// The tensors that are still unmatched, and their names.
     fn alone(&self) -> impl Iterator<Item = (usize, &str)> {
         let names = self.names.iter().enumerate();
         let alone = names.filter(|&(position, _)| self.is_alone[position]);
         alone.map(|(position, name)| (position, &**name))
     }
 
-    /// The tensors that are still alone by the endings of their names, each with what comes before.
+    /// The unmatched tensors by the ending of their names, each with the part before it.
     fn by_ending(&self) -> HashMap<&str, Vec<(usize, &str)>> {
         let mut with_ending: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
         for (position, name) in self.alone() {
             for start in starts(name) {
                 let found = with_ending.entry(&name[start..]).or_default();
-                // One more than count, which says that there are too many.
+                // One more than the limit, which shows that there are too many.
                 if found.len() <= MOST_WITH_ENDING {
                     found.push((position, &name[..start]));
                 }

@@ -1,4 +1,4 @@
-//! What a model card says of a model's base.
+//! The base model, as stated in a model card.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -54,7 +54,7 @@ impl Card<'_> {
     }
 }
 
-/// What hubs call a kind of edge; they have no word for the other copies.
+/// The hubs' word for a kind of edge; they have none for the other copies.
 const fn relation(kind: DescentKind) -> Option<&'static str> {
     match kind {
         DescentKind::Full | DescentKind::LowRank { .. } => Some("finetune"),

@@ -35,7 +35,7 @@ impl Display for CycloneDx<'_> {
 }
 
 impl CycloneDx<'_> {
-    /// The models that somebody has, with their positions.
+    /// The models that aren't hidden, with their positions.
     fn present(&self) -> impl Iterator<Item = (usize, &Model)> {
         let models = self.0.models().iter().enumerate();
         models.filter(|(_, model)| !model.is_hidden())
@@ -115,7 +115,7 @@ impl CycloneDx<'_> {
         Ok(())
     }
 
-    /// Writes all that is known of an edge, however sure it is.
+    /// Writes everything known about an edge, however uncertain.
     fn write_properties(&self, f: &mut Formatter<'_>, descent: &Descent) -> fmt::Result {
         write!(
             f,

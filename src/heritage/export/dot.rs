@@ -43,7 +43,7 @@ fn write_edge(f: &mut Formatter<'_>, child: usize, descent: &Descent) -> fmt::Re
     f.write_str(";\n")
 }
 
-/// Writes a number in quotes, since a DOT numeral can't have an exponent.
+/// Writes a number in quotes, because DOT numerals can't have an exponent.
 fn write_attribute(f: &mut Formatter<'_>, name: &str, value: Option<f64>) -> fmt::Result {
     match value {
         Some(value) => write!(f, ", {name}=\"{}\"", Number(value)),
@@ -51,7 +51,7 @@ fn write_attribute(f: &mut Formatter<'_>, name: &str, value: Option<f64>) -> fmt
     }
 }
 
-/// Graphviz reads escapes and HTML entities in a label.
+/// Escapes a character, since Graphviz interprets escapes and HTML entities in labels.
 fn write_escaped(f: &mut Formatter<'_>, character: char) -> fmt::Result {
     match character {
         '"' => f.write_str("\\\""),

@@ -38,7 +38,8 @@ fn write_edge(f: &mut Formatter<'_>, child: usize, descent: &Descent) -> fmt::Re
     write!(f, " n{child}")
 }
 
-/// Labels are read as Mermaid, Markdown and HTML, so that only what is safe in all stays as it is.
+/// Escapes a character. Labels are parsed as Mermaid, Markdown and HTML, so only characters safe in all three
+/// are kept.
 fn write_escaped(f: &mut Formatter<'_>, character: char) -> fmt::Result {
     let safe = matches!(character, 'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '-' | '.' | '/');
     if safe || !character.is_ascii() {

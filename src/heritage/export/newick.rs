@@ -23,7 +23,7 @@ impl Display for Newick<'_> {
 }
 
 impl Newick<'_> {
-    /// Opens nodes in preorder and closes each when a node comes that is not below it.
+    /// Opens nodes in preorder, and closes each when the next node isn't below it.
     fn write_tree(&self, f: &mut Formatter<'_>, root: usize) -> fmt::Result {
         let mut open: Vec<usize> = Vec::new();
         let mut first_child = true;
@@ -44,7 +44,7 @@ impl Newick<'_> {
         Ok(())
     }
 
-    /// Ends a node's children, if it has any, and writes what the format puts after them.
+    /// Closes the list of a node's children, if it has any, and writes what the format puts after it.
     fn close(&self, f: &mut Formatter<'_>, node: usize) -> fmt::Result {
         if !self.0.children(node).is_empty() {
             f.write_char(')')?;
@@ -60,7 +60,7 @@ impl Newick<'_> {
     }
 }
 
-/// Quotes a name where needed; an underscore needs it, since without quotes it means a blank.
+/// Quotes a name if necessary. Underscores require quotes, since an unquoted one means a blank.
 fn write_name(f: &mut Formatter<'_>, name: &str) -> fmt::Result {
     let plain =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '.');

@@ -15,7 +15,7 @@ pub(super) struct Spdx<'a> {
     pub(super) created: Duration,
 }
 
-/// What the document has elements for.
+/// The elements of the document.
 #[derive(Clone, Copy)]
 enum Element {
     Document,
@@ -52,7 +52,7 @@ impl Display for Spdx<'_> {
 }
 
 impl<'a> Spdx<'a> {
-    /// The models that somebody has, with their positions.
+    /// The models that aren't hidden, with their positions.
     fn present(&self) -> impl Iterator<Item = (usize, &'a Model)> {
         let models = self.graph.models().iter().enumerate();
         models.filter(|(_, model)| !model.is_hidden())
@@ -62,7 +62,7 @@ impl<'a> Spdx<'a> {
         Id(self.namespace, element)
     }
 
-    /// Starts an element; its own properties and its closing brace are left to write.
+    /// Starts an element. The caller writes its own properties and its closing brace.
     fn write_start(&self, f: &mut Formatter<'_>, kind: &str, element: Element) -> fmt::Result {
         let id = self.id(element);
         write!(
@@ -83,7 +83,7 @@ impl<'a> Spdx<'a> {
         f.write_str(if first { "}" } else { "]}" })
     }
 
-    /// Whether no model that somebody has stands above this one.
+    /// Whether the model has no parent, or only a hidden one.
     fn is_first(&self, model: &Model) -> bool {
         let parent = model.descent().map(Descent::parent);
         parent.is_none_or(|parent| self.graph.models()[parent].is_hidden())
@@ -134,7 +134,7 @@ impl<'a> Spdx<'a> {
     }
 }
 
-/// An element's identifier in quotes.
+/// A quoted identifier of an element.
 struct Id<'a>(&'a str, Element);
 
 impl Display for Id<'_> {
@@ -151,12 +151,12 @@ impl Display for Id<'_> {
     }
 }
 
-/// Writes a time since the beginning of 1970 as a date and a time of day in UTC.
+/// Writes a time since the beginning of 1970 as a UTC date and time.
 fn write_time(f: &mut Formatter<'_>, since_1970: Duration) -> fmt::Result {
-    // The format has no year 10,000.
+    // The format can't express the year 10,000.
     let seconds = since_1970.as_secs().min(253_402_300_799);
     let (mut year, mut day) = (1970, seconds / 86_400);
-    // 400 years have the same number of days, whichever they are.
+    // Any 400 consecutive years have the same number of days.
     year += day / 146_097 * 400;
     day %= 146_097;
     let leap = |year: u64| {

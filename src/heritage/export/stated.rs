@@ -1,24 +1,24 @@
-//! What a bill of materials may state of a model's descent.
+//! What a bill of materials may state about a model's descent.
 
 use alloc::vec::Vec;
 
 use crate::heritage::{Descent, Model, ModelGraph};
 
-/// What is as probable as this is stated.
+/// Relations with at least this probability are stated.
 const SURE: f64 = 0.9;
 
-/// The models that one surely is related to, by position.
+/// The models that a model is surely related to, by position.
 #[derive(Default)]
 pub(super) struct Stated {
-    /// It descends from each of these.
+    /// The model descends from each of these.
     pub(super) ancestors: Vec<usize>,
-    /// It descends from one of these, or one of these from it.
+    /// The model descends from one of these, or one of these from the model.
     pub(super) variants: Vec<usize>,
 }
 
 impl Stated {
-    /// What is sure of a model; an edge without a confidence is taken as it stands. Of a model that nobody has
-    /// nothing is stated.
+    /// The sure relations of a model. An edge without a confidence counts as sure. Nothing is stated about
+    /// hidden models.
     pub(super) fn of(graph: &ModelGraph, model: &Model) -> Self {
         let merged = model.merged_from().iter().map(|part| part.parent);
         let mut stated = Self {
@@ -47,7 +47,7 @@ impl Stated {
         stated
     }
 
-    /// How sure it is that a model's edge says what is stated of it.
+    /// The confidence of what is stated about the model's edge.
     pub(super) fn confidence(&self, descent: &Descent) -> Option<f64> {
         match *self.variants.as_slice() {
             [] => descent.confidence(),

@@ -1,4 +1,4 @@
-//! The trees as a picture.
+//! The trees as an SVG image.
 
 use core::fmt::{self, Display, Formatter, Write};
 
@@ -10,18 +10,18 @@ use super::{Number, has_evidence, write_evidence, write_label};
 use crate::evidence::CopyKind;
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
 
-/// The width of a character; longer and shorter fonts are fitted to it.
+/// The width of a character; wider and narrower fonts are adjusted to it.
 const CHARACTER: usize = 7;
-/// How many characters of a name are shown at most, and how many of them are from its end.
+/// The largest number of characters of a name that are shown, and how many of them come from its end.
 const SHOWN: usize = 40;
 const SHOWN_OF_END: usize = 14;
 /// The height of a box, and the distance from one row to the next.
 const BOX: usize = 18;
 const ROW: usize = 24;
-/// The room between a box and those of its children, between trees, and around everything.
+/// The space between a box and those of its children, between trees, and around everything.
 const GAP: usize = 48;
 const MARGIN: usize = 16;
-/// The colour of what has no kind.
+/// The colour of edges without a kind.
 const PLAIN: &str = "#57606a";
 
 /// The adaptor behind [`ModelGraph::svg`].
@@ -56,7 +56,7 @@ impl Display for Svg<'_> {
     }
 }
 
-/// Where a model is drawn: the left edge, the middle and the width of its box.
+/// The place of a model in the image: the left edge, the vertical middle and the width of its box.
 #[derive(Clone, Copy, Default)]
 struct Node {
     left: usize,
@@ -70,10 +70,10 @@ impl Node {
     }
 }
 
-/// The places of all models, and the size of the picture.
+/// The places of all models, and the size of the image.
 ///
-/// A leaf has a row of its own and a parent is in that of its first child, so that no boxes meet and the root
-/// is at the top of the largest tree, too; the models of one depth of a tree are in one column.
+/// A leaf has its own row, and a parent is in the row of its first child, so boxes don't overlap and the root
+/// is at the top even in the largest tree. Models of the same depth in a tree are in the same column.
 fn arranged(graph: &ModelGraph, legend: &[(&str, &str)]) -> (Vec<Node>, usize, usize) {
     let mut nodes = vec![Node::default(); graph.len()];
     let mut top = MARGIN;
@@ -110,7 +110,7 @@ fn arranged(graph: &ModelGraph, legend: &[(&str, &str)]) -> (Vec<Node>, usize, u
     (nodes, width + 2 * MARGIN, top + MARGIN)
 }
 
-/// The part of a name that is drawn: a long one lacks its middle.
+/// The part of a name that is drawn: long names are shortened in the middle.
 fn shown(name: &str) -> String {
     let name = Label(name).to_string();
     let count = name.chars().count();
@@ -122,7 +122,7 @@ fn shown(name: &str) -> String {
     start.chain(['…']).chain(end).collect()
 }
 
-/// How many characters of a Latin script a text is as wide as.
+/// The width of a text, in Latin characters.
 fn cells(text: &str) -> usize {
     let width = |character| match character {
         '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{fb00}' | '\u{ff00}'..='\u{ff60}' => 2,
@@ -138,14 +138,14 @@ struct Label<'a>(&'a str);
 impl Display for Label<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_label(f, self.0, |f, character| match character {
-            // XML has no way to write these.
+            // XML can't express these.
             '\u{fffe}' | '\u{ffff}' => write!(f, "{}", character.escape_unicode()),
             _ => f.write_char(character),
         })
     }
 }
 
-/// A text in XML.
+/// A text, escaped for XML.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
@@ -159,7 +159,7 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// The colours of the kinds of edges, which colour-blind people tell apart, too.
+/// The colours for kinds of edges, which colour-blind people can distinguish.
 const fn colour(kind: DescentKind) -> &'static str {
     match kind {
         DescentKind::Full => "#0072b2",
@@ -173,7 +173,7 @@ const fn colour(kind: DescentKind) -> &'static str {
 
 const MERGED: (&str, &str) = ("merged", "#7b3fb5");
 
-/// The names and colours of all that the picture has edges of.
+/// The names and colours of all kinds of edges in the image.
 fn legend(graph: &ModelGraph) -> Vec<(&'static str, &'static str)> {
     let mut legend = Vec::new();
     for model in graph.models() {
@@ -218,7 +218,7 @@ const fn dashes(dashed: bool) -> &'static str {
     }
 }
 
-/// Draws the line that all edges to the children of one parent share.
+/// Draws the line shared by all edges from a parent to its children.
 fn write_trunk(
     f: &mut Formatter<'_>,
     parent: Node,
@@ -240,7 +240,7 @@ fn write_trunk(
     )
 }
 
-/// Draws dashed curves to a model from those that it is an average of.
+/// Draws dashed curves to a model from the models it is an average of.
 fn write_merge(f: &mut Formatter<'_>, model: &Model, child: Node, nodes: &[Node]) -> fmt::Result {
     for part in model.merged_from() {
         let parent = nodes[part.parent];
@@ -258,7 +258,7 @@ fn write_merge(f: &mut Formatter<'_>, model: &Model, child: Node, nodes: &[Node]
     Ok(())
 }
 
-/// Draws the box of a model and the last part of the edge to it, under one tooltip.
+/// Draws the box of a model and the last part of the edge to it, with one tooltip for both.
 fn write_node(f: &mut Formatter<'_>, graph: &ModelGraph, model: &Model, node: Node) -> fmt::Result {
     f.write_str("<g><title>")?;
     write_tooltip(f, graph, model)?;
@@ -298,7 +298,7 @@ fn write_node(f: &mut Formatter<'_>, graph: &ModelGraph, model: &Model, node: No
     )
 }
 
-/// Writes all that is known of a model, a line for each thing.
+/// Writes everything known about a model, one fact per line.
 fn write_tooltip(f: &mut Formatter<'_>, graph: &ModelGraph, model: &Model) -> fmt::Result {
     let label = |model| Label(graph.name(model).unwrap_or_default()).to_string();
     write!(f, "{}", Escaped(&Label(model.name()).to_string()))?;

@@ -9,7 +9,7 @@ use crate::heritage::ModelGraph;
 
 impl Display for ModelGraph {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // For each ancestor below the root, whether its own siblings follow further down.
+        // For each ancestor below the root, whether siblings of it follow further down.
         let mut continues = Vec::new();
         let mut first = true;
         for &node in self.preorder() {
@@ -33,7 +33,7 @@ impl Display for ModelGraph {
     }
 }
 
-/// Draws the lines to the left of a node, and notes whether its own line goes on.
+/// Draws the lines to the left of a node, and records whether its own line continues.
 fn write_branch(
     graph: &ModelGraph,
     f: &mut Formatter<'_>,

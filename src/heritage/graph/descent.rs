@@ -1,4 +1,4 @@
-//! The edge that a model hangs on, and what it rests on.
+//! The edge from a model's parent, and the evidence for it.
 
 use core::fmt;
 
@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 use crate::evidence::CopyKind;
 
-/// The edge from a parent to the model that carries it, and what the edge rests on.
+/// The edge from a parent to the model that holds this value, with the evidence for it.
 ///
-/// What was not measured is `None`: the edges of a known family have no distance.
+/// Unmeasured values are `None`; for example, the edges of a known family have no distance.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Descent {
@@ -22,7 +22,7 @@ pub struct Descent {
 }
 
 impl Descent {
-    /// Descent from the model at this position of the list that the graph is made from.
+    /// Descent from the model at this position in the list that the graph is made from.
     #[must_use]
     pub const fn new(parent: usize) -> Self {
         Self {
@@ -36,14 +36,14 @@ impl Descent {
         }
     }
 
-    /// Sets the distance between the weights of parent and child.
+    /// Sets the distance between the weights of the parent and the child.
     #[must_use]
     pub const fn with_distance(mut self, distance: f64) -> Self {
         self.distance = Some(distance);
         self
     }
 
-    /// Sets how sure the edge is, from 0 to 1.
+    /// Sets the confidence of the edge, from 0 to 1.
     #[must_use]
     pub const fn with_confidence(mut self, confidence: f64) -> Self {
         self.confidence = Some(confidence);
@@ -64,21 +64,21 @@ impl Descent {
         self
     }
 
-    /// Sets how sure it is that an edge joins the two, whichever was first, from 0 to 1.
+    /// Sets the probability, from 0 to 1, that an edge joins the two models in either direction.
     #[must_use]
     pub const fn with_joined(mut self, probability: f64) -> Self {
         self.joined = Some(probability);
         self
     }
 
-    /// Sets the models that nothing compared tells from the parent.
+    /// Sets the models that can't be distinguished from the parent.
     #[must_use]
     pub fn with_alike(mut self, alike: AlikeParents) -> Self {
         self.alike = Some(alike);
         self
     }
 
-    /// The same edge in a list in which models have other positions; `None` if the parent has none.
+    /// The same edge in a list with other positions; `None` if the parent has no position in it.
     pub(super) fn moved(mut self, place: impl Fn(usize) -> Option<usize>) -> Option<Self> {
         self.parent = place(self.parent)?;
         self.alike = self.alike.and_then(|alike| {
@@ -101,67 +101,67 @@ impl Descent {
         self.distance
     }
 
-    /// How sure the edge is, from 0 to 1.
+    /// The confidence of the edge, from 0 to 1.
     #[must_use]
     pub const fn confidence(&self) -> Option<f64> {
         self.confidence
     }
 
-    /// How the child was made, as far as the weights show it.
+    /// How the child was made, as far as the weights show.
     #[must_use]
     pub const fn kind(&self) -> Option<DescentKind> {
         self.kind
     }
 
-    /// The share of the child's weights that was compared with the parent: what the edge rests on.
+    /// The share of the child's weights that was compared with the parent, which the edge is based on.
     #[must_use]
     pub const fn compared(&self) -> Option<f64> {
         self.compared
     }
 
-    /// How sure it is that an edge joins the two, whichever was first. Much more than
-    /// [`confidence`](Self::confidence), it says that the direction can't be told.
+    /// The probability that an edge joins the two models in either direction. If it is much larger than
+    /// [`confidence`](Self::confidence), the direction is uncertain.
     #[must_use]
     pub const fn joined(&self) -> Option<f64> {
         self.joined
     }
 
-    /// The models that nothing compared tells from the parent, if there are any besides it.
+    /// The models that can't be distinguished from the parent, if there are any.
     #[must_use]
     pub const fn alike(&self) -> Option<&AlikeParents> {
         self.alike.as_ref()
     }
 }
 
-/// Models that hold the same compared weights as a parent, such as a base and all that were trained from it
-/// with a frozen backbone: which of them the parent is, no weight tells.
+/// Models with the same compared weights as a parent, such as a base and everything trained from it with a
+/// frozen backbone. The weights can't tell which of them is the parent.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AlikeParents {
-    /// Their positions, the parent's included, ascending.
+    /// The positions of these models, including the parent's, ascending.
     pub models: Vec<usize>,
-    /// How sure it is that the parent is one of them, from 0 to 1.
+    /// The probability, from 0 to 1, that the parent is one of them.
     pub confidence: f64,
 }
 
-/// How a child was made of its parent.
+/// How a child was made from its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum DescentKind {
-    /// By training all weights: the difference has full rank.
+    /// Training of all weights: the difference has full rank.
     Full,
-    /// By training an update of low rank, such as LoRA.
+    /// Training of a low-rank update, such as LoRA.
     LowRank {
         /// The largest rank of a layer's difference.
         rank: usize,
     },
-    /// By an adapter that is stored by itself, apart from the parent's weights.
+    /// An adapter, stored separately from the parent's weights.
     Adapter {
-        /// The largest rank of its factors; 0 where it has none, as of IA3.
+        /// The largest rank of its factors; 0 if it has no such factors, as in IA3.
         rank: usize,
     },
-    /// Without training.
+    /// A copy, made without training.
     Copy(CopyKind),
 }
 
@@ -177,7 +177,7 @@ impl DescentKind {
         }
     }
 
-    /// The largest rank of a layer's difference, where that is low.
+    /// The largest rank of a layer's difference or of an adapter's factors; `None` for other kinds.
     #[must_use]
     pub const fn rank(self) -> Option<usize> {
         match self {
@@ -186,7 +186,7 @@ impl DescentKind {
         }
     }
 
-    /// The kind of this name, with the rank that it needs.
+    /// The kind with this name; `rank` is required for the kinds that have one.
     #[cfg(any(feature = "serde", feature = "safetensors"))]
     pub(super) fn from_name(name: &str, rank: Option<usize>) -> Option<Self> {
         let kinds = [

@@ -1,9 +1,9 @@
-//! Why a list of models is no forest.
+//! Why a list of models is not a forest.
 
 use alloc::string::String;
 
 crate::errors::errors! {
-    /// Why a [`ModelGraph`](super::ModelGraph) could not be made.
+    /// Why a [`ModelGraph`](super::ModelGraph) couldn't be made.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum GraphError {
@@ -17,23 +17,23 @@ crate::errors::errors! {
             /// That version.
             found: u32,
         } => "a graph of version {found} can't be read, only of version 1",
-        /// A parent was given by a name that no model has.
+        /// A parent's name belongs to none of the models.
         UnknownParent {
             /// The child's name.
             model: String,
-            /// The name of the parent that isn't there.
+            /// The name of the missing parent.
             parent: String,
         } => "model {model:?} has an unknown parent, {parent:?}",
-        /// A parent was given by a position past the end of the list.
+        /// A parent's position is past the end of the list.
         ParentOutOfRange {
             /// The child's name.
             model: String,
-            /// The position that isn't there.
+            /// The position past the end.
             parent: usize,
-            /// How many models there are.
+            /// The number of models.
             models: usize,
         } => "model {model:?} has parent {parent}, but there are only {models} models",
-        /// Several edges of a graph lead to one model.
+        /// A model has several incoming edges.
         SeveralParents {
             /// The model's name.
             model: String,
@@ -64,7 +64,7 @@ crate::errors::errors! {
             /// The weight.
             weight: f64,
         } => "weight {weight} of a parent of the merged model {model:?} is not finite",
-        /// A confidence is not a number from 0 to 1.
+        /// A confidence is not between 0 and 1.
         ConfidenceOutOfRange {
             /// The child's name.
             model: String,

@@ -1,18 +1,18 @@
-//! Everything about a forest's shape that its queries look up, worked out once.
+//! Everything that queries need to know about a forest's shape, computed once.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// A forest laid out in preorder, so that every subtree is one slice.
 ///
-/// Trees come in the order of their roots, children in the order of their positions.
+/// Trees are in the order of their roots, and children in the order of their positions.
 #[derive(Clone, Default)]
 pub(super) struct Layout {
     pub(super) roots: Vec<usize>,
     pub(super) preorder: Vec<usize>,
     /// Where each node is in `preorder`.
     pub(super) place: Vec<usize>,
-    /// How many nodes each node's subtree has, itself included.
+    /// The number of nodes in each node's subtree, including the node itself.
     pub(super) size: Vec<usize>,
     pub(super) depth: Vec<usize>,
     /// The number of each node's tree.
@@ -23,16 +23,16 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays out a forest of which every parent is a position of the list.
+    /// Lays out a forest given the position of each node's parent.
     ///
-    /// Fails with a node that is its own ancestor. O(n) time and space, no recursion.
+    /// On failure, returns a node that is its own ancestor. O(n) time and space, no recursion.
     pub(super) fn new(parents: &[Option<usize>]) -> Result<Self, usize> {
         let mut layout = Self::with_children(parents);
         layout.walk();
         if layout.preorder.len() < parents.len() {
             return Err(layout.node_on_cycle(parents));
         }
-        // A child comes after its parent, so that backwards every size is final when it is added.
+        // Children come after their parents, so in reverse order every size is final before it is added.
         for &node in layout.preorder.iter().rev() {
             if let Some(parent) = parents[node] {
                 layout.size[parent] += layout.size[node];
@@ -79,7 +79,7 @@ impl Layout {
         }
     }
 
-    /// Visits all that can be reached from the roots.
+    /// Visits all nodes that can be reached from the roots.
     fn walk(&mut self) {
         let mut stack = Vec::new();
         for (tree, &root) in self.roots.iter().enumerate() {
@@ -95,11 +95,11 @@ impl Layout {
         }
     }
 
-    /// A node that is its own ancestor, the same one for the same list.
+    /// A node that is its own ancestor. Always the same one for the same list.
     fn node_on_cycle(&self, parents: &[Option<usize>]) -> usize {
         let unreached = self.place.iter().position(|&place| place == usize::MAX);
         let mut node = unreached.unwrap_or_default();
-        // What has no root above it has a cycle above it, at most n steps up.
+        // A node without a root above it has a cycle above it, at most n steps up.
         for _ in parents {
             node = parents[node].unwrap_or(node);
         }

@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 use super::{Descent, GraphError};
 use crate::heritage::StageEstimate;
 
-/// A model as a [`ModelGraph`](super::ModelGraph) knows it: a name, a directional score, and what
-/// it descends from.
+/// A model in a [`ModelGraph`](super::ModelGraph): its name, its directional score, and its descent.
 ///
 /// # Examples
 ///
@@ -35,7 +34,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A root without a score.
+    /// A model without a parent or a score.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -50,7 +49,7 @@ impl Model {
         }
     }
 
-    /// A model that isn't there, but that others must have been trained from.
+    /// A missing model: not in the collection, but others must have been trained from it.
     #[must_use]
     pub fn hidden(name: impl Into<String>) -> Self {
         Self {
@@ -66,31 +65,31 @@ impl Model {
         self
     }
 
-    /// Makes the model a child.
+    /// Makes the model a child, with this edge from its parent.
     #[must_use]
     pub fn with_descent(mut self, descent: Descent) -> Self {
         self.descent = Some(descent);
         self
     }
 
-    /// Sets how sure it is that the model has no parent, from 0 to 1.
+    /// Sets the confidence, from 0 to 1, that the model has no parent.
     #[must_use]
     pub const fn with_root_confidence(mut self, confidence: f64) -> Self {
         self.root_confidence = Some(confidence);
         self
     }
 
-    /// Sets what else the model may descend from.
+    /// Sets the second most probable descent of the model.
     #[must_use]
     pub const fn with_runner_up(mut self, runner_up: RunnerUp) -> Self {
         self.runner_up = Some(runner_up);
         self
     }
 
-    /// Makes the model an average of others.
+    /// Makes the model a weighted average of others.
     ///
-    /// These edges stand beside the tree: a model that was averaged has a parent in the tree only if
-    /// it has a [`descent`](Self::descent), too.
+    /// These edges are separate from the tree. An average has a parent in the tree only if it also has a
+    /// [`descent`](Self::descent).
     #[must_use]
     pub fn with_merged_from(mut self, parents: Vec<MergeParent>) -> Self {
         self.merged_from = parents;
@@ -122,8 +121,7 @@ impl Model {
         self.descent.as_ref()
     }
 
-    /// How sure it is that the model has no parent, or that its parent is the right one, from 0
-    /// to 1.
+    /// The confidence, from 0 to 1, that the parent is right or, for a root, that it has no parent.
     #[must_use]
     pub fn confidence(&self) -> Option<f64> {
         match &self.descent {
@@ -132,25 +130,25 @@ impl Model {
         }
     }
 
-    /// What the model descends from if not from its parent, and how probable that is.
+    /// The second most probable descent of the model, and its probability.
     #[must_use]
     pub const fn runner_up(&self) -> Option<&RunnerUp> {
         self.runner_up.as_ref()
     }
 
-    /// The models that this one is an average of, with their weights; none for most models.
+    /// The models that this one is an average of, with their weights; empty for most models.
     #[must_use]
     pub fn merged_from(&self) -> &[MergeParent] {
         &self.merged_from
     }
 
-    /// The stage of training of the tree that the model is the root of, if it was asked for.
+    /// The stage of training of the tree that the model is the root of, if it was estimated.
     #[must_use]
     pub const fn stage(&self) -> Option<&StageEstimate> {
         self.stage.as_ref()
     }
 
-    /// Whether nobody has the model: it is only known by those that descend from it.
+    /// Whether the model itself is missing: it is known only through its descendants.
     #[must_use]
     pub const fn is_hidden(&self) -> bool {
         self.hidden
@@ -161,8 +159,8 @@ impl Model {
         self.descent().map(Descent::parent)
     }
 
-    /// The same model in a list in which models have other positions; what refers to one that has none is
-    /// forgotten.
+    /// The same model in a list with other positions. References to models without a new position are
+    /// dropped.
     pub(in crate::heritage) fn moved(mut self, place: impl Fn(usize) -> Option<usize>) -> Self {
         self.runner_up = self.runner_up.and_then(|second| {
             let parent = match second.parent {
@@ -180,7 +178,7 @@ impl Model {
         self
     }
 
-    /// Whether all that the model carries may be part of a graph of this many models.
+    /// Checks that all values of the model are valid in a graph of this many models.
     pub(super) fn check(&self, models: usize) -> Result<(), GraphError> {
         let model = || self.name.clone();
         if let Some(score) = self.score.filter(|score| !score.is_finite()) {
@@ -250,18 +248,18 @@ impl Model {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RunnerUp {
-    /// The position of the parent; `None` if the model may be a root.
+    /// The position of the parent; `None` if the alternative is that the model is a root.
     pub parent: Option<usize>,
-    /// How probable it is, from 0 to 1.
+    /// The probability of this descent, from 0 to 1.
     pub confidence: f64,
 }
 
-/// One of the models of which another is the weighted average.
+/// One of the models that a weighted average was made from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MergeParent {
     /// Its position.
     pub parent: usize,
-    /// Its weight; the weights of all parents of a model sum to 1.
+    /// The weight. The weights of all parents of a model sum to 1.
     pub weight: f64,
 }

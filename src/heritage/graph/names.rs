@@ -1,4 +1,4 @@
-//! From a name to a model's position, without a second copy of the names.
+//! Finds a model's position by name, without a second copy of the names.
 
 use core::hash::BuildHasher;
 
@@ -10,7 +10,7 @@ use super::{GraphError, Model};
 
 /// The positions of models, found by name.
 ///
-/// The table holds positions only, so the same list of models has to be passed to every call.
+/// The table holds only positions, so pass the same list of models to every call.
 #[derive(Clone, Default)]
 pub(super) struct NameIndex {
     table: HashTable<usize>,
@@ -18,7 +18,7 @@ pub(super) struct NameIndex {
 }
 
 impl NameIndex {
-    /// Indexes all models; fails where two have the same name.
+    /// Indexes all models. Fails if two have the same name.
     pub(super) fn new(models: &[Model]) -> Result<Self, GraphError> {
         let hasher = DefaultHashBuilder::default();
         let mut table = HashTable::with_capacity(models.len());
@@ -36,7 +36,7 @@ impl NameIndex {
         Ok(Self { table, hasher })
     }
 
-    /// The position of the model of this name.
+    /// The position of the model with this name.
     pub(super) fn position(&self, models: &[Model], name: &str) -> Option<usize> {
         let hash = self.hasher.hash_one(name);
         self.table

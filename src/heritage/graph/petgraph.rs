@@ -1,4 +1,4 @@
-//! The graph as petgraph has graphs, and back.
+//! Conversion to and from petgraph's graphs.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,7 +9,8 @@ use petgraph::visit::EdgeRef;
 
 use super::{Descent, GraphError, Model, ModelGraph};
 
-/// Nodes are names, by position; an edge from parent to child weighs their distance, if it is known.
+/// The nodes are names, in the order of positions. An edge leads from parent to child and has their distance
+/// as its weight, if it is known.
 impl From<&ModelGraph> for DiGraph<String, Option<f64>> {
     fn from(graph: &ModelGraph) -> Self {
         let mut found = Self::with_capacity(graph.len(), graph.len());
@@ -24,7 +25,7 @@ impl From<&ModelGraph> for DiGraph<String, Option<f64>> {
     }
 }
 
-/// What `From<&ModelGraph>` makes, read back.
+/// Reads back a graph made by `From<&ModelGraph>`.
 impl TryFrom<&DiGraph<String, Option<f64>>> for ModelGraph {
     type Error = GraphError;
 

@@ -1,4 +1,4 @@
-//! The form in which a graph is written down: models by name, edges by the parent's name.
+//! The serialised form of a graph: models by name, edges by the parent's name.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -200,7 +200,7 @@ impl TryFrom<PlainGraph<'_>> for ModelGraph {
 }
 
 impl PlainModel<'_> {
-    /// The model, with parents by position; one that is not among the models is an error.
+    /// The model with its parents as positions. An unknown parent is an error.
     fn model(&self, positions: &HashMap<&str, usize>) -> Result<Model, GraphError> {
         let position = |parent: &Cow<'_, str>| {
             let position = positions.get(&**parent).copied();

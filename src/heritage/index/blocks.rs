@@ -1,5 +1,5 @@
-//! Blocks: models whose weights have equal names and shapes, and which blocks are near each other: by names,
-//! or by shapes where names differ.
+//! Blocks of models whose weights have equal names and shapes, and which blocks can be compared: by names, or
+//! by shapes if the names differ.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -9,10 +9,10 @@ use super::summary::Summary;
 use crate::disjoint_sets::DisjointSets;
 use crate::signature::{Signature, TensorSignature};
 
-/// Blocks that have a smaller share of their weights in common can't be compared.
+/// Blocks that share less than this part of their weights can't be compared.
 const LEAST_SHARED: f64 = 0.02;
 
-/// Blocks whose names differ can be compared if their shapes agree for this share of their weights.
+/// Blocks with different names can be compared if this share of their weights has equal shapes.
 const LEAST_OF_EQUAL_SHAPE: f64 = 0.5;
 
 /// The names and shapes of the weights of a model, sorted by name.
@@ -27,9 +27,9 @@ pub(super) struct Layout {
 /// What models of two layouts have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Common<'a> {
-    /// Weights of these names, sorted.
+    /// Weights with these names, sorted.
     Names(Vec<&'a str>),
-    /// Weights of these shapes, sorted, under other names.
+    /// Weights with these shapes, sorted, under different names.
     Shapes(Vec<&'a [usize]>),
 }
 
@@ -73,8 +73,8 @@ impl Layout {
         }
     }
 
-    /// What models of both have in common: weights of equal names, or, where more weights agree in nothing
-    /// but their shapes, these; `None` where there are none.
+    /// What models of both layouts have in common: weights with equal names, or with equal shapes if more
+    /// weights agree only in their shapes; `None` if they have nothing in common.
     pub(super) fn common<'a>(&'a self, other: &Self) -> Option<Common<'a>> {
         let names = self.shared(other);
         if self.has_equal_shapes(other) && 2.0 * self.values_of(&names) < self.of_equal_shape(other)
@@ -85,8 +85,8 @@ impl Layout {
         (!names.is_empty()).then_some(Common::Names(names))
     }
 
-    /// The names of the weights that both have in one shape; where there are none, of those that
-    /// differ in their number of rows only.
+    /// The names of the weights that have the same shape in both; if there are none, of those that differ
+    /// only in their number of rows.
     fn shared<'a>(&'a self, other: &Self) -> Vec<&'a str> {
         let shared = |matches: fn(&[usize], &[usize]) -> bool| -> Vec<&'a str> {
             let weights = self.weights.iter().filter(|(name, shape)| {
@@ -108,7 +108,7 @@ impl Layout {
         found.ok().map(|at| &*self.weights[at].1)
     }
 
-    /// The shapes that weights of both have, with the number of weights in the one that has fewer.
+    /// The shapes that occur in both, with the smaller of their two counts.
     fn equal_shapes<'a>(&'a self, other: &Self) -> impl Iterator<Item = (&'a [usize], usize)> {
         self.shapes.iter().filter_map(|(shape, count)| {
             let found = other.shapes.binary_search_by(|(other, _)| other.cmp(shape));
@@ -117,7 +117,7 @@ impl Layout {
         })
     }
 
-    /// The number of values of the weights that may correspond by their shapes.
+    /// The number of values in weights that may correspond by shape.
     fn of_equal_shape(&self, other: &Self) -> f64 {
         let shapes = self.equal_shapes(other);
         shapes
@@ -125,7 +125,7 @@ impl Layout {
             .sum()
     }
 
-    /// Whether most weights of the smaller model have the shape of one of the other.
+    /// Whether most weights of the smaller model have a shape that occurs in the other.
     fn has_equal_shapes(&self, other: &Self) -> bool {
         let smaller = self.values().min(other.values());
         smaller > 0.0 && self.of_equal_shape(other) >= LEAST_OF_EQUAL_SHAPE * smaller
@@ -135,7 +135,7 @@ impl Layout {
         self.weights.iter().map(|(_, shape)| values(shape)).sum()
     }
 
-    /// The number of values of what is in common with another layout.
+    /// The number of values in what this layout has in common with another.
     pub(super) fn values_in(&self, common: &Common<'_>, other: &Self) -> f64 {
         match common {
             Common::Names(names) => self.values_of(names),
@@ -143,7 +143,7 @@ impl Layout {
         }
     }
 
-    /// The number of values of some of the weights, given by sorted names.
+    /// The number of values in some of the weights, given by sorted names.
     fn values_of(&self, names: &[&str]) -> f64 {
         let weights = self.weights.iter();
         let some = weights.filter(|(name, _)| names.binary_search(&&**name).is_ok());
@@ -173,9 +173,9 @@ fn is_same_but_for_rows(first: &[usize], second: &[usize]) -> bool {
     first.len() == second.len() && first.get(1..) == second.get(1..)
 }
 
-/// The blocks that can be compared, and so on transitively.
+/// Groups blocks that can be compared, directly or through other blocks.
 ///
-/// Inverted lists from names and from shapes to blocks find those that share anything at all.
+/// Inverted lists from names and shapes to blocks find the blocks that share anything at all.
 ///
 /// O(pairs of blocks that share a name or a shape) time.
 pub(super) fn neighbourhoods(layouts: &[&Layout]) -> Vec<Vec<usize>> {

@@ -8,7 +8,7 @@ use super::summary::Summary;
 use crate::evidence::SignatureComparison;
 use crate::signature::Signature;
 
-/// One signature, and what is searched by.
+/// One signature, with the data that the search needs.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) signature: Signature,
@@ -27,7 +27,7 @@ impl Entry {
         }
     }
 
-    /// The summary of what is in common with others, or of all weights.
+    /// The summary of the weights in common with others, or of all weights.
     pub(super) fn summary_of(&self, common: Option<&Common<'_>>) -> Cow<'_, Summary> {
         match common {
             Some(common) => Cow::Owned(common.summary(&self.signature)),
@@ -36,7 +36,7 @@ impl Entry {
     }
 }
 
-/// Signatures of one index were made with the same settings.
+/// Checks that two signatures were made with the same settings, as all signatures of an index must be.
 pub(super) fn check_settings(first: &Signature, second: &Signature) -> Result<(), IndexError> {
     if first.key() != second.key() || first.buckets() != second.buckets() {
         SignatureComparison::new().relation(first, second)?;

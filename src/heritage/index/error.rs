@@ -7,11 +7,11 @@ use crate::heritage::{GraphError, RecoveryError};
 use crate::progress::Cancelled;
 
 crate::errors::messages! {
-    /// Why an index can't do what was asked of it.
+    /// Why an index can't answer a request.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum IndexError {
-        /// A model of this name is there already.
+        /// The index already has a model of this name.
         DuplicateModel {
             /// The name.
             model: String,
@@ -25,7 +25,7 @@ crate::errors::messages! {
         Cancelled => "the observer cancelled the work",
         /// Signatures can't be compared.
         Evidence(EvidenceError),
-        /// The trees can't be found.
+        /// The trees can't be recovered.
         Recovery(RecoveryError),
     }
 }

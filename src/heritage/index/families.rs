@@ -1,4 +1,4 @@
-//! From near pairs to families, and the tree of each.
+//! From near pairs to families and their trees.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -21,28 +21,28 @@ use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
 
-/// How many of the nearest models are looked at for what a model is a copy of.
+/// How many of the nearest models are considered as the original of a copy.
 const NEAREST_ORIGINALS: usize = 8;
 
-/// Differences of shares below this don't count: a head with few classes, a few tokens more.
+/// Smaller differences between shares are ignored, such as a head with few classes or a few extra tokens.
 const SAME_SHARE: f64 = 1e-3;
 
-/// Where at least this share of both models was compared, squared distances are taken as they are.
+/// If at least this share of both models was compared, their squared distance is used as it is.
 const NEARLY_ALL: f64 = 0.9;
 
-/// Two models that may be of one family, the lesser position first.
+/// Two models that may belong to one family, the smaller position first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Join {
     pub(super) first: usize,
     pub(super) second: usize,
-    /// The share of either that was compared.
+    /// The smaller of the two shares that were compared.
     shared: f64,
     unrelatedness: f64,
 }
 
 impl Join {
-    /// `None` where the two are no relatives.
+    /// `None` if the two aren't related.
     pub(super) fn of(compared: &Compared) -> Option<Self> {
         let pair = &compared.pair;
         let is_near = compared.is_related && compared.unrelatedness <= Geometry::UNRELATED;
@@ -54,7 +54,7 @@ impl Join {
         })
     }
 
-    /// The same join of models in other places.
+    /// The same join with the models at other positions.
     pub(super) fn moved(self, place: impl Fn(usize) -> Option<usize>) -> Option<Self> {
         let (first, second) = (place(self.first)?, place(self.second)?);
         Some(Self {
@@ -64,8 +64,7 @@ impl Join {
         })
     }
 
-    /// Those that share most first, and then the nearest; of pairs that share and differ alike the one
-    /// that comes first by name.
+    /// Sorts pairs that share most first, and then the nearest; ties are broken by name.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         (other.shared.total_cmp(&self.shared))
             .then(self.unrelatedness.total_cmp(&other.unrelatedness))
@@ -73,11 +72,12 @@ impl Join {
     }
 }
 
-/// The models that near pairs join, ascending; families in the order of their first.
+/// Groups the models by their near pairs. Members are ascending, and families are in the order of their first
+/// member.
 ///
-/// Those that share most are joined first, and then the nearest, but only sets of which most pairs can
-/// be compared: a model that holds matrices of two families belongs to one of them, and doesn't join
-/// them. Which models can be compared follows from their blocks.
+/// Pairs that share most are joined first, and then the nearest, but two sets are joined only if most pairs
+/// between them can be compared. So a model with matrices from two families belongs to one of them and
+/// doesn't join them. The blocks of two models determine whether they can be compared.
 pub(super) fn families(
     block_of: &[usize],
     layouts: &[&Layout],
@@ -117,7 +117,7 @@ pub(super) fn families(
     sets.into_members()
 }
 
-/// Places the models of a small family as [`Recovery`](crate::heritage::Recovery) does over all pairs.
+/// Places the models of a small family with [`Recovery`](crate::heritage::Recovery), over all pairs.
 pub(super) fn place_densely(
     settings: &Settings,
     signatures: &[Signature],
@@ -126,20 +126,20 @@ pub(super) fn place_densely(
     Ok(settings.recovery.recover(&evidence)?)
 }
 
-/// What a model is a copy of, and how it was made.
+/// The original of a copy, and how the copy was made.
 type Origin = (usize, CopyKind);
 
-/// A family that is too large to compare all pairs.
+/// A family too large for comparing all pairs.
 pub(super) struct LargeFamily<'a> {
     pub(super) settings: &'a Settings,
     pub(super) names: Vec<&'a str>,
     pub(super) entries: Vec<&'a Entry>,
-    /// Of its members, by their position in it.
+    /// The near pairs of its members, by position in the family.
     pub(super) near: Vec<Compared>,
 }
 
 impl LargeFamily<'_> {
-    /// Places all members; parents are positions in the family.
+    /// Places all members. Parents are positions in the family.
     pub(super) fn place(
         mut self,
         reporter: &mut ProgressReporter<'_>,
@@ -228,7 +228,7 @@ impl LargeFamily<'_> {
         found.ok().map(|at| &pairs[at])
     }
 
-    /// The weights that most near pairs have in common but not from one ancestor, by all their names.
+    /// All names of the weights that were replaced in at least half of the near pairs that have them.
     fn mostly_replaced(&self) -> Vec<String> {
         let related = || self.near.iter().filter(|compared| compared.is_related);
         let mut replaced: BTreeMap<&str, usize> = BTreeMap::new();
@@ -242,7 +242,8 @@ impl LargeFamily<'_> {
                 .is_ok()
         };
         let mostly = replaced.into_iter().filter(|&(name, count)| {
-            // Under other names, the one without the name has the weight, too.
+            // If names don't decide the matching, the model without the name has the weight under another
+            // one.
             let having = related().filter(|c| {
                 let (first, second) = (has(c.pair.first, name), has(c.pair.second, name));
                 (first && second) || (c.rule != MatchRule::Names && (first || second))
@@ -252,7 +253,7 @@ impl LargeFamily<'_> {
         mostly.map(|(name, _)| name.into()).collect()
     }
 
-    /// The near pairs, with distances in one unit.
+    /// The near pairs, with all distances in the same unit.
     fn pairs(&self) -> Vec<NearPair> {
         let common = self.common();
         let pair = |compared: &Compared| NearPair {
@@ -267,7 +268,7 @@ impl LargeFamily<'_> {
         self.near.iter().map(pair).collect()
     }
 
-    /// d² over all weights: where only a part was compared, as if the rest differed alike.
+    /// d² over all weights. If only a part was compared, the rest is assumed to differ to the same degree.
     fn squared_distance(&self, compared: &Compared) -> f64 {
         let pair = &compared.pair;
         if pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL {
@@ -277,7 +278,7 @@ impl LargeFamily<'_> {
         compared.unrelatedness * (norms[0] + norms[1])
     }
 
-    /// For every member what it is a copy of, and all copies with what they come from in the end.
+    /// The original of every member that is a copy, and all copies with the first original in their chain.
     fn copies(&self) -> (Vec<Option<Origin>>, Vec<(usize, usize)>) {
         let mut near: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.entries.len()];
         for compared in self.near.iter().filter(|compared| compared.is_related) {
@@ -309,7 +310,7 @@ impl LargeFamily<'_> {
                 steps += 1;
             }
             if steps > NEAREST_ORIGINALS {
-                // A circle: neither is a copy of the other.
+                // A cycle: neither is a copy of the other.
                 kinds[copy] = None;
             } else if steps > 0 {
                 originals.push((copy, original));
@@ -365,14 +366,14 @@ impl LargeFamily<'_> {
         partial
     }
 
-    /// The mean size of what was compared: the unit of distances.
+    /// The mean size of the compared weights: the unit of distances.
     fn common(&self) -> f64 {
         let sizes = self.near.iter().map(|compared| compared.size);
         sizes.sum::<f64>() / self.near.len().max(1) as f64
     }
 }
 
-/// The models of many neighbourhoods as one graph.
+/// Combines the models of many neighbourhoods into one graph.
 pub(super) fn graph<'a>(
     parts: impl Iterator<Item = &'a [Model]>,
 ) -> Result<ModelGraph, IndexError> {

@@ -1,4 +1,4 @@
-//! Neighbourhoods: models that may be related, recovered together.
+//! Neighbourhoods: models that may be related and are recovered together.
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -17,7 +17,7 @@ use crate::parallel;
 use crate::progress::{Phase, ProgressReporter};
 use crate::sketch::mix;
 
-/// Recovers small neighbourhoods, several at once.
+/// Recovers small neighbourhoods, several of them in parallel.
 pub(super) fn recover_small(
     settings: &Settings,
     hoods: &[Hood<'_>],
@@ -33,7 +33,7 @@ pub(super) fn recover_small(
     found.into_iter().collect()
 }
 
-/// Models that may be related: those of blocks that share weights.
+/// Models that may be related, because their blocks share weights.
 pub(super) struct Hood<'a> {
     pub(super) layouts: Vec<&'a Layout>,
     pub(super) names: Vec<&'a str>,
@@ -120,9 +120,9 @@ impl<'a> Hood<'a> {
     }
 }
 
-/// For every model the first that holds the same values, whatever they are called.
+/// For every model, the first model that holds the same values, whatever their names.
 pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
-    // Sums over the tensors, so that names and their order don't count.
+    // Keys are sums over tensors, so names and order don't matter.
     let key = |entry: &&Entry| {
         let tensors = entry.signature.tensors().iter();
         let words = tensors.map(|tensor| {
@@ -138,7 +138,7 @@ pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_by_key(|&model| (keys[model], model));
     let mut same: Vec<usize> = (0..entries.len()).collect();
-    // A tensor that was left out may differ.
+    // Tensors that were left out may differ.
     let is_whole = |model: usize| entries[model].signature.skipped_layers().is_empty();
     let are_equal = |first: usize, second: usize| {
         let (first, second) = (&entries[first].signature, &entries[second].signature);
@@ -148,7 +148,7 @@ pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
     for run in order.chunk_by(|&a, &b| keys[a] == keys[b]) {
         let mut whole = run.iter().copied().filter(|&model| is_whole(model));
         if let Some(first) = whole.next() {
-            // Equal values may still be in other places.
+            // Equal values may still be in different places.
             let equal = whole.filter(|&model| are_equal(first, model));
             equal.for_each(|model| same[model] = first);
         }
@@ -156,7 +156,7 @@ pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
     same
 }
 
-/// The near pairs within every family, by positions in it.
+/// The near pairs within each family, by position in the family.
 fn pairs_of_families(
     families: &[Vec<usize>],
     models: usize,

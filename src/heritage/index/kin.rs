@@ -1,4 +1,4 @@
-//! One family: its models, those of equal values among them, and the tree of all.
+//! One family: its distinct models, their duplicates, and the tree of all of them.
 
 use alloc::vec::Vec;
 
@@ -11,13 +11,13 @@ use crate::heritage::{Descent, DescentKind, Model};
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
 
-/// The models of one family, by positions that rise as their names do.
+/// The models of one family. Positions are in the order of names.
 pub(super) struct Kin<'a> {
-    /// Models of different values, ascending.
+    /// Models with distinct values, ascending.
     pub(super) members: Vec<(usize, &'a Entry)>,
-    /// Models that hold the same values as a member, and the position of that member.
+    /// Models with the same values as a member, each with that member's position.
     pub(super) copies: Vec<(usize, &'a Entry, usize)>,
-    /// The near pairs, by places among the members.
+    /// The near pairs, by the members' places in the list.
     pub(super) near: Vec<Compared>,
 }
 
@@ -27,7 +27,7 @@ impl Kin<'_> {
         self.members.len() + self.copies.len() <= settings.dense_limit
     }
 
-    /// Places all models; parents are by position, too.
+    /// Places all models. Parents are positions, too.
     pub(super) fn place(
         self,
         settings: &Settings,
@@ -74,7 +74,7 @@ impl Kin<'_> {
     }
 }
 
-/// A model that holds the same values as another, as sure as anything is.
+/// A model with the same values as another, as a copy of it. `sure` is its confidence.
 fn duplicate(copy: &Entry, original: usize, of: &Model, sure: f64) -> Model {
     let descent = Descent::new(original)
         .with_confidence(sure)

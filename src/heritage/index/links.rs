@@ -1,4 +1,4 @@
-//! Links between related models: their spanning forests, and which models to compare next.
+//! Links between related models, their spanning forests, and the choice of what to compare next.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -7,13 +7,13 @@ use core::cmp::Ordering;
 use super::near::ordered;
 use crate::disjoint_sets::DisjointSets;
 
-/// Of how many of the nearest the tree neighbours are looked at, and how many of these.
+/// How many of the nearest models have their neighbours in the tree examined, and how many of those.
 const NEIGHBOURS: usize = 4;
 
-/// Of how many of the nearest the nearest are looked at.
+/// How many of the nearest models' own nearest are examined.
 const NEAREST_OF_NEAREST: usize = 2;
 
-/// Two related models, the lesser position first, and how far they are apart.
+/// Two related models, the smaller position first, and the distance between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Link {
@@ -23,7 +23,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// The nearer first; of equally near ones the one that comes first by name.
+    /// Compares by distance; ties are broken by name.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         (self.distance.total_cmp(&other.distance))
             .then((self.first, self.second).cmp(&(other.first, other.second)))
@@ -34,10 +34,11 @@ impl Link {
     }
 }
 
-/// The links that join what those before them don't: the minimum spanning forest, if they are sorted.
+/// Keeps the links that connect what earlier links don't. If the links are sorted, the result is the minimum
+/// spanning forest.
 ///
-/// The forest of some links together with others is that of all of them, so forests of parts can be
-/// merged. Links of models that aren't below `models` are left out.
+/// The forest of links is the same whether it is built at once or from the forests of parts, so forests can
+/// be merged. Links with a position of `models` or above are dropped.
 pub(super) fn spanning_forest<T>(
     models: usize,
     mut sorted: Vec<T>,
@@ -77,7 +78,7 @@ pub(super) fn keep_nearest(
     });
 }
 
-/// Of some models, those that `place` numbers below `count`, the first neighbours by sorted links.
+/// The first neighbours, by sorted links, of the models that `place` maps to a number below `count`.
 pub(super) fn neighbours(
     count: usize,
     sorted: &[Link],
@@ -96,14 +97,15 @@ pub(super) fn neighbours(
     lists
 }
 
-/// What a model is to be compared with because it is near to one that has these neighbours.
+/// The pairs to compare because `model` is near to a model with these neighbours.
 pub(super) fn further(model: usize, tree: &[usize], near: &[usize]) -> Vec<(usize, usize)> {
     let others = tree.iter().chain(near.iter().take(NEAREST_OF_NEAREST));
     let others = others.filter(|&&other| other != model);
     others.map(|&other| ordered(model, other)).collect()
 }
 
-/// For every model the nearest models' nearest, and their neighbours in the minimum spanning forest.
+/// For every model, pairs with the nearest of its nearest models and with their neighbours in the minimum
+/// spanning forest.
 pub(super) fn proposals(models: usize, mut links: Vec<Link>) -> Vec<(usize, usize)> {
     links.sort_by(Link::order);
     let near = neighbours(models, &links, Some);
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
     use crate::sketch::mix;
 
-    /// Links of few distances, so that many are equal.
+    /// Links with few different distances, so that many are equal.
     fn links(models: usize, count: u64) -> Vec<Link> {
         let link = |at: u64| {
             let [first, second] = [1, 2].map(|end| (mix(3 * at + end) % models as u64) as usize);

@@ -1,4 +1,4 @@
-//! Near pairs among models that may be related, found without comparing all of them.
+//! Finds near pairs among models that may be related, without comparing all pairs.
 
 use alloc::string::String;
 use alloc::vec;
@@ -16,16 +16,16 @@ use crate::heritage::recovery::sparse::NearPair;
 use crate::parallel;
 use crate::progress::{Phase, ProgressReporter};
 
-/// How many models are looked for near every one by summaries, in its own block and in all others.
+/// How many near models the search by summaries finds for each model, in its own block and in all others.
 pub(super) const NEAREST: usize = 10;
 
-/// After so many rounds the neighbours of neighbours hold hardly anything new.
+/// The number of rounds. Later comparisons with neighbours of neighbours find hardly anything new.
 pub(super) const ROUNDS: usize = 4;
 
 /// How many pairs are compared between two calls of the observer.
 const PAIRS_AT_ONCE: usize = 16_384;
 
-/// How many models search between two calls of the observer.
+/// How many models are searched for between two calls of the observer.
 const SEARCHES_AT_ONCE: usize = 4096;
 
 /// Two models that were compared.
@@ -34,14 +34,14 @@ pub(super) struct Compared {
     pub(super) pair: NearPair,
     pub(super) is_related: bool,
     pub(super) unrelatedness: f64,
-    /// The mean size of the weights that were compared; distances are in units of it.
+    /// The mean size of the compared weights; distances are in units of it.
     pub(super) size: f64,
-    /// The names that weights which were replaced have in either model.
+    /// The names, in either model, of weights that were replaced.
     pub(super) replaced: Vec<String>,
     pub(super) rule: MatchRule,
 }
 
-/// Compares models of a neighbourhood, by their position.
+/// Compares models of a neighbourhood by position.
 pub(super) struct Comparer<'a> {
     pub(super) comparison: SignatureComparison,
     pub(super) entries: &'a [&'a Entry],
@@ -56,7 +56,7 @@ impl Comparer<'_> {
         Ok(self.comparison.relation(u, v)?)
     }
 
-    /// Those of some pairs that can be compared.
+    /// Compares pairs and returns those that can be compared.
     pub(super) fn compare(
         &self,
         pairs: &[(usize, usize)],
@@ -79,7 +79,7 @@ impl Comparer<'_> {
 }
 
 impl Compared {
-    /// The two models and their distance, where they are related.
+    /// The two models and their distance, if they are related.
     pub(super) fn link(&self) -> Option<Link> {
         self.is_related.then_some(Link {
             first: self.pair.first,
@@ -115,19 +115,20 @@ pub(super) fn compared(first: usize, second: usize, relation: &Relation) -> Comp
     }
 }
 
-/// The models of one neighbourhood that hold different values, block by block.
+/// The models of one neighbourhood with distinct values, block by block.
 pub(super) struct Neighbourhood<'a> {
     pub(super) comparer: Comparer<'a>,
-    /// Of every block its layout and its models, ascending.
+    /// The layout and the models of every block, ascending.
     pub(super) blocks: Vec<(&'a Layout, Vec<usize>)>,
 }
 
 impl Neighbourhood<'_> {
-    /// The near pairs, sorted, each compared.
+    /// Finds and compares the near pairs. The result is sorted.
     ///
-    /// A model's candidates are the nearest by summaries, those near to these, and the neighbours of
-    /// these in the minimum spanning tree: a base whose children barely moved is hardly nearer to
-    /// each of them than they are to each other, but the child that moved least tells it well.
+    /// The candidates for a model are the nearest ones by summaries, the models near to those, and their
+    /// neighbours in the minimum spanning tree. If a base's children barely moved, the base is hardly closer
+    /// to each child than the children are to each other, but it stands out among the neighbours of the child
+    /// that moved least.
     pub(super) fn near_pairs(
         &self,
         reporter: &mut ProgressReporter<'_>,
@@ -155,7 +156,7 @@ impl Neighbourhood<'_> {
         Ok(found)
     }
 
-    /// For every model the nearest by summaries.
+    /// The nearest models by summaries, for every model.
     fn nearest(&self, reporter: &mut ProgressReporter<'_>) -> Result<Vec<Vec<usize>>, IndexError> {
         let mut own: Vec<Vec<Near>> = vec![Vec::new(); self.comparer.entries.len()];
         let mut others: Vec<Vec<Near>> = own.clone();
@@ -208,7 +209,7 @@ impl Neighbourhood<'_> {
             .collect())
     }
 
-    /// Pairs of models that hold an equal tensor which few others hold.
+    /// Pairs of models that hold an equal tensor shared by only a few models.
     fn with_equal_tensors(&self) -> Vec<(usize, usize)> {
         let mut holders: Vec<([u64; 2], usize)> = Vec::new();
         for (model, entry) in self.comparer.entries.iter().enumerate() {
@@ -219,7 +220,7 @@ impl Neighbourhood<'_> {
     }
 }
 
-/// Pairs of models that follow each other among the few that hold the same.
+/// Pairs of consecutive models in each small group of models that hold the same thing.
 pub(super) fn pairs_of_holders<T: Ord + Copy>(mut holders: Vec<(T, usize)>) -> Vec<(usize, usize)> {
     holders.sort_unstable();
     let same = holders.chunk_by(|first, second| first.0 == second.0);
@@ -240,7 +241,7 @@ pub(super) fn ordered(first: usize, second: usize) -> (usize, usize) {
     (first.min(second), first.max(second))
 }
 
-/// Adds the nearest targets of every query to the lists of what is near.
+/// Adds the nearest targets of every query to the lists of near models.
 fn search(
     queries: &[(usize, &Summary)],
     targets: &[(usize, &Summary)],

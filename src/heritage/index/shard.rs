@@ -1,4 +1,4 @@
-//! An index in parts that exchange messages, for hubs that are spread over machines.
+//! An index divided into parts that exchange messages, for hubs spread over several machines.
 
 mod census;
 mod family;
@@ -24,15 +24,16 @@ use crate::heritage::{ModelGraph, Recovery};
 use crate::signature::Signature;
 use crate::sketch::mix;
 
-/// How many signatures a shard sends or asks for in one step.
+/// How many signatures a shard sends or requests in one step.
 const SIGNATURES_AT_ONCE: usize = 2048;
 
-/// One of several parts of an index. Together they find the graph that one [`Index`](super::Index) would find,
-/// to the bit.
+/// One of several parts of an index. Together they find exactly the graph that one [`Index`](super::Index)
+/// would find.
 ///
-/// A shard knows nothing of threads, processes or networks. In every [`step`](Self::step) it takes the messages
-/// that were sent to it in the step before, and returns the messages to send. Whatever carries them, a step must
-/// not begin before all messages of the last one have arrived. In the end the first shard has the graph.
+/// A shard is independent of threads, processes and networks. In each [`step`](Self::step) it takes the
+/// messages that were sent to it in the previous step, and returns the messages to send. You choose how to
+/// deliver them, but a step must not begin before all messages of the previous one have arrived. When all
+/// steps are done, the first shard has the graph.
 ///
 /// Any shard may be given any model. Each signature moves once, to the shard that holds its likely relatives.
 /// Models are searched for and compared there, by the same functions as in an index. Besides signatures, shards
@@ -75,14 +76,14 @@ pub struct Shard {
     settings: Settings,
     at_once: usize,
     stage: Stage,
-    /// The signatures that were given to this shard, until they are sent.
+    /// The signatures inserted into this shard, until they are sent.
     inserted: BTreeMap<String, Signature>,
-    /// How many parts the shard has to send that has most of them.
+    /// The number of parts to send, for the shard with the most.
     parts: usize,
     census: Census,
     /// The models that this shard holds, by position.
     entries: Vec<(usize, Entry)>,
-    /// Models of other shards that are needed now.
+    /// Models of other shards that are currently needed.
     foreign: BTreeMap<usize, Entry>,
     search: Search,
     /// The pairs to compare next, those found by equal tensors, or those handed over with models.
@@ -93,17 +94,17 @@ pub struct Shard {
     graph: Option<ModelGraph>,
 }
 
-/// What a shard does in its next step. All shards do the same.
+/// What a shard does in its next step. All shards are at the same stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Announce,
-    /// With the number of the part that arrives.
+    /// Carries the number of the part that arrives.
     Settle(usize),
     Meet,
     BeginSearch,
-    /// With the number of the step of the search.
+    /// Carries the number of the search step.
     Search(usize),
-    /// These with the number of the round of comparisons, and of the part of it.
+    /// These carry the number of the round of comparisons and, for some, of the part of that round.
     Request(usize),
     Reply(usize, usize),
     Compare(usize, usize),
@@ -120,7 +121,7 @@ enum Stage {
 }
 
 impl Shard {
-    /// Shard `number` of `shards`; numbers start at 0.
+    /// Shard `number` of `shards`, counted from 0.
     #[must_use]
     pub fn new(number: usize, shards: usize) -> Self {
         Self {
@@ -142,34 +143,34 @@ impl Shard {
         }
     }
 
-    /// As [`Index::with_recovery`](super::Index::with_recovery); all shards need the same.
+    /// Like [`Index::with_recovery`](super::Index::with_recovery). All shards need the same setting.
     #[must_use]
     pub fn with_recovery(mut self, recovery: Recovery) -> Self {
         self.settings.recovery = recovery.without_hidden_parents();
         self
     }
 
-    /// As [`Index::with_dense_limit`](super::Index::with_dense_limit); all shards need the same.
+    /// Like [`Index::with_dense_limit`](super::Index::with_dense_limit). All shards need the same setting.
     #[must_use]
     pub const fn with_dense_limit(mut self, models: usize) -> Self {
         self.settings.dense_limit = models;
         self
     }
 
-    /// Sets how many signatures a shard sends or asks for in one step, 2,048 by default: fewer take less
-    /// memory on their way, and more steps.
+    /// Sets how many signatures a shard sends or requests in one step, 2,048 by default. A smaller number
+    /// needs less memory for messages but more steps.
     #[must_use]
     pub fn with_signatures_at_once(mut self, signatures: usize) -> Self {
         self.at_once = signatures.max(1);
         self
     }
 
-    /// Gives this shard a model, before the first step.
+    /// Inserts a model. Call this before the first step.
     ///
     /// # Errors
     ///
-    /// [`IndexError::DuplicateModel`] if the shard was given one of this name, and
-    /// [`IndexError::Evidence`] if its signature was made with other settings.
+    /// [`IndexError::DuplicateModel`] if the shard already has a model of this name, and
+    /// [`IndexError::Evidence`] if the signature was made with other settings than the existing ones.
     pub fn insert(&mut self, signature: Signature) -> Result<(), IndexError> {
         let name = signature.name();
         if self.inserted.contains_key(name) {
@@ -182,20 +183,20 @@ impl Shard {
         Ok(())
     }
 
-    /// Takes all messages that were sent to this shard in the step before, in any order, and returns the messages
-    /// to send. There are none once it is done.
+    /// Takes all messages that were sent to this shard in the previous step, in any order, and returns the
+    /// messages to send. A finished shard returns none.
     ///
     /// # Errors
     ///
-    /// [`IndexError::DuplicateModel`] if two shards were given models of one name,
-    /// [`IndexError::NoSuchModel`] if messages were lost, and those of
-    /// [`Index::graph`](super::Index::graph). A shard that failed can't go on.
+    /// [`IndexError::DuplicateModel`] if two shards have models of the same name, [`IndexError::NoSuchModel`]
+    /// if messages were lost, and the errors of [`Index::graph`](super::Index::graph). A shard can't continue
+    /// after an error.
     ///
     /// # Complexity
     ///
-    /// For n models on s shards all steps together take the time of [`Index::graph`](super::Index::graph) divided
-    /// by s, but at least that of the largest family. A shard needs memory for n names and about n/s signatures, or
-    /// those of the largest family if that is larger.
+    /// For n models on s shards, all steps together take the time of [`Index::graph`](super::Index::graph)
+    /// divided by s, but at least that of the largest family. A shard needs memory for n names and for about
+    /// n/s signatures, or for the signatures of the largest family if it has more.
     pub fn step(
         &mut self,
         messages: impl IntoIterator<Item = ShardMessage>,
@@ -214,7 +215,7 @@ impl Shard {
             }
             Stage::Search(step) => {
                 self.search(step, inbox, &mut outbox);
-                // The last answers come two steps after the last questions.
+                // The last answers arrive two steps after the last queries.
                 if step <= self.search.steps {
                     Stage::Search(step + 1)
                 } else {
@@ -249,13 +250,13 @@ impl Shard {
         self.stage == Stage::Done
     }
 
-    /// The graph of all models, in the first shard once it is done.
+    /// The graph of all models. Only the first shard has it, once it is done.
     #[must_use]
     pub const fn graph(&self) -> Option<&ModelGraph> {
         self.graph.as_ref()
     }
 
-    /// Says what layouts there are, and begins to send every model to the shard that will hold it.
+    /// Announces its layouts, and begins to send every model to the shard that will hold it.
     fn announce(&mut self, outbox: &mut Outbox) -> Stage {
         let mut layouts: BTreeMap<Layout, i32> = BTreeMap::new();
         for signature in self.inserted.values() {
@@ -279,7 +280,7 @@ impl Shard {
         outbox.spread_signatures(models.map(|model| (home(&model, self.shards), model)));
     }
 
-    /// Takes the models in that this shard holds, and tells all others once it has them all.
+    /// Receives the models that this shard will hold, and tells all others once it has them all.
     fn settle(
         &mut self,
         part: usize,
@@ -293,7 +294,7 @@ impl Shard {
                 examples.try_for_each(|other| check_settings(first, other))?;
             }
         }
-        // Places are known as soon as all names are.
+        // Positions are known only when all names are.
         let entries = inbox.signatures.into_iter().map(Entry::new);
         self.entries
             .extend(entries.map(|entry| (usize::MAX, entry)));
@@ -312,7 +313,7 @@ impl Shard {
         Ok(Stage::Meet)
     }
 
-    /// Learns of all models, and says which hold the same values or the same tensors.
+    /// Learns the names of all models, and reports which of its own hold the same values or the same tensors.
     fn meet(&mut self, inbox: Inbox, outbox: &mut Outbox) -> Result<Stage, IndexError> {
         self.census.add_models(inbox.names)?;
         for (position, entry) in &mut self.entries {
@@ -382,7 +383,7 @@ impl Shard {
         })
     }
 
-    /// One step from joins to the trees of families.
+    /// One step of the work from joins to the trees of families.
     fn family_step(&mut self, inbox: Inbox, outbox: &mut Outbox) -> Result<Stage, IndexError> {
         Ok(match self.stage {
             Stage::Families => {
@@ -410,7 +411,7 @@ impl Shard {
         })
     }
 
-    /// The place of an own model among the entries.
+    /// The place of one of this shard's models among the entries.
     fn place(&self, model: usize) -> Option<usize> {
         (self
             .entries

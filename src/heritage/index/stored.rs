@@ -1,4 +1,4 @@
-//! An index as a file: its signatures, one after the other.
+//! An index as a file: its signatures one after another.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -30,24 +30,24 @@ pub enum IndexFileError {
     Io {
         /// What kind of failure it was.
         kind: io::ErrorKind,
-        /// What the system said.
+        /// The system's message.
         message: String,
     },
     /// The file isn't an index.
     OtherFormat,
-    /// The index was written in another version of the format.
+    /// The file has another version of the format.
     Version {
-        /// That version.
+        /// The version of the file.
         found: u32,
     },
     /// A signature can't be read.
     Signature {
-        /// How many signatures stand before it.
+        /// The number of signatures before it.
         position: u64,
         /// What is wrong with it.
         error: SignatureFormatError,
     },
-    /// A signature doesn't belong into the index: it has the name of another, or other settings.
+    /// A signature doesn't belong in the index: its name is taken, or it was made with other settings.
     Model(IndexError),
 }
 
@@ -88,13 +88,13 @@ impl From<io::Error> for IndexFileError {
 }
 
 impl Index {
-    /// Writes all signatures. Settings aren't part of the file, and neither is what was recovered.
+    /// Writes all signatures. The file contains neither the settings nor the recovered trees.
     ///
-    /// Equal signatures give equal bytes, whatever the order in which they were inserted.
+    /// The same signatures always give the same bytes, whatever the order in which they were inserted.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// Any error of the writer.
     ///
     /// # Complexity
     ///
@@ -132,11 +132,11 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`IndexFileError`]; bytes after the last signature are left unread.
+    /// [`IndexFileError`]. Bytes after the last signature are left unread.
     ///
     /// # Complexity
     ///
-    /// O(all numbers) time; memory for what the file really holds, whatever its lengths claim.
+    /// O(all numbers) time. Memory depends on the actual contents of the file, whatever lengths it claims.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Short summaries of signatures, and the search for the nearest by them.
+//! Short summaries of signatures, and the search for the nearest models by them.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,21 +12,21 @@ use crate::sketch::mix;
 
 /// How many numbers a summary has.
 ///
-/// What summaries can't tell apart, whole signatures do: the search over them only has to find models
-/// from which the way to the parent isn't long.
+/// Whole signatures decide where summaries can't. The search by summaries only has to find models from which
+/// the parent can be reached in a few steps.
 pub(super) const NUMBERS: usize = 64;
 
 /// How many summaries are compared at once.
 const LANES: usize = 16;
 
-/// How many numbers are compared before looking whether the distance is too large already.
+/// How many numbers are compared before checking whether the distance is already too large.
 const STRIDE: usize = 16;
 
-/// How many models search together, so that what they compare with stays near the processor.
+/// How many models are searched for together, so that the summaries they are compared with stay in the cache.
 const TILE: usize = 64;
 
-/// Sums of the numbers of the sketches, with random signs: the squared distance of two summaries
-/// estimates that of the models, as the sketches' does, with less certainty.
+/// Sums of the sketches' numbers with random signs. The squared distance between two summaries estimates that
+/// between the models, as for sketches, but less accurately.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Summary {
     /// The numbers are in units of 2 to this power.
@@ -35,7 +35,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// That of some tensors of a signature; only tensors of equal names are compared.
+    /// The summary of some tensors of a signature. Only tensors with equal names are compared.
     pub(super) fn new(signature: &Signature, selects: impl Fn(&TensorSignature) -> bool) -> Self {
         Self::with_seeds(&selected(signature, selects), |tensor| {
             tensor.name().bytes().fold(0, |hash: u64, byte| {
@@ -44,9 +44,9 @@ impl Summary {
         })
     }
 
-    /// That of some tensors of a signature, whatever their names are: the sums of tensors of one shape are
-    /// compared, whose squared distance estimates that of the tensors in pairs if these moved
-    /// independently.
+    /// The summary of some tensors of a signature, ignoring their names. It compares sums over tensors of one
+    /// shape. If the tensors moved independently, the squared distance between the sums estimates that
+    /// between corresponding tensors.
     pub(super) fn without_names(
         signature: &Signature,
         selects: impl Fn(&TensorSignature) -> bool,
@@ -54,8 +54,8 @@ impl Summary {
         Self::with_seeds(&selected(signature, selects), seed_of_shape)
     }
 
-    /// That of all weights, which is equal to the bit for models that hold the same values, whatever their
-    /// names and order are.
+    /// The summary of all weights. It is exactly equal for models that hold the same values, whatever their
+    /// names and order.
     pub(super) fn of_values(signature: &Signature) -> Self {
         let weights = signature.tensors().iter().filter(|t| t.is_weight());
         let mut weights: Vec<&TensorSignature> = weights.collect();
@@ -63,7 +63,7 @@ impl Summary {
         Self::with_seeds(&weights, seed_of_shape)
     }
 
-    /// That of some tensors, whose random signs follow from their seeds.
+    /// The summary of some tensors, with random signs determined by a seed for each tensor.
     fn with_seeds(tensors: &[&TensorSignature], seed: impl Fn(&TensorSignature) -> u64) -> Self {
         let exponents = tensors.iter().map(|tensor| tensor.sketch().exponent());
         let exponent = exponents.max().unwrap_or(0);
@@ -95,7 +95,7 @@ impl Summary {
         &self.numbers
     }
 
-    /// The signs of the first numbers, a bit each.
+    /// The signs of the first numbers, one bit each.
     pub(super) fn signs(&self, numbers: u32) -> u64 {
         let first = self.numbers.iter().take(numbers as usize);
         first.fold(0, |signs, number| signs << 1 | u64::from(*number > 0.0))
@@ -122,24 +122,24 @@ fn seed_of_shape(tensor: &TensorSignature) -> u64 {
     })
 }
 
-/// 2 to a power that isn't positive.
+/// 2 to a power that is zero or negative.
 fn power(exponent: i32) -> f32 {
     Float::powi(2.0_f64, exponent) as f32
 }
 
-/// A model near to another: the squared distance of their summaries a value, and its position.
+/// A near model: the squared distance between the summaries per value, and the model's position.
 pub(super) type Near = (f32, usize);
 
-/// What all distances of one search are measured by.
+/// The units in which one search measures all distances.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
-    /// Numbers are compared in units of 2 to this power, which no summary's unit is above.
+    /// Numbers are compared in units of 2 to this power; no summary has a larger unit.
     pub(super) exponent: i32,
-    /// How many values the models have in common.
+    /// The number of values that the models have in common.
     pub(super) values: f64,
 }
 
-/// The greatest exponent that any summary of a model can have.
+/// The largest exponent that any summary of a model can have.
 pub(super) fn exponent(signature: &Signature) -> i32 {
     let weights = signature
         .tensors()
@@ -149,10 +149,10 @@ pub(super) fn exponent(signature: &Signature) -> i32 {
     exponents.max().unwrap_or(0)
 }
 
-/// Finds for every query the nearest targets, itself excepted, by an exact scan over all of them; of
-/// equally near ones the first. So the nearest of several lists of targets are those of all.
+/// Finds the nearest targets of every query except itself, by an exact scan over all of them. Ties go to the
+/// first, so merging the nearest of several lists gives the nearest of all.
 ///
-/// O(queries · targets) time, of which most only look at a quarter of the numbers; O(targets) space.
+/// O(queries · targets) time, but most comparisons look at only a quarter of the numbers; O(targets) space.
 pub(super) fn nearest(
     queries: &[(usize, &Summary)],
     targets: &[(usize, &Summary)],
@@ -177,7 +177,7 @@ pub(super) fn nearest(
         .collect()
 }
 
-/// Summaries side by side, number by number.
+/// Summaries side by side, one number at a time.
 struct Panels {
     models: Vec<usize>,
     numbers: Vec<[f32; LANES]>,
@@ -186,7 +186,7 @@ struct Panels {
 impl Panels {
     fn new(targets: &[(usize, &Summary)], exponent: i32) -> Self {
         let count = targets.len().div_ceil(LANES);
-        // What isn't there is infinitely far.
+        // Missing summaries are infinitely far away.
         let mut numbers = vec![[f32::INFINITY; LANES]; count * NUMBERS];
         for (panel, targets) in targets.chunks(LANES).enumerate() {
             for (lane, (_, summary)) in targets.iter().enumerate() {
@@ -202,7 +202,7 @@ impl Panels {
     }
 }
 
-/// Some queries against all targets.
+/// A scan of all targets for some queries.
 struct Scan<'a> {
     queries: &'a [(usize, &'a Summary)],
     exponent: i32,
@@ -242,7 +242,7 @@ impl Kernel for Scan<'_> {
     }
 }
 
-/// The squared distances to the models of a panel; `None` once all are above `worst`.
+/// The squared distances to the models of a panel; `None` as soon as all exceed `worst`.
 #[inline(always)]
 fn distances(query: &[f32; NUMBERS], panel: &[[f32; LANES]], worst: f32) -> Option<[f32; LANES]> {
     let mut sums = [0.0_f32; LANES];
@@ -264,7 +264,7 @@ fn distances(query: &[f32; NUMBERS], panel: &[[f32; LANES]], worst: f32) -> Opti
     Some(sums)
 }
 
-/// Adds to a sorted list, which doesn't grow beyond `most`.
+/// Inserts into a sorted list and keeps at most `most` items.
 #[inline(always)]
 pub(super) fn keep(near: &mut Vec<Near>, new: Near, most: usize) {
     let before = |old: &Near| old.0.total_cmp(&new.0).then(old.1.cmp(&new.1)).is_lt();

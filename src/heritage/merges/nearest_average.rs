@@ -1,26 +1,27 @@
-//! The point nearest to a model among all averages of others: Wolfe's algorithm.
+//! The average of other models that is nearest to a model, by Wolfe's algorithm.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::evidence::Geometry;
 
-/// Averages of more models are not followed further.
+/// The largest number of models in an average; the search stops there.
 const MOST_POINTS: usize = 8;
 
-/// Points are taken in and out; a few times as many rounds as points are enough.
+/// The largest number of rounds. Points are added and removed, but a few times more rounds than points are
+/// enough.
 const MOST_ROUNDS: usize = 64;
 
-/// The cosine of the steps of two models from their base is at most this.
+/// The largest cosine between the steps of two models from their base.
 const MOST_IN_COMMON: f64 = 1.0 / 3.0;
 
-/// A squared distance that is negative by this share of the others isn't rounding.
+/// A squared distance that is negative by more than this share of the others isn't a rounding error.
 const IMPOSSIBLE: f64 = 1e-4;
 
-/// Products of this share of the squared lengths are rounding.
+/// Products below this share of the squared lengths are rounding errors.
 const ROUNDING: f64 = 1e-12;
 
-/// An average of some models with weights that sum to 1, as seen from another model.
+/// An average of some models with weights that sum to 1, relative to another model.
 pub(super) struct NearestAverage<'a> {
     geometry: &'a Geometry,
     origin: usize,
@@ -29,8 +30,8 @@ pub(super) struct NearestAverage<'a> {
 }
 
 impl<'a> NearestAverage<'a> {
-    /// The nearest to `origin` of the averages of `others` with weights that are not negative, or of
-    /// those of the first eight that are taken in.
+    /// Finds the average of `others` with non-negative weights that is nearest to `origin`, using at most the
+    /// first eight models that the search adds.
     pub(super) fn find(geometry: &'a Geometry, origin: usize, others: &[usize]) -> Option<Self> {
         let mut average = Self {
             geometry,
@@ -42,7 +43,7 @@ impl<'a> NearestAverage<'a> {
         average.points.push(nearest);
         average.weights.push(1.0);
         for _ in 0..MOST_ROUNDS {
-            // A point on the near side of the plane through the average, across the line of sight.
+            // A point on the near side of the plane through the average, perpendicular to the line to it.
             let near = least(others, |other| average.product_with(other))?;
             let scale = average
                 .product(near, near)
@@ -61,8 +62,8 @@ impl<'a> NearestAverage<'a> {
         Some(average)
     }
 
-    /// The same without the models of lesser weight; `None` if less than two are left, or if one
-    /// of those has too little weight without the others.
+    /// The same without the models below this weight. `None` if fewer than two remain, or if the weight of
+    /// one of them falls below it without the others.
     pub(super) fn without_below(mut self, least_weight: f64) -> Option<Self> {
         let heavy = |&at: &usize| self.weights[at] >= least_weight;
         let kept: Vec<usize> = (0..self.points.len()).filter(heavy).collect();
@@ -72,9 +73,9 @@ impl<'a> NearestAverage<'a> {
         (heavy && self.points.len() > 1).then_some(self)
     }
 
-    /// The same with one more model, of negative weight, that brings it nearest and from which the others
-    /// may have been trained; `None` if there is none of at least this weight in magnitude, or if another
-    /// one's then is less.
+    /// The same with a base of negative weight: the one that brings the average nearest and that the others
+    /// may have been trained from. `None` if no base has at least this weight in magnitude, or if the weight
+    /// of another model then falls below it.
     pub(super) fn with_base(self, others: &[usize], least_weight: f64) -> Option<Self> {
         let mut best: Option<Self> = None;
         let bases = others.iter().filter(|&&other| self.may_descend_from(other));
@@ -107,9 +108,9 @@ impl<'a> NearestAverage<'a> {
         best
     }
 
-    /// Whether the points may have been trained from a model: they are longer, and lie in directions from
-    /// it that have little in common. Any corner of a parallelogram is the sum of two others less the
-    /// fourth, so the weights alone don't tell which corner is the base.
+    /// Whether the points may have been trained from a model: they are longer, and their steps from it have
+    /// little in common. Any corner of a parallelogram is the sum of two others minus the fourth, so the
+    /// weights alone don't show which corner is the base.
     fn may_descend_from(&self, base: usize) -> bool {
         let norms = self.geometry.squared_norms();
         let from_base = |first, second| product(self.geometry, base, first, second);
@@ -135,9 +136,8 @@ impl<'a> NearestAverage<'a> {
         self.signed_squared_distance().max(0.0)
     }
 
-    /// Whether the distances of the points from each other and from the origin are those of no space, such
-    /// as where they were measured on different weights: what is left is then negative by more than
-    /// rounding.
+    /// Whether no space has these distances between the points and the origin, for example because they were
+    /// measured on different weights. The remaining squared distance is then negative by more than rounding.
     pub(super) fn is_impossible(&self) -> bool {
         let scale = self.points.iter().map(|&point| self.product(point, point));
         self.signed_squared_distance() < -IMPOSSIBLE * scale.fold(0.0, f64::max)
@@ -150,11 +150,11 @@ impl<'a> NearestAverage<'a> {
         products.sum()
     }
 
-    /// Moves to the nearest average of the points, and drops those that it doesn't need.
+    /// Moves to the nearest average of the points and removes those that don't contribute.
     fn settle(&mut self) -> Option<()> {
         loop {
             let wanted = self.affine_weights()?;
-            // The way on which no weight becomes negative.
+            // How far the weights can move before one becomes negative.
             let mut way = 1.0_f64;
             for (&weight, &wanted) in self.weights.iter().zip(&wanted) {
                 if wanted < 0.0 {
@@ -182,8 +182,8 @@ impl<'a> NearestAverage<'a> {
         }
     }
 
-    /// The weights, whatever their signs, of the nearest point of the plane through the points:
-    /// the solution of G w = μ 1, 1·w = 1.
+    /// The weights, of either sign, of the nearest point on the plane through the points: the solution of G
+    /// w = μ 1, 1·w = 1.
     fn affine_weights(&self) -> Option<Vec<f64>> {
         let count = self.points.len();
         let scale = self
@@ -208,20 +208,20 @@ impl<'a> NearestAverage<'a> {
         Some(solution)
     }
 
-    /// The inner product of a point with the average, seen from the origin.
+    /// The inner product of a point with the average, relative to the origin.
     fn product_with(&self, point: usize) -> f64 {
         self.points()
             .map(|(other, weight)| weight * self.product(point, other))
             .sum()
     }
 
-    /// The inner product of two points, seen from the origin.
+    /// The inner product of two points, relative to the origin.
     fn product(&self, first: usize, second: usize) -> f64 {
         product(self.geometry, self.origin, first, second)
     }
 }
 
-/// The inner product of two models, seen from a third.
+/// The inner product of two models, relative to a third.
 fn product(geometry: &Geometry, origin: usize, first: usize, second: usize) -> f64 {
     let distances = geometry.squared_distances();
     let squared = |a, b| distances.distance(a, b).unwrap_or(0.0);
@@ -229,7 +229,7 @@ fn product(geometry: &Geometry, origin: usize, first: usize, second: usize) -> f
     0.5 * (from_origin - squared(first, second))
 }
 
-/// The item with the least key, the first of several.
+/// The item with the smallest key; the first of equal ones.
 fn least(items: &[usize], key: impl Fn(usize) -> f64) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for &item in items {
@@ -241,8 +241,8 @@ fn least(items: &[usize], key: impl Fn(usize) -> f64) -> Option<usize> {
     best.map(|(item, _)| item)
 }
 
-/// Solves linear equations, each a row of coefficients and the right side, by elimination with
-/// partial pivoting; `None` if they have no single solution.
+/// Solves linear equations by elimination with partial pivoting. Each row holds the coefficients and the
+/// right-hand side. `None` if there is no unique solution.
 fn solve(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
     let count = rows.len();
     for column in 0..count {

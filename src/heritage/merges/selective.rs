@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use super::Merge;
 use crate::evidence::Geometry;
 
-/// The smallest share of a merge's squared step that the steps of both models must explain together. TIES that
-/// keeps half of the values reaches 0.79; no model of the real trees used to set the constants exceeds 0.63.
+/// The smallest share of a merge's squared step that the steps of both models must explain together. TIES
+/// merges that keep half of the values reach 0.79; no model of the real trees used to set the constants
+/// exceeds 0.63.
 const LEAST_EXPLAINED: f64 = 0.7;
 
 /// The smallest share of the squared step that each of the two models must explain beyond the other.
@@ -70,7 +71,7 @@ pub fn find_selective_merges(geometry: &Geometry) -> Vec<Merge> {
     find_selective_merges_among(geometry, |_, _| true)
 }
 
-/// The same, among pairs that were compared on as good as all of their weights.
+/// The same, using only pairs that were compared on nearly all of their weights.
 pub(in crate::heritage) fn find_selective_merges_among(
     geometry: &Geometry,
     compared: impl Fn(usize, usize) -> bool,
@@ -86,13 +87,13 @@ pub(in crate::heritage) fn find_selective_merges_among(
     (0..models).filter_map(|model| steps.merge(model)).collect()
 }
 
-/// A model that may be one of two parents of a merge.
+/// A model that may be one of the two parents of a merge.
 #[derive(Clone, Copy)]
 struct Candidate {
     model: usize,
-    /// Of its step from the base with that of the merge.
+    /// The inner product of its step from the base with the merge's step.
     product: f64,
-    /// How much of the merge's squared step its own step explains.
+    /// The share of the merge's squared step that its own step explains.
     explained: f64,
 }
 
@@ -120,7 +121,7 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         best
     }
 
-    /// Whether a short step leads from the first of two models to the second, which is longer.
+    /// Whether a short step leads from the first model to the second, longer one.
     fn is_step(&self, from: usize, to: usize) -> bool {
         let norms = self.geometry.squared_norms();
         let unrelatedness = self.geometry.unrelatedness(from, to);
@@ -130,7 +131,7 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
             && (self.compared)(from, to)
     }
 
-    /// The models that explain enough of a merge's step by themselves to be one of two parents.
+    /// The models that explain enough of a merge's step on their own to be one of its two parents.
     fn candidates(&self, model: usize, base: usize) -> Vec<Candidate> {
         let whole = self.squared(base, model);
         let candidate = |other: usize| {
@@ -158,7 +159,7 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         distances.distance(u, v).unwrap_or(0.0)
     }
 
-    /// The model as what two others learnt since the base, if that explains enough.
+    /// Explains the model as a combination of what two others learnt since the base, if that explains enough.
     fn fit(&self, model: usize, base: usize, parents: [Candidate; 2]) -> Option<Merge> {
         let [first, second] = parents;
         let of_first = self.squared(base, first.model);

@@ -1,13 +1,12 @@
 //! The assignment problem on a sparse table of whole numbers.
 //!
-//! Shortest augmenting paths with dual prices, as Jonker and Volgenant do it, but over the cells
-//! that exist instead of a full matrix: two clusterings of n models share at most n cells, however
-//! many clusters they have.
+//! Shortest augmenting paths with dual prices, as in Jonker and Volgenant, but over the existing cells
+//! instead of a full matrix: two clusterings of n models share at most n cells, however many clusters they
+//! have.
 //!
-//! Each row has a profit u ≥ 0 and each column a price v ≥ 0 such that u + v ≥ w for every cell of
-//! weight w. Assigned cells have u + v = w, and what is unassigned has a profit or price of 0, so
-//! that the sum of all profits and prices is the weight of the assignment and proves that none is
-//! larger.
+//! Each row has a profit u ≥ 0 and each column a price v ≥ 0 such that u + v ≥ w for every cell of weight w.
+//! Assigned cells have u + v = w, and unassigned rows and columns have a profit or price of 0. So the sum of
+//! all profits and prices is the weight of the assignment, which proves that no assignment is larger.
 //!
 //! References: Jonker and Volgenant, "A shortest augmenting path algorithm for dense and sparse
 //! linear assignment problems", 1987, doi 10.1007/BF02278710.
@@ -25,10 +24,10 @@ pub(super) struct Cell {
     pub(super) weight: usize,
 }
 
-/// The largest total weight of cells of which no two share a row or a column.
+/// The largest total weight of cells such that no two share a row or a column.
 ///
-/// A row holds each column at most once, all columns are below `columns`, and the sum of all
-/// weights fits. O(r·m log m) time for r rows and m cells, O(m + columns) space.
+/// A row has at most one cell per column, all columns are below `columns`, and the sum of all weights must
+/// not overflow. O(r·m log m) time for r rows and m cells, O(m + columns) space.
 pub(super) fn largest_assignment(rows: &[Vec<Cell>], columns: usize) -> usize {
     let mut assignment = Assignment {
         rows,
@@ -52,7 +51,7 @@ struct Assignment<'a> {
     owner: Vec<Option<usize>>,
 }
 
-/// What one search for a shortest path writes down; kept from search to search for its memory.
+/// The state of one search for a shortest path, reused to avoid allocating.
 struct Search {
     distance: Vec<usize>,
     reached_from: Vec<usize>,
@@ -60,7 +59,7 @@ struct Search {
     queue: BinaryHeap<Reverse<(usize, usize)>>,
 }
 
-/// Where a path ends: a column that is free, or a row that goes without one.
+/// The end of a path: a free column, or a row that becomes unassigned.
 enum End {
     Column(usize),
     Row(usize),
@@ -85,7 +84,7 @@ impl Search {
 }
 
 impl Assignment<'_> {
-    /// Makes the assignment of the rows so far a largest one of these and `row`.
+    /// Extends a largest assignment of the rows so far to one that includes `row`.
     fn add(&mut self, row: usize, search: &mut Search) {
         let best = |cell: &Cell| cell.weight.saturating_sub(self.price[cell.column]);
         self.profit[row] = self.rows[row].iter().map(best).max().unwrap_or(0);
@@ -95,12 +94,12 @@ impl Assignment<'_> {
         search.reset();
     }
 
-    /// Dijkstra's algorithm; the length of a step is how far a cell is from u + v = w.
+    /// Dijkstra's algorithm. The length of a step is how far its cell is from u + v = w.
     fn shortest_path(&self, start: usize, search: &mut Search) -> (usize, End) {
         let mut best = (usize::MAX, start);
         let (mut row, mut distance) = (start, 0);
         loop {
-            // To leave a row unassigned costs its profit.
+            // Leaving a row unassigned costs its profit.
             best = best.min((distance + self.profit[row], row));
             for cell in &self.rows[row] {
                 let slack = self.profit[row] + self.price[cell.column] - cell.weight;
@@ -131,7 +130,7 @@ impl Assignment<'_> {
         }
     }
 
-    /// Moves profits and prices so that every step of the shortest path has length 0.
+    /// Adjusts profits and prices so that every step of the shortest path has length 0.
     fn reprice(&mut self, start: usize, length: usize, search: &Search) {
         self.profit[start] -= length;
         for &column in &search.reached {
@@ -165,7 +164,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Tries every way: each row in turn takes any column that is left, or none.
+    /// Tries all assignments: each row in turn takes any free column, or none.
     fn brute_force(table: &[Vec<usize>], taken: u32) -> usize {
         let Some((row, rest)) = table.split_first() else {
             return 0;
@@ -189,7 +188,7 @@ mod tests {
     }
 
     fn table() -> impl Strategy<Value = Vec<Vec<usize>>> {
-        // Many zeros and few values: sparse rows and ties.
+        // Many zeros and few distinct values give sparse rows and ties.
         let weight = prop_oneof![3 => Just(0_usize), 4 => 1..4_usize, 2 => 1..1000_usize];
         (0..7_usize, 0..7_usize).prop_flat_map(move |(rows, columns)| {
             prop::collection::vec(prop::collection::vec(weight.clone(), columns), rows)
@@ -209,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_row_may_lose_its_column_for_good() {
-        // The third row takes the first row's column, the first has nowhere to go.
+        // The third row takes the first row's column, and no other is left for the first.
         let table = [vec![3, 0], vec![2, 9], vec![5, 9]];
         assert_eq!(largest_assignment(&sparse(&table), 2), 14);
         assert_eq!(brute_force(&table, 0), 14);

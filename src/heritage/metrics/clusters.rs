@@ -11,11 +11,11 @@ crate::errors::errors! {
     #[derive(Clone, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum MetricError {
-        /// The two lists of labels are not about the same models.
+        /// The two lists of labels belong to different models.
         LengthMismatch {
-            /// How many labels were found.
+            /// The number of labels found.
             found: usize,
-            /// How many true labels there are.
+            /// The number of true labels.
             truth: usize,
         } => "{found} labels were found, but there are {truth} true labels",
     }
@@ -23,13 +23,12 @@ crate::errors::errors! {
 
 /// The share of models with the right label, under the best one-to-one matching of labels.
 ///
-/// Labels may be any numbers and only matter as far as they are equal; there may be more of them on
-/// one side, and those left unmatched are wrong. Swapping the lists changes nothing. `None` when
-/// there are no models.
+/// Labels may be any numbers; only their equality matters. One side may have more labels, and those without a
+/// match count as wrong. Swapping the lists changes nothing. `None` if there are no models.
 ///
 /// # Errors
 ///
-/// [`MetricError::LengthMismatch`] when the lists differ in length.
+/// [`MetricError::LengthMismatch`] if the lists differ in length.
 ///
 /// # Complexity
 ///
@@ -60,14 +59,14 @@ pub fn clustering_accuracy(found: &[usize], truth: &[usize]) -> Result<Option<f6
     Ok(share(agreement(labels), found.len()))
 }
 
-/// The share of the truth's models that were put in the right tree, under the best one-to-one
-/// matching of trees: [`clustering_accuracy`] with the trees as clusters.
+/// The share of the truth's models that are in the right tree, under the best one-to-one matching of trees:
+/// [`clustering_accuracy`] with the trees as clusters.
 ///
-/// A model of the truth that is not in `found` counts as wrong. `None` when the truth is empty.
+/// A model of the truth that is not in `found` counts as wrong. `None` if the truth is empty.
 ///
 /// # Complexity
 ///
-/// As [`clustering_accuracy`], where k is the number of trees.
+/// The same as [`clustering_accuracy`], where k is the number of trees.
 #[must_use]
 pub fn tree_accuracy(found: &ModelGraph, truth: &ModelGraph) -> Option<f64> {
     let both = truth
@@ -95,7 +94,7 @@ fn agreement(mut labels: Vec<(usize, usize)>) -> usize {
     largest_assignment(&rows, columns.len())
 }
 
-/// The cell of the contingency table that equal pairs of labels fall into.
+/// The cell of the contingency table for a run of equal pairs of labels.
 fn count(same: &[(usize, usize)], columns: &[usize]) -> Cell {
     let label = same.first().map_or(0, |&(_, truth)| truth);
     Cell {

@@ -1,4 +1,4 @@
-//! Which edges join the right two models, and which way round.
+//! Which edges join the right two models, and in which direction.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -6,16 +6,16 @@ use alloc::vec::Vec;
 use super::share;
 use crate::heritage::ModelGraph;
 
-/// How the edges of a recovered graph compare with the true ones.
+/// Counts of how the edges of a recovered graph compare with the true ones.
 ///
-/// All ratios are `None` where they would divide by zero.
+/// All ratios are `None` if they would divide by zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct EdgeCounts {
     /// True edges.
     pub truth: usize,
-    /// Edges found, apart from those to a child that the truth doesn't know.
+    /// Edges found, not counting those to a child that is not in the truth.
     pub found: usize,
     /// Edges found that join the right two models in the right direction.
     pub right: usize,
@@ -24,30 +24,29 @@ pub struct EdgeCounts {
 }
 
 impl EdgeCounts {
-    /// The paper's accuracy: right edges / true edges. It is also the recall.
+    /// The paper's accuracy: right edges divided by true edges. This is also the recall.
     #[must_use]
     pub fn accuracy(&self) -> Option<f64> {
         share(self.right, self.truth)
     }
 
-    /// Right edges / found edges.
+    /// Right edges divided by edges found.
     #[must_use]
     pub fn precision(&self) -> Option<f64> {
         share(self.right, self.found)
     }
 
-    /// Edges that join the right two models, whatever the direction, / true edges.
+    /// Edges that join the right two models in either direction, divided by true edges.
     #[must_use]
     pub fn undirected_accuracy(&self) -> Option<f64> {
         share(self.right + self.reversed, self.truth)
     }
 }
 
-/// The share of the true edges that were found: between the right two models, in the right
-/// direction.
+/// The share of true edges that were found, between the right two models and in the right direction.
 ///
-/// An edge of the truth whose models are not both in `found` counts as wrong. `None` when the truth
-/// has no edge. [`compare_edges`] has what else can be said of the edges.
+/// An edge of the truth counts as wrong unless both of its models are in `found`. `None` if the truth has no
+/// edges. Use [`compare_edges`] for more detailed counts.
 ///
 /// # Complexity
 ///
@@ -96,7 +95,7 @@ pub fn compare_edges(found: &ModelGraph, truth: &ModelGraph) -> EdgeCounts {
 
 /// [`compare_edges`] for each tree of the truth, in the order of their numbers.
 ///
-/// An edge that was found belongs to the true tree of its child.
+/// An edge that was found is counted in the true tree of its child.
 ///
 /// # Complexity
 ///

@@ -1,4 +1,4 @@
-//! How well squared distances add up along a tree: in how many dimensions its steps seem to go.
+//! How well squared distances add up along a tree, and so in how many dimensions its steps appear to move.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ const PRIOR_PAIRS: f64 = 100.0;
 /// The median of χ² with one degree of freedom.
 const MEDIAN_SQUARE: f64 = 0.4549;
 
-/// Longer ways than this say nothing that shorter ones don't.
+/// Longer paths add no information to that of shorter ones.
 const LONGEST_WAY: usize = 1000;
 
 /// c of the trees found, as a multiple of the usual one: between that and half the number of dimensions in
@@ -26,7 +26,7 @@ const LONGEST_WAY: usize = 1000;
 /// follows from its median over the `pairs` that no edge joins, each with its squared distance. In a mean a few
 /// wrong edges would say more than thousands of right ones.
 ///
-/// `steps` are the squared lengths of the edges from the parents.
+/// `steps` are the squared lengths of the edges from each model's parent.
 ///
 /// # Complexity
 ///
@@ -67,8 +67,8 @@ pub(super) fn times_usual(
     times.max(1.0)
 }
 
-/// The sum of the squared lengths of the steps between two models, and that of their squares; `None` between
-/// trees.
+/// The sum of the squared step lengths between two models, and the sum of the squares of these; `None` if the
+/// models are in different trees.
 fn way(
     mut first: usize,
     mut second: usize,

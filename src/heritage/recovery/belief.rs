@@ -1,21 +1,21 @@
-//! How sure a model's place in its tree is.
+//! How certain a model's place in its tree is.
 
 use crate::heritage::{AlikeParents, RunnerUp};
 
-/// How sure a model's parent is, or that the model is a root, and the alternatives; models are positions in
-/// their cluster.
+/// The confidence that a model's parent is right, or that the model is a root, with the alternatives. Models
+/// are positions in their cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::heritage) struct Belief {
     pub(in crate::heritage) confidence: f64,
     pub(in crate::heritage) runner_up: Option<RunnerUp>,
     /// The probability that an edge joins the model and its parent, in either direction.
     pub(in crate::heritage) joined: Option<f64>,
-    /// The models that nothing compared distinguishes from the parent.
+    /// The models that can't be distinguished from the parent.
     pub(in crate::heritage) alike: Option<AlikeParents>,
 }
 
 impl Belief {
-    /// The belief in a place that is known.
+    /// The belief in a known place.
     pub(super) fn certain(parent: Option<usize>) -> Self {
         Self {
             confidence: 1.0,
@@ -24,7 +24,7 @@ impl Belief {
         }
     }
 
-    /// The same belief, given the probability that the true parent is missing.
+    /// The same belief, reduced by the probability that the true parent is missing.
     pub(super) fn unless_missing(mut self, missing: f64) -> Self {
         let present = 1.0 - missing;
         self.confidence *= present;

@@ -1,4 +1,4 @@
-//! The evidence of one cluster, and the tree that is found of it.
+//! The evidence of one cluster, and the tree recovered from it.
 
 use alloc::vec::Vec;
 
@@ -39,7 +39,7 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    /// Some of the models, by their position in the group.
+    /// A cluster of some of the models, given by their positions in the group.
     pub(super) fn part(
         &self,
         members: Vec<usize>,
@@ -48,7 +48,7 @@ impl<'a> Cluster<'a> {
         Self::new(self.group, members, constraints, self.model)
     }
 
-    /// The model that trees are taken to come from.
+    /// The generative model.
     pub(super) const fn model(&self) -> &'a JointModel {
         self.model
     }
@@ -65,8 +65,8 @@ impl<'a> Cluster<'a> {
         Some(self.group.scores()?[self.members[member]])
     }
 
-    /// By how much the score rises from the first to the second member: on most layers, or that of
-    /// the model where layers aren't told apart.
+    /// How much the score rises from the first to the second member: the vote of the layers, or of the whole
+    /// model if layers have no scores of their own.
     pub(super) fn score_change(&self, first: usize, second: usize) -> f64 {
         match self.group.score_changes() {
             Some(changes) => {
@@ -78,8 +78,8 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// The distance from a parent to a child on which costs rest; `None` where what the two share says
-    /// nothing that a model with all the rest doesn't say, too.
+    /// The distance from a parent to a child that costs are based on; `None` if the weights they share carry
+    /// no information beyond that of a model with all the rest.
     pub(super) fn parent_distance(&self, parent: usize, child: usize) -> Option<f64> {
         let (u, v) = (self.members[parent], self.members[child]);
         let coverage = self.group.coverage();
@@ -114,14 +114,14 @@ impl<'a> Cluster<'a> {
         coverage.is_some_and(|coverage| coverage.extends(u, v))
     }
 
-    /// Whether two members were compared on as good as all weights of both.
+    /// Whether two members were compared on nearly all weights of both.
     pub(super) fn is_compared(&self, first: usize, second: usize) -> bool {
         self.compared(first, second)
             .min(self.compared(second, first))
             >= NEARLY_ALL
     }
 
-    /// Whether some pair was compared on a part of the weights only.
+    /// Whether some pair was compared on only part of the weights.
     pub(super) const fn is_partial(&self) -> bool {
         self.group.coverage().is_some()
     }
@@ -134,7 +134,7 @@ impl<'a> Cluster<'a> {
         &mut self.constraints
     }
 
-    /// How a copy was made.
+    /// How a child was copied from its parent; `None` if it isn't a copy of it.
     pub(super) fn kind(&self, parent: usize, child: usize) -> Option<DescentKind> {
         let (parent, child) = (self.members[parent], self.members[child]);
         let copy = (self.group.copies().iter()).find(|copy| copy.copy == child)?;
@@ -142,11 +142,11 @@ impl<'a> Cluster<'a> {
         is_original.then_some(DescentKind::Copy(copy.kind))
     }
 
-    /// The trees of the shortest forest with the fewest roots that the rules allow.
+    /// The members of each tree of the shortest forest with the fewest roots that the rules allow.
     pub(super) fn parts(&self) -> Result<Vec<Vec<usize>>, RecoveryError> {
         let models = self.len();
         let largest = self.distances.values().iter().copied().fold(0.0, f64::max);
-        // A root is worse than any forest with one root less.
+        // A root costs more than any forest with one root fewer.
         let root = models as f64 * if largest > 0.0 { largest } else { 1.0 };
         let costs = DenseDigraph::from_fn(models + 1, |parent, child| {
             if child == models || (parent == models && self.constraints.is_known(child)) {
@@ -185,7 +185,7 @@ impl<'a> Cluster<'a> {
         self.distances.distance(first, second).unwrap_or(0.0)
     }
 
-    /// d², over all weights where it was measured.
+    /// d² over all weights, if it was measured.
     pub(super) fn squared_distance(&self, first: usize, second: usize) -> f64 {
         let geometry = self.group.geometry();
         let measured = geometry.and_then(|geometry| {
@@ -198,7 +198,7 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    /// β from one model to the other, its layer error and its model error, if it was measured.
+    /// β from one model to the other, with its layer error and its model error, if measured.
     pub(super) fn growth(&self, parent: usize, child: usize) -> Option<(f64, f64, f64)> {
         let growth = self.group.growth()?;
         let (parent, child) = (self.members[parent], self.members[child]);
@@ -210,12 +210,12 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The parent of every member of a cluster, and what its probabilities say, where they are known.
+/// The parent of every member of a cluster, and the beliefs about them, if known.
 pub(super) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
     pub(super) beliefs: Option<Vec<Belief>>,
-    /// The points between the models that no model holds.
+    /// The points between the models where a model is missing.
     pub(super) missing: Vec<MissingParent>,
-    /// `None` where the stage was told or no score is used.
+    /// `None` if the stage was given or no score is used.
     pub(super) stages: Option<StageWeights>,
 }

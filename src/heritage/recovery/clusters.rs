@@ -1,4 +1,4 @@
-//! Which models form one tree.
+//! Finds which models form one tree.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,10 +10,10 @@ use crate::condensed::CondensedMatrix;
 use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{Coverage, Geometry, GroupEvidence, LEAST_COMPARED};
 
-/// One architecture with the rules for its models.
+/// The evidence for one architecture, with the constraints on its models.
 pub(super) type Group<'a> = (&'a GroupEvidence, &'a Constraints);
 
-/// The clusters of every group.
+/// Finds the clusters of every group.
 pub(super) fn clusters(
     groups: &[Group<'_>],
     trees: Trees,
@@ -29,7 +29,7 @@ pub(super) fn clusters(
     }
 }
 
-/// Clusters every group by itself, and then to its rules.
+/// Clusters every group separately, and then applies its constraints.
 fn each(
     groups: &[Group<'_>],
     cluster: impl Fn(&GroupEvidence) -> Result<Partition, RecoveryError>,
@@ -64,9 +64,10 @@ fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, Recov
     })
 }
 
-/// Joins related models, those first that share most, but only sets of which most pairs can be compared.
+/// Joins related models, starting with those that share most, but joins two sets only if most pairs between
+/// them can be compared.
 ///
-/// So a model that holds matrices of two families belongs to one of them, and doesn't join them.
+/// So a model with matrices from two families belongs to one of them and doesn't join them.
 ///
 /// O(n² log n) time for n models.
 fn find_trees_among_parts(geometry: &Geometry, coverage: &Coverage) -> Partition {
@@ -78,7 +79,7 @@ fn find_trees_among_parts(geometry: &Geometry, coverage: &Coverage) -> Partition
         .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
         .filter(|&(u, v)| comparable(u, v) && unrelatedness(u, v) <= Geometry::UNRELATED)
         .collect();
-    // A stable sort: of pairs that share and differ alike the one that comes first by name.
+    // The sort is stable: ties go to the pair that comes first by name.
     pairs.sort_by(|&(a, b), &(c, d)| {
         let shared = |u, v| share(u, v).min(share(v, u));
         (shared(c, d).total_cmp(&shared(a, b)))
@@ -106,7 +107,7 @@ fn find_trees_among_parts(geometry: &Geometry, coverage: &Coverage) -> Partition
     Partition::from_labels(&labels)
 }
 
-/// Undoes the highest merges of all groups until there are so many clusters.
+/// Undoes the highest merges of all groups until there are this many clusters.
 fn cut_into(
     trees: usize,
     groups: &[Group<'_>],
@@ -142,7 +143,7 @@ fn cut_into(
     .collect()
 }
 
-/// The same clusters, but for those that a known edge joins.
+/// The same clusters, joined where a known edge requires it.
 fn with_known_edges(constraints: &Constraints, partition: &Partition) -> Partition {
     let mut clusters = DisjointSets::new(partition.count());
     let labels = partition.labels();
@@ -153,7 +154,7 @@ fn with_known_edges(constraints: &Constraints, partition: &Partition) -> Partiti
     Partition::from_labels(&joined)
 }
 
-/// The dendrogram of a group, in which what may be one tree is joined before what may not.
+/// The dendrogram of a group that joins models of one possible tree before any others.
 fn obedient_dendrogram(
     (group, constraints): &Group<'_>,
     method: Linkage,
@@ -173,7 +174,7 @@ fn obedient_dendrogram(
     }
     let distances = group.distances();
     let largest = distances.values().iter().copied().fold(0.0, f64::max);
-    // Above all that joins models of one cluster, whatever the linkage.
+    // Above every height at which models of one cluster are joined, whatever the linkage.
     let far = (models as f64) * if largest > 0.0 { largest } else { 1.0 };
     let obedient = CondensedMatrix::from_fn(models, |first, second| {
         let distance = distances.distance(first, second).unwrap_or(0.0);
@@ -188,15 +189,15 @@ fn obedient_dendrogram(
     Ok(linkage(&obedient, method)?)
 }
 
-/// Whether any rule says what is, or isn't, in one tree.
+/// Whether any constraint says which models are, or aren't, in one tree.
 fn binds(constraints: &Constraints) -> bool {
     constraints.roots().next().is_some() || constraints.known_edges().next().is_some()
 }
 
-/// Joins what is known to be in one tree, and then the nearest related models of a cluster first,
-/// but never two roots nor a merge with what it was made of.
+/// Joins models that are known to be in one tree, and then the related models of each cluster, nearest first.
+/// Never joins two roots, or a merge and the models it was made from if they were unrelated.
 ///
-/// O(n² log n) time for n models, and for each root that is a merge O(n²).
+/// O(n² log n) time for n models, plus O(n²) for each root that is a merge.
 fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -> Partition {
     let models = group.models().len();
     let mut trees = DisjointSets::new(models);
@@ -215,7 +216,7 @@ fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -
     let mut pairs: Vec<(usize, usize, f64)> = (group.distances().pairs())
         .filter(|&(first, second, _)| labels[first] == labels[second] && !unrelated(first, second))
         .collect();
-    // A stable sort: of equal distances the one of the models that come first by name.
+    // The sort is stable: ties go to the models that come first by name.
     pairs.sort_by(|first, second| first.2.total_cmp(&second.2));
     for (first, second, _) in pairs {
         let (first, second) = (trees.find(first), trees.find(second));
@@ -230,7 +231,7 @@ fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -
     Partition::from_labels(&labels)
 }
 
-/// Whether a merge is in one of the two sets, and what it was made of in the other.
+/// Whether one of the two sets contains a merge and the other a model that it was made from.
 fn are_apart(
     trees: &mut DisjointSets,
     constraints: &Constraints,

@@ -9,10 +9,10 @@ use super::model::{JointConstant, JointModel};
 use crate::evidence::{Assembled, Coverage, Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
 
-/// What a model may have been made of.
+/// What a model may have been made from.
 #[derive(Clone, Debug, PartialEq)]
 enum Origin {
-    /// Any other model.
+    /// From any other model.
     Any,
     /// One of these, or nothing where there are none.
     These(Vec<usize>),
@@ -24,27 +24,27 @@ enum Origin {
 #[derive(Clone, Debug)]
 pub(super) struct Constraints {
     origins: Vec<Origin>,
-    /// Whether models may be made of this one; known children are anyway.
+    /// Whether no other model may be made from this one. Known children are an exception.
     childless: Vec<bool>,
-    /// Pairs of a child and what is not its parent.
+    /// Pairs of a child and a model that is not its parent.
     not_parents: HashSet<(usize, usize)>,
     times: Vec<Option<i64>>,
-    /// Pairs of a child and what is said to be its parent.
+    /// Pairs of a child and its claimed parent.
     claims: Vec<(usize, usize)>,
-    /// Pairs of a merged model and one that it was averaged of.
+    /// Pairs of a merged model and one of the models it was averaged from.
     sources: Vec<(usize, usize)>,
-    /// Those of them that are of different trees.
+    /// The pairs of `sources` that belong to different trees.
     apart: Vec<(usize, usize)>,
 }
 
 impl Constraints {
-    /// Those of what is known alone.
+    /// The constraints from prior knowledge only.
     pub(super) fn new(group: &GroupEvidence, knowledge: &Knowledge) -> Self {
         let names: Vec<&str> = group.models().iter().map(|name| &**name).collect();
         Self::of_names(&names, |name| group.position(name), knowledge)
     }
 
-    /// Those of what is known alone, for models of these names.
+    /// The constraints from prior knowledge only, for models with these names.
     pub(super) fn of_names(
         names: &[&str],
         position: impl Fn(&str) -> Option<usize>,
@@ -78,15 +78,15 @@ impl Constraints {
         constraints
     }
 
-    /// Adds that copies are leaves of what they were made of.
+    /// Adds that copies are leaves below their originals.
     pub(super) fn with_copies(self, group: &GroupEvidence) -> Self {
         let copies = group.copies().iter();
         let originals = copies.filter_map(|copy| Some((copy.copy, group.original(copy.copy)?)));
         self.with_originals(originals)
     }
 
-    /// Adds that copies, each given with what it was made of, are leaves, but for those that are known to
-    /// have children: adapters are trained on quantised copies.
+    /// Adds that copies, each given with its original, are leaves, except those with known children: adapters
+    /// are trained on quantised copies.
     pub(super) fn with_originals(mut self, copies: impl Iterator<Item = (usize, usize)>) -> Self {
         let parents: HashSet<usize> = self.known_edges().map(|(_, parent)| parent).collect();
         for (copy, original) in copies {
@@ -96,8 +96,8 @@ impl Constraints {
         self
     }
 
-    /// Adds that an average of unrelated models is the root of a tree of its own, and one of related
-    /// models a child of one of them.
+    /// Adds that an average of unrelated models is the root of its own tree, and an average of related models
+    /// is a child of one of them.
     pub(super) fn with_merges(mut self, group: &GroupEvidence, merges: &[Merge]) -> Self {
         let Some(geometry) = group.geometry() else {
             return self;
@@ -121,8 +121,8 @@ impl Constraints {
         self
     }
 
-    /// Adds that models which were assembled from weights of others came after each of them, and are children of
-    /// one of them.
+    /// Adds that a model assembled from other models' weights came after each of them, and is a child of one
+    /// of them.
     pub(super) fn with_assembled(mut self, group: &GroupEvidence) -> Self {
         for Assembled { model, parts } in group.coverage().map_or(&[][..], Coverage::assembled) {
             (self.sources).extend(parts.iter().map(|&part| (*model, part)));
@@ -146,19 +146,19 @@ impl Constraints {
         })
     }
 
-    /// The models that must be roots.
+    /// The models that can only be roots.
     pub(super) fn roots(&self) -> impl Iterator<Item = usize> + '_ {
         let is_root =
             |origin: &Origin| matches!(origin, Origin::These(parents) if parents.is_empty());
         (0..self.origins.len()).filter(move |&model| is_root(&self.origins[model]))
     }
 
-    /// Pairs that can't be in one tree, beside two roots.
+    /// Pairs that can't be in one tree, in addition to pairs of roots.
     pub(super) fn apart(&self) -> &[(usize, usize)] {
         &self.apart
     }
 
-    /// Those of some models, ascending, which are then known by their position in the list.
+    /// The constraints of some models, ascending, renumbered by position in that list.
     pub(super) fn select(&self, members: &[usize]) -> Self {
         let member = |model: usize| members.binary_search(&model).ok();
         let origin = |&child: &usize| match &self.origins[child] {
@@ -195,19 +195,20 @@ impl Constraints {
         may_be_parent && !self.childless[parent] && !self.not_parents.contains(&(child, parent))
     }
 
-    /// Whether it is known what the member was made of.
+    /// Whether the member's parent is known.
     pub(super) fn is_known(&self, member: usize) -> bool {
         matches!(self.origins[member], Origin::Only(_))
     }
 
-    /// Whether something says where the member stands, were it alone: that it is known to be a root or
-    /// an average, or has a known parent.
+    /// Whether the member would have a place even on its own: it is a known root or an average, or its parent
+    /// is known.
     pub(super) fn is_placed(&self, member: usize) -> bool {
         !matches!(self.origins[member], Origin::Any)
     }
 
-    /// Whether the member was made of others without training, as copies and averages are. Rounding, pruning
-    /// and averaging change lengths and scores for reasons of their own, which say nothing of who was first.
+    /// Whether the member was made from others without training, like copies and averages. Quantisation,
+    /// pruning and averaging change lengths and scores for other reasons, so neither shows which model came
+    /// first.
     pub(super) fn is_untrained(&self, member: usize) -> bool {
         matches!(&self.origins[member], Origin::These(parents) if !parents.is_empty())
     }
@@ -221,8 +222,8 @@ impl Constraints {
         }
     }
 
-    /// What every edge into a member is to be cheaper, so that it is a root only where nothing else
-    /// is possible; `range` is the most that a tree of the cluster may cost more than another.
+    /// How much cheaper every edge into a member must be, so that it becomes a root only if nothing else is
+    /// possible. `range` is the largest possible difference in cost between two trees of the cluster.
     pub(super) fn bonus(&self, member: usize, range: f64) -> f64 {
         if self.must_descend(member) {
             range
@@ -239,8 +240,8 @@ impl Constraints {
         }
     }
 
-    /// What an edge costs more because its child was uploaded before its parent, and less because somebody
-    /// claims it.
+    /// The extra cost of an edge whose child was uploaded before its parent, minus the reduction if somebody
+    /// claims the edge.
     pub(super) fn hints(&self, parent: usize, child: usize, model: &JointModel) -> f64 {
         let early = if self.is_early(parent, child) {
             model.get(JointConstant::Early)
@@ -254,7 +255,7 @@ impl Constraints {
         }
     }
 
-    /// Lets copies and averages descend from any model: what they seem to be made of goes round in a circle.
+    /// Lets copies and averages descend from any model, because their preferred parents form a cycle.
     pub(super) fn forget_preferences(&mut self) {
         for origin in &mut self.origins {
             if matches!(origin, Origin::These(parents) if !parents.is_empty()) {
@@ -263,10 +264,10 @@ impl Constraints {
         }
     }
 
-    /// Forbids an edge of a tree in which a model was made of an average of itself; tells whether
-    /// there was one.
+    /// If a model in the tree descends from an average of itself, forbids one edge of that path. Returns
+    /// whether it did.
     ///
-    /// It is the edge by which the average leads to what it was averaged of.
+    /// The forbidden edge is the one that leads from the average towards the model that it was made from.
     pub(super) fn forbid_circle(&mut self, parents: &[Option<usize>]) -> bool {
         let circle = self.sources.iter().find_map(|&(merge, source)| {
             let mut model = source;
@@ -300,7 +301,7 @@ mod tests {
         assert!(members.allows(1, 0) && !members.allows(2, 0));
         members.forget_preferences();
         assert!(members.allows(2, 0) && members.allows(2, 1));
-        // What is known stays.
+        // Known parents stay.
         assert!(!members.allows(0, 2));
     }
 }

@@ -1,6 +1,6 @@
-//! What one edge costs: the terms that the dense and the sparse search have in common.
+//! The cost of one edge: the terms that the dense and the sparse search share.
 //!
-//! The cost is derived at [`Recovery`](super::Recovery).
+//! The cost is derived in the documentation of [`JointModel`](super::JointModel).
 
 use num_traits::Float;
 
@@ -25,30 +25,30 @@ pub(super) fn says_nothing(half_dimension: f64) -> f64 {
     SAYS_NOTHING * (half_dimension / USUAL_RANGE).max(1.0)
 }
 
-/// Distances below this share of the cluster's largest one count as that.
+/// Distances below this share of the cluster's largest distance are rounded up to it.
 const SMALLEST_DISTANCE: f64 = 1e-15;
 
-/// β beyond this is no more than a failed fit.
+/// A larger |β| only means that the fit failed.
 const LARGEST_GROWTH: f64 = 10.0;
 
-/// What an edge costs from a parent that says nothing of its child: more than its distance can be in its
-/// favour. It isn't impossible, since otherwise there may be no tree at all.
+/// The cost of an edge from a parent that carries no information about its child: more than its distance can
+/// gain. It is finite because otherwise there might be no tree at all.
 pub(super) const SAYS_NOTHING: f64 = 4000.0;
 
-/// States whose best tree costs so much more than the best of all don't count.
+/// States are dropped if their best tree costs this much more than the best of all.
 pub(super) const NEGLIGIBLE: f64 = 30.0;
 
-/// What growth is like along all edges of a tree.
+/// How growth behaves along all edges of a tree.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GrowthState {
-    /// β of its edges, in the mean.
+    /// The mean β of its edges.
     pub(super) mean: f64,
     prior: f64,
 }
 
 impl GrowthState {
-    /// From steps orthogonal to where they start (1), by way of small models and pruned ones (0.3 to
-    /// 0.6) and training that keeps norms (0), to steps that make weights shorter than decay would.
+    /// From steps orthogonal to their starting point (1), through small and pruned models (0.3 to 0.6) and
+    /// training that preserves norms (0), to steps that shorten weights more than decay would.
     fn all(model: &JointModel) -> [Self; 6] {
         let kept = model.get(JointConstant::NormsKept).min(1.0);
         let shortened = model.get(JointConstant::Shortened).min(1.0 - kept);
@@ -65,11 +65,11 @@ impl GrowthState {
     }
 }
 
-/// What is the same for all edges of a tree, but unknown.
+/// Unknowns that all edges of a tree share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct State {
     pub(super) growth: GrowthState,
-    /// `None` where the score says nothing.
+    /// `None` if the score carries no information.
     pub(super) stage: Option<Stage>,
     prior_of_stage: f64,
 }
@@ -97,7 +97,7 @@ impl State {
     }
 }
 
-/// β from one model to another, and the square of its error.
+/// β from one model to another, and its squared error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GrowthEvidence {
     coefficient: f64,
@@ -105,7 +105,7 @@ pub(super) struct GrowthEvidence {
 }
 
 impl GrowthEvidence {
-    /// Nothing is known.
+    /// No evidence.
     pub(super) const NONE: Self = Self {
         coefficient: 0.0,
         variance: f64::INFINITY,
@@ -118,7 +118,7 @@ impl GrowthEvidence {
         }
     }
 
-    /// From the other model to this one.
+    /// The evidence in the opposite direction.
     pub(super) const fn reversed(self) -> Self {
         Self {
             coefficient: -self.coefficient,
@@ -126,7 +126,7 @@ impl GrowthEvidence {
         }
     }
 
-    /// −ln of how much more probable β is on an edge than between two models that no edge joins.
+    /// −ln of the likelihood ratio of β on an edge to β between two models that no edge joins.
     fn cost(self, growth: GrowthState, model: &JointModel) -> f64 {
         if !self.variance.is_finite() {
             return 0.0;
@@ -136,8 +136,9 @@ impl GrowthEvidence {
         model.get(JointConstant::GrowthWeight) * (of_others - of_edge)
     }
 
-    /// ln of how much more probable β is if this share of the squared way is a step that the first model took
-    /// from the parent of both, than if all of it is a step from the first to the second.
+    /// The log-likelihood ratio of β under two hypotheses: that this share of the squared distance is the
+    /// first model's own step from a common parent, and that all of it is a step from the first model to the
+    /// second.
     pub(super) fn log_ratio_below(self, mean: f64, share: f64, model: &JointModel) -> f64 {
         if !self.variance.is_finite() {
             return 0.0;
@@ -159,10 +160,10 @@ impl GrowthEvidence {
     }
 }
 
-/// What the cost of one edge is made of, but for what is known beside the weights.
+/// The terms of one edge's cost, apart from prior knowledge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EdgeTerms {
-    /// c (ln D² + f), and what a way that isn't the shortest costs.
+    /// c (ln D² + f), and the cost of not being the shortest path.
     pub(super) structure: f64,
     /// From the parent to the child.
     pub(super) growth: GrowthEvidence,
@@ -182,20 +183,20 @@ impl EdgeTerms {
     }
 }
 
-/// ln D², for a distance as a share of the largest.
+/// ln D², with the distance as a share of the largest one.
 pub(super) fn log_squared(distance: f64) -> f64 {
     2.0 * Float::ln(distance.max(SMALLEST_DISTANCE))
 }
 
-/// At which share of the squared way between two models a third branches off, from the nearer end; all
-/// three distances are squared.
+/// The share of the squared distance between two models at which a third branches off, from the nearer end.
+/// All three distances are squared.
 pub(super) fn branch(whole: f64, to_first: f64, to_second: f64) -> f64 {
     let from_first = whole + to_first - to_second;
     let from_second = whole + to_second - to_first;
     from_first.min(from_second) / (2.0 * whole)
 }
 
-/// f, from the least [`branch`] over all third models.
+/// f, computed from the smallest [`branch`] over all third models.
 pub(super) fn leaf_gap(whole: f64, least_branch: f64) -> f64 {
     if whole > 0.0 && least_branch.is_finite() {
         least_branch.clamp(0.0, 1.0)
@@ -204,8 +205,8 @@ pub(super) fn leaf_gap(whole: f64, least_branch: f64) -> f64 {
     }
 }
 
-/// What an edge costs that isn't on the minimum spanning tree; `log_ratio` is ln of its squared distance
-/// over the largest one on the way along that tree.
+/// The cost of an edge that isn't on the minimum spanning tree. `log_ratio` is ln of its squared distance
+/// divided by the largest one on the path along that tree.
 pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
     let dimension =
         model.get(JointConstant::ChanceHalfDimension) - model.get(JointConstant::HalfDimension);
@@ -214,10 +215,10 @@ pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
     -Float::ln(share + (1.0 - share) * by_chance)
 }
 
-/// A probability less what the evidence can't show.
+/// A probability, reduced for errors that the evidence can't show.
 ///
-/// Of the edges that were thought certain a few in a hundred were wrong, for reasons that no distance
-/// shows; so that share is spread evenly over all parents.
+/// A few per cent of the edges that seemed certain were wrong, for reasons that no distance shows. That share
+/// is spread evenly over all parents.
 pub(in crate::heritage) fn less_unforeseen(
     probability: f64,
     members: usize,

@@ -1,4 +1,4 @@
-//! Why there is no forest.
+//! Why recovery failed.
 
 use super::model::JointConstant;
 use crate::arborescence::ArborescenceError;
@@ -7,13 +7,13 @@ use crate::condensed::CondensedError;
 use crate::heritage::{Contradiction, GraphError};
 
 crate::errors::errors! {
-    /// Why there is no forest.
+    /// Why a forest couldn't be recovered.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub enum RecoveryError {
-        /// So many trees can't be made of so many models.
+        /// The requested number of trees is zero or larger than the number of models.
         Count {
-            /// The number of trees wanted.
+            /// The requested number of trees.
             trees: usize,
             /// The number of models.
             models: usize,
@@ -28,24 +28,24 @@ crate::errors::errors! {
             /// The value.
             c: f64,
         } => "the penalty c can't be {c}",
-        /// A constant of the joint model isn't from 0 to 1000.
+        /// A constant of the joint model is outside 0 to 1000.
         Constant {
             /// The constant.
             constant: JointConstant,
             /// Its value.
             value: f64,
         } => "the constant {constant} of the joint model can't be {value}",
-        /// The clusters are for other evidence.
+        /// The clusters belong to other evidence.
         Partition => "the clusters are not those of this evidence",
-        /// What is said to be known can't be.
+        /// The known facts contradict each other or the evidence.
         Knowledge(Contradiction),
         /// The distances can't be clustered.
         Clustering(ClusteringError),
-        /// A table of distances is broken.
+        /// A table of distances is invalid.
         Distances(CondensedError),
-        /// A cluster can't be spanned.
+        /// No tree spans a cluster.
         Arborescence(ArborescenceError),
-        /// The result is no forest.
+        /// The result is not a forest.
         Graph(GraphError),
     }
 }

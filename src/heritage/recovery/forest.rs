@@ -1,4 +1,4 @@
-//! The trees of all clusters as one graph.
+//! Combines the trees of all clusters into one graph.
 
 use alloc::format;
 use alloc::string::String;
@@ -51,7 +51,7 @@ impl<'a> Forest<'a> {
         if let Some(score) = cluster.score(member) {
             model = model.with_score(score);
         }
-        // Of a model without relatives nothing can be said.
+        // Nothing is known about a model without relatives.
         let says = cluster.len() > 1 || cluster.constraints().is_placed(member);
         let beliefs = tree.beliefs.as_ref().filter(|_| says);
         let belief = beliefs.map(|beliefs| &beliefs[member]);
@@ -90,12 +90,12 @@ impl<'a> Forest<'a> {
         self.models[at] = model;
     }
 
-    /// Adds the parents that are more probably missing than not. What another point at the same place says adds
+    /// Adds the parents that are more probably missing than not. Other points at the same place only add
     /// children to them.
     pub(super) fn add_hidden_parents(&mut self, trees: &[(Cluster<'a>, Tree)]) {
         for (cluster, tree) in trees {
             let mut missing: Vec<&MissingParent> = tree.missing.iter().collect();
-            // A stable sort: of equally probable ones the first by name.
+            // The sort is stable: ties go to the first by name.
             missing.sort_by(|a, b| b.probability.total_cmp(&a.probability));
             let mut added: Vec<(&MissingParent, usize)> = Vec::new();
             let mut moved = vec![false; cluster.len()];
@@ -126,7 +126,7 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// Adds the model that is missing, as yet without children; tells its position.
+    /// Adds the missing model, still without children, and returns its position.
     fn add_hidden_parent(
         &mut self,
         cluster: &Cluster<'a>,
@@ -146,7 +146,7 @@ impl<'a> Forest<'a> {
         self.models.len() - 1
     }
 
-    /// Makes a member a child of a missing model; what was its parent is second.
+    /// Makes a member a child of a missing model. Its previous parent becomes the runner-up.
     fn hang_on_hidden(
         &mut self,
         cluster: &Cluster<'a>,
@@ -171,7 +171,7 @@ impl<'a> Forest<'a> {
         self.models[position] = model.with_descent(descent).with_runner_up(before);
     }
 
-    /// A name that no model has, made of that of the first child.
+    /// An unused name, derived from that of the first child.
     fn hidden_name(&self, cluster: &Cluster<'a>, place: &HiddenPlace) -> String {
         let first = place
             .children
@@ -184,7 +184,7 @@ impl<'a> Forest<'a> {
         name
     }
 
-    /// Tells the root of each tree the stage of its tree.
+    /// Stores the estimated stage of each tree in its root.
     fn add_stages(&mut self, trees: &[(Cluster<'a>, Tree)]) {
         let (asked, weights): (Vec<_>, Vec<_>) = (trees.iter())
             .filter_map(|tree| Some((tree, tree.1.stages?)))
@@ -201,7 +201,7 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// Adds what a merged model is an average of; the models are those of its group.
+    /// Adds the parents of a merged model. `models` are the names in its group.
     pub(super) fn add_merge(&mut self, models: &[String], merge: &Merge) {
         let position = |model: usize| self.positions[&*models[model]];
         let parents = merge.parents().iter().map(|&(parent, weight)| MergeParent {
@@ -218,7 +218,8 @@ impl<'a> Forest<'a> {
     }
 }
 
-/// The distance from a missing model to a member next to it: what is left of that to the model beside it.
+/// The distance from a missing model to one of its neighbours: the rest of the distance from the model beside
+/// it.
 fn distance_to(point: &MissingParent, member: usize, cluster: &Cluster<'_>) -> f64 {
     if member == point.beside {
         return Float::sqrt(point.squared_distance);
@@ -227,12 +228,12 @@ fn distance_to(point: &MissingParent, member: usize, cluster: &Cluster<'_>) -> f
     Float::sqrt((whole * whole - point.squared_distance).max(0.0))
 }
 
-/// Where a missing parent stands in its tree.
+/// The place of a missing parent in its tree.
 struct HiddenPlace {
     parent: Option<usize>,
     /// Ascending.
     children: Vec<usize>,
-    /// How probable it is that the point is there and stands so.
+    /// The probability that the point exists and has this place.
     confidence: f64,
 }
 

@@ -1,6 +1,6 @@
 //! The joint decision over distances, growth and scores: the posterior over trees, and the best of them.
 //!
-//! The cost is derived at [`Recovery`](super::Recovery).
+//! The cost is derived in the documentation of [`JointModel`](super::JointModel).
 
 use alloc::vec::Vec;
 
@@ -25,10 +25,10 @@ use crate::clustering::{Linkage, linkage};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::heritage::{AlikeParents, RunnerUp, Stage};
 
-/// The distribution over the trees of larger clusters is taken over edges that count alone.
+/// In larger clusters, the distribution over trees uses only the edges that matter.
 const MOST_TOGETHER: usize = 300;
 
-/// A state with its costs and the best tree for them.
+/// A state with its edge costs and the best tree for them.
 struct Fit {
     state: State,
     costs: DenseDigraph,
@@ -36,14 +36,14 @@ struct Fit {
 }
 
 impl Fit {
-    /// −ln of the probability of state and tree, but for a constant.
+    /// −ln of the probability of the state and the tree, up to a constant.
     fn cost(&self) -> f64 {
         self.tree.weight() - Float::ln(self.state.prior())
     }
 }
 
-/// The tree of a cluster; a stage given for all leaves no other state, one given for a member
-/// holds for the edge into it whatever the state.
+/// The tree of a cluster. A stage given for all models fixes the stage of the state; a stage given for one
+/// member applies to the edge into it, whatever the state.
 pub(super) fn tree(
     cluster: &Cluster<'_>,
     stage: Option<Stage>,
@@ -73,7 +73,7 @@ pub(super) fn tree(
     })
 }
 
-/// The parents in the best tree of all states; of equally good ones that of the first.
+/// The parents in the best tree over all states; ties go to the first state.
 fn best(fits: &[Fit]) -> Vec<Option<usize>> {
     let best = fits.iter().reduce(
         |best, fit| {
@@ -83,7 +83,7 @@ fn best(fits: &[Fit]) -> Vec<Option<usize>> {
     best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
 }
 
-/// c, from how well squared distances add up along a tree.
+/// c, estimated from how well squared distances add up along a tree.
 fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     let step = |(child, parent): (usize, &Option<usize>)| {
         parent.map_or(0.0, |parent| cluster.squared_distance(parent, child))
@@ -98,7 +98,7 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     cluster.model().get(JointConstant::HalfDimension) * times.min(most)
 }
 
-/// The points that no model holds at which ways along the tree meet.
+/// The points where paths along the tree meet without a model.
 fn missing_parents(
     cluster: &Cluster<'_>,
     parents: &[Option<usize>],
@@ -119,7 +119,7 @@ fn missing_parents(
     tree.missing_parents()
 }
 
-/// What is believed of each member, less what a missing parent takes from it.
+/// The beliefs about each member, reduced by the probability that its true parent is missing.
 fn unless_missing(
     beliefs: Vec<Belief>,
     missing: &[MissingParent],
@@ -137,7 +137,7 @@ fn unless_missing(
     beliefs.into_iter().enumerate().map(present).collect()
 }
 
-/// The best tree of every state there may be.
+/// The best tree for every possible state.
 fn fits(
     pairs: &Pairs<'_>,
     stage: Option<Stage>,
@@ -160,7 +160,7 @@ fn fits(
 struct Posterior<'a> {
     model: &'a JointModel,
     members: usize,
-    /// The states that count, each with its probability.
+    /// The states with non-negligible probability, each with that probability.
     states: Vec<(State, f64, ArborescenceDistribution)>,
 }
 
@@ -201,7 +201,7 @@ impl<'a> Posterior<'a> {
             .sum()
     }
 
-    /// How probable it is that a member has this parent, or that it is the root.
+    /// The probability that a member has this parent or, for `None`, that it is a root.
     fn probability(&self, member: usize, parent: Option<usize>) -> f64 {
         let of_states = (self.states.iter()).map(|(_, weight, distribution)| {
             let probability = match parent {
@@ -213,14 +213,14 @@ impl<'a> Posterior<'a> {
         costs::less_unforeseen(of_states.sum(), self.members, self.model)
     }
 
-    /// The tree of which most edges are right, in expectation: the one with the greatest sum of their
-    /// probabilities, the root's included.
+    /// The tree with the largest expected number of correct edges: the one with the greatest sum of edge and
+    /// root probabilities.
     fn most_expected(
         &self,
         constraints: &Constraints,
     ) -> Result<Vec<Option<usize>>, RecoveryError> {
         let members = self.members;
-        // More than all probabilities together, so that there is one root.
+        // More than the sum of all probabilities, so that there is only one root.
         let root = members as f64 + 1.0;
         let costs = DenseDigraph::from_fn(members + 1, |parent, child| {
             if child == members {
@@ -240,7 +240,7 @@ impl<'a> Posterior<'a> {
             .collect())
     }
 
-    /// What is known of each member's descent from this parent, or that it is the root.
+    /// The belief about each member: how probable its parent is, or that it is a root.
     fn beliefs(&self, parents: &[Option<usize>], cluster: &Cluster<'_>) -> Vec<Belief> {
         let belief = |(member, &parent): (usize, &Option<usize>)| {
             if cluster.constraints().is_known(member) {
@@ -259,7 +259,7 @@ impl<'a> Posterior<'a> {
         parents.iter().enumerate().map(belief).collect()
     }
 
-    /// What is most probable after a member's parent.
+    /// The most probable alternative to a member's parent.
     fn runner_up(
         &self,
         member: usize,
@@ -282,7 +282,7 @@ impl<'a> Posterior<'a> {
         best
     }
 
-    /// The models with the same compared weights as the parent, if there are any besides it.
+    /// The models with the same compared weights as the parent, if there is more than one.
     fn alike(&self, member: usize, parent: usize, cluster: &Cluster<'_>) -> Option<AlikeParents> {
         let is_alike = |&other: &usize| {
             other != member
@@ -296,23 +296,23 @@ impl<'a> Posterior<'a> {
     }
 }
 
-/// What the cost of an edge is made of, for every pair of a cluster.
+/// The terms of the edge cost, for every pair of a cluster.
 struct Pairs<'a> {
     model: &'a JointModel,
     constraints: &'a Constraints,
-    /// More than any two trees can differ in cost.
+    /// More than the largest possible difference in cost between two trees.
     range: f64,
-    /// c, by which ln D² + f counts.
+    /// c, the weight of ln D² + f.
     half_dimension: f64,
     /// ln D² + f.
     structure: CondensedMatrix,
-    /// What it costs not to be the shortest way.
+    /// The cost of not being the shortest path.
     non_shortest: CondensedMatrix,
     /// From the first to the second model.
     growth: Vec<GrowthEvidence>,
     /// v from the first to the second model.
     votes: CondensedMatrix,
-    /// Of a parent and a child of which other models cover more.
+    /// The extra cost of an edge, by parent and child, if the parent doesn't cover all of the child.
     partial: HashMap<(usize, usize), f64>,
 }
 
@@ -383,7 +383,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// ln D² + f of every pair; D is a share of the largest distance.
+/// ln D² + f of every pair, with D as a share of the largest distance.
 fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
     let weight = cluster.model().get(JointConstant::LeafGapWeight);
     Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
@@ -395,7 +395,7 @@ fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, Rec
     })?)
 }
 
-/// What it costs every pair not to be the shortest way.
+/// For every pair, the cost of not being the shortest path.
 fn non_shortest(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
     let distances = cluster.distances();
     if largest == 0.0 {
@@ -416,7 +416,7 @@ fn are_trained(cluster: &Cluster<'_>, first: usize, second: usize) -> bool {
     !constraints.is_untrained(first) && !constraints.is_untrained(second)
 }
 
-/// The two models, or those that say the same of them and more.
+/// The two models, or others that give the same information about them and more.
 fn whole_pair(cluster: &Cluster<'_>, first: usize, second: usize) -> (usize, usize) {
     let of_first = partial::whole(cluster, first, second);
     (of_first, partial::whole(cluster, second, of_first))
@@ -434,8 +434,8 @@ fn growth(cluster: &Cluster<'_>, first: usize, second: usize) -> GrowthEvidence 
     }
 }
 
-/// f: the least share of the squared way from one end at which a third model branches off, 0 where
-/// it does so at the end itself.
+/// f: the smallest share of the squared distance, from either end, at which a third model branches off; 0 if
+/// it branches off at the end itself.
 fn leaf_gap(cluster: &Cluster<'_>, first: usize, second: usize) -> f64 {
     let squared = |u, v| cluster.squared_distance(u, v);
     let whole = squared(first, second);

@@ -1,4 +1,4 @@
-//! The joint decision for a large cluster of which all pairs were measured: that over its near pairs.
+//! The joint decision for a large cluster in which all pairs were measured, made over its near pairs.
 
 use alloc::vec::Vec;
 
@@ -10,12 +10,12 @@ use super::{RecoveryError, partial};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::heritage::Stage;
 
-/// How many of the nearest possible parents of a model are looked at. Ten are enough where
-/// [`Index`](crate::heritage::Index) looks for them.
+/// How many of a model's nearest possible parents are considered. Ten are enough when
+/// [`Index`](crate::heritage::Index) searches for them.
 const NEAREST: usize = 48;
 
-/// The tree of a cluster; a stage given for all leaves no other state, one given for a member holds for the
-/// edge into it whatever the state.
+/// The tree of a cluster. A stage given for all models fixes the stage of the state; a stage given for one
+/// member applies to the edge into it, whatever the state.
 pub(super) fn tree(
     cluster: &Cluster<'_>,
     stage: Option<Stage>,
@@ -45,8 +45,8 @@ pub(super) fn tree(
     })
 }
 
-/// The pairs of models of which either is among the nearest possible parents of the other, and those of the
-/// minimum spanning tree; sorted.
+/// The pairs in which one model is among the other's nearest possible parents, and those of the minimum
+/// spanning tree; sorted.
 fn near_pairs(cluster: &Cluster<'_>) -> Result<Vec<(usize, usize)>, RecoveryError> {
     let models = cluster.len();
     let distances = DenseDigraph::from_fn(models, |u, v| cluster.distance(u, v))?;

@@ -1,8 +1,8 @@
-//! Parents that are missing: points that no model holds, at which the ways between models meet.
+//! Missing parents: points without a model where the paths between models meet.
 //!
-//! Two children of one parent lie as far apart as their steps together: squared distances add up along the
-//! tree, since steps are nearly orthogonal. Where the parent is missing, the tree found has one child in
-//! its place, u, and the ways from u to the others share its own step:
+//! Steps are nearly orthogonal, so squared distances add up along the tree: the squared distance between two
+//! siblings is the sum of the squared lengths of their steps from the parent. If the parent is missing, the
+//! recovered tree has one child, u, in its place, and the paths from u to the others share its own step:
 //!
 //! ```text
 //!        (missing)                u
@@ -10,10 +10,10 @@
 //!       u    v    w             v   w               = the squared length of the step to u
 //! ```
 //!
-//! Where u is the parent, o(v, w) has the mean 0 and the variance d²(u, v) d²(u, w) / N, N being the
-//! effective dimension of steps. All neighbours of u in the tree are looked at, its parent too. Siblings that
-//! learnt the same share a part of their steps as well, and no distance tells this from a missing parent.
-//! What is usual in the tree, the median of o(v, w) / (d(u, v) d(u, w)), is taken out.
+//! If u is the parent, o(v, w) has mean 0 and variance d²(u, v) d²(u, w) / N, where N is the effective
+//! dimension of steps. All neighbours of u in the tree are considered, including its parent. Siblings trained
+//! on the same data share part of their steps as well, and no distance can distinguish that from a missing
+//! parent. The tree's typical value, the median of o(v, w) / (d(u, v) d(u, w)), is subtracted.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -23,39 +23,39 @@ use num_traits::Float;
 use super::costs::GrowthEvidence;
 use super::model::{JointConstant, JointModel};
 
-/// So many of a model's nearest neighbours are looked at.
+/// The largest number of a model's nearest neighbours to consider.
 const NEAREST: usize = 24;
 
-/// ln of the odds that what a tree says of a model's own parent is right.
+/// The log odds that the tree is right about a model's own parent.
 const DIRECTION: f64 = 3.0;
 
-/// As many pairs as count for nothing being shared usually.
+/// How many pairs the prior counts as, which says that neighbours usually share nothing.
 const PRIOR_PAIRS: f64 = 5.0;
 
-/// The greatest cosine of steps that is taken as usual. Pruning half of a tree's models leaves 0.2.
+/// The largest cosine between steps that counts as typical. Pruning half of a tree's models gives 0.2.
 const MOST_USUAL: f64 = 0.25;
 
-/// Two points on the way between two models are one if they are no further apart than this share of it.
+/// Two points on the path between two models are the same if they differ by at most this share of it.
 const SAME: f64 = 0.3;
 
-/// A point at which the ways from a model to some of its neighbours part, and which no model holds.
+/// A point without a model where the paths from a model to some of its neighbours diverge.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MissingParent {
-    /// The model in whose place it is.
+    /// The model found in its place.
     pub(super) beside: usize,
-    /// The neighbours of the model whose ways to each other pass the point.
+    /// The neighbours of the model with paths to each other through the point.
     pub(super) neighbours: Vec<usize>,
     /// The squared distance from the model to the point.
     pub(super) squared_distance: f64,
-    /// How probable it is that there is such a point.
+    /// The probability that there is such a point.
     pub(super) probability: f64,
-    /// How probable it is, if there is one, that the model descends from it, not it from the model.
+    /// The probability, if there is one, that the model descends from it and not the other way round.
     pub(super) above: f64,
 }
 
 impl MissingParent {
-    /// Whether two points, each beside a neighbour of the other, are at the same place of the way between the
-    /// two models.
+    /// Whether two points are the same place on the path between their two models. Each model must be a
+    /// neighbour of the other's point.
     pub(super) fn is_the_same(&self, other: &Self, distance: impl Fn(usize, usize) -> f64) -> bool {
         let whole = distance(self.beside, other.beside);
         let beyond = self.squared_distance + other.squared_distance - whole * whole;
@@ -65,46 +65,47 @@ impl MissingParent {
     }
 }
 
-/// What is known of the models of a tree.
+/// A tree with the evidence about its models.
 pub(super) struct FoundTree<'a> {
     pub(super) parents: &'a [Option<usize>],
-    /// Whether a model was trained: copies and averages have no steps of their own.
+    /// Whether a model was trained. Copies and averages have no steps of their own.
     pub(super) is_trained: &'a dyn Fn(usize) -> bool,
-    /// The squared distance of two models, where they were compared.
+    /// The squared distance between two models, if they were compared.
     pub(super) squared_distance: &'a dyn Fn(usize, usize) -> Option<f64>,
-    /// The growth from a model to another.
+    /// The growth from one model to another.
     pub(super) growth: &'a dyn Fn(usize, usize) -> GrowthEvidence,
     /// The mean growth of the tree's edges.
     pub(super) mean_growth: f64,
     pub(super) model: &'a JointModel,
 }
 
-/// What a model's neighbours share of their ways from it.
+/// The shared parts of the paths from a model to its neighbours.
 struct Shares {
     neighbours: Vec<usize>,
-    /// Their squared distances from the model.
+    /// The neighbours' squared distances from the model.
     steps: Vec<f64>,
-    /// For every two of them o / (d d), and 1 / (d² d²); none where they weren't compared.
+    /// o / (d d) and 1 / (d² d²) for every pair of neighbours; `None` if the two weren't compared.
     pairs: Vec<Option<(f64, f64)>>,
 }
 
-/// Neighbours that share the way to one point.
+/// Neighbours that share the path to one point.
 struct Meeting {
-    /// By their place among the neighbours, ascending.
+    /// By their place in the list of neighbours, ascending.
     members: Vec<usize>,
-    /// The squared distance to the point, and that without what is usual.
+    /// The squared distance to the point, and the same without the typical share.
     squared_distance: f64,
     unusual: f64,
-    /// L / c: ln of how much more probable their distances are than if they met at the model, in units of c.
+    /// L / c: the log-likelihood ratio, in units of c, that the neighbours meet at the point and not at the
+    /// model.
     unlikelihood: f64,
 }
 
 impl FoundTree<'_> {
-    /// The points that may be missing, at most one beside every model with children.
+    /// Finds possible missing parents, at most one beside every model with children.
     ///
     /// # Complexity
     ///
-    /// O(k³) time for each of a model's k neighbours, of which 24 count.
+    /// O(k³) time for each model with k neighbours, of which at most 24 count.
     pub(super) fn missing_parents(&self) -> Vec<MissingParent> {
         let shares = self.shares();
         let usual = usual(&shares);
@@ -182,7 +183,7 @@ impl FoundTree<'_> {
                 .then(|| growth.log_ratio_below(self.mean_growth, share, self.model))
         });
         let log_ratios: Vec<f64> = log_ratios.collect();
-        // Growth to all of them rests on the lengths of one model.
+        // Growth to each child depends on the same model's lengths, so the ratios aren't independent.
         let of_growth =
             log_ratios.iter().sum::<f64>() / Float::sqrt(log_ratios.len().max(1) as f64);
         MissingParent {
@@ -200,8 +201,8 @@ impl Shares {
         self.pairs[first * self.neighbours.len() + second]
     }
 
-    /// The neighbours that most probably share a way, if any do: from the pair of each neighbour that shares
-    /// most, more are added as long as that makes it more probable.
+    /// The set of neighbours that most probably shares a path, if any does. Each neighbour starts a set with
+    /// the one it shares most with, and others are added as long as that makes the set more probable.
     fn meeting(&self, usual: f64) -> Option<Meeting> {
         let count = self.neighbours.len();
         let pair_of = |first: usize| {
@@ -253,7 +254,7 @@ impl Shares {
         }
     }
 
-    /// s of some neighbours, with what is usual.
+    /// s of some neighbours, including the typical share.
     fn shared(&self, members: &[usize]) -> f64 {
         let mut sums = Sums::NONE;
         for (at, &member) in members.iter().enumerate() {
@@ -276,12 +277,12 @@ impl Shares {
     }
 }
 
-/// What the likelihood of a meeting is made of, over its pairs.
+/// The sums over pairs that determine the likelihood of a meeting point.
 #[derive(Clone, Copy)]
 struct Sums {
     /// Σ 1 / (d² d²).
     weights: f64,
-    /// Σ o / (d² d²), o less what is usual.
+    /// Σ o / (d² d²), where o excludes the typical share.
     weighted: f64,
     least_step: f64,
 }
@@ -293,7 +294,7 @@ impl Sums {
         least_step: f64::INFINITY,
     };
 
-    /// s, the squared length of the way that is shared: the most probable one.
+    /// s: the most probable squared length of the shared path.
     fn shared(self) -> f64 {
         if self.weights > 0.0 {
             (self.weighted / self.weights).clamp(0.0, self.least_step)
@@ -309,7 +310,7 @@ impl Sums {
     }
 }
 
-/// The usual cosine of two steps: the median, brought towards 0 where there are few.
+/// The typical cosine of two steps: the median, shrunk towards 0 if there are few.
 fn usual(shares: &[Shares]) -> f64 {
     let cosines = |shares: &Shares| -> Vec<f64> {
         let count = shares.neighbours.len();
@@ -327,7 +328,7 @@ fn usual(shares: &[Shares]) -> f64 {
     (median * count as f64 / (count as f64 + PRIOR_PAIRS)).clamp(0.0, MOST_USUAL)
 }
 
-/// How probable it is of every model that its parent isn't the one found, but missing.
+/// For every model, the probability that its true parent is missing.
 pub(super) fn probabilities(missing: &[MissingParent], parents: &[Option<usize>]) -> Vec<f64> {
     let mut probabilities = vec![0.0; parents.len()];
     for point in missing {
@@ -347,7 +348,7 @@ fn logistic(log_odds: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Squared distances of models that are given by the steps (numbers of dimensions) on their way.
+    /// Squared distances between models, each given by the steps (as dimension numbers) on its path.
     fn squared(ways: &[&[(usize, f64)]]) -> impl Fn(usize, usize) -> Option<f64> {
         let ways: Vec<Vec<(usize, f64)>> = ways.iter().map(|way| way.to_vec()).collect();
         move |u, v| {
@@ -387,7 +388,7 @@ mod tests {
         let ways: [&[(usize, f64)]; 4] = [&[(0, 1.0)], &[(1, 1.0)], &[(2, 2.0)], &[(3, 1.5)]];
         let parents = [None, Some(0), Some(0), Some(0)];
         let missing = found(&parents, &squared(&ways), 0.1);
-        // Of four models the median is what they share, but 3 pairs are few.
+        // With four models the median is the share itself, but 3 pairs are few.
         let [point] = &missing[..] else {
             panic!("{missing:?}");
         };
@@ -401,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_point_below_a_parent_leaves_its_edges_right() {
-        // The ways to 1 and 2 share a step from 0, which is an ancestor of both.
+        // The paths to 1 and 2 share a step from 0, which is an ancestor of both.
         let shared = (9, 1.0);
         let ways: [&[(usize, f64)]; 5] = [
             &[],

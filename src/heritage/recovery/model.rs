@@ -1,4 +1,4 @@
-//! The constants of the joint method, each with where it comes from.
+//! The constants of the joint method and where each value comes from.
 
 #[cfg(feature = "serde")]
 use alloc::collections::BTreeMap;
@@ -7,13 +7,14 @@ use alloc::format;
 #[cfg(feature = "serde")]
 use alloc::string::String;
 
-/// The generative model that [`Recovery`](crate::heritage::Recovery) takes trees to come from.
+/// The generative model behind [`Recovery`](crate::heritage::Recovery): how likely the evidence is, given a
+/// tree.
 ///
 #[doc = include_str!("model.md")]
 ///
 /// # Examples
 ///
-/// What a term is worth is seen by leaving it out:
+/// Leave a term out to see how much it contributes:
 ///
 /// ```
 /// use mother::heritage::{JointConstant, JointModel, Method, Recovery};
@@ -38,7 +39,7 @@ impl Default for JointModel {
 }
 
 impl JointModel {
-    /// The model with its usual constants.
+    /// The model with the default constants.
     #[must_use]
     pub const fn new() -> Self {
         let mut values = [0.0; JointConstant::ALL.len()];
@@ -50,14 +51,14 @@ impl JointModel {
         Self(values)
     }
 
-    /// Sets a constant. One that isn't from 0 to 1000 is an error when trees are recovered.
+    /// Sets a constant. Values outside 0 to 1000 make recovery fail.
     #[must_use]
     pub const fn with(mut self, constant: JointConstant, value: f64) -> Self {
         self.0[constant as usize] = value;
         self
     }
 
-    /// Switches the term of a constant off, or leaves the model as it is if the constant has no
+    /// Switches off the term of a constant. Does nothing if the constant has no
     /// [neutral](JointConstant::neutral) value.
     #[must_use]
     pub fn without(self, term: JointConstant) -> Self {
@@ -73,7 +74,7 @@ impl JointModel {
         self.0[constant as usize]
     }
 
-    /// The first constant that isn't from 0 to 1000, with its value.
+    /// The first constant outside 0 to 1000, with its value.
     pub(super) fn fault(&self) -> Option<(JointConstant, f64)> {
         let mut values = JointConstant::ALL.into_iter().zip(self.0);
         values.find(|(_, value)| !(0.0..=1000.0).contains(value))
@@ -90,7 +91,7 @@ impl From<JointModel> for BTreeMap<String, f64> {
     }
 }
 
-/// Constants by name; those that are left out have their usual values.
+/// Reads constants by name; missing ones keep their default values.
 #[cfg(feature = "serde")]
 impl TryFrom<BTreeMap<String, f64>> for JointModel {
     type Error = String;
@@ -108,34 +109,36 @@ impl TryFrom<BTreeMap<String, f64>> for JointModel {
     }
 }
 
-/// A constant of the [`JointModel`].
+/// One constant of the [`JointModel`].
 ///
-/// "Fitted" are those that make what is true of the project's real and made-up trees most probable; the example
-/// `calibrate` fits them again, leaving out one family of networks at a time, and tells how well the others'
-/// constants do on it.
+/// Values marked "fitted" maximise the likelihood of the known trees of this project's real and simulated
+/// families. The example `calibrate` refits them with one family of networks left out at a time, and reports
+/// how well the constants fitted to the other families do on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JointConstant {
-    /// c: half the number of dimensions in which the steps of real trees seem to go; 20, fitted.
+    /// c: half the number of dimensions in which the steps of real trees appear to move. Default: 20, fitted.
     HalfDimension,
     /// How many times c may become larger where squared distances add up along the tree; 4. Real trees reach 3; steps
     /// of made-up models are orthogonal in thousands of dimensions, but to believe that of a tree that was
     /// found takes more than that it fits. Families of which only near pairs are compared have hundreds of pairs or
     /// more to say so; there it is the fourth power of this.
     MostDimensions,
-    /// How many times f counts, at which share of an edge other models branch off; 1.
+    /// Weight of the leaf gap f, which says how far along an edge other models branch off. Default: 1.
     LeafGapWeight,
-    /// The share of trees whose edges aren't the shortest for other reasons than chance; 0.3, fitted.
+    /// The share of trees whose edges aren't the shortest for reasons other than chance. Default: 0.3,
+    /// fitted.
     NonShortest,
     /// Half the number of dimensions in which an edge is the shortest but for chance; 200, and anything from 100 to 400
     /// serves.
     ChanceHalfDimension,
-    /// How many times the log-likelihood of growth counts; 3.6, fitted. Its errors are cautious: layers disagree
-    /// by more than β of the whole model is wrong.
+    /// Factor on the log-likelihood of growth. Default: 3.6, fitted. It is large because the error of β is
+    /// estimated cautiously: layers disagree with each other by more than the whole model's β is wrong.
     GrowthWeight,
-    /// How far β of an edge lies from the mean of its tree, as a standard deviation; 0.3, fitted.
+    /// Standard deviation of an edge's β around the mean of its tree. Default: 0.3, fitted.
     GrowthOfEdges,
-    /// How far β of two models lies from 0 of which neither is the other's parent; 0.45, fitted.
+    /// Standard deviation around 0 of β between two models if neither is the other's parent. Default: 0.45,
+    /// fitted.
     GrowthOfOthers,
     /// The degrees of freedom of β given its error and its mean; 10: its tails are a little longer than normal.
     GrowthTails,
@@ -144,32 +147,33 @@ pub enum JointConstant {
     NormsKept,
     /// How many trees come of steps that make weights shorter; 0.01: of real trees none does.
     Shortened,
-    /// How many times a vote of the scores counts; 1: e² are the odds of a unanimous one, about what kurtosis
-    /// was right on in the paper's trees.
+    /// Factor on a vote of the scores. Default: 1. A unanimous vote then has odds of e², about those of
+    /// kurtosis being right on the paper's trees.
     ScoreWeight,
     /// How probable it is that scores rise or fall with training at all, as much the one as the other; 0.9.
     ScoreTells,
     /// How probable it is that a tree was made in the stage that most trees of a recovery share; 0.9.
     StageShared,
-    /// The odds that the parent of a model's children is missing, where they share no step; 0.022, fitted with the
-    /// next one on trees that were whole and trees that weren't.
+    /// The odds that the parent of a model's children is missing if the children share no step. Default:
+    /// 0.022, fitted together with [`MissingPower`](Self::MissingPower) on complete and incomplete trees.
     MissingOdds,
-    /// The power of 1 + L by which these odds grow; 4.2, fitted.
+    /// The power of 1 + L with which these odds grow. Default: 4.2, fitted.
     MissingPower,
-    /// The share of edges that are wrong for reasons the evidence doesn't show; 0.03, what was wrong of the edges
-    /// that were thought certain.
+    /// The share of edges that are wrong for reasons the evidence doesn't show. Default: 0.03, the share of
+    /// wrong edges among those that seemed certain.
     Unforeseen,
-    /// What an edge costs whose child was uploaded before its parent; 5.8, ln of the odds of 0.997.
+    /// Extra cost of an edge whose child was uploaded before its parent. Default: 5.8, the log odds of a
+    /// probability of 0.997.
     Early,
-    /// How much cheaper an edge is that somebody claims; 2.2, ln of the odds of 0.9.
+    /// Reduction in cost of an edge that somebody claims. Default: 2.2, the log odds of a probability of 0.9.
     Claimed,
-    /// What an edge costs whose parent has nothing of what its child holds, in proportion; 1: copies that lack
-    /// weights are a little more common than models that were given new ones.
+    /// Extra cost of an edge whose parent lacks weights of its child, in proportion to the missing share.
+    /// Default: 1, because copies that drop weights are slightly more common than models that add new ones.
     GivenWeights,
 }
 
 impl JointConstant {
-    /// All of them.
+    /// All constants.
     pub const ALL: [Self; 20] = [
         Self::HalfDimension,
         Self::MostDimensions,
@@ -193,7 +197,7 @@ impl JointConstant {
         Self::GivenWeights,
     ];
 
-    /// Its usual value.
+    /// The default value of this constant.
     #[must_use]
     pub const fn usual(self) -> f64 {
         match self {
@@ -216,7 +220,7 @@ impl JointConstant {
         }
     }
 
-    /// The value at which its term says nothing, if there is one.
+    /// The value that switches its term off, if there is one.
     #[must_use]
     pub const fn neutral(self) -> Option<f64> {
         match self {
@@ -242,7 +246,7 @@ impl JointConstant {
         }
     }
 
-    /// Its name, in lower case with hyphens: `growth-weight`.
+    /// The constant's name, in lower case with hyphens: `growth-weight`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

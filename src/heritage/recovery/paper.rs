@@ -1,4 +1,4 @@
-//! Eq. 4 to 6: the minimum arborescence of the distances and a penalty for a wrong direction.
+//! Eq. 4 to 6: the minimum arborescence of the distances, with a penalty for wrong directions.
 
 use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
@@ -6,7 +6,7 @@ use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
 use crate::heritage::Stage;
 
-/// The tree for c of Eq. 6 and the stage that made each member.
+/// The tree for c of Eq. 6, given the stage that produced each member.
 pub(super) fn tree(
     cluster: &Cluster<'_>,
     c: f64,
@@ -42,7 +42,7 @@ pub(super) fn tree(
     })
 }
 
-/// The mean over the whole matrix, whose diagonal counts as zero (Eq. 6).
+/// The mean over the whole matrix, including the zeros on its diagonal (Eq. 6).
 fn mean(distances: &CondensedMatrix) -> f64 {
     let models = distances.size() as f64;
     2.0 * distances.values().iter().sum::<f64>() / (models * models)

@@ -1,4 +1,4 @@
-//! Pairs that were compared on a part of the weights only, and parents that can't be told apart.
+//! Pairs that were compared on only part of the weights, and parents that can't be distinguished.
 
 use hashbrown::HashMap;
 use num_traits::Float;
@@ -7,13 +7,13 @@ use super::cluster::Cluster;
 use super::costs::SAYS_NOTHING;
 use super::model::JointConstant;
 
-/// What an edge costs in units of c, in proportion to what the parent lacks, where another model has that too and
-/// is otherwise as good as the same. Anything clearly above the scatter of ln D² and below what growth says
-/// serves.
+/// The cost of an edge in units of c, in proportion to the weights that the parent lacks, if another model
+/// has those too and is otherwise practically identical. Any value works that is clearly above the scatter of
+/// ln D² and below the contribution of growth.
 pub(super) const MISSING: f64 = 0.4;
 
-/// What an edge costs whose parent holds weights more than once that its child holds once, in proportion:
-/// models are stacked from layers of another, hardly ever taken apart again.
+/// The cost of an edge whose parent repeats weights that its child holds only once, in proportion to them.
+/// Models are built by stacking another model's layers, but are rarely taken apart again.
 const STACKED: f64 = 16.0;
 
 /// What an edge costs besides whose parent lacks rows that its child has in common with a model that is otherwise as
@@ -24,11 +24,11 @@ const LACKED: f64 = 4.0;
 /// of a vocabulary, and those at its end are hardly ever taken away.
 pub(super) const LOST_ROWS: f64 = 3.0;
 
-/// Models whose distance is at most this share of their distances to a third one are as good as the same
-/// to it.
+/// Two models are practically the same to a third one if their distance is at most this share of their
+/// distances to it.
 const AS_GOOD_AS_THE_SAME: f64 = 0.2;
 
-/// Distances that differ by a smaller share are equal but for rounding.
+/// Distances that differ by a smaller share are equal up to rounding.
 const ROUNDING: f64 = 1e-9;
 
 /// What edges cost more whose parent doesn't hold all of the child, the more if it holds less than another
@@ -84,8 +84,8 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
     costs
 }
 
-/// The model that says the same of a third one and more: it holds all weights of the given one unchanged,
-/// and others that the third has, too. Where there is none, it is the given model.
+/// A model that gives the same information about a third one, and more: it holds all weights of `model`
+/// unchanged, and others that the third model also has. If there is none, this is `model` itself.
 pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize {
     if !cluster.is_partial() {
         return model;
@@ -107,11 +107,11 @@ pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize 
     })
 }
 
-/// Moves every model whose parent can't be told from an ancestor of that parent to the first such
-/// ancestor, seen from the root.
+/// If a model's parent can't be distinguished from some of the parent's ancestors, makes the model a child of
+/// the one nearest to the root.
 ///
-/// A truncated or frozen copy holds nothing that only a later model has. What all models of a branch
-/// hold, they have from its first.
+/// A truncated or frozen copy holds nothing that only a later model has. What all models of a branch share
+/// comes from the first of them.
 pub(super) fn hang_on_first_equal(cluster: &Cluster<'_>, parents: &mut [Option<usize>]) {
     for child in 0..parents.len() {
         let Some(parent) = parents[child].filter(|_| !cluster.constraints().is_known(child)) else {

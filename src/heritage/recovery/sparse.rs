@@ -1,7 +1,7 @@
-//! The joint decision for families of any size: over near pairs only, without a table of all pairs.
+//! The joint decision for families of any size, over near pairs only and without a table of all pairs.
 //!
-//! Costs are those of the dense search (see [`costs`]). What that one takes over all models, such as
-//! the third model that saves most of a way, is taken here over the near pairs.
+//! The costs are those of the dense search (see [`costs`]). Where that search considers all models, as for
+//! the third model of the leaf gap, this one considers near pairs.
 
 mod family;
 mod leaf_gaps;
@@ -30,26 +30,26 @@ use crate::arborescence::{
 };
 use crate::heritage::{Knowledge, RunnerUp, Stage};
 
-/// Models that are nearer than others by no more than this share are as near as they.
+/// A distance counts as equally near if it is larger by at most this share.
 const AS_NEAR: f64 = 0.05;
 
 /// c may become larger by this power of what it may in small families: among many siblings one that hardly
 /// moved is as good a parent as the real one, unless it is believed how orthogonal the steps of all are.
 const MOST_DIMENSIONS_POWER: i32 = 4;
 
-/// How trees are found: the model they are taken to come from, the stage of all and those of some.
+/// How to find trees: the generative model, the stage of all models, and the stages of individual ones.
 pub(in crate::heritage) struct TreeRules<'a> {
     pub(in crate::heritage) model: &'a JointModel,
     pub(in crate::heritage) stage: Option<Stage>,
     pub(in crate::heritage) stages: &'a [Option<Stage>],
 }
 
-/// Finds the tree of a family, or as few trees as the rules allow.
+/// Finds the tree of a family, or as few trees as the constraints allow.
 ///
 /// # Complexity
 ///
-/// O(m log n) time and O(m) space for m pairs, and what the dense distribution over the models takes
-/// whose parents are uncertain together.
+/// For m pairs, O(m log n) time and O(m) space, plus the cost of the dense distribution over each set of
+/// models whose parents are uncertain together.
 pub(in crate::heritage) fn trees(
     family: &Family<'_>,
     knowledge: &Knowledge,
@@ -62,7 +62,7 @@ pub(in crate::heritage) fn trees(
     trees_under(family, &constraints.select(&all), rules)
 }
 
-/// The same, where what is known of the models is given by position.
+/// The same, with the constraints given by position.
 pub(super) fn trees_under(
     family: &Family<'_>,
     constraints: &Constraints,
@@ -93,23 +93,23 @@ struct Fit {
 }
 
 impl Fit {
-    /// −ln of the probability of state and trees, but for a constant.
+    /// −ln of the probability of the state and the trees, up to a constant.
     fn cost(&self) -> f64 {
         self.trees.weight() - Float::ln(self.state.prior())
     }
 }
 
-/// The edges between near models, and a virtual root above all of them.
+/// The edges between near models, and a virtual root above all models.
 struct Problem<'a> {
     family: &'a Family<'a>,
     constraints: &'a Constraints,
     rules: &'a TreeRules<'a>,
-    /// c, by which ln D² + f counts.
+    /// c, the weight of ln D² + f.
     half_dimension: f64,
-    /// For every pair ln D² + f, and what it costs not to be the shortest way.
+    /// For every pair, ln D² + f and the cost of not being the shortest path.
     structure: Vec<[f64; 2]>,
-    /// For every model the largest share of it that a near one covers, and the least distance of those
-    /// that do.
+    /// For every model, the largest share of it that a near model covers, and the smallest distance among the
+    /// models that cover this share.
     coverage: Vec<(f64, f64)>,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Problem<'a> {
         self.family.names.len()
     }
 
-    /// The edges of all pairs in both directions, and last those from the virtual root.
+    /// The edges of all pairs in both directions, followed by those from the virtual root.
     fn edges(&self, state: State) -> Vec<Edge> {
         let models = self.size();
         let mut edges = Vec::with_capacity(2 * self.family.pairs.len() + models);
@@ -171,7 +171,7 @@ impl<'a> Problem<'a> {
                 }
             }
         }
-        // A root is worse than any forest with one root less.
+        // A root costs more than any forest with one root fewer.
         let range = costs::range(self.half_dimension) * models as f64;
         edges.extend((0..models).map(|to| Edge {
             from: models,
@@ -185,7 +185,7 @@ impl<'a> Problem<'a> {
         edges
     }
 
-    /// What growth and scores say from the first to the second model of a pair.
+    /// The growth and the vote of the scores from the first to the second model of a pair.
     fn direction(&self, pair: &NearPair) -> (GrowthEvidence, f64) {
         let untrained = |model| self.constraints.is_untrained(model);
         match pair.growth {
@@ -197,7 +197,7 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// What an edge costs for what is known, and where its parent covers less than others do.
+    /// The extra cost of an edge from prior knowledge, and for a parent that covers less than others do.
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
         let model = self.rules.model;
         let given = model.get(JointConstant::GivenWeights) * (1.0 - pair.share_of(to));
@@ -219,12 +219,13 @@ impl<'a> Problem<'a> {
         };
         let longer = Float::ln(distance) - Float::ln(pair.distance);
         let longer = if longer.is_finite() { longer } else { 0.0 };
-        // c as it usually is: with that of the tree 0.964 of the edges of simulated hubs are right, not 0.970.
+        // Uses the usual c: with that of the tree, 0.964 of the edges of simulated hubs are right instead of
+        // 0.970.
         let half_dimension = self.rules.model.get(JointConstant::HalfDimension);
         half_dimension * (partial::MISSING * missing + 2.0 * longer)
     }
 
-    /// The best trees of the states that are within `margin` of the best one.
+    /// The best trees of the states within `margin` of the best one.
     fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
         let mut bounds: Vec<(f64, State)> = (states.iter())
             .map(|&state| {
@@ -234,7 +235,7 @@ impl<'a> Problem<'a> {
                 )
             })
             .collect();
-        // A stable sort: of equal bounds the first state is first.
+        // The sort is stable: ties go to the first state.
         bounds.sort_by(|first, second| first.0.total_cmp(&second.0));
         let mut least = f64::INFINITY;
         let mut fits: Vec<Fit> = Vec::new();
@@ -260,7 +261,7 @@ impl<'a> Problem<'a> {
         Ok(fits)
     }
 
-    /// What all trees cost at least: the cheapest edge into every model, but for roots.
+    /// A lower bound on the cost of all trees: the cheapest edge into every model, except roots.
     fn bound(&self, edges: &[Edge]) -> f64 {
         let models = self.size();
         let mut least = alloc::vec![f64::INFINITY; models];
@@ -277,7 +278,7 @@ impl<'a> Problem<'a> {
         sum + roots as f64 * range + cost_of_root
     }
 
-    /// c, from how well squared distances of near pairs add up along the best trees.
+    /// c, estimated from how well squared distances of near pairs add up along the best trees.
     fn half_dimension_of(&self, fits: &[Fit]) -> f64 {
         let models = self.size();
         let best = fits.iter().reduce(
@@ -306,7 +307,7 @@ impl<'a> Problem<'a> {
         model.get(JointConstant::HalfDimension) * times.min(most)
     }
 
-    /// The placement of every model, with what the distribution over all trees and states says of it.
+    /// The placement of every model, from the distribution over all trees and states.
     fn solve(&self, fits: &[Fit]) -> Result<SparseTrees, RecoveryError> {
         let models = self.size();
         let marginals: Vec<Marginals> = (fits.iter())
@@ -364,7 +365,7 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// The points that no model holds at which ways along the trees meet.
+    /// The points where paths along the trees meet without a model.
     fn missing_parents(&self, parents: &[Option<usize>], mean_growth: f64) -> Vec<MissingParent> {
         let near = |u: usize, v: usize| self.family.pair(u, v);
         let squared = |u, v| {
@@ -387,14 +388,14 @@ impl<'a> Problem<'a> {
         tree.missing_parents()
     }
 
-    /// The forest of which most edges are right, in expectation, of those with the fewest roots: the one
-    /// with the greatest sum of their probabilities.
+    /// Among the forests with the fewest roots, finds the one with the largest expected number of correct
+    /// edges: it has the greatest sum of edge probabilities.
     fn most_expected(
         &self,
         probabilities: &[Vec<(usize, f64)>],
     ) -> Result<Vec<Option<usize>>, RecoveryError> {
         let models = self.size();
-        // More than all probabilities together.
+        // More than the sum of all probabilities.
         let root = models as f64 + 1.0;
         let mut edges = Vec::new();
         for (to, parents) in probabilities.iter().enumerate() {
@@ -424,7 +425,7 @@ impl<'a> Problem<'a> {
             .collect())
     }
 
-    /// What the possible parents of all models, each with its probability, say of one.
+    /// The placement of one model, from the probabilities of all models' possible parents.
     fn placement(
         &self,
         model: usize,
@@ -468,8 +469,8 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// For every model the largest share of it that a near one covers, and the least distance of those that
-/// do.
+/// For every model, the largest share of it that a near model covers, and the smallest distance among the
+/// models that cover this share.
 fn coverage(family: &Family<'_>) -> Vec<(f64, f64)> {
     let mut coverage = alloc::vec![(0.0, f64::INFINITY); family.names.len()];
     for pair in &family.pairs {

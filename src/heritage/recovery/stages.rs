@@ -1,4 +1,4 @@
-//! Which stage made each tree: what all trees of a recovery say together.
+//! The stage that produced each tree, estimated from all trees of a recovery together.
 
 use alloc::vec::Vec;
 
@@ -7,14 +7,14 @@ use num_traits::Float;
 use super::model::{JointConstant, JointModel};
 use crate::heritage::{Stage, StageEstimate};
 
-/// The stages that a tree may have been made in; `None` where the score says nothing.
+/// The possible stages of a tree; `None` if the score carries no information.
 pub(super) const STAGES: [Option<Stage>; 3] = [
     Some(Stage::Specialization),
     Some(Stage::Generalization),
     None,
 ];
 
-/// How probable a stage is before anything was measured.
+/// The prior probability of a stage.
 pub(super) fn prior(stage: Option<Stage>, model: &JointModel) -> f64 {
     let tells = model.get(JointConstant::ScoreTells).min(1.0);
     if stage.is_some() {
@@ -24,12 +24,12 @@ pub(super) fn prior(stage: Option<Stage>, model: &JointModel) -> f64 {
     }
 }
 
-/// For each of [`STAGES`] ln of the likelihood of a tree's evidence, but for a constant.
+/// For each of [`STAGES`], the log-likelihood of a tree's evidence, up to a constant.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StageWeights([f64; 3]);
 
 impl StageWeights {
-    /// From any number of states, each with its stage and ln of its likelihood, that share a stage.
+    /// Sums over any number of states, each given with its stage and log-likelihood.
     pub(super) fn new(states: impl Iterator<Item = (Option<Stage>, f64)>) -> Self {
         let mut weights = [f64::NEG_INFINITY; 3];
         for (stage, weight) in states {
@@ -42,7 +42,7 @@ impl StageWeights {
         Self(weights)
     }
 
-    /// The likelihoods themselves, as shares of the greatest.
+    /// The likelihoods relative to the largest.
     fn shares(self) -> [f64; 3] {
         let greatest = self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (self.0).map(|weight| {
@@ -69,7 +69,7 @@ pub(super) fn estimate(trees: &[StageWeights], model: &JointModel) -> Vec<StageE
         let stages = tree.iter().zip(STAGES);
         stages.map(|(share, stage)| share * prior(stage)).sum()
     };
-    // ln of the likelihood of a tree, given the stage that most trees share.
+    // The log-likelihood of a tree, given the shared stage.
     let given = |tree: &[f64; 3]| {
         tree.map(|share| Float::ln(shared * share + (1.0 - shared) * chosen_freely(tree)))
     };
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn one_tree_has_its_own_posterior() {
-        // The shared stage of one tree has the same prior as its own.
+        // A single tree's shared stage has the same prior as its own stage.
         let [estimate] = estimate(&[weights(2.0, 0.0, 0.0)])[..] else {
             panic!("one tree");
         };

@@ -1,4 +1,4 @@
-//! The arrays of a signature, written one after the other.
+//! Writes the arrays of a signature.
 
 use alloc::format;
 use alloc::string::String;
@@ -67,7 +67,7 @@ fn flags(tensor: &TensorParts) -> u8 {
     single | bfloat << 1 | half << 2 | levels | rows
 }
 
-/// Arrays one after the other.
+/// The arrays written so far.
 #[derive(Default)]
 struct Written {
     entries: String,

@@ -1,5 +1,5 @@
-//! The words of some neighbouring outputs: where a word is a few bytes of a long line, they are read for
-//! more outputs than asked for, and kept.
+//! The words of neighbouring outputs. If a word is a few bytes of a long line, words for more outputs than
+//! requested are read and kept.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use core::ops::Range;
 use super::words::bits;
 use crate::weights::Layer;
 
-/// How many words are kept of a layer, unless a line of them has more.
+/// How many words of a layer are kept, unless a line has more.
 #[cfg(feature = "std")]
 const KEPT: usize = 1 << 18;
 
@@ -32,7 +32,7 @@ pub(super) struct Matrix<'a, L> {
     pub(super) columns: usize,
 }
 
-/// The words of a layer that were read last.
+/// The most recently read words of a layer.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
     #[cfg(feature = "std")]
@@ -59,7 +59,7 @@ impl Band {
         })
     }
 
-    /// The word in a line and a column, which the band has.
+    /// The word at a line and column within the band.
     pub(super) fn word(&self, line: usize, column: usize) -> u32 {
         let line = (line - self.lines.start) * self.columns.len();
         self.words[line + column - self.columns.start]
@@ -75,7 +75,7 @@ impl Band {
 }
 
 impl Ahead {
-    /// Calls `take` with a band that has these lines and columns.
+    /// Calls `take` with a band that contains these lines and columns.
     pub(super) fn with<L: Layer>(
         &self,
         matrix: Matrix<'_, L>,

@@ -1,4 +1,4 @@
-//! Which of a table's numbers belongs to a value: one, one a row, or one a block.
+//! Which number of a table belongs to a value: one for the tensor, one per row, or one per block.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -8,14 +8,14 @@ use crate::weights::{Layer, element_count};
 /// How the values of a tensor share the numbers of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blocks {
-    /// The tensor's dimensions, neighbours with alike blocks taken together.
+    /// The tensor's dimensions; neighbours with equivalent blocks are merged.
     dimensions: Vec<Dimension>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Dimension {
     length: usize,
-    /// How many blocks there are.
+    /// The number of blocks.
     blocks: usize,
     /// The length of a block.
     block: usize,
@@ -32,19 +32,19 @@ impl Dimension {
 }
 
 impl Blocks {
-    /// `None` where a table of this shape doesn't fit. Where several lengths of a block do, `usual` decides,
-    /// and else the roundest.
+    /// Matches a table's shape to a tensor's; `None` if it doesn't fit. If several block lengths fit, `usual`
+    /// decides, and otherwise the roundest one is taken.
     pub(super) fn new(shape: &[usize], table: &[usize], usual: Option<Lengths>) -> Option<Self> {
         element_count(shape)?;
         let table = aligned(shape, table)?;
         let pairs = || shape.iter().copied().zip(table.iter().copied());
-        // Blocks are mostly as high as wide.
+        // Most blocks are square.
         let square = lengths(shape, &table).and_then(|square| square.with_usual(usual));
         let mut dimensions: Vec<Dimension> = Vec::new();
         for (length, blocks) in pairs() {
             let own = Lengths::new(length, blocks)?;
             let found = own.and(square).or_else(|| own.with_usual(usual))?;
-            // What no other dimension or layer bears out has to be a likely length.
+            // A length that no other dimension or layer confirms must be a likely one.
             let block = found.roundest();
             let is_usual = own.and(usual).is_some();
             if found == own && !is_usual && !own.is_likely(block, length, blocks) {
@@ -78,7 +78,7 @@ impl Blocks {
         self.dimensions.last().map_or(1, |last| last.block)
     }
 
-    /// The places of the numbers of a row's values in the table.
+    /// The positions in the table of the numbers for a row's values.
     pub(super) fn range(&self, row: usize, columns: Range<usize>) -> Range<usize> {
         let Some((last, leading)) = self.dimensions.split_last() else {
             return 0..1;
@@ -98,7 +98,7 @@ impl Blocks {
     }
 }
 
-/// Adds a dimension, or makes the last one longer if its blocks are alike.
+/// Adds a dimension, or extends the last one if its blocks are equivalent.
 fn push(dimensions: &mut Vec<Dimension>, next: Dimension) {
     match dimensions.last_mut() {
         Some(last) if last.is_whole() && next.is_whole() => {
@@ -113,7 +113,7 @@ fn push(dimensions: &mut Vec<Dimension>, next: Dimension) {
     }
 }
 
-/// The table's shape with as many dimensions as the tensor's.
+/// The table's shape, extended to as many dimensions as the tensor's.
 fn aligned(shape: &[usize], table: &[usize]) -> Option<Vec<usize>> {
     let (rank, missing) = (shape.len(), shape.len().checked_sub(table.len()));
     if element_count(table) == Some(1) {
@@ -137,7 +137,7 @@ fn aligned(shape: &[usize], table: &[usize]) -> Option<Vec<usize>> {
     Some(aligned)
 }
 
-/// The lengths that a block may have, by how many there are; the last one may be incomplete.
+/// The possible lengths of a block, given the number of blocks; the last block may be incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lengths {
     least: usize,
@@ -158,7 +158,7 @@ impl Lengths {
         (least <= most).then_some(Self { least, most })
     }
 
-    /// The lengths that both allow.
+    /// The lengths allowed by both.
     fn and(self, other: Option<Self>) -> Option<Self> {
         let other = other?;
         let (least, most) = (self.least.max(other.least), self.most.min(other.most));
@@ -169,12 +169,13 @@ impl Lengths {
         self.and(usual).or(Some(self))
     }
 
-    /// Whether this is the only length, a power of two, or divides all into so many blocks.
+    /// Whether this is the only length, is a power of two, or divides the whole into exactly this many
+    /// blocks.
     const fn is_likely(self, block: usize, length: usize, blocks: usize) -> bool {
         self.least == self.most || block.is_power_of_two() || block * blocks == length
     }
 
-    /// The one with the most factors of two, of several the least.
+    /// The length with the most factors of two; among ties, the least.
     pub(super) fn roundest(self) -> usize {
         let multiple = |power: u32| {
             let unit = 1_usize << power;
@@ -186,7 +187,7 @@ impl Lengths {
     }
 }
 
-/// The lengths that blocks may have in all dimensions that are cut into them, if there are such.
+/// The possible lengths of blocks in all dimensions that are split into blocks, if any are.
 fn lengths(shape: &[usize], table: &[usize]) -> Option<Lengths> {
     let pairs = shape.iter().zip(table);
     let cut = pairs.filter(|(length, blocks)| **blocks > 1 && blocks < length);
@@ -195,8 +196,7 @@ fn lengths(shape: &[usize], table: &[usize]) -> Option<Lengths> {
     all.try_fold(first, |common, next| common.and(next))
 }
 
-/// The lengths that blocks may have in all of these tensors with their tables, if at least two dimensions
-/// say so.
+/// The possible lengths of blocks in all these tensors and tables, if at least two dimensions restrict them.
 pub(super) fn usual_lengths<'a>(
     tables: impl Iterator<Item = (&'a [usize], &'a [usize])>,
 ) -> Option<Lengths> {
@@ -218,7 +218,7 @@ pub(super) fn usual_lengths<'a>(
     common.filter(|_| cut.len() > 1)
 }
 
-/// A row's numbers of a table, read when they are first needed.
+/// The numbers of a table for one row, read when first needed.
 pub(super) struct RowOf<'a, L> {
     table: &'a L,
     range: Range<usize>,
@@ -234,7 +234,7 @@ impl<'a, L: Layer> RowOf<'a, L> {
         }
     }
 
-    /// The numbers at these places.
+    /// The numbers at these positions.
     pub(super) fn at(&mut self, range: Range<usize>) -> Result<&[f64], L::Error> {
         if self.range != range {
             self.numbers.resize(range.len(), 0.0);
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    /// The place of every value's number in the table.
+    /// The position in the table of each value's number.
     fn places(shape: &[usize], table: &[usize]) -> Option<Vec<usize>> {
         let blocks = Blocks::new(shape, table, None)?;
         let (width, run) = (blocks.width(), blocks.run());
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(places(&[5], &[3]), Some(vec![0, 0, 1, 1, 2]));
         let two = places(&[3, 3], &[2, 2]);
         assert_eq!(two, Some(vec![0, 0, 1, 0, 0, 1, 2, 2, 3]));
-        // Rows of 6 in two blocks: of 3, or of 4 and 2; what the other dimension allows decides.
+        // Rows of 6 in two blocks: of 3, or of 4 and 2; the other dimension decides.
         assert_eq!(places(&[6], &[2]), Some(vec![0, 0, 0, 0, 1, 1]));
         let blocks = Blocks::new(&[6, 9], &[2, 3], None).unwrap();
         assert_eq!(blocks.run(), 4);
@@ -308,7 +308,7 @@ mod tests {
         for (shape, table) in tables {
             assert_eq!(Blocks::new(shape, table, usual).unwrap().run(), 24);
         }
-        // One that can't have such blocks has its own.
+        // A tensor that can't have such blocks uses its own.
         assert_eq!(Blocks::new(&[32], &[8], usual).unwrap().run(), 4);
         let (first, second): (&[usize], &[usize]) = (&[32], &[8]);
         let tables = tables.into_iter().chain([(first, second)]);

@@ -11,7 +11,7 @@ use alloc::string::String;
 pub enum DequantiseError<E> {
     /// The source failed.
     Source(E),
-    /// The source no longer lists a layer that it listed at first.
+    /// The source no longer lists a layer that it first listed.
     Missing {
         /// The layer's name.
         layer: String,

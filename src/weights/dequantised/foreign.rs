@@ -1,4 +1,4 @@
-//! Layers in codes that are known but not decoded: what belongs to them is no weight either.
+//! Layers in known formats that aren't decoded: the tensors that belong to them aren't weights either.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,12 +8,12 @@ use hashbrown::HashMap;
 use super::listing::Listing;
 use crate::weights::{Layer, SkippedLayer};
 
-/// A way to store a layer in codes.
+/// A format that stores a layer as codes.
 struct Format {
     name: &'static str,
-    /// What its codes are called in their module.
+    /// The name of its codes within their module.
     codes: &'static str,
-    /// What lies beside them, one of these; nothing where the name of the codes says enough.
+    /// Names of tensors beside the codes, one of which must exist; empty if the name of the codes suffices.
     beside: &'static [&'static str],
 }
 
@@ -55,7 +55,7 @@ const FORMATS: [Format; 7] = [
     },
 ];
 
-/// Takes the modules whose codes aren't decoded whole, but for their biases; a line for each of them.
+/// Claims all tensors of modules whose codes aren't decoded, except biases, and returns a line for each.
 pub(super) fn claim<L: Layer>(listing: &mut Listing<'_, L>) -> Vec<SkippedLayer> {
     let mut modules: HashMap<&str, &str> = HashMap::new();
     let mut left_out = Vec::new();

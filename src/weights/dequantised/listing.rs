@@ -1,4 +1,4 @@
-//! The tensors of a model by their names.
+//! Looks up the tensors of a model by name.
 
 use alloc::format;
 use alloc::string::String;
@@ -9,7 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::weights::{ElementType, Layer, element_count};
 
-/// The layers of a source, and which of them are explained.
+/// The layers of a source, and which of them are accounted for.
 pub(super) struct Listing<'a, L> {
     layers: &'a [L],
     by_name: HashMap<&'a str, usize>,
@@ -34,13 +34,13 @@ impl<'a, L: Layer> Listing<'a, L> {
         self.by_name.get(name).map(|&at| &self.layers[at])
     }
 
-    /// The tensor of this name, which has to be there.
+    /// The tensor of this name, which must exist.
     pub(super) fn required(&self, name: &str) -> Result<&'a L, Stop<L::Error>> {
         let missing = || Stop::Undecodable(format!("`{name}` is missing"));
         self.get(name).ok_or_else(missing)
     }
 
-    /// Takes a tensor for part of another one; whether there is one of this name.
+    /// Claims a tensor as part of another one; returns whether it exists.
     pub(super) fn claim(&mut self, name: &str) -> bool {
         match self.by_name.get(name) {
             Some(&at) => {
@@ -55,7 +55,7 @@ impl<'a, L: Layer> Listing<'a, L> {
         self.claimed.contains(&at)
     }
 
-    /// Whether a tensor of this name is there and not part of another one.
+    /// Whether a tensor of this name exists and isn't part of another one.
     pub(super) fn is_free(&self, name: &str) -> bool {
         let found = self.by_name.get(name);
         found.is_some_and(|at| !self.claimed.contains(at))
@@ -65,7 +65,7 @@ impl<'a, L: Layer> Listing<'a, L> {
 /// Why a layer isn't decoded.
 #[derive(Debug)]
 pub(super) enum Stop<E> {
-    /// Its tensors don't fit together, or nothing is known of their kind.
+    /// Its tensors don't fit together, or their format is unknown.
     Undecodable(String),
     Source(E),
 }
@@ -82,7 +82,7 @@ impl<E> From<E> for Stop<E> {
     }
 }
 
-/// That a table doesn't fit its layer.
+/// The error for a table that doesn't fit its layer.
 pub(super) fn misfit<L: Layer>(table: &L) -> Stop<L::Error> {
     let (name, shape, stored) = (table.name(), table.shape(), table.element_type());
     Stop::Undecodable(format!(
@@ -90,7 +90,7 @@ pub(super) fn misfit<L: Layer>(table: &L) -> Stop<L::Error> {
     ))
 }
 
-/// All values of a tensor, of which there may be at most so many.
+/// All values of a tensor, which may have at most this many.
 pub(super) fn read_all<L: Layer>(layer: &L, most: usize) -> Result<Vec<f64>, Stop<L::Error>> {
     let count = element_count(layer.shape()).filter(|&count| count <= most);
     let mut values = vec![0.0; count.ok_or_else(|| misfit(layer))?];

@@ -1,4 +1,4 @@
-//! Two codes a byte in the order of the values, with a map of codes and a scale a block: NF4 and FP4 of
+//! Two codes per byte in the order of the values, with a code map and one scale per block: NF4 and FP4 of
 //! bitsandbytes.
 
 use alloc::vec;
@@ -7,11 +7,11 @@ use alloc::vec::Vec;
 use crate::Scalar;
 use crate::weights::Layer;
 
-/// The bytes that are read at once.
+/// How many bytes are read at once.
 const BYTES: usize = 4096;
 
-/// A weight as map\[code\] · absmax; parts are the codes, the absmax of blocks, and its own absmax where it
-/// is quantised, too.
+/// A weight as map\[code\] · absmax. Its parts are the codes, the absmax of blocks, and the absmax of that if
+/// it is quantised, too.
 #[derive(Clone, Debug)]
 pub(super) struct Nibbles {
     pub(super) map: Vec<f64>,
@@ -40,7 +40,7 @@ impl Nibbles {
         let mut bytes = [0.0_f32; BYTES];
         let (mut at, mut rest) = (offset, values);
         while !rest.is_empty() {
-            // The first value may be the second of its byte.
+            // The first value may be in the second half of its byte.
             let length = (2 * BYTES - at % 2).min(rest.len());
             let (now, later) = rest.split_at_mut(length);
             let (first_byte, last_byte) = (at / 2, (at + length - 1) / 2);

@@ -1,4 +1,4 @@
-//! How codes are packed into words of 32 bits, by the shapes of tables.
+//! Derives from the shapes of tables how codes are packed into 32-bit words.
 
 use alloc::format;
 use alloc::string::String;
@@ -14,13 +14,13 @@ use super::recognise::Found;
 use super::words::{Groups, Layout, WORD, Words, Zeros, bits, code, filled_up};
 use crate::weights::{ElementType, Layer, element_count};
 
-/// How many inputs may share a scale in MLX's layers, the default first.
+/// The possible numbers of inputs that share a scale in MLX's layers, the default first.
 const GROUPS: [usize; 3] = [64, 32, 128];
 
 const NO_MATRIX: &str = "it isn't a matrix";
 const NO_WORDS: &str = "its codes aren't packed into words of 32 bits";
 
-/// GPTQ and AWQ, whose words and tables have a row for each input or group of inputs.
+/// GPTQ and AWQ, whose words and tables have one row per input or group of inputs.
 pub(super) fn inputs_and_outputs<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
@@ -104,7 +104,8 @@ fn awq_by_outputs<L: Layer>(codes: &L, scales: &L, zeros: &L) -> Option<Words> {
     })
 }
 
-/// What MLX packed: a scale and an offset for each group of inputs, of which there are `group`.
+/// Codes packed by MLX, with a scale and an offset for each group of inputs; `group` is the size to try
+/// first.
 pub(super) fn affine<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
@@ -142,7 +143,7 @@ pub(super) fn affine<L: Layer>(
     Ok(found)
 }
 
-/// Whether a tensor holds codes of MLX, by its name and by what lies beside it.
+/// Whether a tensor holds MLX codes, judging by its name and the tensors beside it.
 pub(super) fn is_affine<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> bool {
     let module = codes.name().strip_suffix("weight");
     let module = module.filter(|module| module.is_empty() || module.ends_with('.'));
@@ -150,8 +151,8 @@ pub(super) fn is_affine<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> bool {
     is_word(codes) && module.is_some_and(|module| has(module, "scales") && has(module, "biases"))
 }
 
-/// How many inputs share a scale in MLX's layers: of the lengths that it allows the one by which most
-/// layers have as many inputs as others have outputs, of several its default.
+/// How many inputs share a scale in MLX's layers. It is the possible number for which most layers have as
+/// many inputs as others have outputs; the default wins ties.
 pub(super) fn affine_group<L: Layer>(listing: &Listing<'_, L>) -> usize {
     let layers = || listing.layers().iter();
     let shape = |layer: &L| -> Option<(usize, usize)> {
@@ -179,7 +180,7 @@ pub(super) fn affine_group<L: Layer>(listing: &Listing<'_, L>) -> usize {
     best.copied().unwrap_or(GROUPS[0])
 }
 
-/// The bits of a code and the number of inputs, where rows of so many words have so many groups.
+/// The bits per code and the number of inputs, for rows of this many words and groups.
 fn affine_bits(width: usize, groups: usize, group: usize) -> Option<(usize, usize)> {
     let inputs = groups.checked_mul(group).filter(|&inputs| inputs > 0)?;
     let all = width.checked_mul(WORD)?;
@@ -187,7 +188,7 @@ fn affine_bits(width: usize, groups: usize, group: usize) -> Option<(usize, usiz
     (all % inputs == 0 && [2, 3, 4, 5, 6, 8].contains(&bits)).then_some((bits, inputs))
 }
 
-/// Codes that compressed-tensors packed.
+/// Codes packed by compressed-tensors.
 pub(super) fn compressed<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
@@ -247,14 +248,14 @@ pub(super) fn is_word(layer: &impl Layer) -> bool {
     matches!(layer.element_type(), ElementType::I32 | ElementType::U32)
 }
 
-/// The bits of a code, if so many words hold so many.
+/// The bits per code, if this many words hold this many codes.
 fn packed_bits(words: usize, codes: usize) -> Option<usize> {
     let all = words.checked_mul(WORD)?;
     let fits = |bits: &usize| codes.checked_mul(*bits) == Some(all);
     [2, 3, 4, 8].into_iter().find(fits)
 }
 
-/// How inputs fall into groups.
+/// How inputs are divided into groups.
 fn grouping<L: Layer>(
     inputs: usize,
     groups: usize,
@@ -273,7 +274,7 @@ fn grouping<L: Layer>(
     Ok(Groups::Even(size.roundest()))
 }
 
-/// Whether a table names the group of each input; it is empty or all −1 where none is named.
+/// Whether a table gives the group of each input; it is empty or all −1 if it doesn't.
 fn names_groups<L: Layer>(table: &L, inputs: usize, groups: usize) -> Result<bool, Stop<L::Error>> {
     const AT_ONCE: usize = 4096;
     match element_count(table.shape()) {
@@ -302,7 +303,7 @@ fn names_groups<L: Layer>(table: &L, inputs: usize, groups: usize) -> Result<boo
 
 /// Whether the zeros of the first outputs are all in the middle of the codes.
 fn is_middle<L: Layer>(zeros: &L, code_bits: usize) -> Result<bool, L::Error> {
-    // Of codes of three bits, too, whole ones.
+    // Whole codes, even for three bits.
     let mut words = [0.0_f64; 48];
     let count = element_count(zeros.shape()).unwrap_or(0).min(words.len());
     let words = &mut words[..count];

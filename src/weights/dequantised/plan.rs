@@ -1,4 +1,4 @@
-//! Which tensors are weights, which are decoded from which others, and which are left out.
+//! Decides which tensors are weights, how others are decoded, and what is left out.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -13,18 +13,18 @@ use super::scaled::Scaled;
 use super::words::Words;
 use crate::weights::{ElementType, Layer, SkippedLayer, element_count};
 
-/// A layer to be listed.
+/// A layer to list.
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
     pub(super) element_type: ElementType,
     pub(super) scheme: Scheme,
-    /// The names of the tensors that it is decoded from.
+    /// The names of the tensors from which it is decoded.
     pub(super) parts: Vec<String>,
 }
 
-/// How a layer's values follow from its parts.
+/// How a layer's values are computed from its parts.
 #[derive(Clone, Debug)]
 pub(super) enum Scheme {
     Stored,
@@ -33,7 +33,7 @@ pub(super) enum Scheme {
     Words(Words),
 }
 
-/// What a tensor's tables may be called behind its own name.
+/// Possible suffixes to a tensor's name for its tables.
 const TABLES: [&str; 16] = [
     "_scale",
     "_scale_inv",
@@ -53,7 +53,7 @@ const TABLES: [&str; 16] = [
     ".quant_state.bitsandbytes__fp4",
 ];
 
-/// What the tables of a module's weight may be called in its place.
+/// Possible names of the tables of a module's weight, in place of `weight`.
 const TABLES_BESIDE: [&str; 17] = [
     "weight_scale",
     "weight_scale_inv",
@@ -74,7 +74,7 @@ const TABLES_BESIDE: [&str; 17] = [
     "_scale",
 ];
 
-/// What belongs to activations, by the last part of its name.
+/// Tensors that belong to activations, by the last part of their name.
 const OF_ACTIVATIONS: [&str; 14] = [
     "input_scale",
     "input_scale_inv",
@@ -92,11 +92,11 @@ const OF_ACTIVATIONS: [&str; 14] = [
     "scaled_fp8",
 ];
 
-/// A vector of more values may hold weights.
+/// A vector with more values than this may hold weights.
 const FEW: usize = 1024;
 
-/// The layers to be listed, and one for all that are left out for a kind of reason, those included that the
-/// source itself skipped.
+/// The layers to list; then one skipped layer for everything that can't be decoded, and one for each reason
+/// for which the source itself skipped layers.
 pub(super) fn plan<L: Layer>(
     listing: &mut Listing<'_, L>,
     skipped: &[SkippedLayer],
@@ -139,7 +139,7 @@ pub(super) fn plan<L: Layer>(
     Ok((planned, left_out))
 }
 
-/// What can be decoded, unless the layer is there as it is, too.
+/// The decodable layer, unless it also exists undecoded.
 fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<Planned, String> {
     let Candidate { name, found } = candidate;
     if listing.is_free(&name) {
@@ -154,7 +154,7 @@ fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<P
     })
 }
 
-/// Takes all that may describe a tensor for part of it.
+/// Claims all tensors that may describe a tensor as part of it.
 fn claim_tables<L: Layer>(listing: &mut Listing<'_, L>, name: &str) {
     let stem = (name.strip_suffix("._data")).or_else(|| name.strip_suffix("_qdata"));
     let stem = stem.unwrap_or(name);
@@ -179,7 +179,7 @@ fn claim_activations<L: Layer>(listing: &mut Listing<'_, L>) {
     }
 }
 
-/// Codes that nothing explains; they are claimed, with what may belong to them.
+/// Unexplained codes; they are claimed along with the tensors that may belong to them.
 fn unexplained<L: Layer>(listing: &mut Listing<'_, L>) -> Vec<SkippedLayer> {
     let mut left_out = Vec::new();
     for (at, layer) in listing.layers().iter().enumerate() {
@@ -204,7 +204,7 @@ fn unexplained<L: Layer>(listing: &mut Listing<'_, L>) -> Vec<SkippedLayer> {
     left_out
 }
 
-/// The layers that are weights as they are.
+/// The layers that are stored as plain weights.
 fn stored<L: Layer>(listing: &Listing<'_, L>) -> Vec<Planned> {
     let layers = listing.layers().iter().enumerate();
     let free = layers
@@ -219,7 +219,7 @@ fn stored<L: Layer>(listing: &Listing<'_, L>) -> Vec<Planned> {
     .collect()
 }
 
-/// What the source skipped, one line a reason.
+/// The layers that the source skipped, one line per reason.
 fn by_reason(skipped: &[SkippedLayer]) -> impl Iterator<Item = SkippedLayer> {
     let mut reasons: BTreeMap<&str, Vec<SkippedLayer>> = BTreeMap::new();
     for layer in skipped {
@@ -229,7 +229,7 @@ fn by_reason(skipped: &[SkippedLayer]) -> impl Iterator<Item = SkippedLayer> {
     reasons.into_values().filter_map(summed_up)
 }
 
-/// One line for all layers that are left out: there may be hundreds.
+/// One line for all layers left out, as there may be hundreds.
 fn summed_up(left_out: Vec<SkippedLayer>) -> Option<SkippedLayer> {
     let others = left_out.len().saturating_sub(1);
     let mut first = left_out.into_iter().next()?;

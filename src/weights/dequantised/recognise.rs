@@ -1,4 +1,4 @@
-//! How a quantised layer is stored, by the names, shapes and types of its tensors.
+//! Recognises how a quantised layer is stored from the names, shapes and types of its tensors.
 
 use alloc::format;
 use alloc::string::String;
@@ -13,9 +13,9 @@ use super::scaled::{Codes, More, Scaled, Scales};
 use super::state::State;
 use crate::weights::{ElementType, Layer, element_count};
 
-/// What is to be decoded, or why it can't be.
+/// A layer to decode, or why it can't be decoded.
 pub(super) struct Candidate {
-    /// The name that the unquantised layer has.
+    /// The name of the unquantised layer.
     pub(super) name: String,
     pub(super) found: Result<Found, String>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Found {
     pub(super) parts: Vec<String>,
 }
 
-/// What a tensor holds the codes of; `None` where it holds none.
+/// Recognises the layer whose codes a tensor holds; `None` if it holds none.
 pub(super) fn recognise<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
@@ -51,7 +51,7 @@ pub(super) fn recognise<L: Layer>(
         let found = small_floats(listing, (codes, codes.shape()), &tables, More::Divisor);
         (format!("{module}weight"), found)
     } else if let Some((name, scales)) = blocks_of(listing, codes) {
-        // What isn't there is one factor for all.
+        // An absent table counts as a single factor for all values.
         let (tables, shape) = ([scales, String::new()], joined(codes.shape()));
         let found = small_floats(listing, (codes, &shape), &tables, More::Nothing);
         (name, found)
@@ -83,10 +83,10 @@ pub(super) fn recognise<L: Layer>(
     Ok(Some(Candidate { name, found }))
 }
 
-/// What all layers of a model have in common, as far as one alone doesn't tell it.
+/// Properties shared by all layers of a model, where one layer alone is ambiguous.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usual {
-    /// The lengths that blocks may have in all layers with scales for blocks.
+    /// The possible lengths of blocks in all layers with block scales.
     blocks: Option<Lengths>,
     /// How many inputs share a scale in MLX's layers.
     group: usize,
@@ -104,7 +104,7 @@ impl Usual {
     }
 }
 
-/// The name of a weight whose floats of 4 bits lie in blocks, as those of gpt-oss, and that of its scales.
+/// The names of a weight stored as blocks of 4-bit floats, as in gpt-oss, and of its scales.
 fn blocks_of<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> Option<(String, String)> {
     let mut endings = [("_blocks", "_scales"), (".blocks", ".scales")].into_iter();
     let found = endings.find_map(|(blocks, scales)| {
@@ -116,7 +116,7 @@ fn blocks_of<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> Option<(String, S
     Some((stem.into(), scales))
 }
 
-/// A shape whose last two dimensions are one.
+/// A shape with the last two dimensions merged.
 fn joined(shape: &[usize]) -> Vec<usize> {
     match shape {
         [leading @ .., blocks, bytes] => {
@@ -127,12 +127,12 @@ fn joined(shape: &[usize]) -> Vec<usize> {
     }
 }
 
-/// The scales of codes of the weight's own shape, and the name that it has without them.
+/// The scales of codes that have the weight's own shape, and the weight's name without the suffixes.
 fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(String, &'a L)> {
     let (name, stored) = (codes.name(), codes.element_type());
     let is_code = match stored {
         ElementType::F8E4M3 | ElementType::F8E5M2 | ElementType::F4E2M1 | ElementType::I8 => true,
-        // Without zeros they may be pairs of shorter codes.
+        // Without zeros, these may be pairs of shorter codes.
         ElementType::U8 => zeros_of(listing, name).is_some(),
         _ => false,
     };
@@ -254,7 +254,7 @@ fn small_floats<L: Layer>(
     })
 }
 
-/// Whether LLM.int8 has its codes in the order of rows, not in that of some processor.
+/// Whether LLM.int8 stores its codes in row order rather than in a processor-specific one.
 fn is_by_rows<L: Layer>(listing: &Listing<'_, L>, codes: &str) -> Result<bool, Stop<L::Error>> {
     let module = codes.strip_suffix("weight").unwrap_or(codes);
     match listing.get(&format!("{module}weight_format")) {
@@ -305,7 +305,7 @@ fn bitsandbytes<L: Layer>(
     })
 }
 
-/// How the absmax of so many blocks is quantised, and its own absmax.
+/// How the absmax of this many blocks is quantised, and its own absmax.
 fn nested_scales<'a, L: Layer>(
     listing: &Listing<'a, L>,
     codes: &str,

@@ -7,7 +7,7 @@ use crate::Scalar;
 use crate::weights::Layer;
 use crate::weights::floats::F4_E2M1;
 
-/// A weight as (code − zero) · scale; parts are the codes, the scales, and perhaps one more table.
+/// A weight as (code − zero) · scale. Its parts are the codes, the scales, and perhaps one more table.
 #[derive(Clone, Debug)]
 pub(super) struct Scaled {
     pub(super) codes: Codes,
@@ -16,39 +16,39 @@ pub(super) struct Scaled {
     pub(super) more: More,
 }
 
-/// How codes lie in their tensor.
+/// How codes are stored in their tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Codes {
-    /// As its values, of at most 8 bits.
+    /// One code of at most 8 bits per value.
     Whole,
-    /// Two floats of 4 bits a byte, the first in its lower half.
+    /// Two 4-bit floats per byte, the first in the lower half.
     Pairs,
 }
 
-/// What the numbers in a table of scales mean.
+/// The meaning of the numbers in a table of scales.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scales {
     Factors,
-    /// The largest magnitude, which the code 127 stands for.
+    /// The largest magnitude, represented by the code 127.
     Largest,
-    /// Exponents of two, 127 higher.
+    /// Exponents of two with a bias of 127.
     Exponents,
 }
 
-/// What else the weight depends on.
+/// The additional table on which the weight depends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum More {
     Nothing,
-    /// A zero for each scale.
+    /// A zero point for each scale.
     Zeros,
-    /// One factor for all.
+    /// One factor for all values.
     Factor,
-    /// One divisor for all.
+    /// One divisor for all values.
     Divisor,
 }
 
 impl Scales {
-    /// What a code is multiplied with and then divided by.
+    /// The factor and the divisor for a code.
     fn fraction(self, scale: f64) -> (f64, f64) {
         match self {
             Self::Factors => (scale, 1.0),
@@ -138,7 +138,7 @@ impl Scaled {
         Ok(())
     }
 
-    /// What all values are multiplied with and then divided by.
+    /// The factor and the divisor for all values.
     fn of_all<L: Layer>(&self, table: Option<&L>) -> Result<(f64, f64), L::Error> {
         let mut number = [1.0_f64];
         if let Some(table) = table {
@@ -153,7 +153,7 @@ impl Scaled {
     }
 }
 
-/// Values from an offset on, row by row: the row, its columns, and their values.
+/// Splits values, starting at an offset, into rows: the row, its columns, and their values.
 fn rows<T>(
     offset: usize,
     values: &mut [T],

@@ -1,14 +1,14 @@
-//! What bitsandbytes notes beside 4-bit codes, as JSON in a tensor of bytes.
+//! The JSON metadata that bitsandbytes stores beside 4-bit codes, in a tensor of bytes.
 
 use alloc::vec::Vec;
 
 use super::listing::Stop;
 use crate::weights::Layer;
 
-/// The note beside a weight.
+/// The metadata of a weight.
 #[cfg_attr(feature = "safetensors", derive(serde::Deserialize))]
 pub(super) struct State {
-    /// Empty where nothing says it.
+    /// Empty if unknown.
     #[cfg_attr(feature = "safetensors", serde(default))]
     pub(super) shape: Vec<usize>,
     /// The number of values in a block.
@@ -22,7 +22,7 @@ pub(super) struct State {
 impl State {
     #[cfg(feature = "safetensors")]
     pub(super) fn read<L: Layer>(layer: &L) -> Result<Self, Stop<L::Error>> {
-        /// No note is longer.
+        /// The largest metadata in bytes.
         const LONGEST: usize = 1 << 16;
         let bytes = super::listing::read_all(layer, LONGEST)?;
         let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte as u8).collect();

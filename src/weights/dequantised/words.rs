@@ -1,4 +1,4 @@
-//! Codes of a few bits packed into 32-bit words, with scales and zeros for groups of inputs: GPTQ, AWQ,
+//! Codes of a few bits, packed into 32-bit words, with scales and zeros for groups of inputs: GPTQ, AWQ,
 //! compressed-tensors and MLX.
 
 use alloc::vec;
@@ -9,10 +9,10 @@ use super::band::{Ahead, Matrix};
 use crate::Scalar;
 use crate::weights::Layer;
 
-/// The bits of a word.
+/// The number of bits in a word.
 pub(super) const WORD: usize = 32;
 
-/// A weight of outputs and inputs as (code − zero) · scale, or as code · scale + offset.
+/// A weight with outputs and inputs as (code − zero) · scale, or as code · scale + offset.
 #[derive(Clone, Debug)]
 pub(super) struct Words {
     pub(super) layout: Layout,
@@ -23,42 +23,42 @@ pub(super) struct Words {
     pub(super) zeros: Zeros,
 }
 
-/// Which way words and tables lie; parts are the codes, the scales, and the zeros and the group of each
-/// input where they are there.
+/// The layout of words and tables. The parts are the codes, the scales and, if they exist, the zeros and the
+/// group of each input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// A word holds neighbouring inputs; words and tables have a row for each input or group.
+    /// A word holds neighbouring inputs; words and tables have one row per input or group.
     Gptq,
-    /// A word holds neighbouring outputs, in an order of its own.
+    /// A word holds neighbouring outputs, in a special order.
     Awq,
-    /// A word holds neighbouring inputs; words and scales have a row for each output.
+    /// A word holds neighbouring inputs; words and scales have one row per output.
     ByOutputs,
     /// The same with words of zeros that hold neighbouring groups, and rows of tables that are filled up:
     /// AWQ for kernels of one vector.
     AwqByOutputs,
 }
 
-/// Which group an input is in.
+/// The group to which an input belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Groups {
-    /// Neighbours, so many in each.
+    /// Groups of this many neighbours.
     Even(usize),
-    /// A table says for each input which of so many.
+    /// A table gives the group of each input, out of this many.
     Listed(usize),
 }
 
-/// Where zeros come from.
+/// The source of zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Zeros {
-    /// The middle of the codes.
+    /// Always the middle of the range of codes.
     Middle,
-    /// Packed like codes; this is added to each.
+    /// Packed like codes, with this number added to each.
     Packed(u32),
-    /// There are none; a table as that of the scales holds what is added to each value.
+    /// No zeros; a table shaped like that of the scales holds offsets to add to the values.
     Offsets,
 }
 
-/// The bits of a word that hold the code of each of eight neighbouring outputs, in AWQ's order.
+/// The position in a word of the code for each of eight neighbouring outputs, in AWQ's order.
 const AWQ_ORDER: [usize; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 
 /// How many words the zeros of an output take where AWQ fills rows of tables up.
@@ -89,7 +89,7 @@ struct Tables {
     rows: usize,
     scales: Vec<f64>,
     zeros: Vec<f64>,
-    /// Whether zeros are what is added in the end.
+    /// Whether the zeros are offsets to add at the end.
     are_offsets: bool,
     /// The group of each column.
     groups: Vec<usize>,
@@ -135,7 +135,7 @@ impl Words {
         Ok(())
     }
 
-    /// The mean square by which rounding to evenly spaced levels moved a value; groups are of one size.
+    /// The mean squared change from rounding to evenly spaced levels; all groups have the same size.
     pub(super) fn rounding<L: Layer>(&self, scales: &L) -> Result<Option<f64>, L::Error> {
         const AT_ONCE: usize = 4096;
         let (groups, stored) = (self.group_count(), self.row_of_scales());
@@ -151,17 +151,17 @@ impl Words {
         Ok((mean > 0.0 && mean.is_finite()).then_some(mean))
     }
 
-    /// The words that hold the codes of some neighbours.
+    /// The words that contain the codes of some neighbours.
     const fn span(&self, codes: &Range<usize>) -> Range<usize> {
         codes.start * self.bits / WORD..(codes.end * self.bits).div_ceil(WORD)
     }
 
-    /// How many words hold so many codes.
+    /// The number of words for this many codes.
     const fn words_of(&self, codes: usize) -> usize {
         (codes * self.bits).div_ceil(WORD)
     }
 
-    /// The place of an output among the codes of its line, which AWQ has in an order of its own.
+    /// The position of an output among the codes of its line, which AWQ reorders.
     const fn place_of_output(&self, output: usize) -> usize {
         match self.layout {
             Layout::Awq => output / HELD * HELD + AWQ_ORDER[output % HELD],
@@ -169,7 +169,8 @@ impl Words {
         }
     }
 
-    /// Reads words in lines of outputs: GPTQ's hold neighbouring inputs, AWQ's neighbouring outputs.
+    /// Reads words in lines of outputs: GPTQ's words hold neighbouring inputs, AWQ's hold neighbouring
+    /// outputs.
     fn read_lines<L: Layer, T: Scalar>(
         &self,
         codes: (&L, &Ahead),
@@ -211,7 +212,7 @@ impl Words {
         })
     }
 
-    /// Reads words that hold neighbouring inputs, with a row for each output.
+    /// Reads words that hold neighbouring inputs, with one row per output.
     fn read_rows<L: Layer, T: Scalar>(
         &self,
         codes: &L,
@@ -235,7 +236,7 @@ impl Words {
         Ok(())
     }
 
-    /// What the values of a rectangle need of scales and zeros.
+    /// The scales and zeros for the values of a rectangle.
     fn tables<L: Layer>(&self, tables: &[L], at: &Rectangle) -> Result<Tables, L::Error> {
         let (scales, more) = match tables.split_first() {
             Some((scales, more)) => (Some(scales), more),
@@ -287,7 +288,7 @@ impl Words {
         }
     }
 
-    /// The group of each of some inputs.
+    /// The groups of some inputs.
     fn groups_of<L: Layer>(
         &self,
         listed: Option<&L>,
@@ -306,7 +307,7 @@ impl Words {
         }
     }
 
-    /// Scales, group by group with a number for each row.
+    /// Scales, group by group, with one number per row.
     fn scales<L: Layer>(
         &self,
         table: &L,
@@ -333,7 +334,7 @@ impl Words {
         Ok(scales)
     }
 
-    /// Zeros, group by group with a number for each row.
+    /// Zeros, group by group, with one number per row.
     fn zeros<L: Layer>(
         &self,
         table: &L,
@@ -393,8 +394,8 @@ impl Words {
     }
 }
 
-/// A code by its place in a line of words, where codes of so many bits follow each other from the lowest
-/// bit on.
+/// The code at a position in a line of words, where codes of this many bits follow each other starting at the
+/// lowest bit.
 pub(super) fn code(bits: usize, place: usize, word: impl Fn(usize) -> u32) -> u32 {
     let (first, shift) = (place * bits / WORD, place * bits % WORD);
     let mut both = u64::from(word(first));
@@ -404,13 +405,13 @@ pub(super) fn code(bits: usize, place: usize, word: impl Fn(usize) -> u32) -> u3
     (both >> shift) as u32 & ((1 << bits) - 1)
 }
 
-/// The bits of a word that was read as a signed or as an unsigned number.
+/// The bits of a word that was read as a signed or unsigned number.
 pub(super) fn bits(word: f64) -> u32 {
     word as i64 as u32
 }
 
-/// Values of a matrix from an offset on, as at most three rectangles: the end of a row, whole rows, and the
-/// beginning of one.
+/// Splits values of a matrix, starting at an offset, into at most three rectangles: the end of a row, whole
+/// rows, and the start of a row.
 fn rectangles(offset: usize, length: usize, width: usize) -> impl Iterator<Item = Rectangle> {
     let (mut at, mut left, width) = (offset, length, width.max(1));
     core::iter::from_fn(move || {

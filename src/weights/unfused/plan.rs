@@ -1,4 +1,4 @@
-//! What is listed instead of each layer of a model.
+//! Decides what is listed instead of each layer of a model.
 
 use alloc::format;
 use alloc::string::String;
@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use super::super::element_count;
 use super::super::view::{Block, Part};
 
-/// The names of projections to queries, keys and values in one.
+/// The names of fused query, key and value projections.
 const QUERY_KEY_VALUE: [&str; 7] = [
     "Wqkv",
     "c_attn",
@@ -21,28 +21,28 @@ const QUERY_KEY_VALUE: [&str; 7] = [
     "to_qkv",
 ];
 
-/// The names of what projects the output of attention, beside these.
+/// The names of output projections of attention beside these.
 const OUTPUT: [&str; 7] = [
     "c_proj", "dense", "o_proj", "out_proj", "proj", "to_out.0", "wo",
 ];
 
-/// What may follow the name of a projection.
+/// Possible endings after the name of a projection.
 const ENDINGS: [&str; 4] = [".weight", ".bias", ".base_layer.weight", ".base_layer.bias"];
 
 /// The matrices of experts that may be packed.
 const OF_EXPERTS: [&str; 4] = ["down_proj", "gate_proj", "gate_up_proj", "up_proj"];
 
-/// No model has more experts a layer.
+/// The largest number of experts in a layer.
 const MOST_EXPERTS: usize = 4096;
 
 /// A layer's name and its shape.
 type Named = (String, Vec<usize>);
 
-/// The parts that are listed instead of each layer; none for a layer that is listed as it is.
+/// The parts listed instead of each layer; empty for a layer listed unchanged.
 pub(super) fn plan(layers: &[Named]) -> Vec<Vec<Part>> {
     let model = Model::new(layers);
     let mut plan: Vec<Vec<Part>> = layers.iter().map(|layer| model.parts(layer)).collect();
-    // Every name may be there once.
+    // Each name may occur only once.
     let mut counts: HashMap<String, usize> = HashMap::new();
     for ((name, _), parts) in layers.iter().zip(&plan) {
         let names = parts.iter().map(|part| part.name.clone());
@@ -91,7 +91,7 @@ impl<'a> Model<'a> {
         self.shapes.get(name).copied()
     }
 
-    /// What is listed instead of a layer; nothing for the layer as it is.
+    /// The parts listed instead of a layer; empty if it is listed unchanged.
     fn parts(&self, layer: &Named) -> Vec<Part> {
         if element_count(&layer.1).is_none_or(|count| count == 0) {
             return Vec::new();
@@ -119,7 +119,7 @@ impl<'a> Model<'a> {
         [part].into()
     }
 
-    /// Whether a matrix has a row for each input rather than for each output.
+    /// Whether a matrix has one row per input rather than one per output.
     fn is_transposed(&self, name: &str, shape: &[usize]) -> bool {
         match self.outputs(name, shape) {
             Some(Outputs::Columns) => true,
@@ -128,7 +128,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// What the bias of a matrix says of its outputs.
+    /// Which dimension of a matrix counts outputs, judging by its bias.
     fn outputs(&self, name: &str, shape: &[usize]) -> Option<Outputs> {
         let &[rows, columns] = shape else {
             return None;
@@ -145,9 +145,10 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The projections that are fused into one.
+    /// The separate projections of a fused one.
     ///
-    /// Without a bias nothing says how a matrix is stored, but where its rows can't be cut, its columns may.
+    /// Without a bias, the orientation of a matrix is unknown. If its rows can't be split, its columns may
+    /// be.
     fn projections(&self, (name, shape): &Named, is_transposed: bool) -> Option<Vec<Part>> {
         let (before, fused, ending) = projection(name)?;
         let (&rows, columns) = (shape.first()?, shape.get(1).filter(|_| shape.len() == 2));
@@ -180,7 +181,7 @@ impl<'a> Model<'a> {
         Some(cuts.into_iter().map(part).collect())
     }
 
-    /// Where the outputs of a fused projection are cut; `None` where that isn't known.
+    /// Where to split the outputs of a fused projection; `None` if unknown.
     fn cuts(&self, before: &str, fused: &str, outputs: usize) -> Option<Vec<(&str, Range<usize>)>> {
         if fused != "gate_up_proj" {
             let queries = self.queries(before, fused, outputs)?;
@@ -190,7 +191,7 @@ impl<'a> Model<'a> {
             return Some(names.into_iter().zip(ranges).collect());
         }
         let half = halves(outputs)?;
-        // What comes down again has as many inputs as each of the two has outputs.
+        // The down projection has as many inputs as each half has outputs.
         let fits = match self.output(before, fused) {
             Some((_, down)) => down.contains(&half),
             None => true,
@@ -198,13 +199,13 @@ impl<'a> Model<'a> {
         fits.then(|| [("gate_proj", 0..half), ("up_proj", half..outputs)].into())
     }
 
-    /// Whether a fused projection may have this many inputs: they come from where its outputs go back to.
+    /// Whether a fused projection may have this many inputs: they come from where its outputs return to.
     fn has_inputs(&self, before: &str, fused: &str, inputs: usize) -> bool {
         let output = self.output(before, fused);
         output.is_some_and(|(_, shape)| shape.contains(&inputs))
     }
 
-    /// The name and the shape of the matrix that projects what comes of a fused projection.
+    /// The name and shape of the matrix that projects the outputs of a fused projection.
     fn output(&self, before: &str, fused: &str) -> Option<(String, &'a [usize])> {
         let layers: &[&str] = if fused == "gate_up_proj" {
             &["down_proj"]
@@ -220,7 +221,7 @@ impl<'a> Model<'a> {
         matrices.next().map(|(shape, name)| (name, shape))
     }
 
-    /// How many of the outputs of a fused projection are queries: as many as attention has outputs.
+    /// How many outputs of a fused projection are queries: as many as its output projection has inputs.
     fn queries(&self, before: &str, fused: &str, outputs: usize) -> Option<usize> {
         let output = self.output(before, fused).filter(|_| fused != "in_proj");
         let Some((name, shape)) = output else {
@@ -229,18 +230,18 @@ impl<'a> Model<'a> {
         let inputs = usize::from(!self.is_transposed(&name, shape));
         let queries = *shape.get(inputs)?;
         let keys = halves(outputs.checked_sub(queries)?)?;
-        // Several heads of queries may share one of keys.
+        // Several query heads may share one key head.
         (keys > 0 && queries.is_multiple_of(keys)).then_some(queries)
     }
 
-    /// The matrices of single experts.
+    /// The matrices of the individual experts.
     fn experts(&self, (name, shape): &Named) -> Option<Vec<Part>> {
         let stem = name.strip_suffix(".weight").unwrap_or(name);
         let (before, kind) = stem.rsplit_once('.')?;
         let &[experts, rows, columns] = &shape[..] else {
             return None;
         };
-        // MLX's libraries call them otherwise.
+        // MLX's libraries use another name.
         let module = (before.strip_suffix("experts")).or_else(|| before.strip_suffix("switch_mlp"));
         let listed = format!("{}experts", module.filter(|module| is_module(module))?);
         if !OF_EXPERTS.contains(&kind) || experts > MOST_EXPERTS {
@@ -274,8 +275,8 @@ impl<'a> Model<'a> {
         Some(parts.map(|(expert, kind)| part(expert, kind)).collect())
     }
 
-    /// Whether packed experts have a row for each input: what gates and goes up has twice as many outputs
-    /// as what comes down has inputs.
+    /// Whether packed experts have one row per input: the gate and up projection has twice as many outputs as
+    /// the down projection has inputs.
     fn are_experts_transposed(&self, before: &str) -> bool {
         let shape = |kind: &str| {
             let name = format!("{before}.{kind}");
@@ -303,9 +304,9 @@ fn halves(count: usize) -> Option<usize> {
     count.is_multiple_of(2).then_some(count / 2)
 }
 
-/// A fused projection's name as what comes before it, which projection it is, and what comes after.
+/// Splits a fused projection's name into the part before it, the projection, and the part after it.
 fn projection(name: &str) -> Option<(&str, &str, &str)> {
-    // The attention of PyTorch has `in_proj_weight`, and no module in between.
+    // PyTorch's attention has `in_proj_weight`, without a module in between.
     for (whole, ending) in [("in_proj_weight", ".weight"), ("in_proj_bias", ".bias")] {
         if let Some(before) = name.strip_suffix(whole) {
             return is_module(before).then_some((before, "in_proj", ending));
@@ -323,7 +324,7 @@ fn projection(name: &str) -> Option<(&str, &str, &str)> {
     is_known.then_some((before, fused, *ending))
 }
 
-/// Whether a name's beginning ends where a part of it ends.
+/// Whether the beginning of a name ends at a boundary between parts.
 fn is_module(before: &str) -> bool {
     before.is_empty() || before.ends_with('.')
 }

@@ -1,4 +1,4 @@
-//! What every shard knows of all models: their names, their layouts, and where they are.
+//! What every shard knows about all models: their names, their layouts, and which shard holds them.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -11,23 +11,23 @@ use crate::heritage::index::summary::Summary;
 use crate::signature::Signature;
 use crate::sketch::mix;
 
-/// How many groups of models there are for each shard.
+/// The base-2 logarithm of how many groups of models there are per shard.
 const LOG_GROUPS_OF_SHARD: u32 = 4;
 
-/// What every shard knows.
+/// The information that every shard has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Census {
     /// The layouts, sorted.
     pub(super) layouts: Vec<Layout>,
-    /// The greatest exponent of the numbers of each.
+    /// The largest exponent of each layout's numbers.
     pub(super) exponents: Vec<i32>,
-    /// The neighbourhood of each.
+    /// The neighbourhood of each layout.
     hoods: Vec<usize>,
     /// The layouts of every neighbourhood, ascending.
     pub(super) members: Vec<Vec<usize>>,
     /// All models, sorted by name.
     models: Vec<Known>,
-    /// Models of equal values, each with the first of them.
+    /// Models with the same values as another, each with the first such model.
     originals: BTreeMap<usize, usize>,
 }
 
@@ -60,7 +60,7 @@ impl Census {
         }
     }
 
-    /// Takes in the names of all models, each with its layout and the shard that holds it.
+    /// Adds the names of all models, each with its layout and the shard that holds it.
     pub(super) fn add_models(
         &mut self,
         names: Vec<(String, usize, usize)>,
@@ -100,7 +100,7 @@ impl Census {
         found.ok()
     }
 
-    /// The shard that holds a model; none, of which there is no such number, for no model.
+    /// The shard that holds a model; `usize::MAX` if there is no such model.
     pub(super) fn home(&self, model: usize) -> usize {
         self.models
             .get(model)
@@ -118,7 +118,7 @@ impl Census {
         hood.copied().unwrap_or(usize::MAX)
     }
 
-    /// The layouts of the neighbourhood of one.
+    /// The layouts in the same neighbourhood as one layout.
     pub(super) fn neighbours(&self, layout: usize) -> &[usize] {
         let hood = self
             .hoods
@@ -127,17 +127,17 @@ impl Census {
         hood.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether a model is the first of those that hold its values.
+    /// Whether a model is the first of those with the same values.
     pub(super) fn is_distinct(&self, model: usize) -> bool {
         !self.originals.contains_key(&model)
     }
 
-    /// The models that hold different values.
+    /// The models with distinct values.
     pub(super) fn distinct(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.len()).filter(|&model| self.is_distinct(model))
     }
 
-    /// For every model of which there are copies these, ascending.
+    /// For every model that has copies, their positions, ascending.
     pub(super) fn copies(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut copies: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (&copy, &original) in &self.originals {
@@ -157,8 +157,8 @@ impl Census {
         self.members.iter().map(comparable).collect()
     }
 
-    /// All models in the order of the graph: neighbourhood by neighbourhood, in the order of their first
-    /// models.
+    /// All models in the order of the graph: neighbourhoods in the order of their first models, one after
+    /// another.
     pub(super) fn order(&self) -> Vec<usize> {
         let mut first = vec![usize::MAX; self.members.len()];
         for model in (0..self.len()).rev() {
@@ -172,12 +172,12 @@ impl Census {
     }
 }
 
-/// The shard that holds a model, one of `shards`: the same for models of equal values, and mostly for
-/// relatives.
+/// The shard, one of `shards`, that holds a model. It is the same for models with equal values, and usually
+/// for relatives.
 ///
-/// The signs of the first numbers of a summary say on which sides of random planes a model lies (M. Charikar,
-/// "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002). Training hardly turns a model, so
-/// that a child is on the same sides as its parent, but for one in a hundred planes.
+/// The signs of a summary's first numbers say on which sides of random planes a model lies (M. Charikar,
+/// "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002). Training hardly changes a model's
+/// direction, so a child is on the same side as its parent for all but one in a hundred planes.
 pub(super) fn home(signature: &Signature, shards: usize) -> usize {
     let planes = shards.next_power_of_two().trailing_zeros() + LOG_GROUPS_OF_SHARD;
     let group = Summary::of_values(signature).signs(planes);

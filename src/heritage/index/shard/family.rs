@@ -1,4 +1,4 @@
-//! Families: who belongs to which, and the tree of each, found by one shard.
+//! Families: their members, and the tree of each, which one shard recovers.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ use crate::heritage::{Model, ModelGraph};
 use crate::progress::ProgressReporter;
 
 impl Shard {
-    /// Finds the families of the neighbourhoods whose joins come to this shard.
+    /// Finds the families of the neighbourhoods whose joins this shard collects.
     pub(super) fn find_families(&self, inbox: Inbox, outbox: &mut Outbox) {
         let mut hoods: BTreeMap<usize, (Vec<usize>, Vec<Join>)> = BTreeMap::new();
         for model in self.census.distinct() {
@@ -147,7 +147,7 @@ impl Shard {
         sorted(within.collect())
     }
 
-    /// Puts the graph together, in the first shard.
+    /// Assembles the graph. Only the first shard does this.
     pub(super) fn finish(&mut self, inbox: Inbox) -> Result<(), IndexError> {
         if self.number != 0 {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What shards tell each other.
+//! The messages that shards exchange.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,16 +10,15 @@ use crate::heritage::index::links::Link;
 use crate::heritage::index::summary::Near;
 use crate::signature::Signature;
 
-/// How many items a message holds at most.
+/// The largest number of items in a message.
 const MOST_ITEMS: usize = 4096;
 
-/// How many signatures a message holds at most, each of which may be hundreds of kilobytes long.
+/// The largest number of signatures in a message; each may have hundreds of kilobytes.
 const MOST_SIGNATURES: usize = 16;
 
 /// A message from one [`Shard`](super::Shard) to another, or to itself.
 ///
-/// With the feature `serde` it can be sent in any format; what is read has to come from a shard of the same
-/// version.
+/// With the feature `serde` you can send it in any format. Both shards must be of the same version.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ShardMessage {
@@ -29,44 +28,44 @@ pub struct ShardMessage {
 }
 
 impl ShardMessage {
-    /// The number of the shard that it goes to.
+    /// The number of the receiving shard.
     #[must_use]
     pub const fn to(&self) -> usize {
         self.to
     }
 }
 
-/// Models are named by their positions among all names, sorted.
+/// Models are identified by their positions in the sorted list of all names.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) enum Content {
-    /// The step is over, whether anything was said or not.
+    /// The step is over. Sent even if there is nothing else to send.
     Step,
-    /// How many parts the shard has to send.
+    /// The number of parts that the shard has to send.
     Parts(usize),
-    /// The layouts of models, each with the greatest exponent of their numbers.
+    /// The layouts of models, each with the largest exponent of their numbers.
     Layouts(Vec<(Layout, i32)>),
-    /// Some signature of the shard, for its settings.
+    /// Any one of the shard's signatures, to compare settings.
     Example(Signature),
     Signatures(Vec<Signature>),
     /// Names with the numbers of their layouts.
     Names(Vec<(String, usize)>),
-    /// Models of equal values, each with the first of them.
+    /// Models with the same values as another, each with the first such model.
     Copies(Vec<(usize, usize)>),
     Holders(Vec<Holder>),
     Queries(Vec<Query>),
     Answers(Vec<Answer>),
     /// Pairs to compare.
     Pairs(Vec<(usize, usize)>),
-    /// Models whose signatures are asked for.
+    /// Models whose signatures are requested.
     Wanted(Vec<usize>),
     /// The spanning forest of a shard's links.
     Forest(Vec<Link>),
-    /// Links of a model that another shard holds.
+    /// Links to models of the receiving shard.
     Links(Vec<Link>),
     /// The spanning forest of all links.
     Tree(Vec<Link>),
-    /// Models, each with one to which it is near.
+    /// Pairs of one of the receiver's models and a model near to it.
     Asked(Vec<(usize, usize)>),
     Joins(Vec<Join>),
     Families(Vec<Vec<usize>>),
@@ -76,12 +75,12 @@ pub(super) enum Content {
 /// A model that holds a tensor, by neighbourhood and digest.
 pub(super) type Holder = ((usize, [u64; 2]), usize);
 
-/// Which models of one layout are near to a model of another, or of the same?
+/// Asks which models of one layout are near to a model of another, or of the same layout.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Query {
     pub(super) model: usize,
-    /// The numbers of the model's layout, and of that of the others.
+    /// The numbers of the model's own layout and of the layout to search.
     pub(super) layouts: (usize, usize),
     pub(super) exponent: i32,
     pub(super) numbers: Vec<f32>,
@@ -92,15 +91,15 @@ pub(super) struct Query {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(super) struct Answer {
     pub(super) model: usize,
-    /// Whether these have the model's own layout.
+    /// Whether the found models have the model's own layout.
     pub(super) is_own: bool,
     pub(super) near: Vec<Near>,
 }
 
-/// The messages of one step, by what they are about.
+/// The messages of one step, sorted by content.
 #[derive(Default)]
 pub(super) struct Inbox {
-    /// The most parts that a shard has to send, where shards say so.
+    /// The largest number of parts that a shard has to send, if shards reported any.
     pub(super) parts: Option<usize>,
     pub(super) layouts: Vec<(Layout, i32)>,
     pub(super) examples: Vec<Signature>,
@@ -110,11 +109,11 @@ pub(super) struct Inbox {
     pub(super) copies: Vec<(usize, usize)>,
     pub(super) holders: Vec<Holder>,
     pub(super) queries: Vec<Query>,
-    /// Answers, and the shard that each goes to.
+    /// The shards that asked, one for each query.
     pub(super) askers: Vec<usize>,
     pub(super) answers: Vec<Answer>,
     pub(super) pairs: Vec<(usize, usize)>,
-    /// Shards, each with a model whose signature it asks for.
+    /// Pairs of a shard and a model whose signature it requests.
     pub(super) wanted: Vec<(usize, usize)>,
     pub(super) forest: Vec<Link>,
     pub(super) links: Vec<Link>,
@@ -234,14 +233,14 @@ impl Outbox {
         }
     }
 
-    /// All messages, and a sign to every shard that the step is over.
+    /// All messages, including a notice to every shard that the step is over.
     pub(super) fn close(mut self) -> Vec<ShardMessage> {
         self.send_to_all(&Content::Step);
         self.messages
     }
 }
 
-/// The items of all, sorted and each once.
+/// The items, sorted and without duplicates.
 pub(super) fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
     items.sort_unstable();
     items.dedup();

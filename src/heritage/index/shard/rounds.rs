@@ -1,5 +1,5 @@
-//! Rounds of comparing: pairs are compared where the first of the two is, and the nearest and the spanning
-//! forest of all that was found say what to compare next.
+//! Rounds of comparisons. Each pair is compared by the shard that holds its first model. The nearest models
+//! and the spanning forest of everything found so far determine what to compare next.
 
 use alloc::vec::Vec;
 
@@ -21,19 +21,20 @@ pub(super) struct Rounds {
     missing: Vec<usize>,
     /// What this round found.
     new: Vec<Link>,
-    /// The spanning forest of what was found.
+    /// The spanning forest of the pairs found.
     forest: Vec<Link>,
     /// The links of all own models to their nearest.
     nearest: Vec<Link>,
     /// What may join models to families, as much of it as counts.
     joins: Vec<Join>,
-    /// The nearest of every own model, and its neighbours in the spanning forest of all shards.
+    /// For each of this shard's models, the nearest models and the neighbours in the spanning forest of all
+    /// shards.
     near: Vec<Vec<usize>>,
     tree: Vec<Vec<usize>>,
 }
 
 impl Shard {
-    /// Finds out which pairs are new, and asks for the first signatures that they need.
+    /// Determines which pairs are new, and requests the first signatures they need.
     pub(super) fn request(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         self.wanted = sorted(inbox.pairs);
         let known = &mut self.rounds.known;
@@ -63,7 +64,7 @@ impl Shard {
         );
     }
 
-    /// Sends the signatures that others ask for.
+    /// Sends the signatures that other shards requested.
     pub(super) fn reply(&self, inbox: &Inbox, outbox: &mut Outbox) {
         let signatures = inbox
             .wanted
@@ -72,7 +73,7 @@ impl Shard {
         outbox.spread_signatures(signatures);
     }
 
-    /// After the models have settled, signatures are those of other shards.
+    /// Once the models have settled, incoming signatures belong to other shards.
     pub(super) fn take_in(&mut self, inbox: &mut Inbox) {
         if matches!(self.stage, Stage::Announce | Stage::Settle(_)) {
             return;
@@ -84,7 +85,7 @@ impl Shard {
         }
     }
 
-    /// Compares the pairs whose signatures are there, in the last part of a round all that are left.
+    /// Compares the pairs whose signatures are here; in the last part of a round, all remaining ones.
     pub(super) fn compare(&mut self, is_last: bool) -> Result<(), IndexError> {
         let wanted = core::mem::take(&mut self.wanted);
         let is_here = |&(_, second): &(usize, usize)| is_last || self.entry(second).is_some();
@@ -104,7 +105,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Sends the spanning forest of what this shard found, and what concerns the models of others.
+    /// Sends the spanning forest of this shard's links, and the links that involve models of other shards.
     pub(super) fn send_links(&mut self, outbox: &mut Outbox) {
         let mut new = core::mem::take(&mut self.rounds.new);
         let mut links = core::mem::take(&mut self.rounds.forest);
@@ -123,7 +124,8 @@ impl Shard {
         self.keep_joins();
     }
 
-    /// Merges the spanning forests of all shards, and tells every model its neighbours.
+    /// Merges the spanning forests of all shards, and sends every model's neighbours to the shard that holds
+    /// it.
     pub(super) fn merge(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         self.rounds.nearest.extend(inbox.links);
         let mut links = inbox.forest;
@@ -137,7 +139,7 @@ impl Shard {
         outbox.spread(tree, Content::Tree);
     }
 
-    /// Asks those near to own models who is near to them.
+    /// For every model near to one of this shard's models, asks the shard that holds it for its neighbours.
     pub(super) fn ask(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         let mut tree = inbox.tree;
         tree.sort_by(Link::order);
@@ -161,7 +163,7 @@ impl Shard {
         (self.rounds.tree, self.rounds.near, self.rounds.nearest) = (tree, near, links);
     }
 
-    /// Says what models that are near to own ones are to be compared with.
+    /// Proposes comparisons for models that are near to this shard's models.
     pub(super) fn propose(&self, inbox: &Inbox, outbox: &mut Outbox) {
         let proposals = inbox.asked.iter().filter_map(|&(own, model)| {
             let place = self.place(own)?;
@@ -203,7 +205,7 @@ impl Shard {
         );
     }
 
-    /// The shard that brings the links of a model's neighbourhood together.
+    /// The shard that collects the links of a model's neighbourhood.
     fn owner_of_hood(&self, model: usize) -> usize {
         self.census.hood(model) % self.shards
     }

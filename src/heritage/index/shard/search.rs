@@ -1,4 +1,4 @@
-//! The search for near models: those of one shard ask all shards.
+//! The search for near models: every shard sends queries for its models to all others.
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -11,27 +11,27 @@ use crate::heritage::index::blocks::Common;
 use crate::heritage::index::near::{NEAREST, ordered, pairs_of_holders};
 use crate::heritage::index::summary::{self, Near, Scale, Summary, keep};
 
-/// How many models of a shard ask in one step.
+/// How many of a shard's models are searched for in one step.
 const SEARCHES_AT_ONCE: usize = 8192;
 
 /// The shard that asked, the model, and its summary.
 type Asked = (usize, usize, Summary);
 
-/// What a shard knows while it searches.
+/// The state of a shard's search.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Search {
-    /// How many steps it takes until every shard has asked for all its models.
+    /// The number of steps until every shard has sent all its queries.
     pub(super) steps: usize,
     /// The places of the shard's own distinct models, by layout.
     targets: BTreeMap<usize, Vec<usize>>,
     /// The shards that hold models of each layout.
     homes: Vec<BTreeSet<usize>>,
-    /// What is near to own models, of their layouts and of all others.
+    /// What was found near to this shard's models, in their own layouts and in all others.
     near: [Vec<Vec<Near>>; 2],
 }
 
 impl Shard {
-    /// Finds who holds equal tensors, and asks for the first models.
+    /// Finds pairs with equal tensors, and sends the first queries.
     pub(super) fn begin_search(&mut self, inbox: Inbox, outbox: &mut Outbox) {
         self.census.add_copies(inbox.copies);
         let pairs = pairs_of_holders(inbox.holders);
@@ -64,7 +64,7 @@ impl Shard {
         self.ask_for_near(0, outbox);
     }
 
-    /// Answers, takes answers in, and asks for more models.
+    /// Answers queries, processes answers, and sends more queries.
     pub(super) fn search(&mut self, step: usize, inbox: Inbox, outbox: &mut Outbox) {
         self.wanted.extend(inbox.pairs);
         outbox.spread(
@@ -85,7 +85,7 @@ impl Shard {
         self.ask_for_near(step, outbox);
     }
 
-    /// The pairs that were found, to those that compare them.
+    /// Sends the pairs that were found to the shards that compare them.
     pub(super) fn end_search(&mut self, outbox: &mut Outbox) {
         let mut pairs = core::mem::take(&mut self.wanted);
         for lists in core::mem::take(&mut self.search).near {
@@ -137,7 +137,7 @@ impl Shard {
         }
     }
 
-    /// What models of two layouts are compared by; `None` where they have nothing in common.
+    /// How to compare models of two layouts; `None` if they have nothing in common.
     fn common(&self, first: usize, second: usize) -> Option<Compared<'_>> {
         let (lesser, greater) = (first.min(second), first.max(second));
         let layouts = &self.census.layouts;
@@ -158,7 +158,7 @@ impl Shard {
         })
     }
 
-    /// The nearest of this shard's models to each query, and the shard that asked.
+    /// The nearest of this shard's models for each query, with the shard that asked.
     fn answers(&self, queries: &[Query], askers: &[usize]) -> Vec<(usize, Answer)> {
         let mut by_layouts: BTreeMap<(usize, usize), Vec<Asked>> = BTreeMap::new();
         for (query, &asker) in queries.iter().zip(askers) {
@@ -206,7 +206,7 @@ impl Shard {
     }
 }
 
-/// What models of two layouts are compared by: what they have in common, or, in one layout, all weights.
+/// How to compare models of two layouts: by what they have in common or, within one layout, by all weights.
 struct Compared<'a> {
     common: Option<Common<'a>>,
     scale: Scale,

@@ -1,4 +1,4 @@
-//! The near pairs of a family, and what is found of them.
+//! The near pairs of a family, and the trees recovered from them.
 
 use alloc::vec::Vec;
 
@@ -11,10 +11,10 @@ use crate::heritage::recovery::missing::MissingParent;
 use crate::heritage::recovery::model::JointModel;
 use crate::heritage::recovery::stages::{self, StageWeights};
 
-/// What two near models say of each other.
+/// The comparison of two near models.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::heritage) struct NearPair {
-    /// The lesser position.
+    /// The smaller position.
     pub(in crate::heritage) first: usize,
     pub(in crate::heritage) second: usize,
     pub(in crate::heritage) distance: f64,
@@ -33,27 +33,27 @@ impl NearPair {
         self.compared[usize::from(model == self.second)]
     }
 
-    /// Whether the two were compared on as good as all weights of both.
+    /// Whether the two were compared on nearly all weights of both.
     pub(super) fn is_whole(&self) -> bool {
         self.compared[0].min(self.compared[1]) >= NEARLY_ALL
     }
 }
 
-/// The models of one family, sorted by name, and the pairs among them that are near.
+/// The models of one family, sorted by name, and their near pairs.
 #[derive(Clone, Debug, Default)]
 pub(in crate::heritage) struct Family<'a> {
     pub(in crate::heritage) names: Vec<&'a str>,
-    /// Sorted by first and second.
+    /// Sorted by first and second model.
     pub(in crate::heritage) pairs: Vec<NearPair>,
-    /// Copies, each with what it was made of.
+    /// Copies, each with its original.
     pub(in crate::heritage) originals: Vec<(usize, usize)>,
-    /// For parents (first) that cover less of a child (second) than another model does: the distance
-    /// that they would have on all of the child.
+    /// For every parent (first) that covers less of a child (second) than another model does, the distance it
+    /// would have over all of the child.
     pub(in crate::heritage) partial: HashMap<(usize, usize), Option<f64>>,
 }
 
 impl Family<'_> {
-    /// What two models say of each other, if they are near.
+    /// The comparison of two models, if they are near.
     pub(super) fn pair(&self, u: usize, v: usize) -> Option<&NearPair> {
         let ends = (u.min(v), u.max(v));
         let found = (self.pairs).binary_search_by_key(&ends, |pair| (pair.first, pair.second));
@@ -61,7 +61,7 @@ impl Family<'_> {
     }
 }
 
-/// The parent of a member, `None` for a root, and how sure that is.
+/// The parent of a member (`None` for a root), and the confidence in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::heritage) struct Placement {
     pub(in crate::heritage) parent: Option<usize>,
@@ -72,14 +72,14 @@ pub(in crate::heritage) struct Placement {
 #[derive(Clone, Debug, Default)]
 pub(in crate::heritage) struct SparseTrees {
     pub(in crate::heritage) placements: Vec<Placement>,
-    /// The points between the models that no model holds.
+    /// The points between the models where a model is missing.
     pub(in crate::heritage::recovery) missing: Vec<MissingParent>,
-    /// `None` where the stage is given.
+    /// `None` if the stage is given.
     pub(in crate::heritage::recovery) stages: Option<StageWeights>,
 }
 
 impl SparseTrees {
-    /// What the trees say of their stage; `None` where it is given.
+    /// The estimated stage of the trees; `None` if it is given.
     pub(in crate::heritage) fn stage(&self, model: &JointModel) -> Option<StageEstimate> {
         stages::estimate(&[self.stages?], model).first().copied()
     }

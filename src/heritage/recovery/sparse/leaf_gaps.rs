@@ -1,12 +1,12 @@
-//! Where third models branch off the ways between near ones.
+//! Where third models branch off the paths between near ones.
 
 use alloc::vec::Vec;
 
 use super::{Family, NearPair};
 use crate::heritage::recovery::{NEARLY_ALL, costs};
 
-/// For every pair the least share of its squared way at which a third model branches off, of those near to
-/// both.
+/// For every pair, the smallest share of its squared distance at which a third model branches off, among the
+/// models near to both.
 pub(super) fn leaf_gaps(family: &Family<'_>) -> Vec<f64> {
     let near = neighbours(family.names.len(), &family.pairs);
     let comparable = |pair: &NearPair| pair.compared[0].min(pair.compared[1]) >= NEARLY_ALL;
@@ -18,7 +18,7 @@ pub(super) fn leaf_gaps(family: &Family<'_>) -> Vec<f64> {
         } else {
             (many, few)
         };
-        // Which of the two is which doesn't matter.
+        // The order of the two doesn't matter.
         for_each_common(few, many, |one, other| {
             let (one, other) = (&family.pairs[one], &family.pairs[other]);
             if comparable(one) && comparable(other) {
@@ -35,14 +35,14 @@ pub(super) fn leaf_gaps(family: &Family<'_>) -> Vec<f64> {
     family.pairs.iter().map(gap).collect()
 }
 
-/// Calls `take` with the second numbers of every two items that have their first number in common; both
-/// lists are sorted, and the second is no shorter.
+/// Calls `take` with the second numbers of every two items that share their first number. Both lists are
+/// sorted, and the second is at least as long as the first.
 fn for_each_common(
     first: &[(usize, usize)],
     second: &[(usize, usize)],
     mut take: impl FnMut(usize, usize),
 ) {
-    /// Where the second list is so many times longer, it is searched rather than read.
+    /// If the second list is longer by this factor, it is searched instead of scanned.
     const MUCH_LONGER: usize = 16;
     if second.len() > MUCH_LONGER * first.len() {
         for &(key, one) in first {
@@ -61,7 +61,7 @@ fn for_each_common(
     }
 }
 
-/// For every model the models near to it, ascending, each with the position of the pair.
+/// For every model, the models near to it, ascending, each with the position of the pair.
 fn neighbours(models: usize, pairs: &[NearPair]) -> Vec<Vec<(usize, usize)>> {
     let mut near = alloc::vec![Vec::new(); models];
     for (at, pair) in pairs.iter().enumerate() {

@@ -1,14 +1,14 @@
-//! The longest step on the way between two models along the minimum spanning forest of the near pairs.
+//! The longest step on the path between two models along the minimum spanning forest of the near pairs.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::NearPair;
 
-/// For every pair the largest distance on the way between the two in the minimum spanning forest.
+/// For every pair, the largest distance on the path between the two models in the minimum spanning forest.
 pub(super) fn longest_steps(models: usize, pairs: &[NearPair]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..pairs.len()).collect();
-    // A stable sort: of equal distances the pair of the models that come first by name.
+    // The sort is stable: ties go to the pair that comes first by name.
     order.sort_by(|&a, &b| pairs[a].distance.total_cmp(&pairs[b].distance));
     let mut joined = Joined {
         above: (0..models).map(|model| (model, f64::INFINITY)).collect(),
@@ -21,7 +21,7 @@ pub(super) fn longest_steps(models: usize, pairs: &[NearPair]) -> Vec<f64> {
     pairs.iter().map(longest).collect()
 }
 
-/// Sets that were joined, the smaller below the larger, each with the distance at which it was.
+/// Joined sets, each smaller one below the larger, with the distance at which they were joined.
 struct Joined {
     above: Vec<(usize, f64)>,
     sizes: Vec<usize>,
@@ -49,9 +49,9 @@ impl Joined {
         self.sizes[upper] += self.sizes[lower];
     }
 
-    /// The distance at which the two came into one set.
+    /// The distance at which the two models came into one set.
     ///
-    /// Going up, distances never fall, so whoever was joined earlier goes first.
+    /// Distances never decrease on the way up, so the model that was joined earlier moves first.
     fn longest(&self, mut first: usize, mut second: usize) -> f64 {
         let mut longest = 0.0;
         while first != second {

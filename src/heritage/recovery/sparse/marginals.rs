@@ -1,10 +1,11 @@
-//! How probable every edge is, over all trees of a sparse digraph.
+//! The probability of every edge over all trees of a sparse digraph.
 //!
-//! The reduced weight of an edge bounds from below how much more a tree costs that has it. Edges above
-//! [`CERTAIN`] are left out. Models with one edge left are certain, and are joined to their parents.
-//! The others, with what hangs on them, form a digraph in which a tree is a choice of one edge for
-//! each without a circle. Circles lie within strongly connected components, so the distribution is the
-//! product of one for each component, and these are small: they are found exactly, densely.
+//! The reduced weight of an edge is a lower bound on the extra cost of any tree that contains it. Edges above
+//! [`CERTAIN`] are dropped. Models with only one edge left are certain and are contracted into their parents.
+//! The others, together with the models contracted into them, form a digraph in which a tree picks one edge
+//! into each of them without forming a cycle. Cycles lie within strongly connected components, so the
+//! distribution is a product with one factor for each component. Components are small, so their factors are
+//! computed exactly with dense matrices.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,41 +18,40 @@ use crate::arborescence::{
 
 use crate::heritage::recovery::additivity::downwards;
 
-/// Trees that cost so much more than the best don't count.
+/// Trees that cost this much more than the best are ignored.
 const CERTAIN: f64 = 14.0;
 
-/// Components of more models are thinned out.
+/// Larger components are thinned out.
 const MOST_TOGETHER: usize = 100;
 
-/// By what the bound for the edges of a component that is too large is multiplied.
+/// The factor applied to the edge bound of a component that is too large.
 const THINNED: f64 = 0.6;
 
-/// Below this bound models aren't thought of as children of their descendants any more: such an edge
-/// always takes another one.
+/// Below this bound, edges from descendants are dropped, since such an edge always requires another change.
 const NO_TURNS: f64 = 2.0;
 
-/// Below this bound the parents are taken as they are.
+/// Below this bound, models keep their parents in the best tree.
 const AS_THEY_ARE: f64 = 0.1;
 
-/// Ways that are longer aren't looked at for the node that has to turn.
+/// The longest path that is searched for a node that has to change its parent.
 const LONGEST_TURN: usize = 64;
 
-/// −ln of the odds that are left for a root that no edge from above allows: far more than what any
-/// root's odds can be short of those of its edges.
+/// How far below the greatest log odds of its edges the log odds of an impossible root are set: much further
+/// than for any possible root.
 const NO_ROOT: f64 = 1e5;
 
-/// The possible parents of a node, each with a number.
+/// The possible parents of a node, each with a number such as its probability or cost.
 type Parents = Vec<(usize, f64)>;
 
 /// The probabilities of the edges into every node.
 pub(super) struct Marginals {
-    /// For every node its possible parents and how probable they are.
+    /// For every node, its possible parents and their probabilities.
     of: Vec<Parents>,
     log_partition: f64,
 }
 
 impl Marginals {
-    /// The last node is the root of all.
+    /// The last node is the virtual root.
     pub(super) fn new(edges: &[Edge], trees: &Arborescence, certificate: &DualCertificate) -> Self {
         let reduced = certificate.reduced_weights(edges);
         let nodes = trees.parents().len().saturating_sub(1);
@@ -71,27 +71,28 @@ impl Marginals {
         }
     }
 
-    /// The possible parents of a node with their probabilities, in no particular order; the virtual
-    /// root is the number of nodes.
+    /// The possible parents of a node with their probabilities, in no particular order. The virtual root's
+    /// number is the number of nodes.
     pub(super) fn of(&self, node: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.of[node].iter().copied()
     }
 
-    /// ln of the sum over all trees of the odds to the best.
+    /// ln of the sum, over all trees, of their odds relative to the best tree.
     pub(super) const fn log_partition(&self) -> f64 {
         self.log_partition
     }
 }
 
-/// The edges that count.
+/// The edges that remain.
 struct Live {
     nodes: usize,
-    /// For every node the parents that count, each with how much more it costs than the chosen one;
-    /// the chosen one is first.
+    /// For every node, the remaining parents, each with its extra cost over the chosen one, which comes
+    /// first.
     parents: Vec<Vec<(usize, f64)>>,
-    /// The best parent that doesn't count, with how much more it costs.
+    /// For every node, the best parent that was dropped, with its extra cost.
     others: Vec<Option<(usize, f64)>>,
-    /// The uncertain model that a model hangs on by certain edges, itself if it is one, or the root.
+    /// For every model, the uncertain model that it was contracted into: itself if it is uncertain, otherwise
+    /// the nearest uncertain ancestor, or the root.
     heads: Vec<usize>,
 }
 
@@ -99,7 +100,7 @@ impl Live {
     fn new(edges: &[Edge], reduced: &[f64], trees: &Arborescence, bounds: &[f64]) -> Self {
         let nodes = bounds.len();
         let descendants = Descendants::new(trees);
-        // There is one edge from the virtual root to every tree; whatever it costs, all have it.
+        // Every tree has exactly one edge from the virtual root, so the cost of these edges doesn't matter.
         let weight = |edge: &Edge| if edge.from == nodes { 0.0 } else { edge.weight };
         let mut chosen = vec![0.0; nodes];
         let mut parents: Vec<Vec<(usize, f64)>> = vec![Vec::new(); nodes];
@@ -151,7 +152,7 @@ impl Live {
         live
     }
 
-    /// Leaves out edges from models that hang on the one they lead to.
+    /// Drops edges into a model from models that were contracted into it.
     fn drop_descendants(&mut self) {
         for node in 0..self.nodes {
             let heads = &self.heads;
@@ -185,7 +186,7 @@ impl Live {
     fn marginals(self, components: &[Vec<usize>]) -> Marginals {
         let mut of: Vec<Vec<(usize, f64)>> = Vec::with_capacity(self.nodes);
         for node in 0..self.nodes {
-            // As good as certain where nothing was thinned out, unless a component says more.
+            // Nearly certain unless edges were thinned out. Components replace this below.
             let odds = self.others[node].map_or(0.0, |(_, more)| Float::exp(-more));
             let first = self.parents[node].first().map(|&(parent, _)| (parent, 1.0));
             let other = self.others[node].map(|(parent, _)| (parent, odds));
@@ -215,7 +216,7 @@ impl Live {
         Marginals { of, log_partition }
     }
 
-    /// A model whose parent has no effect on any other's.
+    /// A model whose choice of parent doesn't affect any other model's.
     fn alone(&self, node: usize) -> (f64, Vec<Parents>) {
         let parents = &self.parents[node];
         let total = add_up(parents.iter().map(|&(_, cost)| -cost));
@@ -223,7 +224,7 @@ impl Live {
         (total, vec![parents.iter().map(probability).collect()])
     }
 
-    /// Models that may be each other's ancestors; `None` where there is no tree of them.
+    /// Models that may be each other's ancestors; `None` if no tree of them exists.
     fn together(&self, component: &[usize], place: &[usize]) -> Option<(f64, Vec<Parents>)> {
         let size = component.len();
         let above = |parent: usize| match place[self.heads[parent]] {
@@ -255,7 +256,7 @@ impl Live {
     }
 }
 
-/// Who descends from whom: an interval of numbers for every node.
+/// The descendants of every node, as an interval of numbers.
 struct Descendants {
     first: Vec<usize>,
     count: Vec<usize>,
@@ -289,13 +290,13 @@ impl Descendants {
     }
 }
 
-/// What trees cost that differ from the best by one edge, or by two.
+/// The costs of trees that differ from the best one by one or two edges.
 struct Swaps<'a> {
     edges: &'a [Edge],
     trees: &'a Arborescence,
     chosen: &'a [f64],
     descendants: &'a Descendants,
-    /// For every node the edges into it.
+    /// For every node, the edges into it.
     into: Vec<Vec<usize>>,
 }
 
@@ -321,9 +322,9 @@ impl<'a> Swaps<'a> {
         }
     }
 
-    /// How much more the cheapest tree costs in which a node hangs on another, which costs `more` by itself. From
-    /// a descendant one node on the way must hang on something that is none; longer ways than
-    /// [`LONGEST_TURN`] aren't followed.
+    /// The extra cost of the cheapest tree in which the node is a child of `parent`; that edge alone costs
+    /// `more`. If `parent` is a descendant of the node, a node on the path between them must get a parent
+    /// that isn't a descendant. Paths longer than [`LONGEST_TURN`] aren't searched.
     fn cost(&self, node: usize, parent: usize, more: f64) -> f64 {
         if !self.descendants.contain(node, parent) {
             return more;
@@ -343,7 +344,7 @@ impl<'a> Swaps<'a> {
         more + least
     }
 
-    /// How much more it costs at least to hang a node on one that isn't below another.
+    /// The smallest extra cost of giving a node a parent that isn't below `other`.
     fn elsewhere(&self, node: usize, other: usize) -> f64 {
         let root = self.chosen.len();
         let is_below_root = self.trees.parent(other) == Some(root);
@@ -361,10 +362,10 @@ impl<'a> Swaps<'a> {
     }
 }
 
-/// ln of the odds of every edge among some models, and of those from above.
+/// The log odds of every edge between some models, and of the edges into them from above.
 struct Odds {
     size: usize,
-    /// By parent and child; the last parent is whatever is above.
+    /// Indexed by parent and child; the last parent stands for everything above.
     logarithms: Vec<f64>,
 }
 
@@ -388,7 +389,7 @@ impl Odds {
         *sum = add_up([*sum, logarithm].into_iter());
     }
 
-    /// Any number of models may hang on what is above.
+    /// Any number of models may have their parent above.
     fn with_root_above(&self) -> Option<Distribution> {
         let size = self.size;
         let graph = DenseDigraph::from_fn(size + 1, |from, to| {
@@ -406,7 +407,7 @@ impl Odds {
 
     /// One of the models is the root.
     ///
-    /// Its odds as one are taken off the odds of the edges into it.
+    /// Its log odds as a root are subtracted from those of the edges into it.
     fn with_own_root(&self) -> Option<Distribution> {
         let size = self.size;
         let as_root = |child: usize| match self.get(size, child) {
@@ -428,7 +429,7 @@ impl Odds {
         Some((logarithm, edges.map(probability).collect()))
     }
 
-    /// The greatest odds of any edge into a model.
+    /// The greatest log odds of any edge into a model.
     fn greatest(&self, child: usize) -> f64 {
         let into = (0..=self.size).map(|parent| self.get(parent, child));
         into.fold(f64::NEG_INFINITY, f64::max)
@@ -444,7 +445,7 @@ fn add_up(logarithms: impl Iterator<Item = f64> + Clone) -> f64 {
     greatest + Float::ln(logarithms.map(|x| Float::exp(x - greatest)).sum::<f64>())
 }
 
-/// A search in depth, without recursion.
+/// A depth-first search without recursion.
 struct Search<'a> {
     live: &'a Live,
     index: Vec<usize>,
