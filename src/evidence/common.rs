@@ -48,9 +48,6 @@ fn is_new(share: f64, usual: f64) -> bool {
     share > UNRELATED_ROWS && share > MUCH * usual
 }
 
-/// Weights at least this share of whose values are as far apart as independent ones aren't compared.
-const APART: f64 = 0.35;
-
 /// One weight of both models.
 pub(super) struct Tensor {
     /// Its index among the tensors that both models have.
@@ -59,29 +56,21 @@ pub(super) struct Tensor {
     values: usize,
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
     share: f64,
-    /// The share of its values that lie in groups of rows as far apart as independent ones.
-    apart: f64,
 }
 
 impl Tensor {
     pub(super) fn new(at: usize, groups: &[GroupComparison], range: Range<usize>) -> Self {
-        let (mut squared, mut norms, mut values, mut apart) = (0.0, 0.0, 0, 0);
+        let (mut squared, mut norms, mut values) = (0.0, 0.0, 0);
         for group in &groups[range.clone()] {
             squared += group.squared_distance;
             norms += group.first_squared_norm + group.second_squared_norm;
             values += group.values;
-            apart += if share_of(group) > UNRELATED {
-                group.values
-            } else {
-                0
-            };
         }
         Self {
             at,
             groups: range,
             values,
             share: if norms > 0.0 { squared / norms } else { 0.0 },
-            apart: apart as f64 / values.max(1) as f64,
         }
     }
 
@@ -90,15 +79,9 @@ impl Tensor {
         self.share > UNRELATED
     }
 
-    /// Whether it is far, or much of it is, where weights differ by this share as a rule: rows that are in another
-    /// order in one of the models, as those of projections that were fused head by head.
-    pub(super) fn is_replaced(&self, usual: f64) -> bool {
-        self.is_far() || self.apart >= APART && self.share > MUCH * usual
-    }
-
     /// Whether the weight was trained rather than initialised anew, given the usual share of the pair.
     pub(super) fn is_trained(&self, usual: f64) -> bool {
-        !self.is_replaced(usual) || self.share <= MUCH * usual
+        !self.is_far() || self.share <= MUCH * usual
     }
 }
 

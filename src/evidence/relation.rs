@@ -147,7 +147,7 @@ impl Relation {
         }
         let related = are_related(&tensors);
         let usual = usual_share(&tensors);
-        let far = (tensors.iter()).filter(|tensor| related && tensor.is_replaced(usual));
+        let far = tensors.iter().filter(|tensor| related && tensor.is_far());
         let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
         tensors.retain(|tensor| {
             let (u, v) = matched[tensor.at];

@@ -1,5 +1,4 @@
-//! Models that have more weights than what they were made from: copied experts, added tokens; and projections
-//! whose rows are in another order.
+//! Models that have more weights than what they were made from: copied experts and added tokens.
 
 use crate::noise::Noise;
 use crate::toy::{
@@ -152,48 +151,5 @@ fn a_child_of_a_copy_with_more_tokens_stays_below_it() {
             &folder,
             &[("longer", Some("base")), ("tuned", Some("longer"))],
         );
-    }
-}
-
-/// The rows of queries, keys and values fused head by head, as GPT-NeoX, BLOOM and Falcon keep them.
-fn fused_by_heads(from: &Weights, heads: usize) -> Weights {
-    let mut fused = from.clone();
-    for layer in 0.. {
-        let name = |part: &str| format!("layers.{layer}.self_attn.{part}_proj");
-        if !from.contains_key(&format!("{}.weight", name("q"))) {
-            break;
-        }
-        let parts = ["q", "k", "v"].map(|part| {
-            fused.remove(&format!("{}.bias", name(part)));
-            fused.remove(&format!("{}.weight", name(part))).unwrap()
-        });
-        let mut values = Vec::new();
-        for head in 0..heads {
-            for part in &parts {
-                let size = part.values().len() / heads;
-                values.extend_from_slice(&part.values()[head * size..(head + 1) * size]);
-            }
-        }
-        let whole = Tensor::new(&[values.len() / WIDTH, WIDTH], values);
-        let name = format!("layers.{layer}.self_attn.query_key_value.weight");
-        fused.insert(name, whole);
-    }
-    fused
-}
-
-#[test]
-fn projections_fused_head_by_head_leave_the_tree_right() {
-    for seed in SEEDS {
-        for heads in [4, 8] {
-            for fused in [&["b", "b1"][..], &["a1"], &["base"]] {
-                let mut folder = family(&decoder(seed, 4, VOCABULARY), seed, train);
-                for (name, weights) in &mut folder {
-                    if fused.contains(&&**name) {
-                        *weights = fused_by_heads(weights, heads);
-                    }
-                }
-                assert_with(&folder, &[]);
-            }
-        }
     }
 }
