@@ -28,6 +28,13 @@ const LEAST_TO_GLANCE_AT: usize = 256;
 /// three standard errors above [`NEAR`] and one below the share of independent weights.
 const MAY_BE_NEAR: f64 = 0.85;
 
+/// The share of independent weights that the sums of all weights of one shape must stay below if half of them
+/// correspond. With 128 numbers, sums of independent weights are below it in 1 of 100 cases, which costs time only.
+const SUMS_MAY_BE_NEAR: f64 = 0.7;
+
+/// The same for the sums of all shapes together, which have more numbers.
+const ALL_SUMS_MAY_BE_NEAR: f64 = 0.85;
+
 /// Vectors may correspond up to this share; the limit is low because norms of different layers are mostly
 /// alike.
 const NEAR_VECTORS: f64 = 0.25;
@@ -47,7 +54,7 @@ pub(super) fn matching(first: &[TensorSignature], second: &[TensorSignature]) ->
         .iter()
         .map(|alike| least_values(models, alike))
         .sum();
-    if possible == 0 || !is_any_near(models, &weights) {
+    if possible == 0 || !may_be_reordered(models, &weights) || !is_any_near(models, &weights) {
         return None;
     }
     let mut pairs = Positions::new();
@@ -131,6 +138,65 @@ fn least_values(models: [&[TensorSignature]; 2], alike: &Alike) -> u64 {
     values(0).min(values(1))
 }
 
+/// Whether half of the weights may correspond, judging by the sums over all weights of each shape, which don't
+/// depend on the order of the weights. This takes less time than comparing each weight with many others.
+///
+/// If one model has many more weights of a shape, its sum says nothing about those that correspond.
+fn may_be_reordered([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> bool {
+    let (mut all_squared, mut all_norms) = (0.0, 0.0);
+    for [of_first, of_second] in weights {
+        let (fewer, more) = (
+            of_first.len().min(of_second.len()),
+            of_first.len().max(of_second.len()),
+        );
+        if more > 2 * fewer {
+            return true;
+        }
+        let (u, v) = (
+            sum_of_glances(first, of_first),
+            sum_of_glances(second, of_second),
+        );
+        let (mut squared, mut norms) = (0.0, 0.0);
+        for (u, v) in u.iter().zip(&v) {
+            squared += (u - v) * (u - v);
+            norms += u * u + v * v;
+        }
+        if squared <= SUMS_MAY_BE_NEAR * norms {
+            return true;
+        }
+        all_squared += squared;
+        all_norms += norms;
+    }
+    // Numbers that aren't finite decide nothing.
+    !(all_squared > ALL_SUMS_MAY_BE_NEAR * all_norms)
+}
+
+/// The sum of the sketches of weights of one shape, over a few groups of rows.
+fn sum_of_glances(tensors: &[TensorSignature], of_shape: &[usize]) -> Vec<f64> {
+    let mut sums: Vec<f64> = Vec::new();
+    for &at in of_shape {
+        let sketch = tensors[at].sketch();
+        let buckets = sketch.buckets_of_group();
+        let unit = Float::powi(2.0_f64, sketch.exponent());
+        let groups = glances(sketch.groups().count());
+        let values =
+            groups.flat_map(|group| &sketch.buckets()[group * buckets..(group + 1) * buckets]);
+        if sums.is_empty() {
+            sums.extend(values.map(|&value| unit * f64::from(value)));
+        } else {
+            let values = sums.iter_mut().zip(values);
+            values.for_each(|(sum, &value)| *sum += unit * f64::from(value));
+        }
+    }
+    sums
+}
+
+/// Which groups of rows are compared before all of them are.
+fn glances(groups: usize) -> impl Iterator<Item = usize> {
+    let count = GLANCES.min(groups);
+    (0..count).map(move |glance| glance * groups / count)
+}
+
 /// Whether one of a few weights of the first model is near any of the second. Related models have half of
 /// their weights from one ancestor, and each weight tested represents an equal part of the values.
 fn is_any_near([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> bool {
@@ -184,7 +250,7 @@ fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     let unit = |own: i32| Float::powi(2.0_f64, own - exponent) as f32;
     let units = [unit(first.exponent()), unit(second.exponent())];
     let (mut squared, mut norms) = (0.0_f64, 0.0);
-    for group in (0..GLANCES).map(|glance| glance * groups / GLANCES) {
+    for group in glances(groups) {
         let range = group * buckets..(group + 1) * buckets;
         let pairs = first.buckets()[range.clone()]
             .iter()
