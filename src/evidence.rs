@@ -50,6 +50,7 @@ pub use self::matching::{MatchRule, Matching};
 pub use self::measurement::{Distance, Measurement, OnFailure};
 pub use self::orientation::{TransposedModel, find_transposed, sign_aligned};
 pub use self::pair_growth::PairGrowth;
+pub(crate) use self::partial::PARTIAL;
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
 pub use self::relation::Relation;

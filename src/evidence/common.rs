@@ -17,19 +17,39 @@ const UNRELATED_ROWS: f64 = 0.5;
 /// factor.
 const MUCH: f64 = 4.0;
 
+/// The greatest mean square of newly initialised rows, relative to the usual one of their matrix. A training step
+/// that makes rows look new makes their squares three times as large, since it is nearly orthogonal to them.
+const LONGEST_NEW_ROWS: f64 = 2.0;
+
 /// Removes the last groups of rows, down to `start`, if they were initialised anew in one of the models, such
 /// as the rows of tokens that were added to both.
 pub(super) fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
-    let mut shares: Vec<f64> = groups[start..].iter().map(share_of).collect();
-    shares.sort_by(f64::total_cmp);
-    let usual = shares.get(shares.len() / 2).copied().unwrap_or(0.0);
-    while groups.len() > start
-        && groups
-            .last()
-            .is_some_and(|last| is_new(share_of(last), usual))
-    {
+    let usual_share = median(groups[start..].iter().map(share_of));
+    let usual_squares = [0, 1].map(|model| {
+        let groups = groups[start..].iter();
+        median(groups.map(|group| mean_squares(group)[model]))
+    });
+    let is_new = |group: &GroupComparison| {
+        let mut squares = mean_squares(group).into_iter().zip(usual_squares);
+        is_new(share_of(group), usual_share)
+            && squares.all(|(squares, usual)| squares <= LONGEST_NEW_ROWS * usual)
+    };
+    while groups.len() > start && groups.last().is_some_and(is_new) {
         groups.pop();
     }
+}
+
+/// The mean square of a group's values in either model.
+fn mean_squares(group: &GroupComparison) -> [f64; 2] {
+    let values = group.values.max(1) as f64;
+    [group.first_squared_norm, group.second_squared_norm].map(|norm| norm / values)
+}
+
+/// The upper median; 0 for no values.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// A group's share of what independent rows would have.

@@ -5,8 +5,12 @@ use alloc::vec::Vec;
 use num_traits::Float;
 
 use super::coverage::{Coverage, PartialParent};
-use super::members::{Members, SAME_SHARE};
+use super::members::Members;
 use super::relation::restricted_squared_distance;
+
+/// A relative that covers less of a model than another one does, by this share of the model's weights, is compared
+/// with it on the weights that both cover. A few rows change a distance by less than that comparison may.
+pub(crate) const PARTIAL: f64 = 0.02;
 
 impl Members<'_> {
     /// The others that a model is related to.
@@ -26,7 +30,7 @@ impl Members<'_> {
             .iter()
             .map(|&other| share(other))
             .fold(0.0, f64::max);
-        let covers = |&&other: &&usize| share(other) > most - SAME_SHARE;
+        let covers = |&&other: &&usize| share(other) > most - PARTIAL;
         let common = self.common_size();
         let distance = |other: usize| self.distance(child, other, common).unwrap_or(0.0);
         let nearest = relatives
@@ -81,7 +85,7 @@ impl Members<'_> {
         };
         let most_of_child = most(child, &relatives);
         let mut parents = relatives;
-        parents.retain(|&parent| share(child, parent) > most_of_child - SAME_SHARE);
+        parents.retain(|&parent| share(child, parent) > most_of_child - PARTIAL);
         let common = self.common_size();
         let distance = |u, v| self.distance(u, v, common).unwrap_or(0.0);
         let nearer = |a: usize, b: usize| {
@@ -94,7 +98,7 @@ impl Members<'_> {
         let Some(nearest) = parents.iter().copied().reduce(nearer) else {
             return Vec::new();
         };
-        let covered = |parent: usize| most(parent, &self.relatives(parent)) - SAME_SHARE;
+        let covered = |parent: usize| most(parent, &self.relatives(parent)) - PARTIAL;
         if parents
             .iter()
             .all(|&parent| share(parent, child) > covered(parent))

@@ -14,7 +14,8 @@ use super::near::{Compared, Comparer};
 use super::{Entry, IndexError, Settings};
 use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{
-    CopyKind, Geometry, MatchRule, SignatureComparison, copy_kind, restricted_squared_distance,
+    CopyKind, Geometry, MatchRule, PARTIAL, SignatureComparison, copy_kind,
+    restricted_squared_distance,
 };
 use crate::heritage::recovery::sparse::{Family, NearPair, TreeRules, trees};
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
@@ -23,9 +24,6 @@ use crate::signature::Signature;
 
 /// How many of the nearest models are considered as the original of a copy.
 const NEAREST_ORIGINALS: usize = 8;
-
-/// Smaller differences between shares are ignored, such as a head with few classes or a few extra tokens.
-const SAME_SHARE: f64 = 1e-3;
 
 /// If at least this share of both models was compared, their squared distance is used as it is.
 const NEARLY_ALL: f64 = 0.9;
@@ -333,7 +331,7 @@ impl LargeFamily<'_> {
         for (child, near) in near.iter().enumerate() {
             let share = |pair: &NearPair| pair.share_of(child);
             let most = near.iter().map(|(_, pair)| share(pair)).fold(0.0, f64::max);
-            let covers = |pair: &NearPair| share(pair) > most - SAME_SHARE;
+            let covers = |pair: &NearPair| share(pair) > most - PARTIAL;
             let covering = near.iter().filter(|(_, pair)| covers(pair));
             let nearest = covering.reduce(|best, other| {
                 let (a, b) = ((best.1.distance, best.0), (other.1.distance, other.0));
