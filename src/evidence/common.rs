@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 use core::ops::Range;
 
 use crate::signature::TensorSignature;
-use crate::sketch::GroupComparison;
+use crate::sketch::{GroupComparison, RowGroups};
 
 /// Models are unrelated if their squared distance is above this share of what independent weights would have.
 const UNRELATED: f64 = super::Geometry::UNRELATED;
@@ -24,11 +24,16 @@ const LONGEST_NEW_ROWS: f64 = 2.0;
 /// Removes the last groups of rows, down to `start`, if they were initialised anew in one of the models, such
 /// as the rows of tokens that were added to both.
 pub(super) fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
-    let usual_share = median(groups[start..].iter().map(share_of));
-    let usual_squares = [0, 1].map(|model| {
-        let groups = groups[start..].iter();
-        median(groups.map(|group| mean_squares(group)[model]))
-    });
+    // Most matrices have no new rows, so medians are taken only where the last rows look new.
+    if !(groups[start..].last()).is_some_and(|last| share_of(last) > UNRELATED_ROWS) {
+        return;
+    }
+    let usual_share = median(&groups[start..], share_of);
+    if !(groups[start..].last()).is_some_and(|last| is_new(share_of(last), usual_share)) {
+        return;
+    }
+    let usual_squares =
+        [0, 1].map(|model| median(&groups[start..], |group| mean_squares(group)[model]));
     let is_new = |group: &GroupComparison| {
         let mut squares = mean_squares(group).into_iter().zip(usual_squares);
         is_new(share_of(group), usual_share)
@@ -45,11 +50,18 @@ fn mean_squares(group: &GroupComparison) -> [f64; 2] {
     [group.first_squared_norm, group.second_squared_norm].map(|norm| norm / values)
 }
 
-/// The upper median; 0 for no values.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+/// The upper median over groups; 0 for no groups.
+fn median(groups: &[GroupComparison], of: impl Fn(&GroupComparison) -> f64) -> f64 {
+    let mut values = [0.0; RowGroups::MOST];
+    let count = groups.len().min(values.len());
+    for (value, group) in values.iter_mut().zip(groups) {
+        *value = of(group);
+    }
+    let values = &mut values[..count];
+    if values.is_empty() {
+        return 0.0;
+    }
+    *values.select_nth_unstable_by(count / 2, f64::total_cmp).1
 }
 
 /// A group's share of what independent rows would have.

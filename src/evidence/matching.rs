@@ -188,8 +188,10 @@ fn shuffled(first: &Signature, second: &Signature, equal: &Positions) -> Option<
     let weights: Vec<&(usize, usize)> = (equal.iter()).filter(|(i, _)| u[*i].is_weight()).collect();
     let step = weights.len().div_ceil(SAMPLED).max(1);
     let sample = weights.iter().step_by(step);
-    let near = sample.clone().filter(|&&&(i, j)| are_near(&u[i], &v[j]));
-    if 4 * near.count() >= sample.count() {
+    let is_near =
+        |&&&(i, j): &&&(usize, usize)| content::may_be_near(&u[i], &v[j]) && are_near(&u[i], &v[j]);
+    let enough = sample.len().div_ceil(4);
+    if sample.filter(is_near).take(enough).count() >= enough {
         return None;
     }
     let mut pairs = if is_after(first, second) {

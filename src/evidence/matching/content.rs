@@ -157,7 +157,8 @@ fn may_be_reordered([first, second]: [&[TensorSignature]; 2], weights: &[Alike])
             sum_of_glances(second, of_second),
         );
         let (mut squared, mut norms) = (0.0, 0.0);
-        for (u, v) in u.iter().zip(&v) {
+        for (&u, &v) in u.iter().zip(&v) {
+            let (u, v) = (f64::from(u), f64::from(v));
             squared += (u - v) * (u - v);
             norms += u * u + v * v;
         }
@@ -172,20 +173,20 @@ fn may_be_reordered([first, second]: [&[TensorSignature]; 2], weights: &[Alike])
 }
 
 /// The sum of the sketches of weights of one shape, over a few groups of rows.
-fn sum_of_glances(tensors: &[TensorSignature], of_shape: &[usize]) -> Vec<f64> {
-    let mut sums: Vec<f64> = Vec::new();
-    for &at in of_shape {
-        let sketch = tensors[at].sketch();
-        let buckets = sketch.buckets_of_group();
-        let unit = Float::powi(2.0_f64, sketch.exponent());
-        let groups = glances(sketch.groups().count());
-        let values =
-            groups.flat_map(|group| &sketch.buckets()[group * buckets..(group + 1) * buckets]);
-        if sums.is_empty() {
-            sums.extend(values.map(|&value| unit * f64::from(value)));
-        } else {
-            let values = sums.iter_mut().zip(values);
-            values.for_each(|(sum, &value)| *sum += unit * f64::from(value));
+fn sum_of_glances(tensors: &[TensorSignature], of_shape: &[usize]) -> Vec<f32> {
+    let sketches = || of_shape.iter().map(|&at| tensors[at].sketch());
+    let Some(first) = sketches().next() else {
+        return Vec::new();
+    };
+    let (groups, buckets) = (first.groups().count(), first.buckets_of_group());
+    let mut sums = vec![0.0_f32; glances(groups).count() * buckets];
+    for sketch in sketches() {
+        let unit = Float::powi(2.0_f64, sketch.exponent()) as f32;
+        for (sums, group) in sums.chunks_exact_mut(buckets).zip(glances(groups)) {
+            let values = &sketch.buckets()[group * buckets..(group + 1) * buckets];
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += unit * value;
+            }
         }
     }
     sums
@@ -239,7 +240,7 @@ pub(super) fn limit(difference: Difference) -> f64 {
 }
 
 /// Whether two tensors may be near, judging by a few groups of their rows; most independent ones aren't.
-fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
+pub(super) fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     let (first, second) = (u.sketch(), v.sketch());
     let (groups, buckets) = (first.groups().count(), first.buckets_of_group());
     let is_small = groups * buckets <= LEAST_TO_GLANCE_AT;
@@ -252,15 +253,16 @@ fn may_be_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     let (mut squared, mut norms) = (0.0_f64, 0.0);
     for group in glances(groups) {
         let range = group * buckets..(group + 1) * buckets;
-        let pairs = first.buckets()[range.clone()]
-            .iter()
-            .zip(&second.buckets()[range]);
-        let differences = pairs.map(|(u, v)| units[0] * u - units[1] * v);
-        squared += f64::from(
-            differences
-                .map(|difference| difference * difference)
-                .sum::<f32>(),
-        );
+        let values = [first, second].map(|sketch| sketch.buckets()[range.clone()].as_chunks::<8>());
+        // Eight sums, which fit into vector registers.
+        let mut lanes = [0.0_f32; 8];
+        for (u, v) in values[0].0.iter().zip(values[1].0) {
+            for (lane, sum) in lanes.iter_mut().enumerate() {
+                let difference = units[0] * u[lane] - units[1] * v[lane];
+                *sum += difference * difference;
+            }
+        }
+        squared += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
         norms += first.squared_norms()[group] + second.squared_norms()[group];
     }
     let unit = Float::powi(2.0_f64, exponent);
