@@ -16,7 +16,7 @@
 //!
 //! They can only be read from the front. Reading goes on where it left off, for up to eight arrays or places at
 //! once; reading from an earlier value starts again. Those in Fortran's order start again for every chunk
-//! (see [`Layer::preferred_length`]): up to 90 million values are read so, and larger or very narrow arrays
+//! (see [`Layer::preferred_length`](crate::weights::Layer::preferred_length)): up to 90 million values are read so, and larger or very narrow arrays
 //! are skipped.
 //!
 //! # Memory

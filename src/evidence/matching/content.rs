@@ -169,7 +169,8 @@ fn may_be_reordered([first, second]: [&[TensorSignature]; 2], weights: &[Alike])
         all_norms += norms;
     }
     // Numbers that aren't finite decide nothing.
-    !(all_squared > ALL_SUMS_MAY_BE_NEAR * all_norms)
+    let are_far = all_squared > ALL_SUMS_MAY_BE_NEAR * all_norms;
+    !are_far
 }
 
 /// The sum of the sketches of weights of one shape, over a few groups of rows.
