@@ -131,7 +131,7 @@ pub enum Root {
 /// ```
 /// use mother::arborescence::{ArborescenceError, DenseDigraph, Root, minimum_arborescence};
 ///
-/// A node can only be reached from lower ones.
+/// // A node can only be reached from lower ones.
 /// let weight = |from: usize, to: usize| if from < to { 1.0 } else { f64::INFINITY };
 /// let digraph = DenseDigraph::from_fn(4, weight)?;
 /// assert_eq!(minimum_arborescence(&digraph, Root::Any)?.root(), 0);

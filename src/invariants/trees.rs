@@ -105,7 +105,7 @@ fn edge(digraph: &DenseDigraph, from: usize, to: usize) -> Option<f64> {
 ///
 /// # Errors
 ///
-/// Those of [`arborescence`]; [`Violation::Roots`] if the root isn't the given one;
+/// Those of [`arborescence`]; [`Violation::WrongRoot`] if the root isn't the given one;
 /// [`Violation::Cost`], [`Violation::DualInfeasible`] and [`Violation::Gap`].
 ///
 /// # Complexity
@@ -132,10 +132,10 @@ pub fn dual_certificate(
     tolerance: f64,
 ) -> Result<(), Violation> {
     arborescence(digraph, parents)?;
-    if let Root::At(root) = root
-        && parents.get(root).copied() != Some(None)
+    if let Root::At(expected) = root
+        && parents.get(expected).copied() != Some(None)
     {
-        return Err(Violation::Roots { found: 0 });
+        return Err(Violation::WrongRoot { expected });
     }
     for (set, (nodes, cost)) in sets.iter().enumerate() {
         let negative = nodes.len() > 1 && *cost < -tolerance;
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(check(Root::At(0), &best, &sets), Ok(()));
         assert_eq!(
             check(Root::At(1), &best, &sets),
-            Err(Violation::Roots { found: 0 })
+            Err(Violation::WrongRoot { expected: 1 })
         );
         assert!(matches!(
             check(Root::Any, &best, &sets),

@@ -59,11 +59,16 @@ crate::errors::errors! {
             /// The lowest such node.
             node: usize,
         } => "node {node} is its own ancestor",
-        /// There isn't exactly one root, or it isn't the given one.
+        /// There isn't exactly one root.
         Roots {
             /// The number of roots.
             found: usize,
         } => "there should be one root, there are {found}",
+        /// The root isn't the given one.
+        WrongRoot {
+            /// The node that should be the root.
+            expected: usize,
+        } => "node {expected} should be the root, and is not",
         /// An edge that is forbidden or has no weight is used.
         ForbiddenEdge {
             /// The node the edge leaves.
