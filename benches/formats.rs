@@ -167,7 +167,7 @@ pub(crate) fn all(criterion: &mut Criterion) {
             NpzModel::open(path).unwrap()
         });
     }
-    // Any bytes are codes of some numbers. Beside each stands a plain copy of its bytes.
+    // Random bytes will do, since all codes are valid. Each type is timed next to a plain copy of its bytes.
     for (name, tensor, kind, size) in [
         ("gguf", "w.weight", 0, 4 * VALUES),
         ("gguf-rows", "blk.0.attn_q.weight", 0, 4 * VALUES),

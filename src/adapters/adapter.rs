@@ -107,7 +107,7 @@ pub(super) struct Target {
 /// How the sum of the weight and its change is scaled.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Lengths {
-    /// It is unchanged.
+    /// The sum is used as it is.
     Kept,
     /// Scaled so that each output's weights have the norm that DoRA trained.
     Magnitudes(Vec<f32>),
@@ -132,7 +132,7 @@ impl Target {
 impl<A: WeightSource> Adapter<A> {
     /// Whether a source holds an adapter, of whatever method, and not a complete model.
     ///
-    /// Returns false for a model stored with an adapter's factors beside its own weights.
+    /// Returns false if the file also holds a whole model's weights.
     pub fn is_adapter(source: &A) -> bool {
         Holding::of(source) == Holding::Adapter
     }

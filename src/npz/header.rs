@@ -49,10 +49,10 @@ impl Header {
         let text = core::str::from_utf8(bytes).map_err(|_| "its header is not UTF-8")?;
         let mut parser = Parser(text.trim());
         let (mut description, mut order, mut shape) = (None, None, None);
-        parser.expect('{')?;
+        parser.require('{')?;
         while !parser.takes('}') {
             let key = parser.quoted()?;
-            parser.expect(':')?;
+            parser.require(':')?;
             match key {
                 "descr" => description = Some(parser.description()?),
                 "fortran_order" => order = Some(parser.truth()?),
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
         found.is_some()
     }
 
-    fn expect(&mut self, symbol: char) -> Result<(), String> {
+    fn require(&mut self, symbol: char) -> Result<(), String> {
         if self.takes(symbol) {
             Ok(())
         } else {
@@ -117,7 +117,7 @@ impl<'a> Parser<'a> {
     }
 
     fn quoted(&mut self) -> Result<&'a str, String> {
-        self.expect('\'')?;
+        self.require('\'')?;
         let end = self.0.split_once('\'');
         let (text, rest) = end.ok_or("its header has a text without an end")?;
         self.0 = rest.trim_start();
@@ -155,7 +155,7 @@ impl<'a> Parser<'a> {
     }
 
     fn lengths(&mut self) -> Result<Vec<usize>, String> {
-        self.expect('(')?;
+        self.require('(')?;
         let mut lengths = Vec::new();
         while !self.takes(')') {
             let end = self.0.find([',', ')']).unwrap_or(self.0.len());
