@@ -13,7 +13,7 @@ use super::kind::{Coding, Kind};
 use super::names::{in_block, is_derived, is_interleaved, is_raised, original};
 use crate::Scalar;
 use crate::storage::input::Input;
-use crate::storage::model::ModelPart;
+use crate::storage::model::{About, ModelPart};
 use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, FileErrorKind, Storage};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
@@ -183,16 +183,12 @@ impl ModelPart for Part<'_> {
         core::mem::take(&mut self.skipped)
     }
 
-    fn name<'a>(&'a self, layer: &'a StoredLayer) -> &'a str {
-        &layer.name
-    }
-
-    fn shape<'a>(&'a self, layer: &'a StoredLayer) -> &'a [usize] {
-        &layer.shape
-    }
-
-    fn element_type(&self, layer: &StoredLayer) -> ElementType {
-        layer.element_type
+    fn about<'a>(&'a self, layer: &'a StoredLayer) -> About<'a> {
+        About {
+            name: &layer.name,
+            shape: &layer.shape,
+            element_type: layer.element_type,
+        }
     }
 
     fn preferred_length(&self, layer: &StoredLayer) -> usize {

@@ -10,10 +10,10 @@ use super::header::{Header, PREFIX, header_place};
 use super::inflate::{Deflated, Stream, Streams};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
-use crate::storage::model::ModelPart;
+use crate::storage::model::{About, ModelPart};
 use crate::storage::text::Shape;
 use crate::storage::{Bytes, Element, FileError, FileErrorKind, Storage, Strides};
-use crate::weights::{ElementType, SkippedLayer, element_count};
+use crate::weights::{SkippedLayer, element_count};
 
 /// The most values that are inflated to read an array once that is both compressed and in Fortran's order:
 /// all of it for each piece of as many values as are read at once.
@@ -164,16 +164,12 @@ impl ModelPart for Arrays<'_> {
         core::mem::take(&mut self.skipped)
     }
 
-    fn name<'a>(&'a self, layer: &'a StoredLayer) -> &'a str {
-        &layer.name
-    }
-
-    fn shape<'a>(&'a self, layer: &'a StoredLayer) -> &'a [usize] {
-        &layer.shape
-    }
-
-    fn element_type(&self, layer: &StoredLayer) -> ElementType {
-        layer.element.element_type
+    fn about<'a>(&'a self, layer: &'a StoredLayer) -> About<'a> {
+        About {
+            name: &layer.name,
+            shape: &layer.shape,
+            element_type: layer.element.element_type,
+        }
     }
 
     fn preferred_length(&self, layer: &StoredLayer) -> usize {

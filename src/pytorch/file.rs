@@ -16,9 +16,9 @@ use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
 use crate::storage::index::Indexed;
 use crate::storage::input::{Input, Reading};
-use crate::storage::model::ModelPart;
+use crate::storage::model::{About, ModelPart};
 use crate::storage::{ByteOrder, Element, FileError, FileErrorKind, Storage, Strides};
-use crate::weights::{ElementType, SkippedLayer};
+use crate::weights::SkippedLayer;
 
 /// The first bytes of an archive.
 const ARCHIVE: &[u8] = b"PK\x03\x04";
@@ -95,16 +95,12 @@ impl ModelPart for Shard<'_> {
         core::mem::take(&mut self.skipped)
     }
 
-    fn name<'a>(&'a self, layer: &'a StoredLayer) -> &'a str {
-        &layer.name
-    }
-
-    fn shape<'a>(&'a self, layer: &'a StoredLayer) -> &'a [usize] {
-        &layer.shape
-    }
-
-    fn element_type(&self, layer: &StoredLayer) -> ElementType {
-        layer.element.element_type
+    fn about<'a>(&'a self, layer: &'a StoredLayer) -> About<'a> {
+        About {
+            name: &layer.name,
+            shape: &layer.shape,
+            element_type: layer.element.element_type,
+        }
     }
 
     fn preferred_length(&self, layer: &StoredLayer) -> usize {

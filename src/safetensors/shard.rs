@@ -7,7 +7,7 @@ use std::path::Path;
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
 use crate::storage::index::Indexed;
-use crate::storage::model::ModelPart;
+use crate::storage::model::{About, ModelPart};
 use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, Storage};
 use crate::weights::{ElementType, F4_E2M1, SkippedLayer};
 
@@ -49,16 +49,12 @@ impl ModelPart for Shard<'_> {
         core::mem::take(&mut self.header.skipped)
     }
 
-    fn name<'a>(&'a self, tensor: &'a Tensor) -> &'a str {
-        self.header.name(tensor)
-    }
-
-    fn shape<'a>(&'a self, tensor: &'a Tensor) -> &'a [usize] {
-        self.header.shape(tensor)
-    }
-
-    fn element_type(&self, tensor: &Tensor) -> ElementType {
-        tensor.element_type
+    fn about<'a>(&'a self, layer: &'a Tensor) -> About<'a> {
+        About {
+            name: self.header.name(layer),
+            shape: self.header.shape(layer),
+            element_type: layer.element_type,
+        }
     }
 
     fn read<T: Scalar>(

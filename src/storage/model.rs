@@ -6,6 +6,13 @@ use super::FileError;
 use crate::Scalar;
 use crate::weights::{ElementType, SkippedLayer};
 
+/// What a header says about a layer.
+pub(crate) struct About<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) shape: &'a [usize],
+    pub(crate) element_type: ElementType,
+}
+
 /// A file whose header has been read and checked.
 pub(crate) trait ModelPart {
     /// A layer that can be read.
@@ -16,11 +23,7 @@ pub(crate) trait ModelPart {
     /// Its layers that can't be read.
     fn take_skipped(&mut self) -> Vec<SkippedLayer>;
 
-    fn name<'a>(&'a self, layer: &'a Self::Stored) -> &'a str;
-
-    fn shape<'a>(&'a self, layer: &'a Self::Stored) -> &'a [usize];
-
-    fn element_type(&self, layer: &Self::Stored) -> ElementType;
+    fn about<'a>(&'a self, layer: &'a Self::Stored) -> About<'a>;
 
     /// The smallest number of values worth reading at once.
     fn preferred_length(&self, _: &Self::Stored) -> usize {
@@ -117,15 +120,15 @@ macro_rules! file_model {
             type Error = $crate::storage::FileError;
 
             fn name(&self) -> &str {
-                $crate::storage::model::ModelPart::name(self.part, self.layer)
+                $crate::storage::model::ModelPart::about(self.part, self.layer).name
             }
 
             fn shape(&self) -> &[usize] {
-                $crate::storage::model::ModelPart::shape(self.part, self.layer)
+                $crate::storage::model::ModelPart::about(self.part, self.layer).shape
             }
 
             fn element_type(&self) -> $crate::weights::ElementType {
-                $crate::storage::model::ModelPart::element_type(self.part, self.layer)
+                $crate::storage::model::ModelPart::about(self.part, self.layer).element_type
             }
 
             fn preferred_length(&self) -> usize {
