@@ -22,7 +22,7 @@ pub(crate) struct Sample {
     parent_found: f64,
     /// Whose true parent is among the nearest that an exhaustive search finds.
     parent_near: f64,
-    /// Whose edge is right in the graph of the index, and right but for the direction.
+    /// Whose edge is right in the graph of the index, and right regardless of direction.
     of_index: [f64; 2],
     /// The same for the model's place among the nearest of the exhaustive search.
     exhaustive: [f64; 2],
@@ -31,10 +31,10 @@ pub(crate) struct Sample {
 impl Sample {
     pub(crate) fn text(&self) -> String {
         format!(
-            "\nof {} models, the nearest is among the relatives found of {:.3}, the parent of {:.3}, and \
-             of {:.3} among the {NEAREST} nearest\n\
-             edges of these models: {:.3} right, {:.3} but for the direction; of each with its nearest \
-             alone: {:.3}, {:.3}",
+            "\n{} models were sampled. The index finds the nearest relative of {:.3} and the parent of {:.3}; \
+             an exhaustive search has the parent of {:.3} among the {NEAREST} nearest.\n\
+             edges of these models: {:.3} right, {:.3} regardless of direction; recovered with their \
+             {NEAREST} nearest alone: {:.3}, {:.3}",
             self.models,
             self.nearest_found,
             self.parent_found,
