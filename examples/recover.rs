@@ -27,7 +27,7 @@ make no sense; 1 when it can't be done: a path isn't there, no model is left, --
 
   MODEL                  a file (safetensors, PyTorch, GGUF, npz), an index, or a folder, which is
                          looked through to any depth: sharded models, hub caches, pipelines,
-                         checkpoints. What is passed over is listed. None: the embedded zoo, with
+                         checkpoints. What is skipped is listed. None: the embedded zoo, with
                          the truth about it
   --format NAME          text (the default) | json | dot | mermaid | newick | svg |
                          card | cyclonedx | spdx

@@ -15,13 +15,13 @@ mod format;
 mod id;
 mod names;
 mod naming;
-mod passed_over;
 mod path;
+mod skipped;
 mod source;
 
 pub use self::card::ModelCard;
 pub use self::find::{FindError, Found, find_models};
 pub use self::format::ModelFormat;
-pub use self::passed_over::{PassedOver, PassedOverReason};
 pub use self::path::ModelPath;
+pub use self::skipped::{SkipReason, SkippedPath};
 pub use self::source::{ModelFile, ModelFileLayer};

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_passed_over() {
+    fn nan_is_ignored() {
         for length in [1, 2, 9, 16, 17, 65, 300] {
             for place in 0..length {
                 let mut values = vec![f64::NAN; length];

@@ -62,14 +62,14 @@ impl Models {
         })
     }
 
-    /// Opens all models at these paths, each of which has to exist, and notes what was passed over.
+    /// Opens all models at these paths, each of which has to exist, and notes what was skipped.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
         let found = find_models(paths).map_err(Failure::run)?;
         let mut models = Self::default();
-        for passed_over in &found.passed_over {
-            let reason = passed_over.reason().to_string();
-            let id = passed_over.name().to_string();
-            if passed_over.reason().is_loss() {
+        for skipped in &found.skipped {
+            let reason = skipped.reason().to_string();
+            let id = skipped.name().to_string();
+            if skipped.reason().is_loss() {
                 models.skipped.push(Skipped { id, reason });
             } else {
                 note(format!("skipped {id}: {reason}"));

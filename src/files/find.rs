@@ -16,7 +16,7 @@ use super::folder::{Candidate, Contents, Folder, Rejected, models_of, models_of_
 use super::id::{Named, Root, SNAPSHOTS, is_repository};
 use super::names::{FileKind, FileName};
 use super::naming::{Item, Namer, with_unique_names};
-use super::passed_over::{PassedOver, PassedOverReason};
+use super::skipped::{SkipReason, SkippedPath};
 use crate::storage::text::{FileName as Shown, Line};
 
 /// How many levels of folders below a given path are searched.
@@ -35,7 +35,7 @@ pub struct Found {
     /// The models, sorted by name; names are unique.
     pub models: Vec<ModelPath>,
     /// The files and folders that were skipped, sorted by name.
-    pub passed_over: Vec<PassedOver>,
+    pub skipped: Vec<SkippedPath>,
 }
 
 /// A path passed to [`find_models`] can't be accessed.
@@ -106,8 +106,8 @@ impl Error for FindError {}
 /// for model in &found.models {
 ///     println!("{}: {}", model.name(), model.path().display());
 /// }
-/// for passed_over in &found.passed_over {
-///     eprintln!("skipped {passed_over}");
+/// for skipped in &found.skipped {
+///     eprintln!("skipped {skipped}");
 /// }
 /// # Ok::<(), mother::files::FindError>(())
 /// ```
@@ -255,7 +255,7 @@ struct Search {
     /// Links to folders, which are searched after real folders.
     links: VecDeque<Step>,
     models: Vec<Item<Candidate>>,
-    passed_over: Vec<Item<Rejected>>,
+    skipped: Vec<Item<Rejected>>,
 }
 
 impl Search {
@@ -266,7 +266,7 @@ impl Search {
             seen: BTreeMap::new(),
             links: VecDeque::new(),
             models: Vec::new(),
-            passed_over: Vec::new(),
+            skipped: Vec::new(),
         }
     }
 
@@ -283,14 +283,14 @@ impl Search {
             above: None,
         };
         if !self.folder(&step) {
-            self.pass_over(&step, PassedOverReason::NoWeights);
+            self.skip(&step, SkipReason::NoWeights);
         }
     }
 
     /// Searches a folder and everything below; returns whether it contains anything to report.
     fn folder(&mut self, step: &Step) -> bool {
         if step.depth > DEEPEST {
-            self.pass_over(step, PassedOverReason::TooDeep);
+            self.skip(step, SkipReason::TooDeep);
             return true;
         }
         let real = fs::canonicalize(&step.path).unwrap_or_else(|_| step.path.clone());
@@ -298,7 +298,7 @@ impl Search {
             // A folder given twice needn't be reported.
             if *first != step.place && step.depth > 0 {
                 let folder = self.shared.id(first, "", Named::ByFolder);
-                self.pass_over(step, PassedOverReason::SameFolder { folder });
+                self.skip(step, SkipReason::SameFolder { folder });
             }
             return true;
         }
@@ -307,7 +307,7 @@ impl Search {
             Ok(listing) => listing,
             Err(error) => {
                 let message = error.to_string();
-                self.pass_over(step, PassedOverReason::Unlisted { message });
+                self.skip(step, SkipReason::Unlisted { message });
                 return true;
             }
         };
@@ -317,7 +317,7 @@ impl Search {
             files: listing.files,
         });
         if let Some(model) = step.above.as_ref().filter(|_| step.name() == ORIGINAL) {
-            contents.pass_over_copies(&step.path, model);
+            contents.skip_copies(&step.path, model);
         }
         let model = contents.main_file();
         let mut any = !contents.is_empty() || !listing.links.is_empty();
@@ -335,7 +335,7 @@ impl Search {
         }
         any |= empty.iter().any(Step::is_named_like_weights);
         if any && !is_pipeline {
-            empty.iter().for_each(|folder| self.pass_over_empty(folder));
+            empty.iter().for_each(|folder| self.skip_empty(folder));
         }
         any
     }
@@ -344,7 +344,7 @@ impl Search {
     fn linked_folders(&mut self) {
         while let Some(step) = self.links.pop_front() {
             if !self.folder(&step) {
-                self.pass_over_empty(&step);
+                self.skip_empty(&step);
             }
         }
     }
@@ -384,16 +384,16 @@ impl Search {
             folder: folder.to_owned(),
             what,
         }));
-        let rejected = contents.passed_over.into_iter();
-        self.passed_over.extend(rejected.map(|what| Item {
+        let rejected = contents.skipped.into_iter();
+        self.skipped.extend(rejected.map(|what| Item {
             given,
             folder: folder.to_owned(),
             what,
         }));
     }
 
-    fn pass_over(&mut self, step: &Step, reason: PassedOverReason) {
-        self.passed_over.push(Item {
+    fn skip(&mut self, step: &Step, reason: SkipReason) {
+        self.skipped.push(Item {
             given: Some(step.given),
             folder: step.place.clone(),
             what: Rejected {
@@ -405,27 +405,27 @@ impl Search {
         });
     }
 
-    fn pass_over_empty(&mut self, step: &Step) {
+    fn skip_empty(&mut self, step: &Step) {
         let name = step.name();
         match (FileName::parse(&name), step.place.parent()) {
-            (Some(file), Some(folder)) => self.passed_over.push(Item {
+            (Some(file), Some(folder)) => self.skipped.push(Item {
                 given: Some(step.given),
                 folder: folder.to_owned(),
                 what: Rejected {
                     stem: file.stem.to_owned(),
                     named: file.named(),
                     path: step.path.clone(),
-                    reason: PassedOverReason::Folder,
+                    reason: SkipReason::Folder,
                 },
             }),
-            _ => self.pass_over(step, PassedOverReason::NoWeights),
+            _ => self.skip(step, SkipReason::NoWeights),
         }
     }
 
     fn found(self) -> Found {
         let namer = Namer::new(&self.shared, &self.given, &self.models);
-        let mut passed_over: Vec<PassedOver> = (self.passed_over.iter())
-            .map(|item| PassedOver {
+        let mut skipped: Vec<SkippedPath> = (self.skipped.iter())
+            .map(|item| SkippedPath {
                 name: namer
                     .root(item.given)
                     .id(&item.folder, &item.what.stem, item.what.named),
@@ -433,11 +433,11 @@ impl Search {
                 reason: item.what.reason.clone(),
             })
             .collect();
-        passed_over.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
+        skipped.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
         let paths = self.models.iter().map(|item| namer.names(item)).collect();
         Found {
             models: with_unique_names(paths),
-            passed_over,
+            skipped,
         }
     }
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use super::ModelFormat;
 use super::id::Named;
 use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_consolidated};
-use super::passed_over::PassedOverReason;
 use super::path::Stored;
+use super::skipped::SkipReason;
 use crate::safetensors::shard_names;
 
 /// A Git LFS pointer is about 130 bytes long.
@@ -33,7 +33,7 @@ pub(super) struct Folder<'a> {
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) models: Vec<Candidate>,
-    pub(super) passed_over: Vec<Rejected>,
+    pub(super) skipped: Vec<Rejected>,
 }
 
 /// A model, judging by the names of files.
@@ -51,7 +51,7 @@ pub(super) struct Candidate {
     /// Whether it may contain only a slice of every tensor.
     is_slice: bool,
     /// Why it can't be read.
-    problem: Option<PassedOverReason>,
+    problem: Option<SkipReason>,
 }
 
 /// Something that isn't a model, with the name that it would have.
@@ -59,12 +59,12 @@ pub(super) struct Rejected {
     pub(super) stem: String,
     pub(super) named: Named,
     pub(super) path: PathBuf,
-    pub(super) reason: PassedOverReason,
+    pub(super) reason: SkipReason,
 }
 
 impl Contents {
     pub(super) fn is_empty(&self) -> bool {
-        self.models.is_empty() && self.passed_over.is_empty()
+        self.models.is_empty() && self.skipped.is_empty()
     }
 
     /// The file of the model that is named after the folder.
@@ -74,16 +74,16 @@ impl Contents {
     }
 
     /// Skips the models that are named after their folder, since they duplicate another one.
-    pub(super) fn pass_over_copies(&mut self, folder: &Path, of: &str) {
-        for rejected in &mut self.passed_over {
-            if let PassedOverReason::Slices { files } = &rejected.reason {
+    pub(super) fn skip_copies(&mut self, folder: &Path, of: &str) {
+        for rejected in &mut self.skipped {
+            if let SkipReason::Slices { files } = &rejected.reason {
                 let (files, of) = (files.clone(), of.to_owned());
-                rejected.reason = PassedOverReason::Variant { files, of };
+                rejected.reason = SkipReason::Variant { files, of };
             }
         }
         let is_copy = |model: &mut Candidate| model.named == Named::ByFolder;
         for copy in self.models.extract_if(.., is_copy) {
-            (self.passed_over).extend(variants(folder, copy.names, of));
+            (self.skipped).extend(variants(folder, copy.names, of));
         }
     }
 }
@@ -113,17 +113,15 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
         if first.is_slice && candidates.as_slice().iter().any(|other| other.is_slice) {
             let names = candidates.flat_map(|other| other.names);
             let files = [first.names.clone(), names.collect()].concat();
-            let reason = PassedOverReason::Slices { files };
-            contents.passed_over.push(first.rejected(reason));
+            let reason = SkipReason::Slices { files };
+            contents.skipped.push(first.rejected(reason));
         } else if let Some(reason) = first.problem.take() {
-            contents.passed_over.push(first.rejected(reason));
+            contents.skipped.push(first.rejected(reason));
         } else if first.format.is_readable() {
             // Sorted, so that the line doesn't depend on which formats this build reads.
             let mut others: Vec<_> = candidates.flat_map(|other| other.names).collect();
             others.sort_unstable();
-            contents
-                .passed_over
-                .extend(first.variants(folder.path, others));
+            contents.skipped.extend(first.variants(folder.path, others));
             contents.models.push(first);
         } else {
             unreadable.entry(first.format).or_default().push(first);
@@ -135,9 +133,9 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
             .flat_map(|candidate| candidate.names.clone())
             .collect();
         let first = candidates.into_iter().next()?;
-        Some(first.rejected(PassedOverReason::Format { format, files }))
+        Some(first.rejected(SkipReason::Format { format, files }))
     });
-    contents.passed_over.extend(unreadable);
+    contents.skipped.extend(unreadable);
     contents
 }
 
@@ -146,7 +144,7 @@ pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
     let mut contents = Contents::default();
     for (_, mut candidate) in folder.candidates() {
         match candidate.problem.take() {
-            Some(reason) => contents.passed_over.push(candidate.rejected(reason)),
+            Some(reason) => contents.skipped.push(candidate.rejected(reason)),
             None => contents.models.push(candidate),
         }
     }
@@ -252,7 +250,7 @@ impl Folder<'_> {
         let files: Vec<PathBuf> = names.iter().map(path).collect();
         let is_pointer = |(path, name): (&PathBuf, &String)| is_pointer(path).then(|| name.clone());
         let pointers: Vec<String> = files.iter().zip(&names).filter_map(is_pointer).collect();
-        let problem = PassedOverReason::LfsPointers {
+        let problem = SkipReason::LfsPointers {
             files: pointers.clone(),
         };
         let (series, format) = file.model();
@@ -279,7 +277,7 @@ impl Candidate {
         (problems, precision, name, self.stored, self.format)
     }
 
-    fn rejected(self, reason: PassedOverReason) -> Rejected {
+    fn rejected(self, reason: SkipReason) -> Rejected {
         Rejected {
             stem: self.stem,
             named: self.named,
@@ -301,7 +299,7 @@ fn variants(folder: &Path, files: Vec<String>, of: &str) -> Option<Rejected> {
         path: folder.join(&first),
         stem: first,
         named: Named::ByFile,
-        reason: PassedOverReason::Variant {
+        reason: SkipReason::Variant {
             files,
             of: of.to_owned(),
         },
@@ -313,13 +311,13 @@ fn missing_shards(
     file: &FileName<'_>,
     shards: &[(usize, String)],
     of: usize,
-) -> Option<PassedOverReason> {
+) -> Option<SkipReason> {
     let numbers: BTreeSet<usize> = shards.iter().map(|&(number, _)| number).collect();
     // Some shards are numbered from zero.
     let start = usize::from(!numbers.contains(&0));
     let there = numbers.range(start..of + start).count();
     let first = (start..of + start).find(|number| !numbers.contains(number))?;
-    Some(PassedOverReason::MissingShards {
+    Some(SkipReason::MissingShards {
         first: alloc::format!("{}-{first:05}-of-{of:05}", file.stem),
         missing: of - there,
         of,

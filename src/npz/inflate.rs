@@ -98,10 +98,10 @@ impl Stream {
         if position < self.position {
             *self = Self::new(self.source);
         }
-        let mut passed_over = vec![0; BUFFER.min(position - self.position) as usize];
+        let mut skipped = vec![0; BUFFER.min(position - self.position) as usize];
         while self.position < position {
             let length = (position - self.position).min(BUFFER) as usize;
-            self.fill(bytes, &mut passed_over[..length])?;
+            self.fill(bytes, &mut skipped[..length])?;
         }
         self.fill(bytes, output)
     }

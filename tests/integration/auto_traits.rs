@@ -170,11 +170,11 @@ fn sources_are_send_and_sync() {
             files::FindError,
             files::ModelCard,
             files::ModelFormat,
-            files::PassedOverReason,
+            files::SkipReason,
             files::Found,
             files::ModelFile,
             files::ModelPath,
-            files::PassedOver,
+            files::SkippedPath,
             safetensors::SafetensorsModel<'static>,
         );
     }

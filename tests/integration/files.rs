@@ -1,9 +1,9 @@
-//! Which models are found in the layouts that people have, under which names, and what is passed over.
+//! Which models are found in the layouts that people have, their names, and which paths are skipped.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod hub;
 mod layouts;
-mod passed_over;
+mod skipped;
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ fn names(found: &Found) -> Vec<&str> {
     found.models.iter().map(|model| model.name()).collect()
 }
 
-/// What was passed over, a line each.
+/// The skipped paths, one line each.
 fn lines(found: &Found) -> Vec<String> {
-    found.passed_over.iter().map(ToString::to_string).collect()
+    found.skipped.iter().map(ToString::to_string).collect()
 }

@@ -121,7 +121,7 @@ fn an_early_child_is_less_probable_but_not_impossible() {
 }
 
 #[test]
-fn contradictions_are_named_and_strangers_passed_over() {
+fn contradictions_are_named_and_strangers_ignored() {
     let error = recover(Knowledge::new().with_parent("a", "b").with_root("a"), 1).unwrap_err();
     let expected = Contradiction::RootWithParent {
         model: "a".into(),

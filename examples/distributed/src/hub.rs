@@ -20,11 +20,11 @@ impl Hub {
             Source::Simulated(plan) => Ok(Self::Simulated(simulation::Hub::new(*plan))),
             Source::Folder(path) => {
                 let found = find_models([path]).map_err(Failure::of)?;
-                for passed_over in found.passed_over.iter().filter(|p| p.reason().is_loss()) {
+                for skipped in found.skipped.iter().filter(|path| path.reason().is_loss()) {
                     note(&format!(
                         "skipped {}: {}",
-                        passed_over.name(),
-                        passed_over.reason()
+                        skipped.name(),
+                        skipped.reason()
                     ));
                 }
                 Ok(Self::Folder(found.models))

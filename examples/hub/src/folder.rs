@@ -308,7 +308,7 @@ fn only_model(place: &Path) -> Result<ModelPath, HubError> {
         }
         (None, _) => {
             let mut reasons = found
-                .passed_over
+                .skipped
                 .iter()
                 .map(|passed| passed.reason().to_string());
             let reason = reasons
@@ -336,8 +336,8 @@ pub(crate) fn scan(hub: &Hub) {
             return;
         }
     };
-    for passed_over in &found.passed_over {
-        info!("passed over {passed_over}");
+    for skipped in &found.skipped {
+        info!("skipped {skipped}");
     }
     let mut in_folder: BTreeMap<&Path, usize> = BTreeMap::new();
     for model in &found.models {
@@ -358,12 +358,12 @@ pub(crate) fn scan(hub: &Hub) {
         let Some(path) = folder.name(place) else {
             warn!(
                 model = model.name(),
-                "passed over, since its path isn't UTF-8"
+                "skipped: the path is not UTF-8"
             );
             continue;
         };
         if let Err(error) = id::check(model.name()) {
-            warn!(model = model.name(), "passed over: {}", error.message);
+            warn!(model = model.name(), "skipped: {}", error.message);
             continue;
         }
         let job = NewJob {

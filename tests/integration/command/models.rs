@@ -97,7 +97,7 @@ fn folders_hold_files_single_models_and_sharded_ones() {
         r#"{"weight_map":{"first":"model-1.safetensors","second":"model-2.safetensors"}}"#,
     );
     folders.write("a2.safetensors", file_of(&fine_tuned(&child, 102)));
-    folders.write("no-model/notes.txt", "passed over");
+    folders.write("no-model/notes.txt", "skipped");
     let (files, folders) = (
         recover_folder(files.path(), &[]),
         recover_folder(folders.path(), &[]),
@@ -132,7 +132,7 @@ fn models_of_one_name_are_told_apart_and_one_given_twice_is_one() {
 }
 
 #[test]
-fn what_is_passed_over_is_a_line_and_a_model_that_is_lost_is_skipped() {
+fn each_skipped_path_is_reported_on_one_line() {
     let folder = TempFolder::new();
     write_family(&folder, "a", 1, 24);
     let base = file_of(&foundation(2, 24));

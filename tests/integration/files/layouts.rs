@@ -270,9 +270,9 @@ fn depth_is_bounded() {
     );
     assert!(
         found
-            .passed_over
+            .skipped
             .iter()
-            .all(|passed_over| !passed_over.reason().is_loss())
+            .all(|skipped| !skipped.reason().is_loss())
     );
 }
 

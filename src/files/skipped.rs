@@ -13,13 +13,13 @@ use crate::storage::text::{Line, Quoted};
 ///
 /// Displays as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PassedOver {
+pub struct SkippedPath {
     pub(super) name: String,
     pub(super) path: PathBuf,
-    pub(super) reason: PassedOverReason,
+    pub(super) reason: SkipReason,
 }
 
-impl PassedOver {
+impl SkippedPath {
     /// The name that it would have as a model, or its path below the given one.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -34,12 +34,12 @@ impl PassedOver {
 
     /// Why it was skipped.
     #[must_use]
-    pub const fn reason(&self) -> &PassedOverReason {
+    pub const fn reason(&self) -> &SkipReason {
         &self.reason
     }
 }
 
-impl fmt::Display for PassedOver {
+impl fmt::Display for SkippedPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", Line(&self.name), self.reason)
     }
@@ -48,7 +48,7 @@ impl fmt::Display for PassedOver {
 /// Why a file or folder was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PassedOverReason {
+pub enum SkipReason {
     /// Neither the folder nor any below it contains weights.
     NoWeights,
     /// The folder has a name that only weight files have.
@@ -100,7 +100,7 @@ pub enum PassedOverReason {
     },
 }
 
-impl PassedOverReason {
+impl SkipReason {
     /// Whether skipping it may lose a model.
     #[must_use]
     pub const fn is_loss(&self) -> bool {
@@ -118,7 +118,7 @@ impl PassedOverReason {
     }
 }
 
-impl fmt::Display for PassedOverReason {
+impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoWeights => f.write_str("it holds no weights"),

@@ -1,4 +1,4 @@
-//! What is passed over, each with one line that says why.
+//! Skipped paths, each with one line that says why.
 
 use std::fs;
 
@@ -37,9 +37,9 @@ fn of_files_that_are_one_model_the_full_one_counts() {
     );
     assert!(
         found
-            .passed_over
+            .skipped
             .iter()
-            .all(|passed_over| !passed_over.reason().is_loss())
+            .all(|skipped| !skipped.reason().is_loss())
     );
 }
 
@@ -75,9 +75,9 @@ fn what_was_released_first_is_the_model_above() {
         ]
     );
     let losses = found
-        .passed_over
+        .skipped
         .iter()
-        .filter(|passed_over| passed_over.reason().is_loss());
+        .filter(|skipped| skipped.reason().is_loss());
     assert_eq!(losses.count(), 1);
 }
 
@@ -114,9 +114,9 @@ fn shards_that_are_missing_are_named() {
     );
     assert!(
         found
-            .passed_over
+            .skipped
             .iter()
-            .all(|passed_over| passed_over.reason().is_loss())
+            .all(|skipped| skipped.reason().is_loss())
     );
 }
 
@@ -141,9 +141,9 @@ fn formats_that_are_not_read_are_named() {
         ]
     );
     let losses: Vec<bool> = found
-        .passed_over
+        .skipped
         .iter()
-        .map(|passed_over| passed_over.reason().is_loss())
+        .map(|skipped| skipped.reason().is_loss())
         .collect();
     assert_eq!(losses, [true, false, true, true]);
 }
@@ -186,7 +186,7 @@ fn a_folder_without_weights_is_named_once() {
             "only: it holds no weights"
         ]
     );
-    assert!(found.passed_over[0].reason().is_loss());
+    assert!(found.skipped[0].reason().is_loss());
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_folder_that_may_not_be_listed_is_named() {
             lines(&found)[0].starts_with("b: it can't be listed: "),
             "{found:?}"
         );
-        assert!(found.passed_over[0].reason().is_loss());
+        assert!(found.skipped[0].reason().is_loss());
     }
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
 }
