@@ -4,10 +4,10 @@ mod blocks;
 mod entry;
 mod error;
 mod families;
-mod hood;
 mod kin;
 mod links;
 mod near;
+mod neighbourhood;
 mod shard;
 #[cfg(feature = "safetensors")]
 mod stored;
@@ -26,7 +26,7 @@ pub use self::stored::IndexFileError;
 
 use self::blocks::{Common, Layout};
 use self::entry::{Entry, check_settings};
-use self::hood::{Hood, recover_small};
+use self::neighbourhood::{Neighbourhood, recover_small};
 use self::summary::{Scale, Summary};
 use super::{Model, ModelGraph, Recovery};
 use crate::evidence::{Relation, SignatureComparison};
@@ -402,20 +402,21 @@ impl Index {
     ) -> Result<(), IndexError> {
         let blocks: Vec<(&Layout, &BTreeSet<String>)> = self.blocks.iter().collect();
         let layouts: Vec<&Layout> = blocks.iter().map(|&(layout, _)| layout).collect();
-        let mut small: Vec<Hood<'_>> = Vec::new();
+        let mut small: Vec<Neighbourhood<'_>> = Vec::new();
         let mut found: Vec<(String, Recovered)> = Vec::new();
         for members in blocks::neighbourhoods(&layouts) {
-            let hood = Hood::new(self, members.iter().map(|&at| blocks[at]).collect());
-            let is_asked = only.is_none_or(|only| hood.layouts.contains(&only));
-            if !is_asked || self.recovered.contains_key(hood.names[0]) {
+            let neighbourhood =
+                Neighbourhood::new(self, members.iter().map(|&at| blocks[at]).collect());
+            let is_asked = only.is_none_or(|only| neighbourhood.layouts.contains(&only));
+            if !is_asked || self.recovered.contains_key(neighbourhood.names[0]) {
                 continue;
             }
-            if hood.names.len() > SMALL_AT_ONCE {
-                found.push(hood.recover(&self.settings, reporter)?);
-                reporter.tick(Phase::Recovering, hood.names.len() as u64)?;
+            if neighbourhood.names.len() > SMALL_AT_ONCE {
+                found.push(neighbourhood.recover(&self.settings, reporter)?);
+                reporter.tick(Phase::Recovering, neighbourhood.names.len() as u64)?;
                 continue;
             }
-            small.push(hood);
+            small.push(neighbourhood);
             if small.len() == SMALL_AT_ONCE {
                 found.extend(recover_small(&self.settings, &small, reporter)?);
                 small.clear();

@@ -1,4 +1,4 @@
-//! What is known of models is obeyed, or named where it can't be true.
+//! Facts that are known about models are respected, and contradictions among them are named.
 
 use mother::condensed::CondensedMatrix;
 use mother::evidence::{Evidence, GroupEvidence};
@@ -32,7 +32,7 @@ fn parent<'a>(graph: &'a ModelGraph, model: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn known_parents_roots_and_leaves_are_obeyed() {
+fn known_parents_roots_and_leaves_are_respected() {
     let graph = recover(Knowledge::new().with_parent("a", "d").with_root("c"), 1).unwrap();
     assert_eq!(parent(&graph, "a"), Some("d"));
     assert_eq!(graph.roots(), [2]);

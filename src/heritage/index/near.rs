@@ -116,13 +116,13 @@ pub(super) fn compared(first: usize, second: usize, relation: &Relation) -> Comp
 }
 
 /// The models of one neighbourhood with distinct values, block by block.
-pub(super) struct Neighbourhood<'a> {
+pub(super) struct DistinctModels<'a> {
     pub(super) comparer: Comparer<'a>,
     /// The layout and the models of every block, ascending.
     pub(super) blocks: Vec<(&'a Layout, Vec<usize>)>,
 }
 
-impl Neighbourhood<'_> {
+impl DistinctModels<'_> {
     /// Finds and compares the near pairs. The result is sorted.
     ///
     /// The candidates for a model are the nearest ones by summaries, the models near to those, and their

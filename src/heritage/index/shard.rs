@@ -17,8 +17,8 @@ use self::message::{Content, Holder, Inbox, Outbox};
 use self::rounds::Rounds;
 use self::search::Search;
 use super::blocks::Layout;
-use super::hood::equal_models;
 use super::near::ROUNDS;
+use super::neighbourhood::equal_models;
 use super::{Entry, IndexError, Settings, check_settings, summary};
 use crate::heritage::{ModelGraph, Recovery};
 use crate::signature::Signature;
@@ -329,12 +329,12 @@ impl Shard {
                 copies.push((model, self.entries[same[place]].0));
                 continue;
             }
-            let hood = self.census.hood(model);
+            let neighbourhood = self.census.neighbourhood(model);
             let weights = entry.signature.tensors().iter().filter(|t| t.is_weight());
             holders.extend(weights.map(|tensor| {
                 let words = tensor.digest().words();
                 let shard = mix(words[0]) % self.shards as u64;
-                (shard as usize, ((hood, words), model))
+                (shard as usize, ((neighbourhood, words), model))
             }));
         }
         outbox.send_to_all(&Content::Copies(copies));

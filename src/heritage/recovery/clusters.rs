@@ -34,15 +34,15 @@ fn each(
     groups: &[Group<'_>],
     cluster: impl Fn(&GroupEvidence) -> Result<Partition, RecoveryError>,
 ) -> Result<Vec<Partition>, RecoveryError> {
-    let obedient = |(group, constraints): &Group<'_>| {
+    let constrained = |(group, constraints): &Group<'_>| {
         let partition = cluster(group)?;
         Ok(if binds(constraints) {
-            obey(group, constraints, &partition)
+            cluster_under_constraints(group, constraints, &partition)
         } else {
             partition
         })
     };
-    groups.iter().map(obedient).collect()
+    groups.iter().map(constrained).collect()
 }
 
 fn find_trees(group: &GroupEvidence, method: Linkage) -> Result<Partition, RecoveryError> {
@@ -119,7 +119,7 @@ fn cut_into(
     }
     let dendrograms: Vec<Dendrogram> = groups
         .iter()
-        .map(|group| obedient_dendrogram(group, method))
+        .map(|group| constrained_dendrogram(group, method))
         .collect::<Result<_, _>>()?;
     let mut counts = vec![1; groups.len()];
     for _ in groups.len()..trees {
@@ -155,7 +155,7 @@ fn with_known_edges(constraints: &Constraints, partition: &Partition) -> Partiti
 }
 
 /// The dendrogram of a group that joins models of one possible tree before any others.
-fn obedient_dendrogram(
+fn constrained_dendrogram(
     (group, constraints): &Group<'_>,
     method: Linkage,
 ) -> Result<Dendrogram, RecoveryError> {
@@ -167,7 +167,7 @@ fn obedient_dendrogram(
         Some(_) => find_trees(group, method)?,
         None => Partition::from_labels(&vec![0; models]),
     };
-    let possible = obey(group, constraints, &related);
+    let possible = cluster_under_constraints(group, constraints, &related);
     let mut known = DisjointSets::new(models);
     for (child, parent) in constraints.known_edges() {
         known.join(child, parent);
@@ -176,7 +176,7 @@ fn obedient_dendrogram(
     let largest = distances.values().iter().copied().fold(0.0, f64::max);
     // Above every height at which models of one cluster are joined, whatever the linkage.
     let far = (models as f64) * if largest > 0.0 { largest } else { 1.0 };
-    let obedient = CondensedMatrix::from_fn(models, |first, second| {
+    let constrained = CondensedMatrix::from_fn(models, |first, second| {
         let distance = distances.distance(first, second).unwrap_or(0.0);
         if known.find(first) == known.find(second) {
             0.0
@@ -186,7 +186,7 @@ fn obedient_dendrogram(
             far + distance
         }
     })?;
-    Ok(linkage(&obedient, method)?)
+    Ok(linkage(&constrained, method)?)
 }
 
 /// Whether any constraint says which models are, or aren't, in one tree.
@@ -198,7 +198,11 @@ fn binds(constraints: &Constraints) -> bool {
 /// Never joins two roots, or a merge and the models it was made from if they were unrelated.
 ///
 /// O(n² log n) time for n models, plus O(n²) for each root that is a merge.
-fn obey(group: &GroupEvidence, constraints: &Constraints, related: &Partition) -> Partition {
+fn cluster_under_constraints(
+    group: &GroupEvidence,
+    constraints: &Constraints,
+    related: &Partition,
+) -> Partition {
     let models = group.models().len();
     let mut trees = DisjointSets::new(models);
     for (child, parent) in constraints.known_edges() {

@@ -22,7 +22,7 @@ pub(super) struct Census {
     /// The largest exponent of each layout's numbers.
     pub(super) exponents: Vec<i32>,
     /// The neighbourhood of each layout.
-    hoods: Vec<usize>,
+    neighbourhoods: Vec<usize>,
     /// The layouts of every neighbourhood, ascending.
     pub(super) members: Vec<Vec<usize>>,
     /// All models, sorted by name.
@@ -47,14 +47,16 @@ impl Census {
         }
         let (layouts, exponents): (Vec<Layout>, Vec<i32>) = layouts.into_iter().unzip();
         let members = neighbourhoods(&layouts.iter().collect::<Vec<_>>());
-        let mut hoods = vec![0; layouts.len()];
-        for (hood, members) in members.iter().enumerate() {
-            members.iter().for_each(|&layout| hoods[layout] = hood);
+        let mut neighbourhoods = vec![0; layouts.len()];
+        for (neighbourhood, members) in members.iter().enumerate() {
+            members
+                .iter()
+                .for_each(|&layout| neighbourhoods[layout] = neighbourhood);
         }
         Self {
             layouts,
             exponents,
-            hoods,
+            neighbourhoods,
             members,
             ..Self::default()
         }
@@ -113,18 +115,18 @@ impl Census {
             .map_or(usize::MAX, |known| known.layout)
     }
 
-    pub(super) fn hood(&self, model: usize) -> usize {
-        let hood = self.hoods.get(self.layout(model));
-        hood.copied().unwrap_or(usize::MAX)
+    pub(super) fn neighbourhood(&self, model: usize) -> usize {
+        let neighbourhood = self.neighbourhoods.get(self.layout(model));
+        neighbourhood.copied().unwrap_or(usize::MAX)
     }
 
     /// The layouts in the same neighbourhood as one layout.
     pub(super) fn neighbours(&self, layout: usize) -> &[usize] {
-        let hood = self
-            .hoods
+        let neighbourhood = self
+            .neighbourhoods
             .get(layout)
-            .and_then(|&hood| self.members.get(hood));
-        hood.map_or(&[], Vec::as_slice)
+            .and_then(|&neighbourhood| self.members.get(neighbourhood));
+        neighbourhood.map_or(&[], Vec::as_slice)
     }
 
     /// Whether a model is the first of those with the same values.
@@ -162,12 +164,12 @@ impl Census {
     pub(super) fn order(&self) -> Vec<usize> {
         let mut first = vec![usize::MAX; self.members.len()];
         for model in (0..self.len()).rev() {
-            if let Some(first) = first.get_mut(self.hood(model)) {
+            if let Some(first) = first.get_mut(self.neighbourhood(model)) {
                 *first = model;
             }
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by_key(|&model| (first.get(self.hood(model)).copied(), model));
+        order.sort_by_key(|&model| (first.get(self.neighbourhood(model)).copied(), model));
         order
     }
 }

@@ -20,20 +20,25 @@ use crate::progress::ProgressReporter;
 impl Shard {
     /// Finds the families of the neighbourhoods whose joins this shard collects.
     pub(super) fn find_families(&self, inbox: Inbox, outbox: &mut Outbox) {
-        let mut hoods: BTreeMap<usize, (Vec<usize>, Vec<Join>)> = BTreeMap::new();
+        let mut neighbourhoods: BTreeMap<usize, (Vec<usize>, Vec<Join>)> = BTreeMap::new();
         for model in self.census.distinct() {
-            let hood = self.census.hood(model);
-            if hood % self.shards == self.number {
-                hoods.entry(hood).or_default().0.push(model);
+            let neighbourhood = self.census.neighbourhood(model);
+            if neighbourhood % self.shards == self.number {
+                neighbourhoods
+                    .entry(neighbourhood)
+                    .or_default()
+                    .0
+                    .push(model);
             }
         }
         for join in inbox.joins {
-            if let Some((_, joins)) = hoods.get_mut(&self.census.hood(join.first)) {
+            if let Some((_, joins)) = neighbourhoods.get_mut(&self.census.neighbourhood(join.first))
+            {
                 joins.push(join);
             }
         }
-        for (hood, (models, joins)) in hoods {
-            let Some(members) = self.census.members.get(hood) else {
+        for (neighbourhood, (models, joins)) in neighbourhoods {
+            let Some(members) = self.census.members.get(neighbourhood) else {
                 continue;
             };
             let layouts: Vec<&Layout> = members

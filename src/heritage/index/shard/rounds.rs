@@ -113,7 +113,7 @@ impl Shard {
         links.sort_by(Link::order);
         self.rounds.forest = spanning_forest(self.census.len(), links, Link::ends);
         let forest = self.rounds.forest.iter();
-        let forest = forest.map(|link| (self.owner_of_hood(link.first), *link));
+        let forest = forest.map(|link| (self.owner_of_neighbourhood(link.first), *link));
         outbox.spread(forest, Content::Forest);
         let foreign = new.iter().filter_map(|link| {
             let home = self.census.home(link.second);
@@ -183,8 +183,8 @@ impl Shard {
         let throughout = self.census.is_comparable_throughout();
         let joins = core::mem::take(&mut self.rounds.joins).into_iter();
         let (mut plain, others): (Vec<Join>, Vec<Join>) = joins.partition(|join| {
-            let hood = self.census.hood(join.first);
-            throughout.get(hood).copied().unwrap_or(false)
+            let neighbourhood = self.census.neighbourhood(join.first);
+            throughout.get(neighbourhood).copied().unwrap_or(false)
         });
         plain.sort_by(Join::order);
         self.rounds.joins =
@@ -200,13 +200,13 @@ impl Shard {
         let joins = core::mem::take(&mut self.rounds).joins.into_iter();
         self.rounds.known = known;
         outbox.spread(
-            joins.map(|join| (self.owner_of_hood(join.first), join)),
+            joins.map(|join| (self.owner_of_neighbourhood(join.first), join)),
             Content::Joins,
         );
     }
 
     /// The shard that collects the links of a model's neighbourhood.
-    fn owner_of_hood(&self, model: usize) -> usize {
-        self.census.hood(model) % self.shards
+    fn owner_of_neighbourhood(&self, model: usize) -> usize {
+        self.census.neighbourhood(model) % self.shards
     }
 }

@@ -9,7 +9,7 @@ use core::ops::ControlFlow;
 use super::blocks::Layout;
 use super::families::{self, Join};
 use super::kin::Kin;
-use super::near::{Compared, Comparer, Neighbourhood};
+use super::near::{Compared, Comparer, DistinctModels};
 use super::{Entry, Index, IndexError, Recovered, Settings};
 use crate::evidence::SignatureComparison;
 use crate::heritage::Model;
@@ -20,28 +20,31 @@ use crate::sketch::mix;
 /// Recovers small neighbourhoods, several of them in parallel.
 pub(super) fn recover_small(
     settings: &Settings,
-    hoods: &[Hood<'_>],
+    neighbourhoods: &[Neighbourhood<'_>],
     reporter: &mut ProgressReporter<'_>,
 ) -> Result<Vec<(String, Recovered)>, IndexError> {
-    let recover = |hood: &Hood<'_>| {
+    let recover = |neighbourhood: &Neighbourhood<'_>| {
         let mut go_on = |_| ControlFlow::Continue(());
-        hood.recover(settings, &mut ProgressReporter::new(&mut go_on))
+        neighbourhood.recover(settings, &mut ProgressReporter::new(&mut go_on))
     };
-    let found = parallel::map(hoods, recover);
-    let models: usize = hoods.iter().map(|hood| hood.names.len()).sum();
+    let found = parallel::map(neighbourhoods, recover);
+    let models: usize = neighbourhoods
+        .iter()
+        .map(|neighbourhood| neighbourhood.names.len())
+        .sum();
     reporter.tick(Phase::Recovering, models as u64)?;
     found.into_iter().collect()
 }
 
 /// Models that may be related, because their blocks share weights.
-pub(super) struct Hood<'a> {
+pub(super) struct Neighbourhood<'a> {
     pub(super) layouts: Vec<&'a Layout>,
     pub(super) names: Vec<&'a str>,
     entries: Vec<&'a Entry>,
     block_of: Vec<usize>,
 }
 
-impl<'a> Hood<'a> {
+impl<'a> Neighbourhood<'a> {
     pub(super) fn new(index: &'a Index, blocks: Vec<(&'a Layout, &'a BTreeSet<String>)>) -> Self {
         let mut models: Vec<(&str, usize)> = Vec::new();
         for (at, (_, names)) in blocks.iter().enumerate() {
@@ -52,18 +55,18 @@ impl<'a> Hood<'a> {
             let (name, entry) = index.models.get_key_value(name)?;
             Some((&**name, entry, block))
         });
-        let mut hood = Self {
+        let mut neighbourhood = Self {
             layouts: blocks.iter().map(|&(layout, _)| layout).collect(),
             names: Vec::new(),
             entries: Vec::new(),
             block_of: Vec::new(),
         };
         for (name, entry, block) in known {
-            hood.names.push(name);
-            hood.entries.push(entry);
-            hood.block_of.push(block);
+            neighbourhood.names.push(name);
+            neighbourhood.entries.push(entry);
+            neighbourhood.block_of.push(block);
         }
-        hood
+        neighbourhood
     }
 
     pub(super) fn recover(
@@ -82,14 +85,14 @@ impl<'a> Hood<'a> {
             let models = (0..block_of.len()).filter(|&model| block_of[model] == block);
             (layout, models.collect())
         });
-        let neighbourhood = Neighbourhood {
+        let models = DistinctModels {
             comparer: Comparer {
                 comparison: SignatureComparison::new(),
                 entries: &entries,
             },
             blocks: blocks.collect(),
         };
-        let near = neighbourhood.near_pairs(reporter)?;
+        let near = models.near_pairs(reporter)?;
         let joins = near.iter().filter_map(Join::of).collect();
         let families = families::families(&block_of, &self.layouts, joins);
         let mut pairs_of = pairs_of_families(&families, entries.len(), near);
