@@ -29,11 +29,11 @@ const FITTED: [JointConstant; 8] = [
     JointConstant::HalfDimension,
     JointConstant::NonShortest,
     JointConstant::GrowthWeight,
-    JointConstant::GrowthOfEdges,
-    JointConstant::GrowthOfOthers,
+    JointConstant::EdgeGrowthDeviation,
+    JointConstant::NonEdgeGrowthDeviation,
     JointConstant::MissingOdds,
     JointConstant::MissingPower,
-    JointConstant::Unforeseen,
+    JointConstant::UnexplainedError,
 ];
 const FACTORS: [f64; 4] = [0.5, 0.75, 1.3, 2.0];
 
@@ -107,7 +107,7 @@ fn row(name: &str, of_both: &[Beliefs; 2], fitted: &JointModel) -> Vec<String> {
     }
     let changed = FITTED
         .into_iter()
-        .filter(|&constant| fitted.get(constant) != constant.usual());
+        .filter(|&constant| fitted.get(constant) != constant.default_value());
     let changed = changed.map(|constant| format!("{constant} {:.3}", fitted.get(constant)));
     row.push(changed.collect::<Vec<_>>().join(", "));
     row

@@ -23,23 +23,25 @@ use support::terminal::{Failure, finish, note, print};
 use support::truth::{Share, Truth};
 
 const USAGE: &str = "\
-Recover every split of a folder, and compare with the truth.
+Recover every split of a folder, and compare the results with the truth.
 
 evaluate [OPTIONS] FOLDER
 
-  FOLDER                 every sub-folder of it that has a truth.json is a split: models and the
-                         truth about them. Recovery is told the number of trees, unless
-                         --clusters or --threshold is given, and nothing else
+  FOLDER                 a folder whose subfolders with a truth.json are the splits: models and the
+                         truth about them. Recovery is given the number of trees, unless
+                         --clusters or --threshold is used, and nothing else
   --format NAME          markdown (the default) | json
-  --left-out SHARE       leave out so many of the models that aren't roots, at random (0); the parent
-                         of a model is then the nearest of its ancestors that is left
-  --draws N              do so N times and add up the results (1)
-  --missing SHARE        leave out so many of the models that have children, roots too, and tell how many of
-                         these are found as hidden parents
-  --without TERM         leave a term of the joint method out (repeatable): most-dimensions |
-                         leaf-gap-weight | non-shortest | growth-weight | norms-kept | shortened |
-                         score-weight | stage-shared | missing-odds | unforeseen
-  --pairs                recover every parent and child alone: whether the direction is right
+  --left-out SHARE       leave out this share of the models that aren't roots, at random (0); the
+                         parent of a model is then its nearest remaining ancestor
+  --draws N              repeat this N times and add up the results (1)
+  --missing SHARE        leave out this share of the models that have children, including roots, and
+                         report how many of them are found as hidden parents
+  --without TERM         leave out a term of the joint method (repeatable):
+                         dimension-factor-limit | leaf-gap-weight | non-shortest |
+                         growth-weight | norm-preserving | shortening | score-weight |
+                         shared-stage | missing-odds | unexplained-error
+  --pairs                recover every parent and child on their own, to see whether the direction
+                         is right
 ";
 
 fn main() -> ExitCode {
@@ -155,7 +157,8 @@ impl Options {
             }
         }
         settings.check()?;
-        let folder = folder.ok_or_else(|| Failure::Usage("wanted is a folder of splits".into()))?;
+        let folder =
+            folder.ok_or_else(|| Failure::Usage("expected one folder of splits".into()))?;
         Ok(Some(Self {
             folder,
             settings,
@@ -172,12 +175,12 @@ impl Options {
 fn term(name: &str) -> Result<JointConstant, String> {
     let mut terms = (JointConstant::ALL.into_iter()).filter(|term| term.neutral().is_some());
     let term = terms.find(|term| term.name() == name);
-    term.ok_or_else(|| format!("there is no term {name}"))
+    term.ok_or_else(|| format!("unknown term {name}"))
 }
 
 fn share_of_models(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
-    share.ok_or_else(|| "wanted is a number from 0 to below 1".into())
+    share.ok_or_else(|| "expected a number from 0 to below 1".into())
 }
 
 /// The sub-folders that have a truth, sorted by name.

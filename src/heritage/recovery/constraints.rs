@@ -244,7 +244,7 @@ impl Constraints {
     /// claims the edge.
     pub(super) fn hints(&self, parent: usize, child: usize, model: &JointModel) -> f64 {
         let early = if self.is_early(parent, child) {
-            model.get(JointConstant::Early)
+            model.get(JointConstant::EarlyUpload)
         } else {
             0.0
         };

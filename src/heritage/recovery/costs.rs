@@ -50,8 +50,8 @@ impl GrowthState {
     /// From steps orthogonal to their starting point (1), through small and pruned models (0.3 to 0.6) and
     /// training that preserves norms (0), to steps that shorten weights more than decay would.
     fn all(model: &JointModel) -> [Self; 6] {
-        let kept = model.get(JointConstant::NormsKept).min(1.0);
-        let shortened = model.get(JointConstant::Shortened).min(1.0 - kept);
+        let kept = model.get(JointConstant::NormPreserving).min(1.0);
+        let shortened = model.get(JointConstant::Shortening).min(1.0 - kept);
         let lengthened = (1.0 - kept - shortened) / 93.0;
         [
             (0.95, 46.0 * lengthened),
@@ -131,8 +131,8 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let of_edge = self.log_density(growth.mean, JointConstant::GrowthOfEdges, model);
-        let of_others = self.log_density(0.0, JointConstant::GrowthOfOthers, model);
+        let of_edge = self.log_density(growth.mean, JointConstant::EdgeGrowthDeviation, model);
+        let of_others = self.log_density(0.0, JointConstant::NonEdgeGrowthDeviation, model);
         model.get(JointConstant::GrowthWeight) * (of_others - of_edge)
     }
 
@@ -143,7 +143,7 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let density = |mean| self.log_density(mean, JointConstant::GrowthOfEdges, model);
+        let density = |mean| self.log_density(mean, JointConstant::EdgeGrowthDeviation, model);
         let below = density(mean * (1.0 - 2.0 * share));
         model.get(JointConstant::GrowthWeight) * (below - density(mean))
     }
@@ -154,7 +154,7 @@ impl GrowthEvidence {
         let variance = self.variance + spread * spread;
         let squared = (self.coefficient - mean) * (self.coefficient - mean) / variance;
         // Fewer than one have no mean.
-        let degrees_of_freedom = model.get(JointConstant::GrowthTails).max(1.0);
+        let degrees_of_freedom = model.get(JointConstant::GrowthDegreesOfFreedom).max(1.0);
         let tail = Float::ln_1p(squared / degrees_of_freedom);
         -0.5 * (Float::ln(variance) + (degrees_of_freedom + 1.0) * tail)
     }
@@ -219,12 +219,12 @@ pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
 ///
 /// A few per cent of the edges that seemed certain were wrong, for reasons that no distance shows. That share
 /// is spread evenly over all parents.
-pub(in crate::heritage) fn less_unforeseen(
+pub(in crate::heritage) fn allow_for_unexplained_errors(
     probability: f64,
     members: usize,
     model: &JointModel,
 ) -> f64 {
-    let unforeseen = model.get(JointConstant::Unforeseen).min(1.0);
+    let share = model.get(JointConstant::UnexplainedError).min(1.0);
     let any = 1.0 / members.max(1) as f64;
-    ((1.0 - unforeseen) * probability + unforeseen * any).clamp(0.0, 1.0)
+    ((1.0 - share) * probability + share * any).clamp(0.0, 1.0)
 }

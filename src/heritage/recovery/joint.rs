@@ -93,7 +93,7 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     let pairs = (0..models).flat_map(|first| (first + 1..models).map(move |v| (first, v)));
     let compared = pairs.filter(|&(u, v)| cluster.is_compared(u, v));
     let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
-    let most = cluster.model().get(JointConstant::MostDimensions);
+    let most = cluster.model().get(JointConstant::DimensionFactorLimit);
     let times = additivity::times_usual(parents, &steps, squared, cluster.model());
     cluster.model().get(JointConstant::HalfDimension) * times.min(most)
 }
@@ -210,7 +210,7 @@ impl<'a> Posterior<'a> {
             };
             weight * probability.unwrap_or(0.0)
         });
-        costs::less_unforeseen(of_states.sum(), self.members, self.model)
+        costs::allow_for_unexplained_errors(of_states.sum(), self.members, self.model)
     }
 
     /// The tree with the largest expected number of correct edges: the one with the greatest sum of edge and

@@ -45,7 +45,7 @@ impl JointModel {
         let mut values = [0.0; JointConstant::ALL.len()];
         let mut at = 0;
         while at < values.len() {
-            values[at] = JointConstant::ALL[at].usual();
+            values[at] = JointConstant::ALL[at].default_value();
             at += 1;
         }
         Self(values)
@@ -102,8 +102,8 @@ impl TryFrom<BTreeMap<String, f64>> for JointModel {
             .try_fold(Self::new(), |model, (name, value)| {
                 let mut constants = JointConstant::ALL.into_iter();
                 let constant = constants.find(|constant| constant.name() == name);
-                let constant =
-                    constant.ok_or_else(|| format!("the joint model has no constant `{name}`"))?;
+                let constant = constant
+                    .ok_or_else(|| format!("unknown constant `{name}` of the joint model"))?;
                 Ok(model.with(constant, value))
             })
     }
@@ -117,43 +117,48 @@ impl TryFrom<BTreeMap<String, f64>> for JointModel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JointConstant {
-    /// c: half the number of dimensions in which the steps of real trees appear to move. Default: 20, fitted.
+    /// c: half the effective dimension of the steps of real trees. Default: 20, fitted.
     HalfDimension,
-    /// How many times c may become larger where squared distances add up along the tree; 4. Real trees reach 3; steps
-    /// of made-up models are orthogonal in thousands of dimensions, but to believe that of a tree that was
-    /// found takes more than that it fits. Families of which only near pairs are compared have hundreds of pairs or
-    /// more to say so; there it is the fourth power of this.
-    MostDimensions,
+    /// The largest factor by which c may grow where squared distances add up along the tree. Default: 4. Real
+    /// trees reach 3. Random steps of simulated models are orthogonal in thousands of dimensions, but a good fit of
+    /// a recovered tree is weak evidence for that many. Families of which only near pairs are compared have
+    /// hundreds of pairs or more to support it, so there the limit is the fourth power of this value.
+    DimensionFactorLimit,
     /// Weight of the leaf gap f, which says how far along an edge other models branch off. Default: 1.
     LeafGapWeight,
     /// The share of trees whose edges aren't the shortest for reasons other than chance. Default: 0.3,
     /// fitted.
     NonShortest,
-    /// Half the number of dimensions in which an edge is the shortest but for chance; 200, and anything from 100 to 400
-    /// serves.
+    /// Half the effective dimension in which only chance keeps a true edge from being the shortest. Default: 200;
+    /// any value from 100 to 400 works equally well.
     ChanceHalfDimension,
     /// Factor on the log-likelihood of growth. Default: 3.6, fitted. It is large because the error of β is
     /// estimated cautiously: layers disagree with each other by more than the whole model's β is wrong.
     GrowthWeight,
     /// Standard deviation of an edge's β around the mean of its tree. Default: 0.3, fitted.
-    GrowthOfEdges,
+    EdgeGrowthDeviation,
     /// Standard deviation around 0 of β between two models if neither is the other's parent. Default: 0.45,
     /// fitted.
-    GrowthOfOthers,
-    /// The degrees of freedom of β given its error and its mean; 10: its tails are a little longer than normal.
-    GrowthTails,
-    /// How many trees come of training that keeps norms, so that growth says nothing of direction; 0.06. It isn't in
-    /// any tree that constants were fitted to, and costs confidence where growth is small.
-    NormsKept,
-    /// How many trees come of steps that make weights shorter; 0.01: of real trees none does.
-    Shortened,
+    NonEdgeGrowthDeviation,
+    /// Degrees of freedom of the distribution of β around its mean. Default: 10, which gives slightly longer tails
+    /// than a normal distribution.
+    GrowthDegreesOfFreedom,
+    /// Prior probability that all training in a tree preserves norms, so that growth says nothing about direction.
+    /// Default: 0.06. No tree used for fitting is of this kind, and the term costs some confidence where growth is
+    /// small.
+    NormPreserving,
+    /// Prior probability that training shortens the weights throughout a tree. Default: 0.01; it happens in no real
+    /// tree.
+    Shortening,
     /// Factor on a vote of the scores. Default: 1. A unanimous vote then has odds of e², about those of
     /// kurtosis being right on the paper's trees.
     ScoreWeight,
-    /// How probable it is that scores rise or fall with training at all, as much the one as the other; 0.9.
-    ScoreTells,
-    /// How probable it is that a tree was made in the stage that most trees of a recovery share; 0.9.
-    StageShared,
+    /// Prior probability that training changes scores in a consistent direction, rising and falling being equally
+    /// probable. Default: 0.9.
+    InformativeScore,
+    /// Prior probability that a tree belongs to the training stage that most trees of a recovery share.
+    /// Default: 0.9.
+    SharedStage,
     /// The odds that the parent of a model's children is missing if the children share no step. Default:
     /// 0.022, fitted together with [`MissingPower`](Self::MissingPower) on complete and incomplete trees.
     MissingOdds,
@@ -161,61 +166,61 @@ pub enum JointConstant {
     MissingPower,
     /// The share of edges that are wrong for reasons the evidence doesn't show. Default: 0.03, the share of
     /// wrong edges among those that seemed certain.
-    Unforeseen,
+    UnexplainedError,
     /// Extra cost of an edge whose child was uploaded before its parent. Default: 5.8, the log odds of a
     /// probability of 0.997.
-    Early,
+    EarlyUpload,
     /// Reduction in cost of an edge that somebody claims. Default: 2.2, the log odds of a probability of 0.9.
     Claimed,
     /// Extra cost of an edge whose parent lacks weights of its child, in proportion to the missing share.
     /// Default: 1, because copies that drop weights are slightly more common than models that add new ones.
-    GivenWeights,
+    AddedWeights,
 }
 
 impl JointConstant {
     /// All constants.
     pub const ALL: [Self; 20] = [
         Self::HalfDimension,
-        Self::MostDimensions,
+        Self::DimensionFactorLimit,
         Self::LeafGapWeight,
         Self::NonShortest,
         Self::ChanceHalfDimension,
         Self::GrowthWeight,
-        Self::GrowthOfEdges,
-        Self::GrowthOfOthers,
-        Self::GrowthTails,
-        Self::NormsKept,
-        Self::Shortened,
+        Self::EdgeGrowthDeviation,
+        Self::NonEdgeGrowthDeviation,
+        Self::GrowthDegreesOfFreedom,
+        Self::NormPreserving,
+        Self::Shortening,
         Self::ScoreWeight,
-        Self::ScoreTells,
-        Self::StageShared,
+        Self::InformativeScore,
+        Self::SharedStage,
         Self::MissingOdds,
         Self::MissingPower,
-        Self::Unforeseen,
-        Self::Early,
+        Self::UnexplainedError,
+        Self::EarlyUpload,
         Self::Claimed,
-        Self::GivenWeights,
+        Self::AddedWeights,
     ];
 
     /// The default value of this constant.
     #[must_use]
-    pub const fn usual(self) -> f64 {
+    pub const fn default_value(self) -> f64 {
         match self {
             Self::HalfDimension => 20.0,
-            Self::MostDimensions => 4.0,
-            Self::LeafGapWeight | Self::ScoreWeight | Self::GivenWeights => 1.0,
-            Self::NonShortest | Self::GrowthOfEdges => 0.3,
+            Self::DimensionFactorLimit => 4.0,
+            Self::LeafGapWeight | Self::ScoreWeight | Self::AddedWeights => 1.0,
+            Self::NonShortest | Self::EdgeGrowthDeviation => 0.3,
             Self::GrowthWeight => 3.6,
             Self::ChanceHalfDimension => 200.0,
-            Self::GrowthOfOthers => 0.45,
-            Self::GrowthTails => 10.0,
-            Self::NormsKept => 0.06,
-            Self::Shortened => 0.01,
-            Self::ScoreTells | Self::StageShared => 0.9,
+            Self::NonEdgeGrowthDeviation => 0.45,
+            Self::GrowthDegreesOfFreedom => 10.0,
+            Self::NormPreserving => 0.06,
+            Self::Shortening => 0.01,
+            Self::InformativeScore | Self::SharedStage => 0.9,
             Self::MissingOdds => 0.022,
             Self::MissingPower => 4.2,
-            Self::Unforeseen => 0.03,
-            Self::Early => 5.8,
+            Self::UnexplainedError => 0.03,
+            Self::EarlyUpload => 5.8,
             Self::Claimed => 2.2,
         }
     }
@@ -224,24 +229,24 @@ impl JointConstant {
     #[must_use]
     pub const fn neutral(self) -> Option<f64> {
         match self {
-            Self::MostDimensions | Self::NonShortest => Some(1.0),
+            Self::DimensionFactorLimit | Self::NonShortest => Some(1.0),
             Self::LeafGapWeight
             | Self::GrowthWeight
-            | Self::NormsKept
-            | Self::Shortened
+            | Self::NormPreserving
+            | Self::Shortening
             | Self::ScoreWeight
-            | Self::StageShared
+            | Self::SharedStage
             | Self::MissingOdds
-            | Self::Unforeseen
-            | Self::Early
+            | Self::UnexplainedError
+            | Self::EarlyUpload
             | Self::Claimed
-            | Self::GivenWeights => Some(0.0),
+            | Self::AddedWeights => Some(0.0),
             Self::HalfDimension
             | Self::ChanceHalfDimension
-            | Self::GrowthOfEdges
-            | Self::GrowthOfOthers
-            | Self::GrowthTails
-            | Self::ScoreTells
+            | Self::EdgeGrowthDeviation
+            | Self::NonEdgeGrowthDeviation
+            | Self::GrowthDegreesOfFreedom
+            | Self::InformativeScore
             | Self::MissingPower => None,
         }
     }
@@ -251,25 +256,25 @@ impl JointConstant {
     pub const fn name(self) -> &'static str {
         match self {
             Self::HalfDimension => "half-dimension",
-            Self::MostDimensions => "most-dimensions",
+            Self::DimensionFactorLimit => "dimension-factor-limit",
             Self::LeafGapWeight => "leaf-gap-weight",
             Self::NonShortest => "non-shortest",
             Self::ChanceHalfDimension => "chance-half-dimension",
             Self::GrowthWeight => "growth-weight",
-            Self::GrowthOfEdges => "growth-of-edges",
-            Self::GrowthOfOthers => "growth-of-others",
-            Self::GrowthTails => "growth-tails",
-            Self::NormsKept => "norms-kept",
-            Self::Shortened => "shortened",
+            Self::EdgeGrowthDeviation => "edge-growth-deviation",
+            Self::NonEdgeGrowthDeviation => "non-edge-growth-deviation",
+            Self::GrowthDegreesOfFreedom => "growth-degrees-of-freedom",
+            Self::NormPreserving => "norm-preserving",
+            Self::Shortening => "shortening",
             Self::ScoreWeight => "score-weight",
-            Self::ScoreTells => "score-tells",
-            Self::StageShared => "stage-shared",
+            Self::InformativeScore => "informative-score",
+            Self::SharedStage => "shared-stage",
             Self::MissingOdds => "missing-odds",
             Self::MissingPower => "missing-power",
-            Self::Unforeseen => "unforeseen",
-            Self::Early => "early",
+            Self::UnexplainedError => "unexplained-error",
+            Self::EarlyUpload => "early-upload",
             Self::Claimed => "claimed",
-            Self::GivenWeights => "given-weights",
+            Self::AddedWeights => "added-weights",
         }
     }
 }
@@ -290,16 +295,19 @@ mod tests {
             assert_eq!(constant as usize, position, "{constant}");
             let model = JointModel::new().with(constant, 7.0);
             assert_eq!(model.get(constant), 7.0);
-            assert_eq!(model.with(constant, constant.usual()), JointModel::new());
+            assert_eq!(
+                model.with(constant, constant.default_value()),
+                JointModel::new()
+            );
         }
     }
 
     #[cfg(feature = "serde")]
     #[test]
     fn constants_are_written_by_name() {
-        let model = JointModel::new().with(JointConstant::Early, 3.0);
+        let model = JointModel::new().with(JointConstant::EarlyUpload, 3.0);
         let json = serde_json::to_string(&model).unwrap();
-        assert!(json.contains("\"early\":3.0"), "{json}");
+        assert!(json.contains("\"early-upload\":3.0"), "{json}");
         assert_eq!(serde_json::from_str::<JointModel>(&json).unwrap(), model);
         assert_eq!(
             serde_json::from_str::<JointModel>("{}").unwrap(),
@@ -310,10 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_that_is_no_number_is_a_fault() {
+    fn negative_and_nan_constants_are_reported() {
         assert_eq!(JointModel::new().fault(), None);
-        let model = JointModel::new().with(JointConstant::Early, -1.0);
-        assert_eq!(model.fault(), Some((JointConstant::Early, -1.0)));
+        let model = JointModel::new().with(JointConstant::EarlyUpload, -1.0);
+        assert_eq!(model.fault(), Some((JointConstant::EarlyUpload, -1.0)));
         let model = JointModel::new().with(JointConstant::Claimed, f64::NAN);
         assert!(model.fault().is_some());
     }

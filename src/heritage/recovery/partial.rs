@@ -39,7 +39,7 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
     if !cluster.is_partial() {
         return costs;
     }
-    let given_weights = cluster.model().get(JointConstant::GivenWeights);
+    let given_weights = cluster.model().get(JointConstant::AddedWeights);
     for child in 0..cluster.len() {
         let share = |parent: usize| cluster.compared(child, parent);
         let others = (0..cluster.len()).filter(|&parent| parent != child);

@@ -200,7 +200,7 @@ impl<'a> Problem<'a> {
     /// The extra cost of an edge from prior knowledge, and for a parent that covers less than others do.
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
         let model = self.rules.model;
-        let given = model.get(JointConstant::GivenWeights) * (1.0 - pair.share_of(to));
+        let given = model.get(JointConstant::AddedWeights) * (1.0 - pair.share_of(to));
         self.constraints.hints(from, to, model)
             + given
             + match self.family.partial.get(&(from, to)) {
@@ -300,7 +300,7 @@ impl<'a> Problem<'a> {
         let squared = whole.map(|pair| (pair.first, pair.second, pair.squared_distance));
         let model = self.rules.model;
         let most = Float::powi(
-            model.get(JointConstant::MostDimensions),
+            model.get(JointConstant::DimensionFactorLimit),
             MOST_DIMENSIONS_POWER,
         );
         let times = additivity::times_usual(&parents, &steps, squared, model);
@@ -439,8 +439,9 @@ impl<'a> Problem<'a> {
             };
         }
         let models = self.size();
-        let confidence =
-            |probability| costs::less_unforeseen(probability, models, self.rules.model);
+        let confidence = |probability| {
+            costs::allow_for_unexplained_errors(probability, models, self.rules.model)
+        };
         let of = |model: usize, parent: usize| {
             let mut parents = probabilities[model].iter();
             let found = parents.find(|&&(other, _)| other == parent);

@@ -16,7 +16,7 @@ pub(super) const STAGES: [Option<Stage>; 3] = [
 
 /// The prior probability of a stage.
 pub(super) fn prior(stage: Option<Stage>, model: &JointModel) -> f64 {
-    let tells = model.get(JointConstant::ScoreTells).min(1.0);
+    let tells = model.get(JointConstant::InformativeScore).min(1.0);
     if stage.is_some() {
         tells / 2.0
     } else {
@@ -58,11 +58,11 @@ impl StageWeights {
 /// The stage of every tree, given what all of them say.
 ///
 /// There is one stage that most trees share: a tree is made in it with the probability of
-/// [`JointConstant::StageShared`], and else in any by its prior.
+/// [`JointConstant::SharedStage`], and else in any by its prior.
 ///
 /// O(trees) time.
 pub(super) fn estimate(trees: &[StageWeights], model: &JointModel) -> Vec<StageEstimate> {
-    let shared = model.get(JointConstant::StageShared).min(1.0);
+    let shared = model.get(JointConstant::SharedStage).min(1.0);
     let prior = |stage| prior(stage, model);
     let shares: Vec<[f64; 3]> = trees.iter().map(|tree| tree.shares()).collect();
     let chosen_freely = |tree: &[f64; 3]| -> f64 {
@@ -115,7 +115,7 @@ fn add_logarithms(a: f64, b: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const SHARED: f64 = JointConstant::StageShared.usual();
+    const SHARED: f64 = JointConstant::SharedStage.default_value();
 
     fn prior(stage: Option<Stage>) -> f64 {
         super::prior(stage, &JointModel::new())
