@@ -59,12 +59,12 @@ fn run() -> Result<(), Failure> {
         note(format!("{} ...", family.name));
         let fitted = fits.best_without(left_out)?;
         let of_both = [
-            fits.beliefs(&usual)?[left_out].clone(),
-            fits.beliefs(&fitted)?[left_out].clone(),
+            fits.predictions(&usual)?[left_out].clone(),
+            fits.predictions(&fitted)?[left_out].clone(),
         ];
         rows.push(row(&family.name, &of_both, &fitted));
-        for (all, beliefs) in all.iter_mut().zip(of_both) {
-            all.extend(beliefs);
+        for (all, predictions) in all.iter_mut().zip(of_both) {
+            all.extend(predictions);
         }
     }
     rows.push(row("all", &all, &usual));
@@ -90,19 +90,19 @@ const HEAD: [&str; 9] = [
 ];
 
 /// Statements, each with its confidence and whether it is right.
-type Beliefs = Vec<(f64, bool)>;
+type Predictions = Vec<(f64, bool)>;
 
-fn row(name: &str, of_both: &[Beliefs; 2], fitted: &JointModel) -> Vec<String> {
+fn row(name: &str, of_both: &[Predictions; 2], fitted: &JointModel) -> Vec<String> {
     let mut row = vec![name.to_string(), of_both[0].len().to_string()];
-    for beliefs in of_both {
+    for predictions in of_both {
         let mean = |of: fn(&(f64, bool)) -> f64| {
-            let sum: f64 = beliefs.iter().map(of).sum();
-            format!("{:.3}", sum / beliefs.len().max(1) as f64)
+            let sum: f64 = predictions.iter().map(of).sum();
+            format!("{:.3}", sum / predictions.len().max(1) as f64)
         };
-        row.push(mean(|belief| f64::from(u8::from(belief.1))));
-        row.push(mean(|belief| belief.0));
-        row.push(mean(|belief| {
-            (belief.0 - f64::from(u8::from(belief.1))).powi(2)
+        row.push(mean(|prediction| f64::from(u8::from(prediction.1))));
+        row.push(mean(|prediction| prediction.0));
+        row.push(mean(|prediction| {
+            (prediction.0 - f64::from(u8::from(prediction.1))).powi(2)
         }));
     }
     let changed = FITTED
@@ -223,7 +223,7 @@ fn cases(split: Split) -> Result<Vec<(Evidence, Truth)>, Failure> {
 /// What models of all families say, with every set of constants that was tried.
 struct Fits<'a> {
     families: &'a [Family],
-    known: BTreeMap<Vec<u64>, Vec<Beliefs>>,
+    known: BTreeMap<Vec<u64>, Vec<Predictions>>,
 }
 
 impl<'a> Fits<'a> {
@@ -234,15 +234,15 @@ impl<'a> Fits<'a> {
         }
     }
 
-    /// The beliefs of every family.
-    fn beliefs(&mut self, model: &JointModel) -> Result<&[Beliefs], Failure> {
+    /// The predictions of every family.
+    fn predictions(&mut self, model: &JointModel) -> Result<&[Predictions], Failure> {
         let key = JointConstant::ALL.map(|constant| model.get(constant).to_bits());
         let key = key.to_vec();
         if !self.known.contains_key(&key) {
             let families = self.families.par_iter();
-            let beliefs = families.map(|family| family.beliefs(model));
-            let beliefs = beliefs.collect::<Result<_, Failure>>()?;
-            self.known.insert(key.clone(), beliefs);
+            let predictions = families.map(|family| family.predictions(model));
+            let predictions = predictions.collect::<Result<_, Failure>>()?;
+            self.known.insert(key.clone(), predictions);
         }
         Ok(&self.known[&key])
     }
@@ -267,31 +267,33 @@ impl<'a> Fits<'a> {
 
     /// The mean over families, so that none counts more for its size.
     fn log_likelihood(&mut self, model: &JointModel, left_out: usize) -> Result<f64, Failure> {
-        let beliefs = self.beliefs(model)?.iter().enumerate();
-        let counted =
-            beliefs.filter(|(family, beliefs)| *family != left_out && !beliefs.is_empty());
-        Ok(counted.map(|(_, beliefs)| mean_log_score(beliefs)).sum())
+        let predictions = self.predictions(model)?.iter().enumerate();
+        let counted = predictions
+            .filter(|(family, predictions)| *family != left_out && !predictions.is_empty());
+        Ok(counted
+            .map(|(_, predictions)| mean_log_score(predictions))
+            .sum())
     }
 }
 
-fn mean_log_score(beliefs: &[(f64, bool)]) -> f64 {
-    let scores = beliefs.iter().map(|&(confidence, right)| {
+fn mean_log_score(predictions: &[(f64, bool)]) -> f64 {
+    let scores = predictions.iter().map(|&(confidence, right)| {
         let of_truth = if right { confidence } else { 1.0 - confidence };
         of_truth.max(1e-6).ln()
     });
-    scores.sum::<f64>() / beliefs.len() as f64
+    scores.sum::<f64>() / predictions.len() as f64
 }
 
 impl Family {
-    fn beliefs(&self, model: &JointModel) -> Result<Beliefs, Failure> {
-        let mut beliefs = Vec::new();
+    fn predictions(&self, model: &JointModel) -> Result<Predictions, Failure> {
+        let mut predictions = Vec::new();
         for (evidence, truth) in &self.cases {
             let recovery = Recovery::new()
                 .with_method(Method::Joint(model.clone()))
                 .with_trees(Trees::Count(truth.tree_count()));
             let graph = recovery.recover(evidence).map_err(Failure::run)?;
-            beliefs.extend(truth.beliefs(&graph));
+            predictions.extend(truth.predictions(&graph));
         }
-        Ok(beliefs)
+        Ok(predictions)
     }
 }

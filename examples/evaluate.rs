@@ -71,10 +71,10 @@ fn run() -> Result<(), Failure> {
             "{folder}: no split with a truth.json"
         )));
     }
-    let beliefs = results
+    let predictions = results
         .iter()
-        .flat_map(|result| result.beliefs.iter().copied());
-    let reliability = Reliability::new(beliefs);
+        .flat_map(|result| result.predictions.iter().copied());
+    let reliability = Reliability::new(predictions);
     match options.format {
         Format::Markdown => {
             let mut table = markdown(&results);
@@ -220,7 +220,7 @@ struct Evaluation {
     hidden: Option<HiddenTally>,
     /// How sure recovery was of each parent or root, and whether that is right.
     #[serde(skip)]
-    beliefs: Vec<(f64, bool)>,
+    predictions: Vec<(f64, bool)>,
 }
 
 /// Recovers the parts of a split.
@@ -282,7 +282,7 @@ impl Evaluation {
             sum.add(share);
         }
         self.seconds = [self.seconds, outcome.seconds].into_iter().sum();
-        self.beliefs.extend(truth.beliefs(&outcome.graph));
+        self.predictions.extend(truth.predictions(&outcome.graph));
         Ok(())
     }
 }

@@ -1,5 +1,5 @@
-//! Recovers families of made-up models of many shapes, with signals of chosen strength, and prints
-//! how right each method is, as a Markdown table.
+//! Recovers simulated families of models of many shapes, with signals of chosen strength, and prints
+//! how accurate each method is, as a Markdown table.
 //!
 //! `cargo run --release --example simulate -- [OPTIONS]`; `--help` lists the options.
 
@@ -20,28 +20,28 @@ use support::table;
 use support::terminal::{Failure, finish, note, print};
 
 const HELP: &str = "\
-Recover families of made-up models, and compare with the truth.
+Recover simulated families of models, and compare the results with the truth.
 
 simulate [OPTIONS]
 
-  --rows NAME            shapes (the default): a line for each kind of family and shape; kinds: one
-                         for each kind, over all shapes
-  --models N             how many models a family has (15)
-  --draws N              how many families there are for each line of the table (20)
-  --seed N               for other families (0)
+  --rows NAME            shapes (the default): one line for each kind of family and each shape;
+                         kinds: one line for each kind, over all shapes
+  --models N             number of models in a family (15)
+  --draws N              number of families for each line of the table (20)
+  --seed N               seed; other seeds give other families (0)
 
-Each line is the mean share of right edges over the families of one kind and one shape: with the
-paper's method, which is told the stage; with the spanning tree of the distances that is shortest,
-directions put aside; with that tree and the root that the kurtosis says; with distances and growth
-alone; and with the default method, first told the stage and then told nothing. Then how sure the
-last was of its parents and roots, and the mean squared error of that (Brier score).
+Each line gives the mean share of correct edges over the families of one kind and one shape, for:
+the paper's method, given the stage; the shortest spanning tree of the distances, ignoring
+directions; the same tree with the root chosen by kurtosis; distances and growth alone; the default
+method, given the stage; and the default method on its own. The last two columns are its mean
+confidence in parents and roots, and the mean squared error of that confidence (Brier score).
 ";
 
-/// What a family is like, beside its shape and size.
+/// What distinguishes a family, apart from its shape and size.
 struct Condition {
     name: &'static str,
     change: fn(Family) -> Family,
-    /// The stage that the paper's method is told.
+    /// The stage that is given to the paper's method.
     stage: Stage,
 }
 
@@ -141,9 +141,9 @@ fn run() -> Result<(), Failure> {
         "undirected",
         "kurtosis",
         "growth",
-        "default, told",
+        "default, given",
         "default",
-        "sure",
+        "confidence",
         "Brier",
     ];
     let mut rows = vec![head.map(String::from).to_vec()];
@@ -173,10 +173,13 @@ fn line(condition: &str, shape: &str, results: &[Marks]) -> Vec<String> {
         let sum: f64 = results.iter().map(of).sum();
         format!("{:.3}", sum / results.len() as f64)
     };
-    let beliefs: Vec<&Beliefs> = results.iter().filter_map(|m| m.beliefs.as_ref()).collect();
-    let believed = |of: fn(&Beliefs) -> f64| {
-        let sum: f64 = beliefs.iter().map(|belief| of(belief)).sum();
-        match beliefs.len() {
+    let predictions: Vec<&Predictions> = results
+        .iter()
+        .filter_map(|m| m.predictions.as_ref())
+        .collect();
+    let average = |of: fn(&Predictions) -> f64| {
+        let sum: f64 = predictions.iter().map(|prediction| of(prediction)).sum();
+        match predictions.len() {
             0 => "-".into(),
             count => format!("{:.3}", sum / count as f64),
         }
@@ -188,28 +191,28 @@ fn line(condition: &str, shape: &str, results: &[Marks]) -> Vec<String> {
         mean(|marks| marks.undirected),
         mean(|marks| marks.kurtosis),
         mean(|marks| marks.growth),
-        mean(|marks| marks.told),
+        mean(|marks| marks.given),
         mean(|marks| marks.default),
-        believed(|belief| belief.sure),
-        believed(|belief| belief.brier),
+        average(|prediction| prediction.confidence),
+        average(|prediction| prediction.brier),
     ]
 }
 
-/// How right each method is on one family.
+/// How accurate each method is on one family.
 struct Marks {
     paper: f64,
     undirected: f64,
     kurtosis: f64,
     growth: f64,
-    told: f64,
+    given: f64,
     default: f64,
     /// `None` for large families.
-    beliefs: Option<Beliefs>,
+    predictions: Option<Predictions>,
 }
 
-/// How sure the default method was of its parents and roots, and how far from the truth.
-struct Beliefs {
-    sure: f64,
+/// The mean confidence of the default method in its parents and roots, and the mean squared error of it.
+struct Predictions {
+    confidence: f64,
     brier: f64,
 }
 
@@ -226,7 +229,7 @@ impl Marks {
         };
         let right = |graph: &ModelGraph| edge_accuracy(graph, &truth).unwrap_or(1.0);
         let group =
-            (evidence.groups.first()).ok_or_else(|| Failure::run("nothing was measured"))?;
+            (evidence.groups.first()).ok_or_else(|| Failure::run("no models to compare"))?;
         let shortest = arborescence(group, |_, _| 0.0)?;
         let penalty = 0.3 * mean_distance(group);
         let by_growth = arborescence(group, |parent, child| {
@@ -236,7 +239,7 @@ impl Marks {
             penalty * (1.0 - growth.unwrap_or(0.0).clamp(-1.0, 1.0)) / 2.0
         })?;
         let default = recover(Recovery::new())?;
-        let beliefs: Vec<(f64, bool)> = (default.models().iter())
+        let predictions: Vec<(f64, bool)> = (default.models().iter())
             .filter_map(|model| {
                 let found = model
                     .descent()
@@ -251,7 +254,7 @@ impl Marks {
             })
             .collect();
         let mean = |of: fn(&(f64, bool)) -> f64| {
-            beliefs.iter().map(of).sum::<f64>() / beliefs.len() as f64
+            predictions.iter().map(of).sum::<f64>() / predictions.len() as f64
         };
         Ok(Self {
             paper: right(&recover(Recovery::paper().with_stage(stage))?),
@@ -260,10 +263,10 @@ impl Marks {
                 .unwrap_or(1.0),
             kurtosis: right(&rooted_by_score(group, &shortest, stage)?),
             growth: right(&by_growth),
-            told: right(&recover(Recovery::new().with_stage(stage))?),
+            given: right(&recover(Recovery::new().with_stage(stage))?),
             default: right(&default),
-            beliefs: (!beliefs.is_empty()).then(|| Beliefs {
-                sure: mean(|(confidence, _)| *confidence),
+            predictions: (!predictions.is_empty()).then(|| Predictions {
+                confidence: mean(|(confidence, _)| *confidence),
                 brier: mean(|(confidence, right)| {
                     (confidence - f64::from(u8::from(*right))).powi(2)
                 }),
@@ -299,7 +302,7 @@ fn mean_distance(group: &GroupEvidence) -> f64 {
     2.0 * group.distances().values().iter().sum::<f64>() / (models * models)
 }
 
-/// The same tree with the root for which the scores of all its edges change most as they should.
+/// The same tree with the root for which the scores change most in the expected direction along all edges.
 fn rooted_by_score(
     group: &GroupEvidence,
     tree: &ModelGraph,
@@ -331,14 +334,14 @@ fn rooted_by_score(
     graph(group, &parents)
 }
 
-/// What has a line of its own.
+/// The rows of the table.
 #[derive(Clone, Copy, PartialEq)]
 enum Rows {
     Shapes,
     Kinds,
 }
 
-/// What the command line says.
+/// The parsed command line.
 struct Options {
     rows: Rows,
     models: usize,
@@ -347,7 +350,7 @@ struct Options {
 }
 
 impl Options {
-    /// Reads the arguments; `None` when only help was asked for.
+    /// Reads the arguments; `None` if help was requested.
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let mut options = Self {
             rows: Rows::Shapes,
@@ -372,7 +375,7 @@ impl Options {
             }
             let number = argument.read(|text| {
                 let number: Option<u64> = text.parse().ok();
-                number.ok_or_else(|| "wanted is a whole number".into())
+                number.ok_or_else(|| "expected a whole number".into())
             })?;
             match &*option {
                 "models" if number > 1 => options.models = number as usize,

@@ -149,8 +149,8 @@ impl Truth {
 
     /// For every model whose parent or lack of one is known, how sure recovery was of what it found,
     /// and whether that is true.
-    pub(crate) fn beliefs(&self, found: &ModelGraph) -> Vec<(f64, bool)> {
-        let belief = |model: &Model| {
+    pub(crate) fn predictions(&self, found: &ModelGraph) -> Vec<(f64, bool)> {
+        let prediction = |model: &Model| {
             let position = self.graph.index(model.name())?;
             let truth = self.graph.parent(position);
             // The parents of models whose tree has several roots are missing.
@@ -165,7 +165,7 @@ impl Truth {
             let right = parent == truth.and_then(|parent| self.graph.name(parent));
             Some((model.confidence().filter(|_| known)?, right))
         };
-        found.models().iter().filter_map(belief).collect()
+        found.models().iter().filter_map(prediction).collect()
     }
 
     fn clusters(&self, found: &ModelGraph) -> Result<Share, Failure> {

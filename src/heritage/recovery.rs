@@ -1,7 +1,7 @@
 //! Recovery: from evidence to a forest that says which model was trained from which.
 
 mod additivity;
-mod belief;
+mod certainty;
 mod cluster;
 mod clusters;
 mod constraints;

@@ -172,18 +172,19 @@ impl LargeFamily<'_> {
                 if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
                     model = model.with_score(score);
                 }
-                if let Some(runner_up) = placement.belief.runner_up {
+                if let Some(runner_up) = placement.certainty.runner_up {
                     model = model.with_runner_up(runner_up);
                 }
                 let Some(parent) = placement.parent else {
-                    let root = model.with_root_confidence(placement.belief.confidence);
+                    let root = model.with_root_confidence(placement.certainty.confidence);
                     return match stage {
                         Some(stage) => root.with_stage(stage),
                         None => root,
                     };
                 };
-                let mut descent = Descent::new(parent).with_confidence(placement.belief.confidence);
-                if let Some(joined) = placement.belief.joined {
+                let mut descent =
+                    Descent::new(parent).with_confidence(placement.certainty.confidence);
+                if let Some(joined) = placement.certainty.joined {
                     descent = descent.with_joined(joined);
                 }
                 if let Some(pair) = self.pair(&family.pairs, parent, member) {

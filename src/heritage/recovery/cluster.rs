@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::belief::Belief;
+use super::certainty::Certainty;
 use super::constraints::Constraints;
 use super::missing::MissingParent;
 use super::model::JointModel;
@@ -210,10 +210,10 @@ impl<'a> Cluster<'a> {
     }
 }
 
-/// The parent of every member of a cluster, and the beliefs about them, if known.
+/// The parent of every member of a cluster, and how certain it is, if known.
 pub(super) struct Tree {
     pub(super) parents: Vec<Option<usize>>,
-    pub(super) beliefs: Option<Vec<Belief>>,
+    pub(super) certainties: Option<Vec<Certainty>>,
     /// The points between the models where a model is missing.
     pub(super) missing: Vec<MissingParent>,
     /// `None` if the stage was given or no score is used.

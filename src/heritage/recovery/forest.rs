@@ -53,15 +53,15 @@ impl<'a> Forest<'a> {
         }
         // Nothing is known about a model without relatives.
         let says = cluster.len() > 1 || cluster.constraints().is_placed(member);
-        let beliefs = tree.beliefs.as_ref().filter(|_| says);
-        let belief = beliefs.map(|beliefs| &beliefs[member]);
-        if let Some(runner_up) = belief.and_then(|belief| belief.runner_up) {
+        let certainties = tree.certainties.as_ref().filter(|_| says);
+        let certainty = certainties.map(|certainties| &certainties[member]);
+        if let Some(runner_up) = certainty.and_then(|certainty| certainty.runner_up) {
             model = model.with_runner_up(RunnerUp {
                 parent: runner_up.parent.map(position),
                 ..runner_up
             });
         }
-        let confidence = belief.map(|belief| belief.confidence);
+        let confidence = certainty.map(|certainty| certainty.confidence);
         if let Some(parent) = tree.parents[member] {
             let distance = cluster.distance(parent, member);
             let mut descent = Descent::new(position(parent))
@@ -70,10 +70,10 @@ impl<'a> Forest<'a> {
             if let Some(confidence) = confidence {
                 descent = descent.with_confidence(confidence);
             }
-            if let Some(joined) = belief.and_then(|belief| belief.joined) {
+            if let Some(joined) = certainty.and_then(|certainty| certainty.joined) {
                 descent = descent.with_joined(joined);
             }
-            if let Some(alike) = belief.and_then(|belief| belief.alike.as_ref()) {
+            if let Some(alike) = certainty.and_then(|certainty| certainty.alike.as_ref()) {
                 descent = descent.with_alike(AlikeParents {
                     models: alike.models.iter().copied().map(position).collect(),
                     confidence: alike.confidence,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use num_traits::Float;
 
-use super::belief::Belief;
+use super::certainty::Certainty;
 use super::cluster::{Cluster, Tree};
 use super::constraints::Constraints;
 use super::costs::{
@@ -64,9 +64,9 @@ pub(super) fn tree(
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
     let missing = missing_parents(cluster, &parents, posterior.mean_growth());
-    let beliefs = posterior.beliefs(&parents, cluster);
+    let certainties = posterior.certainties(&parents, cluster);
     Ok(Tree {
-        beliefs: Some(unless_missing(beliefs, &missing, &parents, cluster)),
+        certainties: Some(unless_missing(certainties, &missing, &parents, cluster)),
         missing,
         parents,
         stages: asked.then(|| posterior.stages()),
@@ -119,22 +119,22 @@ fn missing_parents(
     tree.missing_parents()
 }
 
-/// The beliefs about each member, reduced by the probability that its true parent is missing.
+/// The certainty of each member's place, reduced by the probability that its true parent is missing.
 fn unless_missing(
-    beliefs: Vec<Belief>,
+    certainties: Vec<Certainty>,
     missing: &[MissingParent],
     parents: &[Option<usize>],
     cluster: &Cluster<'_>,
-) -> Vec<Belief> {
+) -> Vec<Certainty> {
     let probabilities = missing::probabilities(missing, parents);
-    let present = |(member, belief): (usize, Belief)| {
+    let present = |(member, certainty): (usize, Certainty)| {
         if cluster.constraints().is_known(member) {
-            belief
+            certainty
         } else {
-            belief.unless_missing(probabilities[member])
+            certainty.unless_missing(probabilities[member])
         }
     };
-    beliefs.into_iter().enumerate().map(present).collect()
+    certainties.into_iter().enumerate().map(present).collect()
 }
 
 /// The best tree for every possible state.
@@ -240,13 +240,13 @@ impl<'a> Posterior<'a> {
             .collect())
     }
 
-    /// The belief about each member: how probable its parent is, or that it is a root.
-    fn beliefs(&self, parents: &[Option<usize>], cluster: &Cluster<'_>) -> Vec<Belief> {
-        let belief = |(member, &parent): (usize, &Option<usize>)| {
+    /// The certainty of each member's place: how probable its parent is, or that it is a root.
+    fn certainties(&self, parents: &[Option<usize>], cluster: &Cluster<'_>) -> Vec<Certainty> {
+        let certainty = |(member, &parent): (usize, &Option<usize>)| {
             if cluster.constraints().is_known(member) {
-                return Belief::certain(parent);
+                return Certainty::certain(parent);
             }
-            Belief {
+            Certainty {
                 confidence: self.probability(member, parent),
                 runner_up: self.runner_up(member, parent, cluster.constraints()),
                 joined: parent.map(|parent| {
@@ -256,7 +256,7 @@ impl<'a> Posterior<'a> {
                 alike: parent.and_then(|parent| self.alike(member, parent, cluster)),
             }
         };
-        parents.iter().enumerate().map(belief).collect()
+        parents.iter().enumerate().map(certainty).collect()
     }
 
     /// The most probable alternative to a member's parent.

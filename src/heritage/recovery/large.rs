@@ -33,12 +33,12 @@ pub(super) fn tree(
         .map(|placement| placement.parent)
         .collect();
     partial::hang_on_first_equal(cluster, &mut parents);
-    let beliefs = found
+    let certainties = found
         .placements
         .into_iter()
-        .map(|placement| placement.belief);
+        .map(|placement| placement.certainty);
     Ok(Tree {
-        beliefs: Some(beliefs.collect()),
+        certainties: Some(certainties.collect()),
         missing: found.missing,
         parents,
         stages: found.stages.filter(|_| cluster.score(0).is_some()),

@@ -36,7 +36,7 @@ pub(super) fn tree(
     })?;
     Ok(Tree {
         parents: minimum_arborescence(&costs, Root::Any)?.parents().into(),
-        beliefs: None,
+        certainties: None,
         missing: alloc::vec::Vec::new(),
         stages: None,
     })

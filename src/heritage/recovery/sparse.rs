@@ -17,7 +17,7 @@ pub(in crate::heritage) use self::family::{Family, NearPair, Placement, SparseTr
 use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
 use self::marginals::Marginals;
-use super::belief::Belief;
+use super::certainty::Certainty;
 use super::constraints::Constraints;
 use super::costs::{self, EdgeTerms, GrowthEvidence, NEGLIGIBLE, State};
 use super::missing::{FoundTree, MissingParent};
@@ -353,7 +353,7 @@ impl<'a> Problem<'a> {
                 placement
             } else {
                 Placement {
-                    belief: placement.belief.unless_missing(absent[model]),
+                    certainty: placement.certainty.unless_missing(absent[model]),
                     ..placement
                 }
             }
@@ -435,7 +435,7 @@ impl<'a> Problem<'a> {
         if self.constraints.is_known(model) {
             return Placement {
                 parent,
-                belief: Belief::certain(parent),
+                certainty: Certainty::certain(parent),
             };
         }
         let models = self.size();
@@ -457,7 +457,7 @@ impl<'a> Problem<'a> {
                 second = Some((other, probability));
             }
         }
-        let belief = Belief {
+        let certainty = Certainty {
             confidence: of(model, own),
             runner_up: second.map(|(other, probability)| RunnerUp {
                 parent: (other < models).then_some(other),
@@ -466,7 +466,7 @@ impl<'a> Problem<'a> {
             joined: parent.map(|parent| (of(model, parent) + of(parent, model)).min(1.0)),
             alike: None,
         };
-        Placement { parent, belief }
+        Placement { parent, certainty }
     }
 }
 

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::heritage::StageEstimate;
 use crate::heritage::recovery::NEARLY_ALL;
-use crate::heritage::recovery::belief::Belief;
+use crate::heritage::recovery::certainty::Certainty;
 use crate::heritage::recovery::missing::MissingParent;
 use crate::heritage::recovery::model::JointModel;
 use crate::heritage::recovery::stages::{self, StageWeights};
@@ -65,7 +65,7 @@ impl Family<'_> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::heritage) struct Placement {
     pub(in crate::heritage) parent: Option<usize>,
-    pub(in crate::heritage) belief: Belief,
+    pub(in crate::heritage) certainty: Certainty,
 }
 
 /// The trees of a family.

@@ -5,7 +5,7 @@ use crate::heritage::{AlikeParents, RunnerUp};
 /// The confidence that a model's parent is right, or that the model is a root, with the alternatives. Models
 /// are positions in their cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::heritage) struct Belief {
+pub(in crate::heritage) struct Certainty {
     pub(in crate::heritage) confidence: f64,
     pub(in crate::heritage) runner_up: Option<RunnerUp>,
     /// The probability that an edge joins the model and its parent, in either direction.
@@ -14,8 +14,8 @@ pub(in crate::heritage) struct Belief {
     pub(in crate::heritage) alike: Option<AlikeParents>,
 }
 
-impl Belief {
-    /// The belief in a known place.
+impl Certainty {
+    /// The certainty of a known place.
     pub(super) fn certain(parent: Option<usize>) -> Self {
         Self {
             confidence: 1.0,
@@ -24,7 +24,7 @@ impl Belief {
         }
     }
 
-    /// The same belief, reduced by the probability that the true parent is missing.
+    /// The same certainty, reduced by the probability that the true parent is missing.
     pub(super) fn unless_missing(mut self, missing: f64) -> Self {
         let present = 1.0 - missing;
         self.confidence *= present;
