@@ -144,7 +144,7 @@ fn placed(
     let named = adapter.config().base().map(String::from);
     let base = match (adapter.place(bases), named) {
         (Placement::On(base), _) => base,
-        (Placement::Misfit(base, error), _) => {
+        (Placement::Incompatible(base, error), _) => {
             let base = bases[base].name();
             return Err(needs(format!("; it doesn't fit {base}: {error}")));
         }

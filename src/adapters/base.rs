@@ -22,7 +22,7 @@ pub enum Placement {
     /// The base isn't among the models.
     NoBase,
     /// The model at this position has the base's name, but the adapter doesn't fit it.
-    Misfit(usize, AdapterError),
+    Incompatible(usize, AdapterError),
     /// The base may be any of the models at these positions.
     Several(Vec<usize>),
 }
@@ -212,7 +212,7 @@ impl<A: WeightSource> Adapter<A> {
             (_, [only]) => Placement::On(*only),
             ([first, ..], []) => {
                 let error = self.fits(&models[*first]).err();
-                Placement::Misfit(*first, error.unwrap_or(AdapterError::NotAnAdapter))
+                Placement::Incompatible(*first, error.unwrap_or(AdapterError::NotAnAdapter))
             }
             _ => Placement::Several(fitting),
         }

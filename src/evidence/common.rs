@@ -52,7 +52,7 @@ fn mean_squares(group: &GroupComparison) -> [f64; 2] {
 
 /// The upper median over groups; 0 for no groups.
 fn median(groups: &[GroupComparison], of: impl Fn(&GroupComparison) -> f64) -> f64 {
-    let mut values = [0.0; RowGroups::MOST];
+    let mut values = [0.0; RowGroups::MAXIMUM];
     let count = groups.len().min(values.len());
     for (value, group) in values.iter_mut().zip(groups) {
         *value = of(group);

@@ -242,7 +242,7 @@ impl MatrixSketch {
         let whole = first.squared_norms.len().min(second.squared_norms.len());
         let is_whole = |&group: &usize| first.values(group, height) == second.values(group, height);
         let count = (0..whole).take_while(is_whole).count();
-        let mut squared = [[0.0; 3]; RowGroups::MOST];
+        let mut squared = [[0.0; 3]; RowGroups::MAXIMUM];
         in_wide_registers(SquaredNorms {
             first: &first.buckets[..count * buckets],
             second: &second.buckets[..count * buckets],

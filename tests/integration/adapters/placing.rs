@@ -43,7 +43,8 @@ fn of_bases_of_one_name_the_one_that_fits_is_taken() {
     let named = AdapterConfig::new().with_base("hub/base");
     let models = [base("acme/base", 4), base("zeta/base", 3)];
     assert_eq!(place(named.clone(), &models), Placement::On(1));
-    let Placement::Misfit(0, AdapterError::WrongShape { .. }) = place(named, &models[..1]) else {
+    let Placement::Incompatible(0, AdapterError::WrongShape { .. }) = place(named, &models[..1])
+    else {
         panic!("it doesn't fit");
     };
 }
