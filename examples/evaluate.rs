@@ -31,7 +31,7 @@ evaluate [OPTIONS] FOLDER
                          truth about them. Recovery is given the number of trees, unless
                          --clusters or --threshold is used, and nothing else
   --format NAME          markdown (the default) | json
-  --left-out SHARE       leave out this share of the models that aren't roots, at random (0); the
+  --left-out SHARE       leave out this share of the models that are not roots, at random (0); the
                          parent of a model is then its nearest remaining ancestor
   --draws N              repeat this N times and add up the results (1)
   --missing SHARE        leave out this share of the models that have children, including roots, and

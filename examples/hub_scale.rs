@@ -41,7 +41,7 @@ hub_scale [OPTIONS]
   --steps A:B            the least and the greatest step, as shares of the norm (0.003:0.1)
   --dense                compare all pairs instead, without an index
   --sample K             compare K models with all others as well, and recover each with its nearest
-                         alone: what is lost because the index doesn't compare all pairs (0)
+                         alone: what is lost because the index does not compare all pairs (0)
   --format NAME          text (the default) | json
 
 Families have sizes as on hubs: the largest is a tenth of all, the second half of that, the third a

@@ -23,7 +23,7 @@ Recover the family trees of neural networks from their weights.
 recover [OPTIONS] [MODEL]...
 
 The result goes to stdout, warnings and progress to stderr. The exit code is 0; 2 when the arguments
-make no sense; 1 when it can't be done: a path isn't there, no model is left, --strict.
+make no sense; 1 when it cannot be done: a path is not there, no model is left, --strict.
 
   MODEL                  a file (safetensors, PyTorch, GGUF, npz), an index, or a folder, which is
                          looked through to any depth: sharded models, hub caches, pipelines,
@@ -32,7 +32,7 @@ make no sense; 1 when it can't be done: a path isn't there, no model is left, --
   --format NAME          text (the default) | json | dot | mermaid | newick | svg |
                          card | cyclonedx | spdx
   --truth FILE           a truth.json to state the accuracy against
-  --strict               fail when any model has to be skipped, or --known names one that isn't there
+  --strict               fail when any model has to be skipped, or --known names one that is not there
 ";
 
 fn main() -> ExitCode {

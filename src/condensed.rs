@@ -176,7 +176,7 @@ crate::errors::errors! {
             size: usize,
             /// The number of values.
             values: usize,
-        } => "{values} values can't be the pairs of {size} points",
+        } => "{values} values cannot be the pairs of {size} points",
         /// The value for a pair is NaN.
         NotANumber {
             /// The pair's first point.

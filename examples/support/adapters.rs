@@ -96,7 +96,7 @@ fn with_its_own_adapter(path: &ModelPath, base: Stored) -> (Source, Vec<PathBuf>
                     if let Ok(model) = adapter.applied_to(own) {
                         return (model, [&files[..], &[config_file]].concat());
                     }
-                    "they can't be applied".into()
+                    "they cannot be applied".into()
                 }
                 Ok((_, Err(error))) => error.to_string(),
                 Err(error) => error.to_string(),
@@ -146,16 +146,16 @@ fn placed(
         (Placement::On(base), _) => base,
         (Placement::Incompatible(base, error), _) => {
             let base = bases[base].name();
-            return Err(needs(format!("; it doesn't fit {base}: {error}")));
+            return Err(needs(format!("; it does not fit {base}: {error}")));
         }
         (Placement::Several(models), _) => {
             let names: Vec<&str> = models.iter().map(|&model| bases[model].name()).collect();
             return Err(needs(format!(", which may be any of {}", names.join(", "))));
         }
         (_, Some(named)) => {
-            return Err(needs(format!(" {named}, which isn't among the models")));
+            return Err(needs(format!(" {named}, which is not among the models")));
         }
-        _ => return Err(needs(", which isn't among the models".into())),
+        _ => return Err(needs(", which is not among the models".into())),
     };
     let damaged = |error: String| Failed::Damaged(error);
     // Opened once more, since the base is read by itself as well.

@@ -141,7 +141,7 @@ impl<'a> Found<'a> {
 
     fn signature(&self, model: usize) -> Result<&Signature, Failure> {
         let name = self.hub.name(model);
-        let missing = || Failure::Run(format!("{name} isn't in the index"));
+        let missing = || Failure::Run(format!("{name} is not in the index"));
         self.index.signature(&name).ok_or_else(missing)
     }
 

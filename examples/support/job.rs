@@ -154,7 +154,7 @@ pub(crate) fn check_ids(
     strictness: Strictness,
 ) -> Result<(), Failure> {
     for id in claims::unknown_ids(settings.knowledge(), &models.ids()) {
-        let message = format!("--known names {id}, which isn't among the models");
+        let message = format!("--known names {id}, which is not among the models");
         match strictness {
             Strictness::Strict => return Err(Failure::Run(message)),
             Strictness::Lenient => note(message),

@@ -62,7 +62,7 @@ impl<'a> Store<'a> {
         if let Err(error) = kept {
             let _ = fs::remove_file(&temporary);
             let id = signature.name();
-            note(format!("the signature of {id} can't be kept: {error}"));
+            note(format!("the signature of {id} cannot be kept: {error}"));
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) fn print(result: impl Display) -> Result<(), Failure> {
     let mut stdout = stdout().lock();
     match writeln!(stdout, "{result}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Run(format!("can't write the result: {error}")))
+            Err(Failure::Run(format!("cannot write the result: {error}")))
         }
         _ => Ok(()),
     }

@@ -73,12 +73,12 @@ impl fmt::Display for AdapterError {
             Self::Method { method } => {
                 write!(
                     f,
-                    "it was made by a method that isn't understood, {method:?}"
+                    "it was made by a method that is not understood, {method:?}"
                 )
             }
             Self::Config { message } => write!(f, "its configuration is wrong: {message:?}"),
             Self::Pattern { pattern, reason } => {
-                write!(f, "its pattern {pattern:?} can't be understood: {reason:?}")
+                write!(f, "its pattern {pattern:?} cannot be understood: {reason:?}")
             }
             Self::Reading { reason } => f.write_str(reason),
             Self::Incomplete { weight } => {
@@ -86,7 +86,7 @@ impl fmt::Display for AdapterError {
             }
             Self::Shapes { weight, down, up } => write!(
                 f,
-                "the factors for {weight:?} don't fit each other: their shapes are {down:?} and {up:?}"
+                "the factors for {weight:?} do not fit each other: their shapes are {down:?} and {up:?}"
             ),
             Self::NoSuchWeight { weight } => write!(f, "the base has no weight {weight:?}"),
             Self::WrongShape {
@@ -105,7 +105,7 @@ impl fmt::Display for AdapterError {
                     ),
                     (Some(count), None) => write!(f, "the factors are for {count} outputs"),
                     (None, Some(count)) => write!(f, "the factors are for {count} inputs"),
-                    (None, None) => f.write_str("which factors can't have"),
+                    (None, None) => f.write_str("which factors cannot have"),
                 }
             }
         }

@@ -58,7 +58,7 @@ crate::errors::errors! {
             root: usize,
             /// A node that can't be reached.
             node: usize,
-        } => "node {node} can't be reached from root {root}",
+        } => "node {node} cannot be reached from root {root}",
         /// The weights of the edges into a node differ by more than 1e12, too much for `f64` to compute the
         /// probabilities of other edges accurately.
         Range {

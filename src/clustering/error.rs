@@ -15,7 +15,7 @@ crate::errors::errors! {
             column: usize,
             /// The distance.
             value: f64,
-        } => "the distance of points {row} and {column} can't be {value}",
+        } => "the distance of points {row} and {column} cannot be {value}",
         /// There is not enough memory for the distances of this many points.
         Memory {
             /// The number of points.
@@ -27,14 +27,14 @@ crate::errors::errors! {
             clusters: usize,
             /// The number of points.
             points: usize,
-        } => "{points} points can't be in {clusters} clusters",
+        } => "{points} points cannot be in {clusters} clusters",
         /// The number of steps isn't one less than the number of points.
         Steps {
             /// The number of points.
             points: usize,
             /// The number of steps.
             steps: usize,
-        } => "{steps} steps can't merge {points} points",
+        } => "{steps} steps cannot merge {points} points",
         /// A step's labels are out of order, refer to a later cluster, or were merged before.
         Labels {
             /// The step.
@@ -43,20 +43,20 @@ crate::errors::errors! {
             left: usize,
             /// The higher label.
             right: usize,
-        } => "step {step} can't merge clusters {left} and {right}",
+        } => "step {step} cannot merge clusters {left} and {right}",
         /// A step's height is negative, infinite or NaN.
         Height {
             /// The step.
             step: usize,
             /// The height.
             height: f64,
-        } => "step {step} can't be at {height}",
+        } => "step {step} cannot be at {height}",
         /// A step's size isn't the sum of the sizes of the clusters it merges.
         Size {
             /// The step.
             step: usize,
             /// The size.
             size: usize,
-        } => "the cluster of step {step} can't have {size} points",
+        } => "the cluster of step {step} cannot have {size} points",
     }
 }

@@ -31,7 +31,7 @@ crate::errors::messages! {
             second: String,
             /// What differs.
             reason: IncompatibleSignatures,
-        } => "models `{first}` and `{second}` can't be compared: {reason}",
+        } => "models `{first}` and `{second}` cannot be compared: {reason}",
         /// There is not enough memory for the tables of all pairs of models of one architecture.
         Memory {
             /// How many models there are.
@@ -53,7 +53,7 @@ crate::errors::messages! {
             copy: usize,
             /// The position of the original.
             original: usize,
-        } => "model {copy} can't be a copy of model {original}",
+        } => "model {copy} cannot be a copy of model {original}",
         /// Deserialised evidence doesn't list its models in the order of their names.
         Order {
             /// The first model that is out of order.
@@ -67,7 +67,7 @@ crate::errors::messages! {
             model: String,
             /// The number.
             value: f64,
-        } => "the {table} of model `{model}` can't be {value}",
+        } => "the {table} of model `{model}` cannot be {value}",
         /// Numbers that make no table of pairs.
         Table(CondensedError),
     }

@@ -123,7 +123,7 @@ impl fmt::Display for SkipReason {
         match self {
             Self::NoWeights => f.write_str("it holds no weights"),
             Self::Folder => f.write_str("it is a folder, not a file, and holds no weights"),
-            Self::Unlisted { message } => write!(f, "it can't be listed: {}", Line(message)),
+            Self::Unlisted { message } => write!(f, "it cannot be listed: {}", Line(message)),
             Self::TooDeep => f.write_str("it lies too deep to be looked into"),
             Self::SameFolder { folder } => {
                 write!(
@@ -134,7 +134,7 @@ impl fmt::Display for SkipReason {
             }
             Self::Format { format, files } => write!(
                 f,
-                "{} {} {} weights, which this build can't read",
+                "{} {} {} weights, which this build cannot read",
                 Several(files),
                 if files.len() == 1 { "holds" } else { "hold" },
                 format.name()
@@ -166,7 +166,7 @@ impl fmt::Display for SkipReason {
             ),
             Self::Slices { files } => write!(
                 f,
-                "{} each hold a slice of every tensor, which can't be read by themselves",
+                "{} each hold a slice of every tensor, which cannot be read by themselves",
                 Several(files)
             ),
             Self::Variant { files, of } => write!(

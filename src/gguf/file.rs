@@ -119,7 +119,7 @@ impl<'a> Part<'a> {
                 return Ok(());
             }
             Coding::Unknown => {
-                self.skip(name, format!("{} values can't be decoded", kind.name));
+                self.skip(name, format!("{} values cannot be decoded", kind.name));
                 return Ok(());
             }
             Coding::Blocks(block, element_type) => (Place::Blocks(block, position), element_type),

@@ -23,7 +23,7 @@ crate::errors::errors! {
             left: usize,
             /// The higher label.
             right: usize,
-        } => "step {step} can't merge clusters {left} and {right}",
+        } => "step {step} cannot merge clusters {left} and {right}",
         /// The size of a merged cluster isn't the sum of its parts.
         ClusterSize {
             /// The step.
@@ -39,7 +39,7 @@ crate::errors::errors! {
             step: usize,
             /// The height.
             height: f64,
-        } => "step {step} can't be at height {height}",
+        } => "step {step} cannot be at height {height}",
         /// Two points are together in the finer partition but apart in the coarser one.
         NotNested {
             /// One point.
@@ -53,7 +53,7 @@ crate::errors::errors! {
             node: usize,
             /// The parent.
             parent: usize,
-        } => "node {node} has the parent {parent}, which doesn't exist",
+        } => "node {node} has the parent {parent}, which does not exist",
         /// A node is its own ancestor.
         Cycle {
             /// The lowest such node.
@@ -82,7 +82,7 @@ crate::errors::errors! {
             set: usize,
             /// The cost.
             cost: f64,
-        } => "set {set} can't cost {cost}",
+        } => "set {set} cannot cost {cost}",
         /// An edge weighs less than the total cost of the sets that it enters.
         DualInfeasible {
             /// The node the edge leaves.
@@ -103,7 +103,7 @@ crate::errors::errors! {
         Models {
             /// The name of a model that is missing, duplicated or unknown.
             name: String,
-        } => "model `{name}` isn't in the graph and the evidence once each",
+        } => "model `{name}` is not in the graph and the evidence once each",
         /// A parent and its child have different architectures.
         Architectures {
             /// The child.
@@ -117,12 +117,12 @@ crate::errors::errors! {
             layer: String,
             /// The source's error message.
             reason: String,
-        } => "layer `{layer}` can't be listed or read: {reason}",
+        } => "layer `{layer}` cannot be listed or read: {reason}",
         /// Two layers of a source have the same name, or the source lists different layers the second time.
         Layers {
             /// The name of the layer.
             layer: String,
-        } => "layer `{layer}` isn't listed once each time",
+        } => "layer `{layer}` is not listed once each time",
         /// A layer's description contradicts its contents.
         Layer {
             /// The name of the layer.

@@ -104,7 +104,7 @@ impl<'a> Arrays<'a> {
                 length: entry.packed,
             }),
             Packing::Unknown => {
-                let reason = "it is encrypted, or compressed in a way that isn't read";
+                let reason = "it is encrypted, or compressed in a way that is not read";
                 return Err(Refused::Skipped(reason.to_owned()));
             }
         };

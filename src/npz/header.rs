@@ -76,7 +76,7 @@ impl Header {
     /// How the elements are stored, or why they can't be decoded.
     pub(super) fn element(&self) -> Result<Element, String> {
         let description = self.description.as_deref().unwrap_or("structured");
-        let unknown = || format!("{description} values can't be decoded");
+        let unknown = || format!("{description} values cannot be decoded");
         let (order, kind) = match description.split_at_checked(1) {
             Some(("<", kind)) => (ByteOrder::Little, kind),
             Some((">", kind)) => (ByteOrder::Big, kind),
@@ -201,7 +201,7 @@ mod tests {
         let fields = parse(fields).unwrap();
         assert_eq!(
             fields.element().unwrap_err(),
-            "structured values can't be decoded"
+            "structured values cannot be decoded"
         );
     }
 

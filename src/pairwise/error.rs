@@ -38,7 +38,7 @@ crate::errors::errors! {
             pairs: u128,
             /// The length of the output.
             length: usize,
-        } => "an output of length {length} isn't that of {pairs} pairs",
+        } => "an output of length {length} is not that of {pairs} pairs",
         /// There is not enough memory for this many distances.
         Memory {
             /// The number of pairs.

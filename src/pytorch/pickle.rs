@@ -182,7 +182,7 @@ impl Machine<'_, '_> {
         let text = core::str::from_utf8(&line).unwrap_or_default();
         match text.trim().trim_end_matches('L').parse() {
             Ok(number) => Ok(number),
-            Err(_) => self.input.fault("a number can't be read"),
+            Err(_) => self.input.fault("a number cannot be read"),
         }
     }
 

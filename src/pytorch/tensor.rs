@@ -85,10 +85,10 @@ impl Kind {
     pub(super) fn element_type(self) -> Result<ElementType, String> {
         self.name.parse().map_err(|_| match self.name {
             "F16" | "BF16" => format!(
-                "{} values can't be decoded without the feature `half`",
+                "{} values cannot be decoded without the feature `half`",
                 self.name
             ),
-            name => format!("{name} values can't be decoded"),
+            name => format!("{name} values cannot be decoded"),
         })
     }
 
@@ -201,7 +201,7 @@ fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
             kind,
             storage,
         }),
-        _ => unreadable("its shape and its strides don't fit each other"),
+        _ => unreadable("its shape and its strides do not fit each other"),
     }
 }
 

@@ -65,7 +65,7 @@ crate::errors::errors! {
             first: ElementType,
             /// The format of the noise to be merged.
             second: ElementType,
-        } => "rounding noise of {first} and {second} can't be merged",
+        } => "rounding noise of {first} and {second} cannot be merged",
         /// There is not enough memory.
         OutOfMemory {
             /// The number of bytes requested.

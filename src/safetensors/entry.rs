@@ -78,9 +78,9 @@ impl StoredType {
         match self {
             Self::Decodable(_) => None,
             Self::Opaque(_) if name == "F16" || name == "BF16" => Some(format!(
-                "{name} values can't be decoded without the feature `half`"
+                "{name} values cannot be decoded without the feature `half`"
             )),
-            Self::Opaque(_) => Some(format!("{name} values can't be decoded")),
+            Self::Opaque(_) => Some(format!("{name} values cannot be decoded")),
             Self::Unknown => Some(format!("`{}` is no known type of values", Line(name))),
         }
     }

@@ -19,7 +19,7 @@ crate::errors::errors! {
         Sketch {
             /// The tensor's name.
             tensor: String,
-        } => "the sketch of {tensor} doesn't fit its shape or the options",
+        } => "the sketch of {tensor} does not fit its shape or the options",
         /// The moments are for a different number of values.
         Moments {
             /// The tensor's name.

@@ -89,14 +89,14 @@ crate::errors::messages! {
         Listing {
             /// What the source said.
             reason: Cause,
-        } => "its layers can't be listed: {reason}",
+        } => "its layers cannot be listed: {reason}",
         /// The source could not read a layer.
         Reading {
             /// The layer's name.
             layer: String,
             /// What the source said.
             reason: Cause,
-        } => "layer `{layer}` can't be read: {reason}",
+        } => "layer `{layer}` cannot be read: {reason}",
         /// A layer held different values when it was read again.
         Changed {
             /// The layer's name.
@@ -139,7 +139,7 @@ crate::errors::messages! {
             layer: String,
             /// The error of the rank computation.
             reason: Cause,
-        } => "the rank of layer `{layer}` can't be found: {reason}",
+        } => "the rank of layer `{layer}` cannot be found: {reason}",
     }
 }
 

@@ -373,14 +373,14 @@ fn find<'a, const SIZE: usize>(
     let range = usize::try_from(begin).ok().zip(usize::try_from(end).ok());
     let Some(bytes) = range.and_then(|(begin, end)| data.get(begin..end)) else {
         return Err(wrong(format!(
-            "has bytes from {begin} to {end}, which aren't there"
+            "has bytes from {begin} to {end}, which are not there"
         )));
     };
     let (numbers, rest) = bytes.as_chunks();
     let length = (shape.iter()).try_fold(1_u64, |product, &length| product.checked_mul(length));
     if !rest.is_empty() || length != Some(numbers.len() as u64) {
         return Err(wrong(format!(
-            "has {} bytes, which its shape doesn't ask for",
+            "has {} bytes, which its shape does not ask for",
             bytes.len()
         )));
     }

@@ -32,21 +32,21 @@ crate::errors::errors! {
             setting: &'static str,
             /// Its value; empty if it is missing.
             value: String,
-        } => ("the setting `{setting}` can't be `{}`", Line(value)),
+        } => ("the setting `{setting}` cannot be `{}`", Line(value)),
         /// The list of tensors or of skipped layers is invalid.
         List {
             /// The name of the list in the metadata.
             list: &'static str,
             /// What is wrong with it, and where.
             message: String,
-        } => ("the list of {list} can't be read: {}", Line(message)),
+        } => ("the list of {list} cannot be read: {}", Line(message)),
         /// A tensor's values were stored in a type that this build doesn't know.
         ElementType {
             /// The tensor's name.
             tensor: String,
             /// The name of the type.
             element_type: String,
-        } => ("tensor `{}` was stored as `{}`, which isn't known", Line(tensor), Line(element_type)),
+        } => ("tensor `{}` was stored as `{}`, which is not known", Line(tensor), Line(element_type)),
         /// An array of numbers is missing or doesn't match the list of tensors.
         Array {
             /// The name of the array.

@@ -114,7 +114,7 @@ impl TryFrom<SignatureParts> for Signature {
                 return Err(tensor.refused("its model would have more than 2^53 values"));
             }
             if tensors.last().is_some_and(|last| last.name >= tensor.name) {
-                return Err(tensor.refused("tensors aren't sorted by name, each once"));
+                return Err(tensor.refused("tensors are not sorted by name, each once"));
             }
             tensors.push(tensor);
         }

@@ -9,9 +9,9 @@ crate::errors::errors! {
         Buckets {
             /// The number asked for.
             buckets: usize,
-        } => "a sketch can't have {buckets} buckets: only a power of two from 8 to 1024",
+        } => "a sketch cannot have {buckets} buckets: only a power of two from 8 to 1024",
         /// The width of rows is zero.
-        Width => "rows without values can't be sketched",
+        Width => "rows without values cannot be sketched",
         /// More values were added than the matrix has.
         TooMany {
             /// How many values the matrix has.
@@ -29,6 +29,6 @@ crate::errors::errors! {
         /// Two sketches differ in width or in the number of buckets.
         Mismatch => "the sketches differ in width or in the number of buckets",
         /// The numbers passed in don't fit the shape, or one of them is impossible.
-        Numbers => "the numbers don't fit the shape of the sketch",
+        Numbers => "the numbers do not fit the shape of the sketch",
     }
 }

@@ -129,7 +129,7 @@ fn check(entries: &[Entry]) -> Result<(), String> {
         let too_few = entry.packing == Packing::Stored && entry.length != entry.packed;
         if entry.length > most || too_few {
             return Err(format!(
-                "entry `{}` can't hold {} bytes in {}",
+                "entry `{}` cannot hold {} bytes in {}",
                 entry.name, entry.length, entry.packed
             ));
         }

@@ -188,7 +188,7 @@ impl fmt::Display for FileError {
                 if self.layer.is_some() {
                     write!(f, ": layer {layer}")?;
                 }
-                write!(f, " can't be read: {}", Line(message))
+                write!(f, " cannot be read: {}", Line(message))
             }
             Kind::Changed => write!(
                 f,
@@ -204,7 +204,7 @@ impl fmt::Display for FileError {
                  were asked for"
             ),
             Kind::UnreadFormat { format } => {
-                write!(f, "this build doesn't read the format of {format}")
+                write!(f, "this build does not read the format of {format}")
             }
             Kind::OtherFormat { format, reason } => write!(
                 f,

@@ -149,7 +149,7 @@ fn open_shard<S: Indexed>(
         let missing = FileErrorKind::MissingLayer { shard }.of_layer(layer);
         return Err(missing.or_in_file(label));
     }
-    let reason = format!("it is in `{}`, where the index doesn't list it", Line(name));
+    let reason = format!("it is in `{}`, where the index does not list it", Line(name));
     shard.retain(|layer| layers.contains(layer), &reason);
     Ok(shard)
 }

@@ -362,7 +362,7 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} bytes can't be decoded as {} values of type {}",
+            "{} bytes cannot be decoded as {} values of type {}",
             self.bytes, self.values, self.element_type
         )
     }

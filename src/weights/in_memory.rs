@@ -141,7 +141,7 @@ impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "layer `{}` of shape {:?} can't hold {} values",
+            "layer `{}` of shape {:?} cannot hold {} values",
             self.layer, self.shape, self.values
         )
     }

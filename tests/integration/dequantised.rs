@@ -325,7 +325,7 @@ fn hundreds_of_layers_that_can_not_be_decoded_are_one_line() {
     let model = dequantised(tensors);
     assert_eq!(names(&model), ["norm.weight"]);
     let expected = "model.layers.0.q_proj.qweight: its codes have neither 2, 3, 4 nor 8 bits; \
-                    199 more layers can't be decoded either";
+                    199 more layers cannot be decoded either";
     assert_eq!(reasons(&model), [expected]);
 }
 
@@ -394,7 +394,7 @@ fn what_the_source_skips_is_summed_up() {
     let model = Dequantised::new(&source).unwrap();
     assert_eq!(names(&model), [""; 0]);
     let expected = [
-        "0.weight: F4; 98 more layers can't be decoded either",
+        "0.weight: F4; 98 more layers cannot be decoded either",
         "3.weight: F6",
     ];
     assert_eq!(reasons(&model), expected);

@@ -156,7 +156,7 @@ fn a_model_that_can_not_be_listed_is_named() {
                 let models = models_with(faulty, Fault::ListingFailsAt(layer));
                 let evidence = measurement.measure(&models).unwrap();
                 let failure = ModelFailure::Listing {
-                    reason: format!("layer {layer} can't be listed").into(),
+                    reason: format!("layer {layer} cannot be listed").into(),
                 };
                 let model = name.into();
                 assert_eq!(evidence.skipped, [SkippedModel { model, failure }]);

@@ -79,7 +79,7 @@ fn refused<T: DeserializeOwned>(value: serde_json::Value) -> String {
 fn what_is_not_true_is_refused() {
     let short = refused::<CondensedMatrix>(json!({"size": 3, "values": [1.0]}));
     assert!(
-        short.contains("1 values can't be the pairs of 3 points"),
+        short.contains("1 values cannot be the pairs of 3 points"),
         "{short}"
     );
     let step = json!({"left": 0, "right": 7, "height": 1.0, "size": 2});

@@ -230,7 +230,7 @@ fn lists_and_arrays_are_checked() {
     let unknown = replaced(r#"\"dtype\":\"F32\""#, r#"\"dtype\":\"F12\""#).unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "tensor `b` was stored as `F12`, which isn't known"
+        "tensor `b` was stored as `F12`, which is not known"
     );
     for (from, to, message) in [
         (
@@ -251,12 +251,12 @@ fn lists_and_arrays_are_checked() {
         (
             r#"[0,96]"#,
             r#"[0,88]"#,
-            "the array `digests` has 88 bytes, which its shape doesn't ask for",
+            "the array `digests` has 88 bytes, which its shape does not ask for",
         ),
         (
             r#"[0,96]"#,
             r#"[9,8]"#,
-            "the array `digests` has bytes from 9 to 8, which aren't there",
+            "the array `digests` has bytes from 9 to 8, which are not there",
         ),
     ] {
         assert_eq!(replaced(from, to).unwrap_err().to_string(), message);
@@ -280,7 +280,7 @@ fn tensors_are_sorted_and_one_is_a_weight() {
     let error = replaced(r#"\"name\":\"b\""#, r#"\"name\":\"w\""#).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "tensor `w`: tensors aren't sorted by name, each once"
+        "tensor `w`: tensors are not sorted by name, each once"
     );
     assert_eq!(
         Signature::from_bytes(&without_tensors()),
@@ -459,13 +459,13 @@ mod through_serde {
         );
         assert_eq!(
             replaced("\"buckets\":32", "\"buckets\":5"),
-            "the setting `buckets` can't be `5`"
+            "the setting `buckets` cannot be `5`"
         );
         let length = "tensor `w`: its sketch has another length than its shape asks for";
         assert_eq!(replaced("[2,2]", "[3,2]"), length);
         let huge = "tensor `w`: its shape is too large";
         assert_eq!(replaced("[2,2]", "[9223372036854775807,2]"), huge);
-        let order = "tensor `w`: tensors aren't sorted by name, each once";
+        let order = "tensor `w`: tensors are not sorted by name, each once";
         assert_eq!(replaced("\"name\":\"b\"", "\"name\":\"w\""), order);
     }
 }

@@ -11,7 +11,7 @@ mod hub;
 mod reading;
 mod settings;
 #[path = "../../support/hub_simulation.rs"]
-#[allow(dead_code, reason = "the truth isn't asked for here")]
+#[allow(dead_code, reason = "the truth is not asked for here")]
 mod simulation;
 
 use std::fs::File;
@@ -67,7 +67,7 @@ fn run() -> Result<(), Failure> {
             )
         });
     note(&format!(
-        "process {}: read {read} models, {kept} were in the checkpoint, {skipped} can't be read; {:.1} s",
+        "process {}: read {read} models, {kept} were in the checkpoint, {skipped} cannot be read; {:.1} s",
         settings.process,
         start.elapsed().as_secs_f64()
     ));

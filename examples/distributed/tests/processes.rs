@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that can't go on has failed"
+    reason = "a test that cannot go on has failed"
 )]
 
 use core::time::Duration;

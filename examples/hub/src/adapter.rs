@@ -68,10 +68,10 @@ pub(crate) fn place(
     }
     Err(match misfit {
         Some((base, error)) => refused(&format!(
-            "it is an adapter that doesn't fit {base}: {error}"
+            "it is an adapter that does not fit {base}: {error}"
         )),
         None => refused(&format!(
-            "it is an adapter of {named}, which this hub hasn't read from its folder; add that first"
+            "it is an adapter of {named}, which this hub has not read from its folder; add that first"
         )),
     })
 }
@@ -81,5 +81,5 @@ fn refused(message: &str) -> HubError {
 }
 
 fn unusable(error: AdapterError) -> HubError {
-    refused(&format!("it is an adapter that can't be used: {error}"))
+    refused(&format!("it is an adapter that cannot be used: {error}"))
 }

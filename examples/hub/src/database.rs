@@ -42,7 +42,7 @@ pub(crate) enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(error) => write!(f, "the database can't be opened: {error}"),
+            Self::Sqlite(error) => write!(f, "the database cannot be opened: {error}"),
             Self::Locked => f.write_str("another process has the database open"),
             Self::Version(found) => write!(
                 f,

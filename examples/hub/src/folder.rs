@@ -123,7 +123,7 @@ impl Folder {
             fs::canonicalize(self.root.join(given)).map_err(|error| match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => HubError::new(
                     Code::NoSuchPath,
-                    format!("{path:?} isn't in the folder of models"),
+                    format!("{path:?} is not in the folder of models"),
                 ),
                 _ => unreadable(given, &error),
             })?;
@@ -182,7 +182,7 @@ impl Folder {
         if !fs::metadata(&place).is_ok_and(|data| is_file(&data)) {
             return Err(HubError::new(
                 Code::Unreadable,
-                "a file of the model isn't a regular file",
+                "a file of the model is not a regular file",
             ));
         }
         let file = File::open(&place).map_err(|error| unreadable(&place, &error))?;
@@ -194,7 +194,7 @@ impl Folder {
         if !opened.file.metadata().is_ok_and(|data| is_file(&data)) {
             return Err(HubError::new(
                 Code::Unreadable,
-                "a file of the model isn't a regular file",
+                "a file of the model is not a regular file",
             ));
         }
         Ok(opened)
@@ -295,7 +295,7 @@ fn stage(staging: &Path, files: &[Opened]) -> std::io::Result<TempDir> {
 fn only_model(place: &Path) -> Result<ModelPath, HubError> {
     let refused = |message: String| HubError::new(Code::NotOneModel, message);
     let unlisted =
-        |error: FindError| refused(format!("the path can't be looked at: {}", error.message));
+        |error: FindError| refused(format!("the path cannot be looked at: {}", error.message));
     let found = find_models([place]).map_err(unlisted)?;
     let mut models = found.models.into_iter();
     match (models.next(), models.len()) {
@@ -321,7 +321,7 @@ fn only_model(place: &Path) -> Result<ModelPath, HubError> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> HubError {
     let name = path.file_name().unwrap_or_default().display();
-    HubError::new(Code::Unreadable, format!("{name} can't be read: {error}"))
+    HubError::new(Code::Unreadable, format!("{name} cannot be read: {error}"))
 }
 
 /// Queues every model in the folder that the hub never heard of, or that it couldn't read.
@@ -332,7 +332,7 @@ pub(crate) fn scan(hub: &Hub) {
     let found = match find_models([&folder.root]) {
         Ok(found) => found,
         Err(error) => {
-            warn!(%error, "the folder of models can't be looked through");
+            warn!(%error, "the folder of models cannot be looked through");
             return;
         }
     };

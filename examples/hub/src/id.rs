@@ -14,13 +14,13 @@ pub(crate) fn check(id: &str) -> Result<(), HubError> {
         return bad("has from 1 to 200 bytes");
     }
     if id.chars().any(is_invisible) {
-        return bad("can't hold control characters or invisible marks");
+        return bad("cannot hold control characters or invisible marks");
     }
     if id.trim() != id {
-        return bad("can't begin or end with white space");
+        return bad("cannot begin or end with white space");
     }
     if id.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return bad("can't have empty parts between slashes, nor `.` or `..`");
+        return bad("cannot have empty parts between slashes, nor `.` or `..`");
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ pub(crate) fn text(hub: &Hub) -> Result<String, HubError> {
         ),
         (
             "hub_problems",
-            "Models that can't be compared.",
+            "Models that cannot be compared.",
             snapshot.problems.len() as f64,
         ),
         (

@@ -188,7 +188,7 @@ impl Recoverer<'_> {
 
     /// Leaves a model out that can't be compared; it stays in the database.
     fn give_up(&mut self, id: String, problem: String) {
-        warn!(model = %id, problem, "a model can't be compared");
+        warn!(model = %id, problem, "a model cannot be compared");
         self.touched.insert(id.clone());
         self.problems.insert(id, problem);
     }

@@ -79,7 +79,7 @@ async fn no_such_route(uri: Uri) -> HubError {
 async fn method_not_allowed(method: Method, uri: Uri) -> HubError {
     HubError::new(
         Code::Method,
-        format!("{:?} doesn't take {method}", uri.path()),
+        format!("{:?} does not take {method}", uri.path()),
     )
 }
 
@@ -143,6 +143,6 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, HubError> {
 
 /// There is no graph yet that holds what was asked.
 fn not_ready() -> HubError {
-    let message = "the graph isn't worked out yet; ask again, or with ?wait=30";
+    let message = "the graph is not worked out yet; ask again, or with ?wait=30";
     HubError::new(Code::NotReady, message)
 }

@@ -111,7 +111,7 @@ pub(crate) fn verdict(stated: &Stated, snapshot: &Snapshot, model: usize) -> Opt
 
 fn judge(graph: &ModelGraph, model: usize, means: &[usize]) -> (Option<bool>, String) {
     if means.is_empty() {
-        return (None, "The stated base isn't in this hub.".into());
+        return (None, "The stated base is not in this hub.".into());
     }
     if !graph.is_placed(model) {
         return (

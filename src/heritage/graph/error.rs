@@ -16,7 +16,7 @@ crate::errors::errors! {
         Version {
             /// That version.
             found: u32,
-        } => "a graph of version {found} can't be read, only of version 1",
+        } => "a graph of version {found} cannot be read, only of version 1",
         /// A parent's name belongs to none of the models.
         UnknownParent {
             /// The child's name.

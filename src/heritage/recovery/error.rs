@@ -17,24 +17,24 @@ crate::errors::errors! {
             trees: usize,
             /// The number of models.
             models: usize,
-        } => "{models} models can't form {trees} trees",
+        } => "{models} models cannot form {trees} trees",
         /// The distance threshold is NaN or negative.
         Threshold {
             /// The threshold.
             distance: f64,
-        } => "a distance threshold can't be {distance}",
+        } => "a distance threshold cannot be {distance}",
         /// c of Eq. 6 is negative or not finite.
         Penalty {
             /// The value.
             c: f64,
-        } => "the penalty c can't be {c}",
+        } => "the penalty c cannot be {c}",
         /// A constant of the joint model is outside 0 to 1000.
         Constant {
             /// The constant.
             constant: JointConstant,
             /// Its value.
             value: f64,
-        } => "the constant {constant} of the joint model can't be {value}",
+        } => "the constant {constant} of the joint model cannot be {value}",
         /// The clusters belong to other evidence.
         Partition => "the clusters are not those of this evidence",
         /// The known facts contradict each other or the evidence.

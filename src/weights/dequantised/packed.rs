@@ -17,8 +17,8 @@ use crate::weights::{ElementType, Layer, element_count};
 /// The possible numbers of inputs that share a scale in MLX's layers, the default first.
 const GROUPS: [usize; 3] = [64, 32, 128];
 
-const NO_MATRIX: &str = "it isn't a matrix";
-const NO_WORDS: &str = "its codes aren't packed into words of 32 bits";
+const NO_MATRIX: &str = "it is not a matrix";
+const NO_WORDS: &str = "its codes are not packed into words of 32 bits";
 
 /// GPTQ and AWQ, whose words and tables have one row per input or group of inputs.
 pub(super) fn inputs_and_outputs<L: Layer>(
@@ -261,7 +261,7 @@ fn grouping<L: Layer>(
     groups: usize,
     listed: Option<&L>,
 ) -> Result<Groups, Stop<L::Error>> {
-    let impossible = || Stop::because(&format!("{inputs} inputs can't be in {groups} groups"));
+    let impossible = || Stop::because(&format!("{inputs} inputs cannot be in {groups} groups"));
     if groups == 0 || groups > inputs {
         return Err(impossible());
     }

@@ -235,8 +235,8 @@ fn summed_up(left_out: Vec<SkippedLayer>) -> Option<SkippedLayer> {
     let mut first = left_out.into_iter().next()?;
     match others {
         0 => {}
-        1 => first.reason += "; one more layer can't be decoded either",
-        _ => first.reason += &format!("; {others} more layers can't be decoded either"),
+        1 => first.reason += "; one more layer cannot be decoded either",
+        _ => first.reason += &format!("; {others} more layers cannot be decoded either"),
     }
     Some(first)
 }

@@ -179,7 +179,7 @@ fn scaled<L: Layer>(
         _ => return Err(misfit(table)),
     };
     if scales == Scales::Largest && !is_by_rows(listing, name)? {
-        return Err(Stop::because("its codes aren't in the order of its rows"));
+        return Err(Stop::because("its codes are not in the order of its rows"));
     }
     let mut more = More::Nothing;
     if let Some(zeros) = zeros_of(listing, name) {
@@ -217,7 +217,7 @@ fn small_floats<L: Layer>(
     let table = listing.required(scales)?;
     let mut shape = shape.to_vec();
     let Some(innermost) = shape.last_mut() else {
-        return Err(Stop::because("it isn't a matrix"));
+        return Err(Stop::because("it is not a matrix"));
     };
     let how = if is_bytes(codes) {
         *innermost = innermost.checked_mul(2).ok_or_else(|| misfit(codes))?;
@@ -279,7 +279,7 @@ fn bitsandbytes<L: Layer>(
     {
         let shape = &state.shape;
         return Err(Stop::because(&format!(
-            "its codes can't have the shape {shape:?}"
+            "its codes cannot have the shape {shape:?}"
         )));
     }
     let blocks = count.div_ceil(state.block);

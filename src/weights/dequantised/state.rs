@@ -27,7 +27,7 @@ impl State {
         let bytes = super::listing::read_all(layer, LONGEST)?;
         let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte as u8).collect();
         let state: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            let reason = alloc::format!("what is noted beside it can't be read: {error}");
+            let reason = alloc::format!("what is noted beside it cannot be read: {error}");
             Stop::because(&reason)
         })?;
         if state.shape.is_empty() {
@@ -42,7 +42,7 @@ impl State {
     #[cfg(not(feature = "safetensors"))]
     pub(super) fn read<L: Layer>(_: &L) -> Result<Self, Stop<L::Error>> {
         Err(Stop::because(
-            "the JSON beside it can't be read without the feature `safetensors`",
+            "the JSON beside it cannot be read without the feature `safetensors`",
         ))
     }
 }

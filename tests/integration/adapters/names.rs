@@ -174,7 +174,7 @@ fn what_is_wrong_is_named() {
     );
     assert_eq!(
         error(&[DOWN, up]).to_string(),
-        r#"the factors for "m.q" don't fit each other: their shapes are [1, 3] and [2, 2]"#
+        r#"the factors for "m.q" do not fit each other: their shapes are [1, 3] and [2, 2]"#
     );
     let up = (
         "base_model.model.m.q.lora_B.weight",

@@ -45,7 +45,7 @@ fn of_bases_of_one_name_the_one_that_fits_is_taken() {
     assert_eq!(place(named.clone(), &models), Placement::On(1));
     let Placement::Incompatible(0, AdapterError::WrongShape { .. }) = place(named, &models[..1])
     else {
-        panic!("it doesn't fit");
+        panic!("it does not fit");
     };
 }
 

@@ -106,7 +106,7 @@ fn adapters_without_their_base_are_listed() {
     assert_eq!(
         run.stderr,
         "chat is an adapter (LoRA, rank 2) and needs its base, which may be any of base, full\n\
-         code is an adapter (LoRA, rank 2) and needs its base acme/other, which isn't among the models\n"
+         code is an adapter (LoRA, rank 2) and needs its base acme/other, which is not among the models\n"
     );
     let json = run.json();
     for name in ["chat", "code"] {
@@ -190,7 +190,7 @@ fn an_adapter_that_is_damaged_or_of_another_method_is_named() {
     assert_eq!(model(&run.json(), "oft")["placed"], false);
     assert_eq!(
         run.stderr,
-        "oft is an adapter, but it was made by a method that isn't understood, \"OFT\"\n\
+        "oft is an adapter, but it was made by a method that is not understood, \"OFT\"\n\
          skipped half: it is an adapter, and of the factors for \"first\" not all are there\n"
     );
 }

@@ -18,13 +18,13 @@ fn an_id_that_is_known_of_and_not_there_is_named() {
         .filter(|line| line.contains("--known"))
         .collect();
     let expected =
-        ["ghost", "gone"].map(|id| format!("--known names {id}, which isn't among the models"));
+        ["ghost", "gone"].map(|id| format!("--known names {id}, which is not among the models"));
     assert_eq!(notes, expected);
     fs::remove_file(folder.path().join("bad.safetensors")).unwrap();
     let strict = recover_folder(folder.path(), &[known[0], known[1], "--strict"]);
     strict.assert_failed(
         1,
-        &["recover: --known names bad, which isn't among the models"],
+        &["recover: --known names bad, which is not among the models"],
     );
 }
 

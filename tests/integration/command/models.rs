@@ -80,7 +80,7 @@ fn clusters_and_thresholds_set_the_trees() {
         assert_eq!(trees(&["--threshold", threshold]), count, "{threshold}");
     }
     let run = recover_folder(folder.path(), &["--clusters", "7"]);
-    run.assert_failed(1, &["recover: 6 models can't form 7 trees"]);
+    run.assert_failed(1, &["recover: 6 models cannot form 7 trees"]);
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn codes_in_the_order_of_some_processor_are_refused() {
     });
     assert_eq!(
         reasons(&model),
-        ["p.weight: its codes aren't in the order of its rows"]
+        ["p.weight: its codes are not in the order of its rows"]
     );
 }
 

@@ -53,7 +53,7 @@ fn a_model_that_fails_at_any_read_is_lost_alone() {
                 assert_others(&found, faulty);
             }
             let found = sign_all(&models_with(faulty, Fault::ListingFailsAt(read)));
-            let reason = format!("layer {read} can't be listed").into();
+            let reason = format!("layer {read} cannot be listed").into();
             assert_eq!(found[faulty], Err(ModelFailure::Listing { reason }));
             assert_others(&found, faulty);
         }

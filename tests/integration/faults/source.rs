@@ -74,7 +74,7 @@ impl WeightSource for Faulty {
     fn layers(&self) -> impl Iterator<Item = Result<FaultyLayer<'_>, Failure>> {
         self.model.layers().enumerate().map(|(index, layer)| {
             if self.fault == Fault::ListingFailsAt(index) {
-                return Err(Failure(format!("layer {index} can't be listed")));
+                return Err(Failure(format!("layer {index} cannot be listed")));
             }
             let Ok(layer) = layer;
             Ok(FaultyLayer {

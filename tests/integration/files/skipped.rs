@@ -70,7 +70,7 @@ fn what_was_released_first_is_the_model_above() {
                 of_above("`consolidated.00.safetensors` and `consolidated.01.safetensors` are")
             ),
             "c/original: `consolidated.00.safetensors` and `consolidated.01.safetensors` each hold a slice of \
-             every tensor, which can't be read by themselves"
+             every tensor, which cannot be read by themselves"
                 .into(),
         ]
     );
@@ -134,10 +134,10 @@ fn formats_that_are_not_read_are_named() {
     assert_eq!(
         lines(&found),
         [
-            "base/base: `base.onnx` holds ONNX weights, which this build can't read",
+            "base/base: `base.onnx` holds ONNX weights, which this build cannot read",
             "empty: it holds no weights",
-            "keras: `tf_model.h5` holds Keras weights, which this build can't read",
-            "onnx: `model.onnx` holds ONNX weights, which this build can't read",
+            "keras: `tf_model.h5` holds Keras weights, which this build cannot read",
+            "onnx: `model.onnx` holds ONNX weights, which this build cannot read",
         ]
     );
     let losses: Vec<bool> = found
@@ -216,7 +216,7 @@ fn a_folder_that_may_not_be_listed_is_named() {
         let found = find(&folder, &[""]);
         assert_eq!(names(&found), ["a"]);
         assert!(
-            lines(&found)[0].starts_with("b: it can't be listed: "),
+            lines(&found)[0].starts_with("b: it cannot be listed: "),
             "{found:?}"
         );
         assert!(found.skipped[0].reason().is_loss());

@@ -151,7 +151,7 @@ fn bombs_are_errors() {
     assert_eq!(
         error_of(&archive_of(&[bomb])).to_string(),
         "`x` is not a NumPy file, or cut short: \
-         entry `w.npy` can't hold 1073741824 bytes in 1000"
+         entry `w.npy` cannot hold 1073741824 bytes in 1000"
     );
     // Many entries of the same bytes.
     let good = array(&header("(2, 2)"), &[0; 16]);

@@ -182,7 +182,7 @@ fn broken_pickles_say_where() {
     assert_eq!(message(b"h\x07."), at(42, "its memo has nothing at 7"));
     assert_eq!(message(b"(Nd."), at(43, "a key has no value"));
     assert_eq!(message(b"\xff."), at(41, "there is no opcode 0xff"));
-    assert_eq!(message(b"Ix\n."), at(43, "a number can't be read"));
+    assert_eq!(message(b"Ix\n."), at(43, "a number cannot be read"));
     assert_eq!(message(b"N"), at(41, "1 bytes are needed, only 0 are left"));
 }
 

@@ -63,8 +63,8 @@ fn a_layer_that_the_index_does_not_list_is_skipped_with_the_reason() {
         .map(|layer| &layer.reason)
         .collect();
     let expected = [
-        "it is in `1`, where the index doesn't list it",
-        "C64 values can't be decoded",
+        "it is in `1`, where the index does not list it",
+        "C64 values cannot be decoded",
     ];
     assert_eq!(reasons, expected);
 }

@@ -153,7 +153,7 @@ impl Client {
             .lines()
             .find_map(|line| line.strip_prefix("hub_resident_bytes "));
         Ok(line
-            .ok_or("the hub doesn't say how much memory it has")?
+            .ok_or("the hub does not say how much memory it has")?
             .parse()?)
     }
 }
@@ -184,7 +184,7 @@ fn path(id: &str) -> String {
 fn put(client: &Client, (id, bytes): &(String, Vec<u8>)) -> Result<(), Failure> {
     match client.send("PUT", &format!("{}/signature", path(id)), bytes)? {
         (200 | 201, _) => Ok(()),
-        (status, body) => Err(format!("{id} isn't taken: {status} {body}").into()),
+        (status, body) => Err(format!("{id} is not taken: {status} {body}").into()),
     }
 }
 

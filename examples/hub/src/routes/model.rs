@@ -40,7 +40,7 @@ pub(super) async fn model(State(app): State<App>, request: Request) -> Answer {
         (&Method::PUT, Some("signature")) => put(&app, id, request).await,
         (_, Some(part)) if is_get => document(&app, &id, part, &uri).await,
         (method, _) => {
-            let message = format!("{:?} doesn't take {method}", uri.path());
+            let message = format!("{:?} does not take {method}", uri.path());
             Err(HubError::new(Code::Method, message))
         }
     }
@@ -138,7 +138,7 @@ async fn document(app: &App, id: &str, part: &'static str, uri: &Uri) -> Answer 
     let place = match (place, snapshot.problems.get(&id)) {
         (Some(place), _) => place,
         (None, Some(problem)) if is_known => {
-            let message = format!("the model can't be compared: {problem}");
+            let message = format!("the model cannot be compared: {problem}");
             return Err(HubError::new(Code::Unreadable, message));
         }
         (None, _) => return Err(not_ready()),

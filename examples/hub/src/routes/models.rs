@@ -102,7 +102,7 @@ pub(super) async fn add(
         return Err(HubError::new(Code::MediaType, message));
     }
     let new: NewModel = serde_json::from_slice(&body.map_err(bad_body)?).map_err(|error| {
-        HubError::new(Code::BadRequest, format!("the body isn't right: {error}"))
+        HubError::new(Code::BadRequest, format!("the body is not right: {error}"))
     })?;
     id::check(&new.id)?;
     let base_model = match new.base_model {
@@ -136,7 +136,7 @@ pub(super) fn bad_body(rejected: BytesRejection) -> HubError {
     if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return HubError::new(Code::TooLarge, "the body is longer than is taken");
     }
-    HubError::new(Code::BadRequest, "the body can't be read")
+    HubError::new(Code::BadRequest, "the body cannot be read")
 }
 
 /// How long to wait for the graph.

@@ -141,7 +141,7 @@ fn health_metrics_and_the_page() {
     ] {
         assert!(
             text.lines().any(|found| found == line),
-            "{line} isn't in {text}"
+            "{line} is not in {text}"
         );
     }
     let samples = text.lines().filter(|line| !line.starts_with('#'));
