@@ -39,7 +39,7 @@ pub(crate) fn place(
     let named = stated.map(String::as_str).or(adapter.config().base());
     let Some(named) = named.map(String::from) else {
         return Err(refused(
-            "it is an adapter, and nothing says of which model; state its base_model",
+            "the adapter does not name its base; state its base_model",
         ));
     };
     let ids = hub.catalogue.ids();
@@ -68,10 +68,10 @@ pub(crate) fn place(
     }
     Err(match misfit {
         Some((base, error)) => refused(&format!(
-            "it is an adapter that does not fit {base}: {error}"
+            "the adapter does not fit {base}: {error}"
         )),
         None => refused(&format!(
-            "it is an adapter of {named}, which this hub has not read from its folder; add that first"
+            "the adapter's base {named} has not been read from this hub's folder; add it first"
         )),
     })
 }
@@ -81,5 +81,5 @@ fn refused(message: &str) -> HubError {
 }
 
 fn unusable(error: AdapterError) -> HubError {
-    refused(&format!("it is an adapter that cannot be used: {error}"))
+    refused(&format!("unusable adapter: {error}"))
 }

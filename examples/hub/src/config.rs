@@ -83,7 +83,7 @@ impl fmt::Display for BadVariable {
             value,
             wanted,
         } = self;
-        write!(f, "{name} is {value:?}, which is not {wanted}")
+        write!(f, "invalid {name} {value:?}; expected {wanted}")
     }
 }
 

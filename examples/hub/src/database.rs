@@ -42,11 +42,11 @@ pub(crate) enum OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(error) => write!(f, "the database cannot be opened: {error}"),
+            Self::Sqlite(error) => write!(f, "cannot open the database: {error}"),
             Self::Locked => f.write_str("another process has the database open"),
             Self::Version(found) => write!(
                 f,
-                "the database has version {found}, and this program knows versions up to {}",
+                "unsupported database version {found}; this program knows versions up to {}",
                 MIGRATIONS.len()
             ),
             Self::Settings { name, found } => write!(
@@ -97,7 +97,7 @@ impl Database {
 
     fn check_settings(&mut self, options: SignatureOptions) -> Result<(), OpenError> {
         let settings = [
-            ("version of signatures", Signature::VERSION.to_string()),
+            ("signature version", Signature::VERSION.to_string()),
             ("key", options.key().value().to_string()),
             ("number of buckets", options.buckets().to_string()),
         ];

@@ -79,11 +79,11 @@ impl HubError {
     /// A fault of the hub itself: it is logged, and the client isn't told details.
     pub(crate) fn internal(problem: impl std::fmt::Display) -> Self {
         error!(%problem, "internal error");
-        Self::new(Code::Internal, "the hub failed; its log says why")
+        Self::new(Code::Internal, "internal error; see the hub's log")
     }
 
     pub(crate) fn no_such_model(id: &str) -> Self {
-        Self::new(Code::NoSuchModel, format!("there is no model named {id:?}"))
+        Self::new(Code::NoSuchModel, format!("no model named {id:?}"))
     }
 }
 

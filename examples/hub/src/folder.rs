@@ -62,7 +62,7 @@ struct Opened {
 impl Folder {
     /// Opens the folder. What a process that was killed left in `staging` is removed.
     pub(crate) fn open(root: &Path, staging: PathBuf) -> Result<Self, String> {
-        let failed = |error| format!("the folder of models {}: {error}", root.display());
+        let failed = |error| format!("cannot open the folder of models {}: {error}", root.display());
         let root = fs::canonicalize(root).map_err(failed)?;
         fs::read_dir(&root).map_err(failed)?;
         let _ = fs::remove_dir_all(&staging);
@@ -90,7 +90,7 @@ impl Folder {
             .sum::<Result<u64, _>>()
             .map_err(|error| unreadable(&place, &error))?;
         if bytes > most_bytes {
-            let message = format!("the model has {bytes} bytes; at most {most_bytes} are taken");
+            let message = format!("the model has {bytes} bytes; the limit is {most_bytes}");
             return Err(HubError::new(Code::TooLarge, message));
         }
         let card = place.is_dir().then(|| model.folder().join(CARD));
@@ -116,7 +116,7 @@ impl Folder {
         let given = Path::new(path);
         let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
         if path.is_empty() || path.contains('\0') || !given.components().all(is_plain) {
-            let message = "a path is below the folder of models, without `..`, and not absolute";
+            let message = "the path must be relative to the folder of models, without `..`";
             return Err(HubError::new(Code::OutsidePath, message));
         }
         let place =
@@ -150,7 +150,7 @@ impl Folder {
                 let entry = entry.map_err(|error| unreadable(&folder, &error))?;
                 entries += 1;
                 if entries > MOST_ENTRIES {
-                    let message = format!("the folder holds more than {MOST_ENTRIES} files");
+                    let message = format!("the folder contains more than {MOST_ENTRIES} files");
                     return Err(HubError::new(Code::TooLarge, message));
                 }
                 let mut place = entry.path();
@@ -291,11 +291,11 @@ fn stage(staging: &Path, files: &[Opened]) -> std::io::Result<TempDir> {
     Ok(staged)
 }
 
-/// The one model that a path stands for.
+/// The single model at a path.
 fn only_model(place: &Path) -> Result<ModelPath, HubError> {
     let refused = |message: String| HubError::new(Code::NotOneModel, message);
     let unlisted =
-        |error: FindError| refused(format!("the path cannot be looked at: {}", error.message));
+        |error: FindError| refused(format!("cannot access the path: {}", error.message));
     let found = find_models([place]).map_err(unlisted)?;
     let mut models = found.models.into_iter();
     match (models.next(), models.len()) {
@@ -303,7 +303,7 @@ fn only_model(place: &Path) -> Result<ModelPath, HubError> {
         (Some(_), others) => {
             let models = others + 1;
             Err(refused(format!(
-                "the path holds {models} models; name one of them"
+                "the path contains {models} models; name one of them"
             )))
         }
         (None, _) => {
@@ -313,18 +313,18 @@ fn only_model(place: &Path) -> Result<ModelPath, HubError> {
                 .map(|passed| passed.reason().to_string());
             let reason = reasons
                 .next()
-                .unwrap_or_else(|| "it holds no weights".into());
-            Err(refused(format!("the path is no model: {reason}")))
+                .unwrap_or_else(|| "no weights found".into());
+            Err(refused(format!("the path is not a model: {reason}")))
         }
     }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> HubError {
     let name = path.file_name().unwrap_or_default().display();
-    HubError::new(Code::Unreadable, format!("{name} cannot be read: {error}"))
+    HubError::new(Code::Unreadable, format!("cannot read {name}: {error}"))
 }
 
-/// Queues every model in the folder that the hub never heard of, or that it couldn't read.
+/// Queues every model in the folder that is new to the hub, or that it couldn't read before.
 pub(crate) fn scan(hub: &Hub) {
     let Some(folder) = &hub.folder else {
         return;
@@ -332,7 +332,7 @@ pub(crate) fn scan(hub: &Hub) {
     let found = match find_models([&folder.root]) {
         Ok(found) => found,
         Err(error) => {
-            warn!(%error, "the folder of models cannot be looked through");
+            warn!(%error, "cannot search the folder of models");
             return;
         }
     };
@@ -378,7 +378,7 @@ pub(crate) fn scan(hub: &Hub) {
     }
     info!(
         models = found.models.len(),
-        queued, "looked through the folder"
+        queued, "searched the folder of models"
     );
 }
 

@@ -174,17 +174,17 @@ impl Hub {
 }
 
 pub(crate) fn model_exists(id: &str) -> HubError {
-    let message = format!("there is another model named {id:?}; remove it first");
+    let message = format!("a model named {id:?} already exists; remove it first");
     HubError::new(Code::ModelExists, message)
 }
 
 pub(crate) fn job_exists(id: &str, job: i64) -> HubError {
-    HubError::new(Code::JobExists, format!("job {job} is about to add {id:?}"))
+    HubError::new(Code::JobExists, format!("job {job} is already adding {id:?}"))
 }
 
 pub(crate) fn hub_full(config: &Config) -> HubError {
     let message = format!(
-        "the hub holds {} models and takes no more",
+        "the hub is full: it has {} models",
         config.most_models
     );
     HubError::new(Code::HubFull, message)

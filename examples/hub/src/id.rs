@@ -7,20 +7,20 @@ use crate::error::{Code, HubError};
 /// The longest id, in bytes.
 const LONGEST: usize = 200;
 
-/// Checks an id: a path such as `org/name`, without what could hide something from a reader.
+/// Checks an id: a path such as `org/name`, without characters that could hide something from a reader.
 pub(crate) fn check(id: &str) -> Result<(), HubError> {
     let bad = |why: &str| Err(HubError::new(Code::BadId, format!("an id {why}")));
     if id.is_empty() || id.len() > LONGEST {
-        return bad("has from 1 to 200 bytes");
+        return bad("must have 1 to 200 bytes");
     }
     if id.chars().any(is_invisible) {
-        return bad("cannot hold control characters or invisible marks");
+        return bad("must not contain control or invisible characters");
     }
     if id.trim() != id {
-        return bad("cannot begin or end with white space");
+        return bad("must not begin or end with white space");
     }
     if id.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return bad("cannot have empty parts between slashes, nor `.` or `..`");
+        return bad("must not contain empty segments, `.` or `..`");
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ pub(crate) fn split<'p>(
         None => (path, None),
     };
     let decoded = percent_decode_str(id).decode_utf8();
-    let decoded = decoded.map_err(|_| HubError::new(Code::BadId, "an id is UTF-8"))?;
+    let decoded = decoded.map_err(|_| HubError::new(Code::BadId, "an id must be valid UTF-8"))?;
     check(&decoded)?;
     Ok((decoded.into_owned(), part))
 }

@@ -131,7 +131,7 @@ impl Hub {
                 NotQueued::ModelExists => model_exists(&job.model),
                 NotQueued::JobExists(other) => job_exists(&job.model, other),
                 NotQueued::Full => {
-                    let message = format!("{most} jobs are waiting already; try again later");
+                    let message = format!("{most} jobs are already waiting; try again later");
                     HubError::new(Code::QueueFull, message)
                 }
                 NotQueued::Sqlite(error) => error.into(),
@@ -199,7 +199,7 @@ impl Hub {
         match database.cancel_job(number)? {
             Cancelled::Yes => {}
             Cancelled::TooLate => {
-                let message = format!("job {number} has ended");
+                let message = format!("job {number} has already ended");
                 return Err(HubError::new(Code::JobFinished, message));
             }
             Cancelled::NoSuchJob => return Err(no_such_job(number)),
@@ -235,5 +235,5 @@ impl Hub {
 }
 
 fn no_such_job(number: i64) -> HubError {
-    HubError::new(Code::NoSuchJob, format!("there is no job {number}"))
+    HubError::new(Code::NoSuchJob, format!("no job {number}"))
 }

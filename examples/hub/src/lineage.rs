@@ -301,16 +301,16 @@ fn warnings(node: &Node, stated: Option<&Verdict>) -> Vec<String> {
     }
     if let Some(alike) = node.alike.as_ref().filter(|alike| alike.parents.len() > 1) {
         warnings.push(format!(
-            "{} models may be the parent alike",
+            "{} models are equally likely to be the parent",
             alike.parents.len()
         ));
     } else if let (Some(sure), Some(joined)) = (node.probability, node.joined)
         && sure < SURE
         && joined >= SURE
     {
-        warnings.push("which came first is unsure".into());
+        warnings.push("it is uncertain which came first".into());
     } else if node.parent.is_some() && node.probability.is_some_and(|sure| sure < 0.5) {
-        warnings.push("the parent is unsure".into());
+        warnings.push("the parent is uncertain".into());
     }
     warnings
 }

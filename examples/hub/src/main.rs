@@ -21,7 +21,7 @@ mod routes;
 mod stated;
 mod worker;
 #[path = "../../support/zoo.rs"]
-#[allow(dead_code, reason = "the truth about it is for the commands")]
+#[allow(dead_code, reason = "only the commands use its true tree")]
 mod zoo;
 
 use std::error::Error;

@@ -73,12 +73,12 @@ pub(crate) fn text(hub: &Hub) -> Result<String, HubError> {
         ),
         (
             "hub_recovery_seconds",
-            "Time that the newest graph took.",
+            "Time taken to recover the newest graph.",
             snapshot.seconds,
         ),
         (
             "hub_resident_bytes",
-            "Memory of the process.",
+            "Resident memory of the process.",
             resident() as f64,
         ),
     ] {
@@ -104,7 +104,7 @@ fn write_counts(text: &mut String, metrics: &Metrics) {
     head(
         text,
         "hub_answers_total",
-        "Answers by method and status.",
+        "Responses by method and status.",
         "counter",
     );
     for ((method, status), count) in &counts.answers {
@@ -114,7 +114,7 @@ fn write_counts(text: &mut String, metrics: &Metrics) {
     head(
         text,
         "hub_answer_seconds",
-        "Time until the answer began.",
+        "Time until the response began.",
         "histogram",
     );
     let mut sum = 0;
@@ -138,7 +138,7 @@ fn write_counts(text: &mut String, metrics: &Metrics) {
     head(
         text,
         "hub_job_seconds",
-        "Time that jobs took whose models came in.",
+        "Time taken by successful jobs.",
         "summary",
     );
     line(

@@ -188,7 +188,7 @@ impl Recoverer<'_> {
 
     /// Leaves a model out that can't be compared; it stays in the database.
     fn give_up(&mut self, id: String, problem: String) {
-        warn!(model = %id, problem, "a model cannot be compared");
+        warn!(model = %id, problem, "cannot compare a model");
         self.touched.insert(id.clone());
         self.problems.insert(id, problem);
     }
@@ -233,7 +233,7 @@ impl Recoverer<'_> {
             Ok(graph) => Some(graph),
             Err(IndexError::Cancelled) => None,
             Err(problem) => {
-                warn!(%problem, "the new models are looked at one by one");
+                warn!(%problem, "adding the new models one by one");
                 self.recover_one_by_one()
             }
         }
@@ -269,7 +269,7 @@ impl Recoverer<'_> {
         match self.graph() {
             Ok(graph) => Some(graph),
             Err(problem) => {
-                error!(%problem, "there is no graph");
+                error!(%problem, "no graph could be recovered");
                 self.touched.clear();
                 None
             }

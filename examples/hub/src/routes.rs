@@ -72,14 +72,14 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
 async fn no_such_route(uri: Uri) -> HubError {
     HubError::new(
         Code::NoSuchRoute,
-        format!("there is nothing at {:?}", uri.path()),
+        format!("no route {:?}", uri.path()),
     )
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> HubError {
     HubError::new(
         Code::Method,
-        format!("{:?} does not take {method}", uri.path()),
+        format!("{:?} does not support {method}", uri.path()),
     )
 }
 
@@ -141,8 +141,8 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, HubError> {
     Ok(query)
 }
 
-/// There is no graph yet that holds what was asked.
+/// No graph contains the requested model yet.
 fn not_ready() -> HubError {
-    let message = "the graph is not worked out yet; ask again, or with ?wait=30";
+    let message = "the graph is not ready yet; try again, or use ?wait=30";
     HubError::new(Code::NotReady, message)
 }

@@ -116,20 +116,20 @@ fn judge(graph: &ModelGraph, model: usize, means: &[usize]) -> (Option<bool>, St
     if !graph.is_placed(model) {
         return (
             None,
-            "Nothing can be said of where the model comes from.".into(),
+            "The weights say nothing about where the model comes from.".into(),
         );
     }
     if means.iter().any(|&base| is_above(graph, base, model)) {
         return (Some(true), "The weights agree with the card.".into());
     }
     if means.iter().any(|&base| may_be_above(graph, base, model)) {
-        let says = "The weights show that the two are related, but not surely which came first.";
+        let says = "The weights show that the two are related, but not clearly which came first.";
         return (None, says.into());
     }
     let parent = graph.parent(model).and_then(|parent| graph.name(parent));
     let says = match parent {
-        Some(parent) => format!("The card says otherwise: by its weights it comes from {parent}."),
-        None => "The card says otherwise: by its weights it has no parent here.".into(),
+        Some(parent) => format!("The card says otherwise: by its weights, the model comes from {parent}."),
+        None => "The card says otherwise: by its weights, the model has no parent here.".into(),
     };
     (Some(false), says)
 }

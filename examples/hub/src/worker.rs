@@ -62,7 +62,7 @@ fn work(hub: &Hub, job: &JobRow, active: &Active) {
         Ok(()) => hub.metrics.job_took(start.elapsed()),
         Err(Stop::Failed(error)) => hub.fail_job(job.number, &error),
         Err(Stop::Cancelled) => info!(job = job.number, "stopped reading"),
-        Err(Stop::Shutdown) => info!(job = job.number, "left for the next start"),
+        Err(Stop::Shutdown) => info!(job = job.number, "left unfinished until the next start"),
     }
 }
 

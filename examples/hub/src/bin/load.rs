@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
 #[path = "../../../support/hub_simulation.rs"]
-#[allow(dead_code, reason = "not all of it is used here")]
+#[allow(dead_code, reason = "shared with other commands")]
 mod simulation;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,22 +19,22 @@ use mother::signature::Signature;
 use simulation::{Hub, Plan};
 
 const HELP: &str = "\
-Puts made-up models into a running hub, then reads it with many clients while models are replaced.
+Fills a running hub with simulated models, then reads it with many clients while models are replaced.
 
 load [OPTIONS]
 
-  --hub ADDRESS          where it listens (127.0.0.1:8080)
-  --models N             how many models it holds (1000)
-  --replaced N           how many are taken out and put in again a second (2)
-  --readers N            how many clients read at once (50)
-  --pause MS             how long a client waits between two answers (0)
-  --seconds S            for how long (60)
+  --hub ADDRESS          address of the hub (127.0.0.1:8080)
+  --models N             number of models (1000)
+  --replaced N           models removed and added again per second (2)
+  --readers N            number of clients that read at the same time (50)
+  --pause MS             pause of a client between two requests (0)
+  --seconds S            duration (60)
 
-Prints a table of latencies and the hub's memory. The exit code is 1 where an answer was an error, or
-where memory grew: its peak in the last quarter of the time is more than 20 % and 16 MB above that in the
+Prints a table of latencies and the hub's memory. The exit code is 1 if a response was an error, or if
+memory grew: if its peak in the last quarter of the run is more than 20 % and 16 MB above its peak in the
 second quarter.";
 
-/// How often memory is looked at.
+/// The number of times that memory is sampled.
 const SAMPLES: u32 = 40;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -94,11 +94,11 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
             "--readers" => options.readers = value.parse()?,
             "--pause" => options.pause = Duration::from_millis(value.parse()?),
             "--seconds" => options.time = Duration::from_secs(value.parse()?),
-            _ => return Err(format!("there is no option {option}").into()),
+            _ => return Err(format!("unknown option {option}").into()),
         }
     }
     if options.models < 2 {
-        return Err("--models takes at least 2".into());
+        return Err("--models must be at least 2".into());
     }
     Ok(Some(options))
 }
@@ -143,7 +143,7 @@ impl Client {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Err(format!("no hub answers at {}", self.hub).into())
+        Err(format!("no hub at {}", self.hub).into())
     }
 
     /// The hub's memory in bytes.
@@ -153,7 +153,7 @@ impl Client {
             .lines()
             .find_map(|line| line.strip_prefix("hub_resident_bytes "));
         Ok(line
-            .ok_or("the hub does not say how much memory it has")?
+            .ok_or("the hub does not report its memory")?
             .parse()?)
     }
 }
@@ -184,7 +184,7 @@ fn path(id: &str) -> String {
 fn put(client: &Client, (id, bytes): &(String, Vec<u8>)) -> Result<(), Failure> {
     match client.send("PUT", &format!("{}/signature", path(id)), bytes)? {
         (200 | 201, _) => Ok(()),
-        (status, body) => Err(format!("{id} is not taken: {status} {body}").into()),
+        (status, body) => Err(format!("cannot add {id}: {status} {body}").into()),
     }
 }
 
@@ -203,7 +203,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
         &[],
     )?;
     println!(
-        "{} models put in one after the other in {:.1} s, all placed after {:.1} s",
+        "added {} models one after the other in {:.1} s; all were placed after {:.1} s",
         models.len(),
         filled.as_secs_f64(),
         start.elapsed().as_secs_f64()
@@ -230,7 +230,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     Ok(is_flat(&memory))
 }
 
-/// Seconds that answers took, by what was asked.
+/// Response times in seconds, by kind of request.
 #[derive(Default)]
 struct Times(BTreeMap<&'static str, Vec<f32>>);
 
@@ -242,7 +242,7 @@ impl Times {
     }
 }
 
-/// Reads until it is told to stop.
+/// Reads until `stops` is set.
 fn read(
     options: &Options,
     models: &[(String, Vec<u8>)],
@@ -270,7 +270,7 @@ fn read(
         let start = Instant::now();
         let (status, body) = client.send("GET", &path, &[])?;
         let took = start.elapsed().as_secs_f32();
-        // A model that was just replaced is away for a moment.
+        // A model that is being replaced is briefly absent.
         if !matches!(status, 200 | 404 | 503) {
             return Err(format!("{path}: {status} {body}").into());
         }
@@ -280,7 +280,7 @@ fn read(
     Ok(times)
 }
 
-/// Takes models out and puts them in again; how often.
+/// Removes models and adds them again. Returns the number of models replaced.
 fn replace(
     options: &Options,
     models: &[(String, Vec<u8>)],
@@ -316,7 +316,7 @@ fn report(options: &Options, times: Times, replaced: usize, memory: &[f64]) {
         options.readers,
         options.pause.as_millis()
     );
-    println!("| asked | answers a second | p50, ms | p99, ms | longest, ms |");
+    println!("| request | responses per second | p50, ms | p99, ms | longest, ms |");
     println!("|---|---|---|---|---|");
     let mut all = Vec::new();
     for (asked, times) in times.0 {
@@ -358,7 +358,7 @@ fn is_flat(memory: &[f64]) -> bool {
     );
     let is_flat = last <= (1.2 * second).max(second + f64::from(16 << 20));
     if !is_flat {
-        println!("memory grew: {second} bytes at most in the second quarter, {last} in the last");
+        println!("memory grew: its peak was {second} bytes in the second quarter and {last} in the last");
     }
     is_flat
 }

@@ -400,15 +400,15 @@ function showDetail(model) {
     return;
   }
   if (model.problem) {
-    el("detail").replaceChildren(make("p", "warn", `It can't be compared: ${model.problem}`));
+    el("detail").replaceChildren(make("p", "warn", `This model can't be compared: ${model.problem}`));
     return;
   }
   if (model.parent !== null) term("Parent", link(model.parent), ` ${percent(model.probability)}`);
-  else term("Parent", model.placed ? `none here ${percent(model.probability)}` : "nothing can be said");
+  else term("Parent", model.placed ? `none here ${percent(model.probability)}` : "unknown");
   if (model.joined !== undefined) term("In either direction", percent(model.joined));
   if (model.runner_up) {
     const other = model.runner_up.parent === null ? "no parent" : link(model.runner_up.parent);
-    term("Or else", other, ` ${percent(model.runner_up.probability)}`);
+    term("Runner-up", other, ` ${percent(model.runner_up.probability)}`);
   }
   term("Kind", model.rank === undefined ? model.kind : `${model.kind} of rank ${model.rank}`);
   if (model.matrices) term("Compared", `${model.matrices[0]} of ${model.matrices[1]} matrices`);
@@ -418,7 +418,7 @@ function showDetail(model) {
     const parts = model.merged_from.map((part) => make("li", "", link(part.parent), ` × ${part.weight.toPrecision(3)}`));
     term("Merged from", make("ul", "", ...parts));
   }
-  if (model.alike) term("Alike", `${model.alike.parents.length} models may be the parent`);
+  if (model.alike) term("Alike", `${model.alike.parents.length} models are equally likely to be the parent`);
   if (model.stated) term("Card", `base_model: ${model.stated.base_model.join(", ")}. ${model.stated.says}`);
   if (model.ancestors.length > 1) {
     term("Ancestors", make("ul", "", ...model.ancestors.slice(0, 50).map((id) => make("li", "", link(id)))));

@@ -53,5 +53,5 @@ type Number = Result<Path<String>, PathRejection>;
 
 fn parse(number: Number) -> Result<i64, HubError> {
     let parsed = number.ok().and_then(|Path(number)| number.parse().ok());
-    parsed.ok_or_else(|| HubError::new(Code::NoSuchJob, "there is no such job"))
+    parsed.ok_or_else(|| HubError::new(Code::NoSuchJob, "no such job"))
 }

@@ -40,7 +40,7 @@ pub(super) async fn model(State(app): State<App>, request: Request) -> Answer {
         (&Method::PUT, Some("signature")) => put(&app, id, request).await,
         (_, Some(part)) if is_get => document(&app, &id, part, &uri).await,
         (method, _) => {
-            let message = format!("{:?} does not take {method}", uri.path());
+            let message = format!("{:?} does not support {method}", uri.path());
             Err(HubError::new(Code::Method, message))
         }
     }
@@ -105,10 +105,10 @@ fn check_settings(
     wanted: mother::signature::SignatureOptions,
 ) -> Result<(), HubError> {
     let message = if signature.key() != wanted.key() {
-        "the signature was made with another key than this hub's".to_owned()
+        "the signature was made with a different key".to_owned()
     } else if signature.buckets() != wanted.buckets() {
         let (found, wanted) = (signature.buckets(), wanted.buckets());
-        format!("the signature has {found} buckets a group, and this hub's have {wanted}")
+        format!("the signature has {found} buckets per group; this hub uses {wanted}")
     } else {
         return Ok(());
     };
@@ -138,7 +138,7 @@ async fn document(app: &App, id: &str, part: &'static str, uri: &Uri) -> Answer 
     let place = match (place, snapshot.problems.get(&id)) {
         (Some(place), _) => place,
         (None, Some(problem)) if is_known => {
-            let message = format!("the model cannot be compared: {problem}");
+            let message = format!("cannot compare the model: {problem}");
             return Err(HubError::new(Code::Unreadable, message));
         }
         (None, _) => return Err(not_ready()),

@@ -98,11 +98,11 @@ pub(super) async fn add(
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
     if !kind.is_some_and(|kind| kind.starts_with("application/json")) {
-        let message = "the body is JSON, with Content-Type: application/json";
+        let message = "the body must be JSON, with Content-Type: application/json";
         return Err(HubError::new(Code::MediaType, message));
     }
     let new: NewModel = serde_json::from_slice(&body.map_err(bad_body)?).map_err(|error| {
-        HubError::new(Code::BadRequest, format!("the body is not right: {error}"))
+        HubError::new(Code::BadRequest, format!("invalid body: {error}"))
     })?;
     id::check(&new.id)?;
     let base_model = match new.base_model {
@@ -134,9 +134,9 @@ pub(super) async fn add(
 
 pub(super) fn bad_body(rejected: BytesRejection) -> HubError {
     if rejected.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return HubError::new(Code::TooLarge, "the body is longer than is taken");
+        return HubError::new(Code::TooLarge, "the body is too long");
     }
-    HubError::new(Code::BadRequest, "the body cannot be read")
+    HubError::new(Code::BadRequest, "cannot read the body")
 }
 
 /// How long to wait for the graph.

@@ -91,7 +91,7 @@ impl Server {
         all.extend(settings);
         let server = Self::start(folder, &all);
         let start = Instant::now();
-        while !server.log().contains("looked through the folder") {
+        while !server.log().contains("searched the folder of models") {
             assert!(start.elapsed() < PATIENCE, "{}", server.log());
             thread::sleep(Duration::from_millis(2));
         }
