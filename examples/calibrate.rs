@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Failure> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(folder), None) = (arguments.next(), arguments.next()) else {
-        return Err(Failure::Usage("wanted is a folder of splits".into()));
+        return Err(Failure::Usage("expected one folder of splits".into()));
     };
     let families = families(splits(&PathBuf::from(folder))?)?;
     let mut fits = Fits::new(&families);
@@ -71,7 +71,7 @@ fn run() -> Result<(), Failure> {
     let [_, fitted] = all;
     let reliability = Reliability::new(fitted.into_iter());
     print(format_args!(
-        "{}\n\nEvery family with the constants fitted to the others:\n\n{}",
+        "{}\n\nAll families, each with the constants fitted to the others:\n\n{}",
         table::align(&rows),
         reliability.map_or_else(String::new, |reliability| reliability.markdown())
     ))

@@ -1,4 +1,4 @@
-//! Recovers the family trees of models from their weights; without arguments, of an embedded zoo.
+//! Recovers the family trees of models from their weights; without arguments, those of an embedded zoo.
 //!
 //! `cargo run --release --example recover -- [OPTIONS] [MODEL]...`; `--help` lists the options.
 
@@ -22,17 +22,18 @@ Recover the family trees of neural networks from their weights.
 
 recover [OPTIONS] [MODEL]...
 
-The result goes to stdout, warnings and progress to stderr. The exit code is 0; 2 when the arguments
-make no sense; 1 when it cannot be done: a path is not there, no model is left, --strict.
+The result goes to stdout; warnings and progress go to stderr. The exit code is 0 on success, 2 if
+the arguments are invalid, and 1 if recovery fails: a path does not exist, no model can be read, or
+--strict forbids skipping one.
 
-  MODEL                  a file (safetensors, PyTorch, GGUF, npz), an index, or a folder, which is
-                         looked through to any depth: sharded models, hub caches, pipelines,
-                         checkpoints. What is skipped is listed. None: the embedded zoo, with
-                         the truth about it
+  MODEL                  a file (safetensors, PyTorch, GGUF, npz), an index, or a folder that is
+                         searched to any depth: sharded models, hub caches, pipelines, checkpoints.
+                         Skipped paths are listed. Without MODEL, the embedded zoo is recovered and
+                         compared with its true tree
   --format NAME          text (the default) | json | dot | mermaid | newick | svg |
                          card | cyclonedx | spdx
-  --truth FILE           a truth.json to state the accuracy against
-  --strict               fail when any model has to be skipped, or --known names one that is not there
+  --truth FILE           a truth.json to measure the accuracy against
+  --strict               fail if any model has to be skipped, or --known names a model that is absent
 ";
 
 fn main() -> ExitCode {
@@ -66,7 +67,7 @@ fn run() -> Result<(), Failure> {
     print(options.format.report(&outcome, accuracy.as_ref())?)
 }
 
-/// What the command line says.
+/// The parsed command line.
 struct Options {
     models: Vec<PathBuf>,
     settings: Settings,
@@ -76,7 +77,7 @@ struct Options {
 }
 
 impl Options {
-    /// Reads the arguments, in any order; `None` when only help was asked for.
+    /// Reads the arguments, in any order; `None` if help was requested.
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let mut options = Self {
             models: Vec::new(),

@@ -375,7 +375,7 @@ impl Options {
             }
             let number = argument.read(|text| {
                 let number: Option<u64> = text.parse().ok();
-                number.ok_or_else(|| "expected a whole number".into())
+                number.ok_or_else(|| "expected an integer".into())
             })?;
             match &*option {
                 "models" if number > 1 => options.models = number as usize,

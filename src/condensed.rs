@@ -176,13 +176,13 @@ crate::errors::errors! {
             size: usize,
             /// The number of values.
             values: usize,
-        } => "{values} values cannot be the pairs of {size} points",
+        } => "{values} values do not match the pairs of {size} points",
         /// The value for a pair is NaN.
         NotANumber {
             /// The pair's first point.
             row: usize,
             /// The pair's second point.
             column: usize,
-        } => "the distance of points {row} and {column} is NaN",
+        } => "the distance between points {row} and {column} is NaN",
     }
 }

@@ -71,12 +71,12 @@ crate::errors::errors! {
             minimum: f64,
             /// The upper bound.
             maximum: f64,
-        } => "range from {minimum} to {maximum} is not finite and ascending",
+        } => "the range from {minimum} to {maximum} is not finite and ascending",
         /// The number of bins is zero or exceeds [`Histogram::MAXIMUM_BINS`].
         BadBinCount {
             /// The requested number of bins.
             bins: usize,
-        } => ("{bins} bins is not between 1 and {}", Histogram::MAXIMUM_BINS),
+        } => ("expected 1 to {} bins, not {bins}", Histogram::MAXIMUM_BINS),
         /// A value is outside the range, or NaN.
         OutOfRange {
             /// The number of values counted before it.

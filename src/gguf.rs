@@ -138,7 +138,7 @@ impl<'a> GgufModel<'a> {
     /// let error = GgufModel::from_bytes("notes", b"Dear diary").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`notes` is not a GGUF file, or cut short: it does not begin with `GGUF`",
+    ///     "`notes` is not a GGUF file, or is truncated: the file does not begin with `GGUF`",
     /// );
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {

@@ -109,7 +109,7 @@ impl<'a> NpzModel<'a> {
     /// use mother::npz::NpzModel;
     ///
     /// let error = NpzModel::from_bytes("notes", b"Dear diary").unwrap_err();
-    /// assert!(error.to_string().starts_with("`notes` is not a NumPy file, or cut short: "));
+    /// assert!(error.to_string().starts_with("`notes` is not a NumPy file, or is truncated: "));
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();

@@ -66,7 +66,7 @@ pub struct Cancelled;
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the observer cancelled the work")
+        f.write_str("cancelled by the observer")
     }
 }
 

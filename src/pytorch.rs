@@ -135,7 +135,7 @@ impl<'a> PytorchModel<'a> {
     /// let error = PytorchModel::from_bytes("notes", b"Dear diary").unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`notes` is not a PyTorch file, or cut short: it begins with `Dear diary`",
+    ///     "`notes` is not a PyTorch file, or is truncated: the file begins with `Dear diary`",
     /// );
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {

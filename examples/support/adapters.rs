@@ -1,4 +1,4 @@
-//! Adapters among the models: each is put on its base, if that is there.
+//! Adapters among the models: each is applied to its base, if its base is present.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,26 +12,26 @@ use mother::weights::WeightSource as _;
 use super::models::{Models, Skipped, Source, Stored, open};
 use super::terminal::note;
 
-/// What PEFT writes beside an adapter.
+/// The configuration file that PEFT writes next to an adapter.
 const CONFIG: &str = "adapter_config.json";
 
-/// The most that is read of it.
+/// The maximum number of bytes read from it.
 const LONGEST_CONFIG: u64 = 1 << 20;
 
-/// An adapter that stands on its base.
+/// An adapter applied to its base.
 pub(crate) struct AdapterEdge {
     pub(crate) adapter: String,
     pub(crate) base: String,
     pub(crate) rank: usize,
 }
 
-/// An adapter whose base isn't there, or isn't known.
+/// An adapter whose base is missing or unknown.
 pub(crate) struct Unplaced {
     pub(crate) id: String,
     pub(crate) note: String,
 }
 
-/// Adds that adapters were trained on their bases, but where something else is known.
+/// Adds that adapters were trained on their bases, unless something else is known.
 pub(crate) fn add(knowledge: &Knowledge, adapters: &[AdapterEdge]) -> Knowledge {
     let has_parent = |child: &str| {
         knowledge.parents().any(|(known, _)| known == child)
@@ -43,7 +43,7 @@ pub(crate) fn add(knowledge: &Knowledge, adapters: &[AdapterEdge]) -> Knowledge 
     })
 }
 
-/// Sorts models and adapters apart, and puts every adapter on its base.
+/// Separates adapters from models, and applies every adapter to its base.
 pub(crate) fn place(stored: Vec<(ModelPath, Stored)>, models: &mut Models) {
     let (adapters, bases): (Vec<_>, Vec<_>) =
         (stored.into_iter()).partition(|(_, model)| Adapter::is_adapter(model));
@@ -71,8 +71,8 @@ pub(crate) fn place(stored: Vec<(ModelPath, Stored)>, models: &mut Models) {
     models.open.sort_by(|a, b| a.name().cmp(b.name()));
 }
 
-/// A model, changed by the adapter whose factors are stored beside its weights, if there is one; without them
-/// where their scale isn't known.
+/// A model, changed by the adapter stored among its own weights, if there is one. The adapter's factors are left
+/// out if their scale isn't known.
 fn with_its_own_adapter(path: &ModelPath, base: Stored) -> (Source, Vec<PathBuf>) {
     let files = path.files().to_vec();
     if !Adapter::is_within(&base) {
@@ -96,17 +96,17 @@ fn with_its_own_adapter(path: &ModelPath, base: Stored) -> (Source, Vec<PathBuf>
                     if let Ok(model) = adapter.applied_to(own) {
                         return (model, [&files[..], &[config_file]].concat());
                     }
-                    "they cannot be applied".into()
+                    "the factors cannot be applied".into()
                 }
                 Ok((_, Err(error))) => error.to_string(),
                 Err(error) => error.to_string(),
             }
         }
-        Ok(None) => format!("there is no {CONFIG}, which would say how they are scaled"),
+        Ok(None) => format!("no {CONFIG} gives their scale"),
         Err(error) => error.to_string(),
     };
     note(format!(
-        "the factors of an adapter beside the weights of {} are left out: {error}",
+        "left out the adapter factors among the weights of {}: {error}",
         path.name()
     ));
     match within(AdapterConfig::new()) {
@@ -115,13 +115,13 @@ fn with_its_own_adapter(path: &ModelPath, base: Stored) -> (Source, Vec<PathBuf>
     }
 }
 
-/// Why an adapter has no place.
+/// Why an adapter could not be applied.
 enum Failed {
     Unplaced(String),
     Damaged(String),
 }
 
-/// The model that an adapter and its base are, and the files that it is read from.
+/// The model that an adapter and its base form, and the files that it is read from.
 fn placed(
     path: &ModelPath,
     adapter: Stored,
@@ -131,14 +131,14 @@ fn placed(
     let config_file = path.folder().join(CONFIG);
     let adapter = read(&config_file, adapter).map_err(|error| match error {
         AdapterError::Method { .. } | AdapterError::Pattern { .. } => {
-            Failed::Unplaced(format!("is an adapter, but {error}"))
+            Failed::Unplaced(format!("is an adapter that cannot be read: {error}"))
         }
-        error => Failed::Damaged(format!("it is an adapter, and {error}")),
+        error => Failed::Damaged(format!("unusable adapter: {error}")),
     })?;
     let (rank, method) = (adapter.rank(), adapter.method());
     let needs = |why: String| {
         Failed::Unplaced(format!(
-            "is an adapter ({method}, rank {rank}) and needs its base{why}"
+            "is an adapter ({method}, rank {rank}) without its base{why}"
         ))
     };
     let named = adapter.config().base().map(String::from);
@@ -146,11 +146,14 @@ fn placed(
         (Placement::On(base), _) => base,
         (Placement::Incompatible(base, error), _) => {
             let base = bases[base].name();
-            return Err(needs(format!("; it does not fit {base}: {error}")));
+            return Err(needs(format!(": it does not fit {base}: {error}")));
         }
         (Placement::Several(models), _) => {
             let names: Vec<&str> = models.iter().map(|&model| bases[model].name()).collect();
-            return Err(needs(format!(", which may be any of {}", names.join(", "))));
+            return Err(needs(format!(
+                ", which could be any of {}",
+                names.join(", ")
+            )));
         }
         (_, Some(named)) => {
             return Err(needs(format!(" {named}, which is not among the models")));
@@ -158,7 +161,7 @@ fn placed(
         _ => return Err(needs(", which is not among the models".into())),
     };
     let damaged = |error: String| Failed::Damaged(error);
-    // Opened once more, since the base is read by itself as well.
+    // Opened again, because the base is also read as a model of its own.
     let opened = open(&paths[base]).map_err(|error| damaged(error.to_string()))?;
     let model = adapter
         .applied_to(opened)
@@ -177,7 +180,7 @@ fn read(config_file: &Path, adapter: Stored) -> Result<Adapter<Stored>, AdapterE
     Adapter::read(adapter, config(config_file)?.unwrap_or_default())
 }
 
-/// The configuration in a file, if that is there.
+/// The configuration in a file, if the file exists.
 fn config(file: &Path) -> Result<Option<AdapterConfig>, AdapterError> {
     let Ok(file) = File::open(file) else {
         return Ok(None);

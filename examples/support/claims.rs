@@ -84,14 +84,14 @@ pub(crate) fn note_contradictions(claims: &[Claim], graph: &ModelGraph) {
             format!("that it comes from {parent}")
         });
         note(format!(
-            "the card of {} says that it comes from {}, the weights say {parent}",
+            "the card of {} says that it comes from {}, but the weights say {parent}",
             claim.model,
             bases.join(" or ")
         ));
     }
 }
 
-/// Notes where the card has the right parent, and the weights say that the model was made in another way.
+/// Notes where a card names the right parent but the wrong way in which the model was made.
 fn note_wrong_relation(claim: &Claim, bases: &[&str], graph: &ModelGraph) {
     let Some((model, parent)) = graph
         .index(&claim.model)
@@ -112,12 +112,12 @@ fn note_wrong_relation(claim: &Claim, bases: &[&str], graph: &ModelGraph) {
     if is_wrong && bases.contains(&parent) {
         let (model, kind) = (&claim.model, kind.name());
         note(format!(
-            "the card of {model} says that it is of {parent} by the relation {relation}, the weights say {kind}"
+            "the card of {model} gives its relation to {parent} as {relation}, but the weights say {kind}"
         ));
     }
 }
 
-/// What is known of models that aren't there, by their ids.
+/// The ids in `knowledge` that no model has.
 pub(crate) fn unknown_ids(knowledge: &Knowledge, ids: &[&str]) -> Vec<String> {
     let there: BTreeSet<&str> = ids.iter().copied().collect();
     let named = knowledge.models().into_iter();

@@ -75,7 +75,7 @@ impl Sum for Seconds {
     }
 }
 
-/// Opens models, measures them and recovers their forest; notes on stderr what was left out.
+/// Opens models, measures them and recovers their forest. What was left out is reported on stderr.
 pub(crate) fn recover(
     open: impl FnOnce() -> Result<Models, Failure>,
     settings: &Settings,
@@ -109,7 +109,7 @@ pub(crate) fn recover(
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
     if evidence.groups.is_empty() {
-        return Err(Failure::Run("no model is left to recover".into()));
+        return Err(Failure::Run("no models left to recover".into()));
     }
     let recovery = settings.recovery(trees, knowledge);
     let clusters =
@@ -137,7 +137,7 @@ pub(crate) fn recover(
     })
 }
 
-/// What is known of models, of adapters among them, and what cards claim.
+/// The facts that are known about models and adapters, and the claims of their cards.
 fn knowledge_of(models: &Models, settings: &Settings) -> Knowledge {
     let knowledge = adapters::add(settings.knowledge(), &models.adapters);
     if settings.uses_cards() {
@@ -147,7 +147,7 @@ fn knowledge_of(models: &Models, settings: &Settings) -> Knowledge {
     }
 }
 
-/// Notes every id that something is known of and no model has; an error if models may not be left out.
+/// Reports every known id that no model has; with `--strict`, the first is an error.
 pub(crate) fn check_ids(
     settings: &Settings,
     models: &Models,
@@ -170,7 +170,7 @@ fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Measures under a progress bar, if there is somebody to see it.
+/// Measures the models, with a progress bar if stderr is a terminal.
 fn measure(
     models: &Models,
     settings: &Settings,
@@ -344,7 +344,7 @@ fn prefer_adapters(group: GroupEvidence, adapters: &[AdapterEdge]) -> GroupEvide
     })
 }
 
-/// Adds adapters without a base as models of which nothing can be said, and notes what they need.
+/// Adds adapters without a base as unplaced models, and reports what they need.
 fn add_unplaced(evidence: &mut Evidence, unplaced: &[Unplaced]) -> Result<(), Failure> {
     for Unplaced { id, note: needs } in unplaced {
         note(format!("{id} {needs}"));
@@ -377,13 +377,13 @@ fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) 
     }
     for ((layer, reason), models) in layers {
         let whose = several(&models);
-        note(format!("layer `{layer}` of {whose} is left out: {reason}"));
+        note(format!("left out layer `{layer}` of {whose}: {reason}"));
     }
     for group in &evidence.groups {
         if group.scores().is_none() && group.models().len() > 1 {
             let whose = several(group.models());
             note(format!(
-                "{whose}: no layer to score, so nothing tells parents from children"
+                "{whose}: no layer to score, so parents and children cannot be distinguished"
             ));
         }
     }
@@ -392,12 +392,12 @@ fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) 
     {
         let groups = evidence.groups.len();
         note(format!(
-            "there are {groups} trees, not {trees}, because the models are of {groups} architectures"
+            "found {groups} trees instead of {trees}, because the models have {groups} architectures"
         ));
     }
 }
 
-/// Raw weights are compared by name only, so that models with other names keep the distances of signatures.
+/// Raw weights are compared by name only, so models with other names keep the distances of their signatures.
 fn note_what_is_not_exact(evidence: &Evidence, exact: &Evidence) {
     for group in evidence
         .groups
@@ -410,7 +410,7 @@ fn note_what_is_not_exact(evidence: &Evidence, exact: &Evidence) {
         if !exact.groups.iter().any(has_all) {
             let whose = several(names);
             note(format!(
-                "{whose}: distances are those of signatures, as tensors differ in name or shape"
+                "{whose}: distances come from signatures, because tensors differ in name or shape"
             ));
         }
     }

@@ -65,7 +65,7 @@ impl Signed {
                 Ok(signature) => signatures[*at] = signature,
                 Err(failure) => {
                     let id = signatures[*at].name();
-                    note(format!("{id} cannot be read transposed: {failure}"));
+                    note(format!("cannot read {id} transposed: {failure}"));
                 }
             }
         }

@@ -62,7 +62,7 @@ impl Models {
         })
     }
 
-    /// Opens all models at these paths, each of which has to exist, and notes what was skipped.
+    /// Opens all models at these paths, each of which must exist, and reports what was skipped.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
         let found = find_models(paths).map_err(Failure::run)?;
         let mut models = Self::default();
@@ -83,7 +83,10 @@ impl Models {
                 .iter()
                 .map(|path| path.display().to_string())
                 .collect();
-            return Err(Failure::Run(format!("no model in {}", paths.join(", "))));
+            return Err(Failure::Run(format!(
+                "no model found in {}",
+                paths.join(", ")
+            )));
         }
         models.claims = claims::on_cards(&found.models);
         let mut stored = Vec::new();
@@ -100,7 +103,7 @@ impl Models {
         Ok(models)
     }
 
-    /// The ids of all models, also of those that can't be read.
+    /// The ids of all models, including those that can't be read.
     pub(crate) fn ids(&self) -> Vec<&str> {
         let open = self.open.iter().map(|model| model.name());
         let unplaced = self.unplaced.iter().map(|adapter| &*adapter.id);

@@ -1,4 +1,4 @@
-//! Whether what is said to be so sure is right so often.
+//! Whether confidences match the share of statements that are right.
 
 use serde::Serialize;
 
@@ -7,12 +7,12 @@ use super::table;
 /// The lower ends of the bins.
 const BINS: [f64; 6] = [0.0, 0.5, 0.7, 0.8, 0.9, 0.95];
 
-/// How often statements are right, by how sure they are.
+/// The share of statements that are right, by confidence.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Reliability {
     statements: usize,
     right: usize,
-    /// The mean squared difference of confidence and truth: 0 is best, 0.25 is a coin's.
+    /// The mean squared difference between confidence and truth: 0 is best; a coin toss has 0.25.
     brier: f64,
     bins: Vec<Bin>,
 }
@@ -27,7 +27,7 @@ struct Bin {
 }
 
 impl Reliability {
-    /// Of statements, each with its confidence and whether it is right; `None` of none.
+    /// Takes statements, each with its confidence and whether it is right. `None` if there are none.
     pub(crate) fn new(statements: impl Iterator<Item = (f64, bool)>) -> Option<Self> {
         let all: Vec<(f64, f64)> = statements
             .map(|(confidence, right)| (confidence, f64::from(u8::from(right))))

@@ -18,37 +18,37 @@ use serde::Deserialize;
 
 use super::terminal::Failure;
 
-/// What `--help` says of them.
-pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): decides over distances, growth and scores together
+/// The help text for these options.
+pub(crate) const HELP: &str = r#"  --method NAME          joint (the default): decides from distances, growth and scores together
                          paper: Eq. 1 to 6 of the paper
-  --distance NAME        l2 | rank | auto (the default: l2, which is right for low-rank updates, too)
-  --tolerance RULE       which singular values count for the rank: absolute:E | relative:R |
-                         numpy:E | gavish-donoho | rounding-noise:S; by default numpy's rule with
-                         the precision of the stored type, for 16-bit types gavish-donoho
+  --distance NAME        l2 | rank | auto (the default: l2, which also suits low-rank updates)
+  --tolerance RULE       which singular values count towards the rank: absolute:E | relative:R |
+                         numpy:E | gavish-donoho | rounding-noise:S (default: NumPy's rule at the
+                         precision of the stored type; gavish-donoho for 16-bit types)
   --ranks NAME           how the ranks of layers become one distance: maximum (the default) | sum
-  --clusters N|auto      how many trees there are; auto (the default) finds it
-  --threshold D          instead: models are joined into trees up to this distance
+  --clusters N|auto      number of trees; auto (the default) finds it
+  --threshold D          use this distance instead of a number: models up to D apart join a tree
   --linkage NAME         single (the default) | complete | average | weighted | ward | centroid |
                          median
-  --stage NAME           specialization | generalization | auto (the default: joint finds it for
-                         each tree, paper takes specialization)
+  --stage NAME           specialization | generalization | auto (the default: joint infers it for
+                         each tree, paper assumes specialization)
   --score NAME           kurtosis (the default) | variance | skewness | entropy
-  --lambda C             paper: the penalty of a wrong direction, times the mean distance (0.3)
-  --layers GLOB          which shared layers to measure distances on (repeatable; all)
-  --score-layers GLOB    which shared layers to sum the score over (repeatable; all)
-  --known FILE           what is known beside the weights, as JSON: {"parents": {"child": "parent"},
+  --lambda C             paper: penalty for a wrong direction, times the mean distance (0.3)
+  --layers GLOB          shared layers to measure distances on (repeatable; all)
+  --score-layers GLOB    shared layers to sum the score over (repeatable; all)
+  --known FILE           JSON with facts you already know: {"parents": {"child": "parent"},
                          "not_parents": {"child": ["other"]}, "roots": ["id"], "leaves": ["id"],
-                         "times": {"id": 1700000000}}, each of them optional
-  --cards                joint: take what model cards (README.md beside the weights) say of a model's base
-                         for a weak hint, and tell where the weights say something else
-  --hidden               joint: show parents that nobody has where they are more probable than not
-  --store DIR            keep signatures in this folder, and read only models that are new or changed
-  --exact                joint: measure the distances of Eq. 1 on all weights, too, where models name
-                         and shape their tensors alike
-  --matches              JSON: list which tensor of a parent was matched with which of its child
-  --buckets K            how many numbers a signature keeps of each group of rows, a power of two from 8
-                         to 1024 (32)
-  --threads N            how many threads to use (as many as there are processors)
+                         "times": {"id": 1700000000}}, all optional
+  --cards                joint: use the base that a model card (README.md next to the weights) names
+                         as a weak hint, and report where the weights disagree
+  --hidden               joint: show parents that are missing from the collection if they are more
+                         probable than not
+  --store DIR            keep signatures in this folder, and read only new or changed models
+  --exact                joint: also measure the distances of Eq. 1 on all weights of models whose
+                         tensors have the same names and shapes
+  --matches              JSON: list which tensor of the parent was matched with which of the child
+  --buckets K            numbers in a signature per group of rows: a power of two from 8 to 1024 (32)
+  --threads N            number of threads (one per processor)
 "#;
 
 /// How a forest is recovered from evidence.
@@ -58,14 +58,14 @@ enum Method {
     Paper,
 }
 
-/// What a distance between models is.
+/// The measure of distance between models.
 #[derive(Clone, Copy, PartialEq)]
 enum DistanceName {
     L2,
     Rank,
 }
 
-/// What was asked for; the rest is the method's.
+/// The requested settings; the method decides the rest.
 #[derive(Clone)]
 pub(crate) struct Settings {
     method: Method,
@@ -91,14 +91,14 @@ pub(crate) struct Settings {
     model: JointModel,
 }
 
-/// Whether what model cards say counts.
+/// The use of model cards.
 #[derive(Clone, Copy, PartialEq)]
 enum Cards {
     Ignored,
     Hints,
 }
 
-/// What is known, as it is written down.
+/// Known facts, as the file states them.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Known {
@@ -166,7 +166,7 @@ impl Settings {
         }
     }
 
-    /// Takes one option with its value; an option that isn't one of these is bad usage.
+    /// Reads one option with its value. Unknown options are a usage error.
     pub(crate) fn take(&mut self, option: &str, parser: &mut Parser) -> Result<(), Failure> {
         let mut argument = Argument { option, parser };
         match option {
@@ -222,7 +222,7 @@ impl Settings {
             "known" => self.knowledge = argument.read(Known::read)?,
             "buckets" => {
                 self.signatures = argument.read(|text| {
-                    let buckets = text.parse().map_err(|_| "wanted is a number")?;
+                    let buckets = text.parse().map_err(|_| "expected a number")?;
                     SignatureOptions::new()
                         .with_buckets(buckets)
                         .map_err(|error| error.to_string())
@@ -234,44 +234,44 @@ impl Settings {
             "cards" => self.cards = Cards::Hints,
             "hidden" => self.hidden_parents = true,
             "threads" => self.threads = Some(argument.read(positive)?),
-            _ => return Err(Failure::Usage(format!("there is no option --{option}"))),
+            _ => return Err(Failure::Usage(format!("unknown option --{option}"))),
         }
         Ok(())
     }
 
-    /// Looks for options that exclude each other.
+    /// Rejects options that exclude each other.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let wrong = |message: &str| Err(Failure::Usage(message.into()));
         if self.clusters.is_some() && self.threshold.is_some() {
-            return wrong("--clusters and --threshold exclude each other");
+            return wrong("--clusters and --threshold cannot be used together");
         }
         if self.distance != DistanceName::Rank {
             if self.tolerance.is_some() {
-                return wrong("--tolerance is only for --distance rank");
+                return wrong("--tolerance needs --distance rank");
             }
             if self.ranks.is_some() {
-                return wrong("--ranks is only for --distance rank");
+                return wrong("--ranks needs --distance rank");
             }
         }
         Ok(())
     }
 
-    /// The number of trees where none was asked for, neither by number nor by threshold.
+    /// The requested trees, by number or threshold, or else these.
     pub(crate) fn trees_or(&self, trees: Trees) -> Trees {
         self.clusters.or(self.threshold).unwrap_or(trees)
     }
 
-    /// Whether models are compared by their signatures, and not on their weights alone.
+    /// Whether models are compared by their signatures.
     pub(crate) fn needs_signatures(&self) -> bool {
         self.method == Method::Joint
     }
 
-    /// Whether distances are measured on all weights, too.
+    /// Whether distances are also measured on all weights.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact || self.distance == DistanceName::Rank
     }
 
-    /// Whether the tensors that were matched are listed.
+    /// Whether matched tensors are listed.
     pub(crate) const fn lists_matches(&self) -> bool {
         self.matches
     }
@@ -311,7 +311,7 @@ impl Settings {
         &self.knowledge
     }
 
-    /// Whether what model cards say counts.
+    /// Whether model cards count as hints.
     pub(crate) fn uses_cards(&self) -> bool {
         self.cards == Cards::Hints
     }
@@ -345,13 +345,13 @@ impl Settings {
         self.model = self.model.clone().without(term);
     }
 
-    /// The same, with parents that nobody has.
+    /// Also adds missing parents.
     pub(crate) const fn with_hidden_parents(mut self) -> Self {
         self.hidden_parents = true;
         self
     }
 
-    /// Starts the threads; to be called once.
+    /// Starts the threads. Call it once.
     pub(crate) fn start_threads(&self) -> Result<(), Failure> {
         let Some(threads) = self.threads else {
             return Ok(());
@@ -362,14 +362,14 @@ impl Settings {
     }
 }
 
-/// An option whose value is still to be read.
+/// An option whose value has not been read yet.
 pub(crate) struct Argument<'a> {
     pub(crate) option: &'a str,
     pub(crate) parser: &'a mut Parser,
 }
 
 impl Argument<'_> {
-    /// The value as `read` understands it, which says what it wants instead of a wrong one.
+    /// Reads the value with `read`, whose error says what it expected.
     pub(crate) fn read<T>(
         &mut self,
         read: impl FnOnce(&str) -> Result<T, String>,
@@ -380,13 +380,13 @@ impl Argument<'_> {
             .map_err(|reason| Failure::Usage(format!("--{} {text:?}: {reason}", self.option)))
     }
 
-    /// One of the values that have names.
+    /// Reads the name of one of these values.
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T, Failure> {
         self.read(|text| {
             let chosen = choices.iter().find(|(name, _)| *name == text);
             chosen.map(|&(_, value)| value).ok_or_else(|| {
                 let names: Vec<&str> = choices.iter().map(|&(name, _)| name).collect();
-                format!("wanted is one of {}", names.join(", "))
+                format!("expected one of {}", names.join(", "))
             })
         })
     }
@@ -398,11 +398,11 @@ impl Argument<'_> {
 
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&number| number > 0);
-    number.ok_or_else(|| "wanted is a whole number above 0".into())
+    number.ok_or_else(|| "expected an integer above 0".into())
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();
     let number = number.filter(|number: &f64| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| "wanted is a number that is not negative".into())
+    number.ok_or_else(|| "expected a number of at least 0".into())
 }

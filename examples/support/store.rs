@@ -20,21 +20,21 @@ pub(crate) struct Counts {
     pub(crate) reused: usize,
 }
 
-/// Signatures by what says which file they are of.
+/// Signatures, by a key that identifies the files they were made from.
 pub(crate) struct Store<'a> {
     folder: &'a Path,
     options: SignatureOptions,
 }
 
 impl<'a> Store<'a> {
-    /// Opens the store, and makes its folder if need be.
+    /// Opens the store, creating its folder if necessary.
     pub(crate) fn open(folder: &'a Path, options: SignatureOptions) -> Result<Self, Failure> {
         let made = fs::create_dir_all(folder);
         made.map_err(|error| Failure::Run(format!("{}: {error}", folder.display())))?;
         Ok(Self { folder, options })
     }
 
-    /// The signature of the model in these files, if it is there and whole; a damaged one is noted.
+    /// The signature of the model in these files, if it is stored and intact. A damaged one is reported.
     pub(crate) fn get(&self, model: &[PathBuf], id: &str) -> Option<Signature> {
         let path = self.place(model)?;
         let bytes = fs::read(&path).ok()?;
@@ -43,15 +43,14 @@ impl<'a> Store<'a> {
             Err(error) => {
                 let file = path.display();
                 note(format!(
-                    "{id} is read anew: the signature {file} is damaged: {error}"
+                    "reading {id} again, because its signature {file} is damaged: {error}"
                 ));
                 None
             }
         }
     }
 
-    /// Keeps a signature. Another run that reads the folder at the same time sees it whole or not at
-    /// all.
+    /// Stores a signature atomically: another run that reads the folder at the same time sees all of it or none.
     pub(crate) fn put(&self, model: &[PathBuf], signature: &Signature) {
         let Some(path) = self.place(model) else {
             return;
@@ -62,11 +61,11 @@ impl<'a> Store<'a> {
         if let Err(error) = kept {
             let _ = fs::remove_file(&temporary);
             let id = signature.name();
-            note(format!("the signature of {id} cannot be kept: {error}"));
+            note(format!("cannot store the signature of {id}: {error}"));
         }
     }
 
-    /// Where the signature of a model is kept; `None` where the model's files can't be looked at.
+    /// The path of a model's signature; `None` if the model's files can't be read.
     fn place(&self, model: &[PathBuf]) -> Option<PathBuf> {
         let mut hash = Fnv::new();
         hash.add(&Signature::VERSION.to_le_bytes());

@@ -1,6 +1,6 @@
 //! Tables in Markdown.
 
-/// Rows of cells, the first of them the head, as a Markdown table that is also one to the eye.
+/// Formats rows of cells, the first of them the header, as a Markdown table with aligned columns.
 pub(crate) fn align(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());

@@ -1,14 +1,14 @@
-//! How a command ends, and how it talks: results to stdout, everything else to stderr.
+//! The end of a command and its output: results go to stdout, everything else to stderr.
 
 use core::fmt::Display;
 use std::io::{ErrorKind, Write as _, stderr, stdout};
 use std::process::ExitCode;
 
-/// Why a command ends without a result.
+/// Why a command ended without a result.
 pub(crate) enum Failure {
-    /// The arguments make no sense: exit code 2.
+    /// The arguments are invalid: exit code 2.
     Usage(String),
-    /// They do, but it can't be done: exit code 1.
+    /// The work failed: exit code 1.
     Run(String),
 }
 
@@ -25,7 +25,7 @@ impl From<lexopt::Error> for Failure {
     }
 }
 
-/// The exit code of a command, whose failure is told in one line.
+/// The exit code of a command, after reporting a failure on one line.
 pub(crate) fn finish(command: &str, outcome: Result<(), Failure>) -> ExitCode {
     let (message, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
@@ -51,7 +51,7 @@ pub(crate) fn print(result: impl Display) -> Result<(), Failure> {
 
 /// Writes one line to stderr.
 ///
-/// Names of files and layers may hold line breaks and worse, so control characters are escaped.
+/// Names of files and layers may contain line breaks or terminal controls, so control characters are escaped.
 pub(crate) fn note(message: impl Display) {
     let mut line = String::new();
     for character in message.to_string().chars() {
@@ -61,6 +61,6 @@ pub(crate) fn note(message: impl Display) {
             line.push(character);
         }
     }
-    // There is nobody left to tell when stderr is closed.
+    // If stderr is closed, there is nowhere to report it.
     writeln!(stderr(), "{line}").ok();
 }

@@ -1,4 +1,4 @@
-//! What is known of the true forest, and how much of it was recovered.
+//! The true forest, as far as it is known, and how much of it was recovered.
 
 use core::iter::Sum;
 use std::collections::{BTreeMap, HashMap};
@@ -14,8 +14,7 @@ use super::terminal::Failure;
 /// Who was really trained from whom.
 pub(crate) struct Truth {
     graph: ModelGraph,
-    /// The number of each model's tree, which can't be told from the edges where the root is not
-    /// among the models.
+    /// The number of each model's tree. If the root isn't among the models, edges alone don't determine it.
     trees: HashMap<String, usize>,
 }
 
@@ -147,8 +146,8 @@ impl Truth {
         })
     }
 
-    /// For every model whose parent or lack of one is known, how sure recovery was of what it found,
-    /// and whether that is true.
+    /// For every model whose true parent, or lack of one, is known: the confidence of recovery in its result, and
+    /// whether the result is right.
     pub(crate) fn predictions(&self, found: &ModelGraph) -> Vec<(f64, bool)> {
         let prediction = |model: &Model| {
             let position = self.graph.index(model.name())?;

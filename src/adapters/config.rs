@@ -209,7 +209,7 @@ impl<'de> serde::Deserialize<'de> for InOrder {
             type Value = InOrder;
 
             fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str("an object of numbers")
+                f.write_str("an object whose values are numbers")
             }
 
             fn visit_unit<E>(self) -> Result<InOrder, E> {

@@ -69,24 +69,21 @@ impl fmt::Display for AdapterError {
     // Names are printed with `{:?}`, so that a line break in a name doesn't break the message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAnAdapter => f.write_str("it holds no factors of low rank"),
+            Self::NotAnAdapter => f.write_str("no low-rank factors found"),
             Self::Method { method } => {
-                write!(
-                    f,
-                    "it was made by a method that is not understood, {method:?}"
-                )
+                write!(f, "unsupported adapter method {method:?}")
             }
-            Self::Config { message } => write!(f, "its configuration is wrong: {message:?}"),
+            Self::Config { message } => write!(f, "invalid adapter configuration: {message:?}"),
             Self::Pattern { pattern, reason } => {
-                write!(f, "its pattern {pattern:?} cannot be understood: {reason:?}")
+                write!(f, "unsupported pattern {pattern:?}: {reason:?}")
             }
             Self::Reading { reason } => f.write_str(reason),
             Self::Incomplete { weight } => {
-                write!(f, "of the factors for {weight:?} not all are there")
+                write!(f, "incomplete factors for {weight:?}")
             }
             Self::Shapes { weight, down, up } => write!(
                 f,
-                "the factors for {weight:?} do not fit each other: their shapes are {down:?} and {up:?}"
+                "the factors for {weight:?} have incompatible shapes {down:?} and {up:?}"
             ),
             Self::NoSuchWeight { weight } => write!(f, "the base has no weight {weight:?}"),
             Self::WrongShape {
@@ -96,7 +93,7 @@ impl fmt::Display for AdapterError {
             } => {
                 write!(
                     f,
-                    "the shape of the base's weight {weight:?} is {shape:?}, "
+                    "the base's weight {weight:?} has the shape {shape:?}, but "
                 )?;
                 match (outputs, inputs) {
                     (Some(outputs), Some(inputs)) => write!(
@@ -105,7 +102,7 @@ impl fmt::Display for AdapterError {
                     ),
                     (Some(count), None) => write!(f, "the factors are for {count} outputs"),
                     (None, Some(count)) => write!(f, "the factors are for {count} inputs"),
-                    (None, None) => f.write_str("which factors cannot have"),
+                    (None, None) => f.write_str("the factors do not fit it"),
                 }
             }
         }

@@ -110,9 +110,9 @@ pub(super) enum TensorName {
 
 /// Segments of names that identify unsupported methods.
 const OTHER_METHODS: [(&str, &str); 14] = [
-    ("hada_t1", "LoHa of convolutions"),
-    ("hada_t2", "LoHa of convolutions"),
-    ("lokr_t2", "LoKr of convolutions"),
+    ("hada_t1", "convolutional LoHa"),
+    ("hada_t2", "convolutional LoHa"),
+    ("lokr_t2", "convolutional LoKr"),
     ("lora_E", "AdaLoRA"),
     ("lora_mid", "LoCon"),
     ("dora_scale", "LyCORIS's DoRA"),
@@ -338,7 +338,7 @@ mod tests {
             assert_eq!(TensorName::parse(name), TensorName::Whole, "{name}");
         }
         let other = TensorName::parse("lora_unet_q.hada_t1");
-        assert_eq!(other, TensorName::OtherMethod("LoHa of convolutions"));
+        assert_eq!(other, TensorName::OtherMethod("convolutional LoHa"));
         let biased = TensorName::parse("base_model.model.q.lora_B.bias");
         assert_eq!(biased, TensorName::OtherMethod("LoRA with biases"));
         let name = "base_model.model.score.modules_to_save.default.weight";

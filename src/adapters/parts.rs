@@ -59,7 +59,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         }
         let magnitudes = self.vector(Part::Magnitude)?;
         if is_table && magnitudes.is_some() {
-            let method = "DoRA of embeddings".to_owned();
+            let method = "DoRA on embeddings".to_owned();
             return Err(AdapterError::Method { method });
         }
         if (magnitudes.as_ref()).is_some_and(|found| found.len() != outputs.rows) {
@@ -151,7 +151,7 @@ fn of_factors<L: Layer<Error: ToString>>(
         [_, 1] => Lengths::OfOutputs(values),
         [1, _] => Lengths::OfInputs(values),
         _ => {
-            let method = "IA3 of convolutions".to_owned();
+            let method = "convolutional IA3".to_owned();
             return Err(AdapterError::Method { method });
         }
     };

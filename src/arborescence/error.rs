@@ -9,19 +9,19 @@ crate::errors::errors! {
     #[non_exhaustive]
     pub enum ArborescenceError {
         /// The digraph has no nodes, so it has no root.
-        Empty => "a digraph without nodes has no root",
+        Empty => "empty digraph",
         /// The number of weights is not the square of the number of nodes.
         WeightCount {
             /// The number of nodes.
             size: usize,
             /// The number of weights given.
             weights: usize,
-        } => "a digraph of {size} nodes needs {size} times {size} weights, not {weights}",
+        } => "a digraph of {size} nodes needs {size} x {size} weights, not {weights}",
         /// More nodes or edges than can be indexed or stored.
         TooLarge {
             /// The number of nodes of a dense digraph, or of edges of a sparse one.
             size: usize,
-        } => "a digraph of size {size} is too large to be stored",
+        } => "digraph too large: {size} nodes",
         /// The weight of an edge is NaN.
         NotANumber {
             /// The node the edge leaves.
@@ -44,21 +44,21 @@ crate::errors::errors! {
             node: usize,
             /// The number of nodes.
             size: usize,
-        } => "edge {edge} names node {node}, but the nodes are numbered from 0 to below {size}",
+        } => "edge {edge} names node {node}, which is not in a digraph of size {size}",
         /// The given root doesn't exist.
         NoSuchRoot {
             /// The given root.
             root: usize,
             /// The number of nodes.
             size: usize,
-        } => "root {root} is no node: they are numbered from 0 to below {size}",
+        } => "root {root} is not a node of a digraph of size {size}",
         /// No path leads from the given root to this node.
         Unreachable {
             /// The given root.
             root: usize,
             /// A node that can't be reached.
             node: usize,
-        } => "node {node} cannot be reached from root {root}",
+        } => "node {node} is unreachable from root {root}",
         /// The weights of the edges into a node differ by more than 1e12, too much for `f64` to compute the
         /// probabilities of other edges accurately.
         Range {

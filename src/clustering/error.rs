@@ -6,7 +6,7 @@ crate::errors::errors! {
     #[non_exhaustive]
     pub enum ClusteringError {
         /// There are no points.
-        Empty => "there is no point to cluster",
+        Empty => "no points to cluster",
         /// A distance is negative or infinite.
         Distance {
             /// The pair's first point.
@@ -15,26 +15,26 @@ crate::errors::errors! {
             column: usize,
             /// The distance.
             value: f64,
-        } => "the distance of points {row} and {column} cannot be {value}",
+        } => "invalid distance {value} between points {row} and {column}",
         /// There is not enough memory for the distances of this many points.
         Memory {
             /// The number of points.
             points: usize,
-        } => "no memory for the distances of {points} points",
+        } => "out of memory for the distances of {points} points",
         /// The number of clusters is zero or exceeds the number of points.
         Count {
             /// The requested number of clusters.
             clusters: usize,
             /// The number of points.
             points: usize,
-        } => "{points} points cannot be in {clusters} clusters",
+        } => "cannot cut {points} points into {clusters} clusters",
         /// The number of steps isn't one less than the number of points.
         Steps {
             /// The number of points.
             points: usize,
             /// The number of steps.
             steps: usize,
-        } => "{steps} steps cannot merge {points} points",
+        } => "{steps} steps do not merge {points} points",
         /// A step's labels are out of order, refer to a later cluster, or were merged before.
         Labels {
             /// The step.
@@ -50,13 +50,13 @@ crate::errors::errors! {
             step: usize,
             /// The height.
             height: f64,
-        } => "step {step} cannot be at {height}",
+        } => "invalid height {height} of step {step}",
         /// A step's size isn't the sum of the sizes of the clusters it merges.
         Size {
             /// The step.
             step: usize,
             /// The size.
             size: usize,
-        } => "the cluster of step {step} cannot have {size} points",
+        } => "invalid size {size} of the cluster of step {step}",
     }
 }

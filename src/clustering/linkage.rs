@@ -80,7 +80,7 @@ pub struct UnknownLinkage {
 
 impl fmt::Display for UnknownLinkage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no linkage", self.name)
+        write!(f, "unknown linkage `{}`", self.name)
     }
 }
 

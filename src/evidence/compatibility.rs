@@ -8,14 +8,14 @@ crate::errors::errors! {
     #[non_exhaustive]
     pub enum IncompatibleSignatures {
         /// They were made with different keys.
-        Keys => "the signatures were made with different keys",
+        Keys => "the signatures have different keys",
         /// Their sketches differ in the number of buckets.
         Buckets {
             /// The number of buckets in the first.
             first: usize,
             /// The number of buckets in the second.
             second: usize,
-        } => "the sketches of one signature have {first} buckets a group, those of the other {second}",
+        } => "the signatures have {first} and {second} buckets per group",
     }
 }
 

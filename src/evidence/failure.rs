@@ -22,7 +22,7 @@ crate::errors::messages! {
         /// A model failed, and [`OnFailure::Stop`](super::OnFailure::Stop) was chosen.
         Model(SkippedModel),
         /// The observer stopped the measurement.
-        Cancelled => "the measurement was cancelled",
+        Cancelled => "cancelled by the observer",
         /// Two signatures were made with different settings.
         Incompatible {
             /// The first model.
@@ -31,12 +31,12 @@ crate::errors::messages! {
             second: String,
             /// What differs.
             reason: IncompatibleSignatures,
-        } => "models `{first}` and `{second}` cannot be compared: {reason}",
+        } => "cannot compare models `{first}` and `{second}`: {reason}",
         /// There is not enough memory for the tables of all pairs of models of one architecture.
         Memory {
             /// How many models there are.
             models: usize,
-        } => "there is no memory for the pairs of {models} models",
+        } => "out of memory for the pairs of {models} models",
         /// A table passed in doesn't have one row for each model.
         Size {
             /// What the table holds.
@@ -45,7 +45,7 @@ crate::errors::messages! {
             found: usize,
             /// How many models there are.
             models: usize,
-        } => "{table} are given for {found} models, there are {models}",
+        } => "the {table} are for {found} models instead of {models}",
         /// A model can't be a copy of the other: one of them doesn't exist, the copy already has another
         /// original, or the original was made from the copy.
         Copy {
@@ -58,7 +58,7 @@ crate::errors::messages! {
         Order {
             /// The first model that is out of order.
             model: String,
-        } => "model `{model}` is not in the order of the names",
+        } => "model `{model}` is not sorted by name",
         /// A number passed in is NaN, infinite, or negative where it can't be.
         Number {
             /// What the table holds.
@@ -67,7 +67,7 @@ crate::errors::messages! {
             model: String,
             /// The number.
             value: f64,
-        } => "the {table} of model `{model}` cannot be {value}",
+        } => "invalid {table} of model `{model}`: {value}",
         /// Numbers that make no table of pairs.
         Table(CondensedError),
     }

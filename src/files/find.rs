@@ -55,7 +55,7 @@ impl fmt::Display for FindError {
         match self.kind {
             io::ErrorKind::NotFound => write!(f, "{path} does not exist"),
             io::ErrorKind::PermissionDenied => write!(f, "no permission to read {path}"),
-            _ => write!(f, "{path} cannot be looked at: {}", Line(&self.message)),
+            _ => write!(f, "cannot access {path}: {}", Line(&self.message)),
         }
     }
 }

@@ -121,14 +121,14 @@ impl SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoWeights => f.write_str("it holds no weights"),
-            Self::Folder => f.write_str("it is a folder, not a file, and holds no weights"),
-            Self::Unlisted { message } => write!(f, "it cannot be listed: {}", Line(message)),
-            Self::TooDeep => f.write_str("it lies too deep to be looked into"),
+            Self::NoWeights => f.write_str("no weights found"),
+            Self::Folder => f.write_str("a folder named like a weight file, without weights"),
+            Self::Unlisted { message } => write!(f, "cannot list folder: {}", Line(message)),
+            Self::TooDeep => f.write_str("nested too deeply to be searched"),
             Self::SameFolder { folder } => {
                 write!(
                     f,
-                    "it is a link to {}, where its models are listed",
+                    "a link to {}, which is searched under that name",
                     Quoted(folder)
                 )
             }
@@ -136,42 +136,42 @@ impl fmt::Display for SkipReason {
                 f,
                 "{} {} {} weights, which this build cannot read",
                 Several(files),
-                if files.len() == 1 { "holds" } else { "hold" },
+                if files.len() == 1 {
+                    "contains"
+                } else {
+                    "contain"
+                },
                 format.name()
             ),
             Self::LfsPointers { files: one } if one.len() == 1 => write!(
                 f,
-                "{} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them",
+                "{} is a Git LFS pointer, not the weights: fetch them with `git lfs pull`",
                 Several(one)
             ),
             Self::LfsPointers { files } => write!(
                 f,
-                "{} are pointers of Git LFS, not the weights: `git lfs pull` fetches them",
+                "{} are Git LFS pointers, not the weights: fetch them with `git lfs pull`",
                 Several(files)
             ),
             Self::MissingShards {
                 first,
                 missing: 1,
                 of,
-            } => write!(
-                f,
-                "of the {of} files that it was split into, {} is missing",
-                Quoted(first)
-            ),
+            } => write!(f, "1 of {of} shards is missing: {}", Quoted(first)),
             Self::MissingShards { first, missing, of } => write!(
                 f,
-                "of the {of} files that it was split into, {} and {} more are missing",
+                "{missing} of {of} shards are missing: {} and {} more",
                 Quoted(first),
                 missing - 1
             ),
             Self::Slices { files } => write!(
                 f,
-                "{} each hold a slice of every tensor, which cannot be read by themselves",
+                "{} each contain a slice of every tensor, which cannot be read separately",
                 Several(files)
             ),
             Self::Variant { files, of } => write!(
                 f,
-                "{} {} the same model as {}, which counts",
+                "{} {} the same model as {}, which is used instead",
                 Several(files),
                 if files.len() == 1 { "is" } else { "are" },
                 Quoted(of)

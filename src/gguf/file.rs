@@ -104,18 +104,15 @@ impl<'a> Part<'a> {
             .collect();
         let shape = shape.unwrap_or_default();
         let elements = (element_count(&shape).filter(|_| shape.len() == listed.dimensions.len()))
-            .ok_or("it has more elements than can be counted")?;
+            .ok_or("too many elements")?;
         let Some(kind) = Kind::of(listed.kind) else {
-            self.skip(
-                name,
-                format!("there is no known type {} of values", listed.kind),
-            );
+            self.skip(name, format!("unknown data type {}", listed.kind));
             return Ok(());
         };
         let (position, bytes) = place(header, listed, kind, elements, length)?;
         let (place, element_type) = match kind.coding {
             _ if is_derived(&listed.name) => {
-                self.skip(name, "it follows from the configuration".to_owned());
+                self.skip(name, "derived from the configuration".to_owned());
                 return Ok(());
             }
             Coding::Unknown => {
@@ -164,7 +161,7 @@ impl<'a> Part<'a> {
         });
         match overlap {
             Some((first, second)) => {
-                let reason = format!("it shares bytes with `{}`", first.name);
+                let reason = format!("overlaps `{}`", first.name);
                 Err(bad_layer(&second.name, reason))
             }
             None => Ok(()),
@@ -220,7 +217,7 @@ fn read_header(storage: &Storage<'_>) -> Result<Header, FileError> {
     if magic != MAGIC {
         let other = FileErrorKind::OtherFormat {
             format: "GGUF",
-            reason: "it does not begin with `GGUF`".to_owned(),
+            reason: "the file does not begin with `GGUF`".to_owned(),
         };
         return Err(other.in_file(storage.label()));
     }
@@ -228,7 +225,7 @@ fn read_header(storage: &Storage<'_>) -> Result<Header, FileError> {
     let version = u32::from_le_bytes(input.array()?);
     if !(2..=3).contains(&version) {
         return input.fault(format!(
-            "it is of version {version:#x}, read are versions 2 and 3 of little-endian machines"
+            "unsupported version {version:#x}; only little-endian files of versions 2 and 3 can be read"
         ));
     }
     header(&mut input)
@@ -246,7 +243,7 @@ fn place(
     let innermost = listed.dimensions.first().copied().unwrap_or(1);
     if !innermost.is_multiple_of(values as u64) {
         return Err(format!(
-            "its rows have {innermost} values, which {} stores by {values}",
+            "has rows of {innermost} values, but {} stores blocks of {values}",
             kind.name
         ));
     }
@@ -257,9 +254,9 @@ fn place(
     match place.zip(end) {
         Some((place, end)) if end <= length || elements == 0 => Ok(place),
         Some((_, end)) => Err(format!(
-            "it ends at byte {end} of the file, which has {length}"
+            "ends at byte {end}, but the file has only {length}"
         )),
-        None => Err("its end is farther than can be counted".to_owned()),
+        None => Err("ends beyond 2^64 bytes".to_owned()),
     }
 }
 
@@ -453,7 +450,7 @@ pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>,
     let end = format!("-00001-of-{parts:05}");
     let Some(stem) = name.strip_suffix(end.as_str()) else {
         return Err(bad(format!(
-            "its name should end in `{end}`, since {parts} files hold the model together"
+            "the model is split into {parts} files, so the name of the first should end in `{end}`"
         )));
     };
     let open = |number| {
@@ -462,7 +459,10 @@ pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>,
         if part.parts == parts {
             Ok(part)
         } else {
-            Err(bad(format!("`{}` is part of another", path.display())))
+            Err(bad(format!(
+                "`{}` belongs to another model",
+                path.display()
+            )))
         }
     };
     (2..=parts).map(open).collect()

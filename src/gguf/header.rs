@@ -79,10 +79,10 @@ pub(super) fn header(input: &mut Input<'_>) -> Reading<Header> {
     }
     let alignment = metadata.alignment;
     if !alignment.is_power_of_two() {
-        return input.fault(format!("its alignment is {alignment}, no power of two"));
+        return input.fault(format!("the alignment {alignment} is not a power of two"));
     }
     let Some(data_start) = input.position().checked_next_multiple_of(alignment) else {
-        return input.fault(format!("its alignment is {alignment}"));
+        return input.fault(format!("the alignment {alignment} is too large"));
     };
     Ok(Header {
         architecture: metadata.architecture,
@@ -127,7 +127,9 @@ fn tensor(input: &mut Input<'_>) -> Reading<Listed> {
     let name = name(input)?;
     let dimensions = u32::from_le_bytes(input.array()?);
     if dimensions > MOST_DIMENSIONS {
-        return input.fault(format!("layer `{name}` has {dimensions} dimensions"));
+        return input.fault(format!(
+            "layer `{name}` has too many dimensions: {dimensions}"
+        ));
     }
     let dimensions: Reading<_> = (0..dimensions).map(|_| number(input)).collect();
     Ok(Listed {
@@ -145,11 +147,11 @@ fn number(input: &mut Input<'_>) -> Reading<u64> {
 fn name(input: &mut Input<'_>) -> Reading<String> {
     let length = number(input)?;
     if length > LONGEST_NAME {
-        return input.fault(format!("a name would be {length} bytes long"));
+        return input.fault(format!("name too long: {length} bytes"));
     }
     match String::from_utf8(input.bytes(length)?) {
         Ok(name) => Ok(name),
-        Err(_) => input.fault("a name is not UTF-8"),
+        Err(_) => input.fault("name is not valid UTF-8"),
     }
 }
 
@@ -178,7 +180,7 @@ fn naturals(input: &mut Input<'_>, kind: u32) -> Reading<Vec<u64>> {
         _ => (kind, 1),
     };
     if count > MOST {
-        return input.fault(format!("{count} heads or sizes are listed"));
+        return input.fault(format!("too many heads or sizes: {count}"));
     }
     (0..count).map(|_| natural(input, kind)).collect()
 }
@@ -190,7 +192,7 @@ fn natural(input: &mut Input<'_>, kind: u32) -> Reading<u64> {
         2 | 3 => u16::from_le_bytes(input.array()?).into(),
         4 | 5 => u32::from_le_bytes(input.array()?).into(),
         10 | 11 => number(input)?,
-        _ => return input.fault(format!("a number is of type {kind}")),
+        _ => return input.fault(format!("expected an integer, found type {kind}")),
     })
 }
 
@@ -210,7 +212,7 @@ fn skip(input: &mut Input<'_>, kind: u32, deepest: u32) -> Reading<()> {
             if let Some(size) = size(kind) {
                 return match count.checked_mul(size) {
                     Some(length) => input.skip(length),
-                    None => input.fault(format!("an array would have {count} values")),
+                    None => input.fault(format!("array too long: {count} values")),
                 };
             }
             for _ in 0..count {
@@ -218,7 +220,7 @@ fn skip(input: &mut Input<'_>, kind: u32, deepest: u32) -> Reading<()> {
             }
             Ok(())
         }
-        (ARRAY, None) => input.fault("arrays lie too deep in each other"),
-        _ => input.fault(format!("there is no type {kind} of metadata")),
+        (ARRAY, None) => input.fault("arrays nested too deeply"),
+        _ => input.fault(format!("unknown metadata type {kind}")),
     }
 }

@@ -284,7 +284,7 @@ crate::errors::errors! {
             model: String,
             /// The other.
             parent: String,
-        } => "the known parent of model {model:?}, {parent:?}, is of another architecture",
+        } => "the known parent of model {model:?}, {parent:?}, has another architecture",
         /// A model was made from another that is in a different one of the given clusters.
         Clusters {
             /// The model.

@@ -123,20 +123,20 @@ crate::errors::errors! {
             geometry: usize,
             /// The number of models in the clusters.
             clusters: usize,
-        } => "the geometry is of {geometry} models, the clusters are of {clusters}",
+        } => "the geometry is for {geometry} models, but the clusters are for {clusters}",
         /// There is no such model.
         Model {
             /// Its position.
             model: usize,
             /// How many models there are.
             models: usize,
-        } => "there is no model {model} of {models}",
+        } => "model {model} is not among the {models} models",
         /// No merged model was given.
-        NoModel => "no merged model is named",
+        NoModel => "no merged model given",
         /// The mean weights of some models are zero, so they have no direction.
         ZeroMean {
             /// The first of these models.
             model: usize,
-        } => "the mean weights of model {model} and those with it are zero",
+        } => "the mean weights of model {model} and its group are zero",
     }
 }

@@ -103,7 +103,7 @@ pub struct UnknownStage {
 
 impl fmt::Display for UnknownStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no training stage", self.name)
+        write!(f, "unknown training stage `{}`", self.name)
     }
 }
 

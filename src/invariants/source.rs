@@ -91,10 +91,10 @@ pub fn same_weights<S: WeightSource, T: WeightSource>(
             });
         };
         if other.shape() != layer.shape() {
-            return Err(contradiction(layer, "its shape"));
+            return Err(contradiction(layer, "the shape changes"));
         }
         if other.element_type() != layer.element_type() {
-            return Err(contradiction(layer, "its stored type"));
+            return Err(contradiction(layer, "the stored type changes"));
         }
         let length = length(layer)?;
         let values = read::<f64, _>(layer, 0, length)?;
@@ -119,7 +119,7 @@ fn contradiction(layer: &impl Layer, property: &'static str) -> Violation {
 }
 
 fn length(layer: &impl Layer) -> Result<usize, Violation> {
-    let overflow = || contradiction(layer, "its shape has more elements than can be counted");
+    let overflow = || contradiction(layer, "too many elements");
     element_count(layer.shape()).ok_or_else(overflow)
 }
 
@@ -148,13 +148,10 @@ fn check_layer<L: Layer<Error: ToString>>(layer: &L) -> Result<(), Violation> {
         return Ok(());
     };
     if slice.len() != length {
-        return Err(contradiction(
-            layer,
-            "its slice has another length than its shape",
-        ));
+        return Err(contradiction(layer, "the slice does not match the shape"));
     }
     if slice.element_type() != layer.element_type() {
-        return Err(contradiction(layer, "its slice is of another type"));
+        return Err(contradiction(layer, "the slice has another type"));
     }
     let mut values = vec![0.0_f64; length];
     slice.copy_to(0, &mut values);

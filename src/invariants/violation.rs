@@ -13,7 +13,7 @@ crate::errors::errors! {
             expected: usize,
             /// The actual length.
             found: usize,
-        } => "there should be {expected} entries, there are {found}",
+        } => "expected {expected} entries, found {found}",
         /// A step of a dendrogram merges a cluster that doesn't exist or was merged before, or names its clusters
         /// in the wrong order.
         Labels {
@@ -39,14 +39,14 @@ crate::errors::errors! {
             step: usize,
             /// The height.
             height: f64,
-        } => "step {step} cannot be at height {height}",
+        } => "invalid height {height} of step {step}",
         /// Two points are together in the finer partition but apart in the coarser one.
         NotNested {
             /// One point.
             first: usize,
             /// The other point.
             second: usize,
-        } => "points {first} and {second} are together in the finer partition, apart in the coarser",
+        } => "points {first} and {second} are together in the finer partition but apart in the coarser one",
         /// A node has a parent that doesn't exist.
         NoSuchParent {
             /// The node.
@@ -63,12 +63,12 @@ crate::errors::errors! {
         Roots {
             /// The number of roots.
             found: usize,
-        } => "there should be one root, there are {found}",
+        } => "expected one root, found {found}",
         /// The root isn't the given one.
         WrongRoot {
             /// The node that should be the root.
             expected: usize,
-        } => "node {expected} should be the root, and is not",
+        } => "node {expected} should be the root, but is not",
         /// An edge that is forbidden or has no weight is used.
         ForbiddenEdge {
             /// The node the edge leaves.
@@ -82,7 +82,7 @@ crate::errors::errors! {
             set: usize,
             /// The cost.
             cost: f64,
-        } => "set {set} cannot cost {cost}",
+        } => "invalid cost {cost} of set {set}",
         /// An edge weighs less than the total cost of the sets that it enters.
         DualInfeasible {
             /// The node the edge leaves.
@@ -91,19 +91,19 @@ crate::errors::errors! {
             to: usize,
             /// The cost of the sets minus the weight of the edge.
             excess: f64,
-        } => "the sets that the edge from {from} to {to} enters cost {excess} more than it weighs",
+        } => "the sets entered by the edge from {from} to {to} cost {excess} more than its weight",
         /// The costs don't rule out a lighter arborescence.
         Gap {
             /// The weight of the arborescence.
             weight: f64,
             /// The lower bound that the costs prove.
             bound: f64,
-        } => "the arborescence weighs {weight}, and no more than {bound} is proved to be needed",
+        } => "the arborescence weighs {weight}, but the certificate proves a bound of only {bound}",
         /// The models of the graph aren't exactly those of the evidence, each once.
         Models {
             /// The name of a model that is missing, duplicated or unknown.
             name: String,
-        } => "model `{name}` is not in the graph and the evidence once each",
+        } => "model `{name}` does not appear once in both the graph and the evidence",
         /// A parent and its child have different architectures.
         Architectures {
             /// The child.
@@ -117,19 +117,19 @@ crate::errors::errors! {
             layer: String,
             /// The source's error message.
             reason: String,
-        } => "layer `{layer}` cannot be listed or read: {reason}",
+        } => "cannot list or read layer `{layer}`: {reason}",
         /// Two layers of a source have the same name, or the source lists different layers the second time.
         Layers {
             /// The name of the layer.
             layer: String,
-        } => "layer `{layer}` is not listed once each time",
+        } => "layer `{layer}` is not listed exactly once every time",
         /// A layer's description contradicts its contents.
         Layer {
             /// The name of the layer.
             layer: String,
             /// The contradicted property.
             property: &'static str,
-        } => "layer `{layer}` contradicts itself: {property}",
+        } => "layer `{layer}` is inconsistent: {property}",
         /// A value differs when it is read in another way.
         Value {
             /// The name of the layer.
@@ -140,7 +140,7 @@ crate::errors::errors! {
             expected: f64,
             /// The value read.
             found: f64,
-        } => "layer `{layer}` has {found} at index {index}, where {expected} should be",
+        } => "layer `{layer}` has {found} at index {index} instead of {expected}",
         /// A result for renumbered items isn't the renumbered result.
         Relabelling {
             /// The item, by its original number.
@@ -156,6 +156,6 @@ crate::errors::errors! {
             expected: f64,
             /// The distance found.
             found: f64,
-        } => "the distance of {row} and {column} should be {expected}, it is {found}",
+        } => "the distance between {row} and {column} should be {expected}, but is {found}",
     }
 }

@@ -23,13 +23,13 @@ crate::errors::errors! {
             end: u64,
             /// The start of the second accumulator.
             start: u64,
-        } => "values up to position {end} cannot be followed by values from position {start}",
+        } => "values up to position {end} are not followed by those from position {start}",
         /// Positions would exceed `u64::MAX`.
         TooLong {
             /// The end of the accumulator.
             end: u64,
             /// The number of further values.
             additional: u64,
-        } => "{additional} values after position {end} are more than a u64 can count",
+        } => "{additional} values after position {end} overflow a u64",
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Arrays<'a> {
     /// Reads an entry's header, and checks it against the entry's length.
     fn layer(&self, entry: &Entry, name: &str) -> Result<StoredLayer, Refused> {
         if name == entry.name {
-            return Err(Refused::Skipped("it is no array of numpy".to_owned()));
+            return Err(Refused::Skipped("not a NumPy array".to_owned()));
         }
         let contents = match entry.packing {
             Packing::Stored => Contents::Stored(entry.position),
@@ -104,7 +104,7 @@ impl<'a> Arrays<'a> {
                 length: entry.packed,
             }),
             Packing::Unknown => {
-                let reason = "it is encrypted, or compressed in a way that is not read";
+                let reason = "encrypted, or compressed by an unsupported method";
                 return Err(Refused::Skipped(reason.to_owned()));
             }
         };
@@ -113,16 +113,16 @@ impl<'a> Arrays<'a> {
         let (position, length) = header_place(&beginning)?;
         let start = position + length;
         if start > entry.length {
-            return Err(Refused::Wrong("its header is cut short".to_owned()));
+            return Err(Refused::Wrong("the header is truncated".to_owned()));
         }
         let header = Header::parse(&stream.bytes(&self.storage, position, length)?)?;
         let element = header.element().map_err(Refused::Skipped)?;
-        let elements = element_count(&header.shape)
-            .ok_or_else(|| "it has more elements than can be counted".to_owned())?;
+        let elements =
+            element_count(&header.shape).ok_or_else(|| "too many elements".to_owned())?;
         let needed = (elements as u64).checked_mul(element.size() as u64);
         if needed != Some(entry.length - start) {
             return Err(Refused::Wrong(format!(
-                "its shape {} needs {} bytes, it has {}",
+                "its shape {} needs {} bytes, but it has {}",
                 Shape(&header.shape),
                 needed.map_or_else(|| "more than 2^64".to_owned(), |needed| needed.to_string()),
                 entry.length - start
@@ -136,8 +136,8 @@ impl<'a> Arrays<'a> {
             let times = elements.div_ceil(strides.preferred_length());
             if elements.saturating_mul(times) > MOST_INFLATED {
                 return Err(Refused::Skipped(format!(
-                    "its {elements} values are compressed and in Fortran's order, and would have to be \
-                     inflated {times} times"
+                    "compressed in Fortran order: reading its {elements} values would inflate them \
+                     {times} times"
                 )));
             }
         }

@@ -29,16 +29,16 @@ pub(super) struct Header {
 /// The position and the length of the header, from the first bytes of a file.
 pub(super) fn header_place(beginning: &[u8]) -> Result<(u64, u64), String> {
     let Some(rest) = beginning.strip_prefix(MAGIC) else {
-        return Err("it does not begin as an array of numpy does".to_owned());
+        return Err("does not begin like a NumPy array".to_owned());
     };
     let (start, length) = match *rest {
         [1, _, a, b, ..] => (10, u16::from_le_bytes([a, b]).into()),
         [2 | 3, _, a, b, c, d, ..] => (12, u32::from_le_bytes([a, b, c, d]).into()),
-        [version, ..] => return Err(format!("version {version} of its format is not known")),
-        [] => return Err("it is cut short".to_owned()),
+        [version, ..] => return Err(format!("unknown format version {version}")),
+        [] => return Err("truncated".to_owned()),
     };
     if length > LONGEST {
-        return Err(format!("its header is {length} bytes long"));
+        return Err(format!("header too long: {length} bytes"));
     }
     Ok((start, length))
 }
@@ -46,7 +46,7 @@ pub(super) fn header_place(beginning: &[u8]) -> Result<(u64, u64), String> {
 impl Header {
     /// Parses a header, such as `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let text = core::str::from_utf8(bytes).map_err(|_| "its header is not UTF-8")?;
+        let text = core::str::from_utf8(bytes).map_err(|_| "the header is not valid UTF-8")?;
         let mut parser = Parser(text.trim());
         let (mut description, mut order, mut shape) = (None, None, None);
         parser.require('{')?;
@@ -57,7 +57,7 @@ impl Header {
                 "descr" => description = Some(parser.description()?),
                 "fortran_order" => order = Some(parser.truth()?),
                 "shape" => shape = Some(parser.lengths()?),
-                _ => return Err(format!("its header has an unknown key `{key}`")),
+                _ => return Err(format!("unknown key `{key}` in the header")),
             }
             parser.takes(',');
         }
@@ -69,7 +69,7 @@ impl Header {
                     shape,
                 })
             }
-            _ => Err("its header lacks a key or goes on behind its end".to_owned()),
+            _ => Err("the header lacks a key or has trailing text".to_owned()),
         }
     }
 
@@ -112,14 +112,14 @@ impl<'a> Parser<'a> {
         if self.takes(symbol) {
             Ok(())
         } else {
-            Err(format!("its header lacks a `{symbol}`"))
+            Err(format!("expected `{symbol}` in the header"))
         }
     }
 
     fn quoted(&mut self) -> Result<&'a str, String> {
         self.require('\'')?;
         let end = self.0.split_once('\'');
-        let (text, rest) = end.ok_or("its header has a text without an end")?;
+        let (text, rest) = end.ok_or("unterminated string in the header")?;
         self.0 = rest.trim_start();
         Ok(text)
     }
@@ -141,7 +141,7 @@ impl<'a> Parser<'a> {
                 return Ok(None);
             }
         }
-        Err("its header has a list without an end".to_owned())
+        Err("unterminated list in the header".to_owned())
     }
 
     fn truth(&mut self) -> Result<bool, String> {
@@ -151,7 +151,7 @@ impl<'a> Parser<'a> {
                 return Ok(truth);
             }
         }
-        Err("its order is neither `True` nor `False`".to_owned())
+        Err("`fortran_order` is neither `True` nor `False`".to_owned())
     }
 
     fn lengths(&mut self) -> Result<Vec<usize>, String> {
@@ -163,10 +163,10 @@ impl<'a> Parser<'a> {
             // Python 2 marks long integers with `L`.
             let number = number.trim().trim_end_matches('L');
             let length = number.parse();
-            lengths.push(length.map_err(|_| format!("`{number}` is no length"))?);
+            lengths.push(length.map_err(|_| format!("invalid length `{number}`"))?);
             self.0 = rest;
             if !self.takes(',') && !self.0.starts_with(')') {
-                return Err("its shape has no end".to_owned());
+                return Err("unterminated shape".to_owned());
             }
         }
         Ok(lengths)

@@ -129,7 +129,7 @@ impl Stream {
                 Err(MZError::Buf) if is_used_up && self.consumed < self.source.length => {}
                 Ok(_) | Err(MZError::Buf) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(_) => {
-                    let message = "its compressed bytes are damaged";
+                    let message = "invalid compressed data";
                     return Err(io::Error::new(io::ErrorKind::InvalidData, message));
                 }
             }

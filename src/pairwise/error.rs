@@ -31,18 +31,18 @@ crate::errors::errors! {
             end: usize,
             /// The number of vectors.
             vectors: usize,
-        } => "rows {start}..{end} are not inside {vectors} vectors",
+        } => "rows {start}..{end} are out of range for {vectors} vectors",
         /// The length of the output isn't the number of pairs.
         Output {
             /// The number of pairs.
             pairs: u128,
             /// The length of the output.
             length: usize,
-        } => "an output of length {length} is not that of {pairs} pairs",
+        } => "the output has length {length} instead of {pairs} pairs",
         /// There is not enough memory for this many distances.
         Memory {
             /// The number of pairs.
             pairs: u128,
-        } => "no memory for the distances of {pairs} pairs",
+        } => "out of memory for the distances of {pairs} pairs",
     }
 }

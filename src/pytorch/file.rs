@@ -166,13 +166,13 @@ fn not_pytorch(reason: String) -> FileError {
 /// Describes a file with this beginning.
 fn unlike(beginning: &[u8]) -> String {
     if beginning.is_empty() {
-        return "it is empty".to_owned();
+        return "the file is empty".to_owned();
     }
     if beginning.first() == Some(&0x80) {
-        return "it is a pickle, but not one that `torch.save` wrote".to_owned();
+        return "the file is a pickle that `torch.save` did not write".to_owned();
     }
     format!(
-        "it begins with `{}`",
+        "the file begins with `{}`",
         String::from_utf8_lossy(beginning).escape_debug()
     )
 }
@@ -220,7 +220,7 @@ fn byte_order(storage: &Storage<'_>, entries: &[Entry], folder: &str) -> Reading
         b"little" => Ok(ByteOrder::Little),
         b"big" => Ok(ByteOrder::Big),
         other => Err(not_pytorch(format!(
-            "its byte order is `{}`",
+            "unknown byte order `{}`",
             String::from_utf8_lossy(other).escape_debug()
         ))),
     }
@@ -241,23 +241,21 @@ fn legacy(storage: &Storage<'_>) -> Reading<Layers> {
     for &key in keys.values.sequence(keys.root).unwrap_or_default() {
         let key = keys.values.text(key).unwrap_or_default();
         let Some(&(kind, bytes)) = stored.get(key) else {
-            return input.fault(format!("storage `{key}` is of no known kind"));
+            return input.fault(format!("unknown type of storage `{key}`"));
         };
         // The number of elements precedes them.
         let begin = position.saturating_add(8);
         let end = begin.saturating_add(bytes);
         if end > storage.length() {
             return Err(not_pytorch(format!(
-                "storage `{key}` ends at byte {end}, the file has {}",
+                "storage `{key}` ends at byte {end}, but the file has only {}",
                 storage.length()
             )));
         }
         let mut length = [0; 8];
         storage.fill(position, &mut length)?;
         if u64::from_le_bytes(length).checked_mul(kind.size) != Some(bytes) {
-            return input.fault(format!(
-                "the length of storage `{key}` is written in two ways"
-            ));
+            return input.fault(format!("two different lengths for storage `{key}`"));
         }
         places.insert(key.to_owned(), (begin, bytes));
         position = end;
@@ -306,7 +304,7 @@ fn layers(
         let placed = place(&tensor, places).and_then(|(position, elements)| {
             let bytes = (elements as u64).saturating_mul(tensor.kind.size);
             left = (left.checked_sub(bytes))
-                .ok_or("with it the layers have far more values than the file")?;
+                .ok_or("the layers up to this one have far more values than the file")?;
             Ok((position, elements))
         });
         let (position, elements) = match placed {
@@ -347,10 +345,10 @@ fn place(tensor: &Tensor, places: &Places) -> Result<(u64, usize), String> {
     let elements = tensor.elements()?;
     let StorageKey { key, bytes } = &tensor.storage;
     let &(position, length) =
-        (places.get(key)).ok_or_else(|| format!("its storage `{key}` is missing"))?;
+        (places.get(key)).ok_or_else(|| format!("storage `{key}` is missing"))?;
     if length < *bytes {
         return Err(format!(
-            "its storage `{key}` has {length} bytes, it should have {bytes}"
+            "storage `{key}` has {length} bytes instead of {bytes}"
         ));
     }
     // The last element, if any, was checked to be inside.

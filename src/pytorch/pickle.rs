@@ -79,9 +79,7 @@ impl Machine<'_, '_> {
             // The protocol's version, and the length of the frame that follows.
             0x80 => self.input.skip(1),
             0x95 => self.input.skip(8),
-            _ => self
-                .input
-                .fault(format!("there is no opcode {opcode:#04x}")),
+            _ => self.input.fault(format!("unknown opcode {opcode:#04x}")),
         }
     }
 
@@ -94,7 +92,7 @@ impl Machine<'_, '_> {
     fn count(&mut self) -> Reading<()> {
         self.pushed += 1;
         if self.pushed > MOST_VALUES {
-            return self.input.fault("it has too many values");
+            return self.input.fault("too many values");
         }
         Ok(())
     }
@@ -102,7 +100,7 @@ impl Machine<'_, '_> {
     fn push_node(&mut self, node: Node) -> Reading<()> {
         let at = self.values.nodes.len();
         if at == MOST_NODES {
-            return self.input.fault("it has too many objects");
+            return self.input.fault("too many objects");
         }
         self.values.nodes.push(node);
         self.push(Value::Node(at as u32))
@@ -114,14 +112,14 @@ impl Machine<'_, '_> {
         {
             return Ok(value);
         }
-        self.input.fault("its stack is empty")
+        self.input.fault("the stack is empty")
     }
 
     /// Pops the values pushed since the last mark, and the mark.
     fn pop_mark(&mut self) -> Reading<Vec<Value>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
-            None => self.input.fault("it has no mark"),
+            None => self.input.fault("no mark on the stack"),
         }
     }
 
@@ -129,7 +127,7 @@ impl Machine<'_, '_> {
         let values = self.pop_mark()?;
         let (pairs, rest) = values.as_chunks();
         if !rest.is_empty() {
-            return self.input.fault("a key has no value");
+            return self.input.fault("key without a value");
         }
         Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
     }
@@ -168,7 +166,7 @@ impl Machine<'_, '_> {
         if matches!(opcode, b'g' | b'h' | b'j') {
             return match self.memo.get(&key) {
                 Some(&value) => self.push(value),
-                None => self.input.fault(format!("its memo has nothing at {key}")),
+                None => self.input.fault(format!("no memo entry {key}")),
             };
         }
         let value = self.top()?;
@@ -182,7 +180,7 @@ impl Machine<'_, '_> {
         let text = core::str::from_utf8(&line).unwrap_or_default();
         match text.trim().trim_end_matches('L').parse() {
             Ok(number) => Ok(number),
-            Err(_) => self.input.fault("a number cannot be read"),
+            Err(_) => self.input.fault("invalid number"),
         }
     }
 
@@ -256,7 +254,7 @@ impl Machine<'_, '_> {
     fn text(&mut self, bytes: &[u8]) -> Reading<Value> {
         match self.values.texts.push(&String::from_utf8_lossy(bytes)) {
             Some(span) => Ok(Value::Text(span)),
-            None => self.input.fault("it has too much text"),
+            None => self.input.fault("too much text"),
         }
     }
 
@@ -311,7 +309,7 @@ impl Machine<'_, '_> {
                 (Value::Text(name), Value::Text(module)) => {
                     self.push_node(Node::Global(module, name))
                 }
-                _ => self.input.fault("the name of a global is no text"),
+                _ => self.input.fault("the name of a global is not a string"),
             },
             0x82 => self.extension(1),
             0x83 => self.extension(2),
@@ -365,7 +363,7 @@ impl Machine<'_, '_> {
                     let (module, name) = (self.input.line()?, self.input.line()?);
                     self.push_global(&module, &name)?;
                 } else if arguments.is_empty() {
-                    return self.input.fault("an object has no class");
+                    return self.input.fault("object without a class");
                 } else {
                     let class = arguments.remove(0);
                     self.push(class)?;

@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
                 if name != wrapper && self.has_tensors(other) {
                     self.skip(
                         name,
-                        &format!("it lies beside the model, which is `{wrapper}`"),
+                        &format!("not part of the model, which is in `{wrapper}`"),
                     );
                 }
             }
@@ -137,11 +137,11 @@ impl<'a> Walk<'a> {
             return Ok(());
         };
         if self.path.contains(&at) {
-            self.skip(name, "it contains itself");
+            self.skip(name, "contains itself");
             return Ok(());
         }
         if self.path.len() == DEEPEST {
-            self.skip(name, "it lies too deep in other containers");
+            self.skip(name, "nested too deeply");
             return Ok(());
         }
         self.path.push(at);
@@ -149,12 +149,12 @@ impl<'a> Walk<'a> {
         for (child, value) in children(self.values, value) {
             self.names = self.names.saturating_add(length + child.len() + 1);
             if self.names > MOST_NAMES {
-                let reason = "there are too many layers, or their names are too long".to_owned();
+                let reason = "too many layers, or names too long".to_owned();
                 return Err(FileErrorKind::BadLayer { reason }.of_layer(&**name));
             }
             if is_training_state(&child) {
                 if self.has_tensors(value) {
-                    self.skip(&child, "it is a training program's state");
+                    self.skip(&child, "training state, not weights");
                 }
                 continue;
             }

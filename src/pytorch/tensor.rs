@@ -132,7 +132,7 @@ fn rebuilt(values: &Values, function: Value, arguments: &[Value], deepest: usize
         }
         ("torch._utils", "_rebuild_tensor_v3", arguments) => match arguments.get(6) {
             Some(&dtype) => plain(values, arguments, Some(dtype)),
-            None => unreadable("its arguments are missing"),
+            None => unreadable("missing arguments"),
         },
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state", &[data, ..]) => {
             match values.node(data) {
@@ -154,7 +154,7 @@ fn rebuilt(values: &Values, function: Value, arguments: &[Value], deepest: usize
             }
         }
         ("torch._utils", name, _) if name.starts_with("_rebuild") => {
-            unreadable(&format!("`{name}` makes no plain tensor"))
+            unreadable(&format!("`{name}` does not build a plain tensor"))
         }
         _ => Found::Nothing,
     }
@@ -167,7 +167,7 @@ fn unreadable(reason: &str) -> Found {
 /// A tensor from its storage, offset, shape and strides; `dtype` is given if the storage doesn't have one.
 fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
     let &[storage, offset, shape, strides, ..] = arguments else {
-        return unreadable("its arguments are missing");
+        return unreadable("missing arguments");
     };
     let lengths = |value| -> Option<Vec<u64>> {
         values
@@ -179,7 +179,7 @@ fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
     let (Some(offset), Some(shape), Some(strides)) =
         (natural(offset), lengths(shape), lengths(strides))
     else {
-        return unreadable("its offset, shape or strides are no natural numbers");
+        return unreadable("offset, shape or strides are not natural numbers");
     };
     let shape: Result<Vec<_>, _> = shape.into_iter().map(usize::try_from).collect();
     let (mut kind, storage) = match storage_of(values, storage) {
@@ -190,7 +190,7 @@ fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
         let name = values.global(dtype).map_or("", |(_, name)| name);
         match Kind::of_elements(name) {
             Some(known) => kind = known,
-            None => return unreadable(&format!("`{name}` is no known type of values")),
+            None => return unreadable(&format!("unknown data type `{name}`")),
         }
     }
     match shape {
@@ -201,7 +201,7 @@ fn plain(values: &Values, arguments: &[Value], dtype: Option<Value>) -> Found {
             kind,
             storage,
         }),
-        _ => unreadable("its shape and its strides do not fit each other"),
+        _ => unreadable("shape and strides do not match"),
     }
 }
 
@@ -212,14 +212,14 @@ pub(super) fn storage_of(values: &Values, value: Value) -> Result<(Kind, Storage
         _ => None,
     };
     let Some(&[_, class, key, _, length, ref view @ ..]) = id else {
-        return Err("its values are in no storage".to_owned());
+        return Err("no storage".to_owned());
     };
     if view.iter().any(|view| !matches!(view, Value::None)) {
-        return Err("its storage is a view of another".to_owned());
+        return Err("the storage is a view of another".to_owned());
     }
     let class = values.global(class).map_or("", |(_, name)| name);
     let kind = Kind::of_storage(class);
-    let kind = kind.ok_or_else(|| format!("`{class}` is no known storage"))?;
+    let kind = kind.ok_or_else(|| format!("unknown type of storage `{class}`"))?;
     let bytes = natural(length).and_then(|length| length.checked_mul(kind.size));
     match (values.text(key), bytes) {
         (Some(key), Some(bytes)) => Ok((
@@ -229,7 +229,7 @@ pub(super) fn storage_of(values: &Values, value: Value) -> Result<(Kind, Storage
                 bytes,
             },
         )),
-        _ => Err("its storage has no key or no length".to_owned()),
+        _ => Err("the storage lacks a key or a length".to_owned()),
     }
 }
 
@@ -237,17 +237,17 @@ impl Tensor {
     /// The number of elements, if all of them are in the storage; otherwise a description of the misfit.
     pub(super) fn elements(&self) -> Result<usize, String> {
         let Some(elements) = element_count(&self.shape) else {
-            return Err("it has more elements than can be counted".to_owned());
+            return Err("too many elements".to_owned());
         };
         let end = Strides::span(&self.shape, &self.strides)
             .and_then(|span| span.checked_add(self.offset)?.checked_mul(self.kind.size));
         match end {
             Some(end) if elements == 0 || end <= self.storage.bytes => Ok(elements),
             Some(end) => Err(format!(
-                "it ends at byte {end} of its storage `{}`, which has {}",
+                "ends at byte {end} of storage `{}`, which has only {}",
                 self.storage.key, self.storage.bytes
             )),
-            None => Err("its end is farther than can be counted".to_owned()),
+            None => Err("ends beyond 2^64 bytes".to_owned()),
         }
     }
 }

@@ -17,19 +17,19 @@ crate::errors::errors! {
             rows: usize,
             /// The number of columns given.
             columns: usize,
-        } => "{values} values are not a matrix of {rows}x{columns}",
+        } => "{values} values do not form a {rows}x{columns} matrix",
         /// The matrices have different shapes, so they have no difference.
         ShapesDiffer {
             /// Rows and columns of the first matrix.
             first: (usize, usize),
             /// Rows and columns of the second matrix.
             second: (usize, usize),
-        } => ("no difference of a matrix of {}x{} and one of {}x{}", first.0, first.1, second.0, second.1),
+        } => ("cannot subtract matrices of {}x{} and {}x{}", first.0, first.1, second.0, second.1),
         /// A pair refers to a matrix that doesn't exist.
         UnknownMatrix {
             /// The position given, from 0.
             position: usize,
-        } => "there is no matrix {position}",
+        } => "matrix {position} does not exist",
         /// An entry of the matrix, or of the difference of two matrices, is NaN or infinite.
         NonFinite {
             /// The entry's row, from 0.
@@ -52,12 +52,12 @@ crate::errors::errors! {
             rule: &'static str,
             /// The parameter.
             value: f64,
-        } => "the parameter of tolerance {rule} is {value}, not finite and at least 0",
+        } => "invalid parameter {value} of tolerance {rule}; expected a finite number of at least 0",
         /// A text doesn't name a tolerance.
         UnknownTolerance {
             /// The text.
             text: String,
-        } => "no tolerance {text:?}; expected absolute:E, relative:R, numpy:EPSILON, \
+        } => "unknown tolerance {text:?}; expected absolute:E, relative:R, numpy:EPSILON, \
                      gavish-donoho or rounding-noise:DEVIATION",
         /// The noise of two different formats can't be merged.
         FormatsDiffer {
@@ -70,15 +70,15 @@ crate::errors::errors! {
         OutOfMemory {
             /// The number of bytes requested.
             bytes: usize,
-        } => "no memory for {bytes} bytes",
+        } => "out of memory for {bytes} bytes",
         /// The largest singular value exceeds the range of `f64`, because entries are close to its maximum.
-        Overflow => "the largest singular value is too large for a f64",
+        Overflow => "the largest singular value overflows an f64",
         /// Both the decomposition and its fallback failed.
         NoConvergence {
             /// The matrix's rows.
             rows: usize,
             /// The matrix's columns.
             columns: usize,
-        } => "no decomposition of the matrix of {rows}x{columns} converged",
+        } => "no decomposition of the {rows}x{columns} matrix converged",
     }
 }

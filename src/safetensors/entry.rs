@@ -81,7 +81,7 @@ impl StoredType {
                 "{name} values cannot be decoded without the feature `half`"
             )),
             Self::Opaque(_) => Some(format!("{name} values cannot be decoded")),
-            Self::Unknown => Some(format!("`{}` is no known type of values", Line(name))),
+            Self::Unknown => Some(format!("unknown data type `{}`", Line(name))),
         }
     }
 }
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for &mut Listing {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of layers")
+        f.write_str("an object that maps names to layers")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for &mut Listing {
             if self.texts.get(name) != METADATA {
                 map.next_value_seed(EntrySeed(self, name))?;
             } else if has_metadata {
-                return Err(A::Error::custom("it appears twice"));
+                return Err(A::Error::custom("listed twice"));
             } else {
                 has_metadata = true;
                 map.next_value_seed(MetadataSeed(self))?;
@@ -264,7 +264,7 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
         let start = self.0.len();
         while let Some(length) = sequence.next_element_seed(NumberSeed)? {
             let length = usize::try_from(length)
-                .map_err(|_| Error::custom("a length is beyond this machine's"))?;
+                .map_err(|_| Error::custom("a length does not fit this machine's word size"))?;
             self.0.push(length);
         }
         Span::new(start, self.0.len()).ok_or_else(|| Error::custom("too many lengths"))
@@ -286,7 +286,7 @@ impl<'de> Visitor<'de> for OffsetsSeed {
     type Value = (u64, u64);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the two positions where the data begins and ends")
+        f.write_str("the begin and end positions of the data")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(u64, u64), A::Error> {
@@ -317,7 +317,7 @@ impl Visitor<'_> for NumberSeed {
     type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number from 0 to 2^64 - 1")
+        f.write_str("an integer from 0 to 2^64 - 1")
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
@@ -340,7 +340,7 @@ impl<'de> Visitor<'de> for MetadataSeed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of strings")
+        f.write_str("an object whose values are strings")
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {

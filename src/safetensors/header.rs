@@ -142,8 +142,8 @@ pub(super) fn header_length(beginning: &[u8], length: u64) -> Result<u64, FileEr
     let other = |reason| FileErrorKind::OtherFormat { format, reason }.in_file("");
     let Some((&prefix, _)) = beginning.split_first_chunk() else {
         let reason = match length {
-            0 => "it is empty".to_owned(),
-            _ => format!("it is only {length} bytes long"),
+            0 => "the file is empty".to_owned(),
+            _ => format!("the file is only {length} bytes long"),
         };
         return Err(other(reason));
     };
@@ -152,18 +152,18 @@ pub(super) fn header_length(beginning: &[u8], length: u64) -> Result<u64, FileEr
         let text = beginning.split(|&byte| !is_text(byte)).next();
         let text = String::from_utf8_lossy(text.unwrap_or_default());
         return Err(other(format!(
-            "it is text that begins with {}",
+            "the file is text that begins with {}",
             Quoted(&text)
         )));
     }
     let header = u64::from_le_bytes(prefix);
     if header > length.saturating_sub(PREFIX) {
-        let reason = format!("its header would be {header} bytes long, the file has {length}");
+        let reason = format!("the header would be {header} bytes long in a file of {length}");
         return Err(other(reason));
     }
     if header > LARGEST_HEADER {
         return Err(damaged(format!(
-            "its header is {header} bytes long, the format allows {LARGEST_HEADER}"
+            "the header is {header} bytes long, where the format allows {LARGEST_HEADER}"
         )));
     }
     Ok(header)
@@ -189,9 +189,7 @@ const FILLING: &[u8; 8] = b"        ";
 /// The error for a parser's error: its kind, and the entry in which it occurred.
 fn describe(listing: &Listing, error: &serde_json::Error) -> FileError {
     match listing.current {
-        Some(name) if error.is_data() => {
-            bad_layer(listing.texts.get(name), format!("its entry: {error}"))
-        }
+        Some(name) if error.is_data() => bad_layer(listing.texts.get(name), error.to_string()),
         _ => not_json(error),
     }
 }
@@ -224,11 +222,11 @@ impl Check<'_> {
     fn entry(&self, entry: &Entry, available: u64) -> Result<usize, String> {
         let &Entry { begin, end, .. } = entry;
         let bytes = (end.checked_sub(begin))
-            .ok_or_else(|| format!("it begins at byte {begin} but ends at byte {end}"))?;
+            .ok_or_else(|| format!("begins at byte {begin} but ends at byte {end}"))?;
         let shape = (self.listing.lengths.get(entry.shape.range())).unwrap_or_default();
         let elements = element_count(shape).ok_or_else(|| {
             let shape = Shape(shape);
-            format!("it has more elements than can be counted: its shape is {shape}")
+            format!("too many elements: its shape is {shape}")
         })?;
         if let Some(bits) = entry.stored_type.bits() {
             // Types narrower than a byte are packed.
@@ -237,13 +235,13 @@ impl Check<'_> {
             if needed != Some(bytes) {
                 let needed = needed.map_or_else(|| COUNTLESS.to_owned(), |bytes| bytes.to_string());
                 return Err(format!(
-                    "it has {bytes} bytes, its type and shape need {needed}"
+                    "has {bytes} bytes, but its type and shape need {needed}"
                 ));
             }
         }
         if end > available {
             return Err(format!(
-                "it ends at byte {end} of the data, the file has {available}"
+                "ends at byte {end} of the data, but the file has only {available}"
             ));
         }
         Ok(elements)
@@ -259,7 +257,7 @@ impl Check<'_> {
         match self.listing.texts.first_duplicate(keys) {
             Some(key) => Err(bad_layer(
                 super::entry::METADATA,
-                format!("the key `{key}` appears twice"),
+                format!("key `{key}` listed twice"),
             )),
             None => Ok(()),
         }
@@ -283,7 +281,7 @@ impl Check<'_> {
                 continue;
             };
             if begin < end {
-                let reason = format!("it shares bytes with {}", Quoted(self.name(first)));
+                let reason = format!("overlaps {}", Quoted(self.name(first)));
                 return Err(bad_layer(self.name(second), reason));
             }
             longest_gap = longest_gap.max(begin - end);
@@ -294,9 +292,9 @@ impl Check<'_> {
             return Ok(());
         }
         Err(damaged(format!(
-            "the last layer ends at byte {end} of the data, the file has {available}"
+            "the last layer ends at byte {end} of the data, but the file has {available}"
         )))
     }
 }
 
-const COUNTLESS: &str = "more than can be counted";
+const COUNTLESS: &str = "more than 2^64";

@@ -19,12 +19,12 @@ crate::errors::errors! {
         Sketch {
             /// The tensor's name.
             tensor: String,
-        } => "the sketch of {tensor} does not fit its shape or the options",
+        } => "the sketch of {tensor} does not match its shape or the options",
         /// The moments are for a different number of values.
         Moments {
             /// The tensor's name.
             tensor: String,
-        } => "the moments of {tensor} are of another number of values",
+        } => "the moments of {tensor} are for another number of values",
         /// Two tensors have the same name.
         DuplicateTensor {
             /// The name.

@@ -89,19 +89,19 @@ crate::errors::messages! {
         Listing {
             /// What the source said.
             reason: Cause,
-        } => "its layers cannot be listed: {reason}",
+        } => "cannot list layers: {reason}",
         /// The source could not read a layer.
         Reading {
             /// The layer's name.
             layer: String,
             /// What the source said.
             reason: Cause,
-        } => "layer `{layer}` cannot be read: {reason}",
+        } => "cannot read layer `{layer}`: {reason}",
         /// A layer held different values when it was read again.
         Changed {
             /// The layer's name.
             layer: String,
-        } => "layer `{layer}` changed while it was measured",
+        } => "layer `{layer}` changed while it was read",
         /// A weight is NaN or infinite.
         NotFinite {
             /// The layer's name.
@@ -110,36 +110,36 @@ crate::errors::messages! {
             index: usize,
             /// `NaN`, `inf` or `-inf`.
             value: String,
-        } => "layer `{layer}` holds {value} at index {index}",
+        } => "layer `{layer}` contains {value} at index {index}",
         /// Two layers of the model have the same name.
         DuplicateLayer {
             /// The name.
             layer: String,
-        } => "two of its layers are named `{layer}`",
+        } => "two layers are named `{layer}`",
         /// The number of elements in a layer overflows.
         TooLarge {
             /// The layer's name.
             layer: String,
-        } => "layer `{layer}` has more elements than can be counted",
+        } => "layer `{layer}` has too many elements",
         /// Sums of squares of its weights, or of their differences from another model's, overflow double
         /// precision.
-        Overflow => "squares of its weights overflow",
+        Overflow => "the squares of the weights overflow",
         /// The model has no tensor with two dimensions longer than 1.
-        NoWeightMatrix => "it has no weight matrix",
+        NoWeightMatrix => "no weight matrix",
         /// The model has no usable weight: no matrix and no vector of at least 1,024 values.
-        NoWeight => "it has no weights that can be used",
+        NoWeight => "no usable weights",
         /// The models of its group share no selected layer.
         NoSharedLayer {
             /// The number of models in the group.
             models: usize,
-        } => "the {models} models of its architecture share no layer of those selected",
+        } => "the {models} models of this architecture share none of the selected layers",
         /// The singular values of a difference of layers could not be computed.
         Rank {
             /// The layer's name.
             layer: String,
             /// The error of the rank computation.
             reason: Cause,
-        } => "the rank of layer `{layer}` cannot be found: {reason}",
+        } => "cannot compute the rank of layer `{layer}`: {reason}",
     }
 }
 

@@ -124,7 +124,7 @@ impl Signature {
     /// use mother::signature::Signature;
     ///
     /// let error = Signature::from_bytes(b"\x02\0\0\0\0\0\0\0{}").unwrap_err();
-    /// assert_eq!(error.to_string(), "no signature of a model");
+    /// assert_eq!(error.to_string(), "not a signature: no format in the metadata");
     /// ```
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SignatureFormatError> {
         let (header, data) = split(bytes)?;
@@ -172,11 +172,11 @@ fn header_error(error: impl ToString) -> SignatureFormatError {
 /// Splits a file into the text of its header and the data after it.
 fn split(bytes: &[u8]) -> Result<(&str, &[u8]), SignatureFormatError> {
     let Some((&length, rest)) = bytes.split_first_chunk() else {
-        return Err(header_error("it is shorter than the length of a header"));
+        return Err(header_error("the file is shorter than a header's length"));
     };
     let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
     let Some((header, data)) = rest.split_at_checked(length) else {
-        return Err(header_error("its header would end behind the file"));
+        return Err(header_error("the header would end beyond the file"));
     };
     Ok((core::str::from_utf8(header).map_err(header_error)?, data))
 }
@@ -320,7 +320,7 @@ impl Header<'_> {
             let layout = Layout::of(&tensor.shape, buckets);
             let layout = layout.ok_or_else(|| SignatureFormatError::Tensor {
                 tensor: tensor.name.clone().into_owned(),
-                reason: "its shape is too large",
+                reason: "the shape is too large",
             })?;
             groups = groups.saturating_add(layout.groups.count() as u64);
             numbers = numbers.saturating_add(layout.numbers());
@@ -363,24 +363,29 @@ fn find<'a, const SIZE: usize>(
         return Err(wrong("is missing".into()));
     };
     if entry.dtype != dtype {
-        return Err(wrong(format!("has the type {}, not {dtype}", entry.dtype)));
+        return Err(wrong(format!(
+            "has the type {} instead of {dtype}",
+            entry.dtype
+        )));
     }
     if entry.shape != shape {
         let found: Vec<u64> = entry.shape.iter().copied().take(8).collect();
-        return Err(wrong(format!("has the shape {found:?}, not {shape:?}")));
+        return Err(wrong(format!(
+            "has the shape {found:?} instead of {shape:?}"
+        )));
     }
     let (begin, end) = entry.data_offsets;
     let range = usize::try_from(begin).ok().zip(usize::try_from(end).ok());
     let Some(bytes) = range.and_then(|(begin, end)| data.get(begin..end)) else {
         return Err(wrong(format!(
-            "has bytes from {begin} to {end}, which are not there"
+            "covers bytes {begin} to {end}, which do not exist"
         )));
     };
     let (numbers, rest) = bytes.as_chunks();
     let length = (shape.iter()).try_fold(1_u64, |product, &length| product.checked_mul(length));
     if !rest.is_empty() || length != Some(numbers.len() as u64) {
         return Err(wrong(format!(
-            "has {} bytes, which its shape does not ask for",
+            "has {} bytes, which does not match its shape",
             bytes.len()
         )));
     }
@@ -421,11 +426,11 @@ impl Columns<'_> {
         } else if (levels, gap) == (0, 0.0) {
             None
         } else {
-            return Err(refused("its levels are known and unknown"));
+            return Err(refused("contradictory rounding levels"));
         };
         let rounding = f64::from_le_bytes(one(&mut self.roundings));
         if flags >= 2 * HAS_ROWS {
-            return Err(refused("it has unknown flags"));
+            return Err(refused("unknown flags"));
         }
         let (groups, numbers) = (layout.groups.count(), layout.numbers() as usize);
         let rows = RowSample::ROWS * RowSample::DIMENSIONS;

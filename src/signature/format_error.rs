@@ -15,38 +15,38 @@ crate::errors::errors! {
         Header {
             /// What is wrong with its header.
             message: String,
-        } => ("no safetensors file: {}", Line(message)),
+        } => ("not a safetensors file: {}", Line(message)),
         /// A safetensors file that isn't a signature: its metadata names another format, or none.
         OtherFormat {
             /// The format named in the metadata, if any.
             format: Option<String>,
-        } => ("no signature {}", Instead(format)),
+        } => ("not a signature: {}", Instead(format)),
         /// The signature was written in a different version of the format.
         Version {
             /// The version found.
             found: String,
-        } => ("written in version `{}` of the format, not in version {}", Line(found), Signature::VERSION),
+        } => ("unsupported format version `{}`; expected version {}", Line(found), Signature::VERSION),
         /// A setting is missing or has an invalid value.
         Setting {
             /// The setting's name.
             setting: &'static str,
             /// Its value; empty if it is missing.
             value: String,
-        } => ("the setting `{setting}` cannot be `{}`", Line(value)),
+        } => ("invalid value `{}` of the setting `{setting}`", Line(value)),
         /// The list of tensors or of skipped layers is invalid.
         List {
             /// The name of the list in the metadata.
             list: &'static str,
             /// What is wrong with it, and where.
             message: String,
-        } => ("the list of {list} cannot be read: {}", Line(message)),
+        } => ("cannot read the list of {list}: {}", Line(message)),
         /// A tensor's values were stored in a type that this build doesn't know.
         ElementType {
             /// The tensor's name.
             tensor: String,
             /// The name of the type.
             element_type: String,
-        } => ("tensor `{}` was stored as `{}`, which is not known", Line(tensor), Line(element_type)),
+        } => ("tensor `{}` was stored with the unknown type `{}`", Line(tensor), Line(element_type)),
         /// An array of numbers is missing or doesn't match the list of tensors.
         Array {
             /// The name of the array.
@@ -62,18 +62,18 @@ crate::errors::errors! {
             reason: &'static str,
         } => ("tensor `{}`: {reason}", Line(tensor)),
         /// No tensor is a weight.
-        NoWeight => "it has no weights",
+        NoWeight => "no weights",
     }
 }
 
-/// What a file is that is no signature.
+/// The format of a file that is not a signature.
 struct Instead<'a>(&'a Option<String>);
 
 impl fmt::Display for Instead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(format) => write!(f, "but `{}`", Line(format)),
-            None => f.write_str("of a model"),
+            Some(format) => write!(f, "the format is `{}`", Line(format)),
+            None => f.write_str("no format in the metadata"),
         }
     }
 }

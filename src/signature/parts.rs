@@ -111,10 +111,10 @@ impl TryFrom<SignatureParts> for Signature {
             let tensor = tensor.check(parts.buckets)?;
             values = values.saturating_add(tensor.moments.count());
             if values > MOST_VALUES {
-                return Err(tensor.refused("its model would have more than 2^53 values"));
+                return Err(tensor.refused("the model would have more than 2^53 values"));
             }
             if tensors.last().is_some_and(|last| last.name >= tensor.name) {
-                return Err(tensor.refused("tensors are not sorted by name, each once"));
+                return Err(tensor.refused("tensors are not sorted by unique names"));
             }
             tensors.push(tensor);
         }
@@ -166,31 +166,30 @@ impl TensorParts {
 
     /// The checked parts, or why they don't fit together.
     fn checked(&self, buckets: usize) -> Result<CheckedParts, &'static str> {
-        let layout = Layout::of(&self.shape, buckets).ok_or("its shape is too large")?;
+        let layout = Layout::of(&self.shape, buckets).ok_or("the shape is too large")?;
         let Layout { groups, buckets } = layout;
         if self.buckets.len() as u64 != layout.numbers() {
-            return Err("its sketch has another length than its shape asks for");
+            return Err("the sketch's length does not match the shape");
         }
         let norms = self.squared_norms.clone();
         let sketch = MatrixSketch::from_parts(groups, norms, self.exponent, self.buckets.clone());
-        let sketch = sketch.map_err(|_| "its sketch holds impossible numbers")?;
+        let sketch = sketch.map_err(|_| "impossible values in the sketch")?;
         debug_assert!(groups.count() == 0 || sketch.buckets_of_group() == buckets);
         let count = groups.length() as u64;
-        let moments =
-            Moments::from_parts(count, self.moments).ok_or("its moments are impossible")?;
+        let moments = Moments::from_parts(count, self.moments).ok_or("impossible moments")?;
         let rows = match &self.rows {
             None => None,
             Some(_) if !is_weight(&self.shape) || groups.rows() < RowSample::ROWS => {
-                return Err("it has too few rows for a sample of them");
+                return Err("too few rows for a sample");
             }
             Some(numbers) => {
                 let rows = RowSample::from_numbers(numbers.clone());
-                Some(rows.map_err(|_| "its sample of rows holds impossible numbers")?)
+                Some(rows.map_err(|_| "impossible values in the sample of rows")?)
             }
         };
         Ok(CheckedParts {
             moments,
-            profile: self.profile(count).ok_or("its profile is impossible")?,
+            profile: self.profile(count).ok_or("impossible profile")?,
             sketch,
             rows,
         })

@@ -395,7 +395,7 @@ impl Sums {
             .extend_from_slice(values)
             .map_err(|error| match error {
                 MomentsError::NotFinite { position, value } => {
-                    format!("it holds {value} at index {position}")
+                    format!("contains {value} at index {position}")
                 }
                 error => error.to_string(),
             })?;

@@ -119,7 +119,7 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
             reason,
         };
         let Some(handle) = self.layers.get(&layer.name) else {
-            return Err(reading(String::from("it is no longer there").into()));
+            return Err(reading(String::from("no longer listed").into()));
         };
         // Unfilled values must not be mistaken for the buffer's previous contents.
         values.fill(T::nan());

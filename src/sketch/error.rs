@@ -9,14 +9,14 @@ crate::errors::errors! {
         Buckets {
             /// The number asked for.
             buckets: usize,
-        } => "a sketch cannot have {buckets} buckets: only a power of two from 8 to 1024",
+        } => "invalid number of buckets {buckets}; expected a power of two from 8 to 1024",
         /// The width of rows is zero.
-        Width => "rows without values cannot be sketched",
+        Width => "rows have no values",
         /// More values were added than the matrix has.
         TooMany {
             /// How many values the matrix has.
             values: usize,
-        } => "the matrix has {values} values, and more were added",
+        } => "more values added than the matrix's {values}",
         /// Values of the matrix are missing.
         Incomplete {
             /// How many values were added.
@@ -29,6 +29,6 @@ crate::errors::errors! {
         /// Two sketches differ in width or in the number of buckets.
         Mismatch => "the sketches differ in width or in the number of buckets",
         /// The numbers passed in don't fit the shape, or one of them is impossible.
-        Numbers => "the numbers do not fit the shape of the sketch",
+        Numbers => "the numbers do not match the shape of the sketch",
     }
 }

@@ -43,7 +43,7 @@ pub struct GroupComparison {
 
 impl GroupComparison {
     /// Estimates ‖u √c − v / √c‖² with c = ‖V‖ / ‖U‖ for matrices of these squared norms: the squared
-    /// distance after scaling both to one norm.
+    /// distance after scaling both to equal norms.
     ///
     /// This is the remainder of a step after removing uniform shrinkage, such as weight decay. It is
     /// symmetric in the matrices. If one of them is zero, the result is NaN or infinite.

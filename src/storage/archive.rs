@@ -49,7 +49,9 @@ pub(crate) fn entries(storage: &Storage<'_>) -> Result<Vec<Entry>, String> {
         .eocd_offset()
         .saturating_sub(archive.directory_offset());
     if directory > LARGEST_HEADER {
-        return Err(format!("its directory is {directory} bytes long"));
+        return Err(format!(
+            "the archive's directory is too long ({directory} bytes)"
+        ));
     }
     let listed = listed(&archive, &mut buffer, storage.length())?;
     let entries: Vec<_> = (listed.into_iter())
@@ -75,8 +77,8 @@ fn listed(
             .is_none_or(|end| end > length)
         {
             return Err(format!(
-                "entry `{}` of {} bytes at {begins} ends behind the end of the file, which has \
-                 {length} bytes",
+                "entry `{}` of {} bytes at {begins} ends beyond the end of the file, \
+                 which has only {length}",
                 entry.name, entry.packed
             ));
         }
@@ -84,7 +86,7 @@ fn listed(
     }
     if listed.len() as u64 != archive.entries_hint() {
         return Err(format!(
-            "its directory lists {} entries where it says {}",
+            "the archive's directory lists {} entries instead of {}",
             listed.len(),
             archive.entries_hint()
         ));
@@ -129,7 +131,7 @@ fn check(entries: &[Entry]) -> Result<(), String> {
         let too_few = entry.packing == Packing::Stored && entry.length != entry.packed;
         if entry.length > most || too_few {
             return Err(format!(
-                "entry `{}` cannot hold {} bytes in {}",
+                "entry `{}` claims to hold {} bytes in {}",
                 entry.name, entry.length, entry.packed
             ));
         }
@@ -146,7 +148,7 @@ fn check(entries: &[Entry]) -> Result<(), String> {
         _ => None,
     });
     match overlap {
-        Some((first, second)) => Err(format!("entries `{first}` and `{second}` share bytes")),
+        Some((first, second)) => Err(format!("entries `{first}` and `{second}` overlap")),
         None => Ok(()),
     }
 }

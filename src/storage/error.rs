@@ -181,18 +181,18 @@ impl fmt::Display for FileError {
             Kind::NotAFile => write!(f, "{file} is not a file"),
             Kind::NoModel { expected } => write!(
                 f,
-                "folder {file} holds neither `{expected}` nor `{expected}.index.json`"
+                "folder {file} contains neither `{expected}` nor `{expected}.index.json`"
             ),
             Kind::Io { message, .. } => {
-                write!(f, "{file}")?;
+                write!(f, "cannot read ")?;
                 if self.layer.is_some() {
-                    write!(f, ": layer {layer}")?;
+                    write!(f, "layer {layer} of ")?;
                 }
-                write!(f, " cannot be read: {}", Line(message))
+                write!(f, "{file}: {}", Line(message))
             }
             Kind::Changed => write!(
                 f,
-                "{file} changed since its header was read, seen while reading layer {layer}"
+                "{file} changed after it was opened: noticed while reading layer {layer}"
             ),
             Kind::OutOfRange {
                 offset,
@@ -201,14 +201,14 @@ impl fmt::Display for FileError {
             } => write!(
                 f,
                 "{file}: layer {layer} has {elements} values, but {values} from value {offset} on \
-                 were asked for"
+                 were requested"
             ),
             Kind::UnreadFormat { format } => {
-                write!(f, "this build does not read the format of {format}")
+                write!(f, "this build cannot read {format} files")
             }
             Kind::OtherFormat { format, reason } => write!(
                 f,
-                "{file} is not a {format} file, or cut short: {}",
+                "{file} is not a {format} file, or is truncated: {}",
                 Line(reason)
             ),
             Kind::Damaged { position, reason } => {
@@ -218,7 +218,7 @@ impl fmt::Display for FileError {
                 }
                 write!(f, ": {}", Line(reason))
             }
-            Kind::NoWeights => write!(f, "{file} holds no weights"),
+            Kind::NoWeights => write!(f, "{file} contains no weights"),
             _ => self.fmt_parts(f),
         }
     }
@@ -234,9 +234,11 @@ impl FileError {
         match &self.kind {
             Kind::DuplicateLayer => write!(f, "{file} lists layer {layer} twice"),
             Kind::BadLayer { reason } => {
-                write!(f, "{file}: layer {layer} is wrong: {}", Line(reason))
+                write!(f, "{file}: invalid layer {layer}: {}", Line(reason))
             }
-            Kind::BadPart { reason } => write!(f, "{file} is a part of a model: {}", Line(reason)),
+            Kind::BadPart { reason } => {
+                write!(f, "{file} is only part of a model: {}", Line(reason))
+            }
             Kind::BadIndex { reason } => write!(
                 f,
                 "{file} is not the index of a sharded model: {}",
@@ -244,18 +246,17 @@ impl FileError {
             ),
             Kind::BadShardName { shard } => write!(
                 f,
-                "{file} puts layer {layer} into {}, which is not the plain name of a file in its \
-                 folder",
+                "{file} puts layer {layer} into the shard {}, which is not a plain file name",
                 Quoted(shard)
             ),
             Kind::MissingShard { shard } => write!(
                 f,
-                "{file} names the shard {}, which does not exist",
+                "{file} lists the shard {}, which does not exist",
                 Quoted(shard)
             ),
             Kind::MissingLayer { shard } => write!(
                 f,
-                "{file} says that layer {layer} is in {}, but it is not",
+                "{file} lists layer {layer} in the shard {}, which lacks it",
                 Quoted(shard)
             ),
             // The others are about the file as a whole.

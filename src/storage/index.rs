@@ -35,7 +35,7 @@ impl Index {
         let storage = Storage::open(path)?;
         let (file, length) = (storage.label(), storage.length());
         if length > LARGEST_HEADER {
-            let reason = format!("it is {length} bytes long, at most {LARGEST_HEADER} are read");
+            let reason = format!("too long: {length} bytes, where the limit is {LARGEST_HEADER}");
             return Err(FileErrorKind::BadIndex { reason }.in_file(file));
         }
         let index = Self::parse(&storage.bytes(0, length)?);
@@ -149,7 +149,10 @@ fn open_shard<S: Indexed>(
         let missing = FileErrorKind::MissingLayer { shard }.of_layer(layer);
         return Err(missing.or_in_file(label));
     }
-    let reason = format!("it is in `{}`, where the index does not list it", Line(name));
+    let reason = format!(
+        "not listed by the index for `{}`, which contains it",
+        Line(name)
+    );
     shard.retain(|layer| layers.contains(layer), &reason);
     Ok(shard)
 }
@@ -158,14 +161,14 @@ fn open_shard<S: Indexed>(
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, FileError> {
     core::str::from_utf8(bytes).map_err(|error| {
         let position = error.valid_up_to();
-        let reason = format!("its JSON is not UTF-8 from byte {position} on");
+        let reason = format!("invalid UTF-8 in the JSON at byte {position}");
         damaged(reason)
     })
 }
 
 /// The error for a header or an index that the JSON parser rejects.
 pub(crate) fn not_json(error: &serde_json::Error) -> FileError {
-    damaged(format!("its JSON is broken: {error}"))
+    damaged(format!("invalid JSON: {error}"))
 }
 
 pub(crate) fn damaged(reason: String) -> FileError {

@@ -91,7 +91,7 @@ impl<'a> Input<'a> {
         loop {
             match self.byte()? {
                 b'\n' => return Ok(line),
-                _ if line.len() == LONGEST_LINE => return self.fault("a line is too long"),
+                _ if line.len() == LONGEST_LINE => return self.fault("line too long"),
                 byte => line.push(byte),
             }
         }
@@ -100,7 +100,7 @@ impl<'a> Input<'a> {
     fn has(&self, length: u64) -> Reading<()> {
         if length > self.left() {
             return self.fault(alloc::format!(
-                "{length} bytes are needed, only {} are left",
+                "{length} bytes expected, {} left",
                 self.left()
             ));
         }

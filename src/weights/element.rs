@@ -341,7 +341,7 @@ pub struct UnknownElementType {
 
 impl fmt::Display for UnknownElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no element type that can be decoded", self.name)
+        write!(f, "unknown element type `{}`", self.name)
     }
 }
 
@@ -362,7 +362,7 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} bytes cannot be decoded as {} values of type {}",
+            "{} bytes do not match {} values of type {}",
             self.bytes, self.values, self.element_type
         )
     }

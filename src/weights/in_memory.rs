@@ -141,7 +141,7 @@ impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "layer `{}` of shape {:?} cannot hold {} values",
+            "layer `{}` of shape {:?} does not match {} values",
             self.layer, self.shape, self.values
         )
     }

@@ -324,7 +324,7 @@ fn hundreds_of_layers_that_can_not_be_decoded_are_one_line() {
     tensors.push(Tensor::words("steps", &[1], &[1]).of_type(ElementType::U32));
     let model = dequantised(tensors);
     assert_eq!(names(&model), ["norm.weight"]);
-    let expected = "model.layers.0.q_proj.qweight: its codes have neither 2, 3, 4 nor 8 bits; \
+    let expected = "model.layers.0.q_proj.qweight: the codes do not have 2, 3, 4 or 8 bits; \
                     199 more layers cannot be decoded either";
     assert_eq!(reasons(&model), [expected]);
 }

@@ -136,7 +136,7 @@ fn contradictions_are_named_and_strangers_ignored() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        r#"the known parent of model "y", "a", is of another architecture"#
+        r#"the known parent of model "y", "a", has another architecture"#
     );
     let recovery = Recovery::new().with_trees(Trees::Count(4));
     let clusters = recovery.clusters(&evidence(&[FAMILY])).unwrap();

@@ -339,6 +339,6 @@ fn wrong_shapes_are_named() {
             vectors: 3
         }
         .to_string(),
-        "rows 4..4 are not inside 3 vectors"
+        "rows 4..4 are out of range for 3 vectors"
     );
 }

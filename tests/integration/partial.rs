@@ -260,7 +260,7 @@ fn one_nan_costs_its_tensor_and_not_the_model() {
             panic!("{:?}", evidence.skipped_layers);
         };
         assert_eq!((&*lost.model, &*lost.layer.layer), ("b", broken));
-        assert_eq!(lost.layer.reason, "it holds NaN at index 17");
+        assert_eq!(lost.layer.reason, "contains NaN at index 17");
         let signature = signed::signatures(&models(&folder));
         let tensors = |model: usize| signature[model].tensors().len();
         assert_eq!(tensors(2) + 1, tensors(0));

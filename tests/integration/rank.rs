@@ -308,15 +308,12 @@ fn wrong_shapes_and_tolerances_are_errors() {
     let wide = MatrixView::new(&values, 2, 3).unwrap();
     let tall = MatrixView::new(&values, 3, 2).unwrap();
     let error = rank_of_difference(wide, tall, Tolerance::GavishDonoho).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no difference of a matrix of 2x3 and one of 3x2"
-    );
+    assert_eq!(error.to_string(), "cannot subtract matrices of 2x3 and 3x2");
     // Even where no entry is looked at.
     let error = rank(wide, Tolerance::Absolute(-1.0)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the parameter of tolerance absolute is -1, not finite and at least 0"
+        "invalid parameter -1 of tolerance absolute; expected a finite number of at least 0"
     );
 }
 

@@ -79,7 +79,7 @@ fn refused<T: DeserializeOwned>(value: serde_json::Value) -> String {
 fn what_is_not_true_is_refused() {
     let short = refused::<CondensedMatrix>(json!({"size": 3, "values": [1.0]}));
     assert!(
-        short.contains("1 values cannot be the pairs of 3 points"),
+        short.contains("1 values do not match the pairs of 3 points"),
         "{short}"
     );
     let step = json!({"left": 0, "right": 7, "height": 1.0, "size": 2});
@@ -88,8 +88,8 @@ fn what_is_not_true_is_refused() {
     let mut written = serde_json::to_value(evidence()).unwrap();
     written["groups"][0]["models"] = json!(["b", "a", "c"]);
     let order = refused::<Evidence>(written.clone());
-    assert!(order.contains("model `a` is not in the order"), "{order}");
+    assert!(order.contains("model `a` is not sorted"), "{order}");
     written["groups"][0]["models"] = json!(["a", "b"]);
     let size = refused::<Evidence>(written);
-    assert!(size.contains("there are 2"), "{size}");
+    assert!(size.contains("instead of 2"), "{size}");
 }

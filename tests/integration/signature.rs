@@ -293,7 +293,7 @@ fn a_value_that_is_not_finite_costs_its_tensor_alone() {
                 source.tensors[tensor].values[place] = value;
                 let signature = sign(&source).unwrap();
                 let name = &source.tensors[tensor].name;
-                let reason = format!("it holds {shown} at index {place}");
+                let reason = format!("contains {shown} at index {place}");
                 let skipped = SkippedLayer {
                     layer: name.clone(),
                     reason,
@@ -367,7 +367,7 @@ fn layers_that_the_source_skipped_are_listed_in_order() {
     let signature = sign(&source).unwrap();
     let expected = [
         skipped("a0", "integers"),
-        skipped("b", "it holds NaN at index 2"),
+        skipped("b", "contains NaN at index 2"),
         skipped("z", "packed"),
     ];
     assert_eq!(signature.skipped_layers(), expected);

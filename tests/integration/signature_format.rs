@@ -153,19 +153,25 @@ fn changed_bytes_give_an_error_or_another_signature() {
 #[test]
 fn other_files_are_named() {
     let format = |header: &str| Signature::from_bytes(&joined(header, &[])).unwrap_err();
-    assert_eq!(format("{}").to_string(), "no signature of a model");
+    assert_eq!(
+        format("{}").to_string(),
+        "not a signature: no format in the metadata"
+    );
     let other =
         r#"{"__metadata__":{"format":"pt"},"w":{"dtype":"F4","shape":[],"data_offsets":[0,0]}}"#;
-    assert_eq!(format(other).to_string(), "no signature but `pt`");
+    assert_eq!(
+        format(other).to_string(),
+        "not a signature: the format is `pt`"
+    );
     let not_json = format("{").to_string();
     assert!(
-        not_json.starts_with("no safetensors file: EOF"),
+        not_json.starts_with("not a safetensors file: EOF"),
         "{not_json}"
     );
     let beyond = Signature::from_bytes(&[255; 9]).unwrap_err();
     assert_eq!(
         beyond.to_string(),
-        "no safetensors file: its header would end behind the file"
+        "not a safetensors file: the header would end beyond the file"
     );
     assert!(matches!(
         Signature::from_bytes(&[]),
@@ -181,7 +187,7 @@ fn settings_are_checked() {
     assert_eq!(version, SignatureFormatError::Version { found: "3".into() });
     assert_eq!(
         version.to_string(),
-        "written in version `3` of the format, not in version 2"
+        "unsupported format version `3`; expected version 2"
     );
     for (from, to, setting, value) in [
         (r#""buckets":"32""#, r#""buckets":"33""#, "buckets", "33"),
@@ -230,7 +236,7 @@ fn lists_and_arrays_are_checked() {
     let unknown = replaced(r#"\"dtype\":\"F32\""#, r#"\"dtype\":\"F12\""#).unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "tensor `b` was stored as `F12`, which is not known"
+        "tensor `b` was stored with the unknown type `F12`"
     );
     for (from, to, message) in [
         (
@@ -241,22 +247,22 @@ fn lists_and_arrays_are_checked() {
         (
             r#""U16""#,
             r#""I16""#,
-            "the array `level_counts` has the type I16, not U16",
+            "the array `level_counts` has the type I16 instead of U16",
         ),
         (
             r#""shape":[2,7]"#,
             r#""shape":[14]"#,
-            "the array `moments` has the shape [14], not [2, 7]",
+            "the array `moments` has the shape [14] instead of [2, 7]",
         ),
         (
             r#"[0,96]"#,
             r#"[0,88]"#,
-            "the array `digests` has 88 bytes, which its shape does not ask for",
+            "the array `digests` has 88 bytes, which does not match its shape",
         ),
         (
             r#"[0,96]"#,
             r#"[9,8]"#,
-            "the array `digests` has bytes from 9 to 8, which are not there",
+            "the array `digests` covers bytes 9 to 8, which do not exist",
         ),
     ] {
         assert_eq!(replaced(from, to).unwrap_err().to_string(), message);
@@ -280,7 +286,7 @@ fn tensors_are_sorted_and_one_is_a_weight() {
     let error = replaced(r#"\"name\":\"b\""#, r#"\"name\":\"w\""#).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "tensor `w`: tensors are not sorted by name, each once"
+        "tensor `w`: tensors are not sorted by unique names"
     );
     assert_eq!(
         Signature::from_bytes(&without_tensors()),
@@ -338,82 +344,62 @@ fn impossible_numbers_are_errors() {
             "squared_norms",
             0,
             double(f64::NAN),
-            "its sketch holds impossible numbers",
+            "impossible values in the sketch",
         ),
         (
             "squared_norms",
             0,
             double(-1.0),
-            "its sketch holds impossible numbers",
+            "impossible values in the sketch",
         ),
         (
             "squared_norms",
             0,
             double(f64::INFINITY),
-            "its sketch holds impossible numbers",
+            "impossible values in the sketch",
         ),
         (
             "buckets",
             0,
             f32::NAN.to_le_bytes().into(),
-            "its sketch holds impossible numbers",
+            "impossible values in the sketch",
         ),
         (
             "buckets",
             0,
             f32::MAX.to_le_bytes().into(),
-            "its sketch holds impossible numbers",
+            "impossible values in the sketch",
         ),
         (
             "exponents",
             0,
             601_i32.to_le_bytes().into(),
-            "its sketch holds impossible numbers",
+            "impossible values in the sketch",
         ),
-        ("moments", 0, double(f64::NAN), "its moments are impossible"),
+        ("moments", 0, double(f64::NAN), "impossible moments"),
         // The minimum above the maximum.
-        ("moments", 0, double(9.0), "its moments are impossible"),
+        ("moments", 0, double(9.0), "impossible moments"),
         // A mean beyond the extremes, a variance that is negative or too large.
-        ("moments", 16, double(9.0), "its moments are impossible"),
-        ("moments", 24, double(0.1), "its moments are impossible"),
-        ("moments", 32, double(-1.0), "its moments are impossible"),
-        ("moments", 32, double(100.0), "its moments are impossible"),
-        (
-            "moments",
-            40,
-            double(f64::INFINITY),
-            "its moments are impossible",
-        ),
-        ("moments", 48, double(0.0), "its moments are impossible"),
-        (
-            "zeros",
-            0,
-            4_u64.to_le_bytes().into(),
-            "its profile is impossible",
-        ),
+        ("moments", 16, double(9.0), "impossible moments"),
+        ("moments", 24, double(0.1), "impossible moments"),
+        ("moments", 32, double(-1.0), "impossible moments"),
+        ("moments", 32, double(100.0), "impossible moments"),
+        ("moments", 40, double(f64::INFINITY), "impossible moments"),
+        ("moments", 48, double(0.0), "impossible moments"),
+        ("zeros", 0, 4_u64.to_le_bytes().into(), "impossible profile"),
         (
             "level_counts",
             0,
             4_u16.to_le_bytes().into(),
-            "its profile is impossible",
+            "impossible profile",
         ),
-        (
-            "level_gaps",
-            0,
-            double(f64::NAN),
-            "its profile is impossible",
-        ),
-        ("roundings", 0, double(-1.0), "its profile is impossible"),
-        (
-            "roundings",
-            0,
-            double(f64::NAN),
-            "its profile is impossible",
-        ),
+        ("level_gaps", 0, double(f64::NAN), "impossible profile"),
+        ("roundings", 0, double(-1.0), "impossible profile"),
+        ("roundings", 0, double(f64::NAN), "impossible profile"),
         // bfloat16 holds all values and single precision doesn't.
-        ("flags", 0, vec![8 + 2], "its profile is impossible"),
-        ("flags", 0, vec![1], "its levels are known and unknown"),
-        ("flags", 0, vec![32 + 9], "it has unknown flags"),
+        ("flags", 0, vec![8 + 2], "impossible profile"),
+        ("flags", 0, vec![1], "contradictory rounding levels"),
+        ("flags", 0, vec![32 + 9], "unknown flags"),
     ];
     for (array, at, value, reason) in cases {
         let error = with_bytes(array, *at, value).unwrap_err();
@@ -455,17 +441,17 @@ mod through_serde {
         };
         assert_eq!(
             replaced("\"version\":2", "\"version\":7"),
-            "written in version `7` of the format, not in version 2"
+            "unsupported format version `7`; expected version 2"
         );
         assert_eq!(
             replaced("\"buckets\":32", "\"buckets\":5"),
-            "the setting `buckets` cannot be `5`"
+            "invalid value `5` of the setting `buckets`"
         );
-        let length = "tensor `w`: its sketch has another length than its shape asks for";
+        let length = "tensor `w`: the sketch's length does not match the shape";
         assert_eq!(replaced("[2,2]", "[3,2]"), length);
-        let huge = "tensor `w`: its shape is too large";
+        let huge = "tensor `w`: the shape is too large";
         assert_eq!(replaced("[2,2]", "[9223372036854775807,2]"), huge);
-        let order = "tensor `w`: tensors are not sorted by name, each once";
+        let order = "tensor `w`: tensors are not sorted by unique names";
         assert_eq!(replaced("\"name\":\"b\"", "\"name\":\"w\""), order);
     }
 }

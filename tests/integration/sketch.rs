@@ -472,7 +472,7 @@ fn misuse_is_an_error() {
         let error = MatrixSketcher::new(groups, buckets, SketchKey::PUBLIC).unwrap_err();
         assert_eq!(error, SketchError::Buckets { buckets });
         let line =
-            format!("a sketch cannot have {buckets} buckets: only a power of two from 8 to 1024");
+            format!("invalid number of buckets {buckets}; expected a power of two from 8 to 1024");
         assert_eq!(error.to_string(), line);
     }
     let mut sketcher = MatrixSketcher::new(groups, 8, SketchKey::PUBLIC).unwrap();

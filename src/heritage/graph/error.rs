@@ -16,7 +16,7 @@ crate::errors::errors! {
         Version {
             /// That version.
             found: u32,
-        } => "a graph of version {found} cannot be read, only of version 1",
+        } => "unsupported graph version {found}; only version 1 can be read",
         /// A parent's name belongs to none of the models.
         UnknownParent {
             /// The child's name.
@@ -37,7 +37,7 @@ crate::errors::errors! {
         SeveralParents {
             /// The model's name.
             model: String,
-        } => "several edges lead to model {model:?}",
+        } => "model {model:?} has several parents",
         /// A model is its own ancestor.
         Cycle {
             /// The name of a model on the cycle.

@@ -15,14 +15,14 @@ crate::errors::messages! {
         DuplicateModel {
             /// The name.
             model: String,
-        } => "a model named {model} is in the index already",
+        } => "model {model} is already in the index",
         /// There is no model of this name.
         NoSuchModel {
             /// The name.
             model: String,
-        } => "no model named {model} is in the index",
+        } => "model {model} is not in the index",
         /// The observer stopped the work.
-        Cancelled => "the observer cancelled the work",
+        Cancelled => "cancelled by the observer",
         /// Signatures can't be compared.
         Evidence(EvidenceError),
         /// The trees can't be recovered.

@@ -54,16 +54,16 @@ pub enum IndexFileError {
 impl fmt::Display for IndexFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { message, .. } => write!(f, "the index cannot be read: {message}"),
-            Self::OtherFormat => f.write_str("the file is not an index"),
+            Self::Io { message, .. } => write!(f, "cannot read the index: {message}"),
+            Self::OtherFormat => f.write_str("not an index file"),
             Self::Version { found } => write!(
                 f,
-                "the index has version {found} of the format, and only {VERSION} can be read"
+                "unsupported index version {found}; only version {VERSION} can be read"
             ),
             Self::Signature { position, .. } => {
-                write!(f, "signature {position} of the index cannot be read")
+                write!(f, "signature {position} is damaged")
             }
-            Self::Model(_) => f.write_str("a signature does not belong into the index"),
+            Self::Model(_) => f.write_str("a signature does not match the index"),
         }
     }
 }

@@ -22,21 +22,21 @@ crate::errors::errors! {
         Threshold {
             /// The threshold.
             distance: f64,
-        } => "a distance threshold cannot be {distance}",
+        } => "invalid distance threshold {distance}",
         /// c of Eq. 6 is negative or not finite.
         Penalty {
             /// The value.
             c: f64,
-        } => "the penalty c cannot be {c}",
+        } => "invalid penalty c: {c}",
         /// A constant of the joint model is outside 0 to 1000.
         Constant {
             /// The constant.
             constant: JointConstant,
             /// Its value.
             value: f64,
-        } => "the constant {constant} of the joint model cannot be {value}",
+        } => "invalid value {value} of the constant `{constant}`",
         /// The clusters belong to other evidence.
-        Partition => "the clusters are not those of this evidence",
+        Partition => "the clusters do not match the evidence",
         /// The known facts contradict each other or the evidence.
         Knowledge(Contradiction),
         /// The distances can't be clustered.

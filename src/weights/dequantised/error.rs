@@ -22,7 +22,7 @@ impl<E: fmt::Display> fmt::Display for DequantiseError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(error) => error.fmt(f),
-            Self::Missing { layer } => write!(f, "the layer `{layer}` is no longer there"),
+            Self::Missing { layer } => write!(f, "layer `{layer}` is no longer listed"),
         }
     }
 }

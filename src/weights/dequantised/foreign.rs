@@ -71,7 +71,7 @@ pub(super) fn claim<L: Layer>(listing: &mut Listing<'_, L>) -> Vec<SkippedLayer>
             modules.insert(module, format.name);
             left_out.push(SkippedLayer {
                 layer: layer.name().into(),
-                reason: alloc::format!("codes of {} are not decoded", format.name),
+                reason: alloc::format!("unsupported {} codes", format.name),
             });
         }
     }

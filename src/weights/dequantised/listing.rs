@@ -86,7 +86,7 @@ impl<E> From<E> for Stop<E> {
 pub(super) fn misfit<L: Layer>(table: &L) -> Stop<L::Error> {
     let (name, shape, stored) = (table.name(), table.shape(), table.element_type());
     Stop::Undecodable(format!(
-        "`{name}` of shape {shape:?} and type {stored} does not fit it"
+        "`{name}` has an unexpected shape {shape:?} or type {stored}"
     ))
 }
 

@@ -17,8 +17,8 @@ use crate::weights::{ElementType, Layer, element_count};
 /// The possible numbers of inputs that share a scale in MLX's layers, the default first.
 const GROUPS: [usize; 3] = [64, 32, 128];
 
-const NO_MATRIX: &str = "it is not a matrix";
-const NO_WORDS: &str = "its codes are not packed into words of 32 bits";
+const NO_MATRIX: &str = "not a matrix";
+const NO_WORDS: &str = "the codes are not packed into 32-bit words";
 
 /// GPTQ and AWQ, whose words and tables have one row per input or group of inputs.
 pub(super) fn inputs_and_outputs<L: Layer>(
@@ -42,7 +42,7 @@ pub(super) fn inputs_and_outputs<L: Layer>(
         return Err(Stop::because(NO_WORDS));
     }
     let (layout, bits) = if width == outputs {
-        let unknown = || Stop::because("its codes have neither 2, 3, 4 nor 8 bits");
+        let unknown = || Stop::because("the codes do not have 2, 3, 4 or 8 bits");
         (
             Layout::Gptq,
             packed_bits(packed, outputs).ok_or_else(unknown)?,
@@ -261,7 +261,11 @@ fn grouping<L: Layer>(
     groups: usize,
     listed: Option<&L>,
 ) -> Result<Groups, Stop<L::Error>> {
-    let impossible = || Stop::because(&format!("{inputs} inputs cannot be in {groups} groups"));
+    let impossible = || {
+        Stop::because(&format!(
+            "{inputs} inputs do not divide into {groups} groups"
+        ))
+    };
     if groups == 0 || groups > inputs {
         return Err(impossible());
     }
@@ -295,7 +299,7 @@ fn names_groups<L: Layer>(table: &L, inputs: usize, groups: usize) -> Result<boo
     }
     if least < 0.0 || largest >= groups as f64 {
         let (name, wrong) = (table.name(), if least < 0.0 { least } else { largest });
-        let reason = format!("`{name}` names the group {wrong} of {groups}");
+        let reason = format!("`{name}` refers to group {wrong} of {groups}");
         return Err(Stop::because(&reason));
     }
     Ok(true)

@@ -143,7 +143,7 @@ pub(super) fn plan<L: Layer>(
 fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<Planned, String> {
     let Candidate { name, found } = candidate;
     if listing.is_free(&name) {
-        return Err(format!("`{name}` is there, too"));
+        return Err(format!("`{name}` is also stored"));
     }
     found.map(|found| Planned {
         name,
@@ -197,7 +197,7 @@ fn unexplained<L: Layer>(listing: &mut Listing<'_, L>) -> Vec<SkippedLayer> {
         if long > 1 || element_count(layer.shape()).is_none_or(|count| count >= FEW) {
             left_out.push(SkippedLayer {
                 layer: name.into(),
-                reason: format!("nothing says what its {stored} codes stand for"),
+                reason: format!("the meaning of its {stored} codes is not stored"),
             });
         }
     }
@@ -235,7 +235,7 @@ fn summed_up(left_out: Vec<SkippedLayer>) -> Option<SkippedLayer> {
     let mut first = left_out.into_iter().next()?;
     match others {
         0 => {}
-        1 => first.reason += "; one more layer cannot be decoded either",
+        1 => first.reason += "; 1 more layer cannot be decoded either",
         _ => first.reason += &format!("; {others} more layers cannot be decoded either"),
     }
     Some(first)

@@ -179,7 +179,7 @@ fn scaled<L: Layer>(
         _ => return Err(misfit(table)),
     };
     if scales == Scales::Largest && !is_by_rows(listing, name)? {
-        return Err(Stop::because("its codes are not in the order of its rows"));
+        return Err(Stop::because("the codes are not in row order"));
     }
     let mut more = More::Nothing;
     if let Some(zeros) = zeros_of(listing, name) {
@@ -217,7 +217,7 @@ fn small_floats<L: Layer>(
     let table = listing.required(scales)?;
     let mut shape = shape.to_vec();
     let Some(innermost) = shape.last_mut() else {
-        return Err(Stop::because("it is not a matrix"));
+        return Err(Stop::because("not a matrix"));
     };
     let how = if is_bytes(codes) {
         *innermost = innermost.checked_mul(2).ok_or_else(|| misfit(codes))?;
@@ -279,7 +279,7 @@ fn bitsandbytes<L: Layer>(
     {
         let shape = &state.shape;
         return Err(Stop::because(&format!(
-            "its codes cannot have the shape {shape:?}"
+            "codes of shape {shape:?} do not match the weight"
         )));
     }
     let blocks = count.div_ceil(state.block);
@@ -314,7 +314,7 @@ fn nested_scales<'a, L: Layer>(
 ) -> Result<(Nested, &'a L), Stop<L::Error>> {
     let largest = listing.required(&format!("{codes}.nested_absmax"))?;
     let map = listing.required(&format!("{codes}.nested_quant_map"))?;
-    let unknown = || Stop::because("nothing says how its absmax is quantised");
+    let unknown = || Stop::because("the quantisation of its absmax is not stored");
     let block = state
         .nested_block
         .filter(|&block| block > 0)

@@ -27,14 +27,14 @@ impl State {
         let bytes = super::listing::read_all(layer, LONGEST)?;
         let bytes: Vec<u8> = bytes.into_iter().map(|byte| byte as u8).collect();
         let state: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            let reason = alloc::format!("what is noted beside it cannot be read: {error}");
+            let reason = alloc::format!("invalid quantisation state: {error}");
             Stop::because(&reason)
         })?;
         if state.shape.is_empty() {
-            return Err(Stop::because("nothing says what shape it has"));
+            return Err(Stop::because("its shape is not stored"));
         }
         if state.block == 0 {
-            return Err(Stop::because("its blocks would hold no values"));
+            return Err(Stop::because("the block size is 0"));
         }
         Ok(state)
     }
@@ -42,7 +42,7 @@ impl State {
     #[cfg(not(feature = "safetensors"))]
     pub(super) fn read<L: Layer>(_: &L) -> Result<Self, Stop<L::Error>> {
         Err(Stop::because(
-            "the JSON beside it cannot be read without the feature `safetensors`",
+            "its quantisation state is JSON, which needs the feature `safetensors`",
         ))
     }
 }

@@ -411,7 +411,7 @@ def main():
         "format": "mother.signature",
         "key": str(KEY),
         "name": "golden",
-        "skipped": json.dumps([{"layer": "broken", "reason": "it holds NaN at index 7"}], **compact),
+        "skipped": json.dumps([{"layer": "broken", "reason": "contains NaN at index 7"}], **compact),
         "tensors": json.dumps([{"name": t[0], "shape": t[2], "dtype": t[1]} for t in kept], **compact),
         "version": "2",
     }

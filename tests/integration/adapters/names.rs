@@ -174,7 +174,7 @@ fn what_is_wrong_is_named() {
     );
     assert_eq!(
         error(&[DOWN, up]).to_string(),
-        r#"the factors for "m.q" do not fit each other: their shapes are [1, 3] and [2, 2]"#
+        r#"the factors for "m.q" have incompatible shapes [1, 3] and [2, 2]"#
     );
     let up = (
         "base_model.model.m.q.lora_B.weight",
@@ -183,7 +183,7 @@ fn what_is_wrong_is_named() {
     );
     assert_eq!(
         error(&[DOWN, up]).to_string(),
-        r#"the shape of the base's weight "m.q" is [2, 3], the factors are for 5 outputs and 3 inputs"#
+        r#"the base's weight "m.q" has the shape [2, 3], but the factors are for 5 outputs and 3 inputs"#
     );
     let magnitude = (
         "base_model.model.m.q.lora_magnitude_vector",

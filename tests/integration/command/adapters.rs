@@ -105,8 +105,8 @@ fn adapters_without_their_base_are_listed() {
     let run = recover_folder(folder.path(), &[]);
     assert_eq!(
         run.stderr,
-        "chat is an adapter (LoRA, rank 2) and needs its base, which may be any of base, full\n\
-         code is an adapter (LoRA, rank 2) and needs its base acme/other, which is not among the models\n"
+        "chat is an adapter (LoRA, rank 2) without its base, which could be any of base, full\n\
+         code is an adapter (LoRA, rank 2) without its base acme/other, which is not among the models\n"
     );
     let json = run.json();
     for name in ["chat", "code"] {
@@ -190,8 +190,8 @@ fn an_adapter_that_is_damaged_or_of_another_method_is_named() {
     assert_eq!(model(&run.json(), "oft")["placed"], false);
     assert_eq!(
         run.stderr,
-        "oft is an adapter, but it was made by a method that is not understood, \"OFT\"\n\
-         skipped half: it is an adapter, and of the factors for \"first\" not all are there\n"
+        "oft is an adapter that cannot be read: unsupported adapter method \"OFT\"\n\
+         skipped half: unusable adapter: incomplete factors for \"first\"\n"
     );
 }
 
@@ -242,7 +242,7 @@ fn a_model_that_is_stored_with_its_adapter_is_what_both_give() {
     let run = recover_folder(folder.path(), &[]);
     assert!(
         run.stderr
-            .starts_with("the factors of an adapter beside the weights of z-stored are left out")
+            .starts_with("left out the adapter factors among the weights of z-stored")
     );
     assert_eq!(model(&run.json(), "z-stored")["kind"], "duplicate");
     assert_eq!(model(&run.json(), "z-stored")["parent"], "base");

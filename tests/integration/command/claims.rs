@@ -75,7 +75,7 @@ fn a_card_that_contradicts_the_weights_is_reported() {
     assert_eq!(run.parents(), truth());
     assert_eq!(
         run.stderr,
-        "the card of m2 says that it comes from other, the weights say that it comes from m1\n"
+        "the card of m2 says that it comes from other, but the weights say that it comes from m1\n"
     );
     // Nobody asked.
     assert_eq!(recover_folder(folder.path(), &[]).stderr, "");
@@ -93,6 +93,6 @@ fn a_card_with_the_right_base_and_the_wrong_relation_is_reported() {
     assert_eq!(says("finetune"), "");
     assert_eq!(says("merge"), "");
     let expected =
-        "the card of m2 says that it is of m1 by the relation quantized, the weights say full\n";
+        "the card of m2 gives its relation to m1 as quantized, but the weights say full\n";
     assert_eq!(says("quantized"), expected);
 }

@@ -109,5 +109,5 @@ fn failures_have_their_codes() {
     run("evaluate", [folder.path()]).assert_failed(1, &["no split"]);
     run("evaluate", [folder.path().join("absent")]).assert_failed(1, &["absent"]);
     folder.write("split/truth.json", TRUTH);
-    run("evaluate", [folder.path()]).assert_failed(1, &["split split: no model in "]);
+    run("evaluate", [folder.path()]).assert_failed(1, &["split split: no model found in "]);
 }

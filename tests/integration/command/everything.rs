@@ -239,9 +239,8 @@ fn a_folder_with_one_of_everything_is_one_tree() {
     let run = recover_folder(folder.path(), &[]);
     assert_eq!(
         run.stderr,
-        "skipped notes: it holds no weights\n\
-         skipped pointer: `model.safetensors` is a pointer of Git LFS, not the weights: \
-         `git lfs pull` fetches them\n"
+        "skipped notes: no weights found\n\
+         skipped pointer: `model.safetensors` is a Git LFS pointer, not the weights: fetch them with `git lfs pull`\n"
     );
     let (before, json) = (before.json(), run.json());
     let places: Vec<_> = models(&json).iter().map(place).collect();

@@ -64,7 +64,7 @@ fn a_text_file() {
     let reason = reason_of_bytes("just a text\n");
     assert!(reason.contains("just a text"), "{reason}");
     let reason = reason_of_bytes("version https://git-lfs.github.com/spec/v1\n");
-    assert!(reason.contains("pointer of Git LFS"), "{reason}");
+    assert!(reason.contains("Git LFS pointer"), "{reason}");
 }
 
 #[test]
@@ -81,14 +81,14 @@ fn weights_that_are_not_finite() {
         assert_eq!(run.parents()[3], ("bad".into(), Some("a0".into())));
         assert_eq!(
             run.stderr,
-            format!("layer `second` of bad is left out: it holds {name} at index 77\n")
+            format!("left out layer `second` of bad: contains {name} at index 77\n")
         );
         // The paper's needs all that models share, and leaves out the model.
         let run = recover_folder(folder.path(), &["--method=paper"]);
         assert_eq!(run.parents(), family("a"));
         assert_eq!(
             run.stderr,
-            format!("skipped bad: layer `second` holds {name} at index 77\n")
+            format!("skipped bad: layer `second` contains {name} at index 77\n")
         );
     }
 }
@@ -102,7 +102,7 @@ fn a_model_whose_weights_are_all_not_finite() {
     }
     folder.write("bad.safetensors", file_of(&model));
     let reason = reason_beside_a_family(&folder, "bad");
-    assert_eq!(reason, "it has no weights that can be used");
+    assert_eq!(reason, "no usable weights");
 }
 
 #[test]
@@ -166,12 +166,12 @@ fn a_name_with_line_breaks_stays_on_one_line() {
 fn nothing_to_recover() {
     let folder = TempFolder::new();
     let path = folder.path().display().to_string();
-    recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no model in ", &path]);
+    recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no model found in ", &path]);
     // A folder of that name is no model, and neither is what is in it.
     fs::create_dir(folder.path().join("x.safetensors")).unwrap();
-    recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no model in "]);
+    recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no model found in "]);
     folder.write("bad.safetensors", "text");
-    recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no model is left"]);
+    recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no models left"]);
 }
 
 #[test]
@@ -209,6 +209,6 @@ fn layers_that_can_not_be_decoded_are_noted_once_for_all_models() {
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     assert!(
         run.stderr
-            .starts_with("layer `step` of x and 1 more is left out: ")
+            .starts_with("left out layer `step` of x and 1 more: ")
     );
 }

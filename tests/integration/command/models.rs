@@ -144,7 +144,7 @@ fn each_skipped_path_is_reported_on_one_line() {
     assert_eq!(
         run.stderr,
         "skipped b/model.fp16.safetensors: `model.fp16.safetensors` is the same model as \
-         `model.safetensors`, which counts\nskipped texts: it holds no weights\n"
+         `model.safetensors`, which is used instead\nskipped texts: no weights found\n"
     );
     folder.write("c/model.onnx", "");
     let run = recover_folder(folder.path(), &[]);

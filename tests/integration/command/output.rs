@@ -170,7 +170,7 @@ fn exact_distances_say_where_other_names_keep_them_from_being_measured() {
     folder.write("wrapped.safetensors", file_of(&renamed));
     let run = recover_folder(folder.path(), &["--exact"]);
     assert!(
-        run.stderr.contains("distances are those of signatures"),
+        run.stderr.contains("distances come from signatures"),
         "{}",
         run.stderr
     );

@@ -83,11 +83,11 @@ fn tables_that_do_not_fit_are_refused() {
 fn groups_that_are_not_there_are_refused() {
     let set = |tensor: &mut Tensor, bytes: [u8; 4]| tensor.bytes[..4].copy_from_slice(&bytes);
     for (group, reason) in [
-        (4_i32, "p.qweight: `p.g_idx` names the group 4 of 4"),
-        (-2, "p.qweight: `p.g_idx` names the group -2 of 4"),
+        (4_i32, "p.qweight: `p.g_idx` refers to group 4 of 4"),
+        (-2, "p.qweight: `p.g_idx` refers to group -2 of 4"),
         (
             i32::MIN,
-            "p.qweight: `p.g_idx` names the group -2147483648 of 4",
+            "p.qweight: `p.g_idx` refers to group -2147483648 of 4",
         ),
     ] {
         let model = changed("GPTQ in order of activations", |tensors| {
@@ -158,7 +158,7 @@ fn codes_in_the_order_of_some_processor_are_refused() {
     });
     assert_eq!(
         reasons(&model),
-        ["p.weight: its codes are not in the order of its rows"]
+        ["p.weight: the codes are not in row order"]
     );
 }
 
@@ -185,7 +185,7 @@ fn modules_in_codes_that_are_not_decoded_are_left_out_whole() {
             panic!("{codes}");
         };
         assert!(
-            reason.starts_with(&format!("m.up.{codes}: codes of ")),
+            reason.starts_with(&format!("m.up.{codes}: unsupported ")),
             "{reason}"
         );
     }

@@ -71,7 +71,7 @@ fn values_that_a_source_leaves_out_cost_their_tensor() {
             };
             assert_eq!(left_out.layer, name);
             let last = rows * columns - 1;
-            assert_eq!(left_out.reason, format!("it holds NaN at index {last}"));
+            assert_eq!(left_out.reason, format!("contains NaN at index {last}"));
             // The other tensor is what it was.
             let kept = expected()[faulty].tensors()[1 - read].clone();
             assert_eq!(signature.tensors(), [kept]);

@@ -87,5 +87,5 @@ fn a_repository_without_weights_is_named() {
     fetch(&folder, "models--acme--stub", HASHES[0], &["config.json"]);
     let found = find(&folder, &["hub"]);
     assert_eq!(names(&found), ["acme/base"]);
-    assert_eq!(lines(&found), ["acme/stub: it holds no weights"]);
+    assert_eq!(lines(&found), ["acme/stub: no weights found"]);
 }

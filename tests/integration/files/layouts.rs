@@ -249,10 +249,10 @@ fn links_are_followed_and_loops_end() {
     assert_eq!(
         lines(&found),
         [
-            "run/latest: it is a link to `run/checkpoint-9`, where its models are listed",
-            "self: it is a link to `m`, where its models are listed",
-            "up/elsewhere/base: it is a link to `base`, where its models are listed",
-            "up/m: it is a link to `m`, where its models are listed",
+            "run/latest: a link to `run/checkpoint-9`, which is searched under that name",
+            "self: a link to `m`, which is searched under that name",
+            "up/elsewhere/base: a link to `base`, which is searched under that name",
+            "up/m: a link to `m`, which is searched under that name",
         ]
     );
 }
@@ -265,7 +265,7 @@ fn depth_is_bounded() {
     let found = find(&folder, &[""]);
     assert!(found.models.is_empty());
     assert!(
-        lines(&found)[0].ends_with("a: it lies too deep to be looked into"),
+        lines(&found)[0].ends_with("a: nested too deeply to be searched"),
         "{found:?}"
     );
     assert!(

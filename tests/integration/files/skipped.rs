@@ -25,14 +25,13 @@ fn of_files_that_are_one_model_the_full_one_counts() {
         lines(&found),
         [
             "a/model.fp16.safetensors: `model.fp16.safetensors` and `pytorch_model.bin` are the \
-             same model as `model.safetensors`, which counts",
+             same model as `model.safetensors`, which is used instead",
             "c/consolidated.safetensors: `consolidated.safetensors` is the same model as \
-             `model.safetensors.index.json`, which counts",
+             `model.safetensors.index.json`, which is used instead",
             "d/consolidated-00001-of-00002.safetensors: `consolidated-00001-of-00002.safetensors` \
              and `consolidated-00002-of-00002.safetensors` are the same model as \
-             `model.safetensors`, which counts",
-            "e/x.ckpt: `x.ckpt` and `x.fp16.safetensors` are the same model as `x.safetensors`, \
-             which counts",
+             `model.safetensors`, which is used instead",
+            "e/x.ckpt: `x.ckpt` and `x.fp16.safetensors` are the same model as `x.safetensors`, which is used instead",
         ]
     );
     assert!(
@@ -59,7 +58,7 @@ fn what_was_released_first_is_the_model_above() {
     let found = find(&folder, &[""]);
     assert_eq!(names(&found), ["a", "a/original/other", "b", "d/original"]);
     let of_above = |files: &str| {
-        format!("{files} the same model as `model.safetensors.index.json`, which counts")
+        format!("{files} the same model as `model.safetensors.index.json`, which is used instead")
     };
     assert_eq!(
         lines(&found),
@@ -69,8 +68,7 @@ fn what_was_released_first_is_the_model_above() {
                 "b/original: {}",
                 of_above("`consolidated.00.safetensors` and `consolidated.01.safetensors` are")
             ),
-            "c/original: `consolidated.00.safetensors` and `consolidated.01.safetensors` each hold a slice of \
-             every tensor, which cannot be read by themselves"
+            "c/original: `consolidated.00.safetensors` and `consolidated.01.safetensors` each contain a slice of every tensor, which cannot be read separately"
                 .into(),
         ]
     );
@@ -107,9 +105,9 @@ fn shards_that_are_missing_are_named() {
     assert_eq!(
         lines(&found),
         [
-            "m: of the 7 files that it was split into, `model-00002-of-00007` and 2 more are missing",
-            "n: of the 2 files that it was split into, `model-00002-of-00002` is missing",
-            "o: of the 999999 files that it was split into, `model-00002-of-999999` and 999997 more are missing",
+            "m: 3 of 7 shards are missing: `model-00002-of-00007` and 2 more",
+            "n: 1 of 2 shards is missing: `model-00002-of-00002`",
+            "o: 999998 of 999999 shards are missing: `model-00002-of-999999` and 999997 more",
         ]
     );
     assert!(
@@ -134,10 +132,10 @@ fn formats_that_are_not_read_are_named() {
     assert_eq!(
         lines(&found),
         [
-            "base/base: `base.onnx` holds ONNX weights, which this build cannot read",
-            "empty: it holds no weights",
-            "keras: `tf_model.h5` holds Keras weights, which this build cannot read",
-            "onnx: `model.onnx` holds ONNX weights, which this build cannot read",
+            "base/base: `base.onnx` contains ONNX weights, which this build cannot read",
+            "empty: no weights found",
+            "keras: `tf_model.h5` contains Keras weights, which this build cannot read",
+            "onnx: `model.onnx` contains ONNX weights, which this build cannot read",
         ]
     );
     let losses: Vec<bool> = found
@@ -164,9 +162,8 @@ fn pointers_of_git_lfs_are_called_so() {
     assert_eq!(
         lines(&found)[..2],
         [
-            "b: `b.safetensors` is a pointer of Git LFS, not the weights: `git lfs pull` fetches them",
-            "c: `model-00001-of-00002.safetensors` is a pointer of Git LFS, not the weights: \
-             `git lfs pull` fetches them",
+            "b: `b.safetensors` is a Git LFS pointer, not the weights: fetch them with `git lfs pull`",
+            "c: `model-00001-of-00002.safetensors` is a Git LFS pointer, not the weights: fetch them with `git lfs pull`",
         ]
     );
 }
@@ -176,14 +173,14 @@ fn a_folder_without_weights_is_named_once() {
     let folder = TempFolder::new();
     folder.write("only/texts/a.txt", "");
     let found = find(&folder, &["only"]);
-    assert_eq!(lines(&found), ["only: it holds no weights"]);
+    assert_eq!(lines(&found), ["only: no weights found"]);
     fs::create_dir_all(folder.path().join("bad/model.safetensors")).unwrap();
     let found = find(&folder, &[""]);
     assert_eq!(
         lines(&found),
         [
-            "bad: it is a folder, not a file, and holds no weights",
-            "only: it holds no weights"
+            "bad: a folder named like a weight file, without weights",
+            "only: no weights found"
         ]
     );
     assert!(found.skipped[0].reason().is_loss());

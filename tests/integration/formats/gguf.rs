@@ -181,7 +181,7 @@ fn parts_are_one_model() {
     assert!(
         error
             .to_string()
-            .contains("its name should end in `-00001-of-00002`")
+            .contains("the name of the first should end in `-00001-of-00002`")
     );
 }
 
@@ -226,7 +226,11 @@ fn counts_and_lengths_beyond_the_file_are_errors() {
     }
     let nested = b"\x09\0\0\0\x01\0\0\0\0\0\0\0".repeat(100_000);
     let bytes = [beginning(0, 1), text("key"), b"\x09\0\0\0".to_vec(), nested].concat();
-    assert!(error_of(&bytes).to_string().contains("arrays lie too deep"));
+    assert!(
+        error_of(&bytes)
+            .to_string()
+            .contains("arrays nested too deeply")
+    );
 }
 
 #[test]
@@ -243,25 +247,19 @@ fn shapes_types_and_places_must_fit_the_file() {
     assert!(GgufModel::from_bytes("x", &file_of(1, &[4, 4], 0, 0)).is_ok());
     assert_eq!(
         reason(&[4, 4], 0, 1),
-        "it ends at byte 161 of the file, which has 160"
+        "ends at byte 161, but the file has only 160"
     );
-    assert_eq!(
-        reason(&[1 << 63, 4], 0, 0),
-        "it has more elements than can be counted"
-    );
-    let too_far = "its end is farther than can be counted";
+    assert_eq!(reason(&[1 << 63, 4], 0, 0), "too many elements");
+    let too_far = "ends beyond 2^64 bytes";
     assert_eq!(reason(&[4, 4], 0, u64::MAX - 8), too_far);
     assert_eq!(reason(&[1 << 62], 0, 0), too_far);
     assert_eq!(
         reason(&[40], 8, 0),
-        "its rows have 40 values, which Q8_0 stores by 32"
+        "has rows of 40 values, but Q8_0 stores blocks of 32"
     );
     let bytes = file_of(1, &[4], 99, 0);
     let model = GgufModel::from_bytes("x", &bytes).unwrap();
-    assert_eq!(
-        model.skipped_layers()[0].reason,
-        "there is no known type 99 of values"
-    );
+    assert_eq!(model.skipped_layers()[0].reason, "unknown data type 99");
     let mut twice = beginning(2, 0);
     tensor(&mut twice, &[4], 0, 0);
     let second = twice.len() + 8;
@@ -273,7 +271,7 @@ fn shapes_types_and_places_must_fit_the_file() {
     twice[second] = b'v';
     assert_eq!(
         error_of(&twice).to_string(),
-        "`x`: layer `v` is wrong: it shares bytes with `w`"
+        "`x`: invalid layer `v`: overlaps `w`"
     );
 }
 
@@ -284,7 +282,7 @@ fn other_versions_are_errors() {
         bytes[4..8].copy_from_slice(&version.to_le_bytes());
         let text = error_of(&bytes).to_string();
         assert!(
-            text.contains(&format!("it is of version {version:#x}")),
+            text.contains(&format!("unsupported version {version:#x}")),
             "{text}"
         );
     }

@@ -165,7 +165,7 @@ fn a_pickle_can_not_grow_without_bound() {
         assert!(
             error
                 .to_string()
-                .contains("9223372036854775808 bytes are needed"),
+                .contains("9223372036854775808 bytes expected"),
             "{error}"
         );
     }
@@ -176,14 +176,14 @@ fn broken_pickles_say_where() {
     let message = |pickle: &[u8]| error_of(&of_pickle(pickle)).to_string();
     let at = |position: usize, reason: &str| format!("`x` is damaged at byte {position}: {reason}");
     // The archive's first header takes 40 bytes.
-    assert_eq!(message(b"."), at(41, "its stack is empty"));
-    assert_eq!(message(b"NR."), at(42, "its stack is empty"));
-    assert_eq!(message(b"t."), at(41, "it has no mark"));
-    assert_eq!(message(b"h\x07."), at(42, "its memo has nothing at 7"));
-    assert_eq!(message(b"(Nd."), at(43, "a key has no value"));
-    assert_eq!(message(b"\xff."), at(41, "there is no opcode 0xff"));
-    assert_eq!(message(b"Ix\n."), at(43, "a number cannot be read"));
-    assert_eq!(message(b"N"), at(41, "1 bytes are needed, only 0 are left"));
+    assert_eq!(message(b"."), at(41, "the stack is empty"));
+    assert_eq!(message(b"NR."), at(42, "the stack is empty"));
+    assert_eq!(message(b"t."), at(41, "no mark on the stack"));
+    assert_eq!(message(b"h\x07."), at(42, "no memo entry 7"));
+    assert_eq!(message(b"(Nd."), at(43, "key without a value"));
+    assert_eq!(message(b"\xff."), at(41, "unknown opcode 0xff"));
+    assert_eq!(message(b"Ix\n."), at(43, "invalid number"));
+    assert_eq!(message(b"N"), at(41, "1 bytes expected, 0 left"));
 }
 
 #[test]
@@ -201,32 +201,32 @@ fn tensors_must_lie_in_their_storages() {
     };
     assert_eq!(
         error("I16\n", "I1\n", "I16\n", "I1\n"),
-        "it ends at byte 68 of its storage `0`, which has 64"
+        "ends at byte 68 of storage `0`, which has only 64"
     );
     assert_eq!(
         error("I17\n", "I0\n", "I16\n", "I1\n"),
-        "its storage `0` has 64 bytes, it should have 68"
+        "storage `0` has 64 bytes instead of 68"
     );
     assert_eq!(
         error("I16\n", "I0\n", "I2\nI2\n", "I99\nI1\n"),
-        "it ends at byte 404 of its storage `0`, which has 64"
+        "ends at byte 404 of storage `0`, which has only 64"
     );
     let half = "I9223372036854775807\n";
     let too_far = error("I16\n", half, "I2\nI2\n", &format!("{half}I1\n"));
-    assert_eq!(too_far, "its end is farther than can be counted");
+    assert_eq!(too_far, "ends beyond 2^64 bytes");
     let too_many = error("I16\n", "I0\n", &format!("{half}{half}"), "I0\nI0\n");
-    assert_eq!(too_many, "it has more elements than can be counted");
+    assert_eq!(too_many, "too many elements");
     // One value that is seen a million million times.
     let repeated = error("I16\n", "I0\n", "I1000000000000\n", "I0\n");
     assert_eq!(
         repeated,
-        "with it the layers have far more values than the file"
+        "the layers up to this one have far more values than the file"
     );
     let pickle = dictionary("w", &tensor("I16\n", "I0\n", "I4\n", "I1\n"));
     let missing = archive(&[("a/data.pkl", &pickle)]);
     assert_eq!(
         error_of(&missing).to_string(),
-        "`x`: layer `w` is wrong: its storage `0` is missing"
+        "`x`: invalid layer `w`: storage `0` is missing"
     );
 }
 
@@ -235,10 +235,10 @@ fn other_files_say_what_they_are() {
     let message = |bytes: &[u8]| error_of(bytes).to_string();
     assert_eq!(
         message(b""),
-        "`x` is not a PyTorch file, or cut short: it is empty"
+        "`x` is not a PyTorch file, or is truncated: the file is empty"
     );
     assert!(message(b"version https://git-lfs").contains("begins with `version https:"));
-    assert!(message(b"\x80\x04N.").contains("not one that `torch.save` wrote"));
+    assert!(message(b"\x80\x04N.").contains("that `torch.save` did not write"));
     assert!(message(&archive(&[("notes.txt", b"text")])).contains("no entry `data.pkl`"));
     let compressed = archive_of(&[Entry {
         name: "a/data.pkl",

@@ -211,7 +211,7 @@ fn notes_are_kept_and_what_is_not_known_is_let_be() {
     assert_eq!(skipped_names(&model), ["c"]);
     assert_eq!(
         model.skipped_layers()[0].reason,
-        "`Q4_\\u{1b}` is no known type of values"
+        "unknown data type `Q4_\\u{1b}`"
     );
 
     let no_notes = file_with(r#"{"__metadata__":null}"#, &[]);

@@ -63,7 +63,7 @@ fn a_layer_that_the_index_does_not_list_is_skipped_with_the_reason() {
         .map(|layer| &layer.reason)
         .collect();
     let expected = [
-        "it is in `1`, where the index does not list it",
+        "not listed by the index for `1`, which contains it",
         "C64 values cannot be decoded",
     ];
     assert_eq!(reasons, expected);
@@ -94,7 +94,7 @@ fn a_missing_shard_or_layer_is_named() {
     assert!(
         error
             .to_string()
-            .ends_with("names the shard `4`, which does not exist")
+            .ends_with("lists the shard `4`, which does not exist")
     );
     let error = error_with(r#"{"weight_map":{"a":"1","c":"1"}}"#);
     assert_eq!(error.layer.as_deref(), Some("c"));
@@ -102,7 +102,7 @@ fn a_missing_shard_or_layer_is_named() {
     assert!(
         error
             .to_string()
-            .ends_with("says that layer `c` is in `1`, but it is not")
+            .ends_with("lists layer `c` in the shard `1`, which lacks it")
     );
 }
 
@@ -145,7 +145,7 @@ fn what_is_no_index_is_an_error() {
     for index in ["", "{", "{\"a\":[1,", "x", r#"{"weight_map":{}} 1"#] {
         let error = error_with(index);
         assert!(
-            error.to_string().contains("its JSON is broken"),
+            error.to_string().contains("invalid JSON"),
             "{index}: {error:?}"
         );
     }
@@ -172,7 +172,7 @@ fn what_is_no_index_is_an_error() {
     assert!(
         error
             .to_string()
-            .ends_with("its JSON is not UTF-8 from byte 17 on")
+            .ends_with("invalid UTF-8 in the JSON at byte 17")
     );
 
     let folder = sharded("{}");
@@ -184,7 +184,7 @@ fn what_is_no_index_is_an_error() {
     let error = error_of(SafetensorsModel::open(folder.path().join("base")), INDEX);
     let text = error.to_string();
     assert!(
-        text.ends_with("it is 100000001 bytes long, at most 100000000 are read"),
+        text.ends_with("too long: 100000001 bytes, where the limit is 100000000"),
         "{text}"
     );
 }
