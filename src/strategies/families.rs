@@ -174,7 +174,8 @@ impl FamilyOptions {
         self
     }
 
-    /// Rounds each layer of every model to this many evenly spaced values.
+    /// Rounds each layer of every model to at most this many evenly spaced values, which include zero and its
+    /// largest magnitude. As they are symmetric around zero, an even number gives one less; the fewest are three.
     #[must_use]
     pub fn with_quantised(mut self, levels: u32) -> Self {
         self.levels = Some(levels);
@@ -339,15 +340,32 @@ fn prune(layer: &mut [f64], share: f64) {
     }
 }
 
-/// Rounds to evenly spaced values, up to the largest magnitude.
+/// Rounds to at most this many evenly spaced values, symmetric around zero.
 fn quantise(layer: &mut [f64], levels: u32) {
     let largest = layer
         .iter()
         .fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    let step = largest / f64::from((levels / 2).max(1));
+    let step = largest / f64::from((levels.saturating_sub(1) / 2).max(1));
     for value in layer {
         if step > 0.0 {
             *value = num_traits::Float::round(*value / step) * step;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantised_layers_have_at_most_the_requested_number_of_values() {
+        for (levels, distinct) in [(0, 3), (3, 3), (4, 3), (15, 15), (16, 15), (256, 255)] {
+            let mut layer: Vec<f64> = (-1000..=1000).map(|i| f64::from(i) / 7.0).collect();
+            quantise(&mut layer, levels);
+            // Both zeros count as one value.
+            layer.iter_mut().for_each(|value| *value += 0.0);
+            layer.dedup();
+            assert_eq!(layer.len(), distinct, "{levels}");
         }
     }
 }
