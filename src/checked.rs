@@ -1,8 +1,9 @@
-//! Reading back types whose parts have to fit each other.
+//! Deserialisation of types whose parts must be consistent.
 
-/// Writes a type as it is, and passes what is read through its checks.
+/// Serialises a type as it is, and checks every deserialised value.
 ///
-/// The type derives both traits of serde with `serde(remote = "Self")`, which makes them its own functions.
+/// The type derives both of serde's traits with `serde(remote = "Self")`, which turns them into inherent
+/// functions.
 macro_rules! deserialise_checked {
     ($type:ty, |$read:ident| $checked:expr) => {
         #[cfg(feature = "serde")]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::Scalar;
 
 /// A symmetric matrix with a zero diagonal, stored as its strict upper triangle, row by row: the
-/// order of scipy's `pdist`.
+/// order of SciPy's `pdist`.
 ///
 /// Values may be negative or infinite, but not NaN. Functions that can't use negative or infinite values say
 /// so.

@@ -1,4 +1,4 @@
-//! Errors whose messages stand beside what they are about.
+//! Error enums defined together with their messages.
 
 /// Defines an enum, each variant with its message or around what speaks for itself.
 ///

@@ -8,7 +8,7 @@
 //! Layers have the form that Hugging Face uses, so that a model and its conversion can be compared.
 //! Dimensions are outermost first. Where the architecture is that of Llama or similar, GPT-2 or BERT, names
 //! are translated back (`blk.0.attn_q.weight` is `model.layers.0.self_attn.q_proj.weight`), the rows of q and
-//! k are in their original order, which llama.cpp changes, and the one that llama.cpp adds to Gemma's norms
+//! k are in their original order, which llama.cpp changes, and the 1 that llama.cpp adds to Gemma's norms
 //! is subtracted. In other architectures, names are llama.cpp's.
 //!
 //! | stored as | read as |
@@ -88,7 +88,7 @@ impl GgufModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or isn't such a model: see [`FileError`].
+    /// [`FileError`] if the path can't be read or isn't such a model.
     ///
     /// # Complexity
     ///
@@ -124,7 +124,7 @@ impl<'a> GgufModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
+    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
     ///
     /// # Complexity
     ///

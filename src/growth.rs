@@ -38,7 +38,7 @@
 //! ```
 //! use mother::growth::{MatrixGrowth, PooledGrowth, Step};
 //!
-//! // Groups of 100 values, each of which became longer by what it moved.
+//! // Groups of 100 values, each of which became longer by the squared distance it moved.
 //! let steps = [(10.0, 1.0), (12.0, 3.0), (11.0, 1.1), (12.0, 4.5), (10.5, 2.0)];
 //! let steps = steps.map(|(before, moved)| {
 //!     let noise = 0.01 * moved * (before - 11.0);

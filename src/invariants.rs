@@ -1,8 +1,7 @@
-//! What must hold of any correct result, as plain functions to test an implementation with, ours or
-//! yours.
+//! Properties that any correct result must have, as plain functions for testing your implementation or ours.
 //!
-//! Each takes a result as plain data and says what is wrong with it in a [`Violation`]. They are slow
-//! and obvious, and share no code with what they judge. Feed them from `strategies` (feature
+//! Each function takes a result as plain data and reports any fault as a [`Violation`]. They are slow and
+//! simple, and share no code with the implementations they check. Feed them from `strategies` (feature
 //! `proptest`), from a fuzzer, or from your own cases:
 //!
 //! - for clusterings: [`dendrogram`], [`monotone_heights`], [`nested`];

@@ -46,14 +46,19 @@
 //!
 //! # Features
 //!
-//! `std`, `rayon`, `svd`, `half`, `safetensors`, `pytorch`, `gguf` and `npz` are on by default; without
-//! them the crate needs `core` and `alloc` alone. Of the formats, `gguf` brings no other crate than `half`,
-//! `pytorch` brings `rawzip` and what `safetensors` needs, and `npz` brings `rawzip` and `miniz_oxide`.
-//! `storage` comes with any of them. `simd` comes with `std`, and uses the vector registers that the machine turns
-//! out to have. Without `std` the processor alone is asked, so that it isn't for programs whose registers
-//! of 256 and 512 bits nobody saves, such as operating systems. `serde` (de)serialises evidence,
-//! dendrograms, graphs and settings (graphs with `safetensors`, too), `petgraph` converts graphs to those of that crate and back, and `proptest`
-//! brings strategies for your own property tests, whose results [`invariants`] judge with any features.
+//! `std`, `rayon`, `svd`, `half`, `safetensors`, `pytorch`, `gguf` and `npz` are on by default. Without features
+//! the crate needs only `core` and `alloc`.
+//!
+//! - The formats depend on few other crates: `gguf` on `half`, `pytorch` on `rawzip` and those of `safetensors`,
+//!   and `npz` on `rawzip` and `miniz_oxide`. Any of them enables `storage`.
+//! - `simd`, part of `std`, uses the vector registers that are available at run time. Without `std` only the
+//!   processor is asked, so leave it off where the system doesn't save 256-bit and 512-bit registers, as in an
+//!   operating system's kernel.
+//! - `serde` (de)serialises evidence, dendrograms, graphs and settings. Graphs can also be serialised with
+//!   `safetensors`.
+//! - `petgraph` converts graphs to and from those of petgraph.
+//! - `proptest` adds strategies for your own property tests. The [`invariants`] that check their results are
+//!   always available.
 //!
 //! # References
 //!

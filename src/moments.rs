@@ -35,7 +35,7 @@
 //!   distribution.
 //! - Where the definition is 0/0 the answer is `None`, never NaN: everything for no values, skewness and kurtosis
 //!   when all values are equal (a single value included). The variance of equal values is 0.
-//! - NaN and infinities are refused by an error that names their position.
+//! - NaN and infinities are rejected with an error that names their position.
 //!
 //! # Examples
 //!

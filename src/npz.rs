@@ -1,7 +1,7 @@
-//! Models in numpy's array archives (`.npz`), read array by array.
+//! Models in NumPy's array archives (`.npz`), read array by array.
 //!
 //! An [`NpzModel`] is one model: a file that `numpy.savez` or `numpy.savez_compressed` wrote, or the
-//! bytes of one in memory. Each array of 16, 32 or 64-bit floats is a layer, in C's or Fortran's order and
+//! bytes of one in memory. Each array of 16, 32 or 64-bit floats is a layer, in C or Fortran order and
 //! in either byte order; other arrays are [skipped layers](crate::weights::WeightSource::skipped_layers).
 //!
 //! # What is checked
@@ -14,15 +14,15 @@
 //!
 //! # Compressed arrays
 //!
-//! They can only be read from the front. Reading goes on where it left off, for up to eight arrays or places at
-//! once; reading from an earlier value starts again. Those in Fortran's order start again for every chunk
-//! (see [`Layer::preferred_length`](crate::weights::Layer::preferred_length)): up to 90 million values are read so, and larger or very narrow arrays
-//! are skipped.
+//! Compressed arrays can only be read from the beginning. Up to eight reads can be continued where they stopped;
+//! reading from an earlier value starts again. Arrays in Fortran order start again for every chunk (see
+//! [`Layer::preferred_length`](crate::weights::Layer::preferred_length)), so those with more than 90 million
+//! values, and very narrow ones, are skipped.
 //!
 //! # Memory
 //!
-//! A model keeps names and shapes, and up to 800 kB of what was inflated last. Reading values takes 64 KiB a
-//! call, or up to 5 MB in Fortran's order.
+//! A model keeps names and shapes, and up to 800 kB of recently inflated bytes. Reading values takes 64 KiB per
+//! call, or up to 5 MB in Fortran order.
 //!
 //! # Examples
 //!
@@ -68,7 +68,7 @@ impl NpzModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or isn't such a file: see [`FileError`].
+    /// [`FileError`] if the path can't be read or isn't such a file.
     ///
     /// # Complexity
     ///
@@ -97,7 +97,7 @@ impl<'a> NpzModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
+    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
     ///
     /// # Complexity
     ///

@@ -1,6 +1,6 @@
 //! Euclidean distances between all pairs of vectors, squared or not.
 //!
-//! [`euclidean_distances`] computes the same as scipy's `pdist`. [`squared_distances`] leaves out the square
+//! [`euclidean_distances`] computes the same as SciPy's `pdist`. [`squared_distances`] leaves out the square
 //! roots and writes into existing memory. [`VectorSet`] accumulates squared distances of long vectors that
 //! arrive in pieces, and splits the pairs between threads.
 //!
@@ -106,7 +106,7 @@ pub fn squared_distances<T: Scalar>(
     vectors.add_squared_distances(condensed)
 }
 
-/// The Euclidean distances between all pairs, as scipy's `pdist` computes by default.
+/// The Euclidean distances between all pairs, as SciPy's `pdist` computes by default.
 ///
 /// # Errors
 ///

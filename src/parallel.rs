@@ -1,4 +1,4 @@
-//! Applying a function to many things: on all threads with the feature `rayon`, else on this one.
+//! Applies a function to many items: on all threads with the feature `rayon`, otherwise on the current one.
 
 use alloc::vec::Vec;
 

@@ -7,20 +7,19 @@
 //! # What is read and what isn't
 //!
 //! Such a file holds a *pickle*: a program that builds Python objects and may call anything. This module
-//! never executes it. It only records the calls, and of these, only the ones by which PyTorch
-//! rebuilds tensors have a meaning. Anything else, `os.system` as well as a harmless class, is passed
-//! over as a value without weights.
+//! never executes it. It only records the calls, and only those by which PyTorch rebuilds tensors have a
+//! meaning. Anything else, whether `os.system` or a harmless class, is treated as a value without weights.
 //!
-//! Training programs save a model's tensors in dictionaries inside others. The weights are taken from
-//! under the usual names (`state_dict`, `model`, `module`, `model_state_dict`, `ema`, …) where tensors lie there,
-//! or else from everywhere but an optimizer's or a scheduler's state. Names of nested dictionaries are
-//! joined by dots. A module that was saved whole gives the names that its `state_dict()` would. What was
-//! left out, and tensors of types that can't be decoded, are
+//! Training programs save a model's tensors in nested dictionaries. If there are tensors under one of the usual
+//! names (`state_dict`, `model`, `module`, `model_state_dict`, `ema`, …), the weights are taken from there,
+//! otherwise from everywhere except an optimizer's or a scheduler's state. Names of nested dictionaries are
+//! joined by dots. A module that was saved whole gives the names that its `state_dict()` would. Everything left
+//! out, and tensors whose types can't be decoded, are
 //! [skipped layers](crate::weights::WeightSource::skipped_layers).
 //!
-//! Tensors may share a storage, and be views of one with strides, such as a transposed matrix: each
-//! is a layer of its own, whose values are in the order of its shape. A transposed matrix takes about four times
-//! as long as others, and longer in chunks of fewer than four million values.
+//! Tensors may share a storage, or be strided views of one, such as a transposed matrix. Each is a layer of its
+//! own, with its values in the order of its shape. Reading a transposed matrix takes about four times as long as
+//! reading others, and longer in chunks of fewer than four million values.
 //!
 //! # What is checked
 //!
@@ -32,10 +31,9 @@
 //!
 //! # Memory
 //!
-//! A model keeps names, shapes and strides. While it is opened, the pickle's values are in memory, of
-//! which there may be four million: some hundred megabytes if someone tries, far less than one for
-//! a usual model. Reading values takes 64 KiB a call, or up to 5 MB where they are gathered by
-//! strides.
+//! A model keeps names, shapes and strides. While it is opened, the pickle's values are in memory. There may be
+//! four million of them: a few hundred megabytes for a malicious file, far less than one for a typical model.
+//! Reading values takes 64 KiB per call, or up to 5 MB if they are gathered by strides.
 //!
 //! # References
 //!
@@ -78,7 +76,7 @@ impl PytorchModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or isn't such a model: see [`FileError`].
+    /// [`FileError`] if the path can't be read or isn't such a model.
     ///
     /// # Complexity
     ///
@@ -121,7 +119,7 @@ impl<'a> PytorchModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
+    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
     ///
     /// # Complexity
     ///

@@ -12,7 +12,7 @@
 //! | [`GavishDonoho`](Tolerance::GavishDonoho) | σ > ω(β)·median σ | low rank plus noise of unknown size |
 //! | [`RoundingNoise`](Tolerance::RoundingNoise) | σ > 1.05·s·(√m + √n) | low rank plus noise of known size |
 //!
-//! A matrix of low rank that was later *rounded* to 16 bits has full rank by numpy's rule,
+//! A matrix of low rank that was later *rounded* to 16 bits has full rank by NumPy's rule,
 //! whatever eps is: the rounding adds a second matrix of full rank, whose size has nothing to do
 //! with σ_max. The last two rules are made for this case. [`RoundingNoise`] measures the standard deviation s
 //! that the last rule needs.

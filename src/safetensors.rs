@@ -6,16 +6,17 @@
 //!
 //! # What is checked
 //!
-//! Everything in a header is checked before it is used, and what is wrong is an error that names the
-//! file, the layer and the value: the header's length against the file's, UTF-8, JSON, names given
-//! twice, shapes, the bytes each layer needs against those it has, positions beyond the end, layers
-//! that overlap, bytes after the last layer. Unlike in the reference implementation, bytes between layers
-//! are let be, since nothing is lost by them; so are keys that are not known. A file that has bytes between
-//! its layers may end with as many, unless they may come from a wrong length of the header.
+//! Everything in a header is checked before it is used, and an error names the file, the layer and the value at
+//! fault. The checks cover the header's length, UTF-8 and JSON, duplicate names, shapes, the number of bytes of
+//! each layer, positions beyond the end, overlapping layers, and bytes after the last layer. Unlike the
+//! reference implementation, this module accepts unknown keys and bytes between layers, which are harmless. A
+//! file with such gaps may also end with unused bytes, but no more than its longest gap, unless they could be
+//! the result of a wrong header length.
 //!
-//! A layer whose type can't be decoded is no error: [`skipped_layers`](crate::weights::WeightSource::skipped_layers)
-//! lists it with the reason. These are complex numbers, floats of six bits (`F6_E2M3`, `F6_E3M2`) and the
-//! variants of 8-bit floats without a negative zero (`F8_E4M3FNUZ`, `F8_E5M2FNUZ`).
+//! A layer whose type can't be decoded is not an error:
+//! [`skipped_layers`](crate::weights::WeightSource::skipped_layers) lists it with the reason. This concerns
+//! complex numbers, 6-bit floats (`F6_E2M3`, `F6_E3M2`) and the variants of 8-bit floats without a negative zero
+//! (`F8_E4M3FNUZ`, `F8_E5M2FNUZ`).
 //!
 //! A file must not change while its model is in use. Its length, its modification time and, on
 //! Unix, its device and inode are compared after every read, so that reading a changed file is an
@@ -105,7 +106,7 @@ impl SafetensorsModel<'static> {
     ///
     /// # Errors
     ///
-    /// When the path can't be read, or isn't such a model: see [`FileError`].
+    /// [`FileError`] if the path can't be read or isn't such a model.
     ///
     /// # Complexity
     ///
@@ -153,8 +154,7 @@ impl<'a> SafetensorsModel<'a> {
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given
-    /// here.
+    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
     ///
     /// # Complexity
     ///

@@ -137,13 +137,13 @@ impl<A: WeightSource> Adapter<A> {
         Holding::of(source) == Holding::Adapter
     }
 
-    /// Whether a source holds a model with an adapter's factors beside the weights that they change, as
+    /// Whether a source holds a model with an adapter's factors next to the weights that they change, as
     /// training programs without adapter support store it.
     pub fn is_within(source: &A) -> bool {
         Holding::of(source) == Holding::Both
     }
 
-    /// Reads the factors stored beside a model's own weights. Use [`applied_to`](Self::applied_to) on that
+    /// Reads the factors stored among a model's own weights. Use [`applied_to`](Self::applied_to) on that
     /// same model to combine both.
     ///
     /// # Errors

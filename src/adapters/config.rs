@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::AdapterError;
 use super::pattern::Pattern;
 
-/// The configuration of an adapter, which PEFT stores beside its tensors in `adapter_config.json`.
+/// The configuration of an adapter, which PEFT stores next to its tensors in `adapter_config.json`.
 ///
 /// Without a scale (`lora_alpha`), the product of the factors is used unchanged.
 ///
@@ -69,7 +69,7 @@ impl AdapterConfig {
     }
 
     /// Sets alpha for weights whose names equal this text or end with it after a dot. If several texts match,
-    /// the first one counts.
+    /// the first one is used.
     #[must_use]
     pub fn with_alpha_of(mut self, ending: impl Into<String>, alpha: f64) -> Self {
         self.alphas.push((Pattern::Ending(ending.into()), alpha));
@@ -127,7 +127,7 @@ impl AdapterConfig {
 
     /// Parses PEFT's `adapter_config.json`; unknown keys are ignored.
     ///
-    /// For each weight, the first pattern of `alpha_pattern` counts that matches its name or the end of it,
+    /// For each weight, the first pattern of `alpha_pattern` is used that matches its name or the end of its name
     /// as a regular expression. Ranks follow from the tensors, so `rank_pattern` isn't needed.
     ///
     /// # Errors

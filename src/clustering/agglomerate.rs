@@ -24,7 +24,7 @@ const FEW: usize = 8;
 
 /// Clusters points from the bottom up.
 ///
-/// On inputs without ties, the steps are the same as those of scipy's `linkage`, row for row. Among equally
+/// On inputs without ties, the steps are the same as those of SciPy's `linkage`, row for row. Among equally
 /// near clusters, the one whose last point comes first counts as the nearest; in single linkage the partition
 /// at any height doesn't depend on this. Distances may be of any magnitude, but in Ward, centroid and median
 /// linkage, distances below 1e-150 times the largest of the input may count as zero.

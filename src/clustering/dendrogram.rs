@@ -41,7 +41,7 @@ impl Merge {
     }
 }
 
-/// All n − 1 merges of n points, from n clusters to one, in scipy's convention.
+/// All n − 1 merges of n points, from n clusters to one, in SciPy's convention.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(
     feature = "serde",

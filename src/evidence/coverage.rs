@@ -23,8 +23,7 @@ pub struct Coverage {
     pub(super) extended: Vec<(usize, usize)>,
 }
 
-/// A possible parent that covers less of a child than another model does, or of which the child has less than
-/// other models have.
+/// A parent and a child, one of which covers less of the other's weights than some other model does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PartialParent {
@@ -32,9 +31,9 @@ pub struct PartialParent {
     pub parent: usize,
     /// The position of the child.
     pub child: usize,
-    /// The distance that they would have on all of the weights of the one that lacks less, if these moved as
-    /// they do from it to the nearest relative that has them; `None` where on what parent and child share the
-    /// parent can't be told from a relative that has all the rest, too.
+    /// The estimated distance on all weights of whichever of the two lacks less: the weights that the other lacks
+    /// are assumed to differ as much as they do from the nearest relative that has them. `None` if a relative
+    /// with those weights can't be distinguished from the parent on the weights that parent and child share.
     pub distance: Option<f64>,
 }
 
@@ -52,9 +51,9 @@ impl Coverage {
         self.shares.get(of * self.models + with).copied()
     }
 
-    /// The share of a model's weights that lie in tensors of which it holds another copy, perhaps trained since, as
-    /// models do that were stacked from layers of another or whose experts were copied from one dense layer; 0
-    /// where there is no such model.
+    /// The share of a model's weights in tensors that it contains more than once. The copies may have been trained
+    /// since. Examples are models stacked from the layers of another, and mixtures whose experts were copied from
+    /// one dense layer. 0 if there is no such model.
     #[must_use]
     pub fn repeated(&self, model: usize) -> f64 {
         self.repeated.get(model).copied().unwrap_or(0.0)
@@ -67,14 +66,14 @@ impl Coverage {
         &self.assembled
     }
 
-    /// Whether some matrices of a model are those of another, its relative, with rows added at the end, as
-    /// vocabularies grow, and none the other way round.
+    /// Whether a model has some matrices of a relative with rows added at the end, such as a larger vocabulary,
+    /// and the relative has none of its matrices with added rows.
     #[must_use]
     pub fn extends(&self, model: usize, other: usize) -> bool {
         self.extended.binary_search(&(other, model)).is_ok()
     }
 
-    /// What is known of a pair one of which covers less of the other than another model does.
+    /// The entry for a pair, if one of the two covers less of the other than some other model does.
     #[must_use]
     pub fn partial(&self, parent: usize, child: usize) -> Option<PartialParent> {
         let key = |partial: &PartialParent| (partial.parent, partial.child);

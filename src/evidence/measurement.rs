@@ -36,7 +36,7 @@ pub enum Distance {
     /// Eq. 2: the rank of the difference, over all layers (feature `svd`).
     #[cfg(feature = "svd")]
     Rank {
-        /// Which singular values count. `None` applies numpy's rule with the precision of the coarser stored
+        /// Which singular values count. `None` applies NumPy's rule with the precision of the coarser stored
         /// type, and Gavish and Donoho's for types of 16 bits or fewer.
         tolerance: Option<Tolerance>,
         /// How the layers' ranks are combined into one number.

@@ -1,4 +1,4 @@
-//! Distances of models that share a part of their weights only, brought to what they would be on all of them.
+//! Distances between models that share only part of their weights, scaled to what they would be on all of them.
 
 use alloc::vec::Vec;
 

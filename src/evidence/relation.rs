@@ -253,7 +253,7 @@ impl Relation {
     ///
     /// Children of one model that were trained with weight decay all move towards zero, and so towards each
     /// other. The square of its error is subtracted from κ², so that only clear shrinkage is removed. |κ|/2
-    /// is capped at 0.1, because averages of models are shorter than these, too.
+    /// is capped at 0.1, because averaging models also shortens weights.
     #[must_use]
     pub fn share_without_decay(&self) -> f64 {
         let Some(growth) = self.growth.filter(|_| self.squared_distance > 0.0) else {
@@ -308,7 +308,7 @@ impl Relation {
     }
 
     /// The weights that both models have but that are as far apart as independent ones although the models
-    /// are related; most often these are heads initialised anew. Those that differ much more than all others
+    /// are related; most often these are reinitialised heads. Those that differ much more than all others
     /// aren't compared. Names are those in the first model.
     #[must_use]
     pub fn replaced(&self) -> &[String] {

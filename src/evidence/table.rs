@@ -173,7 +173,7 @@ impl GroupEvidence {
         self.score_changes.as_ref()
     }
 
-    /// How much of each pair was compared; `None` if each was compared completely.
+    /// The share of each pair that was compared; `None` if all pairs were compared completely.
     #[must_use]
     pub const fn coverage(&self) -> Option<&Coverage> {
         self.coverage.as_ref()
@@ -212,7 +212,7 @@ impl GroupEvidence {
     ///
     /// # Errors
     ///
-    /// [`EvidenceError::Size`] where it is of another number of models; [`EvidenceError::Number`] for
+    /// [`EvidenceError::Size`] if it is for a different number of models; [`EvidenceError::Number`] for
     /// a change that isn't from −1 to 1.
     pub fn with_score_changes(mut self, changes: CondensedMatrix) -> Result<Self, EvidenceError> {
         self.check_size("score changes", changes.size())?;
@@ -310,7 +310,7 @@ impl GroupEvidence {
     /// Makes a model the original of its duplicates, any of which could be the original. Copies of the former
     /// original become copies of this model.
     ///
-    /// Does nothing unless the model is a duplicate of a model that is itself no copy.
+    /// Does nothing unless the model is a duplicate of a model that is not itself a copy.
     ///
     /// # Examples
     ///
@@ -415,7 +415,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Takes the distances from other evidence about the same models, such as Eq. 1 or 2 measured on raw
-    /// weights. The geometry is replaced, too, if the other evidence has it.
+    /// weights. The geometry is also replaced if the other evidence has one.
     ///
     /// A group keeps its own tables unless the other evidence has all its models in one group.
     ///

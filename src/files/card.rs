@@ -1,4 +1,4 @@
-//! Model cards: what the README beside a model says about its origin.
+//! Model cards: what a model's README says about its origin.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

@@ -20,7 +20,7 @@ pub struct SkippedPath {
 }
 
 impl SkippedPath {
-    /// The name that it would have as a model, or its path below the given one.
+    /// The name that the path would have as a model, or its location below the given path.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -44,7 +44,7 @@ pub enum Trees {
     /// between independent weights. If that wasn't measured, cut the dendrogram at its widest relative gap.
     #[default]
     Found,
-    /// This many across all architectures, but at least one for each architecture.
+    /// This many trees in total, but at least one for each architecture.
     Count(usize),
     /// Join clusters up to this distance.
     Threshold(f64),
@@ -53,7 +53,7 @@ pub enum Trees {
 /// Pairs compared on a smaller share of their weights carry no information about other models' places.
 pub(super) const NEARLY_ALL: f64 = 0.9;
 
-/// How the tree of a cluster is found, with what that method can be told.
+/// The method that finds the tree of a cluster, with its settings.
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ pub(super) const NEARLY_ALL: f64 = 0.9;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Method {
-    /// Distances, growth and scores decide together, as this model has it.
+    /// The joint decision over distances, growth and scores, with the constants of this model.
     Joint(JointModel),
     /// Eq. 4 to 6 of the paper.
     Paper {

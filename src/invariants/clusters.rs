@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Violation;
 use crate::clustering::{Linkage, Step};
 
-/// Checks that steps form a dendrogram of this many points, in scipy's convention.
+/// Checks that steps form a dendrogram of this many points, in SciPy's convention.
 ///
 /// Every point and every cluster is merged once, with the lower label first. The last cluster has all
 /// points. Heights are finite and not negative.

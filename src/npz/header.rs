@@ -1,4 +1,4 @@
-//! The header of an array in numpy's format: a Python dictionary with three keys.
+//! The header of an array in NumPy's format: a Python dictionary with three keys.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

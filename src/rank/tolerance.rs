@@ -42,7 +42,7 @@ pub enum Tolerance {
     Absolute(f64),
     /// σ > r·σ_max.
     Relative(f64),
-    /// σ > σ_max·max(m, n)·ε, the rule of numpy's `matrix_rank`, with ε of a chosen precision.
+    /// σ > σ_max·max(m, n)·ε, the rule of NumPy's `matrix_rank`, with ε of a chosen precision.
     ///
     /// For a difference of stored matrices, this is the precision of the *stored* type, not of the
     /// difference. Meant for f64 and f32. Since the threshold grows with the matrix, the ε of bf16
@@ -129,7 +129,7 @@ impl Tolerance {
         match self {
             Self::Absolute(epsilon) => Some(epsilon),
             Self::Relative(ratio) => Some(largest * ratio),
-            // The order of the factors is numpy's, so that the last bit is numpy's too.
+            // The order of the factors is NumPy's, so that the last bit is NumPy's too.
             Self::Numpy { epsilon } if largest > 0.0 => {
                 Some(largest * (rows.max(columns) as f64 * epsilon))
             }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn optimal_ratio_is_that_of_the_paper() {
         // The exact λ*(β)/√μ_β, where μ_β is the median of the Marchenko–Pastur distribution, by quadrature
-        // with scipy 1.17.1; the paper's cubic is within 0.02 of it.
+        // with SciPy 1.17.1; the paper's cubic is within 0.02 of it.
         for (rows, columns, exact) in [(1, 20, 1.5194), (1, 2, 2.1711), (1, 1, 2.8582)] {
             assert!((optimal_ratio(rows, columns) - exact).abs() < 0.02);
             assert_eq!(optimal_ratio(rows, columns), optimal_ratio(columns, rows));

@@ -102,8 +102,8 @@ impl TensorNumbers {
         self
     }
 
-    /// Sets the digests by which casts are recognised. They are of some of the values: as they are, and after
-    /// rounding to single precision, bfloat16 and half precision.
+    /// Sets the digests by which casts are recognised: those of a sample of the values, unrounded and rounded to
+    /// single precision, bfloat16 and half precision.
     #[must_use]
     pub const fn with_rounded_digests(mut self, digests: [u64; 4]) -> Self {
         let [exact, single, bfloat, half] = digests;

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 
 /// The error of a source or of a kernel that a [`ModelFailure`] comes from.
 ///
-/// It is cloned by reference, compared by its text, and of what is read back with serde the text is left.
+/// Clones share the error, comparisons use its text, and deserialisation restores only the text.
 ///
 /// # Examples
 ///
@@ -45,7 +45,7 @@ impl Cause {
     }
 }
 
-// Nothing of an error changes once it is made, but for what it may hide, and that is never shown here.
+// An error is immutable, except for interior mutability, which is never exposed here.
 impl UnwindSafe for Cause {}
 impl RefUnwindSafe for Cause {}
 

@@ -103,7 +103,7 @@ impl SignatureOptions {
     ///
     /// # Complexity
     ///
-    /// O(w) time for w values, each of which is read once; a few megabytes beside the signature, or 16 MB (32
+    /// O(w) time for w values, each of which is read once; a few megabytes in addition to the signature, or 16 MB (32 MB
     /// for doubles) where a layer prefers long chunks.
     pub fn sign<S: WeightSource>(&self, model: &S) -> Result<Signature, ModelFailure> {
         let mut signatures = self.sign_all(core::slice::from_ref(model));

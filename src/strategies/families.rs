@@ -48,7 +48,7 @@ pub struct Family {
     pub trees: Vec<usize>,
 }
 
-/// Which families to generate.
+/// Options for generating families.
 ///
 /// The default is one tree of random shape, models with one layer of 120 × 96 in single precision, and full
 /// steps, most of which change the weights by a fifth to two fifths of their norm.
@@ -109,7 +109,7 @@ impl FamilyOptions {
         }
     }
 
-    /// Sets the number of trees. Each has at least one model, as long as there are enough.
+    /// Sets the number of trees. Each has at least one model if there are enough models.
     #[must_use]
     pub fn with_trees(mut self, trees: RangeInclusive<usize>) -> Self {
         self.trees = trees;
@@ -123,7 +123,7 @@ impl FamilyOptions {
         self
     }
 
-    /// Sets what one training step changes.
+    /// Sets the kind of change that a training step makes.
     #[must_use]
     pub fn with_step(mut self, step: Step) -> Self {
         self.step = step;
@@ -159,8 +159,8 @@ impl FamilyOptions {
         self
     }
 
-    /// Sets what floats the weights are stored in, to which they are rounded; any other type is taken as single
-    /// precision.
+    /// Sets the floating-point type to which weights are rounded and in which they are stored. Any other type
+    /// counts as single precision.
     #[must_use]
     pub fn with_element_type(mut self, stored: ElementType) -> Self {
         self.stored = stored;

@@ -1,4 +1,4 @@
-//! Arborescences against brute force, their dual certificates, networkx and each other.
+//! Arborescences against brute force, their dual certificates, NetworkX and each other.
 #![allow(clippy::unwrap_used, reason = "a failed test may panic")]
 
 use mother::Scalar;
@@ -500,7 +500,7 @@ fn many_cycles_at_a_time_are_merged_pair_by_pair() {
 
 #[test]
 fn low_numbers_are_not_favoured() {
-    // networkx #4951: in random complete digraphs, low-numbered nodes end up near the root.
+    // NetworkX #4951: in random complete digraphs, low-numbered nodes end up near the root.
     let size = 30;
     let graphs = 200;
     let mut difference = 0.0;

@@ -1,4 +1,4 @@
-//! Agglomerative clustering against scipy and by its definition.
+//! Agglomerative clustering against SciPy and by its definition.
 
 use core::ops::Range;
 use std::collections::HashMap;

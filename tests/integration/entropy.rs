@@ -1,4 +1,4 @@
-//! Entropy of histograms against scipy, and independence of order.
+//! Entropy of histograms against SciPy, and independence of order.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use mother::entropy::{Histogram, HistogramError};

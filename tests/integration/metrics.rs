@@ -1,4 +1,4 @@
-//! The metrics against naive answers, scipy's, and cases that can be counted by hand.
+//! The metrics against naive answers, SciPy's, and cases that can be counted by hand.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use mother::heritage::ModelGraph;
@@ -173,7 +173,7 @@ fn generated(seed: u64, count: usize, labels: u64) -> Vec<usize> {
     (0..count).map(|_| next()).collect()
 }
 
-// scipy 1.17.1, numpy 2.4.6:
+// SciPy 1.17.1, NumPy 2.4.6:
 //
 // import numpy as np
 // from scipy.optimize import linear_sum_assignment

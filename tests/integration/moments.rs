@@ -1,4 +1,4 @@
-//! Moments against exact arithmetic and scipy, and the promise of the same bits.
+//! Moments against exact arithmetic and SciPy, and the promise of the same bits.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use mother::Scalar;

@@ -275,7 +275,7 @@ fn double_precision_overflows_to_infinity() {
 
 #[test]
 fn known_distances() {
-    // scipy.spatial.distance.pdist of the same rows, scipy 1.17.1.
+    // scipy.spatial.distance.pdist of the same rows, SciPy 1.17.1.
     let vectors = [[0.0, 0.0, 1.0], [3.0, 4.0, 1.0], [1.0, -2.0, 0.5]];
     let vectors: Vec<&[f64]> = vectors.iter().map(<[f64; 3]>::as_slice).collect();
     assert_eq!(

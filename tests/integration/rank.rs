@@ -1,4 +1,4 @@
-//! Singular values and ranks against numpy, chosen spectra, rounded updates and a Jacobi oracle.
+//! Singular values and ranks against NumPy, chosen spectra, rounded updates and a Jacobi oracle.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::sync::LazyLock;
@@ -351,7 +351,7 @@ fn noise_of(matrix: &Matrix, format: ElementType) -> mother::rank::RoundingNoise
     noise
 }
 
-/// Both noise rules find the rank of an update after 16-bit storage, where numpy's rule doesn't.
+/// Both noise rules find the rank of an update after 16-bit storage, where NumPy's rule doesn't.
 #[cfg(feature = "half")]
 #[test]
 fn low_rank_updates_are_seen_through_rounding() {
@@ -402,7 +402,7 @@ fn assert_low_rank(child: &Matrix, parent: &Matrix, deviation: f64) -> SingularV
     solver.into_singular_values()
 }
 
-/// With 32-bit storage numpy's rule with the eps of f32 is enough.
+/// With 32-bit storage NumPy's rule with the eps of f32 is enough.
 #[test]
 fn low_rank_updates_in_single_precision() {
     let (before, change) = update(0.05, 500);

@@ -1,4 +1,4 @@
-//! Whole tables of evidence against an independent implementation in numpy and scipy, on real
+//! Whole tables of evidence against an independent implementation in NumPy and SciPy, on real
 //! models: always the embedded zoo, and every split of the folder that `MOTHER_SPLITS` names.
 
 use std::path::{Path, PathBuf};

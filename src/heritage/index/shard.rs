@@ -38,8 +38,8 @@ const SIGNATURES_AT_ONCE: usize = 2048;
 /// Any shard may be given any model. Each signature moves once, to the shard that holds its likely relatives.
 /// Models are searched for and compared there, by the same functions as in an index. Besides signatures, shards
 /// exchange short summaries, the names of all models, pairs to compare, and the spanning forests of what each of
-/// them found. The signature of a relative that another shard holds is asked for and dropped again. One shard
-/// recovers each family; the others hand its models over.
+/// them found. If a relative is on another shard, its signature is requested and then dropped again. Each family
+/// is recovered by one shard, to which the others send their members.
 ///
 /// # Examples
 ///
@@ -113,7 +113,7 @@ enum Stage {
     Propose(usize),
     Families,
     Gather,
-    /// These with the number of the part of what families are made of.
+    /// These carry the number of the part in which the members of families are sent.
     Deliver(usize),
     Collect(usize),
     Finish,

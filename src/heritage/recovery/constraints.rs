@@ -1,4 +1,4 @@
-//! Which models of a group, or of a cluster, may be made of which: what is known, copies and merges, as one.
+//! The possible parents of each model of a group or cluster, given known facts, copies and merges.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,9 +14,9 @@ use crate::heritage::{Knowledge, Merge};
 enum Origin {
     /// From any other model.
     Any,
-    /// One of these, or nothing where there are none.
+    /// From one of these models, or from none if the list is empty.
     These(Vec<usize>),
-    /// A known parent, whatever else is said of it; `None` where it isn't among the models.
+    /// A known parent, regardless of other evidence; `None` if it isn't among the models.
     Only(Option<usize>),
 }
 

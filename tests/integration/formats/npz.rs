@@ -1,4 +1,4 @@
-//! Archives of numpy's arrays.
+//! Archives of NumPy's arrays.
 
 use mother::npz::NpzModel;
 use mother::storage::{FileError, FileErrorKind};

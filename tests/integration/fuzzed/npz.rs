@@ -1,4 +1,4 @@
-//! Bytes as an archive of numpy's arrays.
+//! Bytes as an archive of NumPy's arrays.
 
 use mother::invariants::weight_source;
 use mother::npz::NpzModel;

@@ -71,7 +71,7 @@ proptest! {
             .prop_flat_map(|(rows, inner, columns)| (integers(rows, inner), integers(inner, columns)))
     ) {
         let product = left.times(&right);
-        // numpy's rule leaves small matrices so little that rounding can exceed it.
+        // NumPy's rule leaves small matrices so little that rounding can exceed it.
         let tolerance = Tolerance::Relative(1e-12);
         let rank = product.rank(tolerance);
         prop_assert!(rank <= left.columns.min(left.rows).min(right.columns));

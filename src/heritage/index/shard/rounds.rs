@@ -19,13 +19,13 @@ pub(super) struct Rounds {
     pub(super) known: Vec<(usize, usize)>,
     /// The models of other shards that this round or the families need, sorted.
     missing: Vec<usize>,
-    /// What this round found.
+    /// The links found in this round.
     new: Vec<Link>,
     /// The spanning forest of the pairs found.
     forest: Vec<Link>,
     /// The links of all own models to their nearest.
     nearest: Vec<Link>,
-    /// What may join models to families, as much of it as counts.
+    /// The joins that can still affect which models form families.
     joins: Vec<Join>,
     /// For each of this shard's models, the nearest models and the neighbours in the spanning forest of all
     /// shards.
