@@ -254,7 +254,7 @@ impl<A: WeightSource> Adapter<A> {
         }
     }
 
-    /// The configuration stored beside its tensors.
+    /// The configuration stored next to its tensors.
     #[must_use]
     pub const fn config(&self) -> &AdapterConfig {
         &self.config

@@ -42,7 +42,7 @@ pub(super) struct Place {
     pub(super) orientation: Orientation,
     /// The number of rows, and the product of the other dimensions.
     pub(super) shape: [usize; 2],
-    /// The layer of the bias beside it.
+    /// The layer of the bias next to it.
     pub(super) bias: Option<String>,
 }
 

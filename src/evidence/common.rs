@@ -7,21 +7,20 @@ use core::ops::Range;
 use crate::signature::TensorSignature;
 use crate::sketch::{GroupComparison, RowGroups};
 
-/// Models are unrelated if their squared distance is above this share of what independent weights would have.
+/// Models are unrelated if their squared distance is above this share of that between independent weights.
 const UNRELATED: f64 = super::Geometry::UNRELATED;
 
 /// A group of rows may be independent above this share, as it has few rows and a short sketch.
 const UNRELATED_ROWS: f64 = 0.5;
 
-/// Weights that were initialised anew, rather than trained, differ more than the rest by at least this
-/// factor.
+/// Weights that were reinitialised, rather than trained, differ more than the rest by at least this factor.
 const MUCH: f64 = 4.0;
 
 /// The greatest mean square of newly initialised rows, relative to the usual one of their matrix. A training step
 /// that makes rows look new makes their squares three times as large, since it is nearly orthogonal to them.
 const LONGEST_NEW_ROWS: f64 = 2.0;
 
-/// Removes the last groups of rows, down to `start`, if they were initialised anew in one of the models, such
+/// Removes the last groups of rows, down to `start`, if they were reinitialised in one of the models, such
 /// as the rows of tokens that were added to both.
 pub(super) fn leave_out_new_rows(groups: &mut Vec<GroupComparison>, start: usize) {
     // Most matrices have no new rows, so medians are taken only where the last rows look new.
@@ -64,7 +63,7 @@ fn median(groups: &[GroupComparison], of: impl Fn(&GroupComparison) -> f64) -> f
     *values.select_nth_unstable_by(count / 2, f64::total_cmp).1
 }
 
-/// A group's share of what independent rows would have.
+/// A group's squared distance as a share of that between independent rows.
 fn share_of(group: &GroupComparison) -> f64 {
     let norms = group.first_squared_norm + group.second_squared_norm;
     if norms > 0.0 {
@@ -74,8 +73,8 @@ fn share_of(group: &GroupComparison) -> f64 {
     }
 }
 
-/// Whether a group's share of what independent rows would have exceeds the usual one by as much as only new
-/// rows do. Shares of independent rows scatter around 1 by √(2/buckets).
+/// Whether a group's share exceeds the usual one by more than training explains, so that its rows must be new.
+/// Shares of independent rows scatter around 1 by √(2/buckets).
 fn is_new(share: f64, usual: f64) -> bool {
     share > UNRELATED_ROWS && share > MUCH * usual
 }
@@ -111,7 +110,7 @@ impl Tensor {
         self.share > UNRELATED
     }
 
-    /// Whether the weight was trained rather than initialised anew, given the usual share of the pair.
+    /// Whether the weight was trained rather than reinitialised, given the usual share of the pair.
     pub(super) fn is_trained(&self, usual: f64) -> bool {
         !self.is_far() || self.share <= MUCH * usual
     }
@@ -119,7 +118,7 @@ impl Tensor {
 
 /// Whether most of the weights that two models share come from a common ancestor.
 ///
-/// A head that was initialised anew for another task keeps its name and often its shape, but doesn't show how
+/// A head that was reinitialised for another task keeps its name and often its shape, but doesn't show how
 /// far the other weights moved. So each weight is tested on its own.
 pub(super) fn are_related(tensors: &[Tensor]) -> bool {
     let values = |most: f64| {
@@ -148,7 +147,7 @@ pub(super) fn usual_share(tensors: &[Tensor]) -> f64 {
         .map_or(0.0, |&(share, _)| share)
 }
 
-/// The order of the numbers of rows of weights that correspond, where none is the other way round than another.
+/// How the numbers of rows of the corresponding weights compare, if all of them compare in the same direction.
 pub(super) fn order_of_rows<'a>(
     kept: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
 ) -> Ordering {

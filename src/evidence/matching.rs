@@ -275,7 +275,8 @@ fn are_near(u: &TensorSignature, v: &TensorSignature) -> bool {
     Difference::between(u, v).share <= Geometry::UNRELATED
 }
 
-/// Whether two weights of one shape come of one, further apart from independent ones than chance explains.
+/// Whether two weights of one shape have a common origin: they are nearer than chance explains for independent
+/// ones.
 pub(super) fn are_copies(u: &TensorSignature, v: &TensorSignature) -> bool {
     let difference = Difference::between(u, v);
     let is_zero = u.sketch().squared_norms().iter().all(|&norm| norm == 0.0);

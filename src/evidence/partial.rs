@@ -8,8 +8,9 @@ use super::coverage::{Coverage, PartialParent};
 use super::members::Members;
 use super::relation::restricted_squared_distance;
 
-/// A relative that covers less of a model than another one does, by this share of the model's weights, is compared
-/// with it on the weights that both cover. A few rows change a distance by less than that comparison may.
+/// If a relative covers less of a model than another relative does, by at least this share of the model's weights,
+/// the two are compared on the weights that both cover. Below it, the missing rows change a distance by less than
+/// that comparison might.
 pub(crate) const PARTIAL: f64 = 0.02;
 
 impl Members<'_> {
@@ -24,7 +25,7 @@ impl Members<'_> {
     pub(super) fn partial_parents(&self, coverage: &Coverage, child: usize) -> Vec<PartialParent> {
         let share = |other: usize| coverage.share(child, other).unwrap_or(0.0);
         let mut relatives = self.relatives(child);
-        // What has more rows may well have been made of this model.
+        // A model with more rows may well have been made from this one.
         relatives.retain(|&other| !coverage.extends(other, child));
         let most = relatives
             .iter()
@@ -66,12 +67,12 @@ impl Members<'_> {
         partial.filter_map(describe).collect()
     }
 
-    /// The possible parents of a model that has less of their weights than others have, as a mixture of experts
-    /// has of a dense model's.
+    /// The possible parents of a model that has fewer of their weights than other models have, as a mixture of
+    /// experts has fewer of a dense model's weights.
     ///
-    /// How far such a parent is from its other relatives was measured on more weights, and these may have moved
-    /// more or less than what the two share. So its distance is brought to what it would be on those weights, if
-    /// the child differed from its nearest relative there as it does on what they share.
+    /// The distances of such a parent to its other relatives were measured on more weights, which may have moved
+    /// more or less than those it shares with the child. So the child's distance is scaled to what it would be on
+    /// all of those weights if the child differed from its nearest relative there as it does on the shared ones.
     pub(super) fn parents_of_partial(
         &self,
         coverage: &Coverage,

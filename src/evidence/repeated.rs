@@ -10,11 +10,11 @@ use hashbrown::HashMap;
 use super::matching::are_copies;
 use crate::signature::{Signature, TensorSignature};
 
-/// The share of a model's weights that lie in tensors of which it has another copy under a name that differs by
-/// numbers alone: layers that were stacked, or experts that were all copied from one dense layer. Such experts are
-/// near each other even after training, unlike those of other mixtures.
+/// The share of a model's weights in tensors that also exist under a name that differs only in its numbers:
+/// stacked layers, or experts that were all copied from one dense layer. Such experts are near each other even
+/// after training, unlike those of other mixtures.
 ///
-/// Tensors whose values aren't equal are compared with the one that has the next number in one place of its name.
+/// A tensor without an equal one is compared with those whose names have the next number in one place.
 /// O(t (k + log t)) time for t tensors with sketches of k numbers.
 pub(super) fn repeated(signature: &Signature) -> f64 {
     let weights: Vec<&TensorSignature> = (signature.tensors().iter())
@@ -52,13 +52,14 @@ pub(super) fn repeated(signature: &Signature) -> f64 {
     repeated as f64 / all.max(1) as f64
 }
 
-/// A tensor's values, and its name without numbers: a head that is tied to embeddings isn't stacked from these.
+/// A tensor's values, and its name without numbers, so that a head tied to the embeddings doesn't count as
+/// stacked.
 fn kind(tensor: &TensorSignature) -> ([u64; 2], String) {
     let letters = tensor.name().chars().filter(|c| !c.is_ascii_digit());
     (tensor.digest().words(), letters.collect())
 }
 
-/// The names that have the next number where this one has a number.
+/// The names that result from incrementing one of the numbers in this name.
 fn next_names(name: &str) -> Vec<String> {
     let mut names = vec![];
     let mut start = 0;

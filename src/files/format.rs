@@ -138,7 +138,7 @@ impl ModelFormat {
         self.entry().is_some_and(|entry| entry.is_readable)
     }
 
-    /// Whether a file of this format beside one of another duplicates its weights.
+    /// Whether a file of this format, next to one of another format, duplicates its weights.
     pub(super) fn keeps_weights(self) -> bool {
         (self.entry()).is_some_and(|entry| entry.contents == Contents::AsTrained)
     }

@@ -18,7 +18,7 @@ pub(super) struct Item<T> {
     pub(super) what: T,
 }
 
-/// The context for names beside the model itself.
+/// The context that names depend on, apart from the model itself.
 pub(super) struct Namer<'a> {
     shared: &'a Root,
     given: &'a [Root],

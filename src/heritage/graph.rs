@@ -80,24 +80,24 @@ use self::names::NameIndex;
 ///  "trees": [{"root": "base", "size": 2}]}
 /// ```
 ///
-/// | key of a model | its value, where it has one |
+/// | key of a model | value, if there is one |
 /// |---|---|
 /// | `runner_up` | the second most probable parent: `{"parent": "base", "confidence": 0.01}`; `null` is a root |
-/// | `compared` | the share of its weights that the edge to its parent rests on |
+/// | `compared` | the share of its weights on which the edge to its parent is based |
 /// | `joined` | the probability that the edge joins the two, in either direction |
-/// | `alike` | what can't be told from the parent: `{"parents": ["base", "probe"], "confidence": 0.97}` |
+/// | `alike` | models that can't be distinguished from the parent: `{"parents": ["base", "probe"], "confidence": 0.97}` |
 /// | `kind`, `rank` | how it differs from its parent: see [`DescentKind::name`] |
 /// | `merged_from` | the parents of a merge: `[{"parent": "base", "weight": 0.5}]` |
-/// | `hidden` | `true` for a model that nobody has |
+/// | `hidden` | `true` for a missing model |
 ///
-/// A tree has the `confidence` in its root, where there is one, and its `stage`:
-/// `{"name": "specialization", "specialization": 0.9, "generalization": 0.05}`, the name being `null` if neither is
-/// clear.
+/// A tree also has the `confidence` of its root, if there is one, and its `stage`:
+/// `{"name": "specialization", "specialization": 0.9, "generalization": 0.05}`. The name is `null` if neither stage
+/// is clear.
 ///
-/// The `version` counts changes that break readers; a graph of a later one is refused, and one without is of the
-/// first. Of what is read only `id` is required, in any order of the models. Unknown keys are ignored, and
-/// so are `tree`, `placed`, and `trees` but for their stages, since they follow from the parents. A list of `nodes`
-/// is read as `models`.
+/// The `version` changes when readers of the old format would break. Graphs of a later version are rejected, and
+/// graphs without a version count as version 1. Of a model only the `id` is required, and models may be in any
+/// order. Unknown keys are ignored. So are `tree`, `placed` and `trees`, except for the stages, because they follow
+/// from the parents. A list named `nodes` is read as `models`.
 ///
 /// [`index`]: Self::index
 /// [`dot`]: Self::dot

@@ -15,8 +15,8 @@ use crate::storage::text::Shape;
 use crate::storage::{Bytes, Element, FileError, FileErrorKind, Storage, Strides};
 use crate::weights::{SkippedLayer, element_count};
 
-/// The most values that are inflated to read an array once that is both compressed and in Fortran's order:
-/// all of it for each piece of as many values as are read at once.
+/// The maximum number of values inflated while reading a compressed array in Fortran order once: every chunk inflates
+/// the whole array again.
 const MOST_INFLATED: usize = 1 << 31;
 
 /// An archive in which the arrays' headers have been read and checked.

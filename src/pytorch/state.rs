@@ -10,7 +10,7 @@ use super::values::{Item, Node, Value, Values};
 use crate::storage::{FileError, FileErrorKind};
 use crate::weights::SkippedLayer;
 
-/// The keys under which programs store a model beside other data, the most likely first.
+/// The keys under which programs store a model next to other data, the most likely first.
 const WRAPPERS: &[&str] = &[
     "state_dict",
     "model_state_dict",

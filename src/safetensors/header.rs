@@ -43,8 +43,7 @@ pub(super) struct Tensor {
 }
 
 impl Header {
-    /// Reads and checks a header, behind which there are `available` bytes of data, which have this beginning of
-    /// eight bytes.
+    /// Reads and checks a header, given the number of bytes of data after it and the first eight of them.
     pub(super) fn parse(
         header: &[u8],
         (available, beginning): (u64, &[u8]),
@@ -173,20 +172,19 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~')
 }
 
-/// Whether the data may begin elsewhere than the header's length says: spaces that fill the header up count
-/// as data, or some data as such spaces.
+/// Whether the header's length may be wrong, so that padding counts as data or data as padding.
 ///
-/// Headers are filled up to a multiple of eight bytes. With one bit of the length flipped they lose eight
-/// spaces or more, or end with white space elsewhere.
+/// Headers are padded to a multiple of eight bytes. If one bit of the length is flipped, they lose at least eight
+/// spaces, or end with white space elsewhere.
 fn may_be_shifted(header: &[u8], beginning: &[u8]) -> bool {
-    let is_filled = header.last().is_some_and(u8::is_ascii_whitespace);
-    beginning == FILLING || is_filled && !header.len().is_multiple_of(FILLING.len())
+    let is_padded = header.last().is_some_and(u8::is_ascii_whitespace);
+    beginning == PADDING || is_padded && !header.len().is_multiple_of(PADDING.len())
 }
 
-/// What the reference implementation fills headers up with.
-const FILLING: &[u8; 8] = b"        ";
+/// The padding of the reference implementation.
+const PADDING: &[u8; 8] = b"        ";
 
-/// The error for a parser's error: its kind, and the entry in which it occurred.
+/// Converts a parser's error, naming the entry in which it occurred.
 fn describe(listing: &Listing, error: &serde_json::Error) -> FileError {
     match listing.current {
         Some(name) if error.is_data() => bad_layer(listing.texts.get(name), error.to_string()),
@@ -263,12 +261,12 @@ impl Check<'_> {
         }
     }
 
-    /// Refuses layers that share bytes, and bytes after the last layer.
+    /// Rejects layers that share bytes, and bytes after the last layer.
     ///
-    /// The reference implementation refuses bytes between layers, too. They lose nothing and are let be
-    /// here, and a file that has them may end with as many, but not with more. Where one bit of the header's
-    /// length is flipped, all layers would be read from the wrong place and bytes be left over, so that a
-    /// file that may be such a one has to end with its last layer.
+    /// The reference implementation also rejects bytes between layers. They are harmless and accepted here, and a
+    /// file with such gaps may end with unused bytes, but no more than its longest gap. If one bit of the header's
+    /// length were flipped, all layers would be read from the wrong place and bytes would be left over, so a file
+    /// whose length may be wrong has to end with its last layer.
     fn ranges(&self, available: u64, may_be_shifted: bool) -> Result<(), FileError> {
         let mut ranges: Vec<_> = (self.listing.entries.iter())
             .filter(|entry| entry.begin < entry.end)

@@ -22,12 +22,12 @@ pub(super) struct Kin<'a> {
 }
 
 impl Kin<'_> {
-    /// Whether all pairs are compared, whatever is near.
+    /// Whether all pairs are compared, near or not.
     pub(super) fn is_small(&self, settings: &Settings) -> bool {
         self.members.len() + self.copies.len() <= settings.dense_limit
     }
 
-    /// Places all models. Parents are positions, too.
+    /// Places all models. Parents are also positions.
     pub(super) fn place(
         self,
         settings: &Settings,

@@ -7,8 +7,8 @@ use num_traits::Float;
 
 use super::model::{JointConstant, JointModel};
 
-/// With this many pairs, what they say counts as much as what trees usually have. A smaller number makes a tree that was found
-/// look better than it is. From 200 to 1,000 it makes little difference on real trees.
+/// With this many pairs, the estimate from the pairs counts as much as the usual value. A smaller number would make
+/// recovered trees look better than they are. From 200 to 1,000 it makes little difference on real trees.
 const PRIOR_PAIRS: f64 = 300.0;
 
 /// The median of χ² with one degree of freedom.
@@ -17,15 +17,15 @@ const MEDIAN_SQUARE: f64 = 0.4549;
 /// Longer paths add no information to that of shorter ones.
 const LONGEST_WAY: usize = 1000;
 
-/// c of the trees found, as a multiple of the usual one: between that and half the number of dimensions in
-/// which random steps would be as nearly orthogonal as those of the tree, nearer to the latter the more pairs
-/// say so.
+/// c of the recovered trees, as a multiple of the usual value. It lies between that value and half the effective
+/// dimension, the number of dimensions in which random steps would be as nearly orthogonal as those of the trees.
+/// The more pairs there are, the closer it is to the latter.
 ///
-/// In N dimensions the cosine of two random steps has the mean square 1/N. For a way of steps of lengths
-/// aᵢ, d² of its ends is Σ aᵢ² + 2 Σ aᵢ aⱼ cos(i, j), so (d² − Σ aᵢ²)² has the mean 4/N · Σ aᵢ² aⱼ² over
+/// In N dimensions the cosine of two random steps has the mean square 1/N. For a path of steps of lengths
+/// aᵢ, d² between its ends is Σ aᵢ² + 2 Σ aᵢ aⱼ cos(i, j), so (d² − Σ aᵢ²)² has the mean 4/N · Σ aᵢ² aⱼ² over
 /// pairs i < j of its steps. The ratio of the two is 1/N times a square with one degree of freedom, and N
-/// follows from its median over the `pairs` that no edge joins, each with its squared distance. In a mean a few
-/// wrong edges would say more than thousands of right ones.
+/// follows from its median over the `pairs` that no edge joins, each with its squared distance. In a mean, a few
+/// wrong edges would outweigh thousands of right ones.
 ///
 /// `steps` are the squared lengths of the edges from each model's parent.
 ///

@@ -9,7 +9,7 @@ use super::stages;
 use crate::heritage::Stage;
 
 /// More than the costs of two edges can differ, as long as c is at most [`USUAL_RANGE`]: by the logarithm of
-/// [`SMALLEST_DISTANCE`]², growth, what a third model saves, times, scores, and parents that say nothing.
+/// [`SMALLEST_DISTANCE`]², growth, the leaf gap, times, scores, and parents that carry no information.
 pub(super) const COST_RANGE: f64 = 10_000.0;
 
 /// Costs that are greater than any distance can make them grow with c beyond this.
@@ -75,7 +75,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// All of them that aren't impossible; of equally good trees that of the first is taken.
+    /// All possible states. Among equally good trees, the one of the first state is taken.
     pub(super) fn all(model: &JointModel) -> impl Iterator<Item = Self> {
         let of_growth = |growth| {
             stages::STAGES.map(|stage| Self {
@@ -148,7 +148,7 @@ impl GrowthEvidence {
         model.get(JointConstant::GrowthWeight) * (below - density(mean))
     }
 
-    /// ln of the density of Student's t with this spread, but for what depends on its degrees of freedom alone.
+    /// ln of the density of Student's t with this spread, up to a term that depends only on its degrees of freedom.
     fn log_density(self, mean: f64, spread: JointConstant, model: &JointModel) -> f64 {
         let spread = model.get(spread);
         let variance = self.variance + spread * spread;

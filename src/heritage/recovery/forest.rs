@@ -218,7 +218,7 @@ impl<'a> Forest<'a> {
     }
 }
 
-/// The distance from a missing model to one of its neighbours: the rest of the distance from the model beside
+/// The distance from a missing model to one of its neighbours: the rest of the distance from the model next to
 /// it.
 fn distance_to(point: &MissingParent, member: usize, cluster: &Cluster<'_>) -> f64 {
     if member == point.beside {

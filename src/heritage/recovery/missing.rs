@@ -29,7 +29,7 @@ const NEAREST: usize = 24;
 /// The log odds that the tree is right about a model's own parent.
 const DIRECTION: f64 = 3.0;
 
-/// How many pairs the prior counts as, which says that neighbours usually share nothing.
+/// The number of pairs that the prior counts for. It says that neighbours usually share nothing.
 const PRIOR_PAIRS: f64 = 5.0;
 
 /// The largest cosine between steps that counts as typical. Pruning half of a tree's models gives 0.2.
@@ -101,7 +101,7 @@ struct Meeting {
 }
 
 impl FoundTree<'_> {
-    /// Finds possible missing parents, at most one beside every model with children.
+    /// Finds possible missing parents, at most one next to every model with children.
     ///
     /// # Complexity
     ///

@@ -16,12 +16,12 @@ pub(super) const MISSING: f64 = 0.4;
 /// Models are built by stacking another model's layers, but are rarely taken apart again.
 const STACKED: f64 = 16.0;
 
-/// What an edge costs besides whose parent lacks rows that its child has in common with a model that is otherwise as
-/// good as that parent: what was added once isn't added again with the same values.
+/// The extra cost of an edge if its parent lacks rows that the child shares with another model that is otherwise
+/// just as good a parent: rows added once aren't added again with the same values.
 const LACKED: f64 = 4.0;
 
-/// What an edge costs whose child lacks rows that its parent has: ln of the odds of 20. Tokens are added at the end
-/// of a vocabulary, and those at its end are hardly ever taken away.
+/// The extra cost of an edge if the child lacks rows of its parent: ln of the odds of 20. Tokens are added at the
+/// end of a vocabulary, and hardly ever removed from it.
 pub(super) const LOST_ROWS: f64 = 3.0;
 
 /// Two models are practically the same to a third one if their distance is at most this share of their
@@ -31,9 +31,9 @@ const AS_GOOD_AS_THE_SAME: f64 = 0.2;
 /// Distances that differ by a smaller share are equal up to rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// What edges cost more whose parent doesn't hold all of the child, the more if it holds less than another
-/// model does, and most where such a parent says nothing, and those whose child lacks rows of its parent;
-/// `half_dimension` is what a unit of ln D² costs.
+/// The extra cost of every edge whose parent doesn't have all weights of the child, or whose child lacks rows of its
+/// parent. The cost is higher if another model has more of the child, and highest if a parent carries no
+/// information at all. `half_dimension` is the cost of one unit of ln D².
 pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usize, usize), f64> {
     let mut costs = HashMap::new();
     if !cluster.is_partial() {
@@ -45,7 +45,7 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
         let others = (0..cluster.len()).filter(|&parent| parent != child);
         let most = others.clone().map(share).fold(0.0, f64::max);
         for parent in others.clone() {
-            // What the child has all of isn't what the parent would have been stacked from.
+            // If the child has all of a part, the parent wasn't stacked from it.
             let more = 1.0 - cluster.compared(parent, child);
             let stacked = (cluster.repeated(parent) - cluster.repeated(child)).min(more);
             let lost = if cluster.extends(parent, child) {

@@ -33,8 +33,8 @@ use crate::heritage::{Knowledge, RunnerUp, Stage};
 /// A distance counts as equally near if it is larger by at most this share.
 const AS_NEAR: f64 = 0.05;
 
-/// c may become larger by this power of what it may in small families: among many siblings one that hardly
-/// moved is as good a parent as the real one, unless it is believed how orthogonal the steps of all are.
+/// In large families the limit on c is this power of the limit in small ones. Among many siblings, one that hardly
+/// moved would look as good a parent as the true one unless the measured orthogonality of all steps is trusted.
 const MOST_DIMENSIONS_POWER: i32 = 4;
 
 /// How to find trees: the generative model, the stage of all models, and the stages of individual ones.

@@ -57,8 +57,8 @@ impl StageWeights {
 
 /// The stage of every tree, given what all of them say.
 ///
-/// There is one stage that most trees share: a tree is made in it with the probability of
-/// [`JointConstant::SharedStage`], and else in any by its prior.
+/// Most trees share one stage: a tree belongs to it with the probability [`JointConstant::SharedStage`], and otherwise
+/// to any stage with its prior probability.
 ///
 /// O(trees) time.
 pub(super) fn estimate(trees: &[StageWeights], model: &JointModel) -> Vec<StageEstimate> {

@@ -13,7 +13,7 @@ struct Format {
     name: &'static str,
     /// The name of its codes within their module.
     codes: &'static str,
-    /// Names of tensors beside the codes, one of which must exist; empty if the name of the codes suffices.
+    /// Names of tensors next to the codes, one of which must exist; empty if the name of the codes suffices.
     beside: &'static [&'static str],
 }
 

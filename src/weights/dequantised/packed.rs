@@ -143,7 +143,7 @@ pub(super) fn affine<L: Layer>(
     Ok(found)
 }
 
-/// Whether a tensor holds MLX codes, judging by its name and the tensors beside it.
+/// Whether a tensor holds MLX codes, judging by its name and the tensors next to it.
 pub(super) fn is_affine<L: Layer>(listing: &Listing<'_, L>, codes: &L) -> bool {
     let module = codes.name().strip_suffix("weight");
     let module = module.filter(|module| module.is_empty() || module.ends_with('.'));

@@ -1,4 +1,4 @@
-//! The JSON metadata that bitsandbytes stores beside 4-bit codes, in a tensor of bytes.
+//! The JSON metadata that bitsandbytes stores next to 4-bit codes, in a tensor of bytes.
 
 use alloc::vec::Vec;
 

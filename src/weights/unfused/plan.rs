@@ -21,7 +21,7 @@ const QUERY_KEY_VALUE: [&str; 7] = [
     "to_qkv",
 ];
 
-/// The names of output projections of attention beside these.
+/// The names of the output projections of attention next to these.
 const OUTPUT: [&str; 7] = [
     "c_proj", "dense", "o_proj", "out_proj", "proj", "to_out.0", "wo",
 ];

@@ -11,7 +11,7 @@ use crate::heritage::index::families::Join;
 use crate::heritage::index::links::{Link, further, keep_nearest, neighbours, spanning_forest};
 use crate::heritage::index::near::compared;
 
-/// What a shard knows of pairs whose first model it holds: what later rounds need, and no more, since there are
+/// A shard's information on pairs whose first model it holds, limited to what later rounds need, because there are
 /// dozens of pairs for each model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rounds {
@@ -47,7 +47,7 @@ impl Shard {
         self.ask_for_missing(missing.collect(), outbox);
     }
 
-    /// Says how many parts it takes to ask for models of other shards, and asks for the first of them.
+    /// Announces the number of parts in which this shard requests models of other shards, and requests the first.
     pub(super) fn ask_for_missing(&mut self, models: Vec<usize>, outbox: &mut Outbox) {
         self.rounds.missing = sorted(models);
         let parts = self.rounds.missing.len().div_ceil(self.at_once);
@@ -177,8 +177,8 @@ impl Shard {
         self.spread_pairs(pairs, outbox);
     }
 
-    /// Keeps what may join models to families: where any two layouts of a neighbourhood can be compared
-    /// only the spanning forest of it, since the order alone decides there.
+    /// Keeps the joins that can affect which models form families. If all layouts of a neighbourhood can be
+    /// compared, these are only the joins of its spanning forest, because their order alone decides.
     fn keep_joins(&mut self) {
         let throughout = self.census.is_comparable_throughout();
         let joins = core::mem::take(&mut self.rounds.joins).into_iter();
@@ -193,7 +193,7 @@ impl Shard {
         self.rounds.joins.shrink_to_fit();
     }
 
-    /// Sends what may join models to families.
+    /// Sends these joins.
     pub(super) fn send_joins(&mut self, outbox: &mut Outbox) {
         self.keep_joins();
         let known = core::mem::take(&mut self.rounds.known);
