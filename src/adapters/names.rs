@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tensors_are_told_apart() {
+    fn other_tensors_are_distinguished() {
         let whole = [
             "base_model.model.score.weight",
             "alpha",

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_understood_is_refused() {
+    fn unsupported_patterns_are_rejected() {
         for pattern in ["(q_proj", "q_proj(?=x)", r"(a)\1", "((x{999}){999}){999}"] {
             let refused = Pattern::parse(pattern);
             assert!(

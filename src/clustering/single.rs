@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_distance_is_refused_wherever_it_is() {
+    fn invalid_distances_are_rejected_at_any_position() {
         let values = vec![1.0; 40 * 39 / 2];
         for refused in [-1.0, f64::INFINITY] {
             for position in 0..values.len() {

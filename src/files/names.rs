@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_weights_is_no_model() {
+    fn files_without_weights_are_not_models() {
         for name in [
             "config.json",
             "safetensors",

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_is_no_contradiction() {
+    fn consistent_facts_are_no_contradiction() {
         let knowledge = Knowledge::new()
             .with_parent("b", "a")
             .with_parent("c", "a")

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_that_are_not_nested_are_found() {
+    fn partitions_that_are_not_nested_are_reported() {
         assert_eq!(nested(&[0, 0, 1], &[5, 5, 5]), Ok(()));
         let torn = Violation::NotNested {
             first: 0,

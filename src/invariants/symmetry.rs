@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_named_by_its_numbers_before() {
+    fn a_pair_is_named_by_its_original_numbers() {
         let before = CondensedMatrix::new(3, vec![1.0, 2.0, 3.0]).unwrap();
         let after = CondensedMatrix::new(3, vec![2.0, 3.5, 1.0]).unwrap();
         let wrong = relabelled_distances(&[2, 0, 1], &before, &after).unwrap_err();

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_non_finite_value_leaves_the_state_alone() {
+    fn a_non_finite_value_leaves_the_state_unchanged() {
         let mut noise = RoundingNoise::new(ElementType::F32);
         let error = noise.extend(&[1.0_f32, f32::INFINITY]).unwrap_err();
         assert_eq!(

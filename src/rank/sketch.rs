@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn mismatched_sketches_are_rejected() {
         let projection = RandomProjection::new((3, 2), 4).unwrap();
         let found = projection.sketch(MatrixView::new(&MATRIX, 2, 3).unwrap());
         let (first, second) = ((3, 2), (2, 3));

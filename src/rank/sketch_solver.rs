@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_ranks_are_told() {
+    fn clear_ranks_are_decided() {
         let (projection, zero) = projection_and_zero(160);
         for large in [1, 2, 5, 17, 48, 64] {
             let spectrum = |index| if index < large { 1.0 } else { 1e-7 };
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_has_no_answer() {
+    fn doubtful_ranks_have_no_answer() {
         let (projection, zero) = projection_and_zero(160);
         let tolerance = Tolerance::Relative(1e-4);
         let of = |spectrum: &dyn Fn(usize) -> f64| {
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn of_sketches_of_two_sizes_the_leading_part_is_used() {
+    fn sketches_of_two_sizes_share_their_leading_part() {
         let (small, small_zero) = projection_and_zero(120);
         let (large, large_zero) = projection_and_zero(160);
         let spectrum = |i| if i < 8 { 1.0 } else { 1e-9 };

@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_right_are_not_believed() {
+    fn impossible_values_are_rejected() {
         for wrong in [f64::NAN, f64::INFINITY, 0.0, 8.1] {
             let mut solver = SingularValueSolver::new();
             let found = solver

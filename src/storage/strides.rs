@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_order_is_not_gathered() {
+    fn contiguous_values_are_not_gathered() {
         assert!(Strides::new(&[2, 3], &[3, 1]).is_none());
         assert!(Strides::new(&[1, 3], &[77, 1]).is_none());
         assert!(Strides::new(&[0, 3], &[77, 9]).is_none());

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn of_long_paths_the_end_is_shown() {
+    fn long_paths_show_their_end() {
         let long = FileName(&format!("{}é\nend", "é\n".repeat(1000))).to_string();
         assert!(
             long.starts_with("`…") && long.ends_with("é\\né\\nend`"),

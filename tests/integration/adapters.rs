@@ -106,7 +106,7 @@ fn rows_that_are_inputs_are_changed_by_the_transposed_product() {
 }
 
 #[test]
-fn tensors_that_stand_for_the_bases_take_their_place() {
+fn replacement_tensors_take_the_place_of_the_bases() {
     let base = model(
         "base",
         &[
@@ -178,7 +178,7 @@ fn a_model_that_is_stored_with_its_adapter_is_both_together() {
 }
 
 #[test]
-fn what_is_computed_is_not_rounded_to_the_bases_type() {
+fn changed_weights_are_not_rounded_to_the_bases_type() {
     let adapter = Adapter::read(model("a", &[DOWN, UP]), AdapterConfig::new()).unwrap();
     let base = InMemoryModel::new("base")
         .with_layer("m.q.weight", [2, 3], vec![1.0_f64 / 3.0; 6])

@@ -687,7 +687,7 @@ fn faulty_edges_are_named() {
 }
 
 #[test]
-fn sizes_beyond_memory_are_refused_by_name() {
+fn sizes_beyond_memory_are_rejected_by_name() {
     use ArborescenceError as E;
     let edges = [
         Edge {

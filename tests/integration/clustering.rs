@@ -271,7 +271,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_no_distance_is_refused() {
+fn invalid_distances_are_rejected() {
     for value in [-1.0, f64::INFINITY] {
         let distances = CondensedMatrix::new(3, vec![1.0, value, 1.0]).unwrap();
         for method in Linkage::ALL {

@@ -171,7 +171,7 @@ fn small_models_that_were_trained_are_no_copies() {
 }
 
 #[test]
-fn copies_that_cannot_be_are_refused() {
+fn impossible_copies_are_rejected() {
     let (_, evidence) = family();
     let copy = |copy: usize, original: usize| ModelCopy {
         copy,
@@ -218,7 +218,7 @@ fn single_precision_of_doubles_is_a_cast() {
 
 /// As many levels as there may be, and more than neighbours may have.
 #[test]
-fn only_so_many_levels_are_quantised() {
+fn only_few_levels_count_as_quantised() {
     let weights = noise(6, SIDE * SIDE);
     let largest = weights
         .iter()
@@ -255,7 +255,7 @@ fn small_step(from: &[f32], size: f32, seed: u64) -> Vec<f32> {
 }
 
 #[test]
-fn what_was_trained_is_no_copy_however_it_is_stored() {
+fn trained_models_are_no_copies_however_they_are_stored() {
     let base = noise(7, SIDE * SIDE);
     let bfloat = |weight: &f32| half::bf16::from_f32(*weight).to_f32();
     let half = |weight: &f32| half::f16::from_f32(*weight).to_f32();
@@ -343,7 +343,7 @@ fn a_sparse_parent_is_no_pruned_copy_of_its_child() {
 }
 
 #[test]
-fn what_differs_by_rounding_alone_is_a_duplicate() {
+fn models_that_differ_only_by_rounding_are_duplicates() {
     // The second sums in another order; the third moved by more than that.
     let parts = |i: usize| {
         [

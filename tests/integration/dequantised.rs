@@ -137,7 +137,7 @@ fn codes_of_three_bits_go_on_in_the_next_word() {
 }
 
 #[test]
-fn other_layers_tell_how_many_inputs_share_a_scale() {
+fn other_layers_show_how_many_inputs_share_a_scale() {
     // Of each both 2 bits with groups of 64 and 4 bits with groups of 32 would do.
     let matrix = |name, rows, columns: usize| {
         let values = values(3, rows, columns);
@@ -242,7 +242,7 @@ fn parents(evidence: &Evidence) -> BTreeMap<String, Option<String>> {
 }
 
 #[test]
-fn quantised_copies_hang_on_their_originals_and_change_nothing_else() {
+fn quantised_copies_are_children_of_their_originals_and_change_nothing_else() {
     let base = base(10);
     let (first, second) = (step(&base, 0.3, 20), step(&base, 0.25, 30));
     let family = signed::signatures(&[
@@ -365,7 +365,7 @@ proptest! {
 
 /// Tables beside what the source skipped aren't weights; and there is one line a reason.
 #[test]
-fn what_the_source_skips_is_summed_up() {
+fn skipped_layers_of_the_source_are_summarised() {
     struct Skipping(Stored, Vec<SkippedLayer>);
     impl WeightSource for Skipping {
         type Error = DecodeError;

@@ -112,7 +112,7 @@ fn families_trained_with_weight_decay_are_no_chains() {
 
 /// Neither norms nor distances say which of two models came first, and so nobody is sure.
 #[test]
-fn who_was_first_is_open_where_training_keeps_norms() {
+fn direction_is_uncertain_if_training_preserves_norms() {
     for seed in 0..8 {
         let first = base(10 + seed);
         let second = trained_at_constant_norm(&first, 30 + seed);

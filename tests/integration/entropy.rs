@@ -107,7 +107,7 @@ fn construction_is_checked() {
 }
 
 #[test]
-fn values_outside_are_refused() {
+fn values_outside_the_range_are_rejected() {
     for wrong in [-0.1_f32, 1.1, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut histogram = Histogram::new(0.0, 1.0, 4).unwrap();
         let error = histogram

@@ -305,7 +305,7 @@ fn an_empty_graph_and_positions_past_the_end_answer_nothing() {
 }
 
 #[test]
-fn what_is_no_forest_is_refused_with_the_name_at_fault() {
+fn invalid_forests_are_rejected_with_the_name_at_fault() {
     let child = |descent| vec![Model::new("a"), Model::new("b\n").with_descent(descent)];
     let refused = |models| ModelGraph::new(models).unwrap_err().to_string();
     assert_eq!(

@@ -64,7 +64,7 @@ fn parent<'a>(graph: &'a ModelGraph, name: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn nobody_is_surely_the_parent_of_its_siblings() {
+fn no_model_is_confidently_the_parent_of_its_siblings() {
     let base = base(1);
     let models: Vec<_> = (2..7)
         .map(|seed| model(&format!("m{seed}"), &trained(&base, seed)))

@@ -163,7 +163,7 @@ fn the_order_of_insertion_changes_nothing() {
 }
 
 #[test]
-fn what_is_removed_leaves_nothing_behind() {
+fn removed_models_leave_nothing_behind() {
     let (signatures, _) = hub(3, 2, 20);
     let mut index = index_of(&signatures);
     index.graph().unwrap();
@@ -241,7 +241,7 @@ fn relatives_lineage_and_tree_agree_with_the_graph() {
 }
 
 #[test]
-fn what_cannot_be_is_refused() {
+fn invalid_requests_are_rejected() {
     let (signatures, _) = hub(7, 1, 3);
     let mut index = index_of(&signatures);
     let name = signatures[0].name().to_string();
@@ -292,7 +292,7 @@ fn an_observer_sees_progress_and_can_stop_it() {
 
 #[cfg(feature = "safetensors")]
 #[test]
-fn what_was_saved_is_what_is_loaded() {
+fn a_saved_index_loads_unchanged() {
     let (signatures, _) = hub(3, 3, 8);
     let mut index = index_of(&signatures);
     let mut file = Vec::new();

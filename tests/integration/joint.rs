@@ -83,7 +83,7 @@ fn orthogonal_family(parents: &[Option<usize>], sign: f64) -> Evidence {
 }
 
 #[test]
-fn a_tree_whose_steps_all_shorten_weights_is_no_tree_the_other_way_round() {
+fn a_tree_of_shortening_steps_is_not_reversed() {
     let tree = [None, Some(0), Some(0), Some(0), Some(1), Some(1), Some(2)];
     let star = [None, Some(0), Some(0), Some(0), Some(0)];
     for truth in [&tree[..], &star] {
@@ -137,7 +137,7 @@ fn a_stage_of_one_model_turns_only_its_edge() {
 }
 
 #[test]
-fn clear_evidence_is_believed_and_a_toss_is_not() {
+fn clear_evidence_is_trusted_and_a_tie_is_not() {
     let clear = [1.0, 4.0, 4.1, 4.0, 4.1, 1.0];
     let growth = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
     let graph = recovery()
@@ -185,7 +185,7 @@ fn star_with_a_near_leaf(models: usize, preference: f64) -> Evidence {
 }
 
 #[test]
-fn where_distances_add_up_they_decide_before_small_differences_of_growth() {
+fn additive_distances_outweigh_small_differences_of_growth() {
     let graph = recovery()
         .recover(&star_with_a_near_leaf(15, 0.05))
         .unwrap();
@@ -213,7 +213,7 @@ fn confidence_is_lower_where_distances_do_not_add_up() {
 }
 
 #[test]
-fn equal_models_and_one_model_are_no_trouble() {
+fn equal_models_and_single_models_are_recovered() {
     let graph = recovery()
         .recover(&evidence(&[0.0, 0.0, 0.0], None, None))
         .unwrap();

@@ -38,7 +38,7 @@ fn p_values_of_independent_rows_are_conservative() {
 
 /// Rows with a direction in common, as those of trained networks have, match no more of their own.
 #[test]
-fn what_rows_have_in_common_says_nothing() {
+fn a_component_common_to_all_rows_is_no_evidence() {
     let mut kinship = Kinship::new();
     for pair in 0..500 {
         let shifted = |seed| -> Vec<f32> {

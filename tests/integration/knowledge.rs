@@ -63,7 +63,7 @@ fn roots_are_apart_and_known_edges_hold_clusters_together() {
 }
 
 #[test]
-fn where_nothing_else_is_left_there_are_more_trees() {
+fn contradicting_facts_split_a_cluster_into_more_trees() {
     let leaves = ["a", "b", "c", "d"]
         .into_iter()
         .fold(Knowledge::new(), Knowledge::with_leaf);
@@ -161,7 +161,7 @@ proptest! {
     #![proptest_config(crate::cases(300))]
 
     #[test]
-    fn whatever_is_known_and_no_contradiction_holds(
+    fn consistent_facts_hold_in_the_result(
         distances in prop::collection::vec(0.1_f64..3.0, 15),
         parents in prop::collection::vec((0_usize..6, 0_usize..6), 0..4),
         not_parents in prop::collection::vec((0_usize..6, 0_usize..6), 0..8),

@@ -324,7 +324,7 @@ fn pruned(weights: &[f32]) -> Vec<f32> {
 }
 
 #[test]
-fn what_pruning_took_away_is_no_step_of_a_merge() {
+fn pruned_weights_are_no_step_of_a_merge() {
     let base = noise(61);
     let children = [62, 63, 64, 65].map(|seed| add(&base, 1.0, &noise(seed), 0.1));
     let mut models = vec![("base".to_string(), base.clone())];

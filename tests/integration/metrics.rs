@@ -142,7 +142,7 @@ fn accuracies_of_a_case_counted_by_hand() {
 }
 
 #[test]
-fn without_edges_models_or_equal_lengths_there_is_no_accuracy() {
+fn accuracy_is_undefined_without_edges_models_or_equal_lengths() {
     let empty = ModelGraph::default();
     let strangers = ModelGraph::from_parents([("a", None), ("b", None)]).unwrap();
     let pair = ModelGraph::from_parents([("a", None), ("b", Some("a"))]).unwrap();

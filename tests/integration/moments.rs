@@ -209,7 +209,7 @@ fn single_and_double_precision_give_the_same_bits() {
 }
 
 #[test]
-fn nothing_is_none() {
+fn moments_of_no_values_are_none() {
     let empty = Moments::of::<f32>(&[]).unwrap();
     assert_eq!(empty, Moments::new());
     assert_eq!(empty, Moments::default());

@@ -123,7 +123,7 @@ fn a_language_model_within_a_larger_one_is_found() {
 }
 
 #[test]
-fn a_renamed_model_with_noise_or_further_training_hangs_on_its_original() {
+fn a_renamed_model_with_noise_or_further_training_is_a_child_of_its_original() {
     for seed in SEEDS {
         let mut folder = family(&decoder(seed, 4, VOCABULARY), seed, train);
         let b1 = weights(&mut folder, "b1").clone();
@@ -341,14 +341,14 @@ fn without_biases(weights: &Weights) -> Weights {
 }
 
 #[test]
-fn biases_tell_which_matrices_are_stored_transposed() {
+fn biases_show_which_matrices_are_transposed() {
     let base = decoder(51, 4, VOCABULARY);
     let relation = Relation::between(&sign(&base), &sign(&transposed(&base))).unwrap();
     assert!(relation.is_equal());
 }
 
 #[test]
-fn without_biases_another_model_tells_which_matrices_are_stored_transposed() {
+fn without_biases_another_model_shows_which_matrices_are_transposed() {
     for seed in SEEDS {
         let mut folder = family(&without_biases(&decoder(seed, 4, VOCABULARY)), seed, train);
         for model in ["b", "b1"] {
@@ -374,7 +374,7 @@ fn without_biases_another_model_tells_which_matrices_are_stored_transposed() {
 }
 
 #[test]
-fn without_names_shapes_tell_which_matrices_are_stored_transposed() {
+fn without_names_shapes_show_which_matrices_are_transposed() {
     let mut folder = family(&without_biases(&decoder(57, 4, VOCABULARY)), 57, train);
     for model in ["b", "b1"] {
         let own = weights(&mut folder, model);

@@ -147,7 +147,7 @@ fn packed(matrix: &Tensor) -> Tensor {
 }
 
 #[test]
-fn a_copy_packed_into_codes_does_not_blind_the_comparison_of_lora_children() {
+fn a_packed_copy_does_not_restrict_the_comparison_of_lora_children() {
     for seed in SEEDS {
         let base = decoder(seed, 4, VOCABULARY);
         let mut folder = family(&base, seed, |from, seed, size| lora(from, seed, size, all));
@@ -172,7 +172,7 @@ fn a_copy_packed_into_codes_does_not_blind_the_comparison_of_lora_children() {
 }
 
 #[test]
-fn a_copy_with_fused_projections_does_not_blind_the_comparison_of_what_was_trained() {
+fn a_copy_with_fused_projections_does_not_restrict_other_comparisons() {
     let is_trained = |name: &str| {
         ["q_proj", "k_proj", "v_proj"]
             .iter()
@@ -203,7 +203,7 @@ fn a_copy_with_fused_projections_does_not_blind_the_comparison_of_what_was_train
 }
 
 #[test]
-fn a_copy_of_the_lower_layers_does_not_blind_the_comparison_of_the_upper_ones() {
+fn a_copy_of_the_lower_layers_does_not_restrict_other_comparisons() {
     let is_upper = |name: &str| (4..8).any(|layer| name.starts_with(&format!("layers.{layer}.")));
     for seed in SEEDS {
         let base = decoder(seed, 8, VOCABULARY);

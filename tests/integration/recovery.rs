@@ -94,7 +94,7 @@ fn the_order_of_the_models_changes_nothing() {
 }
 
 #[test]
-fn a_bad_model_is_named_and_costs_the_others_nothing() {
+fn a_bad_model_is_named_and_the_others_are_kept() {
     let good = [
         model("a", [9.0, 1.0, 1.0, 1.0]),
         model("b", [9.0, 1.0, 1.0, 2.0]),
@@ -132,7 +132,7 @@ fn other_architectures_are_never_in_one_tree() {
 }
 
 #[test]
-fn equal_models_one_model_and_no_model_are_no_trouble() {
+fn equal_models_single_models_and_no_models_are_recovered() {
     let equal = [
         model("a", [9.0, 1.0, 1.0, 1.0]),
         model("b", [9.0, 1.0, 1.0, 1.0]),

@@ -76,7 +76,7 @@ fn refused<T: DeserializeOwned>(value: serde_json::Value) -> String {
 }
 
 #[test]
-fn what_is_not_true_is_refused() {
+fn inconsistent_values_are_not_deserialised() {
     let short = refused::<CondensedMatrix>(json!({"size": 3, "values": [1.0]}));
     assert!(
         short.contains("1 values do not match the pairs of 3 points"),

@@ -118,7 +118,7 @@ fn shards_without_models_are_no_hindrance() {
 }
 
 #[test]
-fn what_shards_cannot_do_is_an_error() {
+fn invalid_use_of_shards_is_an_error() {
     let (signatures, _) = hub(33, 1, 2);
     let name = signatures[0].name().to_string();
     let mut shards = [Shard::new(0, 2), Shard::new(1, 2)];

@@ -328,7 +328,7 @@ fn squares_that_overflow_cost_their_tensor_alone() {
 }
 
 #[test]
-fn what_a_source_leaves_unfilled_is_no_number() {
+fn unfilled_values_are_not_numbers() {
     let mut source = small();
     source.leaves_last = true;
     assert_eq!(sign(&source), Err(ModelFailure::NoWeight));
@@ -476,7 +476,7 @@ fn other_values_have_other_digests() {
 }
 
 #[test]
-fn what_single_precision_loses_counts_in_digests() {
+fn digests_distinguish_values_beyond_single_precision() {
     let values = noise(64, 3);
     let mut seen = HashSet::new();
     for value in [

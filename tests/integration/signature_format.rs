@@ -94,7 +94,7 @@ fn small() -> Signature {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn written_signatures_are_read_back() {
     let signature = signature();
     assert_eq!(signature.skipped_layers().len(), 1);
     let bytes = signature.to_bytes();
@@ -425,14 +425,14 @@ mod through_serde {
     use super::*;
 
     #[test]
-    fn what_is_serialised_is_deserialised() {
+    fn serialised_signatures_are_deserialised() {
         let signature = signature();
         let json = serde_json::to_string(&signature).unwrap();
         assert_eq!(serde_json::from_str::<Signature>(&json).unwrap(), signature);
     }
 
     #[test]
-    fn what_is_deserialised_is_checked() {
+    fn deserialised_signatures_are_checked() {
         let json = serde_json::to_string(&small()).unwrap();
         let replaced = |from: &str, to: &str| {
             assert!(json.contains(from), "{json}");

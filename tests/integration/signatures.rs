@@ -89,7 +89,7 @@ fn the_order_of_the_signatures_changes_nothing() {
 
 /// A model of another architecture, one of few weights, and one that is like no other.
 #[test]
-fn what_two_models_say_of_each_other_depends_on_no_third_one() {
+fn a_relation_depends_on_no_third_model() {
     let models = models();
     let alone = evidence(&models[..2]);
     let strangers = [

@@ -128,7 +128,7 @@ fn families_of_any_make_are_recovered() {
 }
 
 #[test]
-fn what_remains_of_a_smaller_family_is_what_it_was() {
+fn shrinking_a_family_keeps_the_remaining_models() {
     let mut runner = TestRunner::deterministic();
     for shape in [
         Shape::Chain,
@@ -155,7 +155,7 @@ fn what_remains_of_a_smaller_family_is_what_it_was() {
 }
 
 #[test]
-fn published_models_are_what_was_asked_for() {
+fn published_models_follow_the_options() {
     use mother::weights::{ElementType, Layer, WeightSource};
     let mut runner = TestRunner::deterministic();
     let options = FamilyOptions::new(2..=2)

@@ -218,7 +218,7 @@ fn files_are_read_as_well() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_arguments_are_rejected() {
     let folder = Folder::new("refused");
     let refused = |arguments: &[&str]| {
         let output = command(&folder.file("kept"), arguments).output().unwrap();

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_may_lose_its_column_for_good() {
+    fn a_row_may_lose_its_column_permanently() {
         // The third row takes the first row's column, and no other is left for the first.
         let table = [vec![3, 0], vec![2, 9], vec![5, 9]];
         assert_eq!(largest_assignment(&sparse(&table), 2), 14);

@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_is_there_is_not_missed() {
+    fn a_present_parent_is_not_reported_missing() {
         let ways: [&[(usize, f64)]; 4] = [&[], &[(0, 1.0)], &[(1, 2.0)], &[(2, 1.5)]];
         let parents = [None, Some(0), Some(0), Some(0)];
         assert_eq!(found(&parents, &squared(&ways), 1.0), []);
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_beside_the_way_from_its_parent_is_no_parent() {
+    fn a_model_off_the_path_from_a_parent_is_no_parent() {
         // 1 is in the place of the parent of 1 and 2, which descends from 0.
         let shared = (9, 2.0);
         let ways: [&[(usize, f64)]; 5] = [

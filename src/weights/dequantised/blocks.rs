@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tensors_tell_what_one_leaves_open() {
+    fn other_tensors_resolve_ambiguity() {
         let tables: [(&[usize], &[usize]); 3] = [
             (&[32, 32], &[2, 2]),
             (&[64, 32], &[3, 2]),

@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_by_inputs_is_transposed_and_square_matrices_follow() {
+    fn matrices_stored_by_inputs_are_transposed_and_square_ones_follow() {
         assert_listed(
             &[
                 ("h.0.attn.c_attn.weight", &[8, 24]),
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn without_biases_columns_are_cut_where_rows_can_not_be() {
+    fn without_biases_columns_are_split_if_rows_cannot_be() {
         let others: [(&str, &[usize]); 2] =
             [("o_proj.weight", &[8, 8]), ("down_proj.weight", &[10, 8])];
         assert_listed(

@@ -130,7 +130,7 @@ fn a_pipelines_adapter_fits_each_of_its_components() {
 }
 
 #[test]
-fn what_is_no_adapter_is_told_apart() {
+fn other_models_are_not_taken_for_adapters() {
     let is_adapter = |tensors: &[Tensor<'_>]| Adapter::is_adapter(&model("m", tensors));
     assert!(!is_adapter(&[
         ("q.weight", &[1], &[1.0]),
@@ -159,7 +159,7 @@ fn what_is_no_adapter_is_told_apart() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_fault() {
     let error = |tensors: &[Tensor<'_>]| changed(tensors, AdapterConfig::new()).unwrap_err();
     assert_eq!(
         error(&[DOWN]),

@@ -60,7 +60,7 @@ fn weights_are_those_that_peft_merges() {
 }
 
 #[test]
-fn configurations_that_are_not_understood_say_so() {
+fn unsupported_configurations_are_named() {
     let error = |json: &str| AdapterConfig::from_json(json).unwrap_err();
     assert!(matches!(error("[]"), AdapterError::Config { .. }));
     assert!(matches!(

@@ -39,7 +39,7 @@ fn a_base_is_found_by_its_name() {
 }
 
 #[test]
-fn of_bases_of_one_name_the_one_that_fits_is_taken() {
+fn the_base_that_fits_is_chosen_among_equal_names() {
     let named = AdapterConfig::new().with_base("hub/base");
     let models = [base("acme/base", 4), base("zeta/base", 3)];
     assert_eq!(place(named.clone(), &models), Placement::On(1));
@@ -50,7 +50,7 @@ fn of_bases_of_one_name_the_one_that_fits_is_taken() {
 }
 
 #[test]
-fn without_a_name_the_only_one_that_fits_is_taken() {
+fn without_a_name_the_only_base_that_fits_is_chosen() {
     let models = [base("x", 4), base("y", 3), base("z", 3)];
     assert_eq!(place(AdapterConfig::new(), &models[..2]), Placement::On(1));
     assert_eq!(

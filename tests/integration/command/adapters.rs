@@ -47,7 +47,7 @@ fn model(json: &Value, id: &str) -> Value {
 }
 
 #[test]
-fn adapters_hang_on_the_base_that_they_name() {
+fn adapters_are_attached_to_the_base_that_they_name() {
     let folder = TempFolder::new();
     let base = write_base(&folder);
     for (name, seed) in [("chat", 1), ("z-code", 2)] {
@@ -84,7 +84,7 @@ fn adapters_hang_on_the_base_that_they_name() {
 }
 
 #[test]
-fn an_adapter_of_which_nothing_is_known_hangs_on_the_only_model_that_fits() {
+fn an_adapter_without_a_base_name_is_attached_to_the_only_model_that_fits() {
     let folder = TempFolder::new();
     let base = foundation(1, 24);
     folder.write("base.safetensors", file_of(&base));
@@ -149,7 +149,7 @@ fn an_adapter_that_changes_nothing_is_a_copy_of_its_base() {
 }
 
 #[test]
-fn what_is_known_counts_more_than_a_configuration() {
+fn known_facts_override_an_adapters_configuration() {
     let folder = TempFolder::new();
     let base = write_base(&folder);
     folder.write("chat/adapter_model.safetensors", adapter(&base, 1).0);

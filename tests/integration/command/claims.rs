@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_id_that_is_known_of_and_not_there_is_named() {
+fn a_known_id_that_no_model_has_is_reported() {
     let folder = TempFolder::new();
     write_family(&folder, "a", 1, 24);
     folder.write("bad.safetensors", "text");

@@ -163,7 +163,7 @@ fn a_name_with_line_breaks_stays_on_one_line() {
 }
 
 #[test]
-fn nothing_to_recover() {
+fn paths_without_models_are_an_error() {
     let folder = TempFolder::new();
     let path = folder.path().display().to_string();
     recover_folder(folder.path(), &[]).assert_failed(1, &["recover: no model found in ", &path]);

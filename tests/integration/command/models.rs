@@ -106,7 +106,7 @@ fn folders_hold_files_single_models_and_sharded_ones() {
 }
 
 #[test]
-fn models_of_one_name_are_told_apart_and_one_given_twice_is_one() {
+fn equal_names_are_distinguished_and_one_model_given_twice_is_one() {
     let folder = TempFolder::new();
     let base = foundation(1, 24);
     let first = folder.write("x/model.safetensors", file_of(&base));
@@ -244,7 +244,7 @@ fn options_reach_the_method() {
 }
 
 #[test]
-fn without_a_scored_layer_a_note_says_that_directions_mean_nothing() {
+fn without_a_scored_layer_a_note_says_that_directions_are_unknown() {
     let folder = TempFolder::new();
     write_family(&folder, "a", 1, 24);
     let run = recover_folder(folder.path(), &["--score-layers=nothing"]);

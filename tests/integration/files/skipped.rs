@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 #[test]
-fn of_files_that_are_one_model_the_full_one_counts() {
+fn the_full_file_is_used_among_files_of_one_model() {
     let folder = TempFolder::new();
     folder.write("a/model.safetensors", weights(1.0));
     folder.write("a/model.fp16.safetensors", weights(1.0));
@@ -43,7 +43,7 @@ fn of_files_that_are_one_model_the_full_one_counts() {
 }
 
 #[test]
-fn what_was_released_first_is_the_model_above() {
+fn original_releases_are_the_model_of_the_parent_folder() {
     let folder = TempFolder::new();
     write_shards(&folder, "a/model", Some("a/model.safetensors.index.json"));
     folder.write("a/original/consolidated.safetensors", weights(1.0));
@@ -119,7 +119,7 @@ fn shards_that_are_missing_are_named() {
 }
 
 #[test]
-fn formats_that_are_not_read_are_named() {
+fn unsupported_formats_are_named() {
     let folder = TempFolder::new();
     folder.write("base/model.safetensors", weights(1.0));
     folder.write("base/base.onnx", "");
@@ -222,7 +222,7 @@ fn a_folder_that_may_not_be_listed_is_named() {
 }
 
 #[test]
-fn damage_is_told_when_a_model_is_opened() {
+fn damage_is_reported_when_a_model_is_opened() {
     let folder = TempFolder::new();
     folder.write("cut.safetensors", &file_with("{}", &[])[..5]);
     folder.write(

@@ -65,7 +65,7 @@ fn signatures(folder: &TempFolder) -> Vec<Signature> {
 }
 
 #[test]
-fn copies_in_other_formats_hang_on_the_original() {
+fn copies_in_other_formats_are_children_of_the_original() {
     let folder = TempFolder::new();
     let base = base(1);
     let child = trained(&base, 3);

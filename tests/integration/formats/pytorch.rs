@@ -104,7 +104,7 @@ fn shards_are_one_model_named_after_the_folder() {
 }
 
 #[test]
-fn nothing_is_ever_called() {
+fn pickles_are_never_executed() {
     let folder = TempFolder::new();
     let made = folder.path().join("made");
     let call = format!("cos\nsystem\n(S'touch {}'\ntR", made.display());

@@ -89,7 +89,7 @@ fn neither_other_pairs_nor_threads_change_a_rank() {
 }
 
 #[test]
-fn what_is_wrong_is_of_its_pairs_alone() {
+fn errors_affect_only_their_own_pairs() {
     let mut matrices = matrices();
     matrices[1][196 + 7] = f32::NAN;
     let views = views(&matrices);
@@ -128,7 +128,7 @@ fn what_is_wrong_is_of_its_pairs_alone() {
 }
 
 #[test]
-fn nothing_has_no_ranks() {
+fn no_matrices_have_no_ranks() {
     assert!(ranks_of_differences::<f64>(&[], &[]).is_empty());
     let pairs = all_pairs(2, Tolerance::Absolute(0.0));
     let unknown = RankError::UnknownMatrix { position: 0 };

@@ -46,7 +46,7 @@ fn a_folder_has_a_name_however_it_is_written() {
 }
 
 #[test]
-fn what_is_no_readable_file_says_what_it_is() {
+fn unreadable_paths_say_what_they_are() {
     let folder = TempFolder::new();
     let open = |name: &str| error_of(SafetensorsModel::open(folder.path().join(name)), name);
     assert!(matches!(

@@ -194,7 +194,7 @@ fn more_values_than_there_are_is_an_error() {
 }
 
 #[test]
-fn notes_are_kept_and_what_is_not_known_is_let_be() {
+fn notes_are_kept_and_unknown_keys_ignored() {
     let header = r#" {"a":{"dtype":"U8","note":[[{"x":null}],1e300],"shape":[2],"data_offsets":[1,3]},
         "__metadata__":{"format":"pt","tab\t":"\u00e9\ud83d\ude00"},
         "\u0062\n":{"shape":[0,18446744073709551615],"data_offsets":[3,3],"dtype":"F32"},
@@ -248,7 +248,7 @@ proptest! {
     #![proptest_config(crate::cases(1000))]
 
     #[test]
-    fn what_the_reference_writes_is_read_as_it_reads(
+    fn files_of_the_reference_are_read_as_the_reference_reads_them(
         tensors in prop::collection::vec(tensor(), 0..6),
         notes in prop::collection::hash_map("[a-c\"\n]{0,3}", ".{0,4}", 0..3),
     ) {

@@ -342,7 +342,7 @@ fn nesting_a_hundred_thousand_deep_is_harmless() {
 }
 
 #[test]
-fn a_long_or_wild_name_stays_one_short_line() {
+fn a_hostile_name_stays_on_one_short_line() {
     let name = "\\n\\u001b[2J".repeat(10_000);
     error_in(&file_with(format!(r#"{{"{name}":5}}"#), &[]));
     error_in(&file_with(format!(r#"{{"w":"{name}"}}"#), &[]));

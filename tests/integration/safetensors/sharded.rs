@@ -141,7 +141,7 @@ fn a_shard_is_never_looked_for_in_another_folder() {
 }
 
 #[test]
-fn what_is_no_index_is_an_error() {
+fn invalid_indexes_are_errors() {
     for index in ["", "{", "{\"a\":[1,", "x", r#"{"weight_map":{}} 1"#] {
         let error = error_with(index);
         assert!(

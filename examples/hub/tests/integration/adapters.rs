@@ -34,7 +34,7 @@ fn write_adapter(folder: &Path, base: &str) {
 }
 
 #[test]
-fn an_adapter_hangs_on_its_base() {
+fn an_adapter_is_attached_to_its_base() {
     let folder = TempDir::new().unwrap();
     let root = folder.path().join("models/acme");
     let base = models::base(1);

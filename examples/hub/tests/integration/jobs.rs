@@ -127,7 +127,7 @@ fn a_job_may_not_run_for_ever() {
 }
 
 #[test]
-fn only_so_many_jobs_wait() {
+fn the_queue_is_limited() {
     let (_folder, server) = started(&[("HUB_QUEUE", "2")]);
     let endless = queue(&server, "endless", "endless.safetensors");
     server.wait_for_job(endless, is_reading);
@@ -144,7 +144,7 @@ fn only_so_many_jobs_wait() {
 }
 
 #[test]
-fn of_many_requests_for_one_name_one_is_taken() {
+fn only_one_of_many_requests_for_a_name_succeeds() {
     const WRITERS: usize = 8;
     let (_folder, server) = started(&[("HUB_WORKERS", "4")]);
     let barrier = Barrier::new(WRITERS);

@@ -85,7 +85,7 @@ fn link_out(root: &Path, outside: &Path) {
 }
 
 #[test]
-fn nothing_outside_the_folder_can_be_named() {
+fn paths_outside_the_folder_are_rejected() {
     let folder = TempDir::new().unwrap();
     let server = Server::with_models(&folder, &[]);
     let root = folder.path().join("models");
@@ -186,7 +186,7 @@ fn a_link_that_changes_while_it_is_read_leads_nowhere_else() {
 }
 
 #[test]
-fn what_is_no_model_fails_with_the_reason() {
+fn paths_without_a_single_model_fail_with_the_reason() {
     let folder = TempDir::new().unwrap();
     let root = folder.path().join("models");
     let server = Server::with_models(&folder, &[("HUB_MODEL_BYTES", "100000")]);

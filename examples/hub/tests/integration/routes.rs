@@ -170,7 +170,7 @@ fn health_metrics_and_the_page() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error_with_a_code() {
+fn missing_things_are_errors_with_a_code() {
     let (_folder, server) = zoo();
     server.get("/nothing").refused(404, "no_such_route");
     server.get("/models/").refused(404, "no_such_route");

@@ -49,7 +49,7 @@ fn a_signature_is_placed_by_its_weights() {
 }
 
 #[test]
-fn what_a_card_says_is_compared_with_the_weights() {
+fn claims_of_cards_are_compared_with_the_weights() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(&folder, &[]);
     let (base, other) = (models::base(1), models::base(2));
@@ -136,7 +136,7 @@ fn little_in_common_is_a_warning() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_the_reason() {
+fn unsuitable_signatures_are_rejected_with_the_reason() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(&folder, &[("HUB_SIGNATURE_BYTES", "200000")]);
     let base = models::base(1);
@@ -192,7 +192,7 @@ fn what_does_not_fit_is_refused_with_the_reason() {
 }
 
 #[test]
-fn of_two_writers_of_one_name_one_wins() {
+fn one_of_two_concurrent_writers_of_a_name_wins() {
     const WRITERS: usize = 8;
     let folder = TempDir::new().unwrap();
     let server = Server::start(&folder, &[]);
@@ -257,7 +257,7 @@ fn a_full_hub_takes_no_more() {
 }
 
 #[test]
-fn absurd_numbers_harm_nobody_else() {
+fn absurd_numbers_affect_no_other_model() {
     let folder = TempDir::new().unwrap();
     let server = Server::start(&folder, &[]);
     // Squares of these fit into double precision, and hardly any sums of squares.
