@@ -1,8 +1,8 @@
-//! Fits the constants of the joint method to all families of networks but one, and tells how sure and how right
-//! they make recovery of that one.
+//! Fits the constants of the joint method to all families of networks except one, and reports the confidence and
+//! accuracy of recovery on that one.
 //!
-//! `cargo run --release --example calibrate -- FOLDER`; every sub-folder with a truth.json is a split, and splits
-//! whose roots are related are one family.
+//! `cargo run --release --example calibrate -- FOLDER`; every subfolder with a truth.json is a split, and splits
+//! with related roots form one family.
 
 extern crate alloc;
 
@@ -37,7 +37,7 @@ const FITTED: [JointConstant; 8] = [
 ];
 const FACTORS: [f64; 4] = [0.5, 0.75, 1.3, 2.0];
 
-/// How often models are left out of each split, in each of two ways.
+/// The number of draws in which models are left out of each split, in each of two ways.
 const DRAWS: u64 = 3;
 const LEFT_OUT: f64 = 0.3;
 
@@ -113,7 +113,7 @@ fn row(name: &str, of_both: &[Predictions; 2], fitted: &JointModel) -> Vec<Strin
     row
 }
 
-/// A folder of models with the truth about them.
+/// A folder of models with their true forest.
 struct Split {
     name: String,
     truth: Truth,
@@ -148,7 +148,7 @@ fn split(folder: &Path) -> Result<Split, Failure> {
     })
 }
 
-/// Splits of related networks, as cases of evidence with the truth.
+/// Splits of related networks: cases of evidence with the true forest.
 struct Family {
     name: String,
     cases: Vec<(Evidence, Truth)>,
@@ -196,7 +196,7 @@ fn are_related(first: &Split, second: &Split) -> bool {
     pairs.any(|related| related)
 }
 
-/// A split whole, with models left out, with parents left out, and its parents and children alone.
+/// A complete split, versions with models or parents left out, and each parent and child on their own.
 fn cases(split: Split) -> Result<Vec<(Evidence, Truth)>, Failure> {
     let mut truths = Vec::new();
     for draw in 0..DRAWS {
@@ -220,7 +220,7 @@ fn cases(split: Split) -> Result<Vec<(Evidence, Truth)>, Failure> {
     truths.into_par_iter().map(case).collect()
 }
 
-/// What models of all families say, with every set of constants that was tried.
+/// The predictions for all families under every set of constants tried so far.
 struct Fits<'a> {
     families: &'a [Family],
     known: BTreeMap<Vec<u64>, Vec<Predictions>>,
@@ -247,8 +247,8 @@ impl<'a> Fits<'a> {
         Ok(&self.known[&key])
     }
 
-    /// The constants under which what is true of all families but one is most probable: each in turn is
-    /// varied as long as that helps, twice over.
+    /// The constants under which the truth about all families except one is most probable. Each constant is varied
+    /// in turn as long as that helps, twice.
     fn best_without(&mut self, left_out: usize) -> Result<JointModel, Failure> {
         let mut best = JointModel::new();
         let mut most = self.log_likelihood(&best, left_out)?;
@@ -265,7 +265,7 @@ impl<'a> Fits<'a> {
         Ok(best)
     }
 
-    /// The mean over families, so that none counts more for its size.
+    /// The mean over families, so that large ones count no more than small ones.
     fn log_likelihood(&mut self, model: &JointModel, left_out: usize) -> Result<f64, Failure> {
         let predictions = self.predictions(model)?.iter().enumerate();
         let counted = predictions

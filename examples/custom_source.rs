@@ -1,5 +1,5 @@
-//! Your own format, tested with this crate's harness: a `WeightSource` over a made-up packed format,
-//! held to what every source promises, on models of any make.
+//! Your own format, tested with this crate's harness: a `WeightSource` over an invented packed format, checked
+//! against the contract of every source on arbitrary models.
 //!
 //! In a crate of your own, `check` would be the body of a test. Run it with
 //! `cargo run --release --example custom_source --features proptest`.
@@ -16,7 +16,7 @@ use mother::weights::{
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-/// A model in one block of bytes: the format that is to be tested. It keeps F64 only.
+/// A model in one block of bytes: the format under test. It stores only F64.
 struct Packed {
     name: String,
     directory: Vec<Entry>,
@@ -113,7 +113,7 @@ impl Layer for PackedLayer<'_> {
     }
 }
 
-/// What is read back is what was written, and the source keeps all its promises.
+/// Checks that the source returns what was written and fulfils its contract.
 fn check(model: &InMemoryModel<'_>) -> Result<(), TestCaseError> {
     let failed = |error: &dyn Error| TestCaseError::fail(error.to_string());
     let packed = Packed::write(model).map_err(|error| failed(&error))?;
@@ -122,7 +122,7 @@ fn check(model: &InMemoryModel<'_>) -> Result<(), TestCaseError> {
     same_weights(&packed, &again).map_err(|violation| failed(&violation))
 }
 
-/// A runner whose cases are the same every time.
+/// A runner with the same cases every time.
 fn runner() -> TestRunner {
     let config = Config {
         failure_persistence: None,
@@ -134,9 +134,9 @@ fn runner() -> TestRunner {
 fn main() -> Result<(), Box<dyn Error>> {
     runner().run(&in_memory_models(), |model| check(&model))?;
     let cases = runner().config().cases;
-    println!("{cases} models of any make: written, read back, all promises kept");
+    println!("{cases} arbitrary models: written, read back, and all checks passed");
 
-    // What a mistake looks like: the last layer begins a value too late. The smallest model is shown.
+    // An example of a mistake: the last layer begins one value too late. The smallest failing model is shown.
     let broken = runner().run(&in_memory_models(), |model| {
         let failed = |error: &dyn Error| TestCaseError::fail(error.to_string());
         let mut packed = Packed::write(&model).map_err(|error| failed(&error))?;
@@ -148,10 +148,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     match broken {
         Err(TestError::Fail(reason, model)) => {
             let layers = model.layers().count();
-            println!("a mistake is found: {reason} ({layers} layer)");
+            println!("the mistake was found: {reason} ({layers} layer)");
         }
         Err(aborted) => return Err(aborted.to_string().into()),
-        Ok(()) => return Err("a mistake was not found".into()),
+        Ok(()) => return Err("the mistake was not found".into()),
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Recovers every split of a folder and prints how right each result is, as a Markdown table.
+//! Recovers every split of a folder and prints the accuracy of each result, as a Markdown table.
 //!
 //! `cargo run --release --example evaluate -- [OPTIONS] FOLDER`; `--help` lists the options.
 
@@ -68,7 +68,7 @@ fn run() -> Result<(), Failure> {
     if results.is_empty() {
         let folder = options.folder.display();
         return Err(Failure::Run(format!(
-            "{folder}: no split with a truth.json"
+            "no split with a truth.json in {folder}"
         )));
     }
     let predictions = results
@@ -102,7 +102,7 @@ enum Format {
     Json,
 }
 
-/// What the command line says.
+/// The parsed command line.
 struct Options {
     folder: PathBuf,
     settings: Settings,
@@ -110,19 +110,19 @@ struct Options {
     parts: Parts,
 }
 
-/// What is recovered of a split.
+/// The parts of a split to recover.
 #[derive(Clone, Copy)]
 enum Parts {
-    /// All of it but this share of the models, as often as this.
+    /// All models except a random share, in this many draws.
     LeftOut { share: f64, draws: u64 },
-    /// All of it but this share of the models with children, as often as this.
+    /// All models except a random share of those with children, in this many draws.
     Missing { share: f64, draws: u64 },
-    /// Every parent and child alone.
+    /// Every pair of a parent and a child on its own.
     Pairs,
 }
 
 impl Options {
-    /// Reads the arguments, in any order; `None` when only help was asked for.
+    /// Reads the arguments, in any order; `None` if help was requested.
     fn parse(mut parser: Parser) -> Result<Option<Self>, Failure> {
         let (mut folder, mut format) = (None, Format::Markdown);
         let (mut share, mut draws, mut pairs) = (0.0, 1, false);
@@ -183,7 +183,7 @@ fn share_of_models(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a number from 0 to below 1".into())
 }
 
-/// The sub-folders that have a truth, sorted by name.
+/// The subfolders that have a truth, sorted by name.
 fn splits(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut splits = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -196,7 +196,7 @@ fn splits(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(splits)
 }
 
-/// What the JSON holds.
+/// The JSON output.
 #[derive(Serialize)]
 struct Report<'a> {
     splits: &'a [Evaluation],
@@ -208,17 +208,17 @@ struct Report<'a> {
 struct Evaluation {
     split: String,
     models: usize,
-    /// How many trees were found.
+    /// The number of trees found.
     trees: usize,
     true_trees: usize,
     clusters: Share,
     edges_by_tree: Vec<Share>,
     edges: Share,
     seconds: Seconds,
-    /// What was found of missing parents, if any were left out.
+    /// How well missing parents were found, if any were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     hidden: Option<HiddenTally>,
-    /// How sure recovery was of each parent or root, and whether that is right.
+    /// The confidence in each parent or root, and whether it is right.
     #[serde(skip)]
     predictions: Vec<(f64, bool)>,
 }
@@ -268,7 +268,7 @@ fn evaluate(folder: &Path, split: &str, options: &Options) -> Result<Evaluation,
 }
 
 impl Evaluation {
-    /// Adds how right an outcome is.
+    /// Adds the accuracy of an outcome.
     fn add(&mut self, outcome: &Outcome, truth: &Truth) -> Result<(), Failure> {
         let accuracy = truth.accuracy(&outcome.graph)?;
         self.models += outcome.graph.len();
@@ -292,7 +292,7 @@ const HEAD: [&str; 12] = [
     "cluster", "tree", "total",
 ];
 
-/// The table, its columns aligned, with a last line for all splits together.
+/// The table with aligned columns, and a last line for all splits together.
 fn markdown(results: &[Evaluation]) -> String {
     let mut rows = vec![HEAD.map(String::from).to_vec()];
     rows.extend(results.iter().map(|result| {
@@ -327,7 +327,7 @@ fn markdown(results: &[Evaluation]) -> String {
     table::align(&rows)
 }
 
-/// What was found of missing parents in all splits, if any were left out.
+/// How well missing parents were found in all splits, if any were left out.
 fn hidden_markdown(results: &[Evaluation]) -> Option<String> {
     let tallies = results.iter().filter_map(|result| result.hidden);
     let sum = tallies.reduce(|mut sum, tally| {
@@ -337,15 +337,15 @@ fn hidden_markdown(results: &[Evaluation]) -> Option<String> {
     let row = |what: &str, of: Share| [what.into(), share(of), of.of.to_string()];
     Some(table::align(&[
         ["hidden parents", "share", "of"].map(String::from).to_vec(),
-        row("found that are missing", sum.precision).to_vec(),
-        row("missing that are found", sum.recall).to_vec(),
-        row("pairs found that are siblings", sum.sibling_precision).to_vec(),
+        row("found parents that are missing", sum.precision).to_vec(),
+        row("missing parents that are found", sum.recall).to_vec(),
+        row("found pairs that are siblings", sum.sibling_precision).to_vec(),
         row("siblings that are found", sum.sibling_recall).to_vec(),
-        row("siblings said to be parent and child", sum.said).to_vec(),
+        row("siblings asserted to be parent and child", sum.said).to_vec(),
     ]))
 }
 
-/// `0.944`, or `-` where there is nothing to be right about.
+/// `0.944`, or `-` if there is nothing to count.
 fn share(share: Share) -> String {
     (share.value()).map_or_else(|| "-".into(), |value| format!("{value:.3}"))
 }

@@ -1,8 +1,8 @@
-//! What hostile files and large collections cost: the most memory each case has had, and what came of
-//! it, as a Markdown table.
+//! Measures what hostile files and large collections cost: the peak memory and the outcome of each case, as a
+//! Markdown table.
 //!
-//! `cargo run --release --example hostile -- [--full]`. Every case runs in a process of its own, since
-//! the system keeps the largest memory of a process (Linux only; elsewhere there is a `-`).
+//! `cargo run --release --example hostile -- [--full]`. Every case runs in a process of its own, because the
+//! system only reports the peak memory of a whole process (on Linux; elsewhere the table has a `-`).
 
 mod support;
 
@@ -25,15 +25,16 @@ Measure what hostile files and large collections cost.
 
 hostile [--full]
 
-  --full                 100,000 models and files of 8 GiB (half an hour); without it 2,000 and 64 MiB
+  --full                 100,000 models and files of 8 GiB (takes half an hour) instead of 2,000 models
+                         and files of 64 MiB
 ";
 
 /// One line of the table.
 struct Case {
     name: &'static str,
-    /// Makes the files, in a folder of its own; the number is larger with `--full`.
+    /// Creates the files in a folder of their own, more or larger ones with `--full`.
     make: fn(&Path, bool) -> std::io::Result<()>,
-    /// Reads them, and tells what came of it.
+    /// Reads the files and describes the outcome.
     run: fn(&Path) -> String,
 }
 
@@ -44,12 +45,12 @@ const CASES: [Case; 8] = [
         run: open,
     },
     Case {
-        name: "a header of 1 GB, which would hold 10 million tensors",
+        name: "a header of 1 GB, enough for 10 million tensors",
         make: |folder, _| header_only(folder, 1_000_000_000, 1_100_000_000),
         run: open,
     },
     Case {
-        name: "a header of as many tensors as the format allows",
+        name: "a header with as many tensors as the format allows",
         make: |folder, full| many_tensors(folder, if full { 1_390_000 } else { 50_000 }),
         run: open,
     },
@@ -79,7 +80,7 @@ const CASES: [Case; 8] = [
         run: measure,
     },
     Case {
-        name: "models of as many architectures as there are models",
+        name: "models that all have different architectures",
         make: |folder, full| {
             let models = if full { 100_000 } else { 2000 };
             small_models(folder, models, |model| model)
@@ -87,7 +88,7 @@ const CASES: [Case; 8] = [
         run: measure,
     },
     Case {
-        name: "more models of one architecture than tables of pairs fit into memory",
+        name: "more models of one architecture than memory for all pairs",
         make: |folder, full| small_models(folder, if full { 100_000 } else { 2000 }, |_| 0),
         run: measure_exactly,
     },
@@ -109,16 +110,16 @@ fn run() -> Result<(), Failure> {
                 .parse()
                 .ok()
                 .and_then(|number: usize| CASES.get(number));
-            let case = case.ok_or_else(|| Failure::Usage(format!("no case {number}")))?;
+            let case = case.ok_or_else(|| Failure::Usage(format!("unknown case {number}")))?;
             let outcome = (case.run)(Path::new(folder));
             print(format_args!("{}\t{outcome}", peak_memory()))
         }
-        _ => Err(Failure::Usage("see --help".into())),
+        _ => Err(Failure::Usage("invalid arguments; see --help".into())),
     }
 }
 
 fn table_of_cases(full: bool) -> Result<(), Failure> {
-    let head = ["case", "most memory (MB)", "outcome"];
+    let head = ["case", "peak memory (MB)", "outcome"];
     let mut rows = vec![head.map(String::from).to_vec()];
     let command = env::current_exe().map_err(Failure::run)?;
     for (number, case) in CASES.iter().enumerate() {
@@ -140,7 +141,7 @@ fn table_of_cases(full: bool) -> Result<(), Failure> {
             .trim_end()
             .to_owned();
         let (memory, outcome) = line.split_once('\t').unwrap_or(("-", &line));
-        // The folder has another name in every run.
+        // The folder has a different name in every run.
         let outcome = outcome.replace(&format!("{}/", folder.0.display()), "");
         rows.push(vec![case.name.into(), memory.into(), outcome]);
     }
@@ -161,12 +162,12 @@ impl TemporaryFolder {
 
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // What can't be removed now is the system's to clear.
+        // Whatever can't be removed now is left for the system to clean up.
         let _removed = fs::remove_dir_all(&self.0);
     }
 }
 
-/// The most memory that this process has had, in MB.
+/// The peak memory of this process in MB.
 fn peak_memory() -> String {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -174,7 +175,7 @@ fn peak_memory() -> String {
     kilobytes.map_or_else(|| "-".into(), |kilobytes| (kilobytes / 1000).to_string())
 }
 
-/// Opens the only file.
+/// Opens the single file.
 fn open(folder: &Path) -> String {
     let opened = find_models([folder]).map(|found| found.models[0].open());
     match opened {
@@ -236,7 +237,7 @@ fn measure_with(
     }
 }
 
-/// A file that says how long its header is, and is so long itself, without holding anything.
+/// A file that states the length of its header and has the given length, but is otherwise empty.
 fn header_only(folder: &Path, header: u64, length: u64) -> std::io::Result<()> {
     let mut file = File::create(folder.join("header.safetensors"))?;
     file.write_all(&header.to_le_bytes())?;
@@ -280,7 +281,7 @@ fn sparse(path: &Path, rows: u64) -> std::io::Result<()> {
     file.set_len(8 + header.len() as u64 + bytes)
 }
 
-/// Models of one matrix of 2 by 16 weights each, whose name tells architectures apart.
+/// Models of one matrix of 2 by 16 weights each, whose name determines the architecture.
 fn small_models(
     folder: &Path,
     models: usize,

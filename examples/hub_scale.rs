@@ -1,4 +1,4 @@
-//! Recovers a hub of made-up models from simulated signatures, and reports accuracy and speed.
+//! Recovers a simulated hub from simulated signatures, and reports accuracy and speed.
 //!
 //! `cargo run --release --example hub_scale -- [OPTIONS]`; `--help` lists the options.
 #![allow(
@@ -11,7 +11,7 @@ mod sample;
 #[path = "support/hub_simulation.rs"]
 mod simulation;
 #[path = "support/terminal.rs"]
-#[allow(dead_code, reason = "not every command uses all of it")]
+#[allow(dead_code, reason = "shared with other commands")]
 mod terminal;
 
 use core::fmt::Write as _;
@@ -29,28 +29,28 @@ use simulation::{Hub, Plan};
 use terminal::{Failure, finish, print};
 
 const HELP: &str = "\
-Simulate the signatures of a hub, recover the family tree of all its models, compare with the truth.
+Simulate the signatures of a hub, recover the family trees of its models, and compare with the truth.
 
 hub_scale [OPTIONS]
 
-  --models N             how many models there are (2000)
-  --seed S               for another hub (0)
-  --threads T            how many threads to use (as many as there are processors)
-  --numbers K            how many numbers the sketches of a signature hold: a power of two from 512
-                         to 65536 (8192 up to 10000 models, else 1024)
-  --steps A:B            the least and the greatest step, as shares of the norm (0.003:0.1)
-  --dense                compare all pairs instead, without an index
-  --sample K             compare K models with all others as well, and recover each with its nearest
-                         alone: what is lost because the index does not compare all pairs (0)
+  --models N             number of models (2000)
+  --seed S               seed; other seeds give other hubs (0)
+  --threads T            number of threads (one per processor)
+  --numbers K            numbers in the sketches of a signature: a power of two from 512 to 65536
+                         (8192 for up to 10000 models, otherwise 1024)
+  --steps A:B            smallest and largest step, as shares of the norm (0.003:0.1)
+  --dense                compare all pairs instead of using an index
+  --sample K             also compare K models with all others, and recover each from its nearest
+                         ones alone, to show what the index misses (0)
   --format NAME          text (the default) | json
 
-Families have sizes as on hubs: the largest is a tenth of all, the second half of that, the third a
-third. Every model descends from one chosen with a probability in proportion to the number of its
-children plus one. Steps are log-uniform, a third of them of low rank; 12 % of models are duplicates or
-casts, 3 % keep half of their layers and get new ones. Copies of equal values count as one model.
+Family sizes are as on real hubs: the largest has a tenth of all models, the second half as many as the
+largest, the third a third. The parent of every model is chosen with a probability proportional to its
+number of children plus one. Steps are log-uniform, a third of them of low rank. 12 % of the models are
+duplicates or casts; 3 % keep half of their layers and get new ones. Equal copies count as one model.
 ";
 
-/// How many models are inserted one by one at the end.
+/// The number of models inserted one by one at the end.
 const INSERTED: usize = 200;
 
 struct Options {
@@ -99,13 +99,13 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
                 steps = ends
                     .filter(|&(least, greatest): &(f64, f64)| 0.0 < least && least <= greatest)
                     .filter(|ends| ends.1 <= 1.0)
-                    .ok_or_else(|| usage("--steps takes A:B with 0 < A ≤ B ≤ 1"))?;
+                    .ok_or_else(|| usage("--steps must be A:B with 0 < A ≤ B ≤ 1"))?;
             }
             Arg::Long("format") => {
                 json = match parser.value()?.string()?.as_str() {
                     "json" => true,
                     "text" => false,
-                    _ => return Err(usage("--format takes text or json")),
+                    _ => return Err(usage("--format must be text or json")),
                 };
             }
             Arg::Long("help") | Arg::Short('h') => return Ok(None),
@@ -114,10 +114,10 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, Failure> {
     }
     let numbers: usize = numbers.unwrap_or(if models <= 10_000 { 8192 } else { 1024 });
     if models < 2 {
-        return Err(usage("--models takes at least 2"));
+        return Err(usage("--models must be at least 2"));
     }
     if !(512..=65_536).contains(&numbers) || !numbers.is_power_of_two() {
-        return Err(usage("--numbers takes a power of two from 512 to 65536"));
+        return Err(usage("--numbers must be a power of two from 512 to 65536"));
     }
     Ok(Some(Options {
         plan: Plan {
@@ -171,7 +171,7 @@ fn measure(options: &Options) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// How long it takes to insert one more model and to find its relatives, in ascending order.
+/// The times for inserting one more model and finding its relatives, ascending.
 fn insert_some(hub: &mut Hub, index: &mut Index) -> Result<Vec<f64>, Failure> {
     let mut times = Vec::new();
     for _ in 0..INSERTED {
@@ -187,7 +187,7 @@ fn insert_some(hub: &mut Hub, index: &mut Index) -> Result<Vec<f64>, Failure> {
     Ok(times)
 }
 
-/// What a signature takes in memory.
+/// The memory of a signature.
 fn bytes_of(signature: &Signature) -> usize {
     let tensors = signature.tensors().iter().map(|tensor| {
         let sketch = tensor.sketch();
@@ -197,7 +197,7 @@ fn bytes_of(signature: &Signature) -> usize {
     size_of_val(signature) + signature.name().len() + tensors.sum::<usize>()
 }
 
-/// The most memory this process ever had, in bytes; 0 where the system doesn't say.
+/// The peak memory of this process in bytes; 0 if the system doesn't report it.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -218,9 +218,9 @@ struct Report {
     families: usize,
     true_edges: usize,
     right_edges: usize,
-    /// Right but for the direction.
+    /// Right edges, ignoring direction.
     undirected: usize,
-    /// The share of families that are one tree of just their models.
+    /// The share of families that were found as one tree of exactly their models.
     clusters: f64,
     /// Over all edges found.
     confidence: f64,
@@ -260,7 +260,7 @@ impl Report {
                 bin.3 += sure;
             }
         }
-        // Of models of equal values one is the original, whichever it is: its edge is that of all.
+        // Among models with equal values any may be the original; its edge counts for all of them.
         self.right_edges = right_found.min(self.true_edges);
         self.confidence = confidence / f64::from(found.max(1));
         self.right = right_found as f64 / f64::from(found.max(1));
@@ -278,7 +278,7 @@ impl Report {
         self.clusters = whole.count() as f64 / self.families.max(1) as f64;
     }
 
-    /// The time below which this share of the insertions stayed, in milliseconds.
+    /// The given quantile of the insertion times, in milliseconds.
     fn quantile(&self, share: f64) -> f64 {
         let last = self.insert_one.len().saturating_sub(1);
         let at = (share * last as f64).round() as usize;
@@ -324,9 +324,9 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!(
-            "{} models in {} families, {:.3} of them found whole\n\
-             edges: {} of {} right ({:.4}), {:.4} but for the direction\n\
-             confidence: {:.4} on average, {:.4} right\n",
+            "{} models in {} families, {:.3} of which were found complete\n\
+             edges: {} of {} right ({:.4}), {:.4} ignoring direction\n\
+             confidence: {:.4} on average, with {:.4} right\n",
             self.models,
             self.families,
             self.clusters,
@@ -342,10 +342,10 @@ impl Report {
             if edges > 0 {
                 let edges_as_float = edges as f64;
                 let (mean, right) = (sum / edges_as_float, right as f64 / edges_as_float);
-                // Strings take whatever is written to them.
+                // Writing to a string never fails.
                 let _ = writeln!(
                     text,
-                    "  {least:.3} to {:.3}: {edges} edges, {mean:.3} sure, {right:.3} right",
+                    "  {least:.3} to {:.3}: {edges} edges, mean confidence {mean:.3}, {right:.3} right",
                     f64::min(bound, 1.0),
                 );
             }
@@ -354,8 +354,8 @@ impl Report {
         let _ = write!(
             text,
             "seconds: {:.2} to simulate, {:.2} to insert, {:.2} to recover\n\
-             inserting one and finding its relatives: {:.2} ms (median), {:.2} ms (99 %)\n\
-             {} bytes a signature, {} MB at most",
+             inserting one model and finding its relatives: {:.2} ms (median), {:.2} ms (99 %)\n\
+             {} bytes per signature, {} MB peak memory",
             self.seconds.simulate.as_secs_f64(),
             self.seconds.insert.as_secs_f64(),
             self.seconds.recover.as_secs_f64(),

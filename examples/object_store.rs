@@ -1,6 +1,6 @@
-//! Weights that never were a file: models in an object store, read by ranges of bytes, and their tree.
+//! Weights outside files: models in an object store, read by ranges of bytes, and their tree.
 //!
-//! The store is made up and unreliable: every third request fails. A real one needs the same: a client, and
+//! The store is simulated and unreliable: every third request fails. A real one needs the same: a client, and
 //! the two traits below. Run it with `cargo run --release --example object_store`.
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
@@ -50,7 +50,7 @@ impl Layer for &StoredModel<'_> {
     fn element_type(&self) -> ElementType { ElementType::F32 }
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Error> {
         let get = || self.0.get_range(self.1, 4 * offset..4 * (offset + values.len()));
-        // Only what timed out may go better next time.
+        // Only timeouts are worth retrying.
         let is_late = |error: &Error| error.kind() == ErrorKind::TimedOut;
         let bytes = get().or_else(|error| if is_late(&error) { get() } else { Err(error) })?;
         ElementType::F32.decode(bytes, values).map_err(Error::other)
@@ -60,7 +60,7 @@ impl Layer for &StoredModel<'_> {
 fn main() -> Result<(), Box<dyn core::error::Error>> {
     let base = |i: usize| (i * i % 61) as f32 - 30.0;
     let step = |i: usize, s: usize| (1 + i / 32 % 5) as f32 * ((i * s % 101) as f32 / 50.0 - 1.0);
-    // Models trained from the base move every weight by a step of their own.
+    // Each model trained from the base moves every weight by its own step.
     let object = |(key, seed): (_, Option<usize>)| {
         let values = (0..1024).map(|i| base(i) + seed.map_or(0.0, |seed| step(i, seed)));
         (key, values.flat_map(f32::to_le_bytes).collect())

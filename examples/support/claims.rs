@@ -1,4 +1,4 @@
-//! What people say of models: ids in the file of what is known, and the bases on model cards.
+//! Statements about models: ids in the file of known facts, and the bases named by model cards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +8,16 @@ use mother::heritage::{Descent, DescentKind, Knowledge, ModelGraph};
 
 use super::terminal::note;
 
-/// The model that a card is about, and the names of what it says this was made from.
+/// A model, and the names of the models from which its card says it was made.
 pub(crate) struct Claim {
     pub(crate) model: String,
     pub(crate) bases: Vec<String>,
-    /// How it says that it was made.
+    /// The stated relation to them.
     pub(crate) relation: Option<String>,
 }
 
-/// The claims of the cards beside models. A card in a folder of several models may be about any of them,
-/// and isn't taken.
+/// The claims of the cards next to models. A card in a folder of several models may be about any of them, so it is
+/// ignored.
 pub(crate) fn on_cards(models: &[ModelPath]) -> Vec<Claim> {
     let mut in_folder: BTreeMap<_, usize> = BTreeMap::new();
     for model in models {
@@ -36,7 +36,7 @@ pub(crate) fn on_cards(models: &[ModelPath]) -> Vec<Claim> {
     claims.collect()
 }
 
-/// Adds the claims about models that are there to what is known.
+/// Adds the claims about present models to the known facts.
 pub(crate) fn add(mut knowledge: Knowledge, claims: &[Claim], ids: &[&str]) -> Knowledge {
     for claim in claims {
         for base in present(claim, ids) {
@@ -58,8 +58,8 @@ fn present<'a>(claim: &Claim, ids: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-/// Notes every claim that the graph contradicts: none of the bases that are there is an ancestor of the
-/// model, or averaged in it.
+/// Reports every claim that the graph contradicts: no claimed base that is present is an ancestor of the model or
+/// one of the models averaged in it.
 pub(crate) fn note_contradictions(claims: &[Claim], graph: &ModelGraph) {
     let ids: Vec<&str> = graph.models().iter().map(|model| model.name()).collect();
     for claim in claims {

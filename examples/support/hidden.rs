@@ -1,33 +1,33 @@
-//! How well missing parents are found, on trees some of whose inner nodes were left out.
+//! How well missing parents are found in trees from which some inner nodes were removed.
 
 use mother::heritage::ModelGraph;
 use serde::Serialize;
 
 use super::truth::Share;
 
-/// Edges that are surer than this are counted as said.
+/// Edges with a higher confidence than this count as asserted.
 const SAID: f64 = 0.7;
 
-/// What was found of the missing parents of a forest.
+/// How well the missing parents of a forest were found.
 #[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct HiddenTally {
-    /// Hidden models whose children met at a model that was left out, of all found.
+    /// Of the hidden models found, the share whose children do meet at a removed model.
     pub(crate) precision: Share,
-    /// Models left out that were found, of all with children in two or more branches.
+    /// Of the removed models with children in two or more branches, the share that was found.
     pub(crate) recall: Share,
-    /// Pairs below one hidden model that are siblings of a missing parent, of all such pairs.
+    /// Of the pairs below one hidden model, the share that are siblings with a missing parent.
     pub(crate) sibling_precision: Share,
-    /// Siblings of missing parents that are below one hidden model, of all of them.
+    /// Of the pairs of siblings with a missing parent, the share that are below one hidden model.
     pub(crate) sibling_recall: Share,
-    /// Pairs whose last common ancestor is missing, one of which is said with more than 0.7 to be the
-    /// other's parent, of all such pairs.
+    /// Of the pairs whose last common ancestor is missing, the share in which one model is asserted, with a
+    /// confidence above 0.7, to be the other's parent.
     pub(crate) said: Share,
 }
 
 impl HiddenTally {
-    /// Compares what was found of some models with the whole truth.
+    /// Compares a graph of some of the models with the whole truth.
     ///
-    /// `said` counts what is said without hidden parents.
+    /// `said` is measured on the graph without hidden parents.
     pub(crate) fn new(found: &ModelGraph, plain: &ModelGraph, whole: &ModelGraph) -> Self {
         let truth = Truth { found, whole };
         let without = Truth {
@@ -80,7 +80,7 @@ impl HiddenTally {
     }
 }
 
-/// A forest of which some models are missing, and what was found of the others.
+/// A forest with missing models, and the graph recovered from the others.
 struct Truth<'a> {
     found: &'a ModelGraph,
     whole: &'a ModelGraph,
@@ -108,13 +108,13 @@ impl Truth<'_> {
         })
     }
 
-    /// The missing model from which a model that is present was trained, by way of missing ones.
+    /// The missing model from which a present model descends through missing models only.
     fn missing_ancestors(&self, model: usize) -> impl Iterator<Item = usize> {
         let ancestors = self.whole.ancestors(model);
         ancestors.take_while(|&ancestor| self.is_missing(ancestor))
     }
 
-    /// Whether the last common ancestor of two models is missing, and so is all between it and them.
+    /// Whether the last common ancestor of two models is missing, together with everything between it and them.
     fn are_siblings(&self, first: usize, second: usize) -> bool {
         let top = self.whole.lowest_common_ancestor(first, second);
         top.is_some_and(|top| {
@@ -125,7 +125,7 @@ impl Truth<'_> {
         })
     }
 
-    /// How many children of a model have descendants that are present, or are present themselves.
+    /// The number of children of a model that are present or have present descendants.
     fn branches(&self, model: usize) -> usize {
         let present = |&&child: &&usize| {
             let mut below = self.whole.subtree(child).iter();
@@ -138,7 +138,7 @@ impl Truth<'_> {
         self.found.parent(self.position(model)?)
     }
 
-    /// Whether one of two models is surely said to be the other's parent.
+    /// Whether one of two models is asserted to be the other's parent.
     fn is_said(&self, first: usize, second: usize) -> bool {
         [(first, second), (second, first)]
             .iter()

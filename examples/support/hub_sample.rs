@@ -10,30 +10,31 @@ use rayon::prelude::*;
 use crate::simulation::Hub;
 use crate::terminal::Failure;
 
-/// How many of the nearest models an exhaustive search keeps: as many as the index keeps possible parents.
+/// The number of nearest models that an exhaustive search keeps: the same as the number of possible parents that
+/// the index keeps.
 const NEAREST: usize = 48;
 
-/// Shares of the sampled models.
+/// Shares of the sampled models for which the following holds.
 #[derive(Default)]
 pub(crate) struct Sample {
     models: usize,
-    /// Whose nearest relative, and whose true parent, is among the relatives that the index finds.
+    /// The nearest relative, or the true parent, is among the relatives that the index finds.
     nearest_found: f64,
     parent_found: f64,
-    /// Whose true parent is among the nearest that an exhaustive search finds.
+    /// The true parent is among the nearest models that an exhaustive search finds.
     parent_near: f64,
-    /// Whose edge is right in the graph of the index, and right regardless of direction.
+    /// The edge is right in the graph of the index, and right if direction is ignored.
     of_index: [f64; 2],
-    /// The same for the model's place among the nearest of the exhaustive search.
+    /// The same for recovery from the nearest models of the exhaustive search.
     exhaustive: [f64; 2],
 }
 
 impl Sample {
     pub(crate) fn text(&self) -> String {
         format!(
-            "\n{} models were sampled. The index finds the nearest relative of {:.3} and the parent of {:.3}; \
-             an exhaustive search has the parent of {:.3} among the {NEAREST} nearest.\n\
-             edges of these models: {:.3} right, {:.3} regardless of direction; recovered with their \
+            "\nsample of {} models: the index finds the nearest relative of {:.3} and the parent of {:.3} of them; \
+             an exhaustive search has the parent of {:.3} among the {NEAREST} nearest\n\
+             edges of these models: {:.3} right, {:.3} ignoring direction; recovered from their \
              {NEAREST} nearest alone: {:.3}, {:.3}",
             self.models,
             self.nearest_found,
@@ -65,7 +66,7 @@ impl Sample {
     }
 }
 
-/// A hub whose graph was found.
+/// A hub with its recovered graph.
 pub(crate) struct Found<'a> {
     hub: &'a Hub,
     index: &'a Index,
@@ -85,7 +86,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Compares every sampled model with all others, and recovers it with its nearest alone.
+    /// Compares every sampled model with all others, and recovers it from its nearest models alone.
     pub(crate) fn sample(&self, size: usize) -> Result<Sample, Failure> {
         let hub = self.hub;
         let drawn = (0..hub.len()).filter(|&model| hub.parent(model).is_some());
@@ -145,8 +146,8 @@ impl<'a> Found<'a> {
         self.index.signature(&name).ok_or_else(missing)
     }
 
-    /// The models nearest to one, the nearest first, found by comparing it with all that have a weight of
-    /// the same shape; of equal models the first alone.
+    /// The models nearest to one, nearest first, found by comparing it with all models that have a weight of the
+    /// same shape. Only the first of several equal models is included.
     fn nearest(&self, model: usize) -> Result<Vec<usize>, Failure> {
         let comparison = SignatureComparison::new();
         let own = self.signature(model)?;
@@ -167,7 +168,7 @@ impl<'a> Found<'a> {
         Ok(near.into_iter().map(|(_, model)| model).collect())
     }
 
-    /// Whether a model hangs on its parent in a graph, and whether it does or its parent hangs on it.
+    /// Whether a graph has the edge from a model's parent, and whether it has that edge in either direction.
     fn is_right(&self, model: usize, graph: &ModelGraph) -> [bool; 2] {
         let Some(at) = graph.index(&self.hub.name(model)) else {
             return [false; 2];

@@ -1,7 +1,7 @@
-//! A hub of made-up models, as signatures.
+//! The signatures of a simulated hub.
 //!
 //! Sketches are linear, so the sketch of a child is that of its parent plus that of a random step, and
-//! the squared norm of a group changes by ‖δ‖² + 2 u·δ, where u·δ is as large as chance makes it.
+//! the squared norm of a group changes by ‖δ‖² + 2 u·δ, where u·δ is random.
 
 use core::error::Error;
 
@@ -18,28 +18,28 @@ const LOG_VALUES: u32 = 24;
 /// The least number of models in a family.
 const SMALLEST_FAMILY: usize = 4;
 
-/// The share of models that are duplicates or casts, and that keep half of their layers.
+/// The shares of models that are duplicates or casts, and of those that keep half of their layers.
 const COPIES: f64 = 0.12;
 const HALVED: f64 = 0.03;
 
 /// The share of steps of low rank.
 const LOW_RANK: f64 = 1.0 / 3.0;
 
-/// What rounding to bfloat16 moves, as a share of the norm.
+/// The change from rounding to bfloat16, as a share of the norm.
 const ROUNDING: f64 = 1.3e-3;
 
-/// How often the kurtosis of a weight rises.
+/// The probability that the kurtosis of a weight rises.
 const RISES: f64 = 0.7;
 
-/// How many kurtoses there are to choose from.
+/// The number of possible values of the kurtosis.
 const KURTOSES: usize = 2001;
 
-/// What the hub is like.
+/// The parameters of the hub.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) models: usize,
     pub(crate) seed: u64,
-    /// Those of all sketches of a signature.
+    /// The numbers in all sketches of a signature.
     pub(crate) numbers: usize,
     pub(crate) steps: (f64, f64),
 }
@@ -57,19 +57,19 @@ enum Kind {
 #[derive(Clone, Copy)]
 struct Member {
     family: u32,
-    /// The first model of the same values.
+    /// The first model with the same values.
     original: u32,
     parent: Option<u32>,
     kind: Kind,
-    /// Of every weight the position of its kurtosis.
+    /// For every weight, the position of its kurtosis.
     kurtoses: [u16; WEIGHTS],
 }
 
-/// The models of a hub, in the order in which they were made.
+/// The models of a hub, in the order of their creation.
 pub(crate) struct Hub {
     plan: Plan,
     members: Vec<Member>,
-    /// Each model that isn't a copy once, and once more for every child, by family.
+    /// By family: each model that isn't a copy, once and once more for every child.
     chances: Vec<Vec<u32>>,
     /// The families of the models, in random order.
     moments: Vec<Moments>,
@@ -106,7 +106,7 @@ impl Hub {
         self.members.len()
     }
 
-    /// One more model, of a family chosen by size.
+    /// Adds a model to a family chosen in proportion to its size.
     pub(crate) fn add_model(&mut self) -> usize {
         let mut random = Random::new(self.plan.seed ^ 1, self.members.len() as u64);
         let family = self.members[random.below(self.members.len())].family;
@@ -160,7 +160,7 @@ impl Hub {
         model
     }
 
-    /// A name that reveals neither the parent of the model nor when it was made.
+    /// A name that reveals neither the parent of the model nor the time of its creation.
     pub(crate) fn name(&self, model: usize) -> String {
         format!(
             "{:016x}",
@@ -181,7 +181,7 @@ impl Hub {
         self.members[model].original == model as u32
     }
 
-    /// Whether a model descends from another, or from one of equal values.
+    /// Whether a model descends from another, or from one with equal values.
     pub(crate) fn is_right(&self, model: usize, parent: usize) -> bool {
         let original = |model: usize| self.members[model].original;
         let own = original(model);
@@ -189,7 +189,7 @@ impl Hub {
             || (self.parent(own as usize)).is_some_and(|real| original(real) == original(parent))
     }
 
-    /// The signature of a model; that of its parent must be known.
+    /// The signature of a model, given that its parent's is known.
     pub(crate) fn signature<'a>(
         &self,
         model: usize,
@@ -266,7 +266,7 @@ impl Hub {
         let pool = (self.chances.len() / 4 + 1).min(64);
         let mut random = Random::new(self.plan.seed ^ 4, family as u64);
         let which = random.below(pool) as u32;
-        // All of one number of values: matrices, and kernels of convolutions.
+        // Matrices and convolution kernels with the same number of values.
         let (rows, depth) = (8 + which % 8, which / 8);
         let columns = LOG_VALUES - rows - depth;
         let mut shape = vec![1 << rows, 1 << columns];
@@ -289,7 +289,7 @@ fn fresh_digest(numbers: TensorNumbers, random: &mut Random) -> TensorNumbers {
         .with_rounded_digests([sampled[0], sampled[0], sampled[1], sampled[2]])
 }
 
-/// The digests of a changed tensor; those of a cast are what its parent's rounding says.
+/// The digests of a changed tensor; those of a cast follow from its parent's rounded digests.
 fn with_digest(
     numbers: TensorNumbers,
     parent: &TensorSignature,
@@ -306,7 +306,7 @@ fn with_digest(
         .with_rounded_digests([bfloat, bfloat, bfloat, half])
 }
 
-/// The sketch of weights that nothing else resembles.
+/// The sketch of weights unlike any others.
 fn fresh_sketch(
     shape: &[usize],
     buckets: usize,

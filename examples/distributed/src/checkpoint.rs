@@ -1,8 +1,8 @@
-//! Signatures on disk: whatever was read is never read again.
+//! Signatures on disk, so that no model is read twice.
 //!
-//! A file for each worker, to which signatures are appended: first what they are signatures of, then one after the
-//! other, each after its length in eight bytes, little-endian. A process that is killed leaves at most one
-//! signature cut off at the end, which is dropped.
+//! Each worker appends its signatures to a file, which begins with a description of their source. Every record is
+//! preceded by its length in eight bytes, little-endian. A process that is killed leaves at most one incomplete
+//! signature at the end, which is dropped.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
@@ -12,19 +12,19 @@ use mother::signature::Signature;
 
 use crate::Failure;
 
-/// Where the signatures of all workers are.
+/// The location of the signatures of all workers.
 #[derive(Clone)]
 pub(crate) struct Checkpoints {
     pub(crate) folder: PathBuf,
-    /// What they are signatures of.
+    /// A description of their source.
     pub(crate) description: String,
     /// The number of workers.
     pub(crate) readers: usize,
 }
 
 impl Checkpoints {
-    /// Opens or begins the file of one worker, and passes the signatures on that are in it, one at a time, each
-    /// after the place where it is.
+    /// Opens or creates the file of one worker, and passes on the signatures in it one at a time, each with its
+    /// position.
     pub(crate) fn open(
         &self,
         reader: usize,
@@ -35,11 +35,11 @@ impl Checkpoints {
     }
 }
 
-/// The signatures that one worker read.
+/// The signatures of the models that one worker read.
 pub(crate) struct Checkpoint {
     path: PathBuf,
     file: File,
-    /// The same file, to read from.
+    /// The same file, for reading.
     reader: File,
     length: u64,
 }
@@ -66,7 +66,7 @@ impl Checkpoint {
                 let found = String::from_utf8_lossy(&record);
                 return Err(failure(
                     &path,
-                    format!("these are signatures of other models ({found}); remove the file"),
+                    format!("the file has signatures of other models ({found}); remove it"),
                 ));
             }
             whole += 8 + record.len() as u64;
@@ -95,14 +95,14 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Keeps a signature, and says where. It outlives this process as soon as this returns.
+    /// Appends a signature and returns its position. Once this returns, it survives the process.
     pub(crate) fn push(&mut self, signature: &Signature) -> Result<u64, Failure> {
         let place = self.length;
         self.write_record(&signature.to_bytes())?;
         Ok(place)
     }
 
-    /// The signature that is at a place.
+    /// The signature at a position.
     pub(crate) fn read(&mut self, place: u64) -> Result<Signature, Failure> {
         let failed = |error| failure(&self.path, error);
         (self.reader.seek(SeekFrom::Start(place))).map_err(failed)?;
@@ -121,7 +121,7 @@ impl Checkpoint {
     }
 }
 
-/// The next record; `None` at the end, or where the rest is cut off.
+/// The next record; `None` at the end, or if the rest is incomplete.
 fn read_record(reader: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = Vec::new();
     reader.take(8).read_to_end(&mut length)?;

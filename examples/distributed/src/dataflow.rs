@@ -1,5 +1,5 @@
-//! The shards of an index as the workers of one dataflow: messages go round in a loop, whose timestamps count
-//! the steps.
+//! The shards of an index as the workers of one dataflow. Messages go round in a loop whose timestamps count the
+//! steps.
 
 use core::cell::RefCell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) fn bytes_sent() -> u64 {
     SENT.load(Ordering::Relaxed)
 }
 
-/// Finds the graph of the models that all workers of all processes have read; process 0 gets it.
+/// Finds the graph of all models read by all workers. Process 0 gets it.
 pub(crate) fn run(
     config: timely::Config,
     checkpoints: Checkpoints,
@@ -55,8 +55,8 @@ pub(crate) fn run(
     Ok(graph)
 }
 
-/// The models that one worker read. It takes them in itself, since an allocator may not give to one thread what
-/// another has freed.
+/// The models that one worker read. The worker loads them itself, because an allocator may not reuse on one thread
+/// what another has freed.
 fn fill_shard(worker: &Worker, checkpoints: &Checkpoints) -> Result<Shard, Failure> {
     let mut shard = Shard::new(worker.index(), worker.peers());
     checkpoints.open(worker.index(), |_, signature| {
@@ -65,7 +65,7 @@ fn fill_shard(worker: &Worker, checkpoints: &Checkpoints) -> Result<Shard, Failu
     Ok(shard)
 }
 
-/// The dataflow of one worker: what its shard says goes to the shards that it is for, and back.
+/// The dataflow of one worker: its shard's messages go to other shards, and theirs come back.
 fn find_graph(worker: &mut Worker, shard: Shard) -> Option<ModelGraph> {
     let shard = Rc::new(RefCell::new(shard));
     let own = Rc::clone(&shard);
@@ -86,7 +86,7 @@ fn find_graph(worker: &mut Worker, shard: Shard) -> Option<ModelGraph> {
                                 containers.for_each(|messages| inbox.append(messages));
                             }
                         });
-                        // A step begins when no message of it is on its way any more.
+                        // A step begins once none of its messages is still on its way.
                         while let Some(now) =
                             capability.take_if(|now| !frontier.frontier().less_equal(now.time()))
                         {
@@ -109,14 +109,14 @@ fn find_graph(worker: &mut Worker, shard: Shard) -> Option<ModelGraph> {
     shard.borrow().graph().cloned()
 }
 
-/// Ends this process; the others then miss it, and end too.
+/// Ends this process. The others then lose the connection and end too.
 fn end(error: &dyn core::fmt::Display) -> ! {
     note(&format!("mother-distributed: {error}"));
     std::process::exit(1)
 }
 
-/// Ends this process with any of its threads: the engine stops one where it loses the connection to another
-/// process, and nothing can be found then.
+/// Ends this process if any of its threads ends. The engine stops a thread that loses the connection to another
+/// process, and then no graph can be found.
 fn end_with_any_thread() {
     std::panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();
@@ -130,7 +130,7 @@ fn end_with_any_thread() {
     }));
 }
 
-/// Counts what is sent to other processes.
+/// Counts the bytes sent to other processes.
 fn counter() -> Logger<CommunicationEventBuilder> {
     type Events = Option<Vec<(Duration, CommunicationEvent)>>;
     Logger::new(Instant::now(), Duration::ZERO, |_, events: &mut Events| {

@@ -1,4 +1,4 @@
-//! The models of a hub: files of a folder, or made-up ones.
+//! The models of a hub: files in a folder, or simulated ones.
 
 use mother::files::{ModelPath, find_models};
 use mother::signature::{Signature, SignatureOptions};
@@ -46,8 +46,7 @@ impl Hub {
         }
     }
 
-    /// Which of the readers reads a model. A made-up one follows from its parent, so that one reader has the
-    /// whole family.
+    /// The reader of a model. A simulated model is derived from its parent, so one reader has the whole family.
     pub(crate) fn reader(&self, model: usize, readers: usize) -> usize {
         match self {
             Self::Simulated(hub) => hub.family(model) % readers,
@@ -55,7 +54,7 @@ impl Hub {
         }
     }
 
-    /// The model from whose signature that of a made-up one follows.
+    /// The model from whose signature that of a simulated model is derived.
     pub(crate) fn made_from(&self, model: usize) -> Option<String> {
         match self {
             Self::Simulated(hub) => Some(hub.name(hub.parent(model)?)),
@@ -63,7 +62,7 @@ impl Hub {
         }
     }
 
-    /// Reads a model; that which it is made from was read by the same reader before.
+    /// Reads a model. If it is derived from another, the same reader has read that one before.
     pub(crate) fn sign(
         &self,
         model: usize,

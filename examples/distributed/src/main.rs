@@ -2,7 +2,7 @@
 //! `timely`, whose result is that of one `Index`, byte for byte.
 //!
 //! Every worker reads its share of the models, and keeps their signatures on disk as it goes. A process that
-//! ends half-way is started again with the same command, and reads only what is missing. The processes connect
+//! dies half-way can be started again with the same command, and reads only what is missing. The processes connect
 //! once they have read their shares.
 
 mod checkpoint;
@@ -11,7 +11,7 @@ mod hub;
 mod reading;
 mod settings;
 #[path = "../../support/hub_simulation.rs"]
-#[allow(dead_code, reason = "the truth is not asked for here")]
+#[allow(dead_code, reason = "the truth is not used here")]
 mod simulation;
 
 use std::fs::File;
@@ -25,7 +25,7 @@ use crate::checkpoint::Checkpoints;
 use crate::hub::Hub;
 use crate::settings::{Engine, Settings};
 
-/// Why the command ends without a graph, in one line.
+/// Why the command failed, in one line.
 struct Failure(String);
 
 impl Failure {
@@ -44,9 +44,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes one line to stderr; stdout is the engine's, which reports there how it connects.
+/// Writes one line to stderr. The engine reports its connections on stdout.
 fn note(line: &str) {
-    // There is nobody left to tell when stderr is closed.
+    // If stderr is closed, there is nowhere to report it.
     writeln!(stderr(), "{line}").ok();
 }
 
@@ -83,7 +83,7 @@ fn run() -> Result<(), Failure> {
     }
     let of_graph = models.map(|models| format!("a graph of {models} models; "));
     note(&format!(
-        "process {}: {}{:.1} s, {:.1} s of a processor with reading, {:.1} MB sent, {:.0} MB of memory at most",
+        "process {}: {}{:.1} s, {:.1} s of processor time including reading, {:.1} MB sent, {:.0} MB peak memory",
         settings.process,
         of_graph.unwrap_or_default(),
         start.elapsed().as_secs_f64(),
@@ -94,7 +94,7 @@ fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What one index finds of the same models, for comparison.
+/// The graph that a single index finds for the same models, for comparison.
 fn of_index(checkpoints: &Checkpoints) -> Result<ModelGraph, Failure> {
     let mut index = Index::new();
     for reader in 0..checkpoints.readers {
@@ -105,7 +105,7 @@ fn of_index(checkpoints: &Checkpoints) -> Result<ModelGraph, Failure> {
     index.graph().map_err(Failure::of)
 }
 
-/// Writes the graph as JSON; whoever reads the file finds all of it or none.
+/// Writes the graph as JSON, atomically.
 fn write(graph: &ModelGraph, settings: &Settings) -> Result<(), Failure> {
     let failed =
         |error: &dyn core::fmt::Display| Failure(format!("{}: {error}", settings.out.display()));
@@ -117,7 +117,7 @@ fn write(graph: &ModelGraph, settings: &Settings) -> Result<(), Failure> {
     std::fs::rename(&temporary, &settings.out).map_err(|error| failed(&error))
 }
 
-/// The most memory this process ever had, in bytes; 0 where the system doesn't say.
+/// The peak memory of this process in bytes; 0 if the system doesn't report it.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -125,10 +125,10 @@ fn peak() -> u64 {
     1024 * kilobytes.unwrap_or(0)
 }
 
-/// The seconds that processors worked for this process; 0 where the system doesn't say.
+/// The processor time of this process in seconds; 0 if the system doesn't report it.
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name of the command, in brackets, may hold anything.
+    // The name of the command, in brackets, may contain anything.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks = fields.split_whitespace().skip(11).take(2);
     ticks

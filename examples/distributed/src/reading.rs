@@ -1,6 +1,6 @@
 //! Reading: every worker reads its share of the models, unless their signatures are in its checkpoint.
 //!
-//! Signatures are kept nowhere but there until the shards take them in.
+//! Until the shards load them, signatures exist only there.
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use crate::hub::Hub;
 use crate::settings::Settings;
 use crate::{Failure, note};
 
-/// How many models were read now, how many signatures were there, and how many models can't be read.
+/// The numbers of models read now, of signatures already stored, and of models that can't be read.
 #[derive(Default)]
 pub(crate) struct Share {
     pub(crate) read: usize,
@@ -38,7 +38,7 @@ pub(crate) fn read_all(hub: &Hub, settings: &Settings) -> Result<Vec<Share>, Fai
 }
 
 fn read(hub: &Hub, reader: usize, settings: &Settings) -> Result<Share, Failure> {
-    // Where the signature of every model is that was read.
+    // The positions of the signatures of all models read.
     let mut known: HashMap<String, u64> = HashMap::new();
     let mut checkpoint = settings.checkpoints.open(reader, |place, signature| {
         known.insert(signature.name().into(), place);

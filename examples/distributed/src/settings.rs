@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoints;
 use crate::simulation::Plan;
 use crate::{Failure, note};
 
-/// What to read, and how.
+/// The parsed command line.
 pub(crate) struct Settings {
     pub(crate) source: Source,
     pub(crate) engine: Engine,
@@ -19,18 +19,18 @@ pub(crate) struct Settings {
     pub(crate) checkpoints: Checkpoints,
     /// The file of the graph.
     pub(crate) out: PathBuf,
-    /// How many models each worker reads in a second at most.
+    /// The maximum number of models each worker reads per second.
     pub(crate) rate: Option<f64>,
 }
 
-/// Where models come from.
+/// The source of the models.
 pub(crate) enum Source {
     Simulated(Plan),
     Folder(PathBuf),
 }
 
 impl Source {
-    /// What tells the signatures of one source from those of another.
+    /// A description that distinguishes the signatures of this source from others.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Simulated(plan) => format!(
@@ -42,7 +42,7 @@ impl Source {
     }
 }
 
-/// What finds the graph.
+/// The engine that finds the graph.
 pub(crate) enum Engine {
     Timely(timely::Config),
     /// One index in this process.
@@ -55,10 +55,10 @@ const STEPS: (f64, f64) = (0.003, 0.1);
 const BRIEF: &str = "\
 mother-distributed [OPTIONS]
 
-Find the family trees of all models of a folder, or of a simulated hub, in several processes. Start every
-process with the same options but for -p.";
+Find the family trees of all models in a folder, or of a simulated hub, with several processes. Start every
+process with the same options except -p.";
 
-/// The settings; `None` where help was asked for, and given.
+/// Parses the arguments. Returns `None` after printing help.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Settings>, Failure> {
     let mut options = Options::new();
     timely::Config::install_options(&mut options);
@@ -70,33 +70,33 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Se
             "PATH",
         )
         .optopt("", "models", "simulate a hub of N models (2000)", "N")
-        .optopt("", "seed", "another simulated hub", "S")
+        .optopt("", "seed", "seed of the simulated hub (0)", "S")
         .optopt(
             "",
             "numbers",
-            "numbers of a simulated signature, a power of two (1024)",
+            "numbers per simulated signature, a power of two (1024)",
             "K",
         )
         .optopt(
             "",
             "checkpoint",
-            "where signatures are kept (checkpoint)",
+            "folder for signatures (checkpoint)",
             "DIR",
         )
         .optopt(
             "",
             "out",
-            "where process 0 writes the graph (graph.json in the checkpoint)",
+            "file for the graph, written by process 0 (graph.json in the checkpoint)",
             "FILE",
         )
         .optopt(
             "",
             "reads-per-second",
-            "how many models each worker may read in a second",
+            "maximum number of models each worker reads per second",
             "R",
         )
-        .optflag("", "index", "use one index in one process instead")
-        .optflag("", "help", "print this");
+        .optflag("", "index", "use a single index in one process instead")
+        .optflag("", "help", "print this help");
     let found = options.parse(arguments).map_err(Failure::of)?;
     if found.opt_present("help") {
         note(&options.usage(BRIEF));
@@ -117,7 +117,7 @@ fn settings(found: &Matches) -> Result<Settings, Failure> {
     let (threads, process, processes) = (number("w", 1)?, number("p", 0)?, number("n", 1)?);
     if threads == 0 || process >= processes {
         return Err(Failure(
-            "there are as many processes as -n says, from 0, with -w 1 or more".into(),
+            "-p must be from 0 to below -n, and -w at least 1".into(),
         ));
     }
     let config = timely::Config::from_matches(found).map_err(Failure)?;
@@ -126,14 +126,14 @@ fn settings(found: &Matches) -> Result<Settings, Failure> {
     } else if processes == 1 {
         Engine::Index
     } else {
-        return Err(Failure("--index is for one process".into()));
+        return Err(Failure("--index needs one process".into()));
     };
     let checkpoint = PathBuf::from(found.opt_str("checkpoint").unwrap_or("checkpoint".into()));
     let source = source(found)?;
     let description = format!("{}, signatures {}", source.describe(), Signature::VERSION);
     let rate: Option<f64> = found.opt_get("reads-per-second").map_err(Failure::of)?;
     if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-        return Err(Failure("--reads-per-second takes a number above 0".into()));
+        return Err(Failure("--reads-per-second must be above 0".into()));
     }
     Ok(Settings {
         source,
@@ -165,11 +165,11 @@ fn source(found: &Matches) -> Result<Source, Failure> {
         steps: STEPS,
     };
     if plan.models < 2 || plan.models > u32::MAX as usize {
-        return Err(Failure("--models takes at least 2".into()));
+        return Err(Failure("--models must be at least 2".into()));
     }
     if !(512..=65_536).contains(&plan.numbers) || !plan.numbers.is_power_of_two() {
         return Err(Failure(
-            "--numbers takes a power of two from 512 to 65536".into(),
+            "--numbers must be a power of two from 512 to 65536".into(),
         ));
     }
     Ok(Source::Simulated(plan))

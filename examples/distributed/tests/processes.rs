@@ -16,10 +16,10 @@ use std::time::Instant;
 
 const MODELS: &str = "600";
 
-/// What takes longer than this on any machine will never end.
+/// Anything that takes longer than this will never end, on any machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A folder of its own for each test, removed in the end.
+/// A separate folder for each test, removed at the end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -48,7 +48,7 @@ impl Process {
         Self(command.spawn().unwrap())
     }
 
-    /// Waits for it, and returns what it said.
+    /// Waits for the process, and returns its output.
     fn succeed(mut self) -> String {
         let mut said = String::new();
         let mut stderr = self.0.stderr.take().unwrap();
@@ -127,7 +127,7 @@ fn read_and_kept(said: &str) -> (usize, usize) {
     )
 }
 
-/// Both processes from the beginning to the end; what they say.
+/// Runs both processes to the end and returns their output.
 fn run_both(checkpoint: &Path, hosts: &Path, arguments: &[&str]) -> [String; 2] {
     let start = |process| Process::start(&mut one_of_two(checkpoint, hosts, process, arguments));
     [start("0"), start("1")].map(Process::succeed)
@@ -192,10 +192,10 @@ fn a_process_killed_while_all_work_costs_no_reading() {
     let connected = |line: &str| line.contains("connection to worker 0");
     assert!(reports.lines().any(|line| connected(&line.unwrap())));
     drop(second);
-    // The other doesn't wait for ever; it may have been done.
+    // The other process doesn't wait for ever; it may already have been done.
     let killed = Instant::now();
     while first.0.try_wait().unwrap().is_none() {
-        assert!(killed.elapsed() < PATIENCE, "the other waits for ever");
+        assert!(killed.elapsed() < PATIENCE, "the other process waits for ever");
         thread::sleep(Duration::from_millis(20));
     }
     let said = run_both(&checkpoint, &hosts, &[]);

@@ -1,4 +1,4 @@
-//! Adapters: models that are stored as a small change of another one, which has to be in the hub.
+//! Adapters: models stored as a small change to another model, which must be in the hub.
 
 use mother::adapters::{AdaptedModel, Adapter, AdapterConfig, AdapterError, models_named};
 use mother::files::ModelFile;
@@ -10,13 +10,13 @@ use crate::folder::{Folder, FoundModel};
 use crate::hub::Hub;
 use crate::stated::AdapterOf;
 
-/// How many models of the name of a base are tried.
+/// The maximum number of models with the name of a base that are tried.
 const MOST_BASES: usize = 8;
 
 /// A model's own tensors, as the weights that it computes with.
 pub(crate) type Stored = Dequantised<ModelFile>;
 
-/// An adapter on its base.
+/// An adapter applied to its base.
 pub(crate) struct Placed {
     pub(crate) model: AdaptedModel<Stored, Stored>,
     pub(crate) of: AdapterOf,
@@ -24,7 +24,7 @@ pub(crate) struct Placed {
     pub(crate) base: FoundModel,
 }
 
-/// Puts an adapter on its base: the model of the name that was stated, or that its configuration has.
+/// Applies an adapter to its base: the model with the stated name, or with the name in its configuration.
 pub(crate) fn place(
     hub: &Hub,
     folder: &Folder,

@@ -1,4 +1,4 @@
-//! Answers that aren't JSON, and the headers that all have.
+//! Responses other than JSON, and the headers that all responses have.
 
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -8,10 +8,10 @@ use crate::error::HubError;
 
 pub(crate) type Answer = Result<Response, HubError>;
 
-/// What a picture may do when it is opened by itself: nothing.
+/// The policy of a picture that is opened on its own: it may do nothing.
 const POLICY_OF_PICTURES: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
-/// What the page may load: its own two files, and data from this hub.
+/// The policy of the page: it may load its own two files, and data from this hub.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -27,7 +27,7 @@ const NO_REFERRER: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("no-referrer"),
 );
 
-/// A body of a type.
+/// A body with a content type.
 pub(crate) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
     let mut response = body.into_response();
     response
@@ -36,7 +36,7 @@ pub(crate) fn typed(kind: &'static str, body: impl IntoResponse) -> Response {
     response
 }
 
-/// A picture, which can't run anything when it is opened by itself.
+/// A picture, which can't run scripts when it is opened on its own.
 pub(crate) fn svg(body: String) -> Response {
     let mut response = typed("image/svg+xml; charset=utf-8", body);
     response
@@ -45,7 +45,7 @@ pub(crate) fn svg(body: String) -> Response {
     response
 }
 
-/// Adds the headers that all answers have.
+/// Adds the headers that all responses have.
 pub(crate) fn guard(headers: &mut HeaderMap) {
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     for (name, value) in [NOSNIFF, NO_REFERRER] {

@@ -1,4 +1,4 @@
-//! Which models there are: what the database holds, without signatures, for readers that wait for nobody.
+//! The catalogue of models: the database without signatures, for readers that never wait.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::database::ModelRow;
 
-/// A model that is in the hub.
+/// A model in the hub.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) row: ModelRow,
-    /// The id in lower case, which is searched.
+    /// The id in lower case, for searching.
     lower: String,
-    /// The number of the change that brought it in.
+    /// The number of the change that added it.
     pub(crate) change: u64,
 }
 
@@ -22,12 +22,12 @@ pub(crate) struct Catalogue {
     models: RwLock<BTreeMap<String, Arc<Known>>>,
 }
 
-/// Some models of a list.
+/// A page of a list of models.
 pub(crate) struct Listed {
     pub(crate) models: Vec<Arc<Known>>,
-    /// How many match in all.
+    /// The total number of matches.
     pub(crate) matches: usize,
-    /// How many there are.
+    /// The number of models.
     pub(crate) total: usize,
 }
 
@@ -44,7 +44,7 @@ impl Catalogue {
         self.read().keys().cloned().collect()
     }
 
-    /// Those whose id holds a text, whatever its case, after some id.
+    /// The models after some id whose ids contain a text, ignoring case.
     pub(crate) fn list(&self, text: &str, after: &str, most: usize) -> Listed {
         let text = text.to_lowercase();
         let models = self.read();

@@ -1,4 +1,4 @@
-//! What the environment says.
+//! Settings from environment variables.
 
 use std::env;
 use std::fmt;
@@ -11,12 +11,12 @@ use mother::signature::SignatureOptions;
 use mother::sketch::SketchKey;
 use tracing::level_filters::LevelFilter;
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFormat {
-    /// A line for a person to read.
+    /// Lines for people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -25,23 +25,23 @@ pub(crate) enum LogFormat {
 pub(crate) struct Config {
     pub(crate) address: SocketAddr,
     pub(crate) database: PathBuf,
-    /// The folder that models may be added from; the embedded zoo is served where there is none.
+    /// The folder from which models can be added. Without it, the hub serves the embedded zoo.
     pub(crate) models: Option<PathBuf>,
-    /// How signatures are made.
+    /// The settings of signatures.
     pub(crate) signatures: SignatureOptions,
-    /// The most bytes of an uploaded signature.
+    /// The maximum size of an uploaded signature, in bytes.
     pub(crate) signature_bytes: usize,
-    /// The most bytes of a model's files.
+    /// The maximum size of a model's files, in bytes.
     pub(crate) model_bytes: u64,
-    /// How many jobs may wait.
+    /// The maximum number of waiting jobs.
     pub(crate) queue: usize,
-    /// How many jobs run at once.
+    /// The number of jobs that run at the same time.
     pub(crate) workers: usize,
-    /// How long a job may run.
+    /// The time limit of a job.
     pub(crate) job_time: Duration,
-    /// How many models there may be.
+    /// The maximum number of models.
     pub(crate) most_models: usize,
-    /// How many threads compare models.
+    /// The number of threads that compare models.
     pub(crate) threads: usize,
     pub(crate) log_level: LevelFilter,
     pub(crate) log_format: LogFormat,
@@ -68,7 +68,7 @@ impl Default for Config {
     }
 }
 
-/// A variable whose value makes no sense.
+/// A variable with an invalid value.
 #[derive(Debug)]
 pub(crate) struct BadVariable {
     name: &'static str,
@@ -136,7 +136,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Sets what a variable stands for, if it is set.
+/// Parses a variable, if it is set.
 fn set<T: FromStr>(
     name: &'static str,
     wanted: &'static str,

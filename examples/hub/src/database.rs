@@ -1,7 +1,7 @@
 //! The database: everything that must outlive the process.
 //!
-//! Whatever a client was told is committed here first. Each change is one transaction, so that a process
-//! that is killed at any moment leaves nothing half done.
+//! Changes are committed here before a client hears of them. Each change is one transaction, so a process killed at
+//! any moment leaves nothing half done.
 
 mod jobs;
 mod models;
@@ -16,10 +16,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 pub(crate) use self::jobs::{Cancelled, Finished, JobRow, NewJob, NotQueued, State};
 pub(crate) use self::models::{ModelRow, Origin, Put};
 
-/// What brings a database from each version to the next.
+/// The migrations from each version of the database to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("database/1.sql")];
 
-/// One connection, which keeps others out as long as it is open.
+/// The only connection: it locks the database while it is open.
 pub(crate) struct Database {
     connection: Connection,
 }
@@ -72,7 +72,7 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 impl Database {
-    /// Opens the database, makes it if it isn't there, and brings it to this version.
+    /// Opens the database, creating it if necessary, and migrates it to this version.
     ///
     /// Jobs that were running are queued again.
     pub(crate) fn open(path: &Path, options: SignatureOptions) -> Result<Self, OpenError> {
@@ -90,7 +90,7 @@ impl Database {
         Ok(database)
     }
 
-    /// Whether the database answers.
+    /// Whether the database responds.
     pub(crate) fn check(&self) -> rusqlite::Result<()> {
         self.connection.query_row("SELECT 1", [], |_| Ok(()))
     }

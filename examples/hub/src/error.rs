@@ -1,4 +1,4 @@
-//! What can go wrong with a request: a stable code, and a sentence.
+//! Errors of requests: a stable code and a message.
 
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::error;
 
-/// Why a request wasn't done, or why a job failed.
+/// Why a request or a job failed.
 ///
-/// Clients tell errors apart by their code; the sentence is for people and may change.
+/// Clients distinguish errors by their code; the message is for people and may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HubError {
     pub(crate) code: Code,
@@ -18,7 +18,7 @@ pub(crate) struct HubError {
 
 macro_rules! codes {
     ($($variant:ident, $name:literal, $status:ident;)*) => {
-        /// What went wrong, for programs.
+        /// The code, for programs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Code {
             $($variant,)*
@@ -76,7 +76,7 @@ impl HubError {
         }
     }
 
-    /// A fault of the hub itself: it is logged, and the client isn't told details.
+    /// A fault of the hub itself. Details are logged but not sent to the client.
     pub(crate) fn internal(problem: impl std::fmt::Display) -> Self {
         error!(%problem, "internal error");
         Self::new(Code::Internal, "internal error; see the hub's log")

@@ -13,15 +13,15 @@ use crate::error::HubError;
 use crate::hub::Hub;
 use crate::jobs::JobView;
 
-/// How often something is sent where nothing happens, so that connections stay open.
+/// How often something is sent while nothing happens, to keep connections open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The shortest time between two events of one job.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What is sent next.
+/// The next thing to send.
 enum Next {
-    /// This first, and then what happens.
+    /// This state first, followed by later events.
     First(JobView, Option<watch::Receiver<JobView>>),
     Changes(watch::Receiver<JobView>),
     End,

@@ -1,8 +1,8 @@
-//! The folder of models: nothing outside of it is ever read.
+//! The folder of models: nothing outside it is ever read.
 //!
-//! A path is resolved, links included, and has to be below the folder. Then the model's files are opened,
-//! and it is asked of the open files where they are. What reads the model is given these open files, so that
-//! a link that changes in between leads nowhere else.
+//! A path is resolved, links included, and must be below the folder. The model's files are then opened, and the
+//! locations of the open files are checked. The model is read from these open files, so a link that changes in
+//! the meantime leads nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -22,45 +22,45 @@ use crate::hub::Hub;
 use crate::id;
 use crate::stated::Stated;
 
-/// The most files and folders that are looked at for one model.
+/// The maximum number of files and folders examined for one model.
 const MOST_ENTRIES: usize = 10_000;
 
-/// The most files that a model may have.
+/// The maximum number of files of a model.
 const MOST_FILES: usize = 500;
 
-/// What a model's card is called, and what is beside an adapter.
+/// The file names of a model's card and of an adapter's configuration.
 const CARD: &str = "README.md";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 
-/// The most that is read of an adapter's configuration.
+/// The maximum number of bytes read from an adapter's configuration.
 const LONGEST_CONFIG: u64 = 1 << 20;
 
-/// The folder that models may be added from.
+/// The folder from which models can be added.
 pub(crate) struct Folder {
-    /// Without links.
+    /// The resolved path, without links.
     root: PathBuf,
-    /// Where links to open files are kept while a model is read.
+    /// The location of links to open files while a model is read.
     staging: PathBuf,
 }
 
 /// A model whose files are open.
 pub(crate) struct FoundModel {
     model: ModelPath,
-    /// What the card beside it says, if a folder was named.
+    /// The claims of its card, if a folder was named.
     pub(crate) stated: Stated,
     files: Vec<Opened>,
-    /// Holds links to the open files.
+    /// The folder of links to the open files.
     staged: TempDir,
 }
 
-/// A file that is open, and where it was.
+/// An open file and its path.
 struct Opened {
     path: PathBuf,
     file: File,
 }
 
 impl Folder {
-    /// Opens the folder. What a process that was killed left in `staging` is removed.
+    /// Opens the folder, and removes what a killed process left in `staging`.
     pub(crate) fn open(root: &Path, staging: PathBuf) -> Result<Self, String> {
         let failed = |error| format!("cannot open the folder of models {}: {error}", root.display());
         let root = fs::canonicalize(root).map_err(failed)?;
@@ -70,7 +70,7 @@ impl Folder {
         Ok(Self { root, staging })
     }
 
-    /// Finds and opens the one model at a path below the folder.
+    /// Finds and opens the single model at a path below the folder.
     pub(crate) fn find(&self, path: &str, most_bytes: u64) -> Result<FoundModel, HubError> {
         let place = self.resolve(path)?;
         if place.is_dir() {
@@ -111,7 +111,7 @@ impl Folder {
         })
     }
 
-    /// Where a path below the folder is, links resolved.
+    /// Resolves a path below the folder, links included.
     pub(crate) fn resolve(&self, path: &str) -> Result<PathBuf, HubError> {
         let given = Path::new(path);
         let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
@@ -173,7 +173,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Opens a file, if it is one and below the folder.
+    /// Opens a regular file below the folder.
     fn open_below(&self, path: &Path) -> Result<Opened, HubError> {
         let place = fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
         self.check_below(&place)?;
@@ -200,28 +200,28 @@ impl Folder {
         Ok(opened)
     }
 
-    /// A place below the folder, as clients name it.
+    /// A path relative to the folder, as clients name it.
     fn name(&self, place: &Path) -> Option<String> {
         Some(place.strip_prefix(&self.root).ok()?.to_str()?.into())
     }
 }
 
 impl Opened {
-    /// What the system has open.
+    /// The path of the open file in the system.
     #[cfg(target_os = "linux")]
     fn link(&self, _place: &Path) -> PathBuf {
         use std::os::fd::AsRawFd as _;
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
     }
 
-    /// Elsewhere files are opened again by their paths, and [`FoundModel::check_unchanged`] looks whether
-    /// these lead to the same files in the end.
+    /// On other systems files are opened again by their paths, and [`FoundModel::check_unchanged`] checks afterwards
+    /// that these still lead to the same files.
     #[cfg(not(target_os = "linux"))]
     fn link(&self, place: &Path) -> PathBuf {
         place.to_owned()
     }
 
-    /// Where the open file really is.
+    /// The real location of the open file.
     fn place(&self, place: &Path) -> Result<PathBuf, HubError> {
         fs::canonicalize(self.link(place)).map_err(|error| unreadable(&self.path, &error))
     }
@@ -234,7 +234,7 @@ impl FoundModel {
         opened.map_err(|error| self.unreadable(&error))
     }
 
-    /// The configuration beside an adapter.
+    /// An adapter's configuration.
     pub(crate) fn adapter_config(&self) -> Option<String> {
         let file = File::open(self.staged.path().join(ADAPTER_CONFIG)).ok()?;
         let mut json = String::new();
@@ -242,7 +242,7 @@ impl FoundModel {
         Some(json)
     }
 
-    /// Why the model can't be read, without saying where the hub keeps its files.
+    /// Why the model can't be read, without revealing where the hub keeps its files.
     pub(crate) fn unreadable(&self, error: &dyn Display) -> HubError {
         let staged = format!("{}/", self.staged.path().display());
         HubError::new(Code::Unreadable, error.to_string().replace(&staged, ""))
@@ -276,7 +276,7 @@ fn is_same_file(first: &fs::Metadata, second: &fs::Metadata) -> bool {
     (first.len(), first.modified().ok()) == (second.len(), second.modified().ok())
 }
 
-/// A folder with a link to every open file, under the names that these have.
+/// Creates a folder with a link to every open file, under the same name.
 fn stage(staging: &Path, files: &[Opened]) -> std::io::Result<TempDir> {
     let staged = TempDir::new_in(staging)?;
     for opened in files {
@@ -382,7 +382,7 @@ pub(crate) fn scan(hub: &Hub) {
     );
 }
 
-/// Whether no folder is in a folder, which may hold other models.
+/// Whether a folder has no subfolder, which could contain other models.
 fn is_leaf(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.all(|entry| entry.is_ok_and(|entry| !entry.path().is_dir()))

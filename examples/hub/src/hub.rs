@@ -1,4 +1,4 @@
-//! The hub: what requests and background threads share.
+//! The hub: the state shared by requests and background threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -22,7 +22,7 @@ use crate::recovery::{self, Change, Snapshot};
 use crate::stated::Stated;
 use crate::{folder, worker, zoo};
 
-/// Everything that is shared.
+/// The shared state.
 pub(crate) struct Hub {
     pub(crate) config: Config,
     pub(crate) catalogue: Catalogue,
@@ -32,18 +32,18 @@ pub(crate) struct Hub {
     pub(crate) shutdown: Shutdown,
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     database: Mutex<Database>,
-    /// The number of the newest change; it only grows while the database is locked, so that changes are in
-    /// the order of their commits.
+    /// The number of the newest change. It grows only while the database is locked, so changes are in the order of
+    /// their commits.
     change: AtomicU64,
     changes: Sender<(u64, Change)>,
-    /// Whether the thread that recovers is at work.
+    /// Whether the recovery thread is running.
     pub(crate) recovers: AtomicBool,
 }
 
-/// What the recovering thread hears.
+/// A message to the recovery thread.
 pub(crate) type Changes = Receiver<(u64, Change)>;
 
-/// Tells everybody that the hub stops.
+/// Signals to all threads that the hub is stopping.
 pub(crate) struct Shutdown(watch::Sender<bool>);
 
 impl Shutdown {
@@ -61,7 +61,7 @@ impl Shutdown {
 }
 
 impl Hub {
-    /// Opens the database, and takes up the jobs that aren't finished.
+    /// Opens the database, and resumes unfinished jobs.
     pub(crate) fn open(config: Config) -> Result<(Self, Changes), Box<dyn std::error::Error>> {
         // First, since whoever has the database open owns what is beside it.
         let mut database = Database::open(&config.database, config.signatures)?;
@@ -94,7 +94,7 @@ impl Hub {
         Ok((hub, receiver))
     }
 
-    /// The database; whoever has it keeps others waiting.
+    /// Locks the database.
     pub(crate) fn database(&self) -> MutexGuard<'_, Database> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +103,7 @@ impl Hub {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    /// The number of the newest change that is committed.
+    /// The number of the newest committed change.
     pub(crate) fn newest_change(&self) -> u64 {
         self.change.load(Ordering::Acquire)
     }
@@ -114,7 +114,7 @@ impl Hub {
             .ok_or_else(|| HubError::no_such_model(id))
     }
 
-    /// Waits until a snapshot knows a change, for some time at most, and returns the newest.
+    /// Waits, for a limited time, until a snapshot includes a change. Returns the newest snapshot.
     pub(crate) async fn snapshot_with(&self, change: u64, wait: Duration) -> Arc<Snapshot> {
         let (mut snapshots, mut shutdown) = (self.snapshots.subscribe(), self.shutdown.subscribe());
         let knows = |snapshot: &Arc<Snapshot>| snapshot.generation > 0 && snapshot.change >= change;
@@ -126,7 +126,7 @@ impl Hub {
         self.snapshot()
     }
 
-    /// Puts a model in whose signature is known; whether it is new.
+    /// Adds a model with a known signature. Returns whether it is new.
     pub(crate) fn put(&self, row: ModelRow, signature: Signature) -> Result<bool, HubError> {
         let mut database = self.database();
         match database.put_model(&row, &signature, self.config.most_models)? {
@@ -142,7 +142,7 @@ impl Hub {
         }
     }
 
-    /// Makes a model known that was just committed.
+    /// Announces a model that was just committed.
     pub(crate) fn added(
         &self,
         _committed: &MutexGuard<'_, Database>,
@@ -158,7 +158,7 @@ impl Hub {
         self.change.store(change, Ordering::Release);
     }
 
-    /// Takes a model out.
+    /// Removes a model.
     pub(crate) fn remove(&self, id: &str) -> Result<(), HubError> {
         let database = self.database();
         if !database.remove_model(id)? {
@@ -202,11 +202,11 @@ fn sign_zoo(config: &Config) -> Result<Vec<(ModelRow, Signature)>, Box<dyn std::
     zoo::MODELS.iter().map(sign).collect()
 }
 
-/// The threads beside those that answer requests.
+/// The background threads.
 pub(crate) struct Background(Vec<JoinHandle<()>>);
 
 impl Background {
-    /// Waits for all of them; the hub must have been told to stop.
+    /// Waits for all threads. The hub must be stopping.
     pub(crate) fn join(self) {
         for thread in self.0 {
             // A thread that panicked has logged it.
@@ -215,7 +215,7 @@ impl Background {
     }
 }
 
-/// Starts recovering, reading models, and looking through the folder.
+/// Starts the threads that recover, read models and search the folder.
 pub(crate) fn start(hub: &Arc<Hub>, changes: Changes) -> std::io::Result<Background> {
     let mut threads = vec![spawn(hub, "recovery", move |hub| {
         // Also where it panics.
@@ -242,7 +242,7 @@ fn spawn(
         .spawn(move || work(&hub))
 }
 
-/// Notes that a thread has ended.
+/// Records the end of a thread.
 struct Stopped<'a>(&'a AtomicBool);
 
 impl Drop for Stopped<'_> {

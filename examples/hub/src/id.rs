@@ -1,4 +1,4 @@
-//! Names of models, and how they stand in addresses.
+//! Names of models, and their form in URLs.
 
 use percent_encoding::percent_decode_str;
 
@@ -37,10 +37,10 @@ fn is_invisible(character: char) -> bool {
         )
 }
 
-/// Takes the path below `/models/` apart: a model's id, and what is asked of it.
+/// Splits the path below `/models/` into a model's id and the requested part.
 ///
-/// The last part is what is asked if it is one of `parts` and something stands before it. In an id a slash
-/// may be written as `%2F`, so that `a%2Fcard` is the model `a/card` and `a/card` the card of the model `a`.
+/// The last segment is the requested part if it is one of `parts` and follows something. In an id, a slash may be
+/// written as `%2F`, so that `a%2Fcard` is the model `a/card` and `a/card` the card of the model `a`.
 pub(crate) fn split<'p>(
     path: &str,
     parts: &[&'p str],

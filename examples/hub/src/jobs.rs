@@ -14,19 +14,19 @@ use crate::database::{Cancelled, Finished, JobRow, ModelRow, NewJob, NotQueued, 
 use crate::error::{Code, HubError};
 use crate::hub::{Hub, hub_full, job_exists, model_exists};
 
-/// The jobs that aren't finished.
+/// The unfinished jobs.
 pub(crate) struct Jobs {
     active: Mutex<HashMap<i64, Arc<Active>>>,
     woken: Condvar,
 }
 
-/// A job that isn't finished.
+/// An unfinished job.
 pub(crate) struct Active {
     cancelled: AtomicBool,
     view: watch::Sender<JobView>,
 }
 
-/// What a client sees of a job.
+/// A job as clients see it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct JobView {
     pub(crate) job: i64,
@@ -35,7 +35,7 @@ pub(crate) struct JobView {
     pub(crate) state: &'static str,
     #[serde(skip)]
     pub(crate) is_finished: bool,
-    /// The share of the work that is done, from 0 to 1.
+    /// The finished share of the work, from 0 to 1.
     progress: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorView>,
@@ -79,7 +79,7 @@ impl Active {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    /// Shows how far the job is.
+    /// Updates the job's progress.
     pub(crate) fn advance(&self, done: u64, total: u64) {
         let progress = (done as f64 / total.max(1) as f64).min(1.0);
         self.view.send_modify(|view| view.progress = progress);
@@ -87,7 +87,7 @@ impl Active {
 }
 
 impl Jobs {
-    /// With those that an earlier process left.
+    /// Starts with the jobs that an earlier process left.
     pub(crate) fn new(unfinished: Vec<JobRow>) -> Self {
         let active = unfinished.iter().map(|row| (row.number, Active::new(row)));
         Self {
@@ -100,12 +100,12 @@ impl Jobs {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a job, for a while.
+    /// Waits for a job, for a limited time.
     pub(crate) fn wait(&self, patience: Duration) {
         drop(self.woken.wait_timeout(self.active(), patience));
     }
 
-    /// Shows the last state of a job, and forgets it.
+    /// Publishes the final state of a job and forgets it.
     fn end(&self, row: &JobRow) {
         if let Some(active) = self.active().remove(&row.number) {
             active.cancelled.store(true, Ordering::Release);
@@ -122,7 +122,7 @@ impl Jobs {
 }
 
 impl Hub {
-    /// Queues a job; it is committed when this returns.
+    /// Queues a job, which is committed once this returns.
     pub(crate) fn queue(&self, job: &NewJob, most: usize) -> Result<JobView, HubError> {
         let mut database = self.database();
         let row = database
@@ -142,7 +142,7 @@ impl Hub {
         Ok(JobView::from(&row))
     }
 
-    /// Begins the job that waited longest.
+    /// Starts the job that has waited longest.
     pub(crate) fn begin_job(&self) -> Result<Option<(JobRow, Arc<Active>)>, HubError> {
         let Some(row) = self.database().begin_job()? else {
             return Ok(None);
@@ -157,7 +157,7 @@ impl Hub {
         Ok(Some((row, active)))
     }
 
-    /// Puts the model of a running job in, unless the job was cancelled.
+    /// Adds the model of a running job, unless the job was cancelled.
     pub(crate) fn finish_job(
         &self,
         number: i64,
@@ -181,7 +181,7 @@ impl Hub {
         }
     }
 
-    /// Ends a running job that can't be done.
+    /// Ends a running job that failed.
     pub(crate) fn fail_job(&self, number: i64, error: &HubError) {
         warn!(job = number, code = error.code.name(), message = %error.message, "failed");
         let database = self.database();
@@ -193,7 +193,7 @@ impl Hub {
         }
     }
 
-    /// Cancels a job: whatever happens after this returns, its model isn't put in.
+    /// Cancels a job. Once this returns, its model will not be added.
     pub(crate) fn cancel_job(&self, number: i64) -> Result<JobView, HubError> {
         let database = self.database();
         match database.cancel_job(number)? {
@@ -216,7 +216,7 @@ impl Hub {
         Ok(self.jobs.progress(JobView::from(&row)))
     }
 
-    /// The newest jobs, the newest first.
+    /// The newest jobs, newest first.
     pub(crate) fn newest_jobs(&self, most: usize) -> Result<Vec<JobView>, HubError> {
         let rows = self.database().jobs(most)?;
         Ok(rows
@@ -225,7 +225,7 @@ impl Hub {
             .collect())
     }
 
-    /// What happens to a job from now on; `None` if it has ended.
+    /// The events of a job from now on; `None` if it has ended.
     pub(crate) fn watch_job(&self, number: i64) -> Option<watch::Receiver<JobView>> {
         self.jobs
             .active()

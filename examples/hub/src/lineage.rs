@@ -1,4 +1,4 @@
-//! What the hub says of a model: JSON made from the catalogue and a snapshot.
+//! The lineage of a model: JSON built from the catalogue and a snapshot.
 
 use std::sync::Arc;
 
@@ -10,30 +10,30 @@ use crate::hub::Hub;
 use crate::recovery::Snapshot;
 use crate::stated::{self, Verdict};
 
-/// The most children that a model's lineage lists; the tree has all.
+/// The maximum number of children in a model's lineage; the tree has all of them.
 const MOST_CHILDREN: usize = 1000;
 
-/// An edge that is less probable than this is unsure.
+/// Edges below this probability are uncertain.
 const SURE: f64 = 0.9;
 
-/// A model, where it comes from, and what that rests on.
+/// A model, its origin and the evidence.
 #[derive(Serialize)]
 pub(crate) struct Lineage {
     pub(crate) id: String,
-    /// How it came to the hub: `zoo`, `folder` or `upload`.
+    /// Its source: `zoo`, `folder` or `upload`.
     origin: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     /// Milliseconds since 1970.
     added: i64,
-    /// Whether the model came after what is said here was worked out.
+    /// Whether the model was added after this information was computed.
     pub(crate) pending: bool,
-    /// Why it can't be compared with others.
+    /// Why it can't be compared with other models.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
-    /// The number of the graph that this is from.
+    /// The number of the graph used here.
     generation: u64,
-    /// Whether no model came or went since that graph.
+    /// Whether no model was added or removed since that graph.
     current: bool,
     #[serde(flatten)]
     found: Option<Found>,
@@ -43,10 +43,10 @@ pub(crate) struct Lineage {
 struct Found {
     #[serde(flatten)]
     node: Node,
-    /// All models that it descends from, the parent first.
+    /// Its ancestors, parent first.
     ancestors: Vec<String>,
     children: Vec<Child>,
-    /// How many children it has.
+    /// The number of its children.
     child_count: usize,
     tree: Tree,
     stated: Option<Verdict>,
@@ -65,22 +65,22 @@ struct Tree {
     size: usize,
 }
 
-/// A model as the node of a tree.
+/// A model as a node of a tree.
 #[derive(Serialize)]
 pub(crate) struct Node {
-    /// Whether anything can be said of where it stands.
+    /// Whether anything is known about its place.
     placed: bool,
     parent: Option<String>,
-    /// How probable it is that this is the parent, or that there is none here.
+    /// The probability that this is the parent, or that it has none here.
     probability: Option<f64>,
-    /// How probable it is that an edge joins the two, whichever came first.
+    /// The probability that an edge joins the two, in either direction.
     #[serde(skip_serializing_if = "Option::is_none")]
     joined: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     runner_up: Option<RunnerUp>,
     /// `trained`, `adapter`, `duplicate`, `cast`, `quantised` or `pruned`; `null` without a parent.
     kind: Option<&'static str>,
-    /// That of an adapter.
+    /// The rank of an adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     rank: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,17 +88,16 @@ pub(crate) struct Node {
     /// The share of its weights that was compared with the parent.
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<f64>,
-    /// How many of its weight matrices were compared, and how many it has.
+    /// The number of its weight matrices that were compared, and the number that it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     matrices: Option<[usize; 2]>,
-    /// What told which tensors correspond: `names`, `prefix` or `content`.
+    /// The rule that matched tensors: `names`, `prefix` or `content`.
     #[serde(skip_serializing_if = "Option::is_none")]
     matched_by: Option<&'static str>,
-    /// log₁₀ of how probable it is, at most, that parent and child look so much alike without an ancestor in
-    /// common.
+    /// log₁₀ of the p-value of the hypothesis that parent and child have no common ancestor.
     #[serde(skip_serializing_if = "Option::is_none")]
     kinship_log10_p: Option<f64>,
-    /// Models that nothing compared tells from the parent, the parent included.
+    /// Models that can't be distinguished from the parent, including the parent.
     #[serde(skip_serializing_if = "Option::is_none")]
     alike: Option<Alike>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -124,7 +123,7 @@ struct Part {
     weight: f64,
 }
 
-/// A tree as the page draws it: parents come before their children.
+/// A tree in the form that the page draws: parents come before their children.
 #[derive(Serialize)]
 pub(crate) struct TreeView {
     generation: u64,
@@ -140,7 +139,7 @@ struct TreeNode {
     node: Node,
 }
 
-/// What is said of a model.
+/// The lineage of a model.
 pub(crate) fn lineage(hub: &Hub, known: &Arc<Known>, snapshot: &Snapshot) -> Lineage {
     let row = &known.row;
     let is_known = snapshot.generation > 0 && snapshot.change >= known.change;
@@ -181,7 +180,7 @@ fn found(hub: &Hub, known: &Known, snapshot: &Snapshot, place: usize) -> Found {
     }
 }
 
-/// The tree that a model is in; `None` where the snapshot doesn't have it.
+/// The tree of a model; `None` if the snapshot doesn't have the model.
 pub(crate) fn tree(hub: &Hub, snapshot: &Snapshot, id: &str) -> Option<TreeView> {
     let graph = &snapshot.graph;
     let model = graph.index(id)?;
@@ -207,8 +206,8 @@ pub(crate) fn tree(hub: &Hub, snapshot: &Snapshot, id: &str) -> Option<TreeView>
     })
 }
 
-/// The models that a bill of materials of one model is about: itself, its ancestors, and those that it is an
-/// average of or that nothing tells from its parent.
+/// The models in the bill of materials of one model: itself, its ancestors, the models that it is an average of, and
+/// those that can't be distinguished from its parent.
 pub(crate) fn relevant(graph: &ModelGraph, model: usize) -> Vec<usize> {
     let mut models: Vec<usize> = graph.ancestors(model).chain([model]).collect();
     for at in models.clone() {
@@ -224,7 +223,7 @@ fn name(graph: &ModelGraph, model: usize) -> String {
     graph.name(model).unwrap_or_default().into()
 }
 
-/// How a model was made from its parent, as far as signatures tell, and the rank of an adapter.
+/// How a model was made from its parent, as far as signatures show, and the rank of an adapter.
 fn kind(hub: &Hub, graph: &ModelGraph, model: usize) -> Option<(&'static str, Option<usize>)> {
     let descent = graph.models()[model].descent()?;
     Some(match (descent.kind(), adapter_rank(hub, graph, model)) {
@@ -234,7 +233,7 @@ fn kind(hub: &Hub, graph: &ModelGraph, model: usize) -> Option<(&'static str, Op
     })
 }
 
-/// The rank of a model that is stored as an adapter of its parent.
+/// The rank of a model that is stored as an adapter for its parent.
 pub(crate) fn adapter_rank(hub: &Hub, graph: &ModelGraph, model: usize) -> Option<usize> {
     let parent = graph.name(graph.parent(model)?)?;
     let known = hub.catalogue.get(graph.name(model)?)?;

@@ -1,6 +1,6 @@
-//! A small model hub: it takes models, reads each once, and answers who descends from whom.
+//! A small model hub: it accepts models, reads each one once, and answers which models descend from which.
 //!
-//! README.md beside this package says how to run it.
+//! README.md in this package says how to run it.
 
 mod adapter;
 mod answer;
@@ -96,7 +96,7 @@ async fn serve(hub: Arc<Hub>) -> std::io::Result<()> {
         .await
 }
 
-/// Waits until the process is asked to stop.
+/// Waits for a signal to stop.
 async fn signal() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]

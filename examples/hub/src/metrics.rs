@@ -1,4 +1,4 @@
-//! Numbers for Prometheus.
+//! Metrics for Prometheus.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::error::HubError;
 use crate::hub::Hub;
 
-/// The bounds of the buckets of the histogram of answers, in seconds.
+/// The bounds of the buckets of the histogram of response times, in seconds.
 const BOUNDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
-/// What is counted.
+/// The counters.
 #[derive(Default)]
 pub(crate) struct Metrics {
     counts: Mutex<Counts>,
@@ -19,7 +19,7 @@ pub(crate) struct Metrics {
 
 #[derive(Default)]
 struct Counts {
-    /// Answers by method and status.
+    /// Responses by method and status.
     answers: BTreeMap<(&'static str, u16), u64>,
     buckets: [u64; BOUNDS.len() + 1],
     answer_seconds: f64,
@@ -158,7 +158,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "{line}");
 }
 
-/// The memory of this process in bytes; 0 where the system doesn't say.
+/// The resident memory of this process in bytes; 0 if the system doesn't report it.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! The page: three files in the program.
+//! The page: three files embedded in the program.
 
 use axum::response::{Html, IntoResponse as _, Response};
 

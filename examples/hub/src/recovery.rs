@@ -1,7 +1,7 @@
-//! The graph of all models, recovered off the path of requests.
+//! The graph of all models, recovered in the background.
 //!
-//! One thread owns the index. It takes in what came and went, recovers the graph of all models, and
-//! publishes it as a [`Snapshot`]. Readers take the newest snapshot, and nobody waits for the recovery.
+//! One thread owns the index. It applies additions and removals, recovers the graph of all models, and publishes it
+//! as a [`Snapshot`]. Readers use the newest snapshot and never wait for the recovery.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -19,27 +19,27 @@ use tracing::{error, info, warn};
 
 use crate::hub::Hub;
 
-/// How often the thread looks whether it has to stop.
+/// How often the thread checks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// The longest rest after a snapshot.
+/// The longest pause after a snapshot.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
-/// A model that came or went.
+/// A model that was added or removed.
 pub(crate) enum Change {
     Insert(Box<Signature>),
     Remove(String),
 }
 
-/// The graph of the models that there were at one moment.
+/// The graph of the models at one moment.
 #[derive(Default)]
 pub(crate) struct Snapshot {
-    /// How many snapshots there were before; 0 before the first.
+    /// The number of snapshots so far; 0 before the first.
     pub(crate) generation: u64,
-    /// The number of the newest change that it knows of.
+    /// The number of the newest change that it includes.
     pub(crate) change: u64,
     pub(crate) graph: ModelGraph,
-    /// What the edge to each model rests on, by position.
+    /// The evidence for the edge to each model, by position.
     pub(crate) edges: Vec<Option<Arc<Edge>>>,
     /// Models that can't be compared, with the reason.
     pub(crate) problems: BTreeMap<String, String>,
@@ -49,7 +49,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The models that a base of this name may be.
+    /// The models that the name of a base may refer to.
     pub(crate) fn called_like(&self, base: &str) -> &[usize] {
         self.last_parts
             .get(&last_part(base))
@@ -64,15 +64,15 @@ fn last_part(name: &str) -> String {
     last.unwrap_or(name).to_lowercase()
 }
 
-/// What an edge rests on beside what the graph says.
+/// The evidence for an edge that the graph doesn't contain.
 #[derive(Debug)]
 pub(crate) struct Edge {
     parent: String,
-    /// log₁₀ of the p-value of the two having no ancestor in common.
+    /// log₁₀ of the p-value of the hypothesis that the two have no common ancestor.
     pub(crate) kinship_log10_p: Option<f64>,
-    /// What told which tensors correspond.
+    /// The rule that matched tensors.
     pub(crate) matched_by: &'static str,
-    /// How many weights were compared, and how many the child has.
+    /// The numbers of weights compared and of weights in the child.
     pub(crate) weights: [usize; 2],
 }
 
@@ -91,7 +91,7 @@ impl Edge {
     }
 }
 
-/// Recovers until the hub stops.
+/// Recovers graphs until the hub stops.
 pub(crate) fn run(hub: &Hub, changes: &Receiver<(u64, Change)>) {
     let mut recoverer = Recoverer {
         hub,
@@ -124,23 +124,23 @@ pub(crate) fn run(hub: &Hub, changes: &Receiver<(u64, Change)>) {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 struct Recoverer<'h> {
     hub: &'h Hub,
     index: Index,
-    /// By the child's name.
+    /// The evidence by the child's name.
     edges: HashMap<String, Arc<Edge>>,
     problems: BTreeMap<String, String>,
-    /// The models that came or went since the last snapshot.
+    /// The models added or removed since the last snapshot.
     touched: BTreeSet<String>,
-    /// Those that came.
+    /// The models added.
     fresh: BTreeSet<String>,
     generation: u64,
     change: u64,
 }
 
 impl Recoverer<'_> {
-    /// Takes in what the database held at the start.
+    /// Loads the models in the database.
     fn load(&mut self) {
         for id in self.hub.catalogue.ids() {
             if self.hub.shutdown.has_begun() {
@@ -186,7 +186,7 @@ impl Recoverer<'_> {
         }
     }
 
-    /// Leaves a model out that can't be compared; it stays in the database.
+    /// Leaves out a model that can't be compared. It stays in the database.
     fn give_up(&mut self, id: String, problem: String) {
         warn!(model = %id, problem, "cannot compare a model");
         self.touched.insert(id.clone());
@@ -227,7 +227,7 @@ impl Recoverer<'_> {
         self.hub.snapshots.send_replace(Arc::new(snapshot));
     }
 
-    /// The graph of all models; `None` when the hub stops, or where there is none.
+    /// The graph of all models; `None` if the hub stops or no graph can be recovered.
     fn recover(&mut self) -> Option<ModelGraph> {
         match self.graph() {
             Ok(graph) => Some(graph),
@@ -250,7 +250,7 @@ impl Recoverer<'_> {
         })
     }
 
-    /// Finds the new models with which there is no graph, and leaves them out.
+    /// Finds the new models that prevent a graph, and leaves them out.
     fn recover_one_by_one(&mut self) -> Option<ModelGraph> {
         let fresh = std::mem::take(&mut self.fresh);
         let taken = fresh.iter().filter_map(|id| self.index.remove(id));
@@ -276,7 +276,7 @@ impl Recoverer<'_> {
         }
     }
 
-    /// Looks at the edges that are new, or whose ends came or went.
+    /// Updates the evidence for edges that are new, or with ends that were added or removed.
     fn renew_edges(&mut self, graph: &ModelGraph) {
         let name = |model: usize| graph.name(model).unwrap_or_default();
         let is_kept = |parent: &str, child: &str| {

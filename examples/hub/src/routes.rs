@@ -1,4 +1,4 @@
-//! The routes, and what all answers have in common.
+//! The routes, and what all responses have in common.
 
 mod graph;
 mod jobs;
@@ -23,17 +23,17 @@ use crate::error::{Code, HubError};
 use crate::hub::Hub;
 use crate::page;
 
-/// How long a request may take, its body included.
+/// The time limit of a request, including its body.
 const LONGEST_REQUEST: Duration = Duration::from_secs(120);
 
-/// The most bytes of a JSON body.
+/// The maximum size of a JSON body in bytes.
 const JSON_BYTES: usize = 64 << 10;
 
-/// How many uploads are in memory at once, and how many long documents are written at once.
+/// The number of uploads in memory at the same time, and of long documents written at the same time.
 const UPLOADS: usize = 8;
 const DOCUMENTS: usize = 2;
 
-/// What handlers share.
+/// The state shared by handlers.
 #[derive(Clone)]
 pub(crate) struct App {
     hub: Arc<Hub>,
@@ -83,7 +83,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> HubError {
     )
 }
 
-/// Counts and bounds every request, and adds the headers that all answers have.
+/// Counts and limits every request, and adds the headers that all responses have.
 async fn watch(State(app): State<App>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -101,7 +101,7 @@ async fn watch(State(app): State<App>, request: Request, next: Next) -> Response
     response
 }
 
-/// A method's name; others than these are one, so that no client can make many.
+/// A method's name; all unknown ones count as one, so that clients can't create many counters.
 fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -114,7 +114,7 @@ fn name(method: &Method) -> &'static str {
 }
 
 impl App {
-    /// Does work that waits for the disk or takes long, off the threads that answer.
+    /// Runs slow work outside the threads that handle requests.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Arc<Hub>) -> Result<T, HubError> + Send + 'static,
@@ -124,7 +124,7 @@ impl App {
         done.map_err(HubError::internal)?
     }
 
-    /// The same, for documents that may be long: few are written at once.
+    /// The same for long documents, of which only a few are written at the same time.
     async fn document<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Arc<Hub>) -> Result<T, HubError> + Send + 'static,
@@ -134,7 +134,7 @@ impl App {
     }
 }
 
-/// The query of an address.
+/// The query of a URL.
 fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, HubError> {
     let query = Query::try_from_uri(uri);
     let Query(query) = query.map_err(|error| HubError::new(Code::BadRequest, error.body_text()))?;

@@ -1,4 +1,4 @@
-//! What is stated of a model's base, and whether the weights agree.
+//! The stated base of a model, and whether the weights agree.
 
 use mother::adapters::models_named;
 use mother::files::ModelCard;
@@ -8,26 +8,26 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, HubError};
 use crate::recovery::Snapshot;
 
-/// How many bases a card may name, and how long a name may be.
+/// The maximum number of bases on a card, and the maximum length of a name.
 const MOST_BASES: usize = 100;
 const LONGEST_NAME: usize = 500;
 
-/// An edge that is at least as probable as this is held against a card.
+/// An edge contradicts a card only if it is at least this probable.
 const SURE: f64 = 0.9;
 
-/// What a model's card says of where it comes from.
+/// The claims of a model's card about its origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stated {
     #[serde(default)]
     pub(crate) base_model: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base_model_relation: Option<String>,
-    /// What the model is an adapter of, where it is stored as one.
+    /// The base of the model, if it is stored as an adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) adapter: Option<AdapterOf>,
 }
 
-/// The model that an adapter was put on, and its rank.
+/// The model that an adapter was applied to, and its rank.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AdapterOf {
     pub(crate) base: String,
@@ -44,7 +44,7 @@ impl Stated {
         serde_json::from_str(json).unwrap_or_default()
     }
 
-    /// Checks what a client stated.
+    /// Checks the statements of a client.
     pub(crate) fn checked(self) -> Result<Self, HubError> {
         let names = self.base_model.iter().chain(&self.base_model_relation);
         if self.base_model.len() > MOST_BASES || names.into_iter().any(|n| n.len() > LONGEST_NAME) {
@@ -71,19 +71,19 @@ impl From<ModelCard> for Stated {
     }
 }
 
-/// What the weights say of a statement.
+/// The verdict of the weights on a statement.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Verdict {
     #[serde(flatten)]
     pub(crate) stated: Stated,
-    /// The models here that are meant.
+    /// The models in this hub that the statement refers to.
     pub(crate) means: Vec<String>,
-    /// Whether the weights agree; `None` where they can't tell.
+    /// Whether the weights agree; `None` if they can't decide.
     pub(crate) agrees: Option<bool>,
     pub(crate) says: String,
 }
 
-/// Compares what is stated of a model with the graph; `None` where nothing is stated.
+/// Compares the statements about a model with the graph; `None` if there are none.
 pub(crate) fn verdict(stated: &Stated, snapshot: &Snapshot, model: usize) -> Option<Verdict> {
     if stated.is_empty() {
         return None;
@@ -134,8 +134,8 @@ fn judge(graph: &ModelGraph, model: usize, means: &[usize]) -> (Option<bool>, St
     (Some(false), says)
 }
 
-/// Whether a model descends from another, or is an average of it, or might as well descend from it as from
-/// its parent.
+/// Whether a model descends from another, is an average of it, or may equally well descend from it as from its
+/// parent.
 fn is_above(graph: &ModelGraph, base: usize, model: usize) -> bool {
     let found = &graph.models()[model];
     let alike = found.descent().and_then(|descent| descent.alike());
@@ -144,7 +144,7 @@ fn is_above(graph: &ModelGraph, base: usize, model: usize) -> bool {
         || alike.is_some_and(|alike| alike.models.contains(&base))
 }
 
-/// Whether an unsure edge joins the two, or a base is the second best parent.
+/// Whether an uncertain edge joins the two, or a base is the second most probable parent.
 fn may_be_above(graph: &ModelGraph, base: usize, model: usize) -> bool {
     let unsure = |child: usize| {
         graph.models()[child]

@@ -17,15 +17,15 @@ use crate::hub::Hub;
 use crate::jobs::Active;
 use crate::stated::Stated;
 
-/// How often a worker looks whether it has to stop.
+/// How often a worker checks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Why a job ends without a model.
+/// Why a job ended without a model.
 enum Stop {
     Failed(HubError),
-    /// It was cancelled, which is committed already.
+    /// It was cancelled, which is already committed.
     Cancelled,
-    /// The hub stops; the job will be taken up again.
+    /// The hub is stopping; the job will be resumed.
     Shutdown,
 }
 
@@ -35,7 +35,7 @@ impl From<HubError> for Stop {
     }
 }
 
-/// Works until the hub stops.
+/// Runs jobs until the hub stops.
 pub(crate) fn run(hub: &Hub) {
     while !hub.shutdown.has_begun() {
         match hub.begin_job() {
@@ -95,7 +95,7 @@ fn read(hub: &Hub, job: &JobRow, active: &Active) -> Result<(Signature, Stated),
     Ok((signature.with_name(&*job.new.model), stated))
 }
 
-/// The inner error is the model's.
+/// The inner error is that of the model.
 fn sign<S: WeightSource>(
     hub: &Hub,
     model: &S,

@@ -103,7 +103,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
     Ok(Some(options))
 }
 
-/// A client that keeps its connection.
+/// A client with a persistent connection.
 struct Client {
     agent: ureq::Agent,
     hub: String,
@@ -118,7 +118,7 @@ impl Client {
         }
     }
 
-    /// The status and the body of an answer.
+    /// The status and the body of a response.
     fn send(&self, method: &str, path: &str, body: &[u8]) -> Result<(u16, String), Failure> {
         let request = ureq::http::Request::builder()
             .method(method)
@@ -135,7 +135,7 @@ impl Client {
         Ok((answer.status().as_u16(), body))
     }
 
-    /// Waits until the hub answers, which may just have been started.
+    /// Waits until the hub, which may just have been started, responds.
     fn wait_for_hub(&self) -> Result<(), Failure> {
         for _ in 0..100 {
             if self.send("GET", "/healthz", &[]).is_ok() {
@@ -158,7 +158,7 @@ impl Client {
     }
 }
 
-/// The made-up models, as they are put in.
+/// The simulated models, as they are added.
 fn simulate(options: &Options) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let hub = Hub::new(Plan {
         models: options.models,

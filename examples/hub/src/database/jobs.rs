@@ -1,4 +1,4 @@
-//! The jobs: models that are to be read.
+//! The jobs: models to be read.
 
 use mother::signature::Signature;
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -8,7 +8,7 @@ use super::{Database, ModelRow, now};
 use crate::error::HubError;
 use crate::stated::Stated;
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Queued,
@@ -42,16 +42,16 @@ impl State {
     }
 }
 
-/// A model that is to be read.
+/// A model to be read.
 #[derive(Clone, Debug)]
 pub(crate) struct NewJob {
     pub(crate) model: String,
-    /// Below the folder of models.
+    /// The path below the folder of models.
     pub(crate) path: String,
     pub(crate) stated: Stated,
 }
 
-/// A job as it is kept.
+/// A job as stored.
 #[derive(Clone, Debug)]
 pub(crate) struct JobRow {
     pub(crate) number: i64,
@@ -63,34 +63,34 @@ pub(crate) struct JobRow {
     pub(crate) ended: Option<i64>,
 }
 
-/// What became of a job when it ended.
+/// The outcome of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finished {
-    /// Its model is in.
+    /// Its model was added.
     Added,
-    /// It was cancelled before, and its model isn't in.
+    /// It was cancelled before, and its model was not added.
     Cancelled,
-    /// A model of this name came in meanwhile.
+    /// A model with this name was added in the meantime.
     Exists,
-    /// There are as many models as there may be.
+    /// The hub is full.
     Full,
 }
 
-/// What became of a job that was to be cancelled.
+/// The outcome of cancelling a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cancelled {
     Yes,
-    /// It had ended.
+    /// It had already ended.
     TooLate,
     NoSuchJob,
 }
 
-/// Why a job isn't queued.
+/// Why a job was not queued.
 #[derive(Debug)]
 pub(crate) enum NotQueued {
-    /// A model of this name is there.
+    /// A model with this name exists.
     ModelExists,
-    /// An unfinished job is for this name.
+    /// There is an unfinished job for this name.
     JobExists(i64),
     Full,
     Sqlite(rusqlite::Error),
@@ -105,7 +105,7 @@ impl From<rusqlite::Error> for NotQueued {
 const COLUMNS: &str = "number, model, path, stated, state, code, message, queued, ended";
 
 impl Database {
-    /// Queues a job, if at most so many wait with it.
+    /// Queues a job, unless the queue is full.
     pub(crate) fn queue_job(&mut self, job: &NewJob, most: usize) -> Result<JobRow, NotQueued> {
         let transaction = self.connection.transaction()?;
         let query = "SELECT 1 FROM models WHERE id = ?1";
@@ -144,13 +144,13 @@ impl Database {
         })
     }
 
-    /// Whether a model or a job that didn't fail is for a path.
+    /// Whether a path has a model, or a job that didn't fail.
     pub(crate) fn knows_path(&self, path: &str) -> rusqlite::Result<bool> {
         let query = "SELECT EXISTS (SELECT 1 FROM jobs WHERE path = ?1 AND state <> 'failed')";
         self.connection.query_row(query, [path], |row| row.get(0))
     }
 
-    /// Begins the job that waited longest.
+    /// Starts the job that has waited longest.
     pub(crate) fn begin_job(&self) -> rusqlite::Result<Option<JobRow>> {
         let change = format!(
             "UPDATE jobs SET state = 'running' WHERE number = \
@@ -160,7 +160,7 @@ impl Database {
         change.query_row([], job).optional()
     }
 
-    /// Ends a running job by putting its model in, both or neither.
+    /// Ends a running job and adds its model, in one transaction.
     pub(crate) fn finish_job(
         &mut self,
         number: i64,
@@ -187,7 +187,7 @@ impl Database {
         Ok(Finished::Added)
     }
 
-    /// Ends a running job that can't be done.
+    /// Ends a running job that failed.
     pub(crate) fn fail_job(&self, number: i64, error: &HubError) -> rusqlite::Result<()> {
         self.connection.execute(
             "UPDATE jobs SET state = 'failed', code = ?2, message = ?3, ended = ?4 \
@@ -197,7 +197,7 @@ impl Database {
         Ok(())
     }
 
-    /// Cancels a job, queued or running: its model won't come in.
+    /// Cancels a queued or running job: its model will not be added.
     pub(crate) fn cancel_job(&self, number: i64) -> rusqlite::Result<Cancelled> {
         let changed = self.connection.execute(
             "UPDATE jobs SET state = 'cancelled', ended = ?2 \
@@ -217,7 +217,7 @@ impl Database {
         query.query_row([number], job).optional()
     }
 
-    /// The newest jobs, the newest first.
+    /// The newest jobs, newest first.
     pub(crate) fn jobs(&self, most: usize) -> rusqlite::Result<Vec<JobRow>> {
         let query = format!("SELECT {COLUMNS} FROM jobs ORDER BY number DESC LIMIT ?1");
         let mut query = self.connection.prepare_cached(&query)?;
@@ -225,7 +225,7 @@ impl Database {
         rows.collect()
     }
 
-    /// The jobs that aren't finished, in the order in which they were queued.
+    /// The unfinished jobs, in the order in which they were queued.
     pub(crate) fn unfinished_jobs(&self) -> rusqlite::Result<Vec<JobRow>> {
         let query = format!(
             "SELECT {COLUMNS} FROM jobs WHERE state IN ('queued', 'running') ORDER BY number"
@@ -235,7 +235,7 @@ impl Database {
         rows.collect()
     }
 
-    /// How many jobs are in each state.
+    /// The number of jobs in each state.
     pub(crate) fn job_counts(&self) -> rusqlite::Result<Vec<(State, usize)>> {
         let query = "SELECT count(*) FROM jobs WHERE state = ?1";
         let mut query = self.connection.prepare_cached(query)?;
@@ -247,7 +247,7 @@ impl Database {
     }
 }
 
-/// Whether a row wasn't inserted because there is one with its key.
+/// Whether a row was not inserted because its key already exists.
 fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
 }

@@ -6,14 +6,14 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use super::{Database, now};
 use crate::stated::Stated;
 
-/// How a model came to the hub.
+/// The origin of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// It is one of the embedded zoo.
+    /// The embedded zoo.
     Zoo,
-    /// It was read from the folder of models.
+    /// The folder of models.
     Folder,
-    /// Its signature was uploaded.
+    /// An uploaded signature.
     Upload,
 }
 
@@ -27,7 +27,7 @@ impl Origin {
     }
 }
 
-/// What is kept of a model beside its signature.
+/// A model without its signature.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelRow {
     pub(crate) id: String,
@@ -49,17 +49,17 @@ impl ModelRow {
     }
 }
 
-/// What became of a model that was to be put in.
+/// The outcome of adding a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
     Created,
-    /// It is there already, with the same signature.
+    /// It already exists with the same signature.
     Same,
-    /// Another model of this name is there.
+    /// A different model with this name exists.
     Exists,
-    /// An unfinished job is for this name.
+    /// There is an unfinished job for this name.
     Job(i64),
-    /// There are as many models as there may be.
+    /// The hub is full.
     Full,
 }
 
@@ -79,7 +79,7 @@ impl Database {
         query.query_row([id], |row| row.get(0)).optional()
     }
 
-    /// Puts a model in, unless one of its name is there or on its way.
+    /// Adds a model, unless there is a model or an unfinished job with its name.
     pub(crate) fn put_model(
         &mut self,
         row: &ModelRow,
@@ -111,7 +111,7 @@ impl Database {
         Ok(Put::Created)
     }
 
-    /// Puts the embedded models in, once in the life of the database.
+    /// Adds the embedded models, once in the life of the database.
     pub(crate) fn put_zoo(&mut self, models: &[(ModelRow, Signature)]) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         for (row, signature) in models {
@@ -124,12 +124,12 @@ impl Database {
         transaction.commit()
     }
 
-    /// Whether the embedded models were put in, even if some were removed since.
+    /// Whether the embedded models were added, even if some have been removed since.
     pub(crate) fn had_zoo(&self) -> rusqlite::Result<bool> {
         Ok(self.setting("zoo")?.is_some())
     }
 
-    /// Takes a model out; whether it was there.
+    /// Removes a model. Returns whether it existed.
     pub(crate) fn remove_model(&self, id: &str) -> rusqlite::Result<bool> {
         let change = "DELETE FROM models WHERE id = ?1";
         Ok(self.connection.execute(change, [id])? > 0)

@@ -1,4 +1,4 @@
-//! The graph of all models, and how the hub is.
+//! The graph of all models, and the health of the hub.
 
 use std::sync::atomic::Ordering;
 
@@ -37,7 +37,7 @@ async fn whole(app: &App, write: fn(&ModelGraph) -> axum::response::Response) ->
     .await
 }
 
-/// Whether the hub works: the database answers, and the graph is being kept.
+/// Whether the hub works: the database responds, and the graph is being maintained.
 pub(super) async fn health(State(app): State<App>) -> Answer {
     let database = app.blocking(|hub| Ok(hub.database().check()?)).await;
     let snapshot = app.hub.snapshot();

@@ -12,7 +12,7 @@ use super::{App, query};
 use crate::answer::Answer;
 use crate::error::{Code, HubError};
 
-/// The most jobs of one answer.
+/// The maximum number of jobs in a response.
 const MOST_LISTED: usize = 1000;
 
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ pub(super) async fn events(State(app): State<App>, number: Number) -> Answer {
     .await
 }
 
-/// What stands for a job's number, if it is text at all.
+/// The path segment with a job's number, if it is valid text.
 type Number = Result<Path<String>, PathRejection>;
 
 fn parse(number: Number) -> Result<i64, HubError> {

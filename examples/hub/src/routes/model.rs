@@ -1,4 +1,4 @@
-//! `/models/{id}` and what is below: ids may hold slashes, so the path is taken apart here.
+//! `/models/{id}` and below. Ids may contain slashes, so the path is split here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::lineage::{adapter_rank, relevant, tree};
 use crate::recovery::Snapshot;
 use crate::stated::Stated;
 
-/// What can be asked of a model.
+/// The parts of a model that can be requested.
 const PARTS: [&str; 6] = ["bom", "card", "graph", "graph.svg", "signature", "tree"];
 
 pub(super) async fn model(State(app): State<App>, request: Request) -> Answer {
@@ -59,14 +59,14 @@ async fn signature(app: &App, id: String) -> Answer {
     Ok(typed("application/octet-stream", bytes.await?))
 }
 
-/// What is stated of an uploaded model's base.
+/// The stated base of an uploaded model.
 #[derive(Deserialize)]
 struct StatedQuery {
     base_model: Option<String>,
     base_model_relation: Option<String>,
 }
 
-/// Takes a signature, whatever name is in it.
+/// Accepts a signature, whatever name it contains.
 async fn put(app: &App, id: String, request: Request) -> Answer {
     let stated: StatedQuery = query(request.uri())?;
     let stated = Stated {
@@ -115,7 +115,7 @@ fn check_settings(
     Err(HubError::new(Code::OtherSettings, message))
 }
 
-/// An id as one part of an address.
+/// An id as one segment of a URL.
 fn encoded(id: &str) -> String {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
@@ -126,7 +126,7 @@ struct Wait {
     wait: u64,
 }
 
-/// What is worked out from the graph.
+/// A document derived from the graph.
 async fn document(app: &App, id: &str, part: &'static str, uri: &Uri) -> Answer {
     let Wait { wait } = query(uri)?;
     let known = app.hub.model(id)?;
@@ -158,7 +158,7 @@ async fn document(app: &App, id: &str, part: &'static str, uri: &Uri) -> Answer 
 
 /// The front matter of a model's card.
 ///
-/// Hubs have one word for what was trained, whatever the rank of the update, which signatures don't tell.
+/// Hubs have one word for trained models, whatever the rank of the update, which signatures don't reveal.
 fn card(hub: &Hub, graph: &ModelGraph, model: usize) -> String {
     let near = graph.subgraph(&relevant(graph, model));
     let trained = near.clone().with_kinds(|_, child| {
@@ -172,7 +172,7 @@ fn card(hub: &Hub, graph: &ModelGraph, model: usize) -> String {
     card.map(|card| format!("{card:.2}\n")).unwrap_or_default()
 }
 
-/// The tree that a model is in, as a graph of its own.
+/// The tree of a model as a separate graph.
 fn whole_tree(snapshot: &Arc<Snapshot>, model: usize) -> ModelGraph {
     let graph = &snapshot.graph;
     let root = graph.ancestors(model).last().unwrap_or(model);

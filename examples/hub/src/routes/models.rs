@@ -1,4 +1,4 @@
-//! `/models`: the list, and models of the folder.
+//! `/models`: the list, and adding models from the folder.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use crate::id;
 use crate::lineage::lineage;
 use crate::stated::Stated;
 
-/// The most models of one answer.
+/// The maximum number of models in a response.
 const MOST_LISTED: usize = 1000;
 
-/// The longest that an answer waits for the graph.
+/// The maximum time that a request waits for the graph.
 pub(super) const LONGEST_WAIT: u64 = 60;
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ struct ListQuery {
     limit: Option<usize>,
 }
 
-/// Which models there are.
+/// The list of models.
 pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
     let asked: ListQuery = query(&uri)?;
     let most = asked.limit.unwrap_or(100).min(MOST_LISTED);
@@ -74,7 +74,7 @@ struct NewModel {
     base_model_relation: Option<String>,
 }
 
-/// One base or several, as model cards have them.
+/// One base or several, as in model cards.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Bases {
@@ -88,7 +88,7 @@ impl Default for Bases {
     }
 }
 
-/// Queues a model of the folder.
+/// Queues a model from the folder.
 pub(super) async fn add(
     State(app): State<App>,
     headers: HeaderMap,
@@ -139,14 +139,14 @@ pub(super) fn bad_body(rejected: BytesRejection) -> HubError {
     HubError::new(Code::BadRequest, "cannot read the body")
 }
 
-/// How long to wait for the graph.
+/// The time to wait for the graph.
 #[derive(Deserialize)]
 struct Wait {
     #[serde(default)]
     wait: u64,
 }
 
-/// What is said of one model.
+/// The lineage of one model.
 pub(super) async fn get(app: &App, id: &str, uri: &Uri) -> Answer {
     let Wait { wait } = query(uri)?;
     app.hub.model(id)?;
