@@ -30,7 +30,7 @@
 //! so β is meaningless for averages and rounded copies. Steps much smaller than the noise of 2 u·δ give β a
 //! large standard error. Decay is also part of v − u. If it is comparable to the rest of the step, leave it
 //! out of `moved`
-//! ([`squared_distance_at_one_norm`](crate::sketch::GroupComparison::squared_distance_at_one_norm)), because
+//! ([`squared_distance_at_equal_norms`](crate::sketch::GroupComparison::squared_distance_at_equal_norms)), because
 //! its product with the random part is in both sides of the regression, with opposite signs.
 //!
 //! # Examples

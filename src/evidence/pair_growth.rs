@@ -36,7 +36,7 @@ impl PairGrowth {
                 values: group.values,
                 before: group.first_squared_norm,
                 after: group.second_squared_norm,
-                moved: group.squared_distance_at_one_norm(squared_norms),
+                moved: group.squared_distance_at_equal_norms(squared_norms),
             };
             steps.clear();
             steps.extend(groups.iter().map(step));

@@ -61,11 +61,11 @@ impl GroupComparison {
     ///     squared_distance: 1.0,
     ///     estimated_squared_norms: [4.0, 1.0],
     /// };
-    /// assert_eq!(group.squared_distance_at_one_norm([1.0, 1.0]), 1.0);
-    /// assert_eq!(group.squared_distance_at_one_norm([4.0, 1.0]), 0.0);
+    /// assert_eq!(group.squared_distance_at_equal_norms([1.0, 1.0]), 1.0);
+    /// assert_eq!(group.squared_distance_at_equal_norms([4.0, 1.0]), 0.0);
     /// ```
     #[must_use]
-    pub fn squared_distance_at_one_norm(&self, squared_norms: [f64; 2]) -> f64 {
+    pub fn squared_distance_at_equal_norms(&self, squared_norms: [f64; 2]) -> f64 {
         let [first, second] = squared_norms;
         let scale = |numerator: f64, denominator: f64| {
             num_traits::Float::sqrt(numerator / denominator) - 1.0
