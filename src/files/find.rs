@@ -307,7 +307,7 @@ impl Search {
             Ok(listing) => listing,
             Err(error) => {
                 let message = error.to_string();
-                self.skip(step, SkipReason::Unlisted { message });
+                self.skip(step, SkipReason::Unreadable { message });
                 return true;
             }
         };

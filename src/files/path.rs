@@ -113,7 +113,7 @@ impl ModelPath {
             ModelFormat::Gguf => GgufModel::open(self.path())?.into(),
             format => {
                 let format = format.name();
-                let unread = FileErrorKind::UnreadFormat { format };
+                let unread = FileErrorKind::UnsupportedFormat { format };
                 return Err(unread.in_file(self.path().display().to_string()));
             }
         };

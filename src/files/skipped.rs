@@ -54,7 +54,7 @@ pub enum SkipReason {
     /// The folder has a name that only weight files have.
     Folder,
     /// The folder can't be listed.
-    Unlisted {
+    Unreadable {
         /// The system's message.
         message: String,
     },
@@ -109,7 +109,7 @@ impl SkipReason {
                 false
             }
             Self::Folder
-            | Self::Unlisted { .. }
+            | Self::Unreadable { .. }
             | Self::Format { .. }
             | Self::LfsPointers { .. }
             | Self::Slices { .. }
@@ -123,7 +123,7 @@ impl fmt::Display for SkipReason {
         match self {
             Self::NoWeights => f.write_str("no weights found"),
             Self::Folder => f.write_str("a folder named like a weight file, without weights"),
-            Self::Unlisted { message } => write!(f, "cannot list folder: {}", Line(message)),
+            Self::Unreadable { message } => write!(f, "cannot list folder: {}", Line(message)),
             Self::TooDeep => f.write_str("nested too deeply to be searched"),
             Self::SameFolder { folder } => {
                 write!(

@@ -69,7 +69,7 @@ pub enum FileErrorKind {
         elements: usize,
     },
     /// This build can't read the format.
-    UnreadFormat {
+    UnsupportedFormat {
         /// The format's name.
         format: &'static str,
     },
@@ -203,7 +203,7 @@ impl fmt::Display for FileError {
                 "{file}: layer {layer} has {elements} values, but {values} from value {offset} on \
                  were requested"
             ),
-            Kind::UnreadFormat { format } => {
+            Kind::UnsupportedFormat { format } => {
                 write!(f, "this build cannot read {format} files")
             }
             Kind::OtherFormat { format, reason } => write!(
