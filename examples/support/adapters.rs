@@ -143,12 +143,12 @@ fn placed(
     };
     let named = adapter.config().base().map(String::from);
     let base = match (adapter.place(bases), named) {
-        (Placement::On(base), _) => base,
+        (Placement::Found(base), _) => base,
         (Placement::Incompatible(base, error), _) => {
             let base = bases[base].name();
             return Err(needs(format!(": it does not fit {base}: {error}")));
         }
-        (Placement::Several(models), _) => {
+        (Placement::Ambiguous(models), _) => {
             let names: Vec<&str> = models.iter().map(|&model| bases[model].name()).collect();
             return Err(needs(format!(
                 ", which could be any of {}",

@@ -18,13 +18,13 @@ const MOST_LACKING: usize = 2;
 #[non_exhaustive]
 pub enum Placement {
     /// The base is the model at this position.
-    On(usize),
+    Found(usize),
     /// The base isn't among the models.
-    NoBase,
+    NotFound,
     /// The model at this position has the base's name, but the adapter doesn't fit it.
     Incompatible(usize, AdapterError),
     /// The base may be any of the models at these positions.
-    Several(Vec<usize>),
+    Ambiguous(Vec<usize>),
 }
 
 /// The orientation of the base's weight, to which the factors of a target are adapted.
@@ -200,21 +200,21 @@ impl<A: WeightSource> Adapter<A> {
         let Some(base) = self.config.base() else {
             let fitting: Vec<usize> = (0..models.len()).filter(fits).collect();
             return match fitting[..] {
-                [] => Placement::NoBase,
-                [only] => Placement::On(only),
-                _ => Placement::Several(fitting),
+                [] => Placement::NotFound,
+                [only] => Placement::Found(only),
+                _ => Placement::Ambiguous(fitting),
             };
         };
         let named = models_named(base, models.iter().map(WeightSource::name));
         let fitting: Vec<usize> = named.iter().copied().filter(fits).collect();
         match (&named[..], &fitting[..]) {
-            ([], _) => Placement::NoBase,
-            (_, [only]) => Placement::On(*only),
+            ([], _) => Placement::NotFound,
+            (_, [only]) => Placement::Found(*only),
             ([first, ..], []) => {
                 let error = self.fits(&models[*first]).err();
                 Placement::Incompatible(*first, error.unwrap_or(AdapterError::NotAnAdapter))
             }
-            _ => Placement::Several(fitting),
+            _ => Placement::Ambiguous(fitting),
         }
     }
 }

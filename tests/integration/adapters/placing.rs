@@ -23,26 +23,26 @@ fn a_base_is_found_by_its_name() {
         base("zeta/base", 3),
         base("run/other", 3),
     ];
-    assert_eq!(place(named("acme/base"), &models), Placement::On(0));
+    assert_eq!(place(named("acme/base"), &models), Placement::Found(0));
     assert_eq!(
         place(named("/data/zeta/base/"), &models[1..]),
-        Placement::On(0)
+        Placement::Found(0)
     );
-    assert_eq!(place(named("acme/OTHER"), &models), Placement::On(2));
+    assert_eq!(place(named("acme/OTHER"), &models), Placement::Found(2));
     assert_eq!(
         place(named("base"), &models),
-        Placement::Several(vec![0, 1])
+        Placement::Ambiguous(vec![0, 1])
     );
-    assert_eq!(place(named("acme/base-2"), &models), Placement::NoBase);
+    assert_eq!(place(named("acme/base-2"), &models), Placement::NotFound);
     let state = [base("acme/base@0123456", 3)];
-    assert_eq!(place(named("acme/base"), &state), Placement::On(0));
+    assert_eq!(place(named("acme/base"), &state), Placement::Found(0));
 }
 
 #[test]
 fn the_base_that_fits_is_chosen_among_equal_names() {
     let named = AdapterConfig::new().with_base("hub/base");
     let models = [base("acme/base", 4), base("zeta/base", 3)];
-    assert_eq!(place(named.clone(), &models), Placement::On(1));
+    assert_eq!(place(named.clone(), &models), Placement::Found(1));
     let Placement::Incompatible(0, AdapterError::WrongShape { .. }) = place(named, &models[..1])
     else {
         panic!("it does not fit");
@@ -52,10 +52,10 @@ fn the_base_that_fits_is_chosen_among_equal_names() {
 #[test]
 fn without_a_name_the_only_base_that_fits_is_chosen() {
     let models = [base("x", 4), base("y", 3), base("z", 3)];
-    assert_eq!(place(AdapterConfig::new(), &models[..2]), Placement::On(1));
+    assert_eq!(place(AdapterConfig::new(), &models[..2]), Placement::Found(1));
     assert_eq!(
         place(AdapterConfig::new(), &models),
-        Placement::Several(vec![1, 2])
+        Placement::Ambiguous(vec![1, 2])
     );
-    assert_eq!(place(AdapterConfig::new(), &models[..1]), Placement::NoBase);
+    assert_eq!(place(AdapterConfig::new(), &models[..1]), Placement::NotFound);
 }
