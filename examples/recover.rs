@@ -59,7 +59,7 @@ fn run() -> Result<(), Failure> {
         job::check_ids(&options.settings, &models, options.strictness)?;
         Ok(models)
     };
-    let trees = options.settings.trees_or(Trees::Found);
+    let trees = options.settings.trees_or(Trees::Inferred);
     let outcome = job::recover(open, &options.settings, trees, options.strictness)?;
     let accuracy = truth
         .map(|truth| truth.accuracy(&outcome.graph))

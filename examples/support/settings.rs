@@ -190,7 +190,7 @@ impl Settings {
             }
             "clusters" => {
                 self.clusters = Some(argument.read(|text| match text {
-                    "auto" => Ok(Trees::Found),
+                    "auto" => Ok(Trees::Inferred),
                     count => positive(count).map(Trees::Count),
                 })?);
             }

@@ -43,7 +43,7 @@ pub enum Trees {
     /// Decide from the evidence: join clusters while their squared distance is at most three quarters of that
     /// between independent weights. If that wasn't measured, cut the dendrogram at its widest relative gap.
     #[default]
-    Found,
+    Inferred,
     /// This many trees in total, but at least one for each architecture.
     Count(usize),
     /// Join clusters up to this distance.
@@ -156,7 +156,7 @@ impl Recovery {
     pub fn new() -> Self {
         Self {
             method: Method::default(),
-            trees: Trees::Found,
+            trees: Trees::Inferred,
             linkage: Linkage::Single,
             stage: None,
             stages: BTreeMap::new(),

@@ -143,7 +143,7 @@ fn an_average_of_unrelated_models_roots_a_tree_and_one_of_siblings_stays_in_thei
         })
         .collect();
     let evidence = signed::evidence(&models);
-    for trees in [Trees::Found, Trees::Count(3)] {
+    for trees in [Trees::Inferred, Trees::Count(3)] {
         let graph = Recovery::new()
             .with_trees(trees)
             .recover(&evidence)

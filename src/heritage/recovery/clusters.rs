@@ -20,7 +20,7 @@ pub(super) fn clusters(
     method: Linkage,
 ) -> Result<Vec<Partition>, RecoveryError> {
     match trees {
-        Trees::Found => each(groups, |group| find_trees(group, method)),
+        Trees::Inferred => each(groups, |group| find_trees(group, method)),
         Trees::Threshold(distance) if distance >= 0.0 => each(groups, |group| {
             Ok(linkage(group.distances(), method)?.cut_at(distance))
         }),
