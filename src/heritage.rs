@@ -37,7 +37,7 @@ pub mod simulations {}
 mod stage;
 
 pub use self::graph::{
-    AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree,
+    Descent, DescentKind, EquivalentParents, GraphError, MergeParent, Model, ModelGraph, ModelTree,
     RunnerUp,
 };
 #[cfg(feature = "safetensors")]

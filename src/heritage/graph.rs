@@ -16,7 +16,7 @@ mod petgraph;
 #[cfg(any(feature = "serde", feature = "safetensors"))]
 mod plain;
 
-pub use self::descent::{AlikeParents, Descent, DescentKind};
+pub use self::descent::{Descent, DescentKind, EquivalentParents};
 pub use self::error::GraphError;
 pub use self::model::{MergeParent, Model, RunnerUp};
 

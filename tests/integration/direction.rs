@@ -145,7 +145,7 @@ fn the_parent_is_one_of_the_models_with_the_same_backbone() {
     for name in ["tuned51", "tuned52"] {
         let tuned = &graph.models()[graph.index(name).unwrap()];
         let descent = tuned.descent().unwrap();
-        let alike = descent.alike().unwrap();
+        let alike = descent.equivalent_parents().unwrap();
         let names: Vec<&str> = (alike.models.iter())
             .map(|&model| graph.name(model).unwrap())
             .collect();

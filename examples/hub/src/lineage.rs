@@ -213,7 +213,7 @@ pub(crate) fn relevant(graph: &ModelGraph, model: usize) -> Vec<usize> {
     for at in models.clone() {
         let found = &graph.models()[at];
         models.extend(found.merged_from().iter().map(|part| part.parent));
-        let alike = found.descent().and_then(Descent::alike);
+        let alike = found.descent().and_then(Descent::equivalent_parents);
         models.extend(alike.iter().flat_map(|alike| &alike.models));
     }
     models
@@ -264,7 +264,7 @@ fn node(hub: &Hub, snapshot: &Snapshot, model: usize, stated: Option<&Verdict>) 
         matrices: edge.map(|edge| edge.weights),
         matched_by: edge.map(|edge| edge.matched_by),
         kinship_log10_p: edge.and_then(|edge| edge.kinship_log10_p),
-        alike: descent.and_then(Descent::alike).map(|alike| Alike {
+        alike: descent.and_then(Descent::equivalent_parents).map(|alike| Alike {
             parents: alike
                 .models
                 .iter()

@@ -138,7 +138,7 @@ fn judge(graph: &ModelGraph, model: usize, means: &[usize]) -> (Option<bool>, St
 /// parent.
 fn is_above(graph: &ModelGraph, base: usize, model: usize) -> bool {
     let found = &graph.models()[model];
-    let alike = found.descent().and_then(|descent| descent.alike());
+    let alike = found.descent().and_then(|descent| descent.equivalent_parents());
     graph.is_ancestor(base, model)
         || (found.merged_from().iter()).any(|part| part.parent == base)
         || alike.is_some_and(|alike| alike.models.contains(&base))

@@ -39,7 +39,7 @@ impl Stated {
             stated.ancestors.push(parent);
         } else if descent.joined().is_some_and(|sure| sure >= SURE) {
             stated.variants.push(parent);
-        } else if let Some(alike) = descent.alike()
+        } else if let Some(alike) = descent.equivalent_parents()
             && alike.confidence >= SURE
         {
             stated.variants.clone_from(&alike.models);
@@ -52,7 +52,7 @@ impl Stated {
         match *self.variants.as_slice() {
             [] => descent.confidence(),
             [variant] if variant == descent.parent() => descent.joined(),
-            _ => descent.alike().map(|alike| alike.confidence),
+            _ => descent.equivalent_parents().map(|alike| alike.confidence),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Descent {
     pub(super) kind: Option<DescentKind>,
     pub(super) compared: Option<f64>,
     pub(super) joined: Option<f64>,
-    pub(super) alike: Option<AlikeParents>,
+    pub(super) alike: Option<EquivalentParents>,
 }
 
 impl Descent {
@@ -73,8 +73,8 @@ impl Descent {
 
     /// Sets the models that can't be distinguished from the parent.
     #[must_use]
-    pub fn with_alike(mut self, alike: AlikeParents) -> Self {
-        self.alike = Some(alike);
+    pub fn with_equivalent_parents(mut self, parents: EquivalentParents) -> Self {
+        self.alike = Some(parents);
         self
     }
 
@@ -84,7 +84,7 @@ impl Descent {
         self.alike = self.alike.and_then(|alike| {
             let models = alike.models.iter().map(|&model| place(model));
             let models = models.collect::<Option<_>>()?;
-            Some(AlikeParents { models, ..alike })
+            Some(EquivalentParents { models, ..alike })
         });
         Some(self)
     }
@@ -128,7 +128,7 @@ impl Descent {
 
     /// The models that can't be distinguished from the parent, if there are any.
     #[must_use]
-    pub const fn alike(&self) -> Option<&AlikeParents> {
+    pub const fn equivalent_parents(&self) -> Option<&EquivalentParents> {
         self.alike.as_ref()
     }
 }
@@ -137,7 +137,7 @@ impl Descent {
 /// frozen backbone. The weights can't tell which of them is the parent.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct AlikeParents {
+pub struct EquivalentParents {
     /// The positions of these models, including the parent's, ascending.
     pub models: Vec<usize>,
     /// The probability, from 0 to 1, that the parent is one of them.

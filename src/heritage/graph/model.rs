@@ -220,7 +220,7 @@ impl Model {
     /// All that must be from 0 to 1.
     fn shares(&self) -> impl Iterator<Item = f64> {
         let descent = self.descent();
-        let alike = descent.and_then(Descent::alike);
+        let alike = descent.and_then(Descent::equivalent_parents);
         (self.confidence().into_iter())
             .chain(self.runner_up.map(|runner_up| runner_up.confidence))
             .chain(descent.and_then(Descent::compared))
@@ -233,7 +233,10 @@ impl Model {
 
     /// All models that this one refers to, its parent last.
     fn named(&self) -> impl Iterator<Item = usize> {
-        let alike = self.descent().and_then(Descent::alike).into_iter();
+        let alike = self
+            .descent()
+            .and_then(Descent::equivalent_parents)
+            .into_iter();
         (self
             .runner_up
             .iter()

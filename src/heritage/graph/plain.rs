@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    AlikeParents, Descent, DescentKind, GraphError, MergeParent, Model, ModelGraph, ModelTree,
+    Descent, DescentKind, EquivalentParents, GraphError, MergeParent, Model, ModelGraph, ModelTree,
     RunnerUp,
 };
 use crate::heritage::{Stage, StageEstimate};
@@ -78,7 +78,7 @@ struct PlainRunnerUp<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename = "AlikeParents")]
+#[serde(rename = "EquivalentParents")]
 struct PlainAlike<'a> {
     parents: Vec<Cow<'a, str>>,
     confidence: f64,
@@ -131,9 +131,11 @@ impl<'a> From<&'a ModelGraph> for PlainGraph<'a> {
                 }),
                 compared: model.descent().and_then(Descent::compared),
                 joined: model.descent().and_then(Descent::joined),
-                alike: (model.descent().and_then(Descent::alike)).map(|alike| PlainAlike {
-                    parents: alike.models.iter().copied().map(name).collect(),
-                    confidence: alike.confidence,
+                alike: (model.descent().and_then(Descent::equivalent_parents)).map(|alike| {
+                    PlainAlike {
+                        parents: alike.models.iter().copied().map(name).collect(),
+                        confidence: alike.confidence,
+                    }
                 }),
                 kind: kind.map(|kind| Cow::Borrowed(kind.name())),
                 rank: kind.and_then(DescentKind::rank),
@@ -212,7 +214,7 @@ impl PlainModel<'_> {
         let kind = self.kind.as_deref();
         let kind = kind.and_then(|kind| DescentKind::from_name(kind, self.rank));
         let alike = |plain: &PlainAlike<'_>| {
-            Ok(AlikeParents {
+            Ok(EquivalentParents {
                 models: plain
                     .parents
                     .iter()

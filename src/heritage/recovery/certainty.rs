@@ -1,6 +1,6 @@
 //! How certain a model's place in its tree is.
 
-use crate::heritage::{AlikeParents, RunnerUp};
+use crate::heritage::{EquivalentParents, RunnerUp};
 
 /// The confidence that a model's parent is right, or that the model is a root, with the alternatives. Models
 /// are positions in their cluster.
@@ -11,7 +11,7 @@ pub(in crate::heritage) struct Certainty {
     /// The probability that an edge joins the model and its parent, in either direction.
     pub(in crate::heritage) joined: Option<f64>,
     /// The models that can't be distinguished from the parent.
-    pub(in crate::heritage) alike: Option<AlikeParents>,
+    pub(in crate::heritage) alike: Option<EquivalentParents>,
 }
 
 impl Certainty {

@@ -12,7 +12,9 @@ use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
 use super::missing::MissingParent;
 use super::stages;
-use crate::heritage::{AlikeParents, Descent, Merge, MergeParent, Model, ModelGraph, RunnerUp};
+use crate::heritage::{
+    Descent, EquivalentParents, Merge, MergeParent, Model, ModelGraph, RunnerUp,
+};
 
 /// The models of all trees, sorted by name.
 pub(super) struct Forest<'a> {
@@ -74,7 +76,7 @@ impl<'a> Forest<'a> {
                 descent = descent.with_joined(joined);
             }
             if let Some(alike) = certainty.and_then(|certainty| certainty.alike.as_ref()) {
-                descent = descent.with_alike(AlikeParents {
+                descent = descent.with_equivalent_parents(EquivalentParents {
                     models: alike.models.iter().copied().map(position).collect(),
                     confidence: alike.confidence,
                 });

@@ -23,7 +23,7 @@ use crate::arborescence::{
 };
 use crate::clustering::{Linkage, linkage};
 use crate::condensed::{CondensedMatrix, condensed_index};
-use crate::heritage::{AlikeParents, RunnerUp, Stage};
+use crate::heritage::{EquivalentParents, RunnerUp, Stage};
 
 /// In larger clusters, the distribution over trees uses only the edges that matter.
 const MOST_TOGETHER: usize = 300;
@@ -283,7 +283,12 @@ impl<'a> Posterior<'a> {
     }
 
     /// The models with the same compared weights as the parent, if there is more than one.
-    fn alike(&self, member: usize, parent: usize, cluster: &Cluster<'_>) -> Option<AlikeParents> {
+    fn alike(
+        &self,
+        member: usize,
+        parent: usize,
+        cluster: &Cluster<'_>,
+    ) -> Option<EquivalentParents> {
         let is_alike = |&other: &usize| {
             other != member
                 && (other == parent || cluster.squared_distance(parent, other) == 0.0)
@@ -292,7 +297,7 @@ impl<'a> Posterior<'a> {
         let models: Vec<usize> = (0..self.members).filter(is_alike).collect();
         let probabilities = (models.iter()).map(|&other| self.probability(member, Some(other)));
         let confidence = probabilities.sum::<f64>().min(1.0);
-        (models.len() > 1).then_some(AlikeParents { models, confidence })
+        (models.len() > 1).then_some(EquivalentParents { models, confidence })
     }
 }
 

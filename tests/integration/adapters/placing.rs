@@ -52,10 +52,16 @@ fn the_base_that_fits_is_chosen_among_equal_names() {
 #[test]
 fn without_a_name_the_only_base_that_fits_is_chosen() {
     let models = [base("x", 4), base("y", 3), base("z", 3)];
-    assert_eq!(place(AdapterConfig::new(), &models[..2]), Placement::Found(1));
+    assert_eq!(
+        place(AdapterConfig::new(), &models[..2]),
+        Placement::Found(1)
+    );
     assert_eq!(
         place(AdapterConfig::new(), &models),
         Placement::Ambiguous(vec![1, 2])
     );
-    assert_eq!(place(AdapterConfig::new(), &models[..1]), Placement::NotFound);
+    assert_eq!(
+        place(AdapterConfig::new(), &models[..1]),
+        Placement::NotFound
+    );
 }

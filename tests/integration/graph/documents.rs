@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use mother::evidence::CopyKind;
-use mother::heritage::{AlikeParents, Descent, DescentKind, MergeParent, Model, ModelGraph};
+use mother::heritage::{Descent, DescentKind, EquivalentParents, MergeParent, Model, ModelGraph};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ fn family() -> ModelGraph {
     let edge = |confidence, kind| Descent::new(0).with_confidence(confidence).with_kind(kind);
     let duplicate = DescentKind::Copy(CopyKind::Duplicate);
     let quantised = DescentKind::Copy(CopyKind::Quantised);
-    let alike = AlikeParents {
+    let alike = EquivalentParents {
         models: vec![0, 1],
         confidence: 0.95,
     };
@@ -94,7 +94,7 @@ fn family() -> ModelGraph {
         Model::new("alike").with_descent(
             edge(0.5, DescentKind::LowRank { rank: 8 })
                 .with_joined(0.5)
-                .with_alike(alike),
+                .with_equivalent_parents(alike),
         ),
         Model::new("unsure")
             .with_descent(edge(0.6, DescentKind::Adapter { rank: 4 }).with_joined(0.7)),

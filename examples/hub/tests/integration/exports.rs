@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mother::evidence::CopyKind;
 use mother::heritage::{
-    AlikeParents, Descent, DescentKind, Index, MergeParent, Model, ModelGraph, RunnerUp,
+    EquivalentParents, Descent, DescentKind, Index, MergeParent, Model, ModelGraph, RunnerUp,
 };
 use mother::safetensors::SafetensorsModel;
 use mother::signature::SignatureOptions;
@@ -77,14 +77,14 @@ fn everything() -> ModelGraph {
     }
     let parts = [(1, 0.25), (2, 0.75)].map(|(parent, weight)| MergeParent { parent, weight });
     models.push(Model::new("merged").with_merged_from(parts.to_vec()));
-    let alike = AlikeParents {
+    let alike = EquivalentParents {
         models: vec![0, 1, 2],
         confidence: 0.99,
     };
     let unsure = Descent::new(1)
         .with_confidence(0.33)
         .with_joined(0.4)
-        .with_alike(alike);
+        .with_equivalent_parents(alike);
     models.push(Model::new("frozen").with_descent(unsure));
     models.push(Model::new("stranger"));
     ModelGraph::new(models).unwrap()
