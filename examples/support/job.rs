@@ -1,4 +1,4 @@
-//! The job itself: from models to the forest, with a clock for each stage.
+//! The whole job: from models to the forest, with the time of each stage.
 
 use core::iter::Sum;
 use core::ops::ControlFlow;
@@ -31,7 +31,7 @@ pub(crate) enum Strictness {
     Strict,
 }
 
-/// What came of it.
+/// The outcome.
 pub(crate) struct Outcome {
     pub(crate) graph: ModelGraph,
     pub(crate) skipped: Vec<Skipped>,
@@ -224,7 +224,7 @@ fn measure(
     evidence
 }
 
-/// Reads every model into its signature, unless the store has it, and compares these.
+/// Makes the signature of every model, unless the store has it, and compares the signatures.
 fn compare(
     models: &Models,
     settings: &Settings,

@@ -16,12 +16,12 @@ use super::terminal::{Failure, note};
 pub(crate) struct MatchReport {
     /// `names`, `prefix` or `content`.
     rule: &'static str,
-    /// How many tensors were matched.
+    /// The number of tensors that were matched.
     names: usize,
-    /// The names in the parent and in the child, where they were asked for.
+    /// The names in the parent and in the child, if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<(String, String)>>,
-    /// log₁₀ of the p-value of the two having no ancestor in common.
+    /// log₁₀ of the p-value of the hypothesis that the two have no common ancestor.
     #[serde(skip)]
     pub(crate) kinship_log10_p: Option<f64>,
 }
@@ -34,11 +34,11 @@ pub(crate) struct Signed {
     transposed: BTreeMap<String, Vec<String>>,
 }
 
-/// A model as its signature sees it.
+/// A model in the form that was signed.
 pub(crate) type View<'a, S> = Transposed<Unfused<&'a S>>;
 
 impl Signed {
-    /// Signs those models again that store their matrices transposed.
+    /// Signs models that store their matrices transposed again.
     pub(crate) fn align<S: WeightSource>(
         mut signatures: Vec<Signature>,
         models: &[S],
@@ -76,7 +76,7 @@ impl Signed {
         })
     }
 
-    /// A model as its signature sees it.
+    /// A model in the form that was signed.
     pub(crate) fn view<'a, S: WeightSource>(&self, model: &'a S) -> View<'a, S> {
         let layers = self.transposed.get(model.name()).into_iter().flatten();
         Transposed::new(Unfused::new(model), layers.cloned())
@@ -103,7 +103,7 @@ impl Signed {
             return Vec::new();
         };
         let is_there = |name: &str| layers.binary_search_by(|layer| (**layer).cmp(name)).is_ok();
-        // Under other names a weight may be that of few models.
+        // Under other names, few models may have a weight.
         let all = matching.rule() != MatchRule::Names;
         let pairs = matching
             .pairs()

@@ -37,14 +37,14 @@ pub(crate) struct Skipped {
 #[derive(Default)]
 pub(crate) struct Models {
     pub(crate) open: Vec<Source>,
-    /// The files that they are read from, by their ids; the embedded ones have none.
+    /// The files of each open model; embedded ones have none.
     pub(crate) files: BTreeMap<String, Vec<PathBuf>>,
     pub(crate) skipped: Vec<Skipped>,
     /// The adapters whose base is among the models.
     pub(crate) adapters: Vec<AdapterEdge>,
-    /// The adapters whose base isn't, or isn't known.
+    /// The adapters whose base is missing or unknown.
     pub(crate) unplaced: Vec<Unplaced>,
-    /// What the cards of models say.
+    /// The claims of the models' cards.
     pub(crate) claims: Vec<Claim>,
 }
 

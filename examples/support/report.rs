@@ -60,14 +60,14 @@ impl Format {
     }
 }
 
-/// The front matter of every model's card, with a line between them.
+/// The front matter of every model's card, separated by empty lines.
 fn cards(graph: &ModelGraph) -> String {
     let cards = (0..graph.len()).filter_map(|model| graph.card(model));
     let cards: Vec<_> = cards.map(|card| card.to_string()).collect();
     cards.join("\n\n")
 }
 
-/// The SPDX document of this moment, which also names it.
+/// The SPDX document with the current time, from which its namespace is made.
 fn spdx(graph: &ModelGraph) -> Result<String, Failure> {
     let now = SystemTime::now();
     let now = now.duration_since(UNIX_EPOCH).map_err(Failure::run)?;
@@ -93,11 +93,11 @@ fn of_all(share: Share) -> String {
     let Share { right, of } = share;
     match share.value() {
         Some(value) => format!("{right} of {of} ({value:.3})"),
-        None => "there are none".into(),
+        None => "none".into(),
     }
 }
 
-/// The graph as the library writes it, with what is known of the run and of its edges.
+/// The graph as the library serialises it, with details of the run and of its edges.
 fn json(outcome: &Outcome, accuracy: Option<&Accuracy>) -> serde_json::Result<Value> {
     let mut report = serde_json::to_value(&outcome.graph)?;
     for (&model, edge) in &outcome.matches {

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::terminal::{Failure, note};
 
-/// The most of a file's header that tells whether it has changed.
+/// The maximum length of a file's header used to detect changes.
 const HEADER: u64 = 1 << 20;
 
-/// How many models were read, and of how many the signature was there.
+/// The numbers of models read and of signatures reused.
 #[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct Counts {
     pub(crate) read: usize,

@@ -1,4 +1,4 @@
-//! Families of made-up models whose true tree is known, with signals of chosen strength.
+//! Simulated families of models with known trees and signals of chosen strength.
 
 use mother::heritage::{GraphError, ModelGraph};
 use mother::weights::{InMemoryModel, ShapeError};
@@ -10,13 +10,13 @@ use super::random::Random;
 pub(crate) enum Shape {
     Chain,
     Star,
-    /// A chain of which every node has one leaf.
+    /// A chain in which every node has one leaf.
     Comb,
-    /// A chain of a third of the models, the others leaves of any of them.
+    /// A chain of a third of the models; the others are leaves of random nodes in it.
     Caterpillar,
-    /// Every model was made of any earlier one.
+    /// Every model descends from a random earlier one.
     RandomRecursive,
-    /// Every model was made of an earlier one, the more probably the more children that has.
+    /// Every model descends from an earlier one, chosen with a preference for those with many children.
     PreferentialAttachment,
 }
 
@@ -30,7 +30,7 @@ impl Shape {
         ("preferential", Self::PreferentialAttachment),
     ];
 
-    /// The parent of every model, each after its parent; the first is the root.
+    /// The parent of every model. Parents come before their children, and the first model is the root.
     fn parents(self, models: usize, random: &mut Random) -> Vec<Option<usize>> {
         let spine = models.div_ceil(3);
         let mut parents: Vec<Option<usize>> = Vec::new();
@@ -42,7 +42,7 @@ impl Shape {
                 Self::Caterpillar if model < spine => last,
                 Self::Caterpillar => random.below(spine),
                 Self::RandomRecursive => random.below(model),
-                // Every model stands once for itself and once for each child.
+                // Every model is listed once for itself and once for each child.
                 Self::PreferentialAttachment => {
                     let chosen = random.below(2 * model - 1);
                     if chosen < model {
@@ -58,22 +58,22 @@ impl Shape {
     }
 }
 
-/// How well growth tells the direction.
+/// How well growth shows the direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Growth {
-    /// Steps are orthogonal to where they start.
+    /// Steps are orthogonal to their starting point.
     Orthogonal,
     /// The lengths of rows are also changed at random, by 3 %.
     Noisy,
     /// Rows keep their length, as after rotations (OFT) and training at constant norm.
     None,
-    /// Rows have lengths of their own, which change at random by 1 %, whatever the step is (DoRA).
+    /// Rows have lengths that are independent of the step and change at random by 1 % (DoRA).
     Apart,
-    /// Rows become shorter by what they should become longer.
+    /// Rows become shorter by as much as they should become longer.
     Reversed,
 }
 
-/// What a step does to the kurtosis.
+/// The effect of a step on the kurtosis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kurtosis {
     Falls,
@@ -81,7 +81,7 @@ pub(crate) enum Kurtosis {
     Rises,
 }
 
-/// What families are like.
+/// The parameters of families.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Family {
     pub(crate) shape: Shape,
@@ -94,9 +94,9 @@ pub(crate) struct Family {
     pub(crate) unequal: f64,
     /// The correlation of the steps of siblings.
     pub(crate) correlation: f64,
-    /// By which share every step shrinks the weights.
+    /// The share by which every step shrinks the weights.
     pub(crate) decay: f64,
-    /// The share of models that are copies of others instead, and leaves.
+    /// The share of models that are copies of others, and therefore leaves.
     pub(crate) copies: f64,
     /// The share of models with children that are missing.
     pub(crate) missing: f64,
@@ -127,7 +127,7 @@ impl Family {
         let trained = self.models - (self.copies * self.models as f64) as usize;
         let mut parents = self.shape.parents(trained, &mut random);
         let mut weights: Vec<Vec<Vec<f64>>> = Vec::new();
-        // What the steps of the children of each model have in common.
+        // The common part of the steps of the children of each model.
         let mut common: Vec<u64> = Vec::new();
         for &parent in &parents {
             common.push(random.next());
@@ -166,7 +166,7 @@ impl Family {
         Ok((models?, truth))
     }
 
-    /// The models that aren't missing, each with the nearest ancestor that isn't.
+    /// The present models, each with its nearest present ancestor.
     fn without_missing(
         &self,
         parents: &[Option<usize>],
@@ -197,7 +197,7 @@ impl Family {
             for _ in 0..ROWS {
                 let size = (0.3 * random.normal()).exp();
                 for _ in 0..WIDTH {
-                    // What falls has to be above that of a normal distribution.
+                    // If kurtosis falls, it has to start above that of a normal distribution.
                     layer.push(
                         size * match self.kurtosis {
                             Kurtosis::Falls => random.heavy_tailed(),
@@ -241,7 +241,7 @@ impl Family {
         parent.iter().map(layer).collect()
     }
 
-    /// By what a row is made longer, so that growth says what it should.
+    /// The factor by which a row is lengthened, so that growth behaves as chosen.
     fn length(&self, before: &[f64], after: &[f64], moved: &[f64], random: &mut Random) -> f64 {
         let squared = |row: &[f64]| row.iter().map(|value| value * value).sum::<f64>();
         let (before, after) = (squared(before), squared(after));
@@ -259,8 +259,8 @@ const LAYERS: usize = 6;
 const ROWS: usize = 32;
 const WIDTH: usize = 40;
 
-/// Cast to bfloat16, rounded to 8-bit integers, or half of the weights pruned. (Which of two
-/// duplicates is the original can't be told.)
+/// Cast to bfloat16, rounded to 8-bit integers, or half of the weights pruned. (The original of
+/// two duplicates can't be determined.)
 fn copied(layer: &[f64], kind: usize) -> Vec<f64> {
     let mut sizes: Vec<f64> = layer.iter().map(|weight| weight.abs()).collect();
     sizes.sort_by(f64::total_cmp);
@@ -279,7 +279,7 @@ fn copied(layer: &[f64], kind: usize) -> Vec<f64> {
     layer.iter().map(copy).collect()
 }
 
-/// Why a family can't be made; that would be a mistake in this file.
+/// Why a family can't be made, which would be a bug in this file.
 #[derive(Debug)]
 pub(crate) struct SyntheticError(String);
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::random::Random;
 use super::terminal::Failure;
 
-/// Who was really trained from whom.
+/// The true forest.
 pub(crate) struct Truth {
     graph: ModelGraph,
     /// The number of each model's tree. If the root isn't among the models, edges alone don't determine it.
@@ -53,7 +53,7 @@ impl Truth {
             .map_err(|error| Failure::Run(format!("{}: {error}", path.display())))
     }
 
-    /// The truth about some of the models: each but the roots is left out with this probability.
+    /// The truth about some of the models: each except the roots is left out with this probability.
     ///
     /// The parent of a model is then the nearest of its ancestors that is kept.
     pub(crate) fn with_models_left_out(
@@ -67,7 +67,7 @@ impl Truth {
         self.restricted(|model| kept[model])
     }
 
-    /// The truth about some of the models: each that has children is left out with this probability.
+    /// The truth about some of the models: each one with children is left out with this probability.
     pub(crate) fn with_parents_left_out(
         &self,
         share: f64,
@@ -79,12 +79,12 @@ impl Truth {
         self.restricted(|model| kept[model])
     }
 
-    /// Who was really trained from whom.
+    /// The true forest.
     pub(crate) const fn graph(&self) -> &ModelGraph {
         &self.graph
     }
 
-    /// The truths about every parent and child alone.
+    /// The truths about every parent and child on their own.
     pub(crate) fn pairs(&self) -> Result<Vec<Self>, Failure> {
         let edges = self.graph.edges();
         edges
@@ -92,7 +92,7 @@ impl Truth {
             .collect()
     }
 
-    /// The truth about the models that are kept.
+    /// The truth about the remaining models.
     fn restricted(&self, kept: impl Fn(usize) -> bool) -> Result<Self, Failure> {
         let name = |model| self.graph.name(model).unwrap_or_default();
         let models = (0..self.graph.len()).filter(|&model| kept(model));
@@ -111,7 +111,7 @@ impl Truth {
         })
     }
 
-    /// Whether there is a truth about a model.
+    /// Whether the truth about a model is known.
     pub(crate) fn knows(&self, model: &str) -> bool {
         self.graph.index(model).is_some()
     }
@@ -124,8 +124,8 @@ impl Truth {
         trees.len()
     }
 
-    /// How right a recovered graph is. A model of the truth that is not in it counts as wrong, and
-    /// one that the truth doesn't know not at all.
+    /// The accuracy of a recovered graph. Models of the truth that it lacks count as wrong, and models unknown to the
+    /// truth don't count.
     pub(crate) fn accuracy(&self, found: &ModelGraph) -> Result<Accuracy, Failure> {
         let mut by_tree: BTreeMap<usize, Share> = BTreeMap::new();
         let counts = compare_edges_by_tree(found, &self.graph);
@@ -179,17 +179,17 @@ impl Truth {
     }
 }
 
-/// How right a recovered graph is.
+/// The accuracy of a recovered graph.
 pub(crate) struct Accuracy {
-    /// Edges that join the right two models in the right direction, of the true ones.
+    /// The share of true edges that were found in the right direction.
     pub(crate) edges: Share,
     /// The same for each true tree, in the order of their numbers.
     pub(crate) edges_by_tree: Vec<Share>,
-    /// Models in the right cluster, under the best matching of found and true clusters.
+    /// The share of models in the right cluster, under the best matching of found and true clusters.
     pub(crate) clusters: Share,
 }
 
-/// So many of so many.
+/// A count out of a total.
 #[derive(Clone, Copy, Default, Serialize)]
 pub(crate) struct Share {
     pub(crate) right: usize,
@@ -197,7 +197,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// The share as a number; `None` of nothing.
+    /// The share as a number; `None` if the total is 0.
     pub(crate) fn value(self) -> Option<f64> {
         (self.of > 0).then(|| self.right as f64 / self.of as f64)
     }

@@ -1,4 +1,4 @@
-//! The embedded zoo: 21 small vision transformers, really trained, in three trees.
+//! The embedded zoo: 21 small vision transformers that were actually trained, in three trees.
 
 /// The true forest.
 pub(crate) const TRUTH: &str = include_str!("../zoo/truth.json");

@@ -1,4 +1,4 @@
-//! Adapters of the folder, which stand on models of the folder.
+//! Adapters in the folder, with bases in the folder.
 
 use std::fs;
 use std::path::Path;
@@ -71,7 +71,7 @@ fn an_adapter_is_attached_to_its_base() {
         "{card}"
     );
 
-    // Whoever knows better can say so.
+    // A stated base overrides the configuration.
     let body = r#"{"id": "found", "path": "acme/lost", "base_model": "acme/base"}"#;
     let job = server.post(body).expect(202)["job"].as_i64().unwrap();
     server.wait_for_end(job, "done");

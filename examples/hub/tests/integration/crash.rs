@@ -1,4 +1,4 @@
-//! Kill -9, restarts and stops: nothing that was accepted is lost, and nothing is half there.
+//! Kill -9, restarts and stops: nothing that was accepted is lost, and nothing is incomplete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::{Server, models};
 
-/// The ids of all models, once the graph holds them all.
+/// The ids of all models, once the graph has all of them.
 pub(crate) fn ids(server: &Server) -> BTreeSet<String> {
     loop {
         let health = server.get("/healthz").expect(200);
@@ -29,7 +29,7 @@ pub(crate) fn ids(server: &Server) -> BTreeSet<String> {
         ids.map(|model| model["id"].as_str().unwrap().to_owned())
             .collect()
     };
-    // What the list says is what the graph is of.
+    // The list and the graph agree.
     assert_eq!(of(&list), of(&graph));
     of(&graph)
 }
@@ -72,7 +72,7 @@ fn a_job_that_was_killed_is_taken_up_again() {
     for &job in &short {
         server.wait_for_end(job, "done");
     }
-    // What the killed process had staged is gone.
+    // The staged files of the killed process are gone.
     let staged = fs::read_dir(folder.path().join("hub.sqlite-staged"));
     assert_eq!(staged.unwrap().count(), 0);
     server.kill();
@@ -84,7 +84,7 @@ fn a_job_that_was_killed_is_taken_up_again() {
     assert_eq!(server.get("/models/child-0").expect(200)["parent"], "base");
 }
 
-/// What the hub said that it did.
+/// What the hub reported as done.
 #[derive(Default)]
 struct Accepted {
     models: BTreeSet<String>,
@@ -100,8 +100,8 @@ impl Accepted {
     }
 }
 
-/// Puts models in, queues jobs and removes models until the hub doesn't answer. A request that the end cuts
-/// off may have been accepted or not, which nobody heard.
+/// Adds models, queues jobs and removes models until the hub stops responding. An interrupted request may or may not
+/// have been accepted.
 fn write_until_it_ends(
     server: &Server,
     round: usize,

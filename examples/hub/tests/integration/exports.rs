@@ -1,4 +1,4 @@
-//! The library's exports against official schemas, and of graphs that were written down and read back.
+//! The library's exports against official schemas, also for graphs that were written and read back.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +32,7 @@ fn zoo() -> ModelGraph {
     index.graph().unwrap()
 }
 
-/// A graph with everything that an edge can be, and names that need care.
+/// A graph with every kind of edge, and names that need escaping.
 fn everything() -> ModelGraph {
     let kinds = [
         DescentKind::Full,
@@ -126,7 +126,7 @@ fn bills_of_materials_are_valid_cyclonedx() {
     let mut registry = jsonschema::Registry::new();
     for name in ["cryptography-defs", "jsf-0.82", "spdx"] {
         let address = format!("http://cyclonedx.org/schema/{name}.SNAPSHOT.schema.json");
-        // Under the name by which the others refer to it.
+        // Registered under the name by which other schemas refer to it.
         let mut schema = schema(name);
         schema.as_object_mut().unwrap().remove("$id");
         registry = registry
@@ -148,7 +148,7 @@ fn bills_of_materials_are_valid_cyclonedx() {
         assert!(errors.is_empty(), "{name}: {errors:#?}");
         assert_eq!(bom["components"].as_array().unwrap().len(), graph.len());
     }
-    // The schema isn't one that anything meets.
+    // The schema doesn't accept just anything.
     let mut wrong: Value = serde_json::from_str(&everything().cyclonedx().to_string()).unwrap();
     wrong["components"][1]["pedigree"]["ancestor"] = Value::Null;
     assert!(!validator.is_valid(&wrong));
@@ -219,7 +219,7 @@ fn spdx_documents_with_a_fault_are_refused() {
     }
 }
 
-/// A schema can't say this.
+/// Checks what a schema can't express.
 #[test]
 fn spdx_documents_refer_to_elements_that_are_there() {
     for (name, graph) in graphs() {

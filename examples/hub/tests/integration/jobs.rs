@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{Server, models};
 
-/// A hub with a model that takes minutes to read and a short one, neither of which it was told of.
+/// A hub whose folder has a model that takes minutes to read and a short one, neither of them added yet.
 fn started(settings: &[(&str, &str)]) -> (TempDir, Server) {
     let folder = TempDir::new().unwrap();
     let server = Server::with_models(&folder, settings);

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::support::browser::Browser;
 use crate::support::{Server, models};
 
-/// Opens the page; says so where there is no browser.
+/// Opens the page, or reports that there is no browser.
 fn open(server: &Server, hash: &str) -> Option<Browser> {
     let browser = Browser::open(&format!("http://{}/#{hash}", server.address), 1280, 800);
     if browser.is_none() {
@@ -28,7 +28,7 @@ fn open(server: &Server, hash: &str) -> Option<Browser> {
 const ITEMS: &str = "document.querySelectorAll('#tree [role=treeitem]').length";
 const ACTIVE: &str = "document.activeElement.querySelector('.name').textContent";
 
-/// A hub with a family of thirteen, one of which is called like markup and has a card that is wrong.
+/// A hub with a family of thirteen models, one of which is named like markup and has a wrong card.
 fn family() -> (TempDir, Server) {
     let folder = TempDir::new().unwrap();
     let server = Server::start(&folder, &[]);
@@ -186,7 +186,7 @@ fn it_zooms_collapses_and_has_a_dark_side() {
     assert_eq!(page.problems, [""; 0]);
 }
 
-/// Puts the largest family of a made-up hub in, and returns the id of its root.
+/// Adds the largest family of a simulated hub, and returns the id of its root.
 fn simulate(server: &Server, count: usize) -> String {
     let plan = simulation::Plan {
         models: count,

@@ -1,4 +1,4 @@
-//! Models of the folder, and paths that lead out of it.
+//! Models in the folder, and paths that lead out of it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::{Server, models};
 
-/// Waits for the job of an answer, which has to fail with a code.
+/// Waits for the job in a response, which must fail with this code.
 fn fails(server: &Server, answer: &crate::support::Answer, code: &str) {
     let job = answer.expect(202)["job"].as_i64().unwrap();
     let view = server.wait_for_end(job, "failed");
@@ -55,7 +55,7 @@ fn models_of_the_folder_are_read_at_the_start() {
         true
     );
 
-    // What was removed doesn't come back with the next start, and what failed is tried again.
+    // Removed models don't come back at the next start, and failed ones are tried again.
     server.delete("/models/acme/chat-2").expect(204);
     assert!(server.stop().success());
     models::write(&root.join("broken.safetensors"), &models::base(9));
@@ -67,7 +67,7 @@ fn models_of_the_folder_are_read_at_the_start() {
     assert_eq!(ids, ["acme/base", "acme/chat-0", "acme/chat-1", "broken"]);
 }
 
-/// Makes a model outside of a folder, one beside it and one in it, and links in the folder that lead out.
+/// Creates a model outside a folder, one next to it and one in it, and links in the folder that lead out.
 fn link_out(root: &Path, outside: &Path) {
     let secret = outside.join("secret.safetensors");
     models::write(&secret, &models::base(1));

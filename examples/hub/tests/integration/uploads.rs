@@ -1,4 +1,4 @@
-//! Signatures as bodies: what is taken, what is refused, and what cards say.
+//! Uploaded signatures: which are accepted or rejected, and claims of cards.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -171,7 +171,7 @@ fn unsuitable_signatures_are_rejected_with_the_reason() {
         .refused(400, "bad_request");
     server.get("/models/bad").refused(404, "no_such_model");
 
-    // A body without a length, in chunks, is bounded, too.
+    // A chunked body without a length is limited as well.
     let chunks = format!("{:x}\r\n{}\r\n", 150_000, "x".repeat(150_000)).repeat(2);
     let head = "PUT /models/bad/signature HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
     let answer = server.raw(&format!(
@@ -301,7 +301,7 @@ fn readers_are_answered_while_writers_work() {
             scope.spawn(move || {
                 for step in 0..40 {
                     let path = format!("/models/w{writer}-{}", step % 10);
-                    // Of ten names, each comes, goes, and comes again.
+                    // Each of ten names is added, removed and added again.
                     if step / 10 % 2 == 0 {
                         let body = &bodies[(step + writer) % bodies.len()];
                         server.put(&format!("{path}/signature"), body).expect(201);
@@ -327,6 +327,6 @@ fn readers_are_answered_while_writers_work() {
             });
         }
     });
-    // Everything that came has gone again.
+    // Everything that was added has been removed again.
     assert_eq!(crate::crash::ids(&server).len(), 21);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tungstenite::{Message, WebSocket};
 
-/// How long the page may take for anything.
+/// The time limit for anything the page does.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A browser with one page.
@@ -18,12 +18,12 @@ pub(crate) struct Browser {
     child: Child,
     socket: WebSocket<TcpStream>,
     last: u64,
-    /// What went wrong in the page: exceptions, refused resources, violations of its policy.
+    /// The errors in the page: exceptions, blocked resources, violations of its policy.
     pub(crate) problems: Vec<String>,
     _profile: TempDir,
 }
 
-/// Chromium where there is one: `HUB_CHROMIUM`, or a usual name in the path.
+/// The path of Chromium, if it is installed: `HUB_CHROMIUM`, or a common name in the path.
 fn command() -> Option<String> {
     let named = std::env::var("HUB_CHROMIUM").ok();
     let usual = ["chromium", "chromium-browser", "google-chrome", "chrome"].map(String::from);
@@ -35,7 +35,7 @@ fn command() -> Option<String> {
 }
 
 impl Browser {
-    /// Opens a page; `None` where no Chromium is installed.
+    /// Opens a page; `None` if Chromium isn't installed.
     pub(crate) fn open(address: &str, width: u32, height: u32) -> Option<Self> {
         let profile = TempDir::new().unwrap();
         let mut child = Command::new(command()?)

@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// A model that nothing else resembles.
+/// A model unlike any other.
 pub(crate) fn base(seed: u64) -> Layers {
     let mut random = Random(seed ^ 0xBA5E);
     let layer = |_| (0..SIDE * SIDE).map(|_| random.next()).collect();
@@ -107,7 +107,7 @@ pub(crate) fn write_tensors(path: &Path, tensors: &[(&str, [usize; 2], Vec<f32>)
     fs::write(path, file).unwrap();
 }
 
-/// Writes a model of 60 GB that takes no room on the disk and minutes to read.
+/// Writes a sparse model of 60 GB, which takes no space on disk and minutes to read.
 pub(crate) fn write_endless(path: &Path) {
     let rows = 15_000_000_u64;
     let bytes = rows * 1000 * 4;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up; a slow machine is no failure.
+/// The time after which a test gives up, long enough for slow machines.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running hub.
@@ -28,7 +28,7 @@ struct Log {
     more: Receiver<String>,
 }
 
-/// An answer of the hub.
+/// A response of the hub.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -46,7 +46,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
 
-    /// The JSON of an answer that has this status.
+    /// The JSON of a response, which must have this status.
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         if self.body.is_empty() {
@@ -56,7 +56,7 @@ impl Answer {
         }
     }
 
-    /// Checks that it is an error of a code, with a sentence.
+    /// Checks that it is an error with this code and a message.
     pub(crate) fn refused(&self, status: u16, code: &str) {
         let body = self.json();
         let found = (self.status, body["error"]["code"].as_str().unwrap());
@@ -83,7 +83,7 @@ impl Server {
         started.unwrap_or_else(|ended| panic!("the hub ended: {} {}", ended.status, ended.log))
     }
 
-    /// The same with a folder of models, which was looked through when this returns.
+    /// The same with a folder of models, which has been searched when this returns.
     pub(crate) fn with_models(folder: &TempDir, settings: &[(&str, &str)]) -> Self {
         let models = folder.path().join("models");
         std::fs::create_dir_all(&models).unwrap();
@@ -141,7 +141,7 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    /// The number of its process.
+    /// The id of its process.
     pub(crate) fn number(&self) -> u32 {
         self.child.id()
     }
@@ -154,7 +154,7 @@ impl Server {
         self.child.wait().unwrap()
     }
 
-    /// Everything that was logged until now.
+    /// Everything logged so far.
     fn log(&self) -> String {
         let mut log = self.log.lock().unwrap();
         let more: Vec<String> = log.more.try_iter().collect();
@@ -249,7 +249,7 @@ impl Server {
         numbers.map(|job| self.wait_for_job(job, ended)).collect()
     }
 
-    /// Waits for the end of a job, which has to be this.
+    /// Waits for the end of a job, which must have this state.
     pub(crate) fn wait_for_end(&self, job: i64, state: &str) -> Value {
         let ended = |view: &Value| !matches!(view["state"].as_str(), Some("queued" | "running"));
         let view = self.wait_for_job(job, ended);
@@ -257,7 +257,7 @@ impl Server {
         view
     }
 
-    /// A request as bytes, and everything that is answered until the hub closes the connection.
+    /// Sends a request as bytes, and returns everything received until the hub closes the connection.
     pub(crate) fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
