@@ -66,10 +66,9 @@ mod kind;
 mod names;
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use std::path::Path;
 
-use self::file::{Part, StoredLayer, other_parts};
+use self::file::{Part, StoredLayer, other_parts, part};
 use crate::storage::model::file_model;
 use crate::storage::{FileError, Storage};
 
@@ -106,15 +105,13 @@ impl GgufModel<'static> {
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let first = Part::new(Storage::open(path)?)?;
-        let others = match first.parts {
-            0 | 1 => Vec::new(),
-            parts => other_parts(path, parts)?,
-        };
+        let (first, count) = part(Storage::open(path)?)?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
         let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
         let mut parts = alloc::vec![first];
-        parts.extend(others);
+        if count > 1 {
+            parts.extend(other_parts(path, count)?);
+        }
         Ok(Self::new(name, parts))
     }
 }
@@ -143,7 +140,7 @@ impl<'a> GgufModel<'a> {
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
-        let part = Part::new(Storage::from_bytes(&name, bytes))?;
+        let (part, _) = part(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [part].into()))
     }
 }

@@ -27,6 +27,7 @@ mod export;
 mod graph;
 mod index;
 mod knowledge;
+mod layout;
 mod merges;
 pub mod metrics;
 mod mixed;

@@ -51,7 +51,7 @@ mod inflate;
 use alloc::string::String;
 use std::path::Path;
 
-use self::file::{Arrays, StoredLayer};
+use self::file::{Arrays, StoredLayer, arrays};
 use crate::storage::model::file_model;
 use crate::storage::{FileError, Storage};
 
@@ -88,7 +88,7 @@ impl NpzModel<'static> {
         let path = path.as_ref();
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
         let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
-        Ok(Self::new(name, [Arrays::new(Storage::open(path)?)?].into()))
+        Ok(Self::new(name, [arrays(Storage::open(path)?)?].into()))
     }
 }
 
@@ -113,7 +113,7 @@ impl<'a> NpzModel<'a> {
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
-        let arrays = Arrays::new(Storage::from_bytes(&name, bytes))?;
+        let arrays = arrays(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [arrays].into()))
     }
 }

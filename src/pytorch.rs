@@ -50,8 +50,8 @@ mod values;
 use alloc::string::String;
 use std::path::{Path, PathBuf};
 
-use self::file::{Shard, StoredLayer};
-use crate::storage::index::{self, Indexed};
+use self::file::{Shard, StoredLayer, shard};
+use crate::storage::index;
 use crate::storage::model::file_model;
 use crate::storage::place::{Place, model_name};
 use crate::storage::{FileError, Storage};
@@ -104,13 +104,13 @@ impl PytorchModel<'static> {
 
     /// Opens one file, or shards that no index lists.
     pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, FileError> {
-        let shards = paths.iter().map(|path| Shard::open(path));
+        let shards = paths.iter().map(|path| shard(Storage::open(path)?));
         Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
     }
 
     /// Opens the shards that an index lists.
     pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
-        Ok(Self::new(String::new(), index::open_shards(index)?))
+        Ok(Self::new(String::new(), index::open_shards(index, shard)?))
     }
 }
 
@@ -138,7 +138,7 @@ impl<'a> PytorchModel<'a> {
     /// ```
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
         let name = name.into();
-        let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
+        let shard = shard(Storage::from_bytes(&name, bytes))?;
         Ok(Self::new(name, [shard].into()))
     }
 }

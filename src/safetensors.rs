@@ -73,7 +73,7 @@ use std::path::Path;
 
 use self::header::Tensor;
 use self::shard::Shard;
-use crate::storage::index::{self, Indexed};
+use crate::storage::index;
 use crate::storage::model::file_model;
 use crate::storage::place::{Place, model_name};
 use crate::storage::{FileError, Storage};
@@ -139,13 +139,16 @@ impl SafetensorsModel<'static> {
 
     /// Opens shards that no index lists.
     pub(crate) fn open_shards(paths: &[impl AsRef<Path>]) -> Result<Self, FileError> {
-        let shards = paths.iter().map(|path| Shard::open(path.as_ref()));
+        let shards = (paths.iter()).map(|path| Shard::new(Storage::open(path.as_ref())?));
         Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
     }
 
     /// Opens the shards that an index lists.
     pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
-        Ok(Self::new(String::new(), index::open_shards(index)?))
+        Ok(Self::new(
+            String::new(),
+            index::open_shards(index, Shard::new)?,
+        ))
     }
 }
 

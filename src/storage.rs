@@ -13,6 +13,8 @@ mod file;
 pub(crate) mod index;
 pub(crate) mod input;
 pub(crate) mod model;
+#[cfg(any(feature = "pytorch", feature = "gguf", feature = "npz"))]
+pub(crate) mod part;
 pub(crate) mod place;
 mod strides;
 pub(crate) mod text;

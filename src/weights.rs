@@ -194,7 +194,10 @@ pub trait Layer {
 
 /// A layer that a source contains but can't decode.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    any(feature = "serde", feature = "safetensors"),
+    derive(serde::Serialize, serde::Deserialize)
+)]
 pub struct SkippedLayer {
     /// The layer's name.
     pub layer: String,

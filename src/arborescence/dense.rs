@@ -11,7 +11,7 @@ use super::contraction::{CheapestEdges, DisjointSets, Entering, Step};
 use super::scale::Scale;
 use crate::Scalar;
 use crate::minimum::first_minimum;
-use crate::registers::{Kernel, in_registers_of_256_bits};
+use crate::registers::in_registers_of_256_bits;
 
 /// The cost of the cheapest edge from each node into one contracted cycle.
 #[derive(Clone, Debug, Default)]
@@ -120,25 +120,15 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
             let paid = entering.cost;
             if let Some(inner) = self.column_of(set) {
                 let Column { costs, targets } = &self.pool.columns[inner];
-                in_registers_of_256_bits(Lowering {
-                    column: &mut union,
-                    paid: own_paid,
-                    other: costs,
-                    reduce: move |cost| cost - paid,
-                    target: move |from: usize| targets[from],
-                });
+                let target = |from: usize| targets[from];
+                union.lower(own_paid, costs, |cost| cost - paid, target);
                 union.leave_out_nodes_of(costs);
                 self.pool.free.push(inner);
             } else {
                 let (scale, target) = (self.scale, set as f64);
                 let weights = self.digraph.entering(set);
-                in_registers_of_256_bits(Lowering {
-                    column: &mut union,
-                    paid: own_paid,
-                    other: weights,
-                    reduce: move |weight: T| scale.apply(weight.widen()) - paid,
-                    target: move |_| target,
-                });
+                let reduce = |weight: T| scale.apply(weight.widen()) - paid;
+                union.lower(own_paid, weights, reduce, |_| target);
                 union.costs[set] = f64::NAN;
             }
             own_paid = 0.0;
@@ -149,6 +139,30 @@ impl<T: Scalar> CheapestEdges for DenseEdges<'_, T> {
 }
 
 impl Column {
+    /// Subtracts `paid` from every cost, then replaces each cost for which the other one is lower, or equal and
+    /// for an edge into a lower node. `reduce` gives the cost of an element of `other`, and `target` the node
+    /// entered by the other edge from each node.
+    fn lower<X: Copy>(
+        &mut self,
+        paid: f64,
+        other: &[X],
+        reduce: impl Fn(X) -> f64,
+        target: impl Fn(usize) -> f64,
+    ) {
+        let blocks = other.len() - other.len() % BLOCK;
+        let (costs, last_costs) = self.costs.split_at_mut(blocks);
+        let (targets, last_targets) = self.targets.split_at_mut(blocks);
+        let (other, last_other) = other.split_at(blocks);
+        in_registers_of_256_bits(
+            #[inline(always)]
+            move || {
+                lower_blocks::<BLOCK, _>(costs, targets, other, paid, &reduce, &target);
+                let target = |from: usize| target(blocks + from);
+                lower_blocks::<1, _>(last_costs, last_targets, last_other, paid, &reduce, &target);
+            },
+        );
+    }
+
     /// Excludes the nodes that are excluded from another cycle's column.
     fn leave_out_nodes_of(&mut self, other: &[f64]) {
         for (cost, other) in self.costs.iter_mut().zip(other) {
@@ -162,41 +176,7 @@ impl Column {
 /// The number of values compared together: late in a contraction, few blocks hold a lower cost.
 const BLOCK: usize = 8;
 
-/// Subtracts `paid` from every cost of a column, then replaces each cost for which the other one is lower, or
-/// equal and for an edge into a lower node.
-struct Lowering<'a, X, R, T> {
-    column: &'a mut Column,
-    paid: f64,
-    other: &'a [X],
-    /// The cost of an element of `other`.
-    reduce: R,
-    /// The node entered by the other edge from each node.
-    target: T,
-}
-
-impl<X: Copy, R: Fn(X) -> f64, T: Fn(usize) -> f64> Kernel for Lowering<'_, X, R, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let Self {
-            column: Column { costs, targets },
-            paid,
-            other,
-            reduce,
-            target,
-        } = self;
-        let blocks = costs.len() - costs.len() % BLOCK;
-        let (costs, last_costs) = costs.split_at_mut(blocks);
-        let (targets, last_targets) = targets.split_at_mut(blocks);
-        let (other, last_other) = other.split_at(blocks);
-        lower_blocks::<BLOCK, _>(costs, targets, other, paid, &reduce, &target);
-        let target = |from: usize| target(blocks + from);
-        lower_blocks::<1, _>(last_costs, last_targets, last_other, paid, &reduce, &target);
-    }
-}
-
-/// Does the work of [`Lowering`] in blocks whose length the compiler knows, so that it can vectorise.
+/// Does the work of [`Column::lower`] in blocks whose length the compiler knows, so that it can vectorise.
 #[inline(always)]
 fn lower_blocks<const N: usize, X: Copy>(
     costs: &mut [f64],
@@ -247,18 +227,10 @@ fn take_over<const N: usize>(
 
 /// The lowest value below +∞ and its first position, ignoring NaN.
 fn lowest<T: Scalar>(values: &[T]) -> Option<(usize, T)> {
-    in_registers_of_256_bits(Lowest(values))
-}
-
-struct Lowest<'a, T>(&'a [T]);
-
-impl<T: Scalar> Kernel for Lowest<'_, T> {
-    type Output = Option<(usize, T)>;
-
-    #[inline(always)]
-    fn compute(self) -> Self::Output {
-        first_minimum(self.0)
-    }
+    in_registers_of_256_bits(
+        #[inline(always)]
+        || first_minimum(values),
+    )
 }
 
 #[cfg(test)]
@@ -278,13 +250,7 @@ mod tests {
             let mut other = vec![4.0_f32; length];
             other[0] = 3.0;
             let lower = |column: &mut Column, paid, target| {
-                in_registers_of_256_bits(Lowering {
-                    column,
-                    paid,
-                    other: &other,
-                    reduce: |cost| f64::from(cost) - 1.0,
-                    target: |_| target,
-                });
+                column.lower(paid, &other, |cost| f64::from(cost) - 1.0, |_| target);
             };
             lower(&mut column, 1.0, 7.0);
             assert_eq!((column.costs[0], column.costs[2]), (2.0, 3.0));

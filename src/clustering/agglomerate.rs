@@ -17,7 +17,7 @@ use super::{ClusteringError, Dendrogram, Linkage};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
 use crate::powers::{exponent, power_of_two};
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 
 /// A pass over all distances pays off if at least one in this many clusters merges with its nearest.
 const FEW: usize = 8;
@@ -64,23 +64,9 @@ pub fn linkage<T: Scalar>(
     linkage: Linkage,
 ) -> Result<Dendrogram, ClusteringError> {
     let points = distances.size();
-    let merges = in_wide_registers(Task { distances, linkage })?;
-    let monotone = !matches!(linkage, Linkage::Centroid | Linkage::Median);
-    Ok(Dendrogram::from_merges(points, merges, monotone))
-}
-
-struct Task<'a, T> {
-    distances: &'a CondensedMatrix<T>,
-    linkage: Linkage,
-}
-
-impl<T: Scalar> Kernel for Task<'_, T> {
-    type Output = Result<Vec<Merge>, ClusteringError>;
-
-    #[inline(always)]
-    fn compute(self) -> Self::Output {
-        let Self { distances, linkage } = self;
-        match linkage {
+    let merges = in_wide_registers(
+        #[inline(always)]
+        || match linkage {
             Linkage::Single => single(distances),
             Linkage::Complete => reducible::<Complete, T>(distances),
             Linkage::Average => reducible::<Average, T>(distances),
@@ -88,8 +74,10 @@ impl<T: Scalar> Kernel for Task<'_, T> {
             Linkage::Ward => reducible::<Ward, T>(distances),
             Linkage::Centroid => any::<Centroid, T>(distances),
             Linkage::Median => any::<Median, T>(distances),
-        }
-    }
+        },
+    )?;
+    let monotone = !matches!(linkage, Linkage::Centroid | Linkage::Median);
+    Ok(Dendrogram::from_merges(points, merges, monotone))
 }
 
 #[inline(always)]

@@ -7,7 +7,7 @@ use super::block::{Block, Piece};
 use crate::Scalar;
 use crate::pairwise::{PairwiseError, VectorSet};
 use crate::parallel;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 
 /// Bytes for the sums of pieces. Any free thread computes these; afterwards they are added in the order of
 /// the layer.
@@ -137,9 +137,7 @@ impl PieceSums {
         (parallel::map(blocks, add).into_iter()).collect::<Result<(), _>>()?;
         Ok(Self {
             ends_row: piece.ends_row,
-            norms: values
-                .map(|values| in_wide_registers(SquaredNorm(values)))
-                .collect(),
+            norms: values.map(squared_norm).collect(),
             distances,
         })
     }
@@ -167,26 +165,24 @@ impl Pairs<'_> {
 }
 
 /// ‖u‖² of some values.
-struct SquaredNorm<'a, T>(&'a [T]);
-
-impl<T: Scalar> Kernel for SquaredNorm<'_, T> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn compute(self) -> f64 {
-        // Eight sums, which the compiler can keep in vector registers.
-        let mut lanes = [0.0_f64; 8];
-        let (chunks, rest) = self.0.as_chunks::<8>();
-        for chunk in chunks {
-            for (lane, value) in lanes.iter_mut().zip(chunk) {
+fn squared_norm<T: Scalar>(values: &[T]) -> f64 {
+    in_wide_registers(
+        #[inline(always)]
+        || {
+            // Eight sums, which the compiler can keep in vector registers.
+            let mut lanes = [0.0_f64; 8];
+            let (chunks, rest) = values.as_chunks::<8>();
+            for chunk in chunks {
+                for (lane, value) in lanes.iter_mut().zip(chunk) {
+                    *lane += value.widen() * value.widen();
+                }
+            }
+            for (lane, value) in lanes.iter_mut().zip(rest) {
                 *lane += value.widen() * value.widen();
             }
-        }
-        for (lane, value) in lanes.iter_mut().zip(rest) {
-            *lane += value.widen() * value.widen();
-        }
-        lanes.iter().sum()
-    }
+            lanes.iter().sum()
+        },
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::signature::{LayerShape, ModelFailure, OpenModel};
 use crate::weights::WeightSource;
 
@@ -91,26 +91,14 @@ pub(super) fn read_again<T: Scalar, S: WeightSource>(
 
 /// A sum of products with odd numbers that depend on the position.
 fn checksum<T: Scalar>(offset: usize, values: &[T]) -> u64 {
-    in_wide_registers(Checksum { offset, values })
-}
-
-struct Checksum<'a, T> {
-    offset: usize,
-    values: &'a [T],
-}
-
-impl<T: Scalar> Kernel for Checksum<'_, T> {
-    type Output = u64;
-
-    #[inline(always)]
-    fn compute(self) -> u64 {
-        let product = |(index, value): (usize, &T)| {
-            let factor = ((self.offset + index) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C16) | 1;
-            (value.widen() + 0.0).to_bits().wrapping_mul(factor)
-        };
-        let products = self.values.iter().enumerate().map(product);
-        products.fold(0, u64::wrapping_add)
-    }
+    let product = |(index, value): (usize, &T)| {
+        let factor = ((offset + index) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C16) | 1;
+        (value.widen() + 0.0).to_bits().wrapping_mul(factor)
+    };
+    in_wide_registers(
+        #[inline(always)]
+        move || (values.iter().enumerate().map(product)).fold(0, u64::wrapping_add),
+    )
 }
 
 #[cfg(test)]

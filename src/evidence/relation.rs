@@ -82,6 +82,7 @@ impl RelationOptions {
 /// let (base, chat) = (options.sign(&model("base", 1.0)?)?, options.sign(&model("chat", 1.5)?)?);
 /// let relation = Relation::between(&base, &chat)?;
 /// assert_eq!(relation.compared(), [1.0, 1.0]);
+/// assert_eq!(relation.layers(), 1);
 /// assert_eq!(relation.squared_distance(), 0.25);
 /// assert!(relation.is_related() && !relation.is_equal());
 /// # Ok::<(), Box<dyn core::error::Error>>(())
@@ -131,38 +132,22 @@ impl Relation {
     ) -> Self {
         let matching = Matching::of_checked(first, second);
         let matched = matching.pairs();
-        let mut groups: Vec<GroupComparison> = Vec::new();
-        let mut tensors: Vec<Tensor> = Vec::new();
-        let mut vectors: Vec<GroupComparison> = Vec::new();
-        for (at, &(u, v)) in matched.iter().enumerate() {
-            if options.compares_both((u, v)) {
-                let start = groups.len();
-                // Sketches of one width have the same number of buckets.
-                let _ = (u.sketch()).compare_each(v.sketch(), |group| groups.push(group));
-                leave_out_new_rows(&mut groups, start);
-                tensors.push(Tensor::new(at, &groups, start..groups.len()));
-            } else if options.selects_vectors((u, v)) {
-                let _ = (u.sketch()).compare_each(v.sketch(), |group| vectors.push(group));
-            }
-        }
+        let (groups, mut tensors, vectors) = compare_groups(options, matched);
         let related = are_related(&tensors);
         let usual = usual_share(&tensors);
         let far = tensors.iter().filter(|tensor| related && tensor.is_far());
         let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
-        tensors.retain(|tensor| {
-            let (u, v) = matched[tensor.at];
-            if related {
-                tensor.is_trained(usual)
-            } else {
-                u.shape() == v.shape()
-            }
+        tensors.retain(|tensor| match matched[tensor.at] {
+            _ if related => tensor.is_trained(usual),
+            (u, v) => u.shape() == v.shape(),
         });
-        let mut sums = Sums::default();
-        for tensor in &tensors {
-            sums.take(&groups[tensor.groups.clone()]);
-        }
+        let kept = tensors.iter().map(|tensor| matched[tensor.at]);
+        let groups = tensors.iter().map(|tensor| &groups[tensor.groups.clone()]);
+        let sums = Sums::of(groups.clone());
+        let compared = [first, second].map(|model| sums.share_of(options, model));
+        let same_weights = sums.squared_distance == 0.0 && compared == [1.0; 2];
         let mut relation = Self {
-            compared: [first, second].map(|model| sums.share_of(options, model)),
+            compared,
             squared_norms: sums.squared_norms,
             squared_distance: sums.squared_distance,
             squared_distance_of_vectors: vectors.iter().map(|group| group.squared_distance).sum(),
@@ -173,36 +158,27 @@ impl Relation {
             growth: None,
             score_change: 0.0,
             replaced: replaced.iter().map(|(u, _)| u.name().into()).collect(),
-            replaced_in_second: (replaced.iter())
-                .filter(|(u, v)| u.name() != v.name())
+            replaced_in_second: (replaced.iter().filter(|(u, v)| u.name() != v.name()))
                 .map(|(_, v)| v.name().into())
                 .collect(),
-            equal: [first, second]
-                .iter()
-                .all(|model| model.tensors().len() == matched.len())
-                && (matched.iter())
-                    .all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape()),
+            equal: are_equal(matched, [first, second]),
             rows: if related {
-                order_of_rows(tensors.iter().map(|tensor| matched[tensor.at]))
+                order_of_rows(kept.clone())
             } else {
                 Ordering::Equal
             },
             rule: matching.rule(),
             matched: matched.len(),
         };
-        let all_weights = relation.compared.iter().all(|&share| share == 1.0);
         if relation.is_related() {
-            let whole =
-                |groups: &[GroupComparison]| PairGrowth::of_weights(core::iter::once(groups));
-            relation.growth = if sums.squared_distance > 0.0 || !all_weights {
-                PairGrowth::of_weights(tensors.iter().map(|tensor| &groups[tensor.groups.clone()]))
+            relation.growth = if same_weights {
+                PairGrowth::of_weights(core::iter::once(&vectors[..]))
             } else {
-                whole(&vectors)
+                PairGrowth::of_weights(groups)
             };
-            let kept = tensors.iter().map(|tensor| matched[tensor.at]);
             relation.score_change = score_change(options, kept);
         }
-        if sums.squared_distance == 0.0 && all_weights {
+        if same_weights {
             relation.distance = Float::sqrt(relation.squared_distance_of_vectors);
         }
         relation
@@ -321,17 +297,6 @@ impl Relation {
     }
 
     /// The number of weights compared.
-    ///
-    /// ```
-    /// use mother::evidence::Relation;
-    /// use mother::signature::SignatureOptions;
-    /// use mother::weights::InMemoryModel;
-    ///
-    /// let model = InMemoryModel::new("base").with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, 2.0])?;
-    /// let signature = SignatureOptions::new().sign(&model)?;
-    /// assert_eq!(Relation::between(&signature, &signature)?.layers(), 1);
-    /// # Ok::<(), Box<dyn core::error::Error>>(())
-    /// ```
     #[must_use]
     pub const fn layers(&self) -> usize {
         self.layers
@@ -362,6 +327,33 @@ impl Relation {
     }
 }
 
+/// The groups of rows of the weights that both models have, which of them belong to each weight, and the groups
+/// of the short vectors.
+fn compare_groups(
+    options: &RelationOptions,
+    matched: &[(&TensorSignature, &TensorSignature)],
+) -> (Vec<GroupComparison>, Vec<Tensor>, Vec<GroupComparison>) {
+    let (mut groups, mut tensors, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, &(u, v)) in matched.iter().enumerate() {
+        // Sketches of one width have the same number of buckets.
+        if options.compares_both((u, v)) {
+            let start = groups.len();
+            let _ = (u.sketch()).compare_each(v.sketch(), |group| groups.push(group));
+            leave_out_new_rows(&mut groups, start);
+            tensors.push(Tensor::new(at, &groups, start..groups.len()));
+        } else if options.selects_vectors((u, v)) {
+            let _ = (u.sketch()).compare_each(v.sketch(), |group| vectors.push(group));
+        }
+    }
+    (groups, tensors, vectors)
+}
+
+/// Whether two models have the same tensors with the same values.
+fn are_equal(matched: &[(&TensorSignature, &TensorSignature)], models: [&Signature; 2]) -> bool {
+    (models.iter()).all(|model| model.tensors().len() == matched.len())
+        && (matched.iter()).all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape())
+}
+
 /// Sums over the compared weights.
 #[derive(Default)]
 struct Sums {
@@ -384,6 +376,15 @@ impl Sums {
         } else {
             0.0
         }
+    }
+
+    /// Each item is the groups of one weight.
+    fn of<'a>(weights: impl Iterator<Item = &'a [GroupComparison]>) -> Self {
+        let mut sums = Self::default();
+        for groups in weights {
+            sums.take(groups);
+        }
+        sums
     }
 
     fn take(&mut self, groups: &[GroupComparison]) {

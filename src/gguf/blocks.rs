@@ -6,7 +6,7 @@
 use core::hint::black_box;
 
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::scalar::ScalarSliceMut;
 use crate::weights::binary16;
 
@@ -48,25 +48,19 @@ pub(super) const LARGEST: usize = 256;
 /// The code is put into a loop over blocks of a known size, so that it is compiled for wide registers.
 macro_rules! block {
     ($name:ident, $bytes:literal, $values:literal, |$block:ident, $decoded:ident| $decode:block) => {
-        pub(super) const $name: Block = {
-            struct Decode<'a>(&'a [u8], &'a mut [f32]);
-
-            impl Kernel for Decode<'_> {
-                type Output = ();
-
-                #[inline(always)]
-                fn compute(self) {
-                    let (stored, _) = self.0.as_chunks::<$bytes>();
-                    let (values, _) = self.1.as_chunks_mut::<$values>();
-                    for ($block, $decoded) in stored.iter().zip(values) $decode
-                }
-            }
-
-            Block {
-                values: $values,
-                bytes: $bytes,
-                decode: |stored, values| in_wide_registers(Decode(stored, values)),
-            }
+        pub(super) const $name: Block = Block {
+            values: $values,
+            bytes: $bytes,
+            decode: |stored, values| {
+                in_wide_registers(
+                    #[inline(always)]
+                    move || {
+                        let (stored, _) = stored.as_chunks::<$bytes>();
+                        let (values, _) = values.as_chunks_mut::<$values>();
+                        for ($block, $decoded) in stored.iter().zip(values) $decode
+                    },
+                );
+            },
         };
     };
 }

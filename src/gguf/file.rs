@@ -13,33 +13,24 @@ use super::kind::{Coding, Kind};
 use super::names::{in_block, is_derived, is_interleaved, is_raised, original};
 use crate::Scalar;
 use crate::storage::input::Input;
-use crate::storage::model::{About, ModelPart};
+use crate::storage::model::ModelPart;
+use crate::storage::part::{self, StoredValues};
 use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, FileErrorKind, Storage};
-use crate::weights::{ElementType, SkippedLayer, element_count};
+use crate::weights::{SkippedLayer, element_count};
 
-/// A file whose header has been read and checked.
-#[derive(Debug)]
-pub(super) struct Part<'a> {
-    pub(super) storage: Storage<'a>,
-    /// Sorted by position in the file.
-    pub(super) layers: Vec<StoredLayer>,
-    pub(super) skipped: Vec<SkippedLayer>,
-    /// The number of files of the model; 0 or 1 if this is the only one.
-    pub(super) parts: u64,
-}
+/// A file whose header has been read and checked. Its layers are sorted by position in the file.
+pub(super) type Part<'a> = part::Part<'a, Values>;
+
+pub(super) type StoredLayer = part::StoredLayer<Values>;
 
 /// The most values of a head that is read at once.
 const LARGEST_HEAD: usize = 1 << 20;
 
-/// A tensor that can be read.
+/// The values of a tensor.
 #[derive(Debug)]
-pub(super) struct StoredLayer {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) element_type: ElementType,
-    elements: usize,
+pub(super) struct Values {
     place: Place,
-    /// Its length in bytes.
+    /// Their length in bytes.
     bytes: u64,
     rows: Option<Rows>,
     /// Whether llama.cpp added one to all values.
@@ -76,135 +67,84 @@ impl Rows {
     }
 }
 
-impl<'a> Part<'a> {
-    pub(super) fn new(storage: Storage<'a>) -> Result<Self, FileError> {
-        let file = storage.label();
-        let header = read_header(&storage)?;
-        let mut part = Part {
-            layers: Vec::new(),
-            skipped: Vec::new(),
-            parts: header.parts,
-            storage: Storage::from_bytes("", &[]),
-        };
-        for listed in &header.tensors {
-            part.add(&header, listed, storage.length())
-                .map_err(|reason| bad_layer(&listed.name, reason).or_in_file(file))?;
+/// Reads and checks a file's header. The number is that of the model's files; 0 or 1 if this is the only one.
+pub(super) fn part(storage: Storage<'_>) -> Result<(Part<'_>, u64), FileError> {
+    let header = read_header(&storage)?;
+    let (mut layers, mut skipped) = (Vec::new(), Vec::new());
+    for listed in &header.tensors {
+        match layer(&header, listed, storage.length()) {
+            Ok(Ok(layer)) => layers.push(layer),
+            Ok(Err(layer)) => skipped.push(layer),
+            Err(reason) => return Err(bad_layer(&listed.name, reason).or_in_file(storage.label())),
         }
-        part.check().map_err(|error| error.or_in_file(file))?;
-        part.storage = storage;
-        Ok(part)
     }
+    let position = |layer: &StoredLayer| layer.values.place.position();
+    layers.sort_by(|first, second| {
+        (position(first).cmp(&position(second))).then_with(|| first.name.cmp(&second.name))
+    });
+    let part = Part::new(storage, layers, skipped)?;
+    let overlaps = |pair: &&[StoredLayer]| {
+        let (first, second) = (&pair[0].values, &pair[1]);
+        second.values.bytes > 0 && first.place.position() + first.bytes > position(second)
+    };
+    match part.layers().windows(2).find(overlaps) {
+        Some(pair) => {
+            let reason = format!("overlaps `{}`", pair[0].name);
+            Err(bad_layer(&pair[1].name, reason).or_in_file(part.storage().label()))
+        }
+        None => Ok((part, header.parts)),
+    }
+}
 
-    /// Checks a tensor against the file's length, and adds it. The error describes what is wrong.
-    fn add(&mut self, header: &Header, listed: &Listed, length: u64) -> Result<(), String> {
-        let name = original(&header.architecture, &listed.name);
-        let name = name.unwrap_or_else(|| listed.name.clone());
-        let shape: Option<Vec<usize>> = (listed.dimensions.iter().rev())
-            .map(|&length| length.try_into().ok())
-            .collect();
-        let shape = shape.unwrap_or_default();
-        let elements = (element_count(&shape).filter(|_| shape.len() == listed.dimensions.len()))
-            .ok_or("too many elements")?;
-        let Some(kind) = Kind::of(listed.kind) else {
-            self.skip(name, format!("unknown data type {}", listed.kind));
-            return Ok(());
-        };
-        let (position, bytes) = place(header, listed, kind, elements, length)?;
-        let (place, element_type) = match kind.coding {
-            _ if is_derived(&listed.name) => {
-                self.skip(name, "derived from the configuration".to_owned());
-                return Ok(());
-            }
-            Coding::Unknown => {
-                self.skip(name, format!("{} values cannot be decoded", kind.name));
-                return Ok(());
-            }
-            Coding::Blocks(block, element_type) => (Place::Blocks(block, position), element_type),
-            Coding::Plain(element_type) => {
-                let order = ByteOrder::Little;
-                let element = Element {
-                    element_type,
-                    order,
-                };
-                (Place::Plain(element, position), element_type)
-            }
-        };
-        self.layers.push(StoredLayer {
-            name,
-            element_type,
-            elements,
+/// Checks a tensor against the file's length. The error describes what is wrong.
+fn layer(
+    header: &Header,
+    listed: &Listed,
+    length: u64,
+) -> Result<Result<StoredLayer, SkippedLayer>, String> {
+    let name = original(&header.architecture, &listed.name);
+    let name = name.unwrap_or_else(|| listed.name.clone());
+    let shape: Option<Vec<usize>> = (listed.dimensions.iter().rev())
+        .map(|&length| length.try_into().ok())
+        .collect();
+    let shape = shape.unwrap_or_default();
+    let elements = (element_count(&shape).filter(|_| shape.len() == listed.dimensions.len()))
+        .ok_or("too many elements")?;
+    let skipped = |layer, reason| Ok(Err(SkippedLayer { layer, reason }));
+    let Some(kind) = Kind::of(listed.kind) else {
+        let reason = format!("unknown data type {}", listed.kind);
+        return skipped(name, reason);
+    };
+    let (position, bytes) = place(header, listed, kind, elements, length)?;
+    let (place, element_type) = match kind.coding {
+        _ if is_derived(&listed.name) => {
+            return skipped(name, "derived from the configuration".to_owned());
+        }
+        Coding::Unknown => {
+            return skipped(name, format!("{} values cannot be decoded", kind.name));
+        }
+        Coding::Blocks(block, element_type) => (Place::Blocks(block, position), element_type),
+        Coding::Plain(element_type) => {
+            let order = ByteOrder::Little;
+            let element = Element {
+                element_type,
+                order,
+            };
+            (Place::Plain(element, position), element_type)
+        }
+    };
+    Ok(Ok(StoredLayer {
+        name,
+        element_type,
+        elements,
+        values: Values {
             place,
             bytes,
             rows: rows(header, &listed.name, &shape),
             is_raised: is_raised(&header.architecture, &listed.name),
-            shape,
-        });
-        Ok(())
-    }
-
-    fn skip(&mut self, layer: String, reason: String) {
-        self.skipped.push(SkippedLayer { layer, reason });
-    }
-
-    /// Rejects layers that have the same name or share bytes, and sorts layers by position.
-    fn check(&mut self) -> Result<(), FileError> {
-        self.layers
-            .sort_by(|first, second| first.name.cmp(&second.name));
-        let mut pairs = self.layers.windows(2);
-        if let Some([first, _]) = pairs.find(|pair| pair[0].name == pair[1].name) {
-            return Err(FileErrorKind::DuplicateLayer.of_layer(&*first.name));
-        }
-        self.layers.sort_by_key(|layer| layer.place.position());
-        let mut pairs = (self.layers.windows(2)).filter_map(|pair| pair.first().zip(pair.get(1)));
-        let overlap = pairs.find(|(first, second)| {
-            second.bytes > 0 && first.place.position() + first.bytes > second.place.position()
-        });
-        match overlap {
-            Some((first, second)) => {
-                let reason = format!("overlaps `{}`", first.name);
-                Err(bad_layer(&second.name, reason))
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-impl ModelPart for Part<'_> {
-    type Stored = StoredLayer;
-
-    fn layers(&self) -> &[StoredLayer] {
-        &self.layers
-    }
-
-    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
-        core::mem::take(&mut self.skipped)
-    }
-
-    fn about<'a>(&'a self, layer: &'a StoredLayer) -> About<'a> {
-        About {
-            name: &layer.name,
-            shape: &layer.shape,
-            element_type: layer.element_type,
-        }
-    }
-
-    fn preferred_length(&self, layer: &StoredLayer) -> usize {
-        layer.preferred_length()
-    }
-
-    fn read<T: Scalar>(
-        &self,
-        layer: &StoredLayer,
-        offset: usize,
-        values: &mut [T],
-    ) -> Result<(), FileError> {
-        let range = [offset, values.len()];
-        (self.storage).check_range(&layer.name, layer.elements, range)?;
-        if values.is_empty() {
-            return Ok(());
-        }
-        (self.storage).read_layer(&layer.name, |bytes| layer.read(bytes, offset, values))
-    }
+        },
+        shape,
+    }))
 }
 
 fn bad_layer(layer: &str, reason: String) -> FileError {
@@ -362,8 +302,8 @@ impl Place {
     }
 }
 
-impl StoredLayer {
-    /// How many values should at least be read at once: a head, whose rows are stored in another order.
+impl StoredValues for Values {
+    /// A head, whose rows are stored in another order.
     fn preferred_length(&self) -> usize {
         let head = self.rows.map_or(1, |rows| rows.head * rows.length);
         if head <= LARGEST_HEAD { head } else { 1 }
@@ -392,7 +332,9 @@ impl StoredLayer {
         }
         Ok(())
     }
+}
 
+impl Values {
     /// Reads rows whose order llama.cpp changed one by one.
     fn read_rows<T: Scalar>(
         &self,
@@ -455,14 +397,12 @@ pub(super) fn other_parts(path: &Path, parts: u64) -> Result<Vec<Part<'static>>,
     };
     let open = |number| {
         let path = path.with_file_name(format!("{stem}-{number:05}-of-{parts:05}.gguf"));
-        let part = Part::new(Storage::open(&path)?)?;
-        if part.parts == parts {
-            Ok(part)
-        } else {
-            Err(bad(format!(
+        match part(Storage::open(&path)?)? {
+            (part, others) if others == parts => Ok(part),
+            _ => Err(bad(format!(
                 "`{}` belongs to another model",
                 path.display()
-            )))
+            ))),
         }
     };
     (2..=parts).map(open).collect()

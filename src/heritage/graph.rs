@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 
 mod descent;
 mod error;
-mod layout;
 mod model;
 mod names;
 #[cfg(feature = "petgraph")]
@@ -20,8 +19,8 @@ pub use self::descent::{Descent, DescentKind, EquivalentParents};
 pub use self::error::GraphError;
 pub use self::model::{MergeParent, Model, RunnerUp};
 
-use self::layout::Layout;
 use self::names::NameIndex;
+use super::layout::Layout;
 
 /// A forest of models: who descends from whom, and the evidence for each edge.
 ///
@@ -433,8 +432,7 @@ impl ModelGraph {
         if model >= self.len() || top >= self.len() {
             return false;
         }
-        let start = self.layout.place[top];
-        (start..start + self.layout.size[top]).contains(&self.layout.place[model])
+        self.layout.is_within(model, top)
     }
 
     /// A model that exists, followed by its ancestors.

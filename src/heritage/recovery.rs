@@ -413,11 +413,8 @@ impl Recovery {
                 }));
             }
             for members in partition.members() {
-                self.span(
-                    Cluster::new(group, members, &rules.constraints, model)?,
-                    rules,
-                    &mut trees,
-                )?;
+                let cluster = Cluster::new(group, members, &rules.constraints, model)?;
+                self.span(cluster, rules, &mut trees)?;
             }
         }
         let mut forest = Forest::new(&trees);

@@ -1,7 +1,7 @@
 //! The limits of `f32`: values that are not finite, and squares that overflow or underflow.
 
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::scalar::ScalarSlice;
 
 /// Values of at least this size (2⁻⁴⁰) that differ do so by at least 2⁻⁶³, which has a normal square.
@@ -25,18 +25,10 @@ pub(super) enum Contents {
 
 /// Classifies the values of a vector.
 pub(super) fn contents(values: ScalarSlice<'_>) -> Contents {
-    in_wide_registers(Scan(values))
-}
-
-struct Scan<'a>(ScalarSlice<'a>);
-
-impl Kernel for Scan<'_> {
-    type Output = Contents;
-
-    #[inline(always)]
-    fn compute(self) -> Contents {
-        scan(self.0)
-    }
+    in_wide_registers(
+        #[inline(always)]
+        || scan(values),
+    )
 }
 
 /// Written without branches, so that the compiler can vectorise it.

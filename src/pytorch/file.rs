@@ -4,7 +4,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use std::path::Path;
+use std::io;
 
 use hashbrown::HashMap;
 
@@ -14,10 +14,9 @@ use super::tensor::{Kind, StorageKey, Tensor, storage_of};
 use super::values::{Node, Value, Values};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
-use crate::storage::index::Indexed;
 use crate::storage::input::{Input, Reading};
-use crate::storage::model::{About, ModelPart};
-use crate::storage::{ByteOrder, Element, FileError, FileErrorKind, Storage, Strides};
+use crate::storage::part::{self, Part, StoredValues};
+use crate::storage::{ByteOrder, Bytes, Element, FileError, FileErrorKind, Storage, Strides};
 use crate::weights::SkippedLayer;
 
 /// The first bytes of an archive.
@@ -26,23 +25,16 @@ const ARCHIVE: &[u8] = b"PK\x03\x04";
 /// The first bytes of files from PyTorch before 1.6: a pickle of a magic number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
-/// A file whose pickle has been read and checked.
-#[derive(Debug)]
-pub(super) struct Shard<'a> {
-    pub(super) storage: Storage<'a>,
-    /// Sorted by position in the file.
-    pub(super) layers: Vec<StoredLayer>,
-    pub(super) skipped: Vec<SkippedLayer>,
-}
+/// A file whose pickle has been read and checked. Its layers are sorted by position in the file.
+pub(super) type Shard<'a> = Part<'a, Elements>;
 
-/// A tensor that can be read.
+pub(super) type StoredLayer = part::StoredLayer<Elements>;
+
+/// The elements of a tensor.
 #[derive(Debug)]
-pub(super) struct StoredLayer {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) element: Element,
-    elements: usize,
-    /// The position of its first element in the file.
+pub(super) struct Elements {
+    element: Element,
+    /// The position of the first in the file.
     position: u64,
     strides: Option<Strides>,
 }
@@ -60,100 +52,38 @@ const MOST_SHARED: u64 = 64;
 /// The number of bytes that the tensors of any file may have.
 const ALWAYS_SHARED: u64 = 1 << 24;
 
-impl<'a> Shard<'a> {
-    pub(super) fn new(storage: Storage<'a>) -> Result<Self, FileError> {
-        let read = Self::read_header(&storage);
-        let (layers, skipped) = read.map_err(|error| error.or_in_file(storage.label()))?;
-        Ok(Self {
-            storage,
-            layers,
-            skipped,
-        })
-    }
+/// Reads and checks a file's pickle.
+pub(super) fn shard(storage: Storage<'_>) -> Result<Shard<'_>, FileError> {
+    let read = read_header(&storage);
+    let (layers, skipped) = read.map_err(|error| error.or_in_file(storage.label()))?;
+    Part::new(storage, layers, skipped)
+}
 
-    fn read_header(storage: &Storage<'_>) -> Reading<Layers> {
-        let length = storage.length().min(LEGACY.len() as u64);
-        let beginning = storage.bytes(0, length)?;
-        if beginning.starts_with(ARCHIVE) {
-            archive(storage)
-        } else if beginning == LEGACY {
-            legacy(storage)
-        } else {
-            Err(not_pytorch(unlike(&beginning)))
-        }
+fn read_header(storage: &Storage<'_>) -> Reading<Layers> {
+    let length = storage.length().min(LEGACY.len() as u64);
+    let beginning = storage.bytes(0, length)?;
+    if beginning.starts_with(ARCHIVE) {
+        archive(storage)
+    } else if beginning == LEGACY {
+        legacy(storage)
+    } else {
+        Err(not_pytorch(unlike(&beginning)))
     }
 }
 
-impl ModelPart for Shard<'_> {
-    type Stored = StoredLayer;
-
-    fn layers(&self) -> &[StoredLayer] {
-        &self.layers
+impl StoredValues for Elements {
+    fn preferred_length(&self) -> usize {
+        (self.strides.as_ref()).map_or(1, Strides::preferred_length)
     }
 
-    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
-        core::mem::take(&mut self.skipped)
-    }
-
-    fn about<'a>(&'a self, layer: &'a StoredLayer) -> About<'a> {
-        About {
-            name: &layer.name,
-            shape: &layer.shape,
-            element_type: layer.element.element_type,
-        }
-    }
-
-    fn preferred_length(&self, layer: &StoredLayer) -> usize {
-        let strides = layer.strides.as_ref();
-        strides.map_or(1, Strides::preferred_length)
-    }
-
-    fn read<T: Scalar>(
-        &self,
-        layer: &StoredLayer,
-        offset: usize,
-        values: &mut [T],
-    ) -> Result<(), FileError> {
-        let range = [offset, values.len()];
-        (self.storage).check_range(&layer.name, layer.elements, range)?;
-        if values.is_empty() {
-            return Ok(());
-        }
-        let (element, start) = (layer.element, layer.position);
-        (self.storage).read_layer(&layer.name, |bytes| match &layer.strides {
+    fn read<T: Scalar>(&self, bytes: Bytes<'_>, offset: usize, values: &mut [T]) -> io::Result<()> {
+        let (element, start) = (self.element, self.position);
+        match &self.strides {
             None => element.read(bytes, start + offset as u64 * element.size() as u64, values),
             Some(strides) => strides.gather(element, offset, values, |position, buffer| {
                 bytes.fill(start + position, buffer)
             }),
-        })
-    }
-}
-
-impl Indexed for Shard<'static> {
-    fn open(path: &Path) -> Result<Self, FileError> {
-        Self::new(Storage::open(path)?)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        let layers = self.layers.iter().map(|layer| layer.name.as_str());
-        let skipped = self.skipped.iter().map(|skipped| skipped.layer.as_str());
-        let mut names: Vec<_> = layers.chain(skipped).collect();
-        names.sort_unstable();
-        names
-    }
-
-    fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
-        let skipped = &mut self.skipped;
-        self.layers.retain(|layer| {
-            let wanted = is_wanted(&layer.name);
-            if !wanted {
-                skipped.push(SkippedLayer {
-                    layer: layer.name.clone(),
-                    reason: reason.to_owned(),
-                });
-            }
-            wanted
-        });
+        }
     }
 }
 
@@ -315,15 +245,18 @@ fn layers(
         };
         match tensor.kind.element_type() {
             Ok(element_type) => layers.push(StoredLayer {
-                strides: Strides::new(&tensor.shape, &tensor.strides),
                 name,
-                shape: tensor.shape,
-                element: Element {
-                    element_type,
-                    order,
-                },
+                element_type,
                 elements,
-                position,
+                values: Elements {
+                    strides: Strides::new(&tensor.shape, &tensor.strides),
+                    element: Element {
+                        element_type,
+                        order,
+                    },
+                    position,
+                },
+                shape: tensor.shape,
             }),
             Err(reason) => skipped.push(SkippedLayer {
                 layer: name,
@@ -331,12 +264,10 @@ fn layers(
             }),
         }
     }
-    layers.sort_by(|first, second| first.name.cmp(&second.name));
-    let twice = layers.windows(2).find(|pair| pair[0].name == pair[1].name);
-    if let Some([first, _]) = twice {
-        return Err(FileErrorKind::DuplicateLayer.of_layer(&*first.name));
-    }
-    layers.sort_by_key(|layer| layer.position);
+    layers.sort_by(|first: &StoredLayer, second| {
+        let key = |layer: &StoredLayer| layer.values.position;
+        (key(first).cmp(&key(second))).then_with(|| first.name.cmp(&second.name))
+    });
     Ok((layers, skipped))
 }
 

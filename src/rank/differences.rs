@@ -87,10 +87,8 @@ pub fn ranks_of_differences<T: Scalar>(
                 let sketch = |position: usize| sketches.get(position)?.as_ref();
                 known.or_else(|| {
                     let (first, second) = (sketch(pair.first)?, sketch(pair.second)?);
-                    let sketched = &mut solvers.sketched;
-                    let rank = sketched.rank_of_difference(first, second, pair.tolerance, smaller);
                     // Any error is left to the decomposition to report.
-                    rank.ok().flatten()
+                    (solvers.sketched).rank_of_difference(first, second, pair.tolerance, smaller)
                 })
             },
         );
@@ -141,9 +139,8 @@ fn sketches<T: Scalar>(
     }
     let projection = (wanted.contains(&true).then_some(matrices))
         .and_then(<[_]>::first)
-        .and_then(|matrix| RandomProjection::new((matrix.rows(), matrix.columns()), size).ok());
+        .and_then(|matrix| RandomProjection::new((matrix.rows(), matrix.columns()), size));
     parallel::map(wanted.iter().zip(matrices), |(&wanted, &matrix)| {
-        let projection = projection.as_ref().filter(|_| wanted)?;
-        projection.sketch(matrix).ok()
+        (projection.as_ref().filter(|_| wanted)?).sketch(matrix)
     })
 }

@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
+use super::MatrixView;
 use super::decomposition::{Operand, add_product};
 use super::random::SplitMix;
 use super::solver::{make_room, reserve};
-use super::{MatrixView, RankError};
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 
 /// The number of probes: the first vectors, which check the result from the others.
 pub(super) const PROBES: usize = 32;
@@ -47,14 +47,14 @@ pub(super) struct Sketch {
 }
 
 impl RandomProjection {
-    /// Creates `count` vectors for matrices of this shape.
-    pub(super) fn new(shape: (usize, usize), count: usize) -> Result<Self, RankError> {
+    /// Creates `count` vectors for matrices of this shape, if there is memory.
+    pub(super) fn new(shape: (usize, usize), count: usize) -> Option<Self> {
         let seed = (shape.0 as u64).rotate_left(32) ^ (shape.1 as u64);
         let (length, mut random) = (shape.0.max(shape.1), SplitMix::new(seed));
-        let normal = random.normal(PROBES.saturating_mul(length))?;
+        let normal = random.normal(PROBES.saturating_mul(length)).ok()?;
         let mut sparse = Vec::new();
         let mut order = Vec::new();
-        reserve(&mut order, length)?;
+        reserve(&mut order, length).ok()?;
         order.extend(0..length);
         while sparse.len() + PROBES < count {
             random.shuffle(&mut order);
@@ -76,7 +76,7 @@ impl RandomProjection {
             }
         }
         sparse.truncate(count.saturating_sub(PROBES));
-        Ok(Self {
+        Some(Self {
             shape,
             normal,
             sparse,
@@ -90,28 +90,25 @@ impl RandomProjection {
         Float::sqrt((groups * length.div_ceil(GROUP)) as f64)
     }
 
-    /// The products of `matrix` with all vectors.
+    /// The products of `matrix` with all vectors, if it has their shape and there is memory.
     ///
     /// O(m·n·(32 + count/16)) time; count·min(m, n) values of space.
-    pub(super) fn sketch<T: Scalar>(&self, matrix: MatrixView<'_, T>) -> Result<Sketch, RankError> {
+    pub(super) fn sketch<T: Scalar>(&self, matrix: MatrixView<'_, T>) -> Option<Sketch> {
         let shape = (matrix.rows(), matrix.columns());
         if shape != self.shape {
-            return Err(RankError::ShapesDiffer {
-                first: self.shape,
-                second: shape,
-            });
+            return None;
         }
         let (short, long) = (shape.0.min(shape.1), shape.0.max(shape.1));
         let count = PROBES + self.sparse.len();
         let (mut products, mut lanes) = (Vec::new(), Vec::new());
-        make_room(&mut products, count.saturating_mul(short))?;
-        make_room(&mut lanes, long * LANES.min(short))?;
+        make_room(&mut products, count.saturating_mul(short)).ok()?;
+        make_room(&mut lanes, long * LANES.min(short)).ok()?;
         let vectors = Operand::new(&self.normal, (PROBES, long), long);
         let mut squares = 0.0;
         for first in (0..short).step_by(LANES) {
             let width = LANES.min(short - first);
             let lanes = &mut lanes[..long * width];
-            in_wide_registers(Lanes(lanes, matrix, first));
+            write_lanes(lanes, matrix, first);
             let products = &mut products[first..];
             add_product(
                 products,
@@ -130,7 +127,7 @@ impl RandomProjection {
                 },
             );
         }
-        Ok(Sketch {
+        Some(Sketch {
             shape,
             products,
             norm: Float::sqrt(squares),
@@ -138,33 +135,30 @@ impl RandomProjection {
     }
 }
 
-/// Some lines along the longer side of a matrix, starting at one, to be written side by side as `f64`.
-struct Lanes<'a, T>(&'a mut [f64], MatrixView<'a, T>, usize);
-
-impl<T: Scalar> Kernel for Lanes<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let Self(lanes, matrix, first) = self;
-        let (rows, columns) = (matrix.rows(), matrix.columns());
-        let width = lanes.len() / rows.max(columns);
-        if rows > columns {
-            let rows = matrix.values().chunks_exact(columns);
-            for (to, row) in lanes.chunks_exact_mut(width).zip(rows) {
-                for (to, from) in to.iter_mut().zip(&row[first..]) {
-                    *to = from.widen();
+/// Writes some lines along the longer side of a matrix, starting at one, side by side as `f64`.
+fn write_lanes<T: Scalar>(lanes: &mut [f64], matrix: MatrixView<'_, T>, first: usize) {
+    let (rows, columns) = (matrix.rows(), matrix.columns());
+    let width = lanes.len() / rows.max(columns);
+    in_wide_registers(
+        #[inline(always)]
+        move || {
+            if rows > columns {
+                let rows = matrix.values().chunks_exact(columns);
+                for (to, row) in lanes.chunks_exact_mut(width).zip(rows) {
+                    for (to, from) in to.iter_mut().zip(&row[first..]) {
+                        *to = from.widen();
+                    }
+                }
+            } else {
+                let rows = matrix.values()[first * columns..].chunks_exact(columns);
+                for (lane, row) in rows.take(width).enumerate() {
+                    for (to, from) in lanes[lane..].iter_mut().step_by(width).zip(row) {
+                        *to = from.widen();
+                    }
                 }
             }
-        } else {
-            let rows = matrix.values()[first * columns..].chunks_exact(columns);
-            for (lane, row) in rows.take(width).enumerate() {
-                for (to, from) in lanes[lane..].iter_mut().step_by(width).zip(row) {
-                    *to = from.widen();
-                }
-            }
-        }
-    }
+        },
+    );
 }
 
 /// Adds the products of the lanes with a sparse vector.
@@ -198,16 +192,16 @@ impl Sketch {
         other: &Self,
         count: usize,
         products: &mut Vec<f64>,
-    ) -> Result<(), RankError> {
+    ) -> Option<()> {
         let (from, to) = (products.len(), count * self.sides().0);
-        make_room(products, to.max(from))?;
+        make_room(products, to.max(from)).ok()?;
         let both = self.products[from..].iter().zip(&other.products[from..]);
         let to = products[from..].iter_mut().zip(both);
         in_wide_registers(
             #[inline(always)]
             || to.for_each(|(to, (first, second))| *to = first - second),
         );
-        Ok(())
+        Some(())
     }
 
     /// A bound on the error of `count` products of the difference compared with exact arithmetic, in the
@@ -238,8 +232,6 @@ pub(super) fn sum_of_squares(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::rank::singular_values;
-
-    const MATRIX: [f64; 6] = [1.0, -2.0, 0.5, 4.0, 0.0, -3.0];
 
     /// The vectors of a projection.
     fn dense(projection: &RandomProjection) -> Vec<Vec<f64>> {
@@ -318,10 +310,8 @@ mod tests {
     #[test]
     fn mismatched_sketches_are_rejected() {
         let projection = RandomProjection::new((3, 2), 4).unwrap();
-        let found = projection.sketch(MatrixView::new(&MATRIX, 2, 3).unwrap());
-        let (first, second) = ((3, 2), (2, 3));
-        assert_eq!(found.err(), Some(RankError::ShapesDiffer { first, second }));
-        let found = RandomProjection::new((1 << 60, 2), 4);
-        assert!(matches!(found.err(), Some(RankError::OutOfMemory { .. })));
+        let matrix = MatrixView::new(&[1.0; 6], 2, 3).unwrap();
+        assert!(projection.sketch(matrix).is_none());
+        assert!(RandomProjection::new((1 << 60, 2), 4).is_none());
     }
 }

@@ -189,20 +189,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_round_trips() {
-        let tolerances = [
-            Tolerance::Absolute(1e-3),
-            Tolerance::Relative(0.0),
-            Tolerance::numpy(ElementType::F32),
-            Tolerance::GavishDonoho,
-            Tolerance::RoundingNoise { deviation: 1e-300 },
-        ];
-        for tolerance in tolerances {
-            assert_eq!(tolerance.to_string().parse(), Ok(tolerance));
-        }
-    }
-
-    #[test]
     fn wrong_text_is_named() {
         let texts = [
             "",

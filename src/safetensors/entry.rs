@@ -7,8 +7,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::storage::text::Line;
 use crate::storage::texts::{Span, Texts};
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for EntrySeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self(listing, name) = self;
         let (mut stored_type, mut shape, mut offsets) = (None, None, None);
-        while let Some(field) = map.next_key_seed(FieldSeed)? {
+        while let Some(field) = map.next_key()? {
             match field {
                 Field::Type => {
                     once(&stored_type, "dtype")?;
@@ -184,38 +184,16 @@ fn once<T, E: Error>(value: &Option<T>, field: &'static str) -> Result<(), E> {
 }
 
 /// The meaning of a key in a tensor's entry.
+#[derive(Deserialize)]
 enum Field {
+    #[serde(rename = "dtype")]
     Type,
+    #[serde(rename = "shape")]
     Shape,
+    #[serde(rename = "data_offsets")]
     Offsets,
+    #[serde(other)]
     Other,
-}
-
-struct FieldSeed;
-
-impl<'de> DeserializeSeed<'de> for FieldSeed {
-    type Value = Field;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
-        deserializer.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for FieldSeed {
-    type Value = Field;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<Field, E> {
-        Ok(match key {
-            "dtype" => Field::Type,
-            "shape" => Field::Shape,
-            "data_offsets" => Field::Offsets,
-            _ => Field::Other,
-        })
-    }
 }
 
 /// Reads a type's name. The reason says why it can't be decoded, if it can't.

@@ -26,7 +26,7 @@ pub(super) struct Header {
     texts: Texts,
     lengths: Vec<usize>,
     metadata: Vec<(Span, Span)>,
-    tensors: Vec<Tensor>,
+    pub(super) tensors: Vec<Tensor>,
     /// The layers that can't be decoded.
     pub(super) skipped: Vec<SkippedLayer>,
 }
@@ -92,10 +92,6 @@ impl Header {
         header
     }
 
-    pub(super) fn tensors(&self) -> &[Tensor] {
-        &self.tensors
-    }
-
     pub(super) fn name(&self, tensor: &Tensor) -> &str {
         self.texts.get(tensor.name)
     }
@@ -104,34 +100,8 @@ impl Header {
         self.lengths.get(tensor.shape.range()).unwrap_or_default()
     }
 
-    /// The names of all tensors, sorted, including those that can't be decoded.
-    pub(super) fn names(&self) -> Vec<&str> {
-        let mut names: Vec<_> = (self.tensors.iter())
-            .map(|tensor| self.name(tensor))
-            .chain(self.skipped.iter().map(|skipped| skipped.layer.as_str()))
-            .collect();
-        names.sort_unstable();
-        names
-    }
-
     pub(super) fn metadata(&self) -> impl Iterator<Item = (&str, &str)> {
         (self.metadata.iter()).map(|&(key, value)| (self.texts.get(key), self.texts.get(value)))
-    }
-
-    /// Moves the tensors for which `is_wanted` is false to the skipped layers.
-    pub(super) fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
-        let (texts, skipped) = (&self.texts, &mut self.skipped);
-        self.tensors.retain(|tensor| {
-            let name = texts.get(tensor.name);
-            let wanted = is_wanted(name);
-            if !wanted {
-                skipped.push(SkippedLayer {
-                    layer: name.to_owned(),
-                    reason: reason.to_owned(),
-                });
-            }
-            wanted
-        });
     }
 }
 

@@ -2,11 +2,9 @@
 
 use alloc::vec::Vec;
 use std::io;
-use std::path::Path;
 
 use super::header::{BEGINNING, Header, PREFIX, Tensor, header_length};
 use crate::Scalar;
-use crate::storage::index::Indexed;
 use crate::storage::model::{About, ModelPart};
 use crate::storage::{BUFFER, ByteOrder, Bytes, Element, FileError, Storage};
 use crate::weights::{ElementType, F4_E2M1, SkippedLayer};
@@ -41,12 +39,20 @@ impl<'a> Shard<'a> {
 impl ModelPart for Shard<'_> {
     type Stored = Tensor;
 
-    fn layers(&self) -> &[Tensor] {
-        self.header.tensors()
+    fn storage(&self) -> &Storage<'_> {
+        &self.storage
     }
 
-    fn take_skipped(&mut self) -> Vec<SkippedLayer> {
-        core::mem::take(&mut self.header.skipped)
+    fn layers(&self) -> &[Tensor] {
+        &self.header.tensors
+    }
+
+    fn skipped(&self) -> &[SkippedLayer] {
+        &self.header.skipped
+    }
+
+    fn lists(&mut self) -> (&mut Vec<Tensor>, &mut Vec<SkippedLayer>) {
+        (&mut self.header.tensors, &mut self.header.skipped)
     }
 
     fn about<'a>(&'a self, layer: &'a Tensor) -> About<'a> {
@@ -54,32 +60,28 @@ impl ModelPart for Shard<'_> {
             name: self.header.name(layer),
             shape: self.header.shape(layer),
             element_type: layer.element_type,
+            elements: layer.elements,
         }
     }
 
-    fn read<T: Scalar>(
+    fn read_bytes<T: Scalar>(
         &self,
+        bytes: Bytes<'_>,
         tensor: &Tensor,
         offset: usize,
         values: &mut [T],
-    ) -> Result<(), FileError> {
-        let layer = self.header.name(tensor);
-        (self.storage).check_range(layer, tensor.elements, [offset, values.len()])?;
-        if values.is_empty() {
-            return Ok(());
-        }
+    ) -> io::Result<()> {
         // No overflow: the header's check ensured that the tensor's last byte has a valid position.
         let data = self.data_start + tensor.begin;
         if tensor.element_type == ElementType::F4E2M1 {
-            return (self.storage)
-                .read_layer(layer, |bytes| read_pairs(bytes, data, offset, values));
+            return read_pairs(bytes, data, offset, values);
         }
         let element = Element {
             element_type: tensor.element_type,
             order: ByteOrder::Little,
         };
         let begin = data + offset as u64 * element.size() as u64;
-        (self.storage).read_layer(layer, |bytes| element.read(bytes, begin, values))
+        element.read(bytes, begin, values)
     }
 }
 
@@ -104,18 +106,4 @@ fn read_pairs<T: Scalar>(
         at += values.len();
     }
     Ok(())
-}
-
-impl Indexed for Shard<'static> {
-    fn open(path: &Path) -> Result<Self, FileError> {
-        Self::new(Storage::open(path)?)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.header.names()
-    }
-
-    fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str) {
-        self.header.retain(is_wanted, reason);
-    }
 }

@@ -106,13 +106,7 @@ impl TensorNumbers {
     /// single precision, bfloat16 and half precision.
     #[must_use]
     pub const fn with_rounded_digests(mut self, digests: [u64; 4]) -> Self {
-        let [exact, single, bfloat, half] = digests;
-        self.0.samples = SampleDigests {
-            exact,
-            single,
-            bfloat,
-            half,
-        };
+        self.0.samples = SampleDigests::from_words(digests);
         self
     }
 

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::scalar::ScalarSlice;
 use crate::sketch::mix;
 
@@ -130,7 +130,7 @@ impl Hasher {
             let sampled = block.is_multiple_of(BLOCKS_A_SAMPLE);
             match T::scalar_slice(now) {
                 ScalarSlice::Single(now) => {
-                    in_wide_registers(Stripes(&mut self.block, now, place, sampled));
+                    add_stripes(&mut self.block, now, place, sampled);
                 }
                 ScalarSlice::Double(now) => self.take_double(now, place, sampled),
             }
@@ -147,7 +147,7 @@ impl Hasher {
         let start = self.stripes * STRIPE as u64;
         for (at, stripe) in stripes.iter().enumerate() {
             let singles = stripe.map(|value| value as f32);
-            in_wide_registers(Stripes(&mut self.block, &singles, place + at, sampled));
+            add_stripes(&mut self.block, &singles, place + at, sampled);
             for (lane, (&value, single)) in stripe.iter().zip(singles).enumerate() {
                 // A value out of range for single precision is all remainder.
                 let rest = if single.is_finite() {
@@ -198,35 +198,40 @@ impl Hasher {
         let length = mix(length as u64);
         let [first, second] = self.digest.map(|word| mix(word ^ length));
         let [single, bfloat, half] = self.sample;
-        let samples = SampleDigests {
-            exact: single.wrapping_add(self.rest_of_sample),
-            single,
-            bfloat,
-            half,
-        };
+        let exact = single.wrapping_add(self.rest_of_sample);
+        let samples = SampleDigests::from_words([exact, single, bfloat, half]);
         let digest = [first.wrapping_add(self.rest), second ^ self.rest];
         (Digest(digest), samples)
     }
 }
 
-/// Adds whole stripes of one block; the first is at the given place in it.
-struct Stripes<'a>(&'a mut [BlockHash; 3], &'a [f32], usize, bool);
-
-impl Kernel for Stripes<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let Self([exact, bfloat, half], values, place, sampled) = self;
-        let (stripes, _) = values.as_chunks::<STRIPE>();
-        // Adding zero makes both zeros equal.
-        let bits = |value: f32| (value + 0.0).to_bits();
-        exact.add(stripes, place, bits);
-        if sampled {
-            bfloat.add(stripes, place, |value| bits(rounded_to_bfloat(value)));
-            half.add(stripes, place, |value| bits(rounded_to_half(value)));
+impl SampleDigests {
+    pub(super) const fn from_words([exact, single, bfloat, half]: [u64; 4]) -> Self {
+        Self {
+            exact,
+            single,
+            bfloat,
+            half,
         }
     }
+}
+
+/// Adds whole stripes of one block; the first is at the given place in it.
+fn add_stripes(block: &mut [BlockHash; 3], values: &[f32], place: usize, sampled: bool) {
+    let [exact, bfloat, half] = block;
+    let (stripes, _) = values.as_chunks::<STRIPE>();
+    // Adding zero makes both zeros equal.
+    let bits = |value: f32| (value + 0.0).to_bits();
+    in_wide_registers(
+        #[inline(always)]
+        move || {
+            exact.add(stripes, place, bits);
+            if sampled {
+                bfloat.add(stripes, place, |value| bits(rounded_to_bfloat(value)));
+                half.add(stripes, place, |value| bits(rounded_to_half(value)));
+            }
+        },
+    );
 }
 
 impl BlockHash {

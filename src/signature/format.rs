@@ -46,7 +46,7 @@ use self::arrays::arrays;
 use super::parts::{Layout, SignatureParts, TensorParts, check_buckets};
 use super::{Signature, SignatureFormatError};
 use crate::sketch::RowSample;
-use crate::weights::{ElementType, SkippedLayer};
+use crate::weights::ElementType;
 
 /// What the metadata calls the format.
 const FORMAT: &str = "mother.signature";
@@ -90,9 +90,7 @@ impl Signature {
             format: Some(FORMAT.into()),
             key: Some(parts.key.to_string().into()),
             name: Some(parts.name.into()),
-            skipped: Some(
-                json(&parts.skipped.iter().map(Skipped::from).collect::<Vec<_>>()).into(),
-            ),
+            skipped: Some(json(&parts.skipped).into()),
             tensors: Some(json(&parts.tensors.iter().map(Listed::from).collect::<Vec<_>>()).into()),
             version: Some(parts.version.to_string().into()),
         };
@@ -143,8 +141,7 @@ impl Signature {
         check_buckets(buckets)?;
         let key = number("key", metadata.key)?;
         let name = text("name", metadata.name)?.into_owned();
-        let skipped = text("skipped", metadata.skipped)?;
-        let skipped: Vec<Skipped<'_>> = list("skipped", &skipped)?;
+        let skipped = list("skipped", &text("skipped", metadata.skipped)?)?;
         let listed = text("tensors", metadata.tensors)?;
         let tensors = header.read(data, list("tensors", &listed)?, buckets)?;
         Self::try_from(SignatureParts {
@@ -153,7 +150,7 @@ impl Signature {
             key,
             buckets,
             tensors,
-            skipped: skipped.into_iter().map(SkippedLayer::from).collect(),
+            skipped,
         })
     }
 }
@@ -216,33 +213,6 @@ impl<'a> From<&'a TensorParts> for Listed<'a> {
             name: Cow::Borrowed(&tensor.name),
             shape: Cow::Borrowed(&tensor.shape),
             dtype: tensor.element_type.to_string().into(),
-        }
-    }
-}
-
-/// A tensor that was left out.
-#[derive(Serialize, Deserialize)]
-struct Skipped<'a> {
-    #[serde(borrow)]
-    layer: Cow<'a, str>,
-    #[serde(borrow)]
-    reason: Cow<'a, str>,
-}
-
-impl<'a> From<&'a SkippedLayer> for Skipped<'a> {
-    fn from(skipped: &'a SkippedLayer) -> Self {
-        Self {
-            layer: Cow::Borrowed(&skipped.layer),
-            reason: Cow::Borrowed(&skipped.reason),
-        }
-    }
-}
-
-impl From<Skipped<'_>> for SkippedLayer {
-    fn from(skipped: Skipped<'_>) -> Self {
-        Self {
-            layer: skipped.layer.into_owned(),
-            reason: skipped.reason.into_owned(),
         }
     }
 }

@@ -76,13 +76,13 @@ impl From<&Signature> for SignatureParts {
 
 impl From<&TensorSignature> for TensorParts {
     fn from(tensor: &TensorSignature) -> Self {
-        let (samples, profile) = (tensor.samples, tensor.profile);
+        let profile = tensor.profile;
         Self {
             name: tensor.name.clone(),
             shape: tensor.shape.clone(),
             element_type: tensor.element_type,
             digest: tensor.digest.words(),
-            samples: [samples.exact, samples.single, samples.bfloat, samples.half],
+            samples: tensor.rounded_digests(),
             moments: tensor.moments.to_parts(),
             fits: [profile.single, profile.bfloat, profile.half],
             zeros: profile.zeros,
@@ -146,12 +146,7 @@ impl TensorParts {
                 shape: self.shape,
                 element_type: self.element_type,
                 digest: Digest(self.digest),
-                samples: SampleDigests {
-                    exact: self.samples[0],
-                    single: self.samples[1],
-                    bfloat: self.samples[2],
-                    half: self.samples[3],
-                },
+                samples: SampleDigests::from_words(self.samples),
                 moments: parts.moments,
                 profile: parts.profile,
                 sketch: parts.sketch,

@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 
 use super::digest::{rounded_to_bfloat, rounded_to_half};
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 
 /// A tensor may be quantised if it has at most as many distinct values as a byte.
 pub(super) const LEVELS: usize = 256;
@@ -122,7 +122,7 @@ impl Profiler {
     }
 
     pub(super) fn extend<T: Scalar>(&mut self, values: &[T]) {
-        self.zeros += in_wide_registers(Zeros(values));
+        self.zeros += zeros(values);
         self.single = self.single
             && (size_of::<T>() == size_of::<f32>()
                 || all(values, |value| f64::from(value as f32) == value));
@@ -178,40 +178,26 @@ fn all<T: Scalar>(values: &[T], has: impl Fn(f64) -> bool + Copy) -> bool {
     // Checks few at a time, because the first ones usually decide.
     const AT_ONCE: usize = 256;
     let mut chunks = values.chunks(AT_ONCE);
-    chunks.all(|values| in_wide_registers(All { values, has }))
-}
-
-struct All<'a, T, F> {
-    values: &'a [T],
-    has: F,
-}
-
-impl<T: Scalar, F: Fn(f64) -> bool> Kernel for All<'_, T, F> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn compute(self) -> bool {
-        let and = |all, value: &T| all & (self.has)(value.widen());
-        self.values.iter().fold(true, and)
-    }
+    chunks.all(|values| {
+        in_wide_registers(
+            #[inline(always)]
+            move || (values.iter()).fold(true, |all, value| all & has(value.widen())),
+        )
+    })
 }
 
 /// How many values are zero.
-struct Zeros<'a, T>(&'a [T]);
-
-impl<T: Scalar> Kernel for Zeros<'_, T> {
-    type Output = u64;
-
-    #[inline(always)]
-    fn compute(self) -> u64 {
-        // Uses counters as wide as the values, which suits vector registers.
-        const AT_ONCE: usize = 1 << 16;
-        let count = |values: &[T]| {
-            let zero = |count: u32, value: &T| count + u32::from(value.is_zero());
-            u64::from(values.iter().fold(0, zero))
-        };
-        self.0.chunks(AT_ONCE).map(count).sum()
-    }
+fn zeros<T: Scalar>(values: &[T]) -> u64 {
+    // Uses counters as wide as the values, which suits vector registers.
+    const AT_ONCE: usize = 1 << 16;
+    let count = |values: &[T]| {
+        let zero = |count: u32, value: &T| count + u32::from(value.is_zero());
+        u64::from(values.iter().fold(0, zero))
+    };
+    in_wide_registers(
+        #[inline(always)]
+        || values.chunks(AT_ONCE).map(count).sum(),
+    )
 }
 
 #[cfg(all(test, feature = "half"))]

@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::{Cause, ModelFailure};
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::weights::{ElementType, Layer, WeightSource, element_count};
 
 /// The part of a layer that matters for comparing architectures.
@@ -151,22 +151,14 @@ impl<'a, S: WeightSource> OpenModel<'a, S> {
 
 /// The index of the first value that is NaN or infinite.
 fn first_not_finite<T: Scalar>(values: &[T]) -> Option<usize> {
-    if in_wide_registers(AllFinite(values)) {
+    // Without an early exit, so that the compiler can check many values at once.
+    let all_are_finite = in_wide_registers(
+        #[inline(always)]
+        || (values.iter()).fold(true, |all, value| all & value.is_finite()),
+    );
+    if all_are_finite {
         None
     } else {
         values.iter().position(|value| !value.is_finite())
-    }
-}
-
-struct AllFinite<'a, T>(&'a [T]);
-
-impl<T: Scalar> Kernel for AllFinite<'_, T> {
-    type Output = bool;
-
-    /// Has no early exit, so that the compiler can check many values at once.
-    #[inline(always)]
-    fn compute(self) -> bool {
-        let and = |all, value: &T| all & value.is_finite();
-        self.0.iter().fold(true, and)
     }
 }

@@ -3,10 +3,11 @@
 use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::slice::ChunksExact;
 
 use super::{RowGroups, SketchError};
 use crate::powers::{exponent, power_of_two};
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 
 /// Sketches whose groups were joined differ by up to this share of their squared norms though their matrices are
 /// equal, since buckets are kept in single precision.
@@ -243,13 +244,10 @@ impl MatrixSketch {
         let is_whole = |&group: &usize| first.values(group, height) == second.values(group, height);
         let count = (0..whole).take_while(is_whole).count();
         let mut squared = [[0.0; 3]; RowGroups::MAXIMUM];
-        in_wide_registers(SquaredNorms {
-            first: &first.buckets[..count * buckets],
-            second: &second.buckets[..count * buckets],
-            factors: [first.exponent, second.exponent].map(|own| single_power(own - exponent)),
-            buckets,
-            squared: &mut squared,
-        });
+        let factors = [first.exponent, second.exponent].map(|own| single_power(own - exponent));
+        let in_groups =
+            [&first, &second].map(|sketch| sketch.buckets[..count * buckets].chunks_exact(buckets));
+        square_norms(in_groups, factors, &mut squared);
         let is_joined = self.groups.height() != other.groups.height();
         for (group, squared) in squared.into_iter().take(count).enumerate() {
             let [distance, of_first, of_second] = squared.map(|squared| squared * unit * unit);
@@ -300,37 +298,30 @@ impl MatrixSketch {
 }
 
 /// The squared norms of f·u − g·v, f·u and g·v for every group, where f and g convert both to one unit.
-struct SquaredNorms<'a> {
-    first: &'a [f32],
-    second: &'a [f32],
-    factors: [f32; 2],
-    buckets: usize,
-    squared: &'a mut [[f64; 3]],
-}
-
-impl Kernel for SquaredNorms<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let [of_first, of_second] = self.factors;
-        let groups =
-            (self.first.chunks_exact(self.buckets)).zip(self.second.chunks_exact(self.buckets));
-        for (squared, (first, second)) in self.squared.iter_mut().zip(groups) {
-            let mut lanes = [[0.0_f32; 8]; 3];
-            let (first, second) = (first.as_chunks::<8>(), second.as_chunks::<8>());
-            for (first, second) in first.0.iter().zip(second.0) {
-                let [of_difference, of_first_norm, of_second_norm] = &mut lanes;
-                for lane in 0..8 {
-                    let (u, v) = (of_first * first[lane], of_second * second[lane]);
-                    of_difference[lane] += (u - v) * (u - v);
-                    of_first_norm[lane] += u * u;
-                    of_second_norm[lane] += v * v;
+fn square_norms(
+    [first, second]: [ChunksExact<'_, f32>; 2],
+    [of_first, of_second]: [f32; 2],
+    squared: &mut [[f64; 3]],
+) {
+    in_wide_registers(
+        #[inline(always)]
+        move || {
+            for (squared, (first, second)) in squared.iter_mut().zip(first.zip(second)) {
+                let mut lanes = [[0.0_f32; 8]; 3];
+                let (first, second) = (first.as_chunks::<8>(), second.as_chunks::<8>());
+                for (first, second) in first.0.iter().zip(second.0) {
+                    let [of_difference, of_first_norm, of_second_norm] = &mut lanes;
+                    for lane in 0..8 {
+                        let (u, v) = (of_first * first[lane], of_second * second[lane]);
+                        of_difference[lane] += (u - v) * (u - v);
+                        of_first_norm[lane] += u * u;
+                        of_second_norm[lane] += v * v;
+                    }
                 }
+                *squared = lanes.map(|lanes| lanes.iter().map(|&lane| f64::from(lane)).sum());
             }
-            *squared = lanes.map(|lanes| lanes.iter().map(|&lane| f64::from(lane)).sum());
-        }
-    }
+        },
+    );
 }
 
 /// Converts numbers to single precision in units of a power of two, and returns its exponent. The unit is the

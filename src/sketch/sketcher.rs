@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::hash::RowHash;
 use super::{MatrixSketch, RowGroups, SketchError, SketchKey};
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::scalar::ScalarSlice;
 
 /// The number of columns whose signs come from one word.
@@ -102,11 +102,32 @@ impl MatrixSketcher {
 
     fn take<T: Signed>(&mut self, values: &[T]) {
         match self.row.sums.len() {
-            8 => in_wide_registers(Take::<T, 8>(self, values)),
-            16 => in_wide_registers(Take::<T, 16>(self, values)),
-            32 => in_wide_registers(Take::<T, 32>(self, values)),
-            _ => in_wide_registers(Take::<T, BLOCK>(self, values)),
+            8 => self.take_at_once::<T, 8>(values),
+            16 => self.take_at_once::<T, 16>(values),
+            32 => self.take_at_once::<T, 32>(values),
+            _ => self.take_at_once::<T, BLOCK>(values),
         }
+    }
+
+    /// Adds values, with K sums of a row at once.
+    fn take_at_once<T: Signed, const K: usize>(&mut self, mut values: &[T]) {
+        in_wide_registers(
+            #[inline(always)]
+            move || {
+                let width = self.groups.width();
+                while !values.is_empty() {
+                    let (row, column) = (self.position / width, self.position % width);
+                    let (now, later) = values.split_at(values.len().min(width - column));
+                    let hash = self.key.row(row);
+                    add_to_row::<T, K>(&mut self.row, hash, column, now);
+                    self.position += now.len();
+                    if column + now.len() == width || self.position == self.groups.length() {
+                        self.end_row(row, hash);
+                    }
+                    values = later;
+                }
+            },
+        );
     }
 
     /// Moves the sums of a complete row to its buckets, and the squares of a complete group to its norm.
@@ -148,30 +169,6 @@ impl MatrixSketcher {
             return Err(SketchError::Overflow);
         }
         MatrixSketch::from_sums(self.groups, self.squared_norms, &self.buckets)
-    }
-}
-
-/// Adds values to a sketcher, with K sums of a row at once.
-struct Take<'a, T, const K: usize>(&'a mut MatrixSketcher, &'a [T]);
-
-impl<T: Signed, const K: usize> Kernel for Take<'_, T, K> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let Self(sketcher, mut values) = self;
-        let width = sketcher.groups.width();
-        while !values.is_empty() {
-            let (row, column) = (sketcher.position / width, sketcher.position % width);
-            let (now, later) = values.split_at(values.len().min(width - column));
-            let hash = sketcher.key.row(row);
-            add_to_row::<T, K>(&mut sketcher.row, hash, column, now);
-            sketcher.position += now.len();
-            if column + now.len() == width || sketcher.position == sketcher.groups.length() {
-                sketcher.end_row(row, hash);
-            }
-            values = later;
-        }
     }
 }
 

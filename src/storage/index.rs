@@ -12,9 +12,11 @@ use std::path::{Component, Path};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
+use super::model::ModelPart;
 use super::text::Line;
 use super::texts::{Span, Texts};
 use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
+use crate::weights::SkippedLayer;
 
 /// The layers of each shard, already checked.
 #[derive(Debug, Default)]
@@ -104,24 +106,24 @@ impl ShardLayers<'_> {
     }
 }
 
-/// A file that holds some of a model's layers.
-pub(crate) trait Indexed: Sized {
-    fn open(path: &Path) -> Result<Self, FileError>;
-
-    /// The names of all its layers, sorted, including those that can't be decoded.
-    fn names(&self) -> Vec<&str>;
-
-    /// Moves the layers for which `is_wanted` is false to the skipped ones.
-    fn retain(&mut self, is_wanted: impl Fn(&str) -> bool, reason: &str);
-}
-
 /// Opens every shard that the index at `path` lists.
-pub(crate) fn open_shards<S: Indexed>(path: &Path) -> Result<Vec<S>, FileError> {
+pub(crate) fn open_shards<S: ModelPart>(
+    path: &Path,
+    read: impl Fn(Storage<'static>) -> Result<S, FileError>,
+) -> Result<Vec<S>, FileError> {
     let index = Index::open(path)?;
     let label = path.display().to_string();
-    (index.shards())
-        .map(|layers| open_shard(path, &label, &layers))
-        .collect()
+    let open = |layers: ShardLayers<'_>| {
+        let name = layers.shard();
+        match Storage::open(&path.with_file_name(name)) {
+            Err(error) if error.kind == FileErrorKind::NotFound => {
+                let shard = name.to_owned();
+                Err(FileErrorKind::MissingShard { shard }.in_file(&*label))
+            }
+            storage => keep_listed(read(storage?)?, &label, &layers),
+        }
+    };
+    index.shards().map(open).collect()
 }
 
 /// The names of the shards that the index at `path` lists, sorted.
@@ -131,29 +133,35 @@ pub(crate) fn shard_names(path: &Path) -> Result<Vec<String>, FileError> {
     Ok(shards.map(|layers| layers.shard().to_owned()).collect())
 }
 
-fn open_shard<S: Indexed>(
-    index: &Path,
-    label: &str,
-    layers: &ShardLayers<'_>,
+/// Checks that a shard has the layers that the index lists for it, and skips its other layers.
+fn keep_listed<S: ModelPart>(
+    mut shard: S,
+    index: &str,
+    listed: &ShardLayers<'_>,
 ) -> Result<S, FileError> {
-    let name = layers.shard();
-    let mut shard = match S::open(&index.with_file_name(name)) {
-        Err(error) if error.kind == FileErrorKind::NotFound => {
-            let shard = name.to_owned();
-            return Err(FileErrorKind::MissingShard { shard }.in_file(label));
-        }
-        shard => shard?,
-    };
-    if let Some(layer) = layers.first_missing(&shard.names()) {
-        let shard = name.to_owned();
+    let mut present: Vec<&str> = (shard.layers().iter())
+        .map(|layer| shard.about(layer).name)
+        .chain(shard.skipped().iter().map(|skipped| &*skipped.layer))
+        .collect();
+    present.sort_unstable();
+    if let Some(layer) = listed.first_missing(&present) {
+        let shard = listed.shard().to_owned();
         let missing = FileErrorKind::MissingLayer { shard }.of_layer(layer);
-        return Err(missing.or_in_file(label));
+        return Err(missing.or_in_file(index));
     }
-    let reason = format!(
-        "not listed by the index for `{}`, which contains it",
-        Line(name)
-    );
-    shard.retain(|layer| layers.contains(layer), &reason);
+    let elsewhere = |layer: &S::Stored| {
+        let layer = shard.about(layer).name;
+        let name = Line(listed.shard());
+        (!listed.contains(layer)).then(|| SkippedLayer {
+            layer: layer.to_owned(),
+            reason: format!("not listed by the index for `{name}`, which contains it"),
+        })
+    };
+    let unlisted: Vec<_> = shard.layers().iter().map(elsewhere).collect();
+    let (layers, skipped) = shard.lists();
+    let mut is_listed = unlisted.iter().map(Option::is_none);
+    layers.retain(|_| is_listed.next().unwrap_or_default());
+    skipped.extend(unlisted.into_iter().flatten());
     Ok(shard)
 }
 

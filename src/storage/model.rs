@@ -1,8 +1,9 @@
 //! What the models of all formats have in common: parts that were read and checked, and their layers.
 
 use alloc::vec::Vec;
+use std::io;
 
-use super::FileError;
+use super::{Bytes, FileError, Storage};
 use crate::Scalar;
 use crate::weights::{ElementType, SkippedLayer};
 
@@ -11,6 +12,7 @@ pub(crate) struct About<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: &'a [usize],
     pub(crate) element_type: ElementType,
+    pub(crate) elements: usize,
 }
 
 /// A file whose header has been read and checked.
@@ -18,10 +20,14 @@ pub(crate) trait ModelPart {
     /// A layer that can be read.
     type Stored;
 
+    fn storage(&self) -> &Storage<'_>;
+
     fn layers(&self) -> &[Self::Stored];
 
-    /// Its layers that can't be read.
-    fn take_skipped(&mut self) -> Vec<SkippedLayer>;
+    fn skipped(&self) -> &[SkippedLayer];
+
+    /// The layers that can be read, and those that can't.
+    fn lists(&mut self) -> (&mut Vec<Self::Stored>, &mut Vec<SkippedLayer>);
 
     fn about<'a>(&'a self, layer: &'a Self::Stored) -> About<'a>;
 
@@ -30,13 +36,31 @@ pub(crate) trait ModelPart {
         1
     }
 
+    /// Fills `values`, of which there are some, with the layer's values from flat index `offset` on.
+    fn read_bytes<T: Scalar>(
+        &self,
+        bytes: Bytes<'_>,
+        layer: &Self::Stored,
+        offset: usize,
+        values: &mut [T],
+    ) -> io::Result<()>;
+
     /// Fills `values` with the layer's values from flat index `offset` on.
     fn read<T: Scalar>(
         &self,
         layer: &Self::Stored,
         offset: usize,
         values: &mut [T],
-    ) -> Result<(), FileError>;
+    ) -> Result<(), FileError> {
+        let (storage, about) = (self.storage(), self.about(layer));
+        storage.check_range(about.name, about.elements, [offset, values.len()])?;
+        if values.is_empty() {
+            return Ok(());
+        }
+        storage.read_layer(about.name, |bytes| {
+            self.read_bytes(bytes, layer, offset, values)
+        })
+    }
 }
 
 /// Defines a model of a format and its layers, over parts of that format.
@@ -56,7 +80,9 @@ macro_rules! file_model {
                 mut parts: alloc::vec::Vec<$part<'a>>,
             ) -> Self {
                 use $crate::storage::model::ModelPart;
-                let skipped = parts.iter_mut().flat_map(ModelPart::take_skipped).collect();
+                let skipped = (parts.iter_mut())
+                    .flat_map(|part| core::mem::take(part.lists().1))
+                    .collect();
                 Self {
                     name,
                     parts,

@@ -168,7 +168,7 @@ impl<S: WeightSource> WeightSource for Dequantised<S> {
                     layer: name.clone(),
                 })
             };
-            let parts: Result<Vec<_>, _> = planned.parts.iter().map(&mut part).collect();
+            let parts: Result<Vec<_>, _> = planned.found.parts.iter().map(&mut part).collect();
             Ok(DequantisedLayer {
                 planned,
                 parts: parts?,
@@ -200,11 +200,11 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
     }
 
     fn shape(&self) -> &[usize] {
-        &self.planned.shape
+        &self.planned.found.shape
     }
 
     fn element_type(&self) -> ElementType {
-        self.planned.element_type
+        self.planned.found.element_type
     }
 
     fn read<T: Scalar>(&self, offset: usize, values: &mut [T]) -> Result<(), Self::Error> {
@@ -214,7 +214,7 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
         let Some((codes, tables)) = self.parts.split_first() else {
             return Err(missing());
         };
-        let read = match &self.planned.scheme {
+        let read = match &self.planned.found.scheme {
             Scheme::Stored => codes.read(offset, values),
             Scheme::Scaled(scaled) => scaled.read(codes, tables, offset, values),
             Scheme::Nibbles(nibbles) => nibbles.read(codes, tables, offset, values),
@@ -224,14 +224,14 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
     }
 
     fn preferred_length(&self) -> usize {
-        match (&self.planned.scheme, self.parts.first()) {
+        match (&self.planned.found.scheme, self.parts.first()) {
             (Scheme::Stored, Some(stored)) => stored.preferred_length(),
             _ => 1,
         }
     }
 
     fn rounding(&self) -> Result<Option<f64>, Self::Error> {
-        match (&self.planned.scheme, self.parts.get(1)) {
+        match (&self.planned.found.scheme, self.parts.get(1)) {
             (Scheme::Words(words), Some(scales)) => words.rounding(scales),
             (Scheme::Stored, _) => self.parts.first().map_or(Ok(None), Layer::rounding),
             _ => Ok(None),
@@ -240,7 +240,7 @@ impl<L: Layer> Layer for DequantisedLayer<'_, L> {
     }
 
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
-        match (&self.planned.scheme, self.parts.first()) {
+        match (&self.planned.found.scheme, self.parts.first()) {
             (Scheme::Stored, Some(stored)) => stored.as_slice(),
             _ => None,
         }

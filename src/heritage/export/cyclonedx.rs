@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Display, Formatter, Write};
 
-use super::stated::Stated;
+use super::stated::{Stated, present};
 use super::{Number, Quoted, write_separator};
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
 
@@ -20,13 +20,13 @@ impl Display for CycloneDx<'_> {
             env!("CARGO_PKG_VERSION")
         )?;
         let mut first = true;
-        for (position, model) in self.present() {
+        for (position, model) in present(self.0) {
             write_separator(f, &mut first, ',')?;
             self.write_component(f, position, model)?;
         }
         f.write_str("\n],\n\"compositions\":[{\"aggregate\":\"incomplete\",\"assemblies\":[")?;
         let mut first = true;
-        for (position, _) in self.present() {
+        for (position, _) in present(self.0) {
             write_separator(f, &mut first, ',')?;
             write!(f, "\"model-{position}\"")?;
         }
@@ -35,12 +35,6 @@ impl Display for CycloneDx<'_> {
 }
 
 impl CycloneDx<'_> {
-    /// The models that aren't hidden, with their positions.
-    fn present(&self) -> impl Iterator<Item = (usize, &Model)> {
-        let models = self.0.models().iter().enumerate();
-        models.filter(|(_, model)| !model.is_hidden())
-    }
-
     fn write_component(
         &self,
         f: &mut Formatter<'_>,

@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter, Write};
 use core::time::Duration;
 
-use super::stated::Stated;
+use super::stated::{Stated, present};
 use super::{Quoted, has_evidence, write_evidence, write_json_text, write_separator};
 use crate::evidence::CopyKind;
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
@@ -35,7 +35,7 @@ impl Display for Spdx<'_> {
         self.write_start(f, "SoftwareAgent", Element::Tool)?;
         writeln!(f, ",\"name\":\"mother {}\"}},", env!("CARGO_PKG_VERSION"))?;
         self.write_document(f)?;
-        for (position, model) in self.present() {
+        for (position, model) in present(self.graph) {
             f.write_str(",\n")?;
             self.write_start(f, "ai_AIPackage", Element::Model(position))?;
             let name = Quoted(model.name());
@@ -44,7 +44,7 @@ impl Display for Spdx<'_> {
                 ",\"name\":{name},\"software_primaryPurpose\":\"model\"}}"
             )?;
         }
-        for (position, model) in self.present() {
+        for (position, model) in present(self.graph) {
             self.write_relationships(f, position, model)?;
         }
         f.write_str("\n]}")
@@ -52,12 +52,6 @@ impl Display for Spdx<'_> {
 }
 
 impl<'a> Spdx<'a> {
-    /// The models that aren't hidden, with their positions.
-    fn present(&self) -> impl Iterator<Item = (usize, &'a Model)> {
-        let models = self.graph.models().iter().enumerate();
-        models.filter(|(_, model)| !model.is_hidden())
-    }
-
     const fn id(&self, element: Element) -> Id<'a> {
         Id(self.namespace, element)
     }
@@ -75,7 +69,7 @@ impl<'a> Spdx<'a> {
         self.write_start(f, "SpdxDocument", Element::Document)?;
         f.write_str(",\"profileConformance\":[\"core\"]")?;
         let mut first = true;
-        for (root, _) in self.present().filter(|(_, model)| self.is_first(model)) {
+        for (root, _) in present(self.graph).filter(|(_, model)| self.is_first(model)) {
             f.write_str(if first { ",\"rootElement\":[" } else { "" })?;
             write_separator(f, &mut first, ',')?;
             write!(f, "{}", self.id(Element::Model(root)))?;

@@ -7,6 +7,12 @@ use crate::heritage::{Descent, Model, ModelGraph};
 /// Relations with at least this probability are stated.
 const SURE: f64 = 0.9;
 
+/// The models that aren't hidden, with their positions.
+pub(super) fn present(graph: &ModelGraph) -> impl Iterator<Item = (usize, &Model)> {
+    let models = graph.models().iter().enumerate();
+    models.filter(|(_, model)| !model.is_hidden())
+}
+
 /// The models that a model is surely related to, by position.
 #[derive(Default)]
 pub(super) struct Stated {
@@ -29,10 +35,7 @@ impl Stated {
             return stated;
         };
         let parent = descent.parent();
-        if graph.models()[parent].is_hidden() {
-            return stated;
-        }
-        if stated.ancestors.contains(&parent) {
+        if graph.models()[parent].is_hidden() || stated.ancestors.contains(&parent) {
             return stated;
         }
         if descent.confidence().is_none_or(|sure| sure >= SURE) {

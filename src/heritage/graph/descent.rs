@@ -12,13 +12,13 @@ use crate::evidence::CopyKind;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Descent {
-    pub(super) parent: usize,
-    pub(super) distance: Option<f64>,
-    pub(super) confidence: Option<f64>,
-    pub(super) kind: Option<DescentKind>,
-    pub(super) compared: Option<f64>,
-    pub(super) joined: Option<f64>,
-    pub(super) alike: Option<EquivalentParents>,
+    pub(in crate::heritage) parent: usize,
+    pub(in crate::heritage) distance: Option<f64>,
+    pub(in crate::heritage) confidence: Option<f64>,
+    pub(in crate::heritage) kind: Option<DescentKind>,
+    pub(in crate::heritage) compared: Option<f64>,
+    pub(in crate::heritage) joined: Option<f64>,
+    pub(in crate::heritage) alike: Option<EquivalentParents>,
 }
 
 impl Descent {

@@ -23,14 +23,14 @@ use crate::heritage::StageEstimate;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Model {
-    pub(super) name: String,
-    pub(super) score: Option<f64>,
-    pub(super) descent: Option<Descent>,
-    pub(super) root_confidence: Option<f64>,
-    pub(super) runner_up: Option<RunnerUp>,
-    pub(super) merged_from: Vec<MergeParent>,
-    pub(super) stage: Option<StageEstimate>,
-    pub(super) hidden: bool,
+    pub(in crate::heritage) name: String,
+    pub(in crate::heritage) score: Option<f64>,
+    pub(in crate::heritage) descent: Option<Descent>,
+    pub(in crate::heritage) root_confidence: Option<f64>,
+    pub(in crate::heritage) runner_up: Option<RunnerUp>,
+    pub(in crate::heritage) merged_from: Vec<MergeParent>,
+    pub(in crate::heritage) stage: Option<StageEstimate>,
+    pub(in crate::heritage) hidden: bool,
 }
 
 impl Model {

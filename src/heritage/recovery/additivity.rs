@@ -1,11 +1,11 @@
 //! How well squared distances add up along a tree, and so in how many dimensions its steps appear to move.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use num_traits::Float;
 
 use super::model::{JointConstant, JointModel};
+use crate::heritage::layout::Layout;
 
 /// With this many pairs, the estimate from the pairs counts as much as the usual value. A smaller number would make
 /// recovered trees look better than they are. From 200 to 1,000 it makes little difference on real trees.
@@ -39,12 +39,7 @@ pub(super) fn times_usual(
     model: &JointModel,
 ) -> f64 {
     let usual = model.get(JointConstant::HalfDimension);
-    let mut depths = vec![0_usize; parents.len()];
-    for model in downwards(parents) {
-        if let Some(parent) = parents[model] {
-            depths[model] = depths[parent] + 1;
-        }
-    }
+    let depths = Layout::of_acyclic(parents).depth;
     let mut squared_cosines: Vec<f64> = Vec::new();
     for (first, second, squared) in pairs {
         let is_edge = parents[first] == Some(second) || parents[second] == Some(first);
@@ -92,22 +87,4 @@ fn way(
         *lower = parents[*lower]?;
     }
     None
-}
-
-/// All models, parents before children.
-pub(super) fn downwards(parents: &[Option<usize>]) -> Vec<usize> {
-    let mut children: Vec<Vec<usize>> = vec![Vec::new(); parents.len()];
-    let mut order = Vec::new();
-    for (child, parent) in parents.iter().enumerate() {
-        match parent {
-            Some(parent) => children[*parent].push(child),
-            None => order.push(child),
-        }
-    }
-    let mut next = 0;
-    while let Some(&model) = order.get(next) {
-        order.extend(&children[model]);
-        next += 1;
-    }
-    order
 }

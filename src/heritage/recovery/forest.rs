@@ -49,47 +49,36 @@ impl<'a> Forest<'a> {
 
     fn add(&mut self, cluster: &Cluster<'a>, tree: &Tree, member: usize) {
         let position = |member: usize| self.positions[cluster.name(member)];
-        let mut model = Model::new(cluster.name(member));
-        if let Some(score) = cluster.score(member) {
-            model = model.with_score(score);
-        }
         // Nothing is known about a model without relatives.
         let says = cluster.len() > 1 || cluster.constraints().is_placed(member);
         let certainties = tree.certainties.as_ref().filter(|_| says);
         let certainty = certainties.map(|certainties| &certainties[member]);
-        if let Some(runner_up) = certainty.and_then(|certainty| certainty.runner_up) {
-            model = model.with_runner_up(RunnerUp {
+        let confidence = certainty.map(|certainty| certainty.confidence);
+        let alike = certainty.and_then(|certainty| certainty.alike.as_ref());
+        let descent = tree.parents[member].map(|parent| Descent {
+            parent: position(parent),
+            distance: Some(cluster.distance(parent, member)),
+            confidence,
+            kind: cluster.kind(parent, member),
+            compared: Some(cluster.compared(member, parent)),
+            joined: certainty.and_then(|certainty| certainty.joined),
+            alike: alike.map(|alike| EquivalentParents {
+                models: alike.models.iter().copied().map(position).collect(),
+                confidence: alike.confidence,
+            }),
+        });
+        let runner_up = certainty.and_then(|certainty| certainty.runner_up);
+        let at = position(member);
+        self.models[at] = Model {
+            score: cluster.score(member),
+            root_confidence: confidence.filter(|_| descent.is_none()),
+            descent,
+            runner_up: runner_up.map(|runner_up| RunnerUp {
                 parent: runner_up.parent.map(position),
                 ..runner_up
-            });
-        }
-        let confidence = certainty.map(|certainty| certainty.confidence);
-        if let Some(parent) = tree.parents[member] {
-            let distance = cluster.distance(parent, member);
-            let mut descent = Descent::new(position(parent))
-                .with_distance(distance)
-                .with_compared(cluster.compared(member, parent));
-            if let Some(confidence) = confidence {
-                descent = descent.with_confidence(confidence);
-            }
-            if let Some(joined) = certainty.and_then(|certainty| certainty.joined) {
-                descent = descent.with_joined(joined);
-            }
-            if let Some(alike) = certainty.and_then(|certainty| certainty.alike.as_ref()) {
-                descent = descent.with_equivalent_parents(EquivalentParents {
-                    models: alike.models.iter().copied().map(position).collect(),
-                    confidence: alike.confidence,
-                });
-            }
-            if let Some(kind) = cluster.kind(parent, member) {
-                descent = descent.with_kind(kind);
-            }
-            model = model.with_descent(descent);
-        } else if let Some(confidence) = confidence {
-            model = model.with_root_confidence(confidence);
-        }
-        let at = position(member);
-        self.models[at] = model;
+            }),
+            ..Model::new(cluster.name(member))
+        };
     }
 
     /// Adds the parents that are more probably missing than not. Other points at the same place only add
@@ -156,12 +145,11 @@ impl<'a> Forest<'a> {
         place: &HiddenPlace,
         (hidden, child): (usize, usize),
     ) {
-        let position = self.positions[cluster.name(child)];
-        let model = self.models[position].clone();
-        let before = RunnerUp {
+        let model = &mut self.models[self.positions[cluster.name(child)]];
+        model.runner_up = Some(RunnerUp {
             parent: model.descent().map(Descent::parent),
             confidence: model.confidence().unwrap_or(0.0),
-        };
+        });
         let confidence = if child == point.beside {
             place.confidence
         } else {
@@ -170,7 +158,7 @@ impl<'a> Forest<'a> {
         let descent = Descent::new(hidden)
             .with_distance(distance_to(point, child, cluster))
             .with_confidence(confidence);
-        self.models[position] = model.with_descent(descent).with_runner_up(before);
+        model.descent = Some(descent);
     }
 
     /// An unused name, derived from that of the first child.
@@ -198,7 +186,7 @@ impl<'a> Forest<'a> {
         for ((cluster, tree), estimate) in asked.into_iter().zip(estimates) {
             let root = tree.parents.iter().position(Option::is_none);
             if let Some(root) = root.map(|root| self.positions[cluster.name(root)]) {
-                self.models[root] = self.models[root].clone().with_stage(estimate);
+                self.models[root].stage = Some(estimate);
             }
         }
     }
@@ -212,7 +200,7 @@ impl<'a> Forest<'a> {
         });
         let parents = parents.collect();
         let merged = position(merge.model());
-        self.models[merged] = self.models[merged].clone().with_merged_from(parents);
+        self.models[merged].merged_from = parents;
     }
 
     pub(super) fn into_graph(self) -> Result<ModelGraph, RecoveryError> {

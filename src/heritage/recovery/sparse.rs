@@ -3,6 +3,7 @@
 //! The costs are those of the dense search (see [`costs`]). Where that search considers all models, as for
 //! the third model of the leaf gap, this one considers near pairs.
 
+mod components;
 mod family;
 mod leaf_gaps;
 mod longest_steps;

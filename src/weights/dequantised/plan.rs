@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::foreign;
 use super::listing::Listing;
 use super::nibbles::Nibbles;
-use super::recognise::{Candidate, Usual, recognise};
+use super::recognise::{Candidate, Found, Usual, recognise};
 use super::scaled::Scaled;
 use super::words::Words;
 use crate::weights::{ElementType, Layer, SkippedLayer, element_count};
@@ -17,11 +17,7 @@ use crate::weights::{ElementType, Layer, SkippedLayer, element_count};
 #[derive(Clone, Debug)]
 pub(super) struct Planned {
     pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) element_type: ElementType,
-    pub(super) scheme: Scheme,
-    /// The names of the tensors from which it is decoded.
-    pub(super) parts: Vec<String>,
+    pub(super) found: Found,
 }
 
 /// How a layer's values are computed from its parts.
@@ -118,7 +114,7 @@ pub(super) fn plan<L: Layer>(
         claim_tables(listing, layer.name());
         match decided(listing, candidate) {
             Ok(layer) => {
-                for part in &layer.parts {
+                for part in &layer.found.parts {
                     listing.claim(part);
                 }
                 planned.push(layer);
@@ -145,13 +141,7 @@ fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<P
     if listing.is_free(&name) {
         return Err(format!("`{name}` is also stored"));
     }
-    found.map(|found| Planned {
-        name,
-        shape: found.shape,
-        element_type: found.element_type,
-        scheme: found.scheme,
-        parts: found.parts,
-    })
+    found.map(|found| Planned { name, found })
 }
 
 /// Claims all tensors that may describe a tensor as part of it.
@@ -211,10 +201,12 @@ fn stored<L: Layer>(listing: &Listing<'_, L>) -> Vec<Planned> {
         .filter(|(at, layer)| !listing.is_claimed(*at) && layer.element_type().may_be_weights());
     free.map(|(_, layer)| Planned {
         name: layer.name().into(),
-        shape: layer.shape().into(),
-        element_type: layer.element_type(),
-        scheme: Scheme::Stored,
-        parts: alloc::vec![layer.name().into()],
+        found: Found {
+            shape: layer.shape().into(),
+            element_type: layer.element_type(),
+            scheme: Scheme::Stored,
+            parts: alloc::vec![layer.name().into()],
+        },
     })
     .collect()
 }

@@ -21,10 +21,12 @@ pub(super) struct Candidate {
 }
 
 /// How a layer is decoded.
+#[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) shape: Vec<usize>,
     pub(super) element_type: ElementType,
     pub(super) scheme: Scheme,
+    /// The names of the tensors from which it is decoded.
     pub(super) parts: Vec<String>,
 }
 

@@ -16,7 +16,8 @@ use crate::arborescence::{
     Arborescence, DenseDigraph, DualCertificate, Edge, arborescence_distribution,
 };
 
-use crate::heritage::recovery::additivity::downwards;
+use super::components::strongly_connected;
+use crate::heritage::layout::Layout;
 
 /// Trees that cost this much more than the best are ignored.
 const CERTAIN: f64 = 14.0;
@@ -99,7 +100,8 @@ struct Live {
 impl Live {
     fn new(edges: &[Edge], reduced: &[f64], trees: &Arborescence, bounds: &[f64]) -> Self {
         let nodes = bounds.len();
-        let descendants = Descendants::new(trees);
+        let tree = trees.parents();
+        let layout = Layout::of_acyclic(tree);
         // Every tree has exactly one edge from the virtual root, so the cost of these edges doesn't matter.
         let weight = |edge: &Edge| if edge.from == nodes { 0.0 } else { edge.weight };
         let mut chosen = vec![0.0; nodes];
@@ -110,7 +112,7 @@ impl Live {
                 parents[node].push((parent, 0.0));
             }
         }
-        let swaps = Swaps::new(edges, trees, &chosen, &descendants);
+        let swaps = Swaps::new(edges, trees, &chosen, &layout);
         let mut others: Vec<Option<(usize, f64)>> = vec![None; nodes];
         for (at, (edge, &reduced)) in edges.iter().zip(reduced).enumerate() {
             let node = edge.to;
@@ -123,7 +125,7 @@ impl Live {
                 && (bound >= NO_TURNS
                     || (bound >= AS_THEY_ARE
                         && more <= bound
-                        && !descendants.contain(node, edge.from)));
+                        && !layout.is_within(edge.from, node)));
             if counts {
                 parents[node].push((edge.from, more));
             } else {
@@ -139,8 +141,8 @@ impl Live {
             others,
             heads: (0..=nodes).collect(),
         };
-        let tree: Vec<Option<usize>> = trees.parents().to_vec();
-        for node in downwards(&tree) {
+        // Parents come before their children.
+        for &node in &layout.preorder {
             if node < nodes
                 && live.parents[node].len() == 1
                 && let Some(parent) = tree[node]
@@ -160,27 +162,15 @@ impl Live {
         }
     }
 
-    /// The strongly connected components of the uncertain models, after R. Tarjan, "Depth-first search
-    /// and linear graph algorithms", 1972.
+    /// The strongly connected components of the uncertain models.
     fn components(&self) -> Vec<Vec<usize>> {
-        let uncertain: Vec<usize> = (0..self.nodes)
-            .filter(|&node| self.heads[node] == node)
-            .collect();
-        let mut search = Search {
-            live: self,
-            index: vec![usize::MAX; self.nodes],
-            low: vec![0; self.nodes],
-            on_stack: vec![false; self.nodes],
-            stack: Vec::new(),
-            count: 0,
-            components: Vec::new(),
+        let above = |node: usize| -> Vec<usize> {
+            let heads = (self.parents[node].iter()).map(|&(parent, _)| self.heads[parent]);
+            heads.filter(|&head| head < self.nodes).collect()
         };
-        for node in uncertain {
-            if search.index[node] == usize::MAX {
-                search.run(node);
-            }
-        }
-        search.components
+        let is_uncertain = |&node: &usize| self.heads[node] == node;
+        let above: Vec<_> = (0..self.nodes).map(above).collect();
+        strongly_connected(&above, (0..self.nodes).filter(is_uncertain))
     }
 
     fn marginals(self, components: &[Vec<usize>]) -> Marginals {
@@ -256,46 +246,12 @@ impl Live {
     }
 }
 
-/// The descendants of every node, as an interval of numbers.
-struct Descendants {
-    first: Vec<usize>,
-    count: Vec<usize>,
-}
-
-impl Descendants {
-    fn new(trees: &Arborescence) -> Self {
-        let parents = trees.parents();
-        let order = downwards(parents);
-        let mut count = vec![1; parents.len()];
-        for &node in order.iter().rev() {
-            if let Some(parent) = parents[node] {
-                count[parent] += count[node];
-            }
-        }
-        let mut first = vec![0; parents.len()];
-        let mut next = vec![1; parents.len()];
-        for &node in &order {
-            if let Some(parent) = parents[node] {
-                first[node] = next[parent];
-                next[parent] += count[node];
-            }
-            next[node] = first[node] + 1;
-        }
-        Self { first, count }
-    }
-
-    fn contain(&self, ancestor: usize, node: usize) -> bool {
-        let start = self.first[ancestor];
-        (start..start + self.count[ancestor]).contains(&self.first[node])
-    }
-}
-
 /// The costs of trees that differ from the best one by one or two edges.
 struct Swaps<'a> {
     edges: &'a [Edge],
     trees: &'a Arborescence,
     chosen: &'a [f64],
-    descendants: &'a Descendants,
+    layout: &'a Layout,
     /// For every node, the edges into it.
     into: Vec<Vec<usize>>,
 }
@@ -305,7 +261,7 @@ impl<'a> Swaps<'a> {
         edges: &'a [Edge],
         trees: &'a Arborescence,
         chosen: &'a [f64],
-        descendants: &'a Descendants,
+        layout: &'a Layout,
     ) -> Self {
         let mut into = vec![Vec::new(); chosen.len()];
         for (at, edge) in edges.iter().enumerate() {
@@ -317,7 +273,7 @@ impl<'a> Swaps<'a> {
             edges,
             trees,
             chosen,
-            descendants,
+            layout,
             into,
         }
     }
@@ -326,7 +282,7 @@ impl<'a> Swaps<'a> {
     /// `more`. If `parent` is a descendant of the node, a node on the path between them must get a parent
     /// that isn't a descendant. Paths longer than [`LONGEST_TURN`] aren't searched.
     fn cost(&self, node: usize, parent: usize, more: f64) -> f64 {
-        if !self.descendants.contain(node, parent) {
+        if !self.layout.is_within(parent, node) {
             return more;
         }
         let mut least = f64::INFINITY;
@@ -350,7 +306,7 @@ impl<'a> Swaps<'a> {
         let is_below_root = self.trees.parent(other) == Some(root);
         let costs = self.into[node].iter().filter_map(|&at| {
             let edge = &self.edges[at];
-            if self.descendants.contain(other, edge.from) {
+            if self.layout.is_within(edge.from, other) {
                 None
             } else if edge.from == root {
                 is_below_root.then_some(-self.chosen[node])
@@ -443,66 +399,4 @@ fn add_up(logarithms: impl Iterator<Item = f64> + Clone) -> f64 {
         return greatest;
     }
     greatest + Float::ln(logarithms.map(|x| Float::exp(x - greatest)).sum::<f64>())
-}
-
-/// A depth-first search without recursion.
-struct Search<'a> {
-    live: &'a Live,
-    index: Vec<usize>,
-    low: Vec<usize>,
-    on_stack: Vec<bool>,
-    stack: Vec<usize>,
-    count: usize,
-    components: Vec<Vec<usize>>,
-}
-
-impl Search<'_> {
-    fn run(&mut self, start: usize) {
-        let mut calls = vec![(start, 0)];
-        self.open(start);
-        while let Some((node, next)) = calls.pop() {
-            if let Some(&(parent, _)) = self.live.parents[node].get(next) {
-                calls.push((node, next + 1));
-                let head = self.live.heads[parent];
-                if head >= self.live.nodes {
-                    continue;
-                }
-                if self.index[head] == usize::MAX {
-                    self.open(head);
-                    calls.push((head, 0));
-                } else if self.on_stack[head] {
-                    self.low[node] = self.low[node].min(self.index[head]);
-                }
-            } else {
-                self.close(node);
-                if let Some(&(above, _)) = calls.last() {
-                    self.low[above] = self.low[above].min(self.low[node]);
-                }
-            }
-        }
-    }
-
-    fn open(&mut self, node: usize) {
-        self.index[node] = self.count;
-        self.low[node] = self.count;
-        self.count += 1;
-        self.stack.push(node);
-        self.on_stack[node] = true;
-    }
-
-    fn close(&mut self, node: usize) {
-        if self.low[node] != self.index[node] {
-            return;
-        }
-        let mut component = Vec::new();
-        while let Some(member) = self.stack.pop() {
-            self.on_stack[member] = false;
-            component.push(member);
-            if member == node {
-                break;
-            }
-        }
-        component.sort_unstable();
-        self.components.push(component);
-    }
 }

@@ -27,18 +27,30 @@ impl Layout {
     ///
     /// On failure, returns a node that is its own ancestor. O(n) time and space, no recursion.
     pub(super) fn new(parents: &[Option<usize>]) -> Result<Self, usize> {
-        let mut layout = Self::with_children(parents);
-        layout.walk();
+        let layout = Self::of_acyclic(parents);
         if layout.preorder.len() < parents.len() {
             return Err(layout.node_on_cycle(parents));
         }
+        Ok(layout)
+    }
+
+    /// The same if no node is its own ancestor; others, and all below them, would be in no tree.
+    pub(super) fn of_acyclic(parents: &[Option<usize>]) -> Self {
+        let mut layout = Self::with_children(parents);
+        layout.walk();
         // Children come after their parents, so in reverse order every size is final before it is added.
         for &node in layout.preorder.iter().rev() {
             if let Some(parent) = parents[node] {
                 layout.size[parent] += layout.size[node];
             }
         }
-        Ok(layout)
+        layout
+    }
+
+    /// Whether a node is in the subtree of `top`.
+    pub(super) fn is_within(&self, node: usize, top: usize) -> bool {
+        let start = self.place[top];
+        (start..start + self.size[top]).contains(&self.place[node])
     }
 
     /// The children of a node, in the order of their positions.
