@@ -34,6 +34,7 @@ mod score;
 mod selection;
 mod signatures;
 mod table;
+mod unrelated;
 #[cfg(feature = "svd")]
 mod updates;
 
@@ -50,12 +51,13 @@ pub use self::matching::{MatchRule, Matching};
 pub use self::measurement::{Distance, Measurement, OnFailure};
 pub use self::orientation::{TransposedModel, find_transposed, sign_aligned};
 pub use self::pair_growth::PairGrowth;
-pub(crate) use self::partial::PARTIAL;
+pub(crate) use self::partial::{PARTIAL, restricted_squared_distance};
 #[cfg(feature = "svd")]
 pub use self::ranks::RankOverLayers;
+pub(crate) use self::relation::LEAST_COMPARED;
 pub use self::relation::Relation;
-pub(crate) use self::relation::{LEAST_COMPARED, restricted_squared_distance, vote};
 pub use self::score::Score;
+pub(crate) use self::score::vote;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};

@@ -60,6 +60,7 @@
 //! matrix once by random vectors. Where the rank of a difference is clear from these products, it computes no
 //! singular values.
 
+mod certain;
 mod concentration;
 mod decomposition;
 mod differences;

@@ -14,7 +14,7 @@ const UNRELATED: f64 = super::Geometry::UNRELATED;
 const UNRELATED_ROWS: f64 = 0.5;
 
 /// Weights that were reinitialised, rather than trained, differ more than the rest by at least this factor.
-const MUCH: f64 = 4.0;
+pub(super) const MUCH: f64 = 4.0;
 
 /// The greatest mean square of newly initialised rows, relative to the usual one of their matrix. A training step
 /// that makes rows look new makes their squares three times as large, since it is nearly orthogonal to them.

@@ -1,6 +1,6 @@
 //! Finds which tensors of two models correspond.
 
-mod content;
+pub(super) mod content;
 mod kin;
 mod names;
 pub(super) mod prefixes;

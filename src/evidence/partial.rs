@@ -4,9 +4,12 @@ use alloc::vec::Vec;
 
 use num_traits::Float;
 
+use super::Matching;
 use super::coverage::{Coverage, PartialParent};
 use super::members::Members;
-use super::relation::restricted_squared_distance;
+use super::relation::RelationOptions;
+use crate::signature::Signature;
+use crate::sketch::GroupComparison;
 
 /// If a relative covers less of a model than another relative does, by at least this share of the model's weights,
 /// the two are compared on the weights that both cover. Below it, the missing rows change a distance by less than
@@ -137,4 +140,44 @@ impl Members<'_> {
             });
         longer.collect()
     }
+}
+
+/// The squared distances from a model to two others, on the groups of rows that all three share; `None` if
+/// there are none.
+pub(crate) fn restricted_squared_distance(
+    options: &RelationOptions,
+    model: &Signature,
+    first: &Signature,
+    second: &Signature,
+) -> Option<[f64; 2]> {
+    let mut squared = None;
+    let (mut with_first, mut with_second) = (Vec::new(), Vec::new());
+    let of_first = Matching::of_checked(model, first);
+    let of_second = Matching::of_checked(model, second);
+    let mut others = of_second.pairs().iter().peekable();
+    for &(tensor, u) in of_first.pairs() {
+        while (others.next_if(|(other, _)| other.name() < tensor.name())).is_some() {}
+        let found = others.next_if(|(other, _)| other.name() == tensor.name());
+        let compares = |other| options.compares_both((tensor, other));
+        let Some(&(_, v)) = found.filter(|(_, v)| compares(u) && compares(v)) else {
+            continue;
+        };
+        for (groups, other) in [(&mut with_first, u), (&mut with_second, v)] {
+            groups.clear();
+            let _ = (tensor.sketch()).compare_each(other.sketch(), |group| groups.push(group));
+        }
+        // Rows that only one of them has, or that were initialised anew, count in neither sum.
+        for (from_first, from_second) in with_first.iter().zip(&with_second) {
+            let near = |group: &GroupComparison| {
+                let norms = group.first_squared_norm + group.second_squared_norm;
+                group.squared_distance <= 0.5 * norms
+            };
+            if near(from_first) && near(from_second) {
+                let [to_first, to_second] = squared.get_or_insert([0.0; 2]);
+                *to_first += from_first.squared_distance;
+                *to_second += from_second.squared_distance;
+            }
+        }
+    }
+    squared
 }

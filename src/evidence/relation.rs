@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 use num_traits::Float;
 
 use super::common::{Tensor, are_related, leave_out_new_rows, order_of_rows, usual_share};
+use super::score::score_change;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
 };
@@ -19,9 +20,6 @@ pub(crate) const LEAST_COMPARED: f64 = 0.02;
 /// The least share of a squared distance left after removing weight decay; a smaller step is lost in the
 /// error of the estimated decay.
 const LEAST_STEP: f64 = 0.2;
-
-/// Relative differences of layer scores below this are due to rounding.
-const SCORE_ROUNDING: f64 = 1e-12;
 
 /// Which tensors are compared, and by which score.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,12 +39,12 @@ pub(crate) struct RelationOptions {
 
 impl RelationOptions {
     /// Whether two corresponding tensors are both among the compared weights.
-    fn compares_both(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
+    pub(super) fn compares_both(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
         self.compares(u) && self.compares(v)
     }
 
     /// Whether two corresponding tensors count as short vectors.
-    fn selects_vectors(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
+    pub(super) fn selects_vectors(&self, (u, v): (&TensorSignature, &TensorSignature)) -> bool {
         let is_vector = |tensor: &TensorSignature| {
             self.layers.selects_name(tensor.name()) && !tensor.is_weight()
         };
@@ -143,20 +141,12 @@ impl Relation {
         });
         let kept = tensors.iter().map(|tensor| matched[tensor.at]);
         let groups = tensors.iter().map(|tensor| &groups[tensor.groups.clone()]);
-        let sums = Sums::of(groups.clone());
+        let mut sums = Sums::of(groups.clone());
+        sums.squared_distance_of_vectors = vectors.iter().map(|group| group.squared_distance).sum();
         let compared = [first, second].map(|model| sums.share_of(options, model));
         let same_weights = sums.squared_distance == 0.0 && compared == [1.0; 2];
         let mut relation = Self {
-            compared,
-            squared_norms: sums.squared_norms,
-            squared_distance: sums.squared_distance,
-            squared_distance_of_vectors: vectors.iter().map(|group| group.squared_distance).sum(),
-            distance: sums.distance / (sums.layers.max(1) as f64),
-            size: sums.size / (sums.layers.max(1) as f64),
-            layers: sums.layers,
             related,
-            growth: None,
-            score_change: 0.0,
             replaced: replaced.iter().map(|(u, _)| u.name().into()).collect(),
             replaced_in_second: (replaced.iter().filter(|(u, v)| u.name() != v.name()))
                 .map(|(_, v)| v.name().into())
@@ -168,7 +158,7 @@ impl Relation {
                 Ordering::Equal
             },
             rule: matching.rule(),
-            matched: matched.len(),
+            ..Self::unrelated(&sums, compared, matched.len())
         };
         if relation.is_related() {
             relation.growth = if same_weights {
@@ -182,6 +172,28 @@ impl Relation {
             relation.distance = Float::sqrt(relation.squared_distance_of_vectors);
         }
         relation
+    }
+
+    /// The relation of two different models that have no common ancestor and name their tensors alike.
+    pub(super) fn unrelated(sums: &Sums, compared: [f64; 2], matched: usize) -> Self {
+        Self {
+            compared,
+            squared_norms: sums.squared_norms,
+            squared_distance: sums.squared_distance,
+            squared_distance_of_vectors: sums.squared_distance_of_vectors,
+            distance: sums.distance / (sums.layers.max(1) as f64),
+            size: sums.size / (sums.layers.max(1) as f64),
+            layers: sums.layers,
+            related: false,
+            growth: None,
+            score_change: 0.0,
+            replaced: Vec::new(),
+            replaced_in_second: Vec::new(),
+            equal: false,
+            rows: Ordering::Equal,
+            rule: MatchRule::Names,
+            matched,
+        }
     }
 
     /// The shares of the first and of the second model's weights that were compared.
@@ -354,20 +366,21 @@ fn are_equal(matched: &[(&TensorSignature, &TensorSignature)], models: [&Signatu
         && (matched.iter()).all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape())
 }
 
-/// Sums over the compared weights.
-#[derive(Default)]
-struct Sums {
-    values: u64,
-    layers: usize,
-    squared_norms: [f64; 2],
-    squared_distance: f64,
-    distance: f64,
-    size: f64,
+/// Sums over the compared weights, and the squared distance of the short vectors.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sums {
+    pub(super) values: u64,
+    pub(super) layers: usize,
+    pub(super) squared_norms: [f64; 2],
+    pub(super) squared_distance: f64,
+    pub(super) squared_distance_of_vectors: f64,
+    pub(super) distance: f64,
+    pub(super) size: f64,
 }
 
 impl Sums {
     /// The compared share of a model's weights.
-    fn share_of(&self, options: &RelationOptions, model: &Signature) -> f64 {
+    pub(super) fn share_of(&self, options: &RelationOptions, model: &Signature) -> f64 {
         let tensors = model.tensors().iter();
         let selected = tensors.filter(|tensor| options.layers.selects_tensor(tensor));
         let all: u64 = selected.map(|tensor| tensor.moments().count()).sum();
@@ -395,10 +408,17 @@ impl Sums {
             self.squared_norms[1] += group.second_squared_norm;
             squared += group.squared_distance;
         }
-        self.values += values;
-        self.layers += usize::from(!groups.is_empty());
+        if !groups.is_empty() {
+            self.add_size(values);
+        }
         self.squared_distance += squared;
         self.distance += Float::sqrt(squared);
+    }
+
+    /// Counts a weight with this many values.
+    pub(super) fn add_size(&mut self, values: u64) {
+        self.values += values;
+        self.layers += 1;
         self.size += Float::sqrt(values as f64);
     }
 }
@@ -409,84 +429,4 @@ pub(super) fn score(options: &RelationOptions, signature: &Signature) -> Option<
     let selected = tensors.filter(|tensor| options.score_layers.selects_tensor(tensor));
     let scores = selected.filter_map(|tensor| options.score.of_moments(&tensor.moments()));
     scores.fold(None, |sum, score| Some(sum.unwrap_or(0.0) + score))
-}
-
-/// See [`Relation::score_change`].
-fn score_change<'a>(
-    options: &RelationOptions,
-    kept: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
-) -> f64 {
-    let scored = kept.filter(|(u, v)| {
-        u.shape() == v.shape()
-            && options.score_layers.selects_tensor(u)
-            && options.score_layers.selects_tensor(v)
-    });
-    let scores = scored.filter_map(|(u, v)| {
-        let score = |tensor: &TensorSignature| options.score.of_moments(&tensor.moments());
-        Some((score(u)?, score(v)?))
-    });
-    vote(scores)
-}
-
-/// How much scores rise on most layers; each item is a layer's score in both models.
-pub(crate) fn vote(scores: impl Iterator<Item = (f64, f64)>) -> f64 {
-    let changes = scores.map(|(first, second)| {
-        let size = (first.abs() + second.abs()).max(f64::MIN_POSITIVE);
-        (second - first) / size
-    });
-    let mut changes: Vec<f64> = changes
-        .filter(|change| change.abs() > SCORE_ROUNDING)
-        .collect();
-    changes.sort_by(|first, second| first.abs().total_cmp(&second.abs()));
-    let Some(median) = changes.get(changes.len() / 2).map(|change| change.abs()) else {
-        return 0.0;
-    };
-    // Half of the layers have a full vote. The others vote in proportion to their change, so that neither one
-    // layer that changes a lot nor many that barely change decide.
-    let votes = (changes.iter()).map(|change| (change / median).clamp(-1.0, 1.0));
-    let layers = changes.len() as f64;
-    let share = votes.sum::<f64>() / layers;
-    // Subtracting all that chance gives would leave nothing of the votes of few layers, although votes add up
-    // over the edges of a tree.
-    share.signum() * (share.abs() - 0.5 / Float::sqrt(layers + 1.0)).max(0.0)
-}
-
-/// The squared distances from a model to two others, on the groups of rows that all three share; `None` if
-/// there are none.
-pub(crate) fn restricted_squared_distance(
-    options: &RelationOptions,
-    model: &Signature,
-    first: &Signature,
-    second: &Signature,
-) -> Option<[f64; 2]> {
-    let mut squared = None;
-    let (mut with_first, mut with_second) = (Vec::new(), Vec::new());
-    let of_first = Matching::of_checked(model, first);
-    let of_second = Matching::of_checked(model, second);
-    let mut others = of_second.pairs().iter().peekable();
-    for &(tensor, u) in of_first.pairs() {
-        while (others.next_if(|(other, _)| other.name() < tensor.name())).is_some() {}
-        let found = others.next_if(|(other, _)| other.name() == tensor.name());
-        let compares = |other| options.compares_both((tensor, other));
-        let Some(&(_, v)) = found.filter(|(_, v)| compares(u) && compares(v)) else {
-            continue;
-        };
-        for (groups, other) in [(&mut with_first, u), (&mut with_second, v)] {
-            groups.clear();
-            let _ = (tensor.sketch()).compare_each(other.sketch(), |group| groups.push(group));
-        }
-        // Rows that only one of them has, or that were initialised anew, count in neither sum.
-        for (from_first, from_second) in with_first.iter().zip(&with_second) {
-            let near = |group: &GroupComparison| {
-                let norms = group.first_squared_norm + group.second_squared_norm;
-                group.squared_distance <= 0.5 * norms
-            };
-            if near(from_first) && near(from_second) {
-                let [to_first, to_second] = squared.get_or_insert([0.0; 2]);
-                *to_first += from_first.squared_distance;
-                *to_second += from_second.squared_distance;
-            }
-        }
-    }
-    squared
 }

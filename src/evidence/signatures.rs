@@ -1,6 +1,7 @@
 //! Builds tables of evidence from the signatures of many models.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -11,6 +12,7 @@ use super::members::Members;
 use super::memory;
 use super::relation::{self, Relation, RelationOptions};
 use super::table::SkippedLayerOf;
+use super::unrelated::Layouts;
 use super::{Evidence, EvidenceError, GroupEvidence, LayerSelection, Score};
 use crate::condensed::condensed_index;
 use crate::disjoint_sets::DisjointSets;
@@ -20,6 +22,9 @@ use crate::signature::Signature;
 
 /// The bytes for one pair: its relation, and later its place in the tables.
 const BYTES_A_PAIR: usize = 2 * size_of::<Relation>();
+
+/// How many models are compared with all others at a time, at least, so that those are laid out less often.
+const LEAST_ROWS: usize = 16;
 
 /// Compares signatures pair by pair and builds the tables that [`Recovery`](crate::heritage::Recovery) works
 /// from.
@@ -218,6 +223,7 @@ impl SignatureComparison {
         if !memory::is_there(pairs.and_then(|pairs| pairs.checked_mul(BYTES_A_PAIR))) {
             return Err(EvidenceError::Memory { models });
         }
+        let layouts = Layouts::new(&self.options, sorted);
         let mut reporter = ProgressReporter::new(observer);
         reporter.begin((models * models.saturating_sub(1) / 2) as u64);
         let mut relations = Vec::new();
@@ -226,15 +232,22 @@ impl SignatureComparison {
             // Takes rows of the triangle, a few thousand pairs at a time.
             let mut end = first;
             let mut pairs = Vec::new();
-            while end < models && pairs.len() < 4096 {
+            while end < models && (pairs.len() < 4096 || end < first + LEAST_ROWS) {
                 pairs.extend((end + 1..models).map(|second| (end, second)));
                 end += 1;
             }
-            let relate = |&(u, v): &(usize, usize)| self.relation(sorted[u], sorted[v]);
-            for found in parallel::map(&pairs, relate) {
+            let mut known: Vec<Option<Relation>> = vec![None; pairs.len()];
+            let (start, count) = (relations.len(), pairs.len());
+            for ((u, v), relation) in layouts.unrelated(&(first..end)) {
+                known[condensed_index(models, u, v) - start] = Some(relation);
+            }
+            let relate = |((u, v), known): ((usize, usize), Option<Relation>)| {
+                known.map_or_else(|| self.relation(sorted[u], sorted[v]), Ok)
+            };
+            for found in parallel::map(pairs.into_iter().zip(known), relate) {
                 relations.push(found?);
             }
-            reporter.tick(Phase::Comparing, pairs.len() as u64)?;
+            reporter.tick(Phase::Comparing, count as u64)?;
             first = end;
         }
         Ok(relations)

@@ -192,7 +192,6 @@ fn rank_above_rounding(
     let deviation = noises[0].deviation_of_difference(&noises[1]);
     let first = MatrixView::new(&parts[0], rows, columns)?;
     let second = MatrixView::new(&parts[1], rows, columns)?;
-    let found = solver.singular_values_of_difference(first, second)?;
     let coarse = noises.iter().any(|noise| {
         let format = noise.format();
         let bits = format.significand_bits();
@@ -200,5 +199,5 @@ fn rank_above_rounding(
     });
     let margin = if coarse { 1.0 } else { ARITHMETIC };
     let deviation = margin * deviation.unwrap_or(0.0);
-    Ok(found.rank(Tolerance::RoundingNoise { deviation })?.value())
+    solver.rank_of_difference(first, second, Tolerance::RoundingNoise { deviation })
 }

@@ -7,6 +7,7 @@ mod families;
 mod kin;
 mod links;
 mod near;
+mod nearest;
 mod neighbourhood;
 mod shard;
 #[cfg(feature = "safetensors")]
@@ -26,8 +27,9 @@ pub use self::stored::IndexFileError;
 
 use self::blocks::{Common, Layout};
 use self::entry::{Entry, check_settings};
+use self::nearest::{Scale, Targets};
 use self::neighbourhood::{Neighbourhood, recover_small};
-use self::summary::{Scale, Summary};
+use self::summary::Summary;
 use super::{Model, ModelGraph, Recovery};
 use crate::evidence::{Relation, SignatureComparison};
 use crate::progress::{Observer, Phase, ProgressReporter};
@@ -382,8 +384,8 @@ impl Index {
     ///
     /// # Complexity
     ///
-    /// O(n k + n log n) time for n models of k numbers, plus O(b²) very cheap comparisons for each block of b
-    /// models; O(n) memory in addition to the signatures.
+    /// O(n k + n log n) time for n models of k numbers, plus very cheap comparisons of each model with all others of
+    /// its family, and with one of each other family in its block; O(n) memory in addition to the signatures.
     pub fn graph_observed(
         &mut self,
         observer: &mut dyn Observer,
@@ -459,7 +461,7 @@ fn nearest_in<'a>(
         exponent: exponents.max().unwrap_or(0),
         values,
     };
-    let found = summary::nearest(&query, &targets, 2 * RELATIVES, scale);
+    let found = Targets::new(&targets, query.len(), scale).nearest(&query, 2 * RELATIVES);
     let found = found.into_iter().flatten();
     found
         .map(|(distance, at)| (distance, others[at].0))

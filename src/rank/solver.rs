@@ -5,7 +5,7 @@ use core::fmt;
 use alloc::vec::Vec;
 
 use super::decomposition::{Scratch, decompose};
-use super::{MatrixView, Method, RankError, SingularValues, Tolerance};
+use super::{MatrixView, Method, RankError, SingularValues};
 use crate::Scalar;
 use crate::powers::{biased_exponent, power_of_two};
 
@@ -40,8 +40,10 @@ const NORM_TOLERANCE: f64 = 1e-9;
 #[derive(Clone)]
 pub struct SingularValueSolver {
     /// The matrix of the current call, row after row, scaled.
-    matrix: Vec<f64>,
-    scratch: Scratch,
+    pub(super) matrix: Vec<f64>,
+    /// The product of the matrix and its transpose, where only that is needed.
+    pub(super) gram: Vec<f64>,
+    pub(super) scratch: Scratch,
     found: SingularValues,
 }
 
@@ -65,6 +67,7 @@ impl SingularValueSolver {
     pub const fn new() -> Self {
         Self {
             matrix: Vec::new(),
+            gram: Vec::new(),
             scratch: Vec::new(),
             found: SingularValues::none(),
         }
@@ -117,29 +120,7 @@ impl SingularValueSolver {
         self.solve_difference(first, second, &METHODS)
     }
 
-    /// The rank of `first` − `second` that the singular values give, by the fastest method that leaves
-    /// no doubt.
-    pub(super) fn rank_of_difference<T: Scalar>(
-        &mut self,
-        first: MatrixView<'_, T>,
-        second: MatrixView<'_, T>,
-        tolerance: Tolerance,
-    ) -> Result<usize, RankError> {
-        tolerance.validate()?;
-        match self.solve_difference(first, second, &[Method::Gram]) {
-            Ok(values) => {
-                if let Some(rank) = values.certain_rank(tolerance) {
-                    return Ok(rank);
-                }
-            }
-            Err(RankError::NoConvergence { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        let values = self.singular_values_of_difference(first, second)?;
-        Ok(values.rank(tolerance)?.value())
-    }
-
-    fn solve_difference<T: Scalar, U: Scalar>(
+    pub(super) fn solve_difference<T: Scalar, U: Scalar>(
         &mut self,
         first: MatrixView<'_, T>,
         second: MatrixView<'_, U>,
@@ -226,7 +207,7 @@ impl SingularValueSolver {
     }
 
     /// Stores the entries and returns their largest magnitude, or 0 if there are none.
-    fn load(
+    pub(super) fn load(
         &mut self,
         entries: impl ExactSizeIterator<Item = f64>,
         columns: usize,
@@ -309,6 +290,7 @@ fn is_plausible(values: &[f64], squares: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Tolerance;
     use super::*;
     use crate::weights::ElementType;
 

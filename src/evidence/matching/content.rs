@@ -30,10 +30,19 @@ const MAY_BE_NEAR: f64 = 0.85;
 
 /// The share of independent weights that the sums of all weights of one shape must stay below if half of them
 /// correspond. With 128 numbers, sums of independent weights are below it in 1 of 100 cases, which costs time only.
-const SUMS_MAY_BE_NEAR: f64 = 0.7;
+pub(in crate::evidence) const SUMS_MAY_BE_NEAR: f64 = 0.7;
 
-/// The same for the sums of all shapes together, which have more numbers.
-const ALL_SUMS_MAY_BE_NEAR: f64 = 0.85;
+/// The same for the sums of all shapes together, where these have many more numbers.
+const MOST_SUMS_MAY_BE_NEAR: f64 = 0.85;
+
+/// How far sums of independent weights are above the limit in 99 of 100 cases, in standard errors.
+const STANDARD_ERRORS_OF_SUMS: f64 = 2.4;
+
+/// The share that the sums of all shapes together must stay below if half of the weights correspond.
+pub(in crate::evidence) fn all_sums_may_be_near(numbers: usize) -> f64 {
+    let error = Float::sqrt(2.0 / numbers.max(1) as f64);
+    (1.0 - STANDARD_ERRORS_OF_SUMS * error).clamp(SUMS_MAY_BE_NEAR, MOST_SUMS_MAY_BE_NEAR)
+}
 
 /// Vectors may correspond up to this share; the limit is low because norms of different layers are mostly
 /// alike.
@@ -143,7 +152,7 @@ fn least_values(models: [&[TensorSignature]; 2], alike: &Alike) -> u64 {
 ///
 /// If one model has many more weights of a shape, its sum says nothing about those that correspond.
 fn may_be_reordered([first, second]: [&[TensorSignature]; 2], weights: &[Alike]) -> bool {
-    let (mut all_squared, mut all_norms) = (0.0, 0.0);
+    let (mut all_squared, mut all_norms, mut numbers) = (0.0, 0.0, 0);
     for [of_first, of_second] in weights {
         let (fewer, more) = (
             of_first.len().min(of_second.len()),
@@ -165,12 +174,25 @@ fn may_be_reordered([first, second]: [&[TensorSignature]; 2], weights: &[Alike])
         if squared <= SUMS_MAY_BE_NEAR * norms {
             return true;
         }
+        numbers += u.len();
         all_squared += squared;
         all_norms += norms;
     }
     // Numbers that aren't finite decide nothing.
-    let are_far = all_squared > ALL_SUMS_MAY_BE_NEAR * all_norms;
+    let are_far = all_squared > all_sums_may_be_near(numbers) * all_norms;
     !are_far
+}
+
+/// The sums that decide whether two models whose weights have the same shapes may be reordered: one for each
+/// shape, over all weights of it.
+pub(in crate::evidence) fn sums_of_glances(tensors: &[TensorSignature]) -> Vec<Vec<f32>> {
+    let weights = alike([tensors; 2], |tensor| {
+        tensor.is_weight().then(|| tensor.shape())
+    });
+    let of_shapes = weights.iter().map(|[of_shape, _]| of_shape);
+    of_shapes
+        .map(|of_shape| sum_of_glances(tensors, of_shape))
+        .collect()
 }
 
 /// The sum of the sketches of weights of one shape, over a few groups of rows.

@@ -9,7 +9,8 @@ use num_traits::Float;
 
 use super::blocks::Layout;
 use super::links::{Link, proposals};
-use super::summary::{self, Near, Scale, Summary, keep};
+use super::nearest::{Near, Scale, Targets, keep};
+use super::summary::{self, Summary};
 use super::{Entry, IndexError};
 use crate::evidence::{MatchRule, Relation, SignatureComparison};
 use crate::heritage::recovery::sparse::NearPair;
@@ -174,7 +175,8 @@ impl DistinctModels<'_> {
                 exponent: exponents[at],
                 values: layout.values(),
             };
-            search(&summaries, &summaries, scale, &mut own, reporter)?;
+            let targets = Targets::new(&summaries, summaries.len(), scale);
+            search(&summaries, &targets, &mut own, reporter)?;
             for (of_other, (other_layout, other)) in self.blocks.iter().enumerate().skip(at + 1) {
                 let Some(common) = layout.common(other_layout) else {
                     continue;
@@ -194,8 +196,10 @@ impl DistinctModels<'_> {
                 };
                 let (of_block, of_other) = (summarise(block), summarise(other));
                 let (of_block, of_other) = (borrowed(&of_block), borrowed(&of_other));
-                search(&of_block, &of_other, scale, &mut others, reporter)?;
-                search(&of_other, &of_block, scale, &mut others, reporter)?;
+                for (queries, targets) in [(&of_block, &of_other), (&of_other, &of_block)] {
+                    let targets = Targets::new(targets, queries.len(), scale);
+                    search(queries, &targets, &mut others, reporter)?;
+                }
             }
         }
         let near = own.into_iter().zip(others);
@@ -244,13 +248,12 @@ pub(super) fn ordered(first: usize, second: usize) -> (usize, usize) {
 /// Adds the nearest targets of every query to the lists of near models.
 fn search(
     queries: &[(usize, &Summary)],
-    targets: &[(usize, &Summary)],
-    scale: Scale,
+    targets: &Targets,
     near: &mut [Vec<Near>],
     reporter: &mut ProgressReporter<'_>,
 ) -> Result<(), IndexError> {
     for queries in queries.chunks(SEARCHES_AT_ONCE) {
-        let found = summary::nearest(queries, targets, NEAREST, scale);
+        let found = targets.nearest(queries, NEAREST);
         for (&(model, _), found) in queries.iter().zip(found) {
             for new in found {
                 keep(&mut near[model], new, NEAREST);

@@ -7,7 +7,7 @@ use crate::heritage::Model;
 use crate::heritage::index::blocks::Layout;
 use crate::heritage::index::families::Join;
 use crate::heritage::index::links::Link;
-use crate::heritage::index::summary::Near;
+use crate::heritage::index::nearest::Near;
 use crate::signature::Signature;
 
 /// The largest number of items in a message.

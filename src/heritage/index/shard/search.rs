@@ -9,7 +9,8 @@ use super::message::{Answer, Content, Inbox, Outbox, Query};
 use super::{Entry, Shard};
 use crate::heritage::index::blocks::Common;
 use crate::heritage::index::near::{NEAREST, ordered, pairs_of_holders};
-use crate::heritage::index::summary::{self, Near, Scale, Summary, keep};
+use crate::heritage::index::nearest::{Near, Scale, Targets, keep};
+use crate::heritage::index::summary::Summary;
 
 /// How many of a shard's models are searched for in one step.
 const SEARCHES_AT_ONCE: usize = 8192;
@@ -188,7 +189,7 @@ impl Shard {
                 .iter()
                 .map(|(_, model, summary)| (*model, summary))
                 .collect();
-            let found = summary::nearest(&asked, &targets, NEAREST, common.scale);
+            let found = Targets::new(&targets, asked.len(), common.scale).nearest(&asked, NEAREST);
             let is_own = layout == other;
             let answer = |(&(asker, model, _), near)| {
                 (
