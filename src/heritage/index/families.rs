@@ -182,11 +182,12 @@ impl LargeFamily<'_> {
                         None => root,
                     };
                 };
-                let mut descent =
-                    Descent::new(parent).with_confidence(placement.certainty.confidence);
-                if let Some(joined) = placement.certainty.joined {
-                    descent = descent.with_joined(joined);
-                }
+                let certainty = &placement.certainty;
+                let mut descent = Descent {
+                    joined: certainty.joined,
+                    alike: certainty.alike.clone(),
+                    ..Descent::new(parent).with_confidence(certainty.confidence)
+                };
                 if let Some(pair) = self.pair(&family.pairs, parent, member) {
                     descent = descent
                         .with_distance(pair.distance)

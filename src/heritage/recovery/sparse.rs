@@ -29,7 +29,7 @@ use crate::arborescence::{
     Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
     minimum_arborescence_sparse_certified,
 };
-use crate::heritage::{Knowledge, RunnerUp, Stage};
+use crate::heritage::{EquivalentParents, Knowledge, RunnerUp, Stage};
 
 /// A distance counts as equally near if it is larger by at most this share.
 const AS_NEAR: f64 = 0.05;
@@ -112,6 +112,8 @@ struct Problem<'a> {
     /// For every model, the largest share of it that a near model covers, and the smallest distance among the
     /// models that cover this share.
     coverage: Vec<(f64, f64)>,
+    /// For every model, those with the same compared weights.
+    equal: Vec<Vec<usize>>,
 }
 
 impl<'a> Problem<'a> {
@@ -137,7 +139,8 @@ impl<'a> Problem<'a> {
             rules,
             half_dimension: rules.model.get(JointConstant::HalfDimension),
             structure: pairs.zip(longest_steps).map(structure).collect(),
-            coverage: coverage(family),
+            coverage: family.coverage(),
+            equal: family.equal(),
         }
     }
 
@@ -465,26 +468,25 @@ impl<'a> Problem<'a> {
                 confidence: confidence(probability),
             }),
             joined: parent.map(|parent| (of(model, parent) + of(parent, model)).min(1.0)),
-            alike: None,
+            alike: parent.and_then(|parent| {
+                let models = self.alike(model, parent);
+                let confidence: f64 = models.iter().map(|&other| of(model, other)).sum();
+                (models.len() > 1).then_some(EquivalentParents {
+                    models,
+                    confidence: confidence.min(1.0),
+                })
+            }),
         };
         Placement { parent, certainty }
     }
-}
 
-/// For every model, the largest share of it that a near model covers, and the smallest distance among the
-/// models that cover this share.
-fn coverage(family: &Family<'_>) -> Vec<(f64, f64)> {
-    let mut coverage = alloc::vec![(0.0, f64::INFINITY); family.names.len()];
-    for pair in &family.pairs {
-        for model in [pair.first, pair.second] {
-            let (most, nearest) = &mut coverage[model];
-            let share = pair.share_of(model);
-            if share > *most {
-                (*most, *nearest) = (share, pair.distance);
-            } else if share >= *most {
-                *nearest = nearest.min(pair.distance);
-            }
-        }
+    /// The possible parents of a model with the same compared weights as its parent, and that parent;
+    /// ascending.
+    fn alike(&self, model: usize, parent: usize) -> Vec<usize> {
+        let equal = self.equal[parent].iter().copied();
+        let allowed = |&other: &usize| other != model && self.constraints.allows(other, model);
+        let mut models: Vec<usize> = equal.chain([parent]).filter(allowed).collect();
+        models.sort_unstable();
+        models
     }
-    coverage
 }

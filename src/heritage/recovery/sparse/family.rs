@@ -59,6 +59,34 @@ impl Family<'_> {
         let found = (self.pairs).binary_search_by_key(&ends, |pair| (pair.first, pair.second));
         self.pairs.get(found.ok()?)
     }
+
+    /// For every model, those with the same compared weights.
+    pub(super) fn equal(&self) -> Vec<Vec<usize>> {
+        let mut equal = alloc::vec![Vec::new(); self.names.len()];
+        for pair in (self.pairs.iter()).filter(|pair| pair.squared_distance == 0.0) {
+            equal[pair.first].push(pair.second);
+            equal[pair.second].push(pair.first);
+        }
+        equal
+    }
+
+    /// For every model, the largest share of it that a near model covers, and the smallest distance among the
+    /// models that cover this share.
+    pub(super) fn coverage(&self) -> Vec<(f64, f64)> {
+        let mut coverage = alloc::vec![(0.0, f64::INFINITY); self.names.len()];
+        for pair in &self.pairs {
+            for model in [pair.first, pair.second] {
+                let (most, nearest) = &mut coverage[model];
+                let share = pair.share_of(model);
+                if share > *most {
+                    (*most, *nearest) = (share, pair.distance);
+                } else if share >= *most {
+                    *nearest = nearest.min(pair.distance);
+                }
+            }
+        }
+        coverage
+    }
 }
 
 /// The parent of a member (`None` for a root), and the confidence in it.
