@@ -25,12 +25,13 @@ use support::terminal::{Failure, finish, note, print};
 use support::truth::Truth;
 
 /// The constants that are fitted, each with the factors by which it is varied.
-const FITTED: [JointConstant; 8] = [
+const FITTED: [JointConstant; 9] = [
     JointConstant::HalfDimension,
     JointConstant::NonShortest,
-    JointConstant::GrowthWeight,
+    JointConstant::GrowthErrorShare,
     JointConstant::EdgeGrowthDeviation,
     JointConstant::NonEdgeGrowthDeviation,
+    JointConstant::Erratic,
     JointConstant::MissingOdds,
     JointConstant::MissingPower,
     JointConstant::UnexplainedError,

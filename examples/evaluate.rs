@@ -38,8 +38,8 @@ evaluate [OPTIONS] FOLDER
                          report how many of them are found as hidden parents
   --without TERM         leave out a term of the joint method (repeatable):
                          dimension-factor-limit | leaf-gap-weight | non-shortest |
-                         growth-weight | norm-preserving | shortening | score-weight |
-                         shared-stage | missing-odds | unexplained-error
+                         growth-weight | erratic | norm-preserving | shortening |
+                         score-weight | shared-stage | missing-odds | unexplained-error
   --pairs                recover every parent and child on their own, to see whether the direction
                          is right
 ";

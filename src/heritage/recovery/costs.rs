@@ -2,6 +2,8 @@
 //!
 //! The cost is derived in the documentation of [`JointModel`](super::JointModel).
 
+use alloc::vec::Vec;
+
 use num_traits::Float;
 
 use super::model::{JointConstant, JointModel};
@@ -43,25 +45,47 @@ pub(super) const NEGLIGIBLE: f64 = 30.0;
 pub(super) struct GrowthState {
     /// The mean β of its edges.
     pub(super) mean: f64,
-    prior: f64,
+    regularity: Regularity,
+    log_prior: f64,
+}
+
+/// How closely β follows its mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Regularity {
+    /// In most trees, closely.
+    Regular,
+    /// In trees of models that unlearn much, or have few weights, loosely.
+    Erratic,
 }
 
 impl GrowthState {
     /// From steps orthogonal to their starting point (1), through small and pruned models (0.3 to 0.6) and
-    /// training that preserves norms (0), to steps that shorten weights more than decay would.
-    fn all(model: &JointModel) -> [Self; 6] {
-        let kept = model.get(JointConstant::NormPreserving).min(1.0);
-        let shortened = model.get(JointConstant::Shortening).min(1.0 - kept);
-        let lengthened = (1.0 - kept - shortened) / 93.0;
+    /// training that preserves norms (0), to steps that shorten weights more than decay would; and erratic
+    /// growth, whose likelihood ratio to regular growth between models that no edge joins has this logarithm.
+    fn all(model: &JointModel, log_ratio: f64) -> [Self; 7] {
+        let share = |constant| model.get(constant).min(1.0);
+        let erratic = share(JointConstant::Erratic);
+        let kept = (1.0 - erratic) * share(JointConstant::NormPreserving);
+        let shortened = (1.0 - erratic - kept) * share(JointConstant::Shortening);
+        let lengthened = (1.0 - erratic - kept - shortened) / 93.0;
+        let regular = |mean, prior| Self {
+            mean,
+            regularity: Regularity::Regular,
+            log_prior: Float::ln(prior),
+        };
         [
-            (0.95, 46.0 * lengthened),
-            (0.6, 26.0 * lengthened),
-            (0.3, 21.0 * lengthened),
-            (0.0, kept),
-            (-0.4, 0.5 * shortened),
-            (-0.9, 0.5 * shortened),
+            regular(0.95, 46.0 * lengthened),
+            regular(0.6, 26.0 * lengthened),
+            regular(0.3, 21.0 * lengthened),
+            regular(0.0, kept),
+            regular(-0.4, 0.5 * shortened),
+            regular(-0.9, 0.5 * shortened),
+            Self {
+                mean: model.get(JointConstant::ErraticGrowth),
+                regularity: Regularity::Erratic,
+                log_prior: Float::ln(erratic) + log_ratio,
+            },
         ]
-        .map(|(mean, prior)| Self { mean, prior })
     }
 }
 
@@ -71,29 +95,37 @@ pub(super) struct State {
     pub(super) growth: GrowthState,
     /// `None` if the score carries no information.
     pub(super) stage: Option<Stage>,
-    prior_of_stage: f64,
+    log_prior_of_stage: f64,
 }
 
 impl State {
-    /// All possible states. Among equally good trees, the one of the first state is taken.
-    pub(super) fn all(model: &JointModel) -> impl Iterator<Item = Self> {
+    /// All possible states, for a tree of so many models and the growth of these pairs. Among equally good trees,
+    /// the one of the first state is taken.
+    pub(super) fn all(
+        model: &JointModel,
+        models: usize,
+        growth: impl Iterator<Item = GrowthEvidence>,
+    ) -> Vec<Self> {
         let of_growth = |growth| {
             stages::STAGES.map(|stage| Self {
                 growth,
                 stage,
-                prior_of_stage: stages::prior(stage, model),
+                log_prior_of_stage: Float::ln(stages::prior(stage, model)),
             })
         };
-        let states = GrowthState::all(model).into_iter().flat_map(of_growth);
-        states.filter(|state| state.prior() > 0.0)
+        let erratic = GrowthEvidence::erratic_ratio(growth, models, model);
+        let states = (GrowthState::all(model, erratic).into_iter()).flat_map(of_growth);
+        states
+            .filter(|state| state.log_prior() > f64::NEG_INFINITY)
+            .collect()
     }
 
-    pub(super) const fn prior_of_growth(self) -> f64 {
-        self.growth.prior
+    pub(super) const fn log_prior_of_growth(self) -> f64 {
+        self.growth.log_prior
     }
 
-    pub(super) fn prior(self) -> f64 {
-        self.prior_of_growth() * self.prior_of_stage
+    pub(super) fn log_prior(self) -> f64 {
+        self.log_prior_of_growth() + self.log_prior_of_stage
     }
 }
 
@@ -131,9 +163,26 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let of_edge = self.log_density(growth.mean, JointConstant::EdgeGrowthDeviation, model);
-        let of_others = self.log_density(0.0, JointConstant::NonEdgeGrowthDeviation, model);
-        model.get(JointConstant::GrowthWeight) * (of_others - of_edge)
+        let of_edge = Spread::of_edges(growth.regularity, model);
+        let of_others = Spread::of_others(growth.regularity, model);
+        let ratio = self.log_density(growth.mean, of_edge) - self.log_density(0.0, of_others);
+        -model.get(JointConstant::GrowthWeight) * ratio
+    }
+
+    /// ln of the likelihood ratio of erratic to regular growth if no edge joined these pairs of models. All pairs
+    /// follow from the norms of the models, so together they count as much as there are edges.
+    fn erratic_ratio(pairs: impl Iterator<Item = Self>, models: usize, model: &JointModel) -> f64 {
+        let erratic = Spread::of_others(Regularity::Erratic, model);
+        let regular = Spread::of_others(Regularity::Regular, model);
+        let (count, sum) = (pairs.filter(|pair| pair.variance.is_finite())).fold(
+            (0.0, 0.0),
+            |(count, sum), pair| {
+                let ratio = pair.log_density(0.0, erratic) - pair.log_density(0.0, regular);
+                (count + 1.0, sum + ratio)
+            },
+        );
+        let mean = if count > 0.0 { sum / count } else { 0.0 };
+        model.get(JointConstant::GrowthWeight) * mean * models.saturating_sub(1) as f64
     }
 
     /// The log-likelihood ratio of β under two hypotheses: that this share of the squared distance is the
@@ -143,20 +192,80 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let density = |mean| self.log_density(mean, JointConstant::EdgeGrowthDeviation, model);
-        let below = density(mean * (1.0 - 2.0 * share));
-        model.get(JointConstant::GrowthWeight) * (below - density(mean))
+        let spread = Spread::of_edges(Regularity::Regular, model);
+        let below = self.log_density(mean * (1.0 - 2.0 * share), spread);
+        model.get(JointConstant::GrowthWeight) * (below - self.log_density(mean, spread))
     }
 
-    /// ln of the density of Student's t with this spread, up to a term that depends only on its degrees of freedom.
-    fn log_density(self, mean: f64, spread: JointConstant, model: &JointModel) -> f64 {
-        let spread = model.get(spread);
-        let variance = self.variance + spread * spread;
+    /// ln of the density of β around this mean, up to a constant.
+    fn log_density(self, mean: f64, spread: Spread) -> f64 {
+        let variance = spread.error_share * self.variance + spread.deviation * spread.deviation;
         let squared = (self.coefficient - mean) * (self.coefficient - mean) / variance;
+        let tail = Float::ln_1p(squared / spread.degrees_of_freedom);
+        spread.log_peak - 0.5 * (Float::ln(variance) + (spread.degrees_of_freedom + 1.0) * tail)
+    }
+}
+
+/// The shape of the distribution of β around its mean: Student's t.
+#[derive(Clone, Copy, Debug)]
+struct Spread {
+    deviation: f64,
+    /// The share of the squared error of β that is counted.
+    error_share: f64,
+    degrees_of_freedom: f64,
+    /// ln of the density at the mean for a variance of 1, relative to that of a normal distribution.
+    log_peak: f64,
+}
+
+impl Spread {
+    fn of_edges(regularity: Regularity, model: &JointModel) -> Self {
+        Self::new(
+            regularity,
+            JointConstant::EdgeGrowthDeviation,
+            JointConstant::ErraticEdgeDeviation,
+            model,
+        )
+    }
+
+    fn of_others(regularity: Regularity, model: &JointModel) -> Self {
+        Self::new(
+            regularity,
+            JointConstant::NonEdgeGrowthDeviation,
+            JointConstant::ErraticNonEdgeDeviation,
+            model,
+        )
+    }
+
+    fn new(
+        regularity: Regularity,
+        regular: JointConstant,
+        erratic: JointConstant,
+        model: &JointModel,
+    ) -> Self {
+        let (deviation, error_share, degrees_of_freedom) = match regularity {
+            Regularity::Regular => (
+                model.get(regular),
+                model.get(JointConstant::GrowthErrorShare),
+                model.get(JointConstant::GrowthDegreesOfFreedom),
+            ),
+            Regularity::Erratic => (
+                model.get(erratic),
+                1.0,
+                model.get(JointConstant::ErraticDegreesOfFreedom),
+            ),
+        };
         // Fewer than one have no mean.
-        let degrees_of_freedom = model.get(JointConstant::GrowthDegreesOfFreedom).max(1.0);
-        let tail = Float::ln_1p(squared / degrees_of_freedom);
-        -0.5 * (Float::ln(variance) + (degrees_of_freedom + 1.0) * tail)
+        let degrees_of_freedom = degrees_of_freedom.max(1.0);
+        // Γ((ν + 1) / 2) / Γ(ν / 2) · √(2 / ν), to 1e-4 from 3 degrees of freedom.
+        let inverse = 1.0 / degrees_of_freedom;
+        let peak = 1.0 - inverse * (0.25 - inverse * (0.03125 + inverse * 0.0390625));
+        let log_peak = Float::ln(peak);
+        Self {
+            deviation,
+            error_share,
+            degrees_of_freedom,
+            log_peak,
+        }
     }
 }
 
@@ -227,4 +336,50 @@ pub(in crate::heritage) fn allow_for_unexplained_errors(
     let share = model.get(JointConstant::UnexplainedError).min(1.0);
     let any = 1.0 / members.max(1) as f64;
     ((1.0 - share) * probability + share * any).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn densities_of_growth_are_normalised() {
+        let model = JointModel::new();
+        for regularity in [Regularity::Regular, Regularity::Erratic] {
+            for spread in [
+                Spread::of_edges(regularity, &model),
+                Spread::of_others(regularity, &model),
+            ] {
+                let density = |at: i32| {
+                    let coefficient = 1e-2 * f64::from(at);
+                    let growth = GrowthEvidence {
+                        coefficient,
+                        variance: 0.04,
+                    };
+                    growth.log_density(0.3, spread).exp()
+                };
+                let integral: f64 = (-10_000..10_000).map(density).sum::<f64>() * 1e-2;
+                // The densities are relative to one whose integral is √(2π).
+                let integral = integral / core::f64::consts::TAU.sqrt();
+                assert!((integral - 1.0).abs() < 2e-4, "{spread:?}: {integral}");
+            }
+        }
+    }
+
+    #[test]
+    fn wild_growth_is_more_likely_to_be_erratic() {
+        let model = JointModel::new();
+        let ratio = |coefficients: &[f64]| {
+            let pairs = coefficients
+                .iter()
+                .map(|&coefficient| GrowthEvidence::new(coefficient, 0.1, 0.1));
+            GrowthEvidence::erratic_ratio(pairs, 5, &model)
+        };
+        assert!(ratio(&[0.1, -0.3, 0.2, 0.0]) < -2.0);
+        assert!(ratio(&[1.8, -2.5, 0.4, -0.9]) > 10.0);
+        assert_eq!(ratio(&[]), 0.0);
+        // Pairs are no independent observations.
+        let (few, many) = (ratio(&[1.0, -2.0]), ratio(&[1.0, -2.0, 1.0, -2.0]));
+        assert!((few - many).abs() < 1e-12, "{few} {many}");
+    }
 }

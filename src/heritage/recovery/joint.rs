@@ -38,7 +38,7 @@ struct Fit {
 impl Fit {
     /// −ln of the probability of the state and the tree, up to a constant.
     fn cost(&self) -> f64 {
-        self.tree.weight() - Float::ln(self.state.prior())
+        self.tree.weight() - self.state.log_prior()
     }
 }
 
@@ -143,17 +143,22 @@ fn fits(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Vec<Fit>, RecoveryError> {
-    State::all(pairs.model)
-        .filter(|state| stage.is_none() || state.stage == stage)
-        .map(|state| {
-            let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {
-                let stage = stages[child].or(state.stage);
-                pairs.cost(parent, child, state.growth, stage)
-            })?;
-            let tree = minimum_arborescence(&costs, Root::Any)?;
-            Ok(Fit { state, costs, tree })
-        })
-        .collect()
+    State::all(
+        pairs.model,
+        pairs.structure.size(),
+        pairs.growth.iter().copied(),
+    )
+    .into_iter()
+    .filter(|state| stage.is_none() || state.stage == stage)
+    .map(|state| {
+        let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {
+            let stage = stages[child].or(state.stage);
+            pairs.cost(parent, child, state.growth, stage)
+        })?;
+        let tree = minimum_arborescence(&costs, Root::Any)?;
+        Ok(Fit { state, costs, tree })
+    })
+    .collect()
 }
 
 /// The distribution over all trees and states.
@@ -172,7 +177,7 @@ impl<'a> Posterior<'a> {
             count.map(|fit| Ok((fit.state, arborescence_distribution(&fit.costs)?)));
         let distributions: Vec<_> = distributions.collect::<Result<_, RecoveryError>>()?;
         let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
-            distribution.log_partition() + Float::ln(state.prior())
+            distribution.log_partition() + state.log_prior()
         };
         let greatest = (distributions.iter().map(logarithm)).fold(f64::NEG_INFINITY, f64::max);
         let weight = |of: &(State, ArborescenceDistribution)| Float::exp(logarithm(of) - greatest);
@@ -188,7 +193,7 @@ impl<'a> Posterior<'a> {
 
     fn stages(&self) -> StageWeights {
         StageWeights::new(self.states.iter().map(|(state, _, distribution)| {
-            let logarithm = distribution.log_partition() + Float::ln(state.prior_of_growth());
+            let logarithm = distribution.log_partition() + state.log_prior_of_growth();
             (state.stage, logarithm)
         }))
     }

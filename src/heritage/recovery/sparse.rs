@@ -73,9 +73,9 @@ pub(super) fn trees_under(
         return Err(RecoveryError::Constant { constant, value });
     }
     let mut problem = Problem::new(family, constraints, rules);
-    let states: Vec<State> = State::all(rules.model)
-        .filter(|state| rules.stage.is_none() || state.stage == rules.stage)
-        .collect();
+    let growth = family.pairs.iter().map(|pair| problem.direction(pair).0);
+    let mut states = State::all(rules.model, family.names.len(), growth);
+    states.retain(|state| rules.stage.is_none() || state.stage == rules.stage);
     let fits = problem.fits(&states, 0.0)?;
     let half_dimension = problem.half_dimension_of(&fits);
     if half_dimension > problem.half_dimension {
@@ -96,7 +96,7 @@ struct Fit {
 impl Fit {
     /// −ln of the probability of the state and the trees, up to a constant.
     fn cost(&self) -> f64 {
-        self.trees.weight() - Float::ln(self.state.prior())
+        self.trees.weight() - self.state.log_prior()
     }
 }
 
@@ -232,12 +232,7 @@ impl<'a> Problem<'a> {
     /// The best trees of the states within `margin` of the best one.
     fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
         let mut bounds: Vec<(f64, State)> = (states.iter())
-            .map(|&state| {
-                (
-                    self.bound(&self.edges(state)) - Float::ln(state.prior()),
-                    state,
-                )
-            })
+            .map(|&state| (self.bound(&self.edges(state)) - state.log_prior(), state))
             .collect();
         // The sort is stable: ties go to the first state.
         bounds.sort_by(|first, second| first.0.total_cmp(&second.0));
@@ -317,14 +312,14 @@ impl<'a> Problem<'a> {
         let marginals: Vec<Marginals> = (fits.iter())
             .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate))
             .collect();
-        let logarithms = |prior: fn(State) -> f64| -> Vec<f64> {
+        let logarithms = |log_prior: fn(State) -> f64| -> Vec<f64> {
             let states = fits.iter().zip(&marginals);
             let logarithm = |(fit, marginals): (&Fit, &Marginals)| {
-                marginals.log_partition() - fit.trees.weight() + Float::ln(prior(fit.state))
+                marginals.log_partition() - fit.trees.weight() + log_prior(fit.state)
             };
             states.map(logarithm).collect()
         };
-        let of_states = logarithms(State::prior);
+        let of_states = logarithms(State::log_prior);
         let greatest = of_states.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let weights = (of_states.iter()).map(|logarithm| Float::exp(logarithm - greatest));
         let total: f64 = weights.clone().sum();
@@ -344,7 +339,7 @@ impl<'a> Problem<'a> {
         };
         let probabilities: Vec<Vec<(usize, f64)>> = (0..models).map(probabilities).collect();
         let parents = self.most_expected(&probabilities)?;
-        let weights = fits.iter().zip(logarithms(State::prior_of_growth));
+        let weights = fits.iter().zip(logarithms(State::log_prior_of_growth));
         let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
         let asked = self.rules.stage.is_none() && models > 1;
         let growth =
