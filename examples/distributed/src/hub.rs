@@ -21,11 +21,7 @@ impl Hub {
             Source::Folder(path) => {
                 let found = find_models([path]).map_err(Failure::of)?;
                 for skipped in found.skipped.iter().filter(|path| path.reason().is_loss()) {
-                    note(&format!(
-                        "skipped {}: {}",
-                        skipped.name(),
-                        skipped.reason()
-                    ));
+                    note(&format!("skipped {}: {}", skipped.name(), skipped.reason()));
                 }
                 Ok(Self::Folder(found.models))
             }

@@ -195,7 +195,10 @@ fn a_process_killed_while_all_work_costs_no_reading() {
     // The other process doesn't wait for ever; it may already have been done.
     let killed = Instant::now();
     while first.0.try_wait().unwrap().is_none() {
-        assert!(killed.elapsed() < PATIENCE, "the other process waits for ever");
+        assert!(
+            killed.elapsed() < PATIENCE,
+            "the other process waits for ever"
+        );
         thread::sleep(Duration::from_millis(20));
     }
     let said = run_both(&checkpoint, &hosts, &[]);

@@ -67,9 +67,7 @@ pub(crate) fn place(
         }
     }
     Err(match misfit {
-        Some((base, error)) => refused(&format!(
-            "the adapter does not fit {base}: {error}"
-        )),
+        Some((base, error)) => refused(&format!("the adapter does not fit {base}: {error}")),
         None => refused(&format!(
             "the adapter's base {named} has not been read from this hub's folder; add it first"
         )),

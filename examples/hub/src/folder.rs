@@ -62,7 +62,12 @@ struct Opened {
 impl Folder {
     /// Opens the folder, and removes what a killed process left in `staging`.
     pub(crate) fn open(root: &Path, staging: PathBuf) -> Result<Self, String> {
-        let failed = |error| format!("cannot open the folder of models {}: {error}", root.display());
+        let failed = |error| {
+            format!(
+                "cannot open the folder of models {}: {error}",
+                root.display()
+            )
+        };
         let root = fs::canonicalize(root).map_err(failed)?;
         fs::read_dir(&root).map_err(failed)?;
         let _ = fs::remove_dir_all(&staging);
@@ -294,8 +299,7 @@ fn stage(staging: &Path, files: &[Opened]) -> std::io::Result<TempDir> {
 /// The single model at a path.
 fn only_model(place: &Path) -> Result<ModelPath, HubError> {
     let refused = |message: String| HubError::new(Code::NotOneModel, message);
-    let unlisted =
-        |error: FindError| refused(format!("cannot access the path: {}", error.message));
+    let unlisted = |error: FindError| refused(format!("cannot access the path: {}", error.message));
     let found = find_models([place]).map_err(unlisted)?;
     let mut models = found.models.into_iter();
     match (models.next(), models.len()) {
@@ -311,9 +315,7 @@ fn only_model(place: &Path) -> Result<ModelPath, HubError> {
                 .skipped
                 .iter()
                 .map(|passed| passed.reason().to_string());
-            let reason = reasons
-                .next()
-                .unwrap_or_else(|| "no weights found".into());
+            let reason = reasons.next().unwrap_or_else(|| "no weights found".into());
             Err(refused(format!("the path is not a model: {reason}")))
         }
     }
@@ -356,10 +358,7 @@ pub(crate) fn scan(hub: &Hub) {
         let is_own = is_alone && model.folder() != folder.root && is_leaf(model.folder());
         let place = if is_own { model.folder() } else { model.path() };
         let Some(path) = folder.name(place) else {
-            warn!(
-                model = model.name(),
-                "skipped: the path is not UTF-8"
-            );
+            warn!(model = model.name(), "skipped: the path is not UTF-8");
             continue;
         };
         if let Err(error) = id::check(model.name()) {

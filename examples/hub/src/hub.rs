@@ -179,14 +179,14 @@ pub(crate) fn model_exists(id: &str) -> HubError {
 }
 
 pub(crate) fn job_exists(id: &str, job: i64) -> HubError {
-    HubError::new(Code::JobExists, format!("job {job} is already adding {id:?}"))
+    HubError::new(
+        Code::JobExists,
+        format!("job {job} is already adding {id:?}"),
+    )
 }
 
 pub(crate) fn hub_full(config: &Config) -> HubError {
-    let message = format!(
-        "the hub is full: it has {} models",
-        config.most_models
-    );
+    let message = format!("the hub is full: it has {} models", config.most_models);
     HubError::new(Code::HubFull, message)
 }
 

@@ -264,14 +264,16 @@ fn node(hub: &Hub, snapshot: &Snapshot, model: usize, stated: Option<&Verdict>) 
         matrices: edge.map(|edge| edge.weights),
         matched_by: edge.map(|edge| edge.matched_by),
         kinship_log10_p: edge.and_then(|edge| edge.kinship_log10_p),
-        alike: descent.and_then(Descent::equivalent_parents).map(|alike| Alike {
-            parents: alike
-                .models
-                .iter()
-                .map(|&model| name(graph, model))
-                .collect(),
-            probability: alike.confidence,
-        }),
+        alike: descent
+            .and_then(Descent::equivalent_parents)
+            .map(|alike| Alike {
+                parents: alike
+                    .models
+                    .iter()
+                    .map(|&model| name(graph, model))
+                    .collect(),
+                probability: alike.confidence,
+            }),
         merged_from: (found.merged_from().iter())
             .map(|part| Part {
                 parent: name(graph, part.parent),

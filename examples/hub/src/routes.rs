@@ -70,10 +70,7 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
 }
 
 async fn no_such_route(uri: Uri) -> HubError {
-    HubError::new(
-        Code::NoSuchRoute,
-        format!("no route {:?}", uri.path()),
-    )
+    HubError::new(Code::NoSuchRoute, format!("no route {:?}", uri.path()))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> HubError {

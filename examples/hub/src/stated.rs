@@ -128,7 +128,9 @@ fn judge(graph: &ModelGraph, model: usize, means: &[usize]) -> (Option<bool>, St
     }
     let parent = graph.parent(model).and_then(|parent| graph.name(parent));
     let says = match parent {
-        Some(parent) => format!("The card says otherwise: by its weights, the model comes from {parent}."),
+        Some(parent) => {
+            format!("The card says otherwise: by its weights, the model comes from {parent}.")
+        }
         None => "The card says otherwise: by its weights, the model has no parent here.".into(),
     };
     (Some(false), says)
@@ -138,7 +140,9 @@ fn judge(graph: &ModelGraph, model: usize, means: &[usize]) -> (Option<bool>, St
 /// parent.
 fn is_above(graph: &ModelGraph, base: usize, model: usize) -> bool {
     let found = &graph.models()[model];
-    let alike = found.descent().and_then(|descent| descent.equivalent_parents());
+    let alike = found
+        .descent()
+        .and_then(|descent| descent.equivalent_parents());
     graph.is_ancestor(base, model)
         || (found.merged_from().iter()).any(|part| part.parent == base)
         || alike.is_some_and(|alike| alike.models.contains(&base))

@@ -152,9 +152,7 @@ impl Client {
         let line = metrics
             .lines()
             .find_map(|line| line.strip_prefix("hub_resident_bytes "));
-        Ok(line
-            .ok_or("the hub does not report its memory")?
-            .parse()?)
+        Ok(line.ok_or("the hub does not report its memory")?.parse()?)
     }
 }
 
@@ -358,7 +356,9 @@ fn is_flat(memory: &[f64]) -> bool {
     );
     let is_flat = last <= (1.2 * second).max(second + f64::from(16 << 20));
     if !is_flat {
-        println!("memory grew: its peak was {second} bytes in the second quarter and {last} in the last");
+        println!(
+            "memory grew: its peak was {second} bytes in the second quarter and {last} in the last"
+        );
     }
     is_flat
 }

@@ -101,9 +101,8 @@ pub(super) async fn add(
         let message = "the body must be JSON, with Content-Type: application/json";
         return Err(HubError::new(Code::MediaType, message));
     }
-    let new: NewModel = serde_json::from_slice(&body.map_err(bad_body)?).map_err(|error| {
-        HubError::new(Code::BadRequest, format!("invalid body: {error}"))
-    })?;
+    let new: NewModel = serde_json::from_slice(&body.map_err(bad_body)?)
+        .map_err(|error| HubError::new(Code::BadRequest, format!("invalid body: {error}")))?;
     id::check(&new.id)?;
     let base_model = match new.base_model {
         Bases::One(base) => vec![base],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mother::evidence::CopyKind;
 use mother::heritage::{
-    EquivalentParents, Descent, DescentKind, Index, MergeParent, Model, ModelGraph, RunnerUp,
+    Descent, DescentKind, EquivalentParents, Index, MergeParent, Model, ModelGraph, RunnerUp,
 };
 use mother::safetensors::SafetensorsModel;
 use mother::signature::SignatureOptions;

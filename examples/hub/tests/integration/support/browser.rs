@@ -135,7 +135,10 @@ impl Browser {
     pub(crate) fn wait_for(&mut self, expression: &str) {
         let start = Instant::now();
         while self.evaluate(expression) != true {
-            assert!(start.elapsed() < PATIENCE, "{expression} does not come true");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{expression} does not come true"
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
