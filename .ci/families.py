@@ -4,10 +4,10 @@
     pip install jax optax scikit-learn safetensors
     python3 .ci/families.py FOLDER
 
-Six architectures (a perceptron, a convolutional and a residual network on scikit-learn's digits; an LSTM, a GRU
-and a decoder on the bytes of this repository's own files) times six optimisers. Unlike those of large models,
-children are trained on tasks that make them unlearn what their parent knew, at high rates and with strong decay, so
-their growth is erratic. A family takes about a minute on one core; those that exist are kept.
+Four architectures (a perceptron, a convolutional and a residual network on scikit-learn's digits; an LSTM on the bytes
+of this repository's own files) times six optimisers. Unlike those of large models, children are trained on tasks that
+make them unlearn what their parent knew, at high rates and with strong decay, so their growth is erratic. A family
+takes half a minute on one core; those that exist are kept.
 """
 
 import json
@@ -122,42 +122,10 @@ def lstm(weights, x):
     return linear(weights, "head", h.transpose(1, 0, 2))
 
 
-def gru(weights, x):
-    def step(h, x):
-        a, b, c = jnp.split(linear(weights, "ih", x), 3, -1)
-        d, e, f = jnp.split(linear(weights, "hh", h), 3, -1)
-        update = jax.nn.sigmoid(b + e)
-        h = (1 - update) * jnp.tanh(c + jax.nn.sigmoid(a + d) * f) + update * h
-        return h, h
-
-    _, h = jax.lax.scan(step, jnp.zeros((x.shape[0], 80)), weights["embed.weight"][x].transpose(1, 0, 2))
-    return linear(weights, "head", h.transpose(1, 0, 2))
-
-
-def decoder(weights, x):
-    length = x.shape[1]
-    mask = jnp.tril(jnp.ones((length, length)))
-    x = weights["embed.weight"][x] + weights["positions.weight"][:length]
-    for at in range(2):
-        qkv = linear(weights, f"h.{at}.qkv", norm(weights, f"h.{at}.first", x))
-        q, k, v = jnp.split(qkv.reshape(*qkv.shape[:2], 3, 4, 12), 3, 2)
-        scores = jnp.einsum("bqohd,bkohd->bhqk", q, k) / 3.5
-        scores = jax.nn.softmax(jnp.where(mask, scores, -1e9))
-        x = x + linear(weights, f"h.{at}.out", jnp.einsum("bhqk,bkohd->bqhd", scores, v).reshape(x.shape))
-        x = x + linear(weights, f"h.{at}.down", jax.nn.gelu(linear(weights, f"h.{at}.up", norm(weights, f"h.{at}.second", x))))
-    return linear(weights, "head", x)
-
-
 BLOCKS = {}
 for at in range(3):
     BLOCKS |= layers(**{f"blocks__{at}__fc1_b": (128, 64), f"blocks__{at}__fc2_b": (64, 128)})
     BLOCKS[f"blocks.{at}.norm.weight"] = (64,)
-HEADS = {"positions.weight": (32, 48)}
-for at in range(2):
-    for name, shape in {"qkv": (144, 48), "out": (48, 48), "up": (192, 48), "down": (48, 192)}.items():
-        HEADS[f"h.{at}.{name}.weight"] = shape
-    HEADS |= {f"h.{at}.first.norm.weight": (48,), f"h.{at}.second.norm.weight": (48,)}
-
 # Of each architecture: what it computes, the shapes of its weights, the scale of their start, and its tasks.
 ARCHITECTURES = {
     "perceptron": (
@@ -174,8 +142,6 @@ ARCHITECTURES = {
     ),
     "residual": (residual, layers(stem_b=(64, 64), head_b=(10, 64)) | BLOCKS, 0.8, digits),
     "lstm": (lstm, layers(embed=(128, 48), ih_b=(256, 48), hh=(256, 64), head_b=(128, 64)), 1.0, texts),
-    "gru": (gru, layers(embed=(128, 48), ih_b=(240, 48), hh=(240, 80), head_b=(128, 80)), 1.0, texts),
-    "decoder": (decoder, layers(embed=(128, 48), head=(128, 48)) | HEADS, 0.7, texts),
 }
 
 # The optimiser for a rate, and the shape of the trees.

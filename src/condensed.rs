@@ -128,8 +128,7 @@ impl<T: Scalar> CondensedMatrix<T> {
 
     /// Every pair i < j and its value, row by row.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
-        (0..self.size)
-            .flat_map(move |row| (row + 1..self.size).map(move |column| (row, column)))
+        pairs_of(self.size)
             .zip(&self.values)
             .map(|((row, column), &value)| (row, column, value))
     }
@@ -153,6 +152,11 @@ impl<T: Scalar> CondensedMatrix<T> {
                 values,
             })
     }
+}
+
+/// Every pair i < j of this many points, in condensed order.
+pub(crate) fn pairs_of(points: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..points).flat_map(move |first| (first + 1..points).map(move |second| (first, second)))
 }
 
 /// The position of the pair in condensed order. The points must differ and exist.

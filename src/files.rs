@@ -5,8 +5,7 @@
 //! everything it skipped and the reason. [`ModelPath::open`] returns a [`ModelFile`], a single
 //! [`WeightSource`](crate::weights::WeightSource) type for all formats.
 //!
-//! To add a format, add an entry to the table in `format.rs`, a line in `source.rs` and an arm in
-//! [`ModelPath::open`].
+//! To add a format, add it to `format.rs`, a line to `source.rs` and an arm to [`ModelPath::open`].
 
 mod card;
 mod find;

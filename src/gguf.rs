@@ -65,18 +65,29 @@ mod header;
 mod kind;
 mod names;
 
-use alloc::string::String;
 use std::path::Path;
 
 use self::file::{Part, StoredLayer, other_parts, part};
 use crate::storage::model::file_model;
+use crate::storage::place::stem;
 use crate::storage::{FileError, Storage};
 
 file_model! {
     /// One model in the GGUF format: a file, several parts, or bytes in memory.
     ///
     /// Layers are listed in their order in the file. See the [module](self) for what is read and checked.
-    GgufModel, GgufLayer: Part, StoredLayer
+    GgufModel, GgufLayer: Part, StoredLayer;
+
+    /// ```
+    /// use mother::gguf::GgufModel;
+    ///
+    /// let error = GgufModel::from_bytes("notes", b"Dear diary").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`notes` is not a GGUF file, or is truncated: the file does not begin with `GGUF`",
+    /// );
+    /// ```
+    from_bytes: first_part
 }
 
 impl GgufModel<'static> {
@@ -106,41 +117,15 @@ impl GgufModel<'static> {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         let (first, count) = part(Storage::open(path)?)?;
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
-        let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
         let mut parts = alloc::vec![first];
         if count > 1 {
             parts.extend(other_parts(path, count)?);
         }
-        Ok(Self::new(name, parts))
+        Ok(Self::new(stem(path), parts))
     }
 }
 
-impl<'a> GgufModel<'a> {
-    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
-    ///
-    /// # Errors
-    ///
-    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
-    ///
-    /// # Complexity
-    ///
-    /// As [`open`](GgufModel::open).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mother::gguf::GgufModel;
-    ///
-    /// let error = GgufModel::from_bytes("notes", b"Dear diary").unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "`notes` is not a GGUF file, or is truncated: the file does not begin with `GGUF`",
-    /// );
-    /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
-        let name = name.into();
-        let (part, _) = part(Storage::from_bytes(&name, bytes))?;
-        Ok(Self::new(name, [part].into()))
-    }
+/// Reads the only file of a model.
+fn first_part(storage: Storage<'_>) -> Result<Part<'_>, FileError> {
+    Ok(part(storage)?.0)
 }

@@ -48,11 +48,11 @@ mod file;
 mod header;
 mod inflate;
 
-use alloc::string::String;
 use std::path::Path;
 
 use self::file::{Arrays, StoredLayer, arrays};
 use crate::storage::model::file_model;
+use crate::storage::place::stem;
 use crate::storage::{FileError, Storage};
 
 file_model! {
@@ -60,7 +60,15 @@ file_model! {
     ///
     /// Layers are listed in the order of the archive's directory. See the [module](self) for what is read and
     /// checked.
-    NpzModel, NpzLayer: Arrays, StoredLayer
+    NpzModel, NpzLayer: Arrays, StoredLayer;
+
+    /// ```
+    /// use mother::npz::NpzModel;
+    ///
+    /// let error = NpzModel::from_bytes("notes", b"Dear diary").unwrap_err();
+    /// assert!(error.to_string().starts_with("`notes` is not a NumPy file, or is truncated: "));
+    /// ```
+    from_bytes: arrays
 }
 
 impl NpzModel<'static> {
@@ -86,34 +94,9 @@ impl NpzModel<'static> {
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into());
-        let name = name.unwrap_or_else(|| alloc::format!("{}", path.display()));
-        Ok(Self::new(name, [arrays(Storage::open(path)?)?].into()))
-    }
-}
-
-impl<'a> NpzModel<'a> {
-    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
-    ///
-    /// # Errors
-    ///
-    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
-    ///
-    /// # Complexity
-    ///
-    /// As [`open`](NpzModel::open).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mother::npz::NpzModel;
-    ///
-    /// let error = NpzModel::from_bytes("notes", b"Dear diary").unwrap_err();
-    /// assert!(error.to_string().starts_with("`notes` is not a NumPy file, or is truncated: "));
-    /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
-        let name = name.into();
-        let arrays = arrays(Storage::from_bytes(&name, bytes))?;
-        Ok(Self::new(name, [arrays].into()))
+        Ok(Self::new(
+            stem(path),
+            [arrays(Storage::open(path)?)?].into(),
+        ))
     }
 }

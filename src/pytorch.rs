@@ -53,7 +53,6 @@ use std::path::{Path, PathBuf};
 use self::file::{Shard, StoredLayer, shard};
 use crate::storage::index;
 use crate::storage::model::file_model;
-use crate::storage::place::{Place, model_name};
 use crate::storage::{FileError, Storage};
 
 const SINGLE_FILE: &str = "pytorch_model.bin";
@@ -64,7 +63,18 @@ file_model! {
     ///
     /// Layers are listed in their order in the file, and shards in the order of their names. See the
     /// [module](self) for what is read and checked.
-    PytorchModel, PytorchLayer: Shard, StoredLayer
+    PytorchModel, PytorchLayer: Shard, StoredLayer;
+
+    /// ```
+    /// use mother::pytorch::PytorchModel;
+    ///
+    /// let error = PytorchModel::from_bytes("notes", b"Dear diary").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`notes` is not a PyTorch file, or is truncated: the file begins with `Dear diary`",
+    /// );
+    /// ```
+    from_bytes: shard
 }
 
 impl PytorchModel<'static> {
@@ -93,13 +103,8 @@ impl PytorchModel<'static> {
     /// # Ok::<(), mother::storage::FileError>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        let path = path.as_ref();
-        let name = model_name(path, INDEX_SUFFIX);
-        let model = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
-            Place::File(file) => Self::open_shards(&[file])?,
-            Place::Index(index) => Self::open_indexed(&index)?,
-        };
-        Ok(model.with_name(name))
+        let (name, parts) = index::open_model(path.as_ref(), SINGLE_FILE, INDEX_SUFFIX, shard)?;
+        Ok(Self::new(name, parts))
     }
 
     /// Opens one file, or shards that no index lists.
@@ -111,34 +116,5 @@ impl PytorchModel<'static> {
     /// Opens the shards that an index lists.
     pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
         Ok(Self::new(String::new(), index::open_shards(index, shard)?))
-    }
-}
-
-impl<'a> PytorchModel<'a> {
-    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
-    ///
-    /// # Errors
-    ///
-    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
-    ///
-    /// # Complexity
-    ///
-    /// As [`open`](PytorchModel::open).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mother::pytorch::PytorchModel;
-    ///
-    /// let error = PytorchModel::from_bytes("notes", b"Dear diary").unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "`notes` is not a PyTorch file, or is truncated: the file begins with `Dear diary`",
-    /// );
-    /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
-        let name = name.into();
-        let shard = shard(Storage::from_bytes(&name, bytes))?;
-        Ok(Self::new(name, [shard].into()))
     }
 }

@@ -69,13 +69,12 @@ mod header;
 mod shard;
 
 use alloc::string::String;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::header::Tensor;
 use self::shard::Shard;
 use crate::storage::index;
 use crate::storage::model::file_model;
-use crate::storage::place::{Place, model_name};
 use crate::storage::{FileError, Storage};
 
 #[doc(no_inline)]
@@ -91,7 +90,24 @@ file_model! {
     ///
     /// Layers are listed in their order in the file, and shards in the order of their names. See the
     /// [module](self) for what is checked and how much memory is used.
-    SafetensorsModel, SafetensorsLayer: Shard, Tensor
+    SafetensorsModel, SafetensorsLayer: Shard, Tensor;
+
+    /// ```
+    /// use mother::safetensors::SafetensorsModel;
+    ///
+    /// let bytes = b"\x26\0\0\0\0\0\0\0{\"__metadata__\":{\"trained_on\":\"rain\"}}";
+    /// let model = SafetensorsModel::from_bytes("empty", bytes)?;
+    /// assert_eq!(model.metadata().next(), Some(("trained_on", "rain")));
+    ///
+    /// let error = SafetensorsModel::from_bytes("cut", &bytes[..20]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`cut` is not a safetensors file, or cut short: \
+    ///      its header would be 38 bytes long, the file has 20",
+    /// );
+    /// # Ok::<(), mother::storage::FileError>(())
+    /// ```
+    from_bytes: Shard::new
 }
 
 impl SafetensorsModel<'static> {
@@ -123,23 +139,14 @@ impl SafetensorsModel<'static> {
     /// # Ok::<(), mother::storage::FileError>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
-        let path = path.as_ref();
-        let name = model_name(path, INDEX_SUFFIX);
-        let model = match Place::of(path, SINGLE_FILE, INDEX_SUFFIX)? {
-            Place::File(file) => Self::open_file(&file),
-            Place::Index(index) => Self::open_indexed(&index),
-        };
-        Ok(model?.with_name(name))
+        let (name, parts) =
+            index::open_model(path.as_ref(), SINGLE_FILE, INDEX_SUFFIX, Shard::new)?;
+        Ok(Self::new(name, parts))
     }
 
-    /// Opens one file.
-    pub(crate) fn open_file(path: &Path) -> Result<Self, FileError> {
-        Self::open_shards(core::slice::from_ref(&path))
-    }
-
-    /// Opens shards that no index lists.
-    pub(crate) fn open_shards(paths: &[impl AsRef<Path>]) -> Result<Self, FileError> {
-        let shards = (paths.iter()).map(|path| Shard::new(Storage::open(path.as_ref())?));
+    /// Opens one file, or shards that no index lists.
+    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, FileError> {
+        let shards = (paths.iter()).map(|path| Shard::new(Storage::open(path)?));
         Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
     }
 
@@ -152,40 +159,7 @@ impl SafetensorsModel<'static> {
     }
 }
 
-impl<'a> SafetensorsModel<'a> {
-    /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
-    ///
-    /// # Errors
-    ///
-    /// [`FileError`] if the bytes are not such a file. Its `file` is the name given here.
-    ///
-    /// # Complexity
-    ///
-    /// As [`open`](SafetensorsModel::open).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use mother::safetensors::SafetensorsModel;
-    ///
-    /// let bytes = b"\x26\0\0\0\0\0\0\0{\"__metadata__\":{\"trained_on\":\"rain\"}}";
-    /// let model = SafetensorsModel::from_bytes("empty", bytes)?;
-    /// assert_eq!(model.metadata().next(), Some(("trained_on", "rain")));
-    ///
-    /// let error = SafetensorsModel::from_bytes("cut", &bytes[..20]).unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "`cut` is not a safetensors file, or is truncated: \
-    ///      the header would be 38 bytes long in a file of 20",
-    /// );
-    /// # Ok::<(), mother::storage::FileError>(())
-    /// ```
-    pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Result<Self, FileError> {
-        let name = name.into();
-        let shard = Shard::new(Storage::from_bytes(&name, bytes))?;
-        Ok(Self::new(name, [shard].into()))
-    }
-
+impl SafetensorsModel<'_> {
     /// The file's own notes under `__metadata__`, as keys and values in the file's order.
     ///
     /// For a sharded model, these are the notes of all shards, one after the other.

@@ -261,6 +261,7 @@ fn lower<T: Scalar>(reach: &mut [f64], distances: &[T]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::condensed::pairs_of;
 
     /// The heights of all merges, by the textbook form of Prim's algorithm.
     fn heights(points: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<f64> {
@@ -281,10 +282,7 @@ mod tests {
     }
 
     fn assert_right(points: usize, distance: impl Fn(usize, usize) -> f64) {
-        let values: Vec<f64> = (0..points)
-            .flat_map(|i| (i + 1..points).map(move |j| (i, j)))
-            .map(|(i, j)| distance(i, j))
-            .collect();
+        let values: Vec<f64> = pairs_of(points).map(|(i, j)| distance(i, j)).collect();
         let found = minimum_spanning_tree(points, &values).unwrap();
         let found: Vec<f64> = found.iter().map(|merge| merge.height).collect();
         assert_eq!(found, heights(points, distance), "{points} points");

@@ -15,9 +15,9 @@ use super::digest::read_again;
 use super::ranks::{WholeLayer, ranks};
 use super::{Distance, EvidenceError, Geometry, GroupEvidence, Measurement};
 use crate::Scalar;
-use crate::condensed::CondensedMatrix;
 #[cfg(feature = "svd")]
 use crate::condensed::condensed_index;
+use crate::condensed::{CondensedMatrix, pairs_of};
 use crate::moments::MomentsAccumulator;
 use crate::parallel;
 use crate::progress::{Cancelled, Phase, ProgressReporter};
@@ -383,9 +383,7 @@ impl Tables {
             .filter(|&model| !is_finite(model))
             .collect();
         if models.is_empty() {
-            let pairs = (0..norms.len())
-                .flat_map(|first| (first + 1..norms.len()).map(move |second| (first, second)));
-            models = (pairs.zip(&self.squared_distances))
+            models = (pairs_of(norms.len()).zip(&self.squared_distances))
                 .filter(|(_, distance)| !distance.is_finite())
                 .map(|((first, second), _)| {
                     if norms[first] > norms[second] {

@@ -35,81 +35,28 @@ pub enum ModelFormat {
     Onnx,
 }
 
-/// The properties of a format.
-struct Entry {
-    format: ModelFormat,
-    name: &'static str,
-    /// The endings of its file names, in lower case.
-    endings: &'static [&'static str],
-    contents: Contents,
-    is_readable: bool,
-}
-
-/// What a file usually contains if the model also exists in another format.
-#[derive(Clone, Copy, PartialEq)]
-enum Contents {
-    /// The original weights: a duplicate of the same model.
-    AsTrained,
-    /// Mostly converted weights, for instance quantised ones: a separate model.
-    Converted,
-}
-
-/// Every format. If a model exists in several, the first readable one is used.
-const FORMATS: [Entry; 7] = [
-    Entry {
-        format: ModelFormat::Safetensors,
-        name: "safetensors",
-        endings: &[".safetensors"],
-        contents: Contents::AsTrained,
-        is_readable: true,
-    },
-    Entry {
-        format: ModelFormat::PyTorch,
-        name: "PyTorch",
-        endings: &[".bin", ".pt", ".pth", ".ckpt"],
-        contents: Contents::AsTrained,
-        is_readable: cfg!(feature = "pytorch"),
-    },
-    Entry {
-        format: ModelFormat::Numpy,
-        name: "numpy",
-        endings: &[".npz"],
-        contents: Contents::AsTrained,
-        is_readable: cfg!(feature = "npz"),
-    },
-    Entry {
-        format: ModelFormat::Flax,
-        name: "Flax",
-        endings: &[".msgpack"],
-        contents: Contents::AsTrained,
-        is_readable: false,
-    },
-    Entry {
-        format: ModelFormat::Keras,
-        name: "Keras",
-        endings: &[".h5", ".keras"],
-        contents: Contents::AsTrained,
-        is_readable: false,
-    },
-    Entry {
-        format: ModelFormat::Gguf,
-        name: "GGUF",
-        endings: &[".gguf"],
-        contents: Contents::Converted,
-        is_readable: cfg!(feature = "gguf"),
-    },
-    Entry {
-        format: ModelFormat::Onnx,
-        name: "ONNX",
-        endings: &[".onnx"],
-        contents: Contents::Converted,
-        is_readable: false,
-    },
-];
-
 impl ModelFormat {
-    fn entry(self) -> Option<&'static Entry> {
-        FORMATS.iter().find(|entry| entry.format == self)
+    const ALL: [Self; 7] = [
+        Self::Safetensors,
+        Self::PyTorch,
+        Self::Numpy,
+        Self::Flax,
+        Self::Keras,
+        Self::Gguf,
+        Self::Onnx,
+    ];
+
+    /// The endings of its file names, in lower case.
+    const fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Safetensors => &[".safetensors"],
+            Self::PyTorch => &[".bin", ".pt", ".pth", ".ckpt"],
+            Self::Numpy => &[".npz"],
+            Self::Flax => &[".msgpack"],
+            Self::Keras => &[".h5", ".keras"],
+            Self::Gguf => &[".gguf"],
+            Self::Onnx => &[".onnx"],
+        }
     }
 
     /// The format of a file with this name, judging by its ending; case is ignored.
@@ -120,27 +67,44 @@ impl ModelFormat {
 
     /// Splits a name into the part before the ending and the format.
     pub(super) fn split(name: &str) -> Option<(&str, Self)> {
-        FORMATS.iter().find_map(|entry| {
-            let stem = (entry.endings.iter()).find_map(|ending| without_ending(name, ending))?;
-            Some((stem, entry.format))
+        Self::ALL.into_iter().find_map(|format| {
+            let mut endings = format.endings().iter();
+            Some((
+                endings.find_map(|ending| without_ending(name, ending))?,
+                format,
+            ))
         })
     }
 
     /// The usual name of the format.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        self.entry().map_or("", |entry| entry.name)
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::PyTorch => "PyTorch",
+            Self::Numpy => "numpy",
+            Self::Flax => "Flax",
+            Self::Keras => "Keras",
+            Self::Gguf => "GGUF",
+            Self::Onnx => "ONNX",
+        }
     }
 
     /// Whether this build can read the format.
     #[must_use]
-    pub fn is_readable(self) -> bool {
-        self.entry().is_some_and(|entry| entry.is_readable)
+    pub const fn is_readable(self) -> bool {
+        match self {
+            Self::Safetensors => true,
+            Self::PyTorch => cfg!(feature = "pytorch"),
+            Self::Numpy => cfg!(feature = "npz"),
+            Self::Gguf => cfg!(feature = "gguf"),
+            Self::Flax | Self::Keras | Self::Onnx => false,
+        }
     }
 
     /// Whether a file of this format, next to one of another format, duplicates its weights.
-    pub(super) fn keeps_weights(self) -> bool {
-        (self.entry()).is_some_and(|entry| entry.contents == Contents::AsTrained)
+    pub(super) const fn keeps_weights(self) -> bool {
+        !matches!(self, Self::Gguf | Self::Onnx)
     }
 }
 

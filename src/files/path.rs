@@ -95,9 +95,8 @@ impl ModelPath {
     pub fn open(&self) -> Result<ModelFile, FileError> {
         let model: ModelFile = match self.format {
             ModelFormat::Safetensors => match self.stored {
-                Stored::Whole => SafetensorsModel::open_file(self.path())?,
                 Stored::Indexed => SafetensorsModel::open_indexed(self.path())?,
-                Stored::Shards => SafetensorsModel::open_shards(&self.files)?,
+                Stored::Whole | Stored::Shards => SafetensorsModel::open_shards(&self.files)?,
             }
             .into(),
             #[cfg(feature = "pytorch")]

@@ -116,15 +116,12 @@ impl Knowledge {
 
     /// Every known edge as child and parent, sorted.
     pub fn parents(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        self.parents
-            .iter()
-            .map(|(child, parent)| (&**child, &**parent))
+        pairs(&self.parents)
     }
 
     /// Every pair of a model and another that is known not to be its parent, sorted.
     pub fn not_parents(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        let pairs = self.not_parents.iter();
-        pairs.map(|(child, parent)| (&**child, &**parent))
+        pairs(&self.not_parents)
     }
 
     /// The known roots, sorted.
@@ -139,8 +136,7 @@ impl Knowledge {
 
     /// Every claimed edge as child and parent, sorted.
     pub fn claims(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
-        let claims = self.claims.iter();
-        claims.map(|(child, parent)| (&**child, &**parent))
+        pairs(&self.claims)
     }
 
     /// Every model that is mentioned, so that you can look for names that no model has.
@@ -210,6 +206,10 @@ impl Knowledge {
         }
         find_cycle(&parents).map_or(Ok(()), |models| Err(Contradiction::Cycle { models }))
     }
+}
+
+fn pairs(pairs: &BTreeSet<(String, String)>) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().map(|(child, parent)| (&**child, &**parent))
 }
 
 /// The models of a cycle, starting with the first by name, each followed by its parent.

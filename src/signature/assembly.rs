@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::digest::SampleDigests;
-use super::signing::{BUCKETS_OF_VECTOR, groups_of};
+use super::signing::{buckets_of, groups_of};
 use super::{Digest, Levels, PrecisionProfile, Signature, SignatureOptions, TensorSignature};
 use crate::moments::Moments;
 use crate::sketch::MatrixSketch;
@@ -139,11 +139,7 @@ impl TensorNumbers {
 
     fn check(self, options: SignatureOptions) -> Result<TensorSignature, AssemblyError> {
         let tensor = self.0;
-        let buckets = if tensor.is_weight() {
-            options.buckets
-        } else {
-            BUCKETS_OF_VECTOR
-        };
+        let buckets = buckets_of(&tensor.shape, options.buckets);
         let groups = groups_of(&tensor.shape);
         let sketch = &tensor.sketch;
         let is_empty = sketch.groups().count() == 0;

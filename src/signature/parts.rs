@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::digest::SampleDigests;
 use super::profile::LEVELS;
-use super::signing::{BUCKETS_OF_VECTOR, groups_of};
+use super::signing::{buckets_of, groups_of};
 use super::{
     Digest, Levels, PrecisionProfile, Signature, SignatureFormatError, SignatureOptions,
     TensorSignature, is_weight,
@@ -238,11 +238,7 @@ impl Layout {
         element_count(shape).filter(|&count| count as u64 <= MOST_VALUES)?;
         Some(Self {
             groups: groups_of(shape)?,
-            buckets: if is_weight(shape) {
-                buckets
-            } else {
-                BUCKETS_OF_VECTOR
-            },
+            buckets: buckets_of(shape, buckets),
         })
     }
 

@@ -43,7 +43,7 @@ const PART: usize = 1 << 20;
 const ROW_OF_VECTOR: usize = 64;
 
 /// The number of buckets for tensors that aren't weights.
-pub(super) const BUCKETS_OF_VECTOR: usize = 8;
+const BUCKETS_OF_VECTOR: usize = 8;
 
 /// The number of weights for which rows are kept.
 const ROW_SAMPLES: usize = 8;
@@ -164,6 +164,15 @@ fn sampled_tensors(architecture: &Architecture) -> Vec<usize> {
     weights
 }
 
+/// The number of buckets per group for a tensor of this shape, given that for weights.
+pub(super) fn buckets_of(shape: &[usize], of_weights: usize) -> usize {
+    if is_weight(shape) {
+        of_weights
+    } else {
+        BUCKETS_OF_VECTOR
+    }
+}
+
 /// The row groups of a tensor of this shape; `None` if it can't be split.
 pub(super) fn groups_of(shape: &[usize]) -> Option<RowGroups> {
     let length = element_count(shape)?;
@@ -263,11 +272,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
             layer: layer.name.clone(),
         };
         let groups = groups_of(&layer.shape).ok_or_else(too_large)?;
-        let buckets = if is_weight(&layer.shape) {
-            self.options.buckets
-        } else {
-            BUCKETS_OF_VECTOR
-        };
+        let buckets = buckets_of(&layer.shape, self.options.buckets);
         let sketcher = MatrixSketcher::new(groups, buckets, self.options.key);
         Ok(Some(TensorPass {
             layer,

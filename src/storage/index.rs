@@ -13,6 +13,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::model::ModelPart;
+use super::place::{Place, model_name};
 use super::text::Line;
 use super::texts::{Span, Texts};
 use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
@@ -104,6 +105,20 @@ impl ShardLayers<'_> {
             .map(|&(layer, _)| self.index.texts.get(layer))
             .find(|layer| present.binary_search(layer).is_err())
     }
+}
+
+/// The name and the parts of the model at a path: a file, or shards with an index, as [`Place`] finds them.
+pub(crate) fn open_model<S: ModelPart>(
+    path: &Path,
+    single: &'static str,
+    index_suffix: &str,
+    read: impl Fn(Storage<'static>) -> Result<S, FileError>,
+) -> Result<(String, Vec<S>), FileError> {
+    let parts = match Place::of(path, single, index_suffix)? {
+        Place::File(file) => Vec::from([read(Storage::open(&file)?)?]),
+        Place::Index(index) => open_shards(&index, read)?,
+    };
+    Ok((model_name(path, index_suffix), parts))
 }
 
 /// Opens every shard that the index at `path` lists.

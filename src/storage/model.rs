@@ -63,9 +63,13 @@ pub(crate) trait ModelPart {
     }
 }
 
-/// Defines a model of a format and its layers, over parts of that format.
+/// Defines a model of a format and its layers, over parts of that format. `$read` reads a part; the attributes
+/// of `from_bytes` are its examples.
 macro_rules! file_model {
-    ($(#[$about:meta])* $model:ident, $layer:ident: $part:ident, $stored:ident) => {
+    (
+        $(#[$about:meta])* $model:ident, $layer:ident: $part:ident, $stored:ident;
+        $(#[$example:meta])* from_bytes: $read:path
+    ) => {
         $(#[$about])*
         #[derive(Debug)]
         pub struct $model<'a> {
@@ -88,6 +92,28 @@ macro_rules! file_model {
                     parts,
                     skipped,
                 }
+            }
+
+            /// Creates a model from the bytes of a whole file, which are borrowed, not copied.
+            ///
+            /// # Errors
+            ///
+            /// When the bytes are not such a file: see [`FileError`], whose `file` is the name given here.
+            ///
+            /// # Complexity
+            ///
+            /// As [`open`](Self::open).
+            ///
+            /// # Examples
+            ///
+            $(#[$example])*
+            pub fn from_bytes(
+                name: impl Into<alloc::string::String>,
+                bytes: &'a [u8],
+            ) -> Result<Self, $crate::storage::FileError> {
+                let name = name.into();
+                let part = $read($crate::storage::Storage::from_bytes(&name, bytes))?;
+                Ok(Self::new(name, [part].into()))
             }
 
             /// The same model under another name.

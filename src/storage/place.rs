@@ -58,6 +58,12 @@ fn is_index(path: &Path, suffix: &str) -> bool {
     name.as_encoded_bytes().ends_with(suffix.as_bytes())
 }
 
+/// The stem of a file's name, or the whole path if it has none.
+pub(crate) fn stem(path: &Path) -> String {
+    let stem = path.file_stem().map(OsStr::to_string_lossy);
+    stem.map_or_else(|| path.display().to_string(), Into::into)
+}
+
 /// The name of the model at a path: a file's stem, a folder's name, or the name of an index's folder.
 pub(crate) fn model_name(path: &Path, index_suffix: &str) -> String {
     let folder = if path.is_dir() {
@@ -67,13 +73,12 @@ pub(crate) fn model_name(path: &Path, index_suffix: &str) -> String {
     } else {
         None
     };
-    let name = match folder {
-        // Canonicalised, because the path may end in a dot.
-        Some(folder) => fs::canonicalize(folder)
-            .ok()
-            .and_then(|folder| folder.file_name().map(OsStr::to_owned)),
-        None => path.file_stem().map(OsStr::to_owned),
+    let Some(folder) = folder else {
+        return stem(path);
     };
+    // Canonicalised, because the path may end in a dot.
+    let real = fs::canonicalize(folder).ok();
+    let name = real.as_deref().and_then(Path::file_name);
     name.map_or_else(
         || path.display().to_string(),
         |name| name.to_string_lossy().into(),

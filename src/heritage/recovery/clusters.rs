@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::constraints::Constraints;
 use super::{RecoveryError, Trees};
 use crate::clustering::{Dendrogram, Linkage, Partition, linkage};
-use crate::condensed::CondensedMatrix;
+use crate::condensed::{CondensedMatrix, pairs_of};
 use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{Coverage, Geometry, GroupEvidence, LEAST_COMPARED};
 
@@ -75,8 +75,7 @@ fn find_trees_among_parts(geometry: &Geometry, coverage: &Coverage) -> Partition
     let share = |of: usize, with: usize| coverage.share(of, with).unwrap_or(0.0);
     let comparable = |u: usize, v: usize| share(u, v).max(share(v, u)) >= LEAST_COMPARED;
     let unrelatedness = |u: usize, v: usize| geometry.unrelatedness(u, v).unwrap_or(1.0);
-    let mut pairs: Vec<(usize, usize)> = (0..models)
-        .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
+    let mut pairs: Vec<(usize, usize)> = pairs_of(models)
         .filter(|&(u, v)| comparable(u, v) && unrelatedness(u, v) <= Geometry::UNRELATED)
         .collect();
     // The sort is stable: ties go to the pair that comes first by name.

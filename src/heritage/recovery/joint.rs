@@ -22,7 +22,7 @@ use crate::arborescence::{
     minimum_arborescence,
 };
 use crate::clustering::{Linkage, linkage};
-use crate::condensed::{CondensedMatrix, condensed_index};
+use crate::condensed::{CondensedMatrix, condensed_index, pairs_of};
 use crate::heritage::{EquivalentParents, RunnerUp, Stage};
 
 /// In larger clusters, the distribution over trees uses only the edges that matter.
@@ -90,8 +90,7 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     };
     let steps: Vec<f64> = parents.iter().enumerate().map(step).collect();
     let models = cluster.len();
-    let pairs = (0..models).flat_map(|first| (first + 1..models).map(move |v| (first, v)));
-    let compared = pairs.filter(|&(u, v)| cluster.is_compared(u, v));
+    let compared = pairs_of(models).filter(|&(u, v)| cluster.is_compared(u, v));
     let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
     let most = cluster.model().get(JointConstant::DimensionFactorLimit);
     let times = additivity::times_usual(parents, &steps, squared, cluster.model());
@@ -343,8 +342,7 @@ impl<'a> Pairs<'a> {
             half_dimension,
             structure: structure(cluster, largest)?,
             non_shortest: non_shortest(cluster, largest)?,
-            growth: (0..models)
-                .flat_map(|first| (first + 1..models).map(move |second| (first, second)))
+            growth: pairs_of(models)
                 .map(|(first, second)| whole_pair(cluster, first, second))
                 .map(|(first, second)| growth(cluster, first, second))
                 .collect(),

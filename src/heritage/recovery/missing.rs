@@ -22,6 +22,7 @@ use num_traits::Float;
 
 use super::costs::GrowthEvidence;
 use super::model::{JointConstant, JointModel};
+use crate::condensed::pairs_of;
 
 /// The largest number of a model's nearest neighbours to consider.
 const NEAREST: usize = 24;
@@ -313,8 +314,7 @@ impl Sums {
 /// The typical cosine of two steps: the median, shrunk towards 0 if there are few.
 fn usual(shares: &[Shares]) -> f64 {
     let cosines = |shares: &Shares| -> Vec<f64> {
-        let count = shares.neighbours.len();
-        let pairs = (0..count).flat_map(|v| (v + 1..count).map(move |w| (v, w)));
+        let pairs = pairs_of(shares.neighbours.len());
         let cosines = pairs.filter_map(|(v, w)| shares.pair(v, w));
         cosines.map(|(cosine, _)| cosine).collect()
     };
