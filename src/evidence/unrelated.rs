@@ -300,8 +300,10 @@ mod tests {
 
     #[test]
     fn relations_are_those_of_each_pair_alone() {
-        let mut without = RelationOptions::default();
-        without.without = vec!["b".into()];
+        let without = RelationOptions {
+            without: vec!["b".into()],
+            ..RelationOptions::default()
+        };
         for options in [RelationOptions::default(), without] {
             for buckets in [8, 32] {
                 let signing = SignatureOptions::new().with_buckets(buckets).unwrap();
