@@ -1,19 +1,16 @@
 //! The search for the nearest models by their summaries.
 
+mod panels;
+
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use num_traits::Float;
 
+use self::panels::{LANES, Panels, distances};
 use super::summary::{NUMBERS, Summary};
 use crate::parallel;
 use crate::registers::{Kernel, in_wide_registers};
-
-/// How many summaries are compared at once.
-const LANES: usize = 16;
-
-/// How many numbers are compared before checking whether the distance is already too large.
-const STRIDE: usize = 16;
 
 /// How many models are searched for together, so that the summaries they are compared with stay in the cache.
 const TILE: usize = 64;
@@ -198,48 +195,6 @@ fn clusters(numbers: &[[f32; NUMBERS]], most: usize) -> (Panels, Vec<usize>, Vec
     (leaders, cluster_of, radii)
 }
 
-/// Summaries side by side, one number at a time.
-#[derive(Default)]
-struct Panels {
-    models: Vec<usize>,
-    numbers: Vec<[f32; LANES]>,
-}
-
-impl Panels {
-    fn new<'a>(
-        summaries: impl ExactSizeIterator<Item = (usize, &'a Summary)>,
-        scale: Scale,
-    ) -> Self {
-        let mut panels = Self {
-            models: Vec::with_capacity(summaries.len()),
-            numbers: Vec::with_capacity(summaries.len().div_ceil(LANES) * NUMBERS),
-        };
-        for (model, summary) in summaries {
-            panels.push(model, &summary.scaled(scale.exponent));
-        }
-        panels
-    }
-
-    fn push(&mut self, model: usize, numbers: &[f32; NUMBERS]) {
-        let (panel, lane) = (self.models.len() / LANES, self.models.len() % LANES);
-        // Missing summaries are infinitely far away.
-        self.numbers
-            .resize((panel + 1) * NUMBERS, [f32::INFINITY; LANES]);
-        for (lanes, &number) in self.numbers[panel * NUMBERS..].iter_mut().zip(numbers) {
-            lanes[lane] = number;
-        }
-        self.models.push(model);
-    }
-
-    fn count(&self) -> usize {
-        self.models.len().div_ceil(LANES)
-    }
-
-    fn panel(&self, panel: usize) -> &[[f32; LANES]] {
-        &self.numbers[panel * NUMBERS..(panel + 1) * NUMBERS]
-    }
-}
-
 /// The search for the models near to one.
 struct Search {
     model: usize,
@@ -416,24 +371,6 @@ impl Kernel for Scan<'_> {
             }
         }
     }
-}
-
-/// The squared distances to the models of a panel; `None` as soon as all exceed `worst`.
-#[inline(always)]
-fn distances(query: &[f32; NUMBERS], panel: &[[f32; LANES]], worst: f32) -> Option<[f32; LANES]> {
-    let mut sums = [0.0_f32; LANES];
-    for (query, rows) in query.chunks_exact(STRIDE).zip(panel.chunks_exact(STRIDE)) {
-        for (number, row) in query.iter().zip(rows) {
-            for (sum, other) in sums.iter_mut().zip(row) {
-                let difference = number - other;
-                *sum += difference * difference;
-            }
-        }
-        if (sums.iter()).fold(f32::INFINITY, |least, &sum| least.min(sum)) > worst {
-            return None;
-        }
-    }
-    Some(sums)
 }
 
 /// Inserts into a sorted list, unless it has the item already, and keeps at most `most` items.
