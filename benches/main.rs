@@ -5,6 +5,8 @@
 mod arborescence;
 mod arrays;
 mod clustering;
+#[cfg(feature = "safetensors")]
+mod evidence;
 #[cfg(all(feature = "rayon", feature = "safetensors"))]
 mod files;
 #[cfg(feature = "formats")]
@@ -29,6 +31,8 @@ fn optional(criterion: &mut Criterion) {
     rank::all(criterion);
     #[cfg(feature = "safetensors")]
     whole::all(criterion);
+    #[cfg(feature = "safetensors")]
+    evidence::all(criterion);
     #[cfg(all(feature = "rayon", feature = "safetensors"))]
     files::all(criterion);
     #[cfg(feature = "formats")]

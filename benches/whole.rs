@@ -10,7 +10,8 @@ use mother::heritage::Recovery;
 use crate::models::Folder;
 
 /// The matrices of three small transformer blocks.
-const BLOCK: [[usize; 2]; 6] = [[64, 64], [64, 64], [64, 64], [64, 64], [256, 64], [64, 256]];
+pub(crate) const BLOCK: [[usize; 2]; 6] =
+    [[64, 64], [64, 64], [64, 64], [64, 64], [256, 64], [64, 256]];
 
 pub(crate) fn all(criterion: &mut Criterion) {
     let shapes = [BLOCK; 3].concat();
