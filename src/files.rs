@@ -9,6 +9,7 @@
 //! [`ModelPath::open`].
 
 mod card;
+mod config;
 mod find;
 mod folder;
 mod format;

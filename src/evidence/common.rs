@@ -106,6 +106,12 @@ impl Tensor {
         }
     }
 
+    /// Whether the two versions differ as much as if half of their rows were independent, and much more than
+    /// is usual for the pair.
+    pub(super) fn has_independent_rows(&self, usual: f64) -> bool {
+        is_new(self.share, usual)
+    }
+
     /// Whether the two versions are as far apart as independent weights.
     pub(super) fn is_far(&self) -> bool {
         self.share > UNRELATED

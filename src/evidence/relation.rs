@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 use num_traits::Float;
 
 use super::common::{Tensor, are_related, leave_out_new_rows, order_of_rows, usual_share};
+use super::cut::leave_out_reordered;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
 };
@@ -147,6 +148,9 @@ impl Relation {
         }
         let related = are_related(&tensors);
         let usual = usual_share(&tensors);
+        if related {
+            leave_out_reordered(&mut tensors, matched, usual);
+        }
         let far = tensors.iter().filter(|tensor| related && tensor.is_far());
         let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
         tensors.retain(|tensor| {

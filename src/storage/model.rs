@@ -48,6 +48,7 @@ macro_rules! file_model {
             name: alloc::string::String,
             parts: alloc::vec::Vec<$part<'a>>,
             skipped: alloc::vec::Vec<$crate::weights::SkippedLayer>,
+            interleaved_groups: Option<usize>,
         }
 
         impl<'a> $model<'a> {
@@ -61,6 +62,7 @@ macro_rules! file_model {
                     name,
                     parts,
                     skipped,
+                    interleaved_groups: None,
                 }
             }
 
@@ -68,6 +70,14 @@ macro_rules! file_model {
             #[must_use]
             pub fn with_name(mut self, name: impl Into<alloc::string::String>) -> Self {
                 self.name = name.into();
+                self
+            }
+
+            /// Declares that fused projections list their rows by groups of heads; see
+            /// [`WeightSource::interleaved_groups`]($crate::weights::WeightSource::interleaved_groups).
+            #[must_use]
+            pub const fn with_interleaved_groups(mut self, groups: usize) -> Self {
+                self.interleaved_groups = Some(groups);
                 self
             }
         }
@@ -93,6 +103,10 @@ macro_rules! file_model {
 
             fn skipped_layers(&self) -> &[$crate::weights::SkippedLayer] {
                 &self.skipped
+            }
+
+            fn interleaved_groups(&self) -> Option<usize> {
+                self.interleaved_groups
             }
         }
 
