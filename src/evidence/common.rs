@@ -154,16 +154,51 @@ pub(super) fn usual_share(tensors: &[Tensor]) -> f64 {
         .map_or(0.0, |&(share, _)| share)
 }
 
-/// The order of the numbers of rows of weights that correspond, where none is the other way round than another.
+/// Which of two models comes first, by the numbers of rows of their corresponding weights: the one with fewer, if
+/// none is the other way round than another.
+///
+/// Rows are mostly added, and look unlike those that were trained from the beginning. If nothing else changed and
+/// in several weights the rows of one model alone are as long as its others, they were rather taken away from the
+/// other model. In a single weight that may be by chance, so nothing is known.
 pub(super) fn order_of_rows<'a>(
     kept: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
+    has_changed: bool,
 ) -> Ordering {
-    let orders = kept.map(|(u, v)| u.shape().first().cmp(&v.shape().first()));
-    let mut different = orders.filter(|order| order.is_ne());
-    let first = different.next().unwrap_or(Ordering::Equal);
-    if different.all(|order| order == first) {
-        first
-    } else {
-        Ordering::Equal
+    let of_rows =
+        |(u, v): (&TensorSignature, &TensorSignature)| u.shape().first().cmp(&v.shape().first());
+    let different: Vec<_> = kept.filter(|&pair| of_rows(pair).is_ne()).collect();
+    let mut orders = different.iter().map(|&pair| of_rows(pair));
+    let first = orders.next().unwrap_or(Ordering::Equal);
+    if !orders.all(|order| order == first) {
+        return Ordering::Equal;
     }
+    let are_alike = !has_changed && different.iter().all(|(u, v)| are_own_rows_alike(u, v));
+    match different.len() {
+        1 if are_alike => Ordering::Equal,
+        _ if are_alike => first.reverse(),
+        _ => first,
+    }
+}
+
+/// Whether the rows that the longer of two weights has alone are as long as its others, by their mean squares.
+fn are_own_rows_alike(u: &TensorSignature, v: &TensorSignature) -> bool {
+    const ALIKE: core::ops::RangeInclusive<f64> = 0.8..=1.25;
+    let rows = |tensor: &TensorSignature| tensor.sketch().groups().rows();
+    let (short, long) = if rows(u) < rows(v) { (u, v) } else { (v, u) };
+    let groups = long.sketch().groups();
+    let [mut shared, mut own] = [(0.0, 0_usize); 2];
+    for (group, norm) in long.sketch().squared_norms().iter().enumerate() {
+        let start = group * groups.height();
+        let sums = if start >= rows(short) {
+            &mut own
+        } else if start + groups.height() <= rows(short) {
+            &mut shared
+        } else {
+            continue;
+        };
+        sums.0 += norm;
+        sums.1 += groups.values(group).len();
+    }
+    let mean = |(norms, values): (f64, usize)| norms / values as f64;
+    ALIKE.contains(&(mean(own) / mean(shared)))
 }

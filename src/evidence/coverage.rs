@@ -18,7 +18,7 @@ pub struct Coverage {
     pub(super) repeated: Vec<f64>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) assembled: Vec<Assembled>,
-    /// Pairs of models of which the second is the first with more rows, sorted.
+    /// Pairs of models of which the second is the first with rows added, or taken away, sorted.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) extended: Vec<(usize, usize)>,
 }
@@ -68,7 +68,8 @@ impl Coverage {
     }
 
     /// Whether some matrices of a model are those of another, its relative, with rows added at the end, as
-    /// vocabularies grow, and none the other way round.
+    /// vocabularies grow, and none the other way round. If the two are otherwise equal and those rows look like all
+    /// others, it is the other that was made by taking rows away.
     #[must_use]
     pub fn extends(&self, model: usize, other: usize) -> bool {
         self.extended.binary_search(&(other, model)).is_ok()

@@ -187,7 +187,10 @@ impl Relation {
                 && (matched.iter())
                     .all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape()),
             rows: if related {
-                order_of_rows(tensors.iter().map(|tensor| matched[tensor.at]))
+                order_of_rows(
+                    tensors.iter().map(|tensor| matched[tensor.at]),
+                    sums.squared_distance > 0.0,
+                )
             } else {
                 Ordering::Equal
             },
@@ -341,8 +344,8 @@ impl Relation {
         self.layers
     }
 
-    /// Which of two related models has fewer rows: less where some matrices of the second are those of the first
-    /// with rows added at the end, and none the other way round.
+    /// Which of two related models comes first by its rows: less where some matrices of the second are those of the
+    /// first with rows added at the end, and none the other way round.
     pub(crate) const fn rows(&self) -> Ordering {
         self.rows
     }
