@@ -1,6 +1,6 @@
 //! Adapters: models that are stored as a small change to another model.
 //!
-//! An [`Adapter`] holds the factors trained by LoRA, rsLoRA, DoRA, LoHa, LoKr and IA3, over any
+//! An [`Adapter`] holds the factors trained by LoRA, rsLoRA, DoRA, AdaLoRA, LoHa, LoKr and IA3, over any
 //! [`WeightSource`](crate::weights::WeightSource) of its tensors. [`Adapter::place`] finds its base among
 //! several models, and [`Adapter::applied_to`] combines the two. The result is a source whose weights are the
 //! base's plus the adapter's change, computed as they are read, so it can be signed and compared like any
@@ -8,7 +8,7 @@
 //!
 //! The names and configuration of PEFT are supported (`rank_pattern` and `alpha_pattern`, `fan_in_fan_out`,
 //! `modules_to_save`, embedding tables, convolutions), and so are those of diffusers and kohya. Other methods
-//! (OFT, VeRA, AdaLoRA) are recognised and cause an error.
+//! (OFT, VeRA, prompt tuning) are recognised and cause an error.
 
 mod adapted;
 mod adapter;

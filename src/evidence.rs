@@ -13,6 +13,7 @@ mod comparison;
 mod compatibility;
 mod copies;
 mod coverage;
+mod cut;
 mod digest;
 mod failure;
 mod geometry;

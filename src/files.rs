@@ -8,6 +8,7 @@
 //! To add a format, add it to `format.rs`, a line to `source.rs` and an arm to [`ModelPath::open`].
 
 mod card;
+mod config;
 mod find;
 mod folder;
 mod format;

@@ -87,7 +87,7 @@ pub struct Signature {
 impl Signature {
     /// The version of a signature's contents and how they are computed; signatures of different versions
     /// can't be compared.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// The model's name.
     #[must_use]

@@ -106,6 +106,15 @@ pub trait WeightSource: Sync {
     fn skipped_layers(&self) -> &[SkippedLayer] {
         &[]
     }
+
+    /// The number of groups of heads, if fused query, key and value projections list their rows group by
+    /// group: the queries of the first group, its keys, its values, then those of the next group.
+    ///
+    /// GPT-NeoX and BLOOM store them like this, with one group per head; InternLM2 has one per key head. The
+    /// default is `None`: all queries come first, then all keys, then all values.
+    fn interleaved_groups(&self) -> Option<usize> {
+        None
+    }
 }
 
 macro_rules! delegate {
@@ -128,6 +137,10 @@ macro_rules! delegate {
 
             fn skipped_layers(&self) -> &[SkippedLayer] {
                 (**self).skipped_layers()
+            }
+
+            fn interleaved_groups(&self) -> Option<usize> {
+                (**self).interleaved_groups()
             }
         }
     )*};
@@ -176,6 +189,14 @@ pub trait Layer {
     /// The default is `None`.
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         None
+    }
+
+    /// Whether the layer is a part of a stored layer that holds several projections.
+    ///
+    /// The default is `false`. [`Unfused`] lists such parts. Which rows belong to which projection isn't
+    /// always known, so comparisons take care with them.
+    fn is_cut_from_fused(&self) -> bool {
+        false
     }
 
     /// The mean squared change from rounding to the nearest level, if the source knows the levels of

@@ -7,7 +7,7 @@ use mother::adapters::AdaptedModel;
 use mother::files::{ModelFile, ModelPath, find_models};
 use mother::safetensors::SafetensorsModel;
 use mother::storage::FileError;
-use mother::weights::{Dequantised, WeightSource as _};
+use mother::weights::{AnySource, Dequantised, WeightSource as _};
 use serde::Serialize;
 
 use super::adapters::{self, AdapterEdge, Unplaced};
@@ -18,8 +18,14 @@ use super::zoo;
 /// A model's own tensors, as the weights that it computes with.
 pub(crate) type Stored = Dequantised<ModelFile>;
 
-/// An open model: its own tensors, or those of its base as an adapter changes them.
-pub(crate) type Source = AdaptedModel<Stored, Stored>;
+/// An open model: its own tensors, or those of its base as an adapter changes them. The base may itself be an
+/// adapter on another.
+pub(crate) type Source = AdaptedModel<AnySource<'static>, Stored>;
+
+/// A model without an adapter.
+pub(crate) fn plain(stored: Stored) -> Source {
+    Source::plain(AnySource::new(stored))
+}
 
 /// Opens a model.
 pub(crate) fn open(path: &ModelPath) -> Result<Stored, FileError> {
@@ -54,7 +60,7 @@ impl Models {
         let open = zoo::MODELS.iter().map(|&(name, bytes)| {
             let model = SafetensorsModel::from_bytes(name, bytes).map_err(Failure::run)?;
             let stored = Dequantised::new(model.into()).map_err(Failure::run)?;
-            Ok::<_, Failure>(Source::plain(stored))
+            Ok::<_, Failure>(plain(stored))
         });
         Ok(Self {
             open: open.collect::<Result<_, _>>()?,

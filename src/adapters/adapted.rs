@@ -236,6 +236,10 @@ impl<B: WeightSource, A: WeightSource> WeightSource for AdaptedModel<B, A> {
     fn skipped_layers(&self) -> &[SkippedLayer] {
         self.base.skipped_layers()
     }
+
+    fn interleaved_groups(&self) -> Option<usize> {
+        self.base.interleaved_groups()
+    }
 }
 
 /// A tensor of the adapter, with the name of the base's layer.

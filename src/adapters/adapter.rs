@@ -11,7 +11,7 @@ use super::update::Change;
 use super::{AdapterConfig, AdapterError};
 use crate::weights::{Layer, WeightSource};
 
-/// An adapter (LoRA, rsLoRA, DoRA, LoHa, LoKr, IA3) over any source of its tensors.
+/// An adapter (LoRA, rsLoRA, DoRA, AdaLoRA, LoHa, LoKr, IA3) over any source of its tensors.
 ///
 /// An adapter is recognised by the names that PEFT, diffusers and kohya give its tensors. Its factors are
 /// held in memory. Tensors that replace the base's (`modules_to_save`) are read when they are needed.
@@ -69,7 +69,7 @@ impl Holding {
         let names = source.layers().map_while(Result::ok);
         let names: BTreeSet<String> = names.map(|layer| layer.name().to_owned()).collect();
         let has_weight = |name: &str| {
-            let ends = [".lora_", ".hada_", ".lokr_", ".ia3_"];
+            let ends = [".lora_", ".hada_", ".lokr_", ".ia3_", ".ranknum"];
             let module = ends.iter().find_map(|end| name.split_once(end));
             let module = module.map_or(name, |(module, _)| module);
             let mut weights = ENDINGS.iter().map(|end| [module, *end].concat());
@@ -102,6 +102,8 @@ pub(super) struct Target {
     pub(super) lengths: Lengths,
     /// The rank of its factors.
     pub(super) rank: usize,
+    /// The name of the method.
+    pub(super) method: &'static str,
 }
 
 /// How the sum of the weight and its change is scaled.
@@ -186,6 +188,10 @@ impl<A: WeightSource> Adapter<A> {
     ///
     /// O(values) time and memory for the factors, four bytes per value.
     pub fn read(source: A, config: AdapterConfig) -> Result<Self, AdapterError> {
+        if let Some(method) = config.unsupported_method() {
+            let method = method.to_owned();
+            return Err(AdapterError::Method { method });
+        }
         let mut whole = BTreeMap::new();
         let mut modules: BTreeMap<Module, Parts<A::Layer<'_>>> = BTreeMap::new();
         for layer in source.layers() {
@@ -234,17 +240,10 @@ impl<A: WeightSource> Adapter<A> {
         ranks.max().unwrap_or(0)
     }
 
-    /// The method: `LoRA`, `DoRA`, `LoHa`, `LoKr` or `IA3`.
+    /// The method: `LoRA`, `DoRA`, `AdaLoRA`, `LoHa`, `LoKr` or `IA3`.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        let method = |target: &Target| match (&target.change, &target.lengths) {
-            (_, Lengths::Magnitudes(_)) => "DoRA",
-            (Some(Change::Added(_)), _) => "LoRA",
-            (Some(Change::Hadamard(..)), _) => "LoHa",
-            (Some(Change::Kronecker(..)), _) => "LoKr",
-            (None, _) => "IA3",
-        };
-        let mut methods = self.targets.iter().map(method);
+        let mut methods = self.targets.iter().map(|target| target.method);
         // Not every weight has magnitudes in DoRA.
         let is_dora = methods.clone().any(|method| method == "DoRA");
         if is_dora {

@@ -22,7 +22,10 @@ use super::pattern::Pattern;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdapterConfig {
     base: Option<String>,
+    /// The method by PEFT's name, if it isn't supported.
+    unsupported_method: Option<String>,
     rank: Option<usize>,
+    initial_rank: Option<usize>,
     alpha: Option<f64>,
     alphas: Vec<(Pattern, f64)>,
     scaling: Scaling,
@@ -83,6 +86,13 @@ impl AdapterConfig {
         self
     }
 
+    /// Sets the rank at which AdaLoRA began, by which it divides alpha.
+    #[must_use]
+    pub const fn with_initial_rank(mut self, rank: usize) -> Self {
+        self.initial_rank = Some(rank);
+        self
+    }
+
     /// Divides alpha by the square root of the rank (rsLoRA).
     #[must_use]
     pub const fn with_stabilised_rank(mut self) -> Self {
@@ -104,6 +114,16 @@ impl AdapterConfig {
         self.base.as_deref()
     }
 
+    /// The method by PEFT's name, if adapters of this method can't be read.
+    pub(super) fn unsupported_method(&self) -> Option<&str> {
+        self.unsupported_method.as_deref()
+    }
+
+    /// The rank at which AdaLoRA began.
+    pub(super) const fn initial_rank(&self) -> Option<usize> {
+        self.initial_rank
+    }
+
     /// The rank, used if the tensors don't show it.
     pub(super) const fn rank(&self) -> Option<usize> {
         self.rank
@@ -114,10 +134,9 @@ impl AdapterConfig {
     }
 
     /// The factor for a product of factors of this rank; `alpha` is the tensor's own.
-    pub(super) fn scale(&self, module: &str, rank: usize, alpha: Option<f64>) -> f64 {
+    pub(super) fn scale(&self, module: &str, rank: f64, alpha: Option<f64>) -> f64 {
         let of_module = self.alphas.iter().find(|(pattern, _)| pattern.fits(module));
         let alpha = alpha.or(of_module.map(|&(_, alpha)| alpha)).or(self.alpha);
-        let rank = rank as f64;
         match (alpha, self.scaling) {
             (None, _) => 1.0,
             (Some(alpha), Scaling::Rank) => alpha / rank,
@@ -133,8 +152,8 @@ impl AdapterConfig {
     /// # Errors
     ///
     /// [`AdapterError::Config`] if the text isn't JSON or a value has the wrong type;
-    /// [`AdapterError::Pattern`] if a pattern is invalid or unsupported; [`AdapterError::Method`] if the
-    /// method isn't supported.
+    /// [`AdapterError::Pattern`] if a pattern is invalid or unsupported. Whether the method is supported is
+    /// checked by [`Adapter::read`](super::Adapter::read), so that the name of the base is known in any case.
     ///
     /// # Examples
     ///
@@ -152,14 +171,13 @@ impl AdapterConfig {
         let written: Written = serde_json::from_str(json)
             .map_err(|error| wrong(alloc::string::ToString::to_string(&error)))?;
         let method = written.peft_type.unwrap_or_else(|| "LORA".into());
-        if !METHODS.contains(&&*method) {
-            return Err(AdapterError::Method { method });
-        }
         let mut config = Self {
             base: written
                 .base_model_name_or_path
                 .filter(|base| !base.is_empty()),
+            unsupported_method: Some(method).filter(|method| !METHODS.contains(&&**method)),
             rank: written.r,
+            initial_rank: written.init_r,
             alpha: written.lora_alpha.or(written.alpha),
             ..Self::default()
         };
@@ -178,7 +196,7 @@ impl AdapterConfig {
 
 /// The supported methods, by PEFT's names.
 #[cfg(feature = "safetensors")]
-const METHODS: [&str; 4] = ["LORA", "LOHA", "LOKR", "IA3"];
+const METHODS: [&str; 5] = ["LORA", "ADALORA", "LOHA", "LOKR", "IA3"];
 
 /// The keys of `adapter_config.json` that are used.
 #[cfg(feature = "safetensors")]
@@ -187,6 +205,7 @@ struct Written {
     peft_type: Option<String>,
     base_model_name_or_path: Option<String>,
     r: Option<usize>,
+    init_r: Option<usize>,
     lora_alpha: Option<f64>,
     /// The name of `lora_alpha` in other methods.
     alpha: Option<f64>,
@@ -240,10 +259,10 @@ mod tests {
         let config = AdapterConfig::new()
             .with_alpha(16.0)
             .with_alpha_of("q_proj", 4.0);
-        assert_eq!(config.scale("layers.0.q_proj", 8, None), 0.5);
-        assert_eq!(config.scale("layers.0.xq_proj", 8, None), 2.0);
-        assert_eq!(config.scale("layers.0.q_proj", 8, Some(24.0)), 3.0);
-        assert_eq!(config.with_stabilised_rank().scale("k", 64, None), 2.0);
-        assert_eq!(AdapterConfig::new().scale("k", 64, None), 1.0);
+        assert_eq!(config.scale("layers.0.q_proj", 8.0, None), 0.5);
+        assert_eq!(config.scale("layers.0.xq_proj", 8.0, None), 2.0);
+        assert_eq!(config.scale("layers.0.q_proj", 8.0, Some(24.0)), 3.0);
+        assert_eq!(config.with_stabilised_rank().scale("k", 64.0, None), 2.0);
+        assert_eq!(AdapterConfig::new().scale("k", 64.0, None), 1.0);
     }
 }

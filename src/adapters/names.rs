@@ -32,6 +32,11 @@ pub(super) enum Part {
     /// The factors of an embedding table, which is changed by the transpose of their product.
     EmbeddingDown,
     EmbeddingUp,
+    /// The factors between these two: of a convolution (LoCon), or a diagonal (AdaLoRA).
+    Middle,
+    Diagonal,
+    /// The number by which AdaLoRA divides alpha.
+    Divisor,
     /// DoRA's trained norm of each output's weights.
     Magnitude,
     /// A number that scales the change.
@@ -52,37 +57,34 @@ pub(super) enum Factor {
     Whole,
     OfOutputs,
     OfInputs,
+    /// Between the other two, for convolutions.
+    Middle,
 }
 
 impl Part {
-    pub(super) const HADAMARD: [Self; 4] = [
-        Self::Hadamard(Factor::OfOutputs),
-        Self::Hadamard(Factor::OfInputs),
-        Self::HadamardOther(Factor::OfOutputs),
-        Self::HadamardOther(Factor::OfInputs),
-    ];
+    /// The factors of LoHa's two products.
+    pub(super) const HADAMARD: [fn(Factor) -> Self; 2] = [Self::Hadamard, Self::HadamardOther];
 
-    pub(super) const KRONECKER: [Self; 6] = [
-        Self::Kronecker(Factor::Whole),
-        Self::Kronecker(Factor::OfOutputs),
-        Self::Kronecker(Factor::OfInputs),
-        Self::KroneckerOther(Factor::Whole),
-        Self::KroneckerOther(Factor::OfOutputs),
-        Self::KroneckerOther(Factor::OfInputs),
-    ];
+    /// LoKr's two tables.
+    pub(super) const KRONECKER: [fn(Factor) -> Self; 2] = [Self::Kronecker, Self::KroneckerOther];
 
     /// The part that this segment of a name stands for.
     fn of_segment(segment: &str) -> Option<Self> {
-        use Factor::{OfInputs, OfOutputs, Whole};
+        use Factor::{Middle, OfInputs, OfOutputs, Whole};
         Some(match segment {
             "lora_A" | "lora_down" => Self::Down,
             "lora_B" | "lora_up" => Self::Up,
             "lora_embedding_A" => Self::EmbeddingDown,
             "lora_embedding_B" => Self::EmbeddingUp,
+            "lora_mid" => Self::Middle,
+            "lora_E" => Self::Diagonal,
+            "ranknum" => Self::Divisor,
             "lora_magnitude_vector" => Self::Magnitude,
             "alpha" => Self::Alpha,
             "hada_w1_a" => Self::Hadamard(OfOutputs),
             "hada_w1_b" => Self::Hadamard(OfInputs),
+            "hada_t1" => Self::Hadamard(Middle),
+            "hada_t2" => Self::HadamardOther(Middle),
             "hada_w2_a" => Self::HadamardOther(OfOutputs),
             "hada_w2_b" => Self::HadamardOther(OfInputs),
             "lokr_w1" => Self::Kronecker(Whole),
@@ -91,6 +93,7 @@ impl Part {
             "lokr_w2" => Self::KroneckerOther(Whole),
             "lokr_w2_a" => Self::KroneckerOther(OfOutputs),
             "lokr_w2_b" => Self::KroneckerOther(OfInputs),
+            "lokr_t2" => Self::KroneckerOther(Middle),
             "ia3_l" => Self::Factors,
             _ => return None,
         })
@@ -109,21 +112,34 @@ pub(super) enum TensorName {
 }
 
 /// Segments of names that identify unsupported methods.
-const OTHER_METHODS: [(&str, &str); 14] = [
-    ("hada_t1", "convolutional LoHa"),
-    ("hada_t2", "convolutional LoHa"),
-    ("lokr_t2", "convolutional LoKr"),
-    ("lora_E", "AdaLoRA"),
-    ("lora_mid", "LoCon"),
+const OTHER_METHODS: [(&str, &str); 27] = [
+    ("adaption_gate", "adaption prompts"),
+    ("adaption_prompt", "adaption prompts"),
+    ("bone_block", "Bone"),
+    ("boft_R", "BOFT"),
+    ("boft_s", "BOFT"),
+    ("c3a_kernel", "C3A"),
     ("dora_scale", "LyCORIS's DoRA"),
+    ("fourierft_spectrum", "FourierFT"),
+    ("hra_u", "HRA"),
+    ("miss_block", "MiSS"),
     ("oft_r", "OFT"),
     ("oft_R", "OFT"),
     ("oft_blocks", "OFT"),
-    ("boft_R", "BOFT"),
-    ("vera_lambda_b", "VeRA"),
-    ("randlora_lambda", "RandLoRA"),
-    ("trainable_tokens_delta", "trainable tokens"),
+    ("poly_lora_A", "Poly"),
+    ("poly_lora_B", "Poly"),
     ("prompt_embeddings", "prompt tuning"),
+    ("randlora_lambda", "RandLoRA"),
+    ("road_theta", "RoAd"),
+    ("shira_weight", "SHiRA"),
+    ("trainable_tokens_delta", "trainable tokens"),
+    ("vblora_logits_A", "VB-LoRA"),
+    ("vblora_logits_B", "VB-LoRA"),
+    ("vera_A", "VeRA"),
+    ("vera_B", "VeRA"),
+    ("vera_lambda_b", "VeRA"),
+    ("vera_lambda_d", "VeRA"),
+    ("waveft_spectrum", "WaveFT"),
 ];
 
 /// The prefix that PEFT adds to all names.
@@ -337,8 +353,8 @@ mod tests {
         for name in whole {
             assert_eq!(TensorName::parse(name), TensorName::Whole, "{name}");
         }
-        let other = TensorName::parse("lora_unet_q.hada_t1");
-        assert_eq!(other, TensorName::OtherMethod("convolutional LoHa"));
+        let other = TensorName::parse("base_model.model.q.vera_lambda_b");
+        assert_eq!(other, TensorName::OtherMethod("VeRA"));
         let biased = TensorName::parse("base_model.model.q.lora_B.bias");
         assert_eq!(biased, TensorName::OtherMethod("LoRA with biases"));
         let name = "base_model.model.score.modules_to_save.default.weight";

@@ -7,10 +7,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::adapter::{Lengths, Target};
-use super::names::{Module, Part};
+use super::names::{Factor, Module, Part};
 use super::update::{Change, Matrix, Table};
 use super::{AdapterConfig, AdapterError};
 use crate::weights::{Layer, element_count};
+
+/// The most values of a factor that is computed from two.
+const MOST_VALUES: usize = 1 << 24;
 
 /// The tensors of one weight.
 pub(super) struct Parts<L>(BTreeMap<Part, L>);
@@ -35,10 +38,10 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         if let Some(factors) = self.0.get(&Part::Factors) {
             return of_factors(module, factors);
         }
-        let has = |parts: &[Part]| parts.iter().any(|part| self.0.contains_key(part));
-        if has(&Part::HADAMARD) {
+        let has = |is_part: fn(&Part) -> bool| self.0.keys().any(is_part);
+        if has(|part| matches!(part, Part::Hadamard(_) | Part::HadamardOther(_))) {
             self.hadamard(module, config)
-        } else if has(&Part::KRONECKER) {
+        } else if has(|part| matches!(part, Part::Kronecker(_) | Part::KroneckerOther(_))) {
             self.kronecker(module, config)
         } else {
             self.low_rank(module, config)
@@ -52,11 +55,20 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         let table = part(Part::EmbeddingDown).zip(part(Part::EmbeddingUp));
         let (down, up) = straight.or(table).ok_or_else(|| incomplete(&module))?;
         let is_table = straight.is_none();
-        let (inputs, outputs) = (matrix(down)?, matrix(up)?);
+        let (mut inputs, outputs) = (matrix(down)?, matrix(up)?);
         let rank = inputs.rows;
-        if rank == 0 || outputs.columns != rank {
+        if let Some(middle) = part(Part::Middle) {
+            inputs = after(middle, &inputs)?.ok_or_else(|| misfit(&module, down, middle))?;
+        }
+        if rank == 0 || inputs.rows != rank || outputs.columns != rank {
             return Err(misfit(&module, down, up));
         }
+        let is_adaptive = self
+            .scale_by_diagonal(&mut inputs)?
+            .ok_or_else(|| incomplete(&module))?;
+        let divisor = self
+            .vector(Part::Divisor)?
+            .and_then(|divisor| divisor.first().copied());
         let magnitudes = self.vector(Part::Magnitude)?;
         if is_table && magnitudes.is_some() {
             let method = "DoRA on embeddings".to_owned();
@@ -70,50 +82,96 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         } else {
             Table::Product(outputs, inputs)
         };
+        // AdaLoRA drops ranks in training but keeps the scale.
+        let divisor = match divisor {
+            Some(divisor) => f64::from(divisor),
+            None if is_adaptive => config.initial_rank().unwrap_or(rank) as f64,
+            None => rank as f64,
+        };
+        let method = match (&magnitudes, is_adaptive) {
+            (Some(_), _) => "DoRA",
+            (None, true) => "AdaLoRA",
+            (None, false) => "LoRA",
+        };
         Ok(Target {
-            scale: config.scale(&module.name, rank, self.alpha()?),
+            scale: config.scale(&module.name, divisor, self.alpha()?),
             module,
             change: Some(Change::Added(product)),
             lengths: magnitudes.map_or(Lengths::Kept, Lengths::Magnitudes),
             rank,
+            method,
         })
     }
 
+    /// Scales the rows of the factor of inputs by AdaLoRA's diagonal; whether there is one, `None` if it doesn't
+    /// fit.
+    fn scale_by_diagonal(&self, inputs: &mut Matrix) -> Result<Option<bool>, AdapterError> {
+        let Some(diagonal) = self.vector(Part::Diagonal)? else {
+            return Ok(Some(false));
+        };
+        if diagonal.len() != inputs.rows {
+            return Ok(None);
+        }
+        let rows = inputs.values.chunks_mut(inputs.columns.max(1));
+        for (row, factor) in rows.zip(diagonal) {
+            row.iter_mut().for_each(|value| *value *= factor);
+        }
+        Ok(Some(true))
+    }
+
+    /// One of two tables held as products, and its rank.
+    fn product(
+        &self,
+        module: &Module,
+        part: fn(Factor) -> Part,
+    ) -> Result<(Table, usize), AdapterError> {
+        let part = |factor| self.0.get(&part(factor));
+        let (outputs, inputs) = part(Factor::OfOutputs)
+            .zip(part(Factor::OfInputs))
+            .ok_or_else(|| incomplete(module))?;
+        let (mut left, mut right) = (matrix(outputs)?, matrix(inputs)?);
+        let rank = right.rows;
+        if let Some(middle) = part(Factor::Middle) {
+            // Here the factor of outputs has a row per rank, too.
+            left = left.transposed();
+            right = after(middle, &right)?.ok_or_else(|| misfit(module, inputs, middle))?;
+        }
+        if rank == 0 || right.rows != rank || left.columns != rank {
+            return Err(misfit(module, inputs, outputs));
+        }
+        Ok((Table::Product(left, right), rank))
+    }
+
     fn hadamard(&self, module: Module, config: &AdapterConfig) -> Result<Target, AdapterError> {
-        let [first, second] = [[0, 1], [2, 3]].map(|pair| {
-            let [outputs, inputs] = pair.map(|part| self.0.get(&Part::HADAMARD[part]));
-            outputs.zip(inputs).ok_or_else(|| incomplete(&module))
-        });
-        let (first, second) = (product(&module, first?)?, product(&module, second?)?);
+        let [first, second] = Part::HADAMARD.map(|part| self.product(&module, part));
+        let (first, second) = (first?, second?);
         let (rank, dimensions) = (first.1, |table: &Table| [table.rows(), table.columns()]);
         if dimensions(&first.0) != dimensions(&second.0) || second.1 != rank {
             return Err(incomplete(&module));
         }
         Ok(Target {
-            scale: config.scale(&module.name, rank, self.alpha()?),
+            scale: config.scale(&module.name, rank as f64, self.alpha()?),
             module,
             change: Some(Change::Hadamard(first.0, second.0)),
             lengths: Lengths::Kept,
             rank,
+            method: "LoHa",
         })
     }
 
     fn kronecker(&self, module: Module, config: &AdapterConfig) -> Result<Target, AdapterError> {
-        let table = |[whole, outputs, inputs]: [Part; 3]| {
-            if let Some(whole) = self.0.get(&whole) {
+        let [first, second] = Part::KRONECKER.map(|part| {
+            if let Some(whole) = self.0.get(&part(Factor::Whole)) {
                 return Ok((Table::Whole(matrix(whole)?), None));
             }
-            let both = self.0.get(&outputs).zip(self.0.get(&inputs));
-            let (table, rank) = product(&module, both.ok_or_else(|| incomplete(&module))?)?;
+            let (table, rank) = self.product(&module, part)?;
             Ok((table, Some(rank)))
-        };
-        let [one, one_outputs, one_inputs, two, two_outputs, two_inputs] = Part::KRONECKER;
-        let (first, of_first) = table([one, one_outputs, one_inputs])?;
-        let (second, of_second) = table([two, two_outputs, two_inputs])?;
+        });
+        let ((first, of_first), (second, of_second)) = (first?, second?);
         // Without small factors, LyCORIS uses the product unscaled, and PEFT records the rank.
         let rank = of_second.or(of_first).or(config.rank());
         let scale = match rank {
-            Some(rank) => config.scale(&module.name, rank, self.alpha()?),
+            Some(rank) => config.scale(&module.name, rank as f64, self.alpha()?),
             None => 1.0,
         };
         let least = |table: &Table| table.rows().min(table.columns());
@@ -123,6 +181,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
             rank: rank.unwrap_or_else(|| least(&first) * least(&second)),
             change: Some(Change::Kronecker(first, second)),
             lengths: Lengths::Kept,
+            method: "LoKr",
         })
     }
 
@@ -161,20 +220,43 @@ fn of_factors<L: Layer<Error: ToString>>(
         scale: 0.0,
         lengths,
         rank: 0,
+        method: "IA3",
     })
 }
 
-/// The product of two factors, the outputs' first, and its rank.
-fn product<L: Layer<Error: ToString>>(
-    module: &Module,
-    (outputs, inputs): (&L, &L),
-) -> Result<(Table, usize), AdapterError> {
-    let (left, right) = (matrix(outputs)?, matrix(inputs)?);
-    let rank = right.rows;
-    if rank == 0 || left.columns != rank {
-        return Err(misfit(module, inputs, outputs));
+/// The kernel of a convolution that applies the factor of inputs, without a kernel of its own, and then `middle`;
+/// `None` if they don't fit each other.
+fn after<L: Layer<Error: ToString>>(
+    middle: &L,
+    inputs: &Matrix,
+) -> Result<Option<Matrix>, AdapterError> {
+    let kernels = matrix(middle)?;
+    let (rank, width) = (inputs.rows, inputs.columns);
+    if middle.shape().get(1) != Some(&rank) || rank == 0 {
+        return Ok(None);
     }
-    Ok((Table::Product(left, right), rank))
+    let size = kernels.columns / rank;
+    let columns = width.checked_mul(size);
+    let count = columns.and_then(|columns| columns.checked_mul(kernels.rows));
+    let (Some(columns), Some(count)) = (columns, count.filter(|&count| count <= MOST_VALUES))
+    else {
+        return Ok(None);
+    };
+    let mut values = vec![0.0_f32; count];
+    for (row, value) in values.iter_mut().enumerate() {
+        let (row, column) = (row / columns, row % columns);
+        let (input, place) = (column / size, column % size);
+        let products = (0..rank).map(|step| {
+            let kernel = kernels.values[row * kernels.columns + step * size + place];
+            kernel * inputs.values[step * width + input]
+        });
+        *value = products.sum();
+    }
+    Ok(Some(Matrix {
+        rows: kernels.rows,
+        columns,
+        values,
+    }))
 }
 
 fn incomplete(module: &Module) -> AdapterError {

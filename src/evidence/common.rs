@@ -105,6 +105,12 @@ impl Tensor {
         }
     }
 
+    /// Whether the two versions differ as if half of their rows were independent, and much more than is usual for
+    /// the pair.
+    pub(super) fn has_independent_rows(&self, usual: f64) -> bool {
+        is_new(self.share, usual)
+    }
+
     /// Whether the two versions are as far apart as independent weights.
     pub(super) fn is_far(&self) -> bool {
         self.share > UNRELATED
@@ -147,16 +153,51 @@ pub(super) fn usual_share(tensors: &[Tensor]) -> f64 {
         .map_or(0.0, |&(share, _)| share)
 }
 
-/// How the numbers of rows of the corresponding weights compare, if all of them compare in the same direction.
+/// Which of two models comes first, judging by the numbers of rows of their corresponding weights: the one with fewer
+/// rows, if all weights agree.
+///
+/// Rows are usually added, and new rows don't look like trained ones. If nothing else changed, and in several weights
+/// the extra rows are as long as the others, they were more likely removed from the other model. In a single weight
+/// that may happen by chance, and the order is unknown.
 pub(super) fn order_of_rows<'a>(
     kept: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
+    has_changed: bool,
 ) -> Ordering {
-    let orders = kept.map(|(u, v)| u.shape().first().cmp(&v.shape().first()));
-    let mut different = orders.filter(|order| order.is_ne());
-    let first = different.next().unwrap_or(Ordering::Equal);
-    if different.all(|order| order == first) {
-        first
-    } else {
-        Ordering::Equal
+    let of_rows =
+        |(u, v): (&TensorSignature, &TensorSignature)| u.shape().first().cmp(&v.shape().first());
+    let different: Vec<_> = kept.filter(|&pair| of_rows(pair).is_ne()).collect();
+    let mut orders = different.iter().map(|&pair| of_rows(pair));
+    let first = orders.next().unwrap_or(Ordering::Equal);
+    if !orders.all(|order| order == first) {
+        return Ordering::Equal;
     }
+    let are_alike = !has_changed && different.iter().all(|(u, v)| are_own_rows_alike(u, v));
+    match different.len() {
+        1 if are_alike => Ordering::Equal,
+        _ if are_alike => first.reverse(),
+        _ => first,
+    }
+}
+
+/// Whether the extra rows of the longer of two weights are about as long as its other rows.
+fn are_own_rows_alike(u: &TensorSignature, v: &TensorSignature) -> bool {
+    const ALIKE: core::ops::RangeInclusive<f64> = 0.8..=1.25;
+    let rows = |tensor: &TensorSignature| tensor.sketch().groups().rows();
+    let (short, long) = if rows(u) < rows(v) { (u, v) } else { (v, u) };
+    let groups = long.sketch().groups();
+    let [mut shared, mut own] = [(0.0, 0_usize); 2];
+    for (group, norm) in long.sketch().squared_norms().iter().enumerate() {
+        let start = group * groups.height();
+        let sums = if start >= rows(short) {
+            &mut own
+        } else if start + groups.height() <= rows(short) {
+            &mut shared
+        } else {
+            continue;
+        };
+        sums.0 += norm;
+        sums.1 += groups.values(group).len();
+    }
+    let mean = |(norms, values): (f64, usize)| norms / values as f64;
+    ALIKE.contains(&(mean(own) / mean(shared)))
 }

@@ -18,7 +18,7 @@ pub struct Coverage {
     pub(super) repeated: Vec<f64>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) assembled: Vec<Assembled>,
-    /// Pairs of models of which the second is the first with more rows, sorted.
+    /// Pairs of models of which the second was made from the first by adding or removing rows, sorted.
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) extended: Vec<(usize, usize)>,
 }
@@ -67,7 +67,8 @@ impl Coverage {
     }
 
     /// Whether a model has some matrices of a relative with rows added at the end, such as a larger vocabulary,
-    /// and the relative has none of its matrices with added rows.
+    /// and the relative has none of its matrices with added rows. If the two are otherwise equal and the extra rows
+    /// look like the others, rows were removed instead, and the roles are exchanged.
     #[must_use]
     pub fn extends(&self, model: usize, other: usize) -> bool {
         self.extended.binary_search(&(other, model)).is_ok()

@@ -303,7 +303,7 @@ impl Members<'_> {
         }
     }
 
-    /// The pairs of which the second is the first with more rows, sorted.
+    /// The pairs of which the second is the first with rows added, or taken away, sorted.
     fn extended(&self) -> Vec<(usize, usize)> {
         let pairs =
             self.pairs().filter_map(

@@ -7,6 +7,7 @@ use core::cmp::Ordering;
 use num_traits::Float;
 
 use super::common::{Tensor, are_related, leave_out_new_rows, order_of_rows, usual_share};
+use super::cut::leave_out_reordered;
 use super::score::score_change;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
@@ -133,6 +134,9 @@ impl Relation {
         let (groups, mut tensors, vectors) = compare_groups(options, matched);
         let related = are_related(&tensors);
         let usual = usual_share(&tensors);
+        if related {
+            leave_out_reordered(&mut tensors, matched, usual);
+        }
         let far = tensors.iter().filter(|tensor| related && tensor.is_far());
         let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
         tensors.retain(|tensor| match matched[tensor.at] {
@@ -153,7 +157,7 @@ impl Relation {
                 .collect(),
             equal: are_equal(matched, [first, second]),
             rows: if related {
-                order_of_rows(kept.clone())
+                order_of_rows(kept.clone(), sums.squared_distance > 0.0)
             } else {
                 Ordering::Equal
             },
@@ -314,8 +318,8 @@ impl Relation {
         self.layers
     }
 
-    /// Which of two related models has fewer rows: less where some matrices of the second are those of the first
-    /// with rows added at the end, and none the other way round.
+    /// Which of two related models comes first by its rows: less where some matrices of the second are those of the
+    /// first with rows added at the end, and none the other way round.
     pub(crate) const fn rows(&self) -> Ordering {
         self.rows
     }

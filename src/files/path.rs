@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
-use super::{ModelFile, ModelFormat};
+use super::{ModelFile, ModelFormat, config};
 #[cfg(feature = "gguf")]
 use crate::gguf::GgufModel;
 #[cfg(feature = "npz")]
@@ -75,6 +75,9 @@ impl ModelPath {
 
     /// Opens the model under this name.
     ///
+    /// If `config.json` in its [`folder`](Self::folder) is that of an architecture whose fused projections are
+    /// [interleaved](crate::weights::WeightSource::interleaved_groups), the model says so.
+    ///
     /// # Errors
     ///
     /// [`FileError`] if the files can't be read or don't contain a model of this [`format`](Self::format).
@@ -116,7 +119,15 @@ impl ModelPath {
                 return Err(unread.in_file(self.path().display().to_string()));
             }
         };
-        Ok(model.with_name(&*self.name))
+        let model = model.with_name(&*self.name);
+        // Conversions store queries, keys and values one after the other.
+        let groups = (self.format.keeps_weights())
+            .then(|| config::interleaved_groups(self.folder()))
+            .flatten();
+        Ok(match groups {
+            Some(groups) => model.with_interleaved_groups(groups),
+            None => model,
+        })
     }
 }
 

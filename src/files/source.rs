@@ -61,6 +61,17 @@ macro_rules! formats {
                     $($(#[$cfg])* Self::$format(model) => Self::$format(model.with_name(name)),)*
                 }
             }
+
+            /// Declares that fused projections list their rows by groups of heads; see
+            /// [`WeightSource::interleaved_groups`].
+            #[must_use]
+            pub fn with_interleaved_groups(self, groups: usize) -> Self {
+                match self {
+                    $($(#[$cfg])* Self::$format(model) => {
+                        Self::$format(model.with_interleaved_groups(groups))
+                    })*
+                }
+            }
         }
 
         impl WeightSource for ModelFile {
@@ -85,6 +96,12 @@ macro_rules! formats {
             fn skipped_layers(&self) -> &[SkippedLayer] {
                 match self {
                     $($(#[$cfg])* Self::$format(model) => model.skipped_layers(),)*
+                }
+            }
+
+            fn interleaved_groups(&self) -> Option<usize> {
+                match self {
+                    $($(#[$cfg])* Self::$format(model) => model.interleaved_groups(),)*
                 }
             }
         }

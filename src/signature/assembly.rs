@@ -84,6 +84,7 @@ impl TensorNumbers {
             },
             sketch,
             rows: None,
+            is_cut: false,
         })
     }
 

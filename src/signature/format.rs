@@ -27,7 +27,7 @@
 //! | `rows` | F32 | tensors with a sample, 32, 16 | |
 //! | `exponents` | I32 | T | the exponents of the units of the buckets |
 //! | `level_counts` | U16 | T | the number of distinct values; 0 if unknown |
-//! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample |
+//! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample; 32: was cut from a fused tensor |
 //!
 //! Moments are all zero if there are no values. The mean and the sums of powers of deviations from it are in
 //! units of 2ᵘ. Here u is the multiple of 240 nearest to the exponent of half the range, so it is 0 except
@@ -59,6 +59,7 @@ const DIGESTS: usize = 6;
 
 const HAS_LEVELS: u8 = 8;
 const HAS_ROWS: u8 = 16;
+const IS_CUT: u8 = 32;
 
 impl Signature {
     /// Encodes the signature as a safetensors file, which any tool for such files can open.
@@ -399,7 +400,7 @@ impl Columns<'_> {
             return Err(refused("contradictory rounding levels"));
         };
         let rounding = f64::from_le_bytes(one(&mut self.roundings));
-        if flags >= 2 * HAS_ROWS {
+        if flags >= 2 * IS_CUT {
             return Err(refused("unknown flags"));
         }
         let (groups, numbers) = (layout.groups.count(), layout.numbers() as usize);
@@ -417,6 +418,7 @@ impl Columns<'_> {
             squared_norms: some(&mut self.norms, groups, f64::from_le_bytes),
             exponent: i32::from_le_bytes(one(&mut self.exponents)),
             buckets: some(&mut self.buckets, numbers, f32::from_le_bytes),
+            is_cut: flags & IS_CUT != 0,
             rows: (flags & HAS_ROWS != 0).then(|| some(&mut self.rows, rows, f32::from_le_bytes)),
             name,
         })

@@ -59,6 +59,8 @@ pub(super) struct TensorParts {
     pub(super) exponent: i32,
     pub(super) buckets: Vec<f32>,
     pub(super) rows: Option<Vec<f32>>,
+    /// Whether it is a part of a stored tensor that holds several projections.
+    pub(super) is_cut: bool,
 }
 
 impl From<&Signature> for SignatureParts {
@@ -92,6 +94,7 @@ impl From<&TensorSignature> for TensorParts {
             exponent: tensor.sketch.exponent(),
             buckets: tensor.sketch.buckets().to_vec(),
             rows: tensor.rows.as_ref().map(|rows| rows.numbers().to_vec()),
+            is_cut: tensor.is_cut,
         }
     }
 }
@@ -151,6 +154,7 @@ impl TensorParts {
                 profile: parts.profile,
                 sketch: parts.sketch,
                 rows: parts.rows,
+                is_cut: self.is_cut,
             }),
             Err(reason) => {
                 let tensor = self.name;

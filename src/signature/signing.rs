@@ -280,6 +280,7 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
             length: groups.length(),
             position: 0,
             rounding: model.rounding(layer)?,
+            is_cut: model.layer(layer).is_some_and(Layer::is_cut_from_fused),
             sums: Sums {
                 moments: MomentsAccumulator::new(),
                 hasher: Hasher::new(),
@@ -315,6 +316,8 @@ struct TensorPass<'a> {
     position: usize,
     /// The mean squared change from rounding, if the source knows it.
     rounding: Option<f64>,
+    /// Whether it is a part of a stored tensor.
+    is_cut: bool,
     sums: Sums,
 }
 
@@ -383,6 +386,7 @@ impl TensorPass<'_> {
             profile,
             sketch,
             rows: self.sums.rows.map(RowSampler::finish),
+            is_cut: self.is_cut,
         }))
     }
 }

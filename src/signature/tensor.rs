@@ -21,6 +21,7 @@ pub struct TensorSignature {
     pub(super) profile: PrecisionProfile,
     pub(super) sketch: MatrixSketch,
     pub(super) rows: Option<RowSample>,
+    pub(super) is_cut: bool,
 }
 
 impl TensorSignature {
@@ -78,6 +79,13 @@ impl TensorSignature {
     #[must_use]
     pub const fn rows(&self) -> Option<&RowSample> {
         self.rows.as_ref()
+    }
+
+    /// Whether the tensor is a part of a stored one that holds several projections (see
+    /// [`Layer::is_cut_from_fused`](crate::weights::Layer::is_cut_from_fused)).
+    #[must_use]
+    pub const fn is_cut_from_fused(&self) -> bool {
+        self.is_cut
     }
 
     /// Digests of some of its values: as they are, and after rounding to single precision, bfloat16 and half

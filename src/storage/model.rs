@@ -76,6 +76,7 @@ macro_rules! file_model {
             name: alloc::string::String,
             parts: alloc::vec::Vec<$part<'a>>,
             skipped: alloc::vec::Vec<$crate::weights::SkippedLayer>,
+            interleaved_groups: Option<usize>,
         }
 
         impl<'a> $model<'a> {
@@ -91,6 +92,7 @@ macro_rules! file_model {
                     name,
                     parts,
                     skipped,
+                    interleaved_groups: None,
                 }
             }
 
@@ -122,6 +124,14 @@ macro_rules! file_model {
                 self.name = name.into();
                 self
             }
+
+            /// Declares that fused projections list their rows by groups of heads; see
+            /// [`WeightSource::interleaved_groups`]($crate::weights::WeightSource::interleaved_groups).
+            #[must_use]
+            pub const fn with_interleaved_groups(mut self, groups: usize) -> Self {
+                self.interleaved_groups = Some(groups);
+                self
+            }
         }
 
         impl $crate::weights::WeightSource for $model<'_> {
@@ -145,6 +155,10 @@ macro_rules! file_model {
 
             fn skipped_layers(&self) -> &[$crate::weights::SkippedLayer] {
                 &self.skipped
+            }
+
+            fn interleaved_groups(&self) -> Option<usize> {
+                self.interleaved_groups
             }
         }
 

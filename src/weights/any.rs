@@ -97,6 +97,10 @@ impl WeightSource for AnySource<'_> {
     fn skipped_layers(&self) -> &[SkippedLayer] {
         self.0.skipped()
     }
+
+    fn interleaved_groups(&self) -> Option<usize> {
+        self.0.groups_interleaved()
+    }
 }
 
 impl Layer for AnyLayer<'_> {
@@ -129,6 +133,10 @@ impl Layer for AnyLayer<'_> {
     fn rounding(&self) -> Result<Option<f64>, AnyError> {
         self.0.moved_by_rounding()
     }
+
+    fn is_cut_from_fused(&self) -> bool {
+        self.0.is_cut()
+    }
 }
 
 /// [`WeightSource`] without associated types.
@@ -136,6 +144,7 @@ trait ErasedSource: Sync {
     fn name_of_model(&self) -> &str;
     fn all_layers(&self) -> Box<dyn Iterator<Item = Result<AnyLayer<'_>, AnyError>> + '_>;
     fn skipped(&self) -> &[SkippedLayer];
+    fn groups_interleaved(&self) -> Option<usize>;
 }
 
 /// [`Layer`] without generic methods.
@@ -147,6 +156,7 @@ trait ErasedLayer {
     fn length_preferred(&self) -> usize;
     fn in_memory(&self) -> Option<WeightSlice<'_>>;
     fn moved_by_rounding(&self) -> Result<Option<f64>, AnyError>;
+    fn is_cut(&self) -> bool;
 }
 
 fn erase(error: impl Error + Send + Sync + 'static) -> AnyError {
@@ -165,6 +175,10 @@ impl<S: WeightSource> ErasedSource for S {
 
     fn skipped(&self) -> &[SkippedLayer] {
         self.skipped_layers()
+    }
+
+    fn groups_interleaved(&self) -> Option<usize> {
+        self.interleaved_groups()
     }
 }
 
@@ -198,5 +212,9 @@ impl<L: Layer<Error: Error + Send + Sync + 'static>> ErasedLayer for L {
 
     fn moved_by_rounding(&self) -> Result<Option<f64>, AnyError> {
         self.rounding().map_err(erase)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut_from_fused()
     }
 }

@@ -181,6 +181,10 @@ impl<S: WeightSource> WeightSource for Dequantised<S> {
     fn skipped_layers(&self) -> &[SkippedLayer] {
         &self.skipped
     }
+
+    fn interleaved_groups(&self) -> Option<usize> {
+        self.source.interleaved_groups()
+    }
 }
 
 /// A layer of a [`Dequantised`] source.

@@ -29,6 +29,7 @@ use crate::Scalar;
 pub struct InMemoryModel<'a> {
     name: String,
     layers: Vec<InMemoryLayer<'a>>,
+    interleaved_groups: Option<usize>,
 }
 
 impl<'a> InMemoryModel<'a> {
@@ -38,6 +39,7 @@ impl<'a> InMemoryModel<'a> {
         Self {
             name: name.into(),
             layers: Vec::new(),
+            interleaved_groups: None,
         }
     }
 
@@ -45,6 +47,14 @@ impl<'a> InMemoryModel<'a> {
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Declares that fused projections list their rows by groups of heads; see
+    /// [`WeightSource::interleaved_groups`].
+    #[must_use]
+    pub const fn with_interleaved_groups(mut self, groups: usize) -> Self {
+        self.interleaved_groups = Some(groups);
         self
     }
 
@@ -90,6 +100,10 @@ impl WeightSource for InMemoryModel<'_> {
 
     fn layers(&self) -> impl Iterator<Item = Result<&InMemoryLayer<'_>, Infallible>> {
         self.layers.iter().map(Ok)
+    }
+
+    fn interleaved_groups(&self) -> Option<usize> {
+        self.interleaved_groups
     }
 }
 

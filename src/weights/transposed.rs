@@ -56,6 +56,7 @@ impl<S: WeightSource> Transposed<S> {
             shape: [columns, rows].into(),
             block: Block::whole(&[rows, columns]),
             is_transposed: true,
+            is_cut: false,
         })
     }
 }
@@ -83,5 +84,9 @@ impl<S: WeightSource> WeightSource for Transposed<S> {
 
     fn skipped_layers(&self) -> &[SkippedLayer] {
         self.source.skipped_layers()
+    }
+
+    fn interleaved_groups(&self) -> Option<usize> {
+        self.source.interleaved_groups()
     }
 }

@@ -14,10 +14,12 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// How a layer is listed depends only on the names and shapes in its model:
 ///
-/// - The rows of fused projections (`qkv_proj`, `query_key_value`, `c_attn`, `Wqkv`, `qkv`, `in_proj_weight`)
+/// - The rows of fused projections (such as `qkv_proj`, `query_key_value`, `c_attn`, `Wqkv` and `in_proj_weight`)
 ///   are listed as `q_proj`, `k_proj` and `v_proj`. `q_proj` gets as many rows as the output projection
 ///   beside it has columns; the remaining rows are halved. Without an output projection, the rows are split
-///   into thirds. Rows that are interleaved head by head are split at the same places.
+///   into thirds. Where the source says that rows are
+///   [interleaved by groups of heads](WeightSource::interleaved_groups), they are brought into this order;
+///   otherwise such rows are split at the same places.
 /// - `gate_up_proj` is listed as `gate_proj` and `up_proj`.
 /// - Packed experts, such as `experts.down_proj` with three dimensions, are listed one by one, for example as
 ///   `experts.0.down_proj.weight`.
@@ -75,7 +77,7 @@ impl<S: WeightSource> WeightSource for Unfused<S> {
         let shapes: Vec<(String, Vec<usize>)> = known
             .map(|layer| (layer.name().into(), layer.shape().into()))
             .collect();
-        let mut plan = plan(&shapes).into_iter();
+        let mut plan = plan(&shapes, self.0.interleaved_groups()).into_iter();
         let views = layers.into_iter().flat_map(move |layer| -> Vec<_> {
             match layer {
                 Err(error) => alloc::vec![Err(error)],

@@ -34,6 +34,8 @@ pub(super) struct Part {
     pub(super) shape: Vec<usize>,
     pub(super) block: Block,
     pub(super) is_transposed: bool,
+    /// Whether the layer holds other projections, too.
+    pub(super) is_cut: bool,
 }
 
 /// Neighbouring rows and columns of a matrix in row-major order.
@@ -64,6 +66,17 @@ impl Block {
             start: self.start + rows.start * self.stride,
             rows: rows.end - rows.start,
             ..self
+        }
+    }
+
+    /// These rows of each of `groups` groups of rows. Rows of one group count as one row of the block.
+    pub(super) const fn with_rows_of_groups(self, rows: &Range<usize>, groups: usize) -> Self {
+        let stride = self.rows / groups * self.stride;
+        Self {
+            start: self.start + rows.start * self.stride,
+            rows: groups,
+            columns: (rows.end - rows.start) * self.stride,
+            stride,
         }
     }
 
@@ -150,6 +163,10 @@ impl<L: Layer> Layer for LayerView<L> {
             }
             _ => self.layer.preferred_length(),
         }
+    }
+
+    fn is_cut_from_fused(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.is_cut) || self.layer.is_cut_from_fused()
     }
 
     /// The value for the whole layer, which its parts share.
@@ -255,6 +272,7 @@ mod tests {
             shape: vec![3, 3],
             block: BLOCK,
             is_transposed,
+            is_cut: false,
         };
         let view = LayerView::parts(layer, vec![part]).next().unwrap();
         let mut values = vec![0.0; count];
@@ -288,6 +306,7 @@ mod tests {
             shape: vec![columns, rows],
             block: Block::whole(&[rows, columns]),
             is_transposed: true,
+            is_cut: false,
         };
         let view = LayerView::part(layer, part);
         let expected: Vec<f32> = (0..rows * columns)

@@ -371,3 +371,25 @@ fn models_that_differ_only_by_rounding_are_duplicates() {
     assert_eq!((copies[0].copy, copies[0].original), (1, 0));
     assert_eq!(copies[0].kind, CopyKind::Duplicate);
 }
+
+/// Its weights may be shorter than those of the whole family.
+#[test]
+fn a_model_trained_from_a_rounded_copy_hangs_on_it() {
+    let (mut models, _) = family();
+    let second = step(&noise(1, SIDE * SIDE), 3);
+    let rounded: Vec<f32> = second.iter().map(|weight| weight.round()).collect();
+    let whole = step(&rounded, 5).into_iter().zip(&rounded);
+    // Further steps would be as long as rounding to half as many levels.
+    let trained = whole.map(|(weight, from)| from + 0.4 * (weight - from));
+    models.push(model("trained", trained.collect()));
+    models.push(model("rounded", rounded));
+    let graph = Recovery::new().recover(&signed::evidence(&models)).unwrap();
+    let parents = [
+        ("base", None),
+        ("second", Some("base")),
+        ("third", Some("second")),
+        ("rounded", Some("second")),
+        ("trained", Some("rounded")),
+    ];
+    crate::toy::assert_parents(&graph, &parents);
+}

@@ -153,3 +153,31 @@ fn a_child_of_a_copy_with_more_tokens_stays_below_it() {
         );
     }
 }
+
+/// A model with the first rows of its vocabulary only.
+fn without_tokens(from: &Weights, rows: usize) -> Weights {
+    let mut shorter = from.clone();
+    for name in ["embed_tokens.weight", "lm_head.weight"] {
+        let tensor = shorter.get_mut(name).unwrap();
+        tensor.shape[0] -= rows;
+        let length = tensor.shape[0] * WIDTH;
+        tensor.values_mut().truncate(length);
+    }
+    shorter
+}
+
+#[test]
+fn a_copy_with_fewer_tokens_hangs_on_its_original() {
+    for (seed, source) in [(100, "base"), (200, "b"), (300, "a"), (400, "b1")] {
+        for rows in [6, 24] {
+            let mut folder = family(&decoder(seed, 4, VOCABULARY), seed, train);
+            let shorter = without_tokens(model(&folder, source), rows);
+            let tuned = train(&shorter, seed + 20, 0.05);
+            folder.push(("shorter".into(), shorter));
+            assert_with(&folder, &[("shorter", Some(source))]);
+            folder.push(("tuned".into(), tuned));
+            let both = [("shorter", Some(source)), ("tuned", Some("shorter"))];
+            assert_with(&folder, &both);
+        }
+    }
+}

@@ -39,6 +39,7 @@ mod grown;
 mod growth;
 mod hidden;
 mod index;
+mod interleaved;
 #[cfg(feature = "proptest")]
 mod invariants;
 mod joint;

@@ -183,11 +183,11 @@ fn other_files_are_named() {
 
 #[test]
 fn settings_are_checked() {
-    let version = replaced(r#""version":"2""#, r#""version":"3""#).unwrap_err();
-    assert_eq!(version, SignatureFormatError::Version { found: "3".into() });
+    let version = replaced(r#""version":"3""#, r#""version":"2""#).unwrap_err();
+    assert_eq!(version, SignatureFormatError::Version { found: "2".into() });
     assert_eq!(
         version.to_string(),
-        "unsupported format version `3`; expected version 2"
+        "unsupported format version `2`; expected version 3"
     );
     for (from, to, setting, value) in [
         (r#""buckets":"32""#, r#""buckets":"33""#, "buckets", "33"),
@@ -312,7 +312,7 @@ fn without_tensors() -> Vec<u8> {
     let entries = arrays.map(|(name, dtype, shape)| {
         format!(r#","{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,0]}}"#)
     });
-    let metadata = r#"{"format":"mother.signature","version":"2","name":"","key":"0","buckets":"8","tensors":"[]","skipped":"[]"}"#;
+    let metadata = r#"{"format":"mother.signature","version":"3","name":"","key":"0","buckets":"8","tensors":"[]","skipped":"[]"}"#;
     joined(
         &format!("{{\"__metadata__\":{metadata}{}}}", entries.concat()),
         &[],
@@ -399,7 +399,7 @@ fn impossible_numbers_are_errors() {
         // bfloat16 holds all values and single precision doesn't.
         ("flags", 0, vec![8 + 2], "impossible profile"),
         ("flags", 0, vec![1], "contradictory rounding levels"),
-        ("flags", 0, vec![32 + 9], "unknown flags"),
+        ("flags", 0, vec![64 + 9], "unknown flags"),
     ];
     for (array, at, value, reason) in cases {
         let error = with_bytes(array, *at, value).unwrap_err();
@@ -440,8 +440,8 @@ mod through_serde {
             error.to_string()
         };
         assert_eq!(
-            replaced("\"version\":2", "\"version\":7"),
-            "unsupported format version `7`; expected version 2"
+            replaced("\"version\":3", "\"version\":7"),
+            "unsupported format version `7`; expected version 3"
         );
         assert_eq!(
             replaced("\"buckets\":32", "\"buckets\":5"),

@@ -3,11 +3,19 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use super::model::{JointConstant, JointModel};
 use crate::evidence::{Assembled, Coverage, Geometry, GroupEvidence};
 use crate::heritage::{Knowledge, Merge};
+
+/// The least advantage of a copy over its original by which a model was trained from the copy, as a share of the
+/// squared distance of the two. Steps are orthogonal to what copying changed, so the advantage is all of that distance
+/// if the model was trained from the copy, and as much the other way if it was trained from the original.
+const HALF_WAY: f64 = 0.5;
+
+/// The least such advantage as a share of the squared distance from the original, several errors of its estimate.
+const CLEARLY: f64 = 0.1;
 
 /// What a model may have been made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,15 +89,37 @@ impl Constraints {
     /// Adds that copies are leaves below their originals.
     pub(super) fn with_copies(self, group: &GroupEvidence) -> Self {
         let copies = group.copies().iter();
-        let originals = copies.filter_map(|copy| Some((copy.copy, group.original(copy.copy)?)));
-        self.with_originals(originals)
+        let originals: Vec<(usize, usize)> = copies
+            .filter_map(|copy| Some((copy.copy, group.original(copy.copy)?)))
+            .collect();
+        let pairs = originals
+            .iter()
+            .flat_map(|&(copy, _)| (0..group.models().len()).map(move |model| (copy, model)));
+        let distance = |u, v| group.distances().distance(u, v);
+        self.with_originals(&originals, pairs, distance)
     }
 
-    /// Adds that copies, each given with its original, are leaves, except those with known children: adapters
-    /// are trained on quantised copies.
-    pub(super) fn with_originals(mut self, copies: impl Iterator<Item = (usize, usize)>) -> Self {
-        let parents: HashSet<usize> = self.known_edges().map(|(_, parent)| parent).collect();
-        for (copy, original) in copies {
+    /// Adds that copies, each given with its original, are leaves, except those with known children, and those
+    /// to which a model is clearly nearer than to their originals: adapters are trained on quantised copies, and
+    /// pruned models are trained further. The pairs are of a copy and another model each.
+    pub(super) fn with_originals(
+        mut self,
+        copies: &[(usize, usize)],
+        pairs: impl Iterator<Item = (usize, usize)>,
+        distance: impl Fn(usize, usize) -> Option<f64>,
+    ) -> Self {
+        let originals: HashMap<usize, usize> = copies.iter().copied().collect();
+        let mut parents: HashSet<usize> = self.known_edges().map(|(_, parent)| parent).collect();
+        parents.extend(pairs.filter_map(|(copy, model)| {
+            let original = *originals.get(&copy)?;
+            let squared = |u, v| distance(u, v).map(|distance| distance * distance);
+            let (from_original, copied) = (squared(original, model)?, squared(original, copy)?);
+            let least = (HALF_WAY * copied).max(CLEARLY * from_original);
+            let is_nearer = from_original - squared(copy, model)? > least;
+            let is_trained = model != original && !originals.contains_key(&model);
+            (is_nearer && is_trained).then_some(copy)
+        }));
+        for &(copy, original) in copies {
             self.prefer(copy, vec![original]);
             self.childless[copy] |= !parents.contains(&copy);
         }
@@ -295,7 +325,8 @@ mod tests {
         let position = |name: &str| names.iter().position(|&other| other == name);
         let knowledge = Knowledge::new().with_root("c");
         let constraints = Constraints::of_names(&names, position, &knowledge);
-        let constraints = constraints.with_originals([(0, 1), (1, 0)].into_iter());
+        let constraints =
+            constraints.with_originals(&[(0, 1), (1, 0)], core::iter::empty(), |_, _| None);
         let mut members = constraints.select(&[0, 1, 2]);
         members.childless.fill(false);
         assert!(members.allows(1, 0) && !members.allows(2, 0));

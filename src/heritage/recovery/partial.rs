@@ -24,6 +24,10 @@ const LACKED: f64 = 4.0;
 /// end of a vocabulary, and hardly ever removed from it.
 pub(super) const LOST_ROWS: f64 = 3.0;
 
+/// A model with fewer rows was made from the longer one that is nearer by at least this factor, not from another
+/// with the same rows: it would have lost them, and the nearer one would have got the same back.
+const NEARER: f64 = 0.5;
+
 /// Two models are practically the same to a third one if their distance is at most this share of their
 /// distances to it.
 const AS_GOOD_AS_THE_SAME: f64 = 0.2;
@@ -48,10 +52,19 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
             // If the child has all of a part, the parent wasn't stacked from it.
             let more = 1.0 - cluster.compared(parent, child);
             let stacked = (cluster.repeated(parent) - cluster.repeated(child)).min(more);
-            let lost = if cluster.extends(parent, child) {
-                LOST_ROWS
-            } else {
+            // Rows that a model has in common with a nearer, longer one were lost from that one.
+            let loses_less = |&other: &usize| {
+                other != parent
+                    && cluster.extends(other, child)
+                    && cluster.compared(parent, other) > cluster.compared(parent, child)
+                    && cluster.distance(child, other) <= NEARER * cluster.distance(parent, child)
+            };
+            let lost = if !cluster.extends(parent, child) {
                 0.0
+            } else if others.clone().any(|other| loses_less(&other)) {
+                LOST_ROWS + LACKED
+            } else {
+                LOST_ROWS
             };
             let given = given_weights * (1.0 - share(parent)) + STACKED * stacked.max(0.0) + lost;
             let Some(distance) = cluster.parent_distance(parent, child) else {
@@ -70,8 +83,9 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
             let mut missing = 0.0;
             if let Some(first) = replacing.next() {
                 missing += half_dimension * MISSING * lacks;
-                let mut all = core::iter::once(first).chain(replacing);
-                if all.any(|other| cluster.extends(other, parent)) {
+                let differs =
+                    |other| cluster.extends(other, parent) || cluster.extends(parent, other);
+                if core::iter::once(first).chain(replacing).any(differs) {
                     missing += LACKED;
                 }
             }
@@ -125,7 +139,9 @@ pub(super) fn hang_on_first_equal(cluster: &Cluster<'_>, parents: &mut [Option<u
             let same_share = cluster.compared(child, other) >= cluster.compared(child, parent);
             let equal =
                 (near.zip(far)).is_some_and(|(near, far)| (far - near).abs() <= ROUNDING * near);
-            equal && same_share && cluster.constraints().allows(other, child)
+            // A child that lacks the same rows as its parent was made after they were lost.
+            let lost_with_parent = cluster.extends(other, child) && !cluster.extends(parent, child);
+            equal && same_share && !lost_with_parent && cluster.constraints().allows(other, child)
         };
         let mut first = parent;
         let mut ancestor = parents[parent];

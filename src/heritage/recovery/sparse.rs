@@ -57,8 +57,14 @@ pub(in crate::heritage) fn trees(
     rules: &TreeRules<'_>,
 ) -> Result<SparseTrees, RecoveryError> {
     let position = |name: &str| family.names.binary_search(&name).ok();
-    let constraints = Constraints::of_names(&family.names, position, knowledge)
-        .with_originals(family.originals.iter().copied());
+    let pairs = family.pairs.iter();
+    let pairs = pairs.flat_map(|pair| [(pair.first, pair.second), (pair.second, pair.first)]);
+    let distance = |u, v| family.pair(u, v).map(|pair| pair.distance);
+    let constraints = Constraints::of_names(&family.names, position, knowledge).with_originals(
+        &family.originals,
+        pairs,
+        distance,
+    );
     let all: Vec<usize> = (0..family.names.len()).collect();
     trees_under(family, &constraints.select(&all), rules)
 }

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::parts::TensorParts;
-use super::{DIGESTS, HAS_LEVELS, HAS_ROWS, MOMENTS, json};
+use super::{DIGESTS, HAS_LEVELS, HAS_ROWS, IS_CUT, MOMENTS, json};
 use crate::sketch::RowSample;
 
 /// All arrays, with their entries in the header.
@@ -64,7 +64,8 @@ fn flags(tensor: &TensorParts) -> u8 {
         0
     };
     let rows = if tensor.rows.is_some() { HAS_ROWS } else { 0 };
-    single | bfloat << 1 | half << 2 | levels | rows
+    let cut = if tensor.is_cut { IS_CUT } else { 0 };
+    single | bfloat << 1 | half << 2 | levels | rows | cut
 }
 
 /// The arrays written so far.

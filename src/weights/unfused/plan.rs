@@ -11,19 +11,32 @@ use super::super::element_count;
 use super::super::view::{Block, Part};
 
 /// The names of fused query, key and value projections.
-const QUERY_KEY_VALUE: [&str; 7] = [
+const QUERY_KEY_VALUE: [&str; 9] = [
     "Wqkv",
+    "attn_qkv",
     "c_attn",
     "in_proj",
     "qkv",
     "qkv_proj",
     "query_key_value",
     "to_qkv",
+    "wqkv",
 ];
 
+/// Those of them whose rows may be interleaved by groups of heads. Image encoders in such models use
+/// other names and don't interleave.
+const MAY_BE_INTERLEAVED: [&str; 3] = ["c_attn", "query_key_value", "wqkv"];
+
 /// The names of the output projections of attention next to these.
-const OUTPUT: [&str; 7] = [
-    "c_proj", "dense", "o_proj", "out_proj", "proj", "to_out.0", "wo",
+const OUTPUT: [&str; 8] = [
+    "attn_output",
+    "c_proj",
+    "dense",
+    "o_proj",
+    "out_proj",
+    "proj",
+    "to_out.0",
+    "wo",
 ];
 
 /// Possible endings after the name of a projection.
@@ -38,9 +51,10 @@ const MOST_EXPERTS: usize = 4096;
 /// A layer's name and its shape.
 type Named = (String, Vec<usize>);
 
-/// The parts listed instead of each layer; empty for a layer listed unchanged.
-pub(super) fn plan(layers: &[Named]) -> Vec<Vec<Part>> {
-    let model = Model::new(layers);
+/// The parts listed instead of each layer; empty for a layer listed unchanged. Fused projections may list their
+/// rows by groups of heads.
+pub(super) fn plan(layers: &[Named], interleaved_groups: Option<usize>) -> Vec<Vec<Part>> {
+    let model = Model::new(layers, interleaved_groups);
     let mut plan: Vec<Vec<Part>> = layers.iter().map(|layer| model.parts(layer)).collect();
     // Each name may occur only once.
     let mut counts: HashMap<String, usize> = HashMap::new();
@@ -68,15 +82,17 @@ struct Model<'a> {
     shapes: HashMap<&'a str, &'a [usize]>,
     /// Whether square matrices have a row for each input.
     is_input_major: bool,
+    interleaved_groups: Option<usize>,
 }
 
 impl<'a> Model<'a> {
-    fn new(layers: &'a [Named]) -> Self {
+    fn new(layers: &'a [Named], interleaved_groups: Option<usize>) -> Self {
         let mut model = Self {
             shapes: (layers.iter())
                 .map(|(name, shape)| (&**name, &**shape))
                 .collect(),
             is_input_major: false,
+            interleaved_groups,
         };
         let of_kind = |kind| {
             let layers = layers.iter();
@@ -115,6 +131,7 @@ impl<'a> Model<'a> {
             shape: [columns, rows].into(),
             block: Block::whole(shape),
             is_transposed,
+            is_cut: false,
         };
         [part].into()
     }
@@ -161,6 +178,7 @@ impl<'a> Model<'a> {
             None => return None,
         };
         let whole = Block::whole(shape);
+        let groups = self.groups(fused, &cuts).filter(|_| !are_columns);
         let part = |(part, outputs): (&str, Range<usize>)| {
             let mut own = shape.clone();
             own[usize::from(are_columns)] = outputs.len();
@@ -172,13 +190,25 @@ impl<'a> Model<'a> {
                 shape: own,
                 block: if are_columns {
                     whole.with_columns(&outputs)
+                } else if let Some(groups) = groups {
+                    let of_group = outputs.start / groups..outputs.end / groups;
+                    whole.with_rows_of_groups(&of_group, groups)
                 } else {
                     whole.with_rows(&outputs)
                 },
                 is_transposed,
+                is_cut: true,
             }
         };
         Some(cuts.into_iter().map(part).collect())
+    }
+
+    /// The number of groups of heads by which the rows of a fused projection are listed; `None` if queries,
+    /// keys and values follow one another.
+    fn groups(&self, fused: &str, cuts: &[(&str, Range<usize>)]) -> Option<usize> {
+        let groups = (self.interleaved_groups).filter(|_| MAY_BE_INTERLEAVED.contains(&fused))?;
+        let are_whole = |(_, outputs): &(&str, Range<usize>)| outputs.len().is_multiple_of(groups);
+        (groups > 1 && cuts.iter().all(are_whole)).then_some(groups)
     }
 
     /// Where to split the outputs of a fused projection; `None` if unknown.
@@ -268,6 +298,7 @@ impl<'a> Model<'a> {
                 shape: [outputs.len(), inputs].into(),
                 block,
                 is_transposed,
+                is_cut: kinds.len() > 1,
             }
         };
         let of_expert = |expert| kinds.iter().map(move |kind| (expert, kind));
@@ -337,7 +368,7 @@ mod tests {
         let layers: Vec<Named> = (layers.iter())
             .map(|&(name, shape)| (name.into(), shape.into()))
             .collect();
-        let plan = plan(&layers).into_iter().zip(layers);
+        let plan = plan(&layers, None).into_iter().zip(layers);
         plan.flat_map(|(parts, layer)| {
             if parts.is_empty() {
                 return [layer].into();

@@ -413,7 +413,7 @@ def main():
         "name": "golden",
         "skipped": json.dumps([{"layer": "broken", "reason": "contains NaN at index 7"}], **compact),
         "tensors": json.dumps([{"name": t[0], "shape": t[2], "dtype": t[1]} for t in kept], **compact),
-        "version": "2",
+        "version": "3",
     }
     arrays = [
         ("digests", "U64", [count, 6], packed("<u8", [w for t in kept for w in digests(t[3])])),

@@ -131,3 +131,84 @@ fn factors_that_fit_no_weight_of_the_base_are_refused() {
     let convolution = change(&[("ia3_l", &[1, 4, 1, 1], &[1.0; 4])], AdapterConfig::new());
     assert!(matches!(convolution, Err(AdapterError::Method { .. })));
 }
+
+#[test]
+fn adalora_has_a_diagonal_between_its_factors_and_keeps_its_first_scale() {
+    let tensors = [
+        ("lora_A", &[2, 6][..], &[INPUTS, [1.0; 6]].concat()[..]),
+        ("lora_B", &[4, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]),
+        ("lora_E", &[2, 1], &[0.5, -1.0]),
+    ];
+    let value = |row: usize, column: usize| {
+        let [first, second] = [2 * row + 1, 2 * row + 2].map(|factor| factor as f64);
+        0.5 * first * f64::from(INPUTS[column]) - second
+    };
+    let config = AdapterConfig::new().with_alpha(8.0);
+    let found = change(&tensors, config.clone()).unwrap();
+    let scaled = |scale: f64| by_places(|row, column| scale * value(row, column));
+    assert_eq!(found, (scaled(4.0), "AdaLoRA", 2));
+    let found = change(&tensors, config.clone().with_initial_rank(16)).unwrap();
+    assert_eq!(found.0, scaled(0.5));
+    let divisor = ("ranknum", &[][..], &[32.0][..]);
+    let found = change(&[&tensors[..], &[divisor]].concat(), config).unwrap();
+    assert_eq!(found.0, scaled(0.25));
+    let long = [tensors[0], tensors[1], ("lora_E", &[3, 1], &[1.0; 3])];
+    let found = change(&long, AdapterConfig::new());
+    assert!(matches!(found, Err(AdapterError::Incomplete { .. })));
+}
+
+/// A kernel of one place is followed by one of three, as LyCORIS stores convolutions: row by row, the changes of
+/// a kernel for two inputs and four outputs.
+#[test]
+fn convolutions_are_changed_by_two_kernels_and_a_product() {
+    // 4 × 6: outputs, then inputs by places. Two inputs in two ranks, which a kernel mixes.
+    let (down, up) = (
+        [1.0, 2.0, 3.0, 4.0],
+        [1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, -1.0],
+    );
+    let middle: Vec<f32> = (1..=12_u8).map(f32::from).collect();
+    let value = |row: usize, column: usize| {
+        let (input, place) = (column / 3, column % 3);
+        let of_rank = |rank: usize| {
+            let kernel = |step: usize| f64::from(middle[6 * rank + 3 * step + place]);
+            let input = |step: usize| f64::from(down[2 * step + input]);
+            f64::from(up[2 * row + rank]) * (kernel(0) * input(0) + kernel(1) * input(1))
+        };
+        of_rank(0) + of_rank(1)
+    };
+    let straight = [
+        ("lora_down.weight", &[2, 2, 1][..], &down[..]),
+        ("lora_mid.weight", &[2, 2, 3], &middle),
+        ("lora_up.weight", &[4, 2, 1], &up),
+    ];
+    let found = change(&straight, AdapterConfig::new()).unwrap();
+    assert_eq!(found, (by_places(value), "LoRA", 2));
+    // LoHa and LoKr store the factor of outputs with a row per rank.
+    let transposed: Vec<f32> = (0..8).map(|at| up[at % 4 * 2 + at / 4]).collect();
+    let ones = [
+        ("hada_w2_a", &[4, 1][..], &[1.0; 4][..]),
+        ("hada_w2_b", &[1, 6], &[1.0; 6]),
+    ];
+    let hadamard = [
+        ("hada_w1_a", &[2, 4][..], &transposed[..]),
+        ("hada_w1_b", &[2, 2], &down),
+        ("hada_t1", &[2, 2, 3], &middle),
+    ];
+    // The products of one adapter have one rank.
+    let found = change(&[&hadamard[..], &ones].concat(), AdapterConfig::new());
+    assert!(matches!(found, Err(AdapterError::Incomplete { .. })));
+    let ones = [
+        ("hada_w2_a", &[4, 2][..], &[0.5; 8][..]),
+        ("hada_w2_b", &[2, 6], &[1.0; 12]),
+    ];
+    let found = change(&[&hadamard[..], &ones].concat(), AdapterConfig::new()).unwrap();
+    assert_eq!(found, (by_places(value), "LoHa", 2));
+    let kronecker = [
+        ("lokr_w1", &[1, 1][..], &[1.0][..]),
+        ("lokr_w2_a", &[2, 4], &transposed),
+        ("lokr_w2_b", &[2, 2], &down),
+        ("lokr_t2", &[2, 2, 3], &middle),
+    ];
+    let found = change(&kronecker, AdapterConfig::new()).unwrap();
+    assert_eq!(found, (by_places(value), "LoKr", 2));
+}

@@ -212,9 +212,9 @@ proptest! {
     #[test]
     fn any_tensors_are_an_adapter_or_an_error(
         tensors in prop::collection::btree_map(
-            r"(base_model\.model\.|unet\.|lora_unet_|)(q|m\.q|)(\.lora_A|\.lora_B|\.lora\.down|_lora\.up|\.alpha|\.lora_magnitude_vector|\.lora_embedding_A|)(\.weight|\.default\.weight|\.bias|)",
+            r"(base_model\.model\.|unet\.|lora_unet_|)(q|m\.q|)(\.lora_A|\.lora_B|\.lora\.down|_lora\.up|\.lora_E|\.lora_mid|\.ranknum|\.hada_w1_a|\.hada_w1_b|\.hada_w2_a|\.hada_w2_b|\.hada_t1|\.lokr_w1|\.lokr_w2_a|\.lokr_w2_b|\.lokr_t2|\.alpha|\.lora_magnitude_vector|\.lora_embedding_A|)(\.weight|\.default\.weight|\.bias|)",
             prop::collection::vec(0_usize..3, 0..4),
-            0..5,
+            0..6,
         ),
     ) {
         let source = tensors.iter().fold(InMemoryModel::new("a"), |model, (name, shape)| {

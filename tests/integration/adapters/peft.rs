@@ -67,10 +67,14 @@ fn unsupported_configurations_are_named() {
         error(r#"{"lora_alpha": "x"}"#),
         AdapterError::Config { .. }
     ));
+    // The base is known in any case.
+    let json = r#"{"peft_type": "OFT", "base_model_name_or_path": "acme/base"}"#;
+    let config = AdapterConfig::from_json(json).unwrap();
+    assert_eq!(config.base(), Some("acme/base"));
     let method = AdapterError::Method {
         method: "OFT".into(),
     };
-    assert_eq!(error(r#"{"peft_type": "OFT"}"#), method);
+    assert_eq!(changed(&[DOWN, UP], config), Err(method));
     let pattern = error(r#"{"alpha_pattern": {"q_proj(?!x)": 4}}"#);
     assert!(matches!(pattern, AdapterError::Pattern { .. }), "{pattern}");
     let config = r#"{"alpha_pattern": null, "base_model_name_or_path": null, "more": 1}"#;

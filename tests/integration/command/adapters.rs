@@ -84,6 +84,72 @@ fn adapters_are_attached_to_the_base_that_they_name() {
 }
 
 #[test]
+fn an_adapter_of_an_adapter_is_its_child() {
+    let folder = TempFolder::new();
+    let base = write_base(&folder);
+    let (file, merged) = adapter(&base, 1);
+    folder.write("chat/adapter_model.safetensors", file);
+    folder.write("chat/adapter_config.json", CONFIG);
+    let (file, merged) = adapter(&merged, 2);
+    folder.write("again/adapter_model.safetensors", file);
+    let config = CONFIG.replace("acme/base", "acme/chat");
+    folder.write("again/adapter_config.json", config);
+    folder.write("merged.safetensors", file_of(&merged));
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(run.stderr, "");
+    let json = run.json();
+    for (name, parent, kind) in [
+        ("chat", "base", "adapter"),
+        ("again", "chat", "adapter"),
+        ("merged", "again", "duplicate"),
+    ] {
+        let model = model(&json, name);
+        assert_eq!(
+            (&model["parent"], &model["kind"]),
+            (&parent.into(), &kind.into())
+        );
+    }
+    // Two that are each other's base have none.
+    let config = CONFIG.replace("acme/base", "acme/again");
+    folder.write("chat/adapter_config.json", config);
+    let run = recover_folder(folder.path(), &[]);
+    assert_eq!(model(&run.json(), "again")["placed"], false);
+    assert_eq!(run.stderr.lines().count(), 2);
+}
+
+#[test]
+fn adapters_of_other_methods_are_listed_with_the_name_of_their_base() {
+    let folder = TempFolder::new();
+    write_base(&folder);
+    let tensors = [
+        ("prompt", "PROMPT_TUNING", "prompt_embeddings"),
+        ("rotated", "OFT", "base_model.model.first.oft_R.weight"),
+        ("norms", "LN_TUNING", "base_model.model.norm.weight"),
+    ];
+    for (id, method, name) in tensors {
+        let tensor: Matrix = (name, [2, 24], vec![0.5; 48]);
+        folder.write(
+            &format!("{id}/adapter_model.safetensors"),
+            file_of(&[tensor]),
+        );
+        let config = CONFIG.replace("LORA", method);
+        folder.write(&format!("{id}/adapter_config.json"), config);
+    }
+    let run = recover_folder(folder.path(), &[]);
+    for (id, method, _) in tensors {
+        assert_eq!(model(&run.json(), id)["placed"], false);
+        let start = format!("{id} is an adapter of acme/base that cannot be read: ");
+        let line = run.stderr.lines().find(|line| line.starts_with(&start));
+        assert!(
+            line.is_some_and(|line| line.contains(method)),
+            "{}",
+            run.stderr
+        );
+    }
+    assert_eq!(run.stderr.lines().count(), tensors.len());
+}
+
+#[test]
 fn an_adapter_without_a_base_name_is_attached_to_the_only_model_that_fits() {
     let folder = TempFolder::new();
     let base = foundation(1, 24);
