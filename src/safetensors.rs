@@ -102,8 +102,8 @@ file_model! {
     /// let error = SafetensorsModel::from_bytes("cut", &bytes[..20]).unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "`cut` is not a safetensors file, or cut short: \
-    ///      its header would be 38 bytes long, the file has 20",
+    ///     "`cut` is not a safetensors file, or is truncated: \
+    ///      the header would be 38 bytes long in a file of 20",
     /// );
     /// # Ok::<(), mother::storage::FileError>(())
     /// ```

@@ -1,5 +1,6 @@
 //! A common form for models: fused layers are split, and every matrix has one row per output.
 
+mod names;
 mod plan;
 
 use alloc::string::String;

@@ -152,9 +152,9 @@ pub enum JointConstant {
     Erratic,
     /// Mean β of edges if growth is erratic. Default: 0.6.
     ErraticGrowth,
-    /// Standard deviation of an edge's β if growth is erratic. Default: 0.5.
+    /// Standard deviation of an edge's β if growth is erratic. Default: 0.3.
     ErraticEdgeDeviation,
-    /// Standard deviation around 0 of β if growth is erratic and neither model is the other's parent. Default: 0.7.
+    /// Standard deviation around 0 of β if growth is erratic and neither model is the other's parent. Default: 0.6.
     ErraticNonEdgeDeviation,
     /// Degrees of freedom of the distribution of β if growth is erratic. Default: 4.
     ErraticDegreesOfFreedom,
@@ -237,8 +237,8 @@ impl JointConstant {
             Self::EdgeGrowthDeviation => 0.153,
             Self::Erratic => 0.1,
             Self::ErraticGrowth => 0.6,
-            Self::ErraticEdgeDeviation => 0.5,
-            Self::ErraticNonEdgeDeviation => 0.7,
+            Self::ErraticEdgeDeviation => 0.3,
+            Self::ErraticNonEdgeDeviation => 0.6,
             Self::ErraticDegreesOfFreedom => 4.0,
             Self::ChanceHalfDimension => 200.0,
             Self::NonEdgeGrowthDeviation => 0.229,

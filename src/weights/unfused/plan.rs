@@ -9,38 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::super::element_count;
 use super::super::view::{Block, Part};
-
-/// The names of fused query, key and value projections.
-const QUERY_KEY_VALUE: [&str; 9] = [
-    "Wqkv",
-    "attn_qkv",
-    "c_attn",
-    "in_proj",
-    "qkv",
-    "qkv_proj",
-    "query_key_value",
-    "to_qkv",
-    "wqkv",
-];
-
-/// Those of them whose rows may be interleaved by groups of heads. Image encoders in such models use
-/// other names and don't interleave.
-const MAY_BE_INTERLEAVED: [&str; 3] = ["c_attn", "query_key_value", "wqkv"];
-
-/// The names of the output projections of attention next to these.
-const OUTPUT: [&str; 8] = [
-    "attn_output",
-    "c_proj",
-    "dense",
-    "o_proj",
-    "out_proj",
-    "proj",
-    "to_out.0",
-    "wo",
-];
-
-/// Possible endings after the name of a projection.
-const ENDINGS: [&str; 4] = [".weight", ".bias", ".base_layer.weight", ".base_layer.bias"];
+use super::names::{ENDINGS, MAY_BE_INTERLEAVED, OUTPUT, is_module, projection};
 
 /// The matrices of experts that may be packed.
 const OF_EXPERTS: [&str; 4] = ["down_proj", "gate_proj", "gate_up_proj", "up_proj"];
@@ -333,31 +302,6 @@ enum Outputs {
 
 fn halves(count: usize) -> Option<usize> {
     count.is_multiple_of(2).then_some(count / 2)
-}
-
-/// Splits a fused projection's name into the part before it, the projection, and the part after it.
-fn projection(name: &str) -> Option<(&str, &str, &str)> {
-    // PyTorch's attention has `in_proj_weight`, without a module in between.
-    for (whole, ending) in [("in_proj_weight", ".weight"), ("in_proj_bias", ".bias")] {
-        if let Some(before) = name.strip_suffix(whole) {
-            return is_module(before).then_some((before, "in_proj", ending));
-        }
-    }
-    let ending = ENDINGS
-        .iter()
-        .rev()
-        .find(|ending| name.ends_with(**ending))?;
-    let stem = name.strip_suffix(ending)?;
-    let fused = stem.rsplit('.').next().unwrap_or(stem);
-    let before = stem.strip_suffix(fused)?;
-    let is_known =
-        (fused == "gate_up_proj") || (fused != "in_proj" && QUERY_KEY_VALUE.contains(&fused));
-    is_known.then_some((before, fused, *ending))
-}
-
-/// Whether the beginning of a name ends at a boundary between parts.
-fn is_module(before: &str) -> bool {
-    before.is_empty() || before.ends_with('.')
 }
 
 #[cfg(test)]
