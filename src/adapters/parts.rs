@@ -132,7 +132,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         let (mut left, mut right) = (matrix(outputs)?, matrix(inputs)?);
         let rank = right.rows;
         if let Some(middle) = part(Factor::Middle) {
-            // Here the factor of outputs has a row per rank, too.
+            // Here, the factor of outputs also has a row per rank.
             left = left.transposed();
             right = after(middle, &right)?.ok_or_else(|| misfit(module, inputs, middle))?;
         }

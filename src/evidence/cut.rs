@@ -1,4 +1,4 @@
-//! Parts of fused weights whose rows are in another order than those of the other model.
+//! Parts of fused weights whose rows are in a different order in the other model.
 
 use alloc::vec::Vec;
 
@@ -13,8 +13,9 @@ const PARTS: [&str; 5] = ["q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"];
 /// Leaves out the parts of a fused weight if one of them is unrelated to its counterpart, unlike most weights of
 /// two related models.
 ///
-/// Fused rows are often interleaved by heads. If nothing said so when the model was read, its parts hold rows of
-/// other projections, which says nothing about how far training moved them. Models that interleave alike agree.
+/// Fused rows are often interleaved by heads. If that wasn't known when the model was read, its parts contain rows of
+/// other projections, and their distance doesn't show how far training moved them. Two models interleaved in the same
+/// way are not affected.
 pub(super) fn leave_out_reordered(
     tensors: &mut Vec<Tensor>,
     matched: &[(&TensorSignature, &TensorSignature)],
@@ -45,7 +46,7 @@ pub(super) fn leave_out_reordered(
     });
 }
 
-/// What the names of all parts of one fused weight begin with.
+/// The beginning that the names of all parts of one fused weight share.
 fn fused(part: &str) -> Option<&str> {
     let found = PARTS.iter().find_map(|name| part.rfind(name));
     part.get(..found?)

@@ -40,7 +40,7 @@ struct Place {
     weights: Option<u64>,
 }
 
-/// One model, and what is compared of it at first.
+/// A model, and what is compared first.
 struct Model<'a> {
     /// Its place in the collection.
     position: usize,
@@ -56,7 +56,7 @@ struct Glance {
     squared_norm: f64,
 }
 
-/// What must be equal in two tensors.
+/// What must be the same in two tensors.
 type Key<'a> = (&'a str, &'a [usize], u64, RowGroups, usize);
 
 fn key(tensor: &TensorSignature) -> Key<'_> {

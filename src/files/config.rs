@@ -1,4 +1,4 @@
-//! What the configuration beside a model says about how its weights are stored.
+//! How a model's weights are stored, according to the configuration file next to them.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -10,10 +10,10 @@ use std::path::Path;
 /// The file in which libraries keep a model's configuration.
 const CONFIG: &str = "config.json";
 
-/// The most bytes read of it.
+/// The maximum number of bytes read from it.
 const LONGEST: u64 = 1 << 20;
 
-/// The keys of a configuration that say how heads are stored. Libraries have several names for some.
+/// The keys of a configuration that determine how heads are stored. Some have several names.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 struct Config {
@@ -25,7 +25,7 @@ struct Config {
     multi_query: Option<bool>,
     multi_query_attention: Option<bool>,
     new_decoder_architecture: Option<bool>,
-    /// The language model of one that also reads images.
+    /// The language model within a model that also reads images.
     #[serde(alias = "llm_config", alias = "language_config")]
     text_config: Option<Box<Self>>,
 }
@@ -55,8 +55,8 @@ impl Config {
     }
 }
 
-/// The number of groups of heads by which the models in a folder interleave fused projections, if its
-/// configuration says so.
+/// The number of groups of heads by which models in a folder interleave their fused projections, according to its
+/// configuration; `None` if they don't, or it isn't known.
 pub(super) fn interleaved_groups(folder: &Path) -> Option<usize> {
     let file = File::open(folder.join(CONFIG)).ok()?;
     let mut bytes = Vec::new();

@@ -34,7 +34,7 @@ pub(super) struct Part {
     pub(super) shape: Vec<usize>,
     pub(super) block: Block,
     pub(super) is_transposed: bool,
-    /// Whether the layer holds other projections, too.
+    /// Whether the layer also holds other projections.
     pub(super) is_cut: bool,
 }
 

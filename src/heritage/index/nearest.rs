@@ -43,8 +43,7 @@ pub(super) struct Scale {
     pub(super) values: f64,
 }
 
-/// Summaries that are searched. Those of one family lie side by side, so that most of the others are never looked
-/// at.
+/// Summaries to search. Those of one family are stored next to each other, so that most others are never read.
 pub(super) struct Targets {
     scale: Scale,
     panels: Panels,
@@ -55,7 +54,7 @@ pub(super) struct Targets {
     rest: Range<usize>,
 }
 
-/// Summaries near to the first one of them.
+/// Summaries near the first of them.
 #[derive(Clone)]
 struct Cluster {
     panels: Range<usize>,

@@ -9,7 +9,7 @@ use super::listing::Listing;
 use crate::weights::{Layer, SkippedLayer};
 
 /// Formats that store a layer as codes: the format's name, the name of the codes within their module, and the
-/// names of tensors beside them, one of which must exist unless the name of the codes suffices.
+/// names of tensors next to them, one of which must exist unless the name of the codes suffices.
 const FORMATS: [(&str, &str, &[&str]); 7] = [
     ("EXL2", "q_weight", &["q_scale", "q_scale_max"]),
     (
