@@ -47,13 +47,12 @@ mod state;
 mod tensor;
 mod values;
 
-use alloc::string::String;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use self::file::{Shard, StoredLayer, shard};
+use crate::storage::FileError;
 use crate::storage::index;
 use crate::storage::model::file_model;
-use crate::storage::{FileError, Storage};
 
 const SINGLE_FILE: &str = "pytorch_model.bin";
 const INDEX_SUFFIX: &str = ".bin.index.json";
@@ -106,15 +105,27 @@ impl PytorchModel<'static> {
         let (name, parts) = index::open_model(path.as_ref(), SINGLE_FILE, INDEX_SUFFIX, shard)?;
         Ok(Self::new(name, parts))
     }
+}
 
+/// How [`ModelPath`](crate::files::ModelPath) opens models. Their names are set later.
+#[cfg(feature = "safetensors")]
+impl PytorchModel<'static> {
     /// Opens one file, or shards that no index lists.
-    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, FileError> {
-        let shards = paths.iter().map(|path| shard(Storage::open(path)?));
-        Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
+    pub(crate) fn open_shards(paths: &[std::path::PathBuf]) -> Result<Self, FileError> {
+        let shards = paths
+            .iter()
+            .map(|path| shard(crate::storage::Storage::open(path)?));
+        Ok(Self::new(
+            alloc::string::String::new(),
+            shards.collect::<Result<_, _>>()?,
+        ))
     }
 
     /// Opens the shards that an index lists.
     pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
-        Ok(Self::new(String::new(), index::open_shards(index, shard)?))
+        Ok(Self::new(
+            alloc::string::String::new(),
+            index::open_shards(index, shard)?,
+        ))
     }
 }
