@@ -1,39 +1,24 @@
 //! Code compiled for the widest vector registers that the machine has.
 
-/// A computation that the compiler can make faster with wide registers.
-pub(crate) trait Kernel {
-    type Output;
-
-    /// Must be `#[inline(always)]`, as must everything it calls.
-    fn compute(self) -> Self::Output;
-}
-
-impl<R, F: FnOnce() -> R> Kernel for F {
-    type Output = R;
-
-    #[inline(always)]
-    fn compute(self) -> R {
-        self()
-    }
-}
-
-/// Runs the kernel with the widest registers available; results are the same with any.
-pub(crate) fn in_wide_registers<K: Kernel>(kernel: K) -> K::Output {
+/// Runs a computation with the widest registers available; results are the same with any.
+///
+/// The closure must be `#[inline(always)]`, as must everything it calls.
+pub(crate) fn in_wide_registers<R>(compute: impl FnOnce() -> R) -> R {
     #[cfg(feature = "simd")]
-    return pulp::Arch::new().dispatch(Dispatched(kernel));
+    return pulp::Arch::new().dispatch(Dispatched(compute));
     #[cfg(not(feature = "simd"))]
-    kernel.compute()
+    compute()
 }
 
-/// Runs the kernel with registers of at most 256 bits; results are the same with any.
+/// Like [`in_wide_registers`], with registers of at most 256 bits.
 ///
 /// For unaligned memory that is read once: every load of 512 bits would touch two cache lines.
-pub(crate) fn in_registers_of_256_bits<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn in_registers_of_256_bits<R>(compute: impl FnOnce() -> R) -> R {
     #[cfg(all(feature = "simd", target_arch = "x86_64"))]
     if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, Dispatched(kernel));
+        return pulp::Simd::vectorize(simd, Dispatched(compute));
     }
-    kernel.compute()
+    compute()
 }
 
 /// Runs a library computation that leaves values in wide registers, and clears these afterwards.
@@ -53,14 +38,14 @@ pub(crate) fn clearing_wide_registers<R>(compute: impl FnOnce() -> R) -> R {
 }
 
 #[cfg(feature = "simd")]
-struct Dispatched<K>(K);
+struct Dispatched<F>(F);
 
 #[cfg(feature = "simd")]
-impl<K: Kernel> pulp::NullaryFnOnce for Dispatched<K> {
-    type Output = K::Output;
+impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Dispatched<F> {
+    type Output = R;
 
     #[inline(always)]
-    fn call(self) -> K::Output {
-        self.0.compute()
+    fn call(self) -> R {
+        self.0()
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use super::Element;
 use super::bytes::BUFFER;
 use crate::Scalar;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::weights::element_count;
 
 /// The largest gap in bytes between values that are read together rather than one by one.
@@ -165,12 +165,10 @@ impl Strides {
             for columns in columns.chunks(STRIP) {
                 let runs = &mut runs[..(length + PADDING) * columns.len()];
                 fetch_runs(element, (first, columns), &mut bytes, runs, fetch)?;
-                in_wide_registers(Turn {
-                    runs,
-                    columns,
-                    row,
-                    band,
-                });
+                in_wide_registers(
+                    #[inline(always)]
+                    || turn(runs, columns, row, band),
+                );
             }
         }
         Ok(())
@@ -241,41 +239,28 @@ fn fetch_runs<T: Scalar>(
     Ok(())
 }
 
-/// Puts the runs of some columns into their rows.
-struct Turn<'a, T> {
-    /// One behind another, with padding.
-    runs: &'a [T],
-    columns: &'a [Column],
-    /// How many values a row has.
-    row: usize,
-    /// Whole rows.
-    band: &'a mut [T],
-}
-
-impl<T: Scalar> Kernel for Turn<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let apart = self.runs.len() / self.columns.len();
-        for (tile, rows) in self.band.chunks_mut(TILE * self.row).enumerate() {
-            let columns = self.columns.chunks(TILE);
-            for (columns, runs) in columns.zip(self.runs.chunks(TILE * apart)) {
-                let runs = &runs[tile * TILE..];
-                let first = columns[0].1;
-                let are_neighbours = columns.len() == TILE
-                    && (first..).zip(columns).all(|(at, column)| at == column.1);
-                for (at, row) in rows.chunks_exact_mut(self.row).enumerate() {
-                    let values = runs[at..].iter().step_by(apart);
-                    if are_neighbours {
-                        let row = &mut row[first..first + TILE];
-                        row.iter_mut()
-                            .zip(values)
-                            .for_each(|(to, &from)| *to = from);
-                    } else {
-                        for (&(_, column), &value) in columns.iter().zip(values) {
-                            row[column] = value;
-                        }
+/// Puts the runs of some columns, stored one after another with padding, into the rows of `band`. Each row has `width`
+/// values.
+#[inline(always)]
+fn turn<T: Scalar>(runs: &[T], columns: &[Column], width: usize, band: &mut [T]) {
+    let apart = runs.len() / columns.len();
+    for (tile, rows) in band.chunks_mut(TILE * width).enumerate() {
+        let columns = columns.chunks(TILE);
+        for (columns, runs) in columns.zip(runs.chunks(TILE * apart)) {
+            let runs = &runs[tile * TILE..];
+            let first = columns[0].1;
+            let are_neighbours =
+                columns.len() == TILE && (first..).zip(columns).all(|(at, column)| at == column.1);
+            for (at, row) in rows.chunks_exact_mut(width).enumerate() {
+                let values = runs[at..].iter().step_by(apart);
+                if are_neighbours {
+                    let row = &mut row[first..first + TILE];
+                    row.iter_mut()
+                        .zip(values)
+                        .for_each(|(to, &from)| *to = from);
+                } else {
+                    for (&(_, column), &value) in columns.iter().zip(values) {
+                        row[column] = value;
                     }
                 }
             }

@@ -11,7 +11,7 @@ use super::super::matching::content::{SUMS_MAY_BE_NEAR, all_sums_may_be_near};
 use super::super::relation::Sums;
 use super::{Model, Place};
 use crate::powers::power_of_two;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 use crate::sketch::{MatrixSketch, RowGroups};
 
 /// How many models are compared with another one at once, each in a lane of vector registers.
@@ -102,12 +102,10 @@ impl<'a> Tile<'a> {
             }
             for ((first, row), sums) in self.firsts.iter().zip(&mut self.rows).zip(&mut sums) {
                 let glance = &first.glances[shape];
-                let mut squared = [0.0; LANES];
-                in_wide_registers(SquaredDistances {
-                    first: &glance.sum,
-                    others: &self.buckets,
-                    squared: &mut squared,
-                });
+                let squared = in_wide_registers(
+                    #[inline(always)]
+                    || squared_distances(&glance.sum, &self.buckets),
+                );
                 for lane in 0..LANES {
                     let norm = glance.squared_norm + norms[lane];
                     row.is_settled[lane] &= squared[lane] > CLEARLY * SUMS_MAY_BE_NEAR * norm;
@@ -150,24 +148,24 @@ impl<'a> Tile<'a> {
             self.first.clear();
             self.first
                 .extend(first.buckets().iter().map(|bucket| factor * bucket));
-            in_wide_registers(GroupDistances {
-                first: &self.first,
-                others: &self.buckets,
-                of_group,
-                unit: power_of_two(unit),
-                squared: &mut self.squared,
-            });
+            in_wide_registers(
+                #[inline(always)]
+                || {
+                    let numbers = (&self.first[..], &self.buckets[..]);
+                    distances_of_groups(numbers, of_group, power_of_two(unit), &mut self.squared);
+                },
+            );
             let groups = first.squared_norms().len();
             let row = &mut self.rows[at];
             let squared = &self.squared[..groups];
             match place.weights {
-                Some(values) => in_wide_registers(WeightSums {
-                    row,
-                    values: values as f64,
-                    squared,
-                    first: first.squared_norms(),
-                    others: &self.squared_norms,
-                }),
+                Some(values) => in_wide_registers(
+                    #[inline(always)]
+                    || {
+                        let norms = (first.squared_norms(), &self.squared_norms[..]);
+                        row.add_weight(values as f64, squared, norms);
+                    },
+                ),
                 None => {
                     for squared in squared {
                         for (sum, squared) in
@@ -241,105 +239,80 @@ fn factor(sketch: &MatrixSketch, unit: i32) -> Option<f32> {
 }
 
 /// The squared distances of one vector from others, one in each lane.
-struct SquaredDistances<'a> {
-    first: &'a [f32],
-    others: &'a [[f32; LANES]],
-    squared: &'a mut Lanes,
-}
-
-impl Kernel for SquaredDistances<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let mut squared = *self.squared;
-        for (&first, others) in self.first.iter().zip(self.others) {
-            for lane in 0..LANES {
-                let difference = f64::from(first) - f64::from(others[lane]);
-                squared[lane] += difference * difference;
-            }
+#[inline(always)]
+fn squared_distances(first: &[f32], others: &[[f32; LANES]]) -> Lanes {
+    let mut squared = [0.0; LANES];
+    for (&first, others) in first.iter().zip(others) {
+        for lane in 0..LANES {
+            let difference = f64::from(first) - f64::from(others[lane]);
+            squared[lane] += difference * difference;
         }
-        *self.squared = squared;
     }
+    squared
 }
 
 /// The squared distances of one sketch from others for each group of rows. Squares are added in the same order as
 /// in a comparison of two sketches.
-struct GroupDistances<'a> {
-    first: &'a [f32],
-    others: &'a [[f32; LANES]],
+#[inline(always)]
+fn distances_of_groups(
+    (first, others): (&[f32], &[[f32; LANES]]),
     of_group: usize,
     unit: f64,
-    squared: &'a mut [Lanes],
-}
-
-impl Kernel for GroupDistances<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let in_group = self.of_group / 8;
-        let firsts = self.first.as_chunks::<8>().0.chunks_exact(in_group);
-        let others = self.others.as_chunks::<8>().0.chunks_exact(in_group);
-        for ((first, others), squared) in firsts.zip(others).zip(self.squared) {
-            let mut total = [0.0; LANES];
-            for position in 0..8 {
-                let mut sums = [0.0_f32; LANES];
-                for (first, others) in first.iter().zip(others) {
-                    let first = first[position];
-                    for (sum, other) in sums.iter_mut().zip(&others[position]) {
-                        let difference = first - other;
-                        *sum += difference * difference;
-                    }
-                }
-                for (total, sum) in total.iter_mut().zip(sums) {
-                    *total += f64::from(sum);
+    squared: &mut [Lanes],
+) {
+    let in_group = of_group / 8;
+    let firsts = first.as_chunks::<8>().0.chunks_exact(in_group);
+    let others = others.as_chunks::<8>().0.chunks_exact(in_group);
+    for ((first, others), squared) in firsts.zip(others).zip(squared) {
+        let mut total = [0.0; LANES];
+        for position in 0..8 {
+            let mut sums = [0.0_f32; LANES];
+            for (first, others) in first.iter().zip(others) {
+                let first = first[position];
+                for (sum, other) in sums.iter_mut().zip(&others[position]) {
+                    let difference = first - other;
+                    *sum += difference * difference;
                 }
             }
-            *squared = total.map(|total| total * self.unit * self.unit);
+            for (total, sum) in total.iter_mut().zip(sums) {
+                *total += f64::from(sum);
+            }
         }
+        *squared = total.map(|total| total * unit * unit);
     }
 }
 
-/// Adds the groups of one weight to a row.
-struct WeightSums<'a> {
-    row: &'a mut Row,
-    values: f64,
-    squared: &'a [Lanes],
-    first: &'a [f64],
-    others: &'a [Lanes],
-}
-
-impl Kernel for WeightSums<'_> {
-    type Output = ();
-
+impl Row {
+    /// Adds the groups of one weight, given their squared distances from the others and the squared norms of the first
+    /// model and the others.
     #[inline(always)]
-    fn compute(self) {
+    fn add_weight(&mut self, values: f64, squared: &[Lanes], (first, others): (&[f64], &[Lanes])) {
         let (mut total, mut norms, mut lower) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-        let (Some(last), Some(first), Some(others)) =
-            (self.squared.last(), self.first.last(), self.others.last())
+        let (Some(last), Some(last_first), Some(last_others)) =
+            (squared.last(), first.last(), others.last())
         else {
             return;
         };
-        for ((squared, &first_norm), norm) in self.squared.iter().zip(self.first).zip(self.others) {
+        for ((squared, &first), others) in squared.iter().zip(first).zip(others) {
             for lane in 0..LANES {
-                let norm = first_norm + norm[lane];
-                // Whether the share of what independent rows have is lower than a quarter of that of the last rows.
-                let is_lower =
-                    MUCH * squared[lane] * (first + others[lane]) <= CLEARLY * last[lane] * norm;
+                let norm = first + others[lane];
+                // Whether this group's share of the distance between independent rows is less than a quarter of the
+                // last group's share.
+                let is_lower = MUCH * squared[lane] * (last_first + last_others[lane])
+                    <= CLEARLY * last[lane] * norm;
                 lower[lane] += if is_lower { 1.0 } else { 0.0 };
                 total[lane] += squared[lane];
                 norms[lane] += norm;
             }
         }
-        let most = (self.squared.len() / 2) as f64;
+        let most = (squared.len() / 2) as f64;
         for lane in 0..LANES {
             let is_far = total[lane] > CLEARLY * Geometry::UNRELATED * norms[lane];
-            self.row.near[lane] += if is_far { 0.0 } else { self.values };
+            self.near[lane] += if is_far { 0.0 } else { values };
             // Otherwise the last rows may be new ones, which don't count.
-            self.row.is_settled[lane] &= lower[lane] <= most;
-            self.row.squared_distance[lane] += total[lane];
-            self.row.distance[lane] += Float::sqrt(total[lane]);
+            self.is_settled[lane] &= lower[lane] <= most;
+            self.squared_distance[lane] += total[lane];
+            self.distance[lane] += Float::sqrt(total[lane]);
         }
     }
 }

@@ -10,7 +10,7 @@ use num_traits::Float;
 use self::panels::{LANES, Panels, distances};
 use super::summary::{NUMBERS, Summary};
 use crate::parallel;
-use crate::registers::{Kernel, in_wide_registers};
+use crate::registers::in_wide_registers;
 
 /// How many models are searched for together, so that the summaries they are compared with stay in the cache.
 const TILE: usize = 64;
@@ -126,21 +126,20 @@ impl Targets {
         if !self.clusters.is_empty() {
             let tiles = searches.chunks_mut(TILE);
             parallel::map(tiles, |tile| {
-                in_wide_registers(Leaders {
-                    tile,
-                    targets: self,
-                })
+                in_wide_registers(
+                    #[inline(always)]
+                    || find_clusters(tile, &self.leaders),
+                );
             });
             // Models of one family are searched for together.
             searches.sort_by_key(|(_, search)| search.first());
         }
         let tiles = searches.chunks_mut(TILE);
         parallel::map(tiles, |tile| {
-            in_wide_registers(Scan {
-                tile,
-                targets: self,
-                most,
-            })
+            in_wide_registers(
+                #[inline(always)]
+                || self.scan(tile, most),
+            );
         });
         searches.sort_unstable_by_key(|&(query, _)| query);
         let unit = Float::powi(4.0_f64, self.scale.exponent) / self.scale.values.max(1.0);
@@ -148,6 +147,59 @@ impl Targets {
         (searches.into_iter())
             .map(|(_, search)| search.near.into_iter().map(per_value).collect())
             .collect()
+    }
+
+    /// Searches for the models near to some queries.
+    #[inline(always)]
+    fn scan(&self, tile: &mut [(usize, Search)], most: usize) {
+        for same in tile.chunk_by_mut(|(_, a), (_, b)| a.first() == b.first()) {
+            let first = same[0]
+                .1
+                .first()
+                .map(|cluster| self.clusters[cluster].panels.clone());
+            for panel in first.unwrap_or_default() {
+                for (_, search) in &mut *same {
+                    search.scan(&self.panels, panel, most);
+                }
+            }
+        }
+        for (_, search) in &mut *tile {
+            for at in 1..search.leaders.len() {
+                let (distance, cluster) = search.leaders[at];
+                let Cluster { panels, radius } = &self.clusters[cluster];
+                if distance <= search.limit(*radius, most) {
+                    panels
+                        .clone()
+                        .for_each(|panel| search.scan(&self.panels, panel, most));
+                }
+            }
+        }
+        for (panel, clusters) in self.clusters.chunks(LANES).enumerate() {
+            let radius = clusters
+                .iter()
+                .fold(0.0, |most: f32, cluster| most.max(cluster.radius));
+            for (_, search) in &mut *tile {
+                let limit = search.limit(radius, most);
+                let leaders = self.leaders.panel(panel);
+                let Some(distances) = distances(&search.numbers, leaders, limit) else {
+                    continue;
+                };
+                for (lane, cluster) in clusters.iter().enumerate() {
+                    let is_known = |&(_, known): &Near| known == panel * LANES + lane;
+                    if distances[lane] <= search.limit(cluster.radius, most)
+                        && !search.leaders.iter().any(is_known)
+                    {
+                        let panels = cluster.panels.clone();
+                        panels.for_each(|panel| search.scan(&self.panels, panel, most));
+                    }
+                }
+            }
+        }
+        for panel in self.rest.clone() {
+            for (_, search) in &mut *tile {
+                search.scan(&self.panels, panel, most);
+            }
+        }
     }
 }
 
@@ -161,24 +213,16 @@ fn clusters(numbers: &[[f32; NUMBERS]], most: usize) -> (Panels, Vec<usize>, Vec
     for numbers in numbers.chunks(JOINED_AT_ONCE) {
         // Clusters that were there before are searched in parallel, new ones in order.
         let before = radii.len() / LANES;
-        let join = |tile| {
-            in_wide_registers(Join {
-                tile,
-                leaders: &leaders,
-                from: 0,
-            })
-        };
+        let join = |tile| join(tile, &leaders, 0);
         let found: Vec<Vec<Option<Near>>> = parallel::map(numbers.chunks(TILE), join);
         for (numbers, found) in numbers.iter().zip(found.into_iter().flatten()) {
             let tile = core::slice::from_ref(numbers);
-            let join = |leaders| {
-                in_wide_registers(Join {
-                    tile,
-                    leaders,
-                    from: before,
-                })
-            };
-            let found = found.or_else(|| join(&leaders).into_iter().flatten().next());
+            let found = found.or_else(|| {
+                self::join(tile, &leaders, before)
+                    .into_iter()
+                    .flatten()
+                    .next()
+            });
             cluster_of.push(if let Some((squared, cluster)) = found {
                 radii[cluster] = squared.max(radii[cluster]);
                 cluster
@@ -255,119 +299,35 @@ impl Search {
 }
 
 /// Finds the first cluster that each of some summaries may join, from a panel on.
-struct Join<'a> {
-    tile: &'a [[f32; NUMBERS]],
-    leaders: &'a Panels,
-    from: usize,
-}
-
-impl Kernel for Join<'_> {
-    type Output = Vec<Option<Near>>;
-
-    #[inline(always)]
-    fn compute(self) -> Self::Output {
-        let mut found = Vec::with_capacity(self.tile.len());
-        for numbers in self.tile {
-            let squares = numbers.iter().map(|number| number * number);
-            let limit = 2.0 * NEAR * squares.sum::<f32>();
-            let mut panels = self.from..self.leaders.count();
-            found.push(panels.find_map(|panel| {
-                let distances = distances(numbers, self.leaders.panel(panel), limit)?;
-                let lane = distances.iter().position(|&distance| distance <= limit)?;
-                Some((distances[lane], panel * LANES + lane))
-            }));
-        }
-        found
-    }
+fn join(tile: &[[f32; NUMBERS]], leaders: &Panels, from: usize) -> Vec<Option<Near>> {
+    in_wide_registers(
+        #[inline(always)]
+        || {
+            let mut found = Vec::with_capacity(tile.len());
+            for numbers in tile {
+                let squares = numbers.iter().map(|number| number * number);
+                let limit = 2.0 * NEAR * squares.sum::<f32>();
+                let mut panels = from..leaders.count();
+                found.push(panels.find_map(|panel| {
+                    let distances = distances(numbers, leaders.panel(panel), limit)?;
+                    let lane = distances.iter().position(|&distance| distance <= limit)?;
+                    Some((distances[lane], panel * LANES + lane))
+                }));
+            }
+            found
+        },
+    )
 }
 
 /// Finds the nearest clusters for some queries.
-struct Leaders<'a> {
-    tile: &'a mut [(usize, Search)],
-    targets: &'a Targets,
-}
-
-impl Kernel for Leaders<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let leaders = &self.targets.leaders;
-        for panel in 0..leaders.count() {
-            for (_, search) in &mut *self.tile {
-                let mut of_clusters = Search::new(usize::MAX, search.numbers);
-                of_clusters.near = core::mem::take(&mut search.leaders);
-                of_clusters.scan(leaders, panel, FIRST);
-                search.leaders = of_clusters.near;
-            }
-        }
-    }
-}
-
-/// A search for some queries.
-struct Scan<'a> {
-    tile: &'a mut [(usize, Search)],
-    targets: &'a Targets,
-    most: usize,
-}
-
-impl Kernel for Scan<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn compute(self) {
-        let Self {
-            tile,
-            targets,
-            most,
-        } = self;
-        for same in tile.chunk_by_mut(|(_, a), (_, b)| a.first() == b.first()) {
-            let first = same[0]
-                .1
-                .first()
-                .map(|cluster| targets.clusters[cluster].panels.clone());
-            for panel in first.unwrap_or_default() {
-                for (_, search) in &mut *same {
-                    search.scan(&targets.panels, panel, most);
-                }
-            }
-        }
+#[inline(always)]
+fn find_clusters(tile: &mut [(usize, Search)], leaders: &Panels) {
+    for panel in 0..leaders.count() {
         for (_, search) in &mut *tile {
-            for at in 1..search.leaders.len() {
-                let (distance, cluster) = search.leaders[at];
-                let Cluster { panels, radius } = &targets.clusters[cluster];
-                if distance <= search.limit(*radius, most) {
-                    panels
-                        .clone()
-                        .for_each(|panel| search.scan(&targets.panels, panel, most));
-                }
-            }
-        }
-        for (panel, clusters) in targets.clusters.chunks(LANES).enumerate() {
-            let radius = clusters
-                .iter()
-                .fold(0.0, |most: f32, cluster| most.max(cluster.radius));
-            for (_, search) in &mut *tile {
-                let limit = search.limit(radius, most);
-                let leaders = targets.leaders.panel(panel);
-                let Some(distances) = distances(&search.numbers, leaders, limit) else {
-                    continue;
-                };
-                for (lane, cluster) in clusters.iter().enumerate() {
-                    let is_known = |&(_, known): &Near| known == panel * LANES + lane;
-                    if distances[lane] <= search.limit(cluster.radius, most)
-                        && !search.leaders.iter().any(is_known)
-                    {
-                        let panels = cluster.panels.clone();
-                        panels.for_each(|panel| search.scan(&targets.panels, panel, most));
-                    }
-                }
-            }
-        }
-        for panel in targets.rest.clone() {
-            for (_, search) in &mut *tile {
-                search.scan(&targets.panels, panel, most);
-            }
+            let mut of_clusters = Search::new(usize::MAX, search.numbers);
+            of_clusters.near = core::mem::take(&mut search.leaders);
+            of_clusters.scan(leaders, panel, FIRST);
+            search.leaders = of_clusters.near;
         }
     }
 }
