@@ -45,17 +45,8 @@ pub(super) const NEGLIGIBLE: f64 = 30.0;
 pub(super) struct GrowthState {
     /// The mean β of its edges.
     pub(super) mean: f64,
-    regularity: Regularity,
+    spreads: Spreads,
     log_prior: f64,
-}
-
-/// How closely β follows its mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Regularity {
-    /// In most trees, closely.
-    Regular,
-    /// In trees of models that unlearn much, or have few weights, loosely.
-    Erratic,
 }
 
 impl GrowthState {
@@ -70,7 +61,7 @@ impl GrowthState {
         let lengthened = (1.0 - erratic - kept - shortened) / 93.0;
         let regular = |mean, prior| Self {
             mean,
-            regularity: Regularity::Regular,
+            spreads: Spreads::regular(model),
             log_prior: Float::ln(prior),
         };
         [
@@ -82,7 +73,7 @@ impl GrowthState {
             regular(-0.9, 0.5 * shortened),
             Self {
                 mean: model.get(JointConstant::ErraticGrowth),
-                regularity: Regularity::Erratic,
+                spreads: Spreads::erratic(model),
                 log_prior: Float::ln(erratic) + log_ratio,
             },
         ]
@@ -99,8 +90,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// All possible states, for a tree of so many models and the growth of these pairs. Among equally good trees,
-    /// the one of the first state is taken.
+    /// All possible states of a tree, given the number of its models and the growth between its pairs. Among equally
+    /// good trees, the one of the first state is taken.
     pub(super) fn all(
         model: &JointModel,
         models: usize,
@@ -163,25 +154,23 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let of_edge = Spread::of_edges(growth.regularity, model);
-        let of_others = Spread::of_others(growth.regularity, model);
-        let ratio = self.log_density(growth.mean, of_edge) - self.log_density(0.0, of_others);
+        let Spreads { edges, others } = growth.spreads;
+        let ratio = self.log_density(growth.mean, edges) - self.log_density(0.0, others);
         -model.get(JointConstant::GrowthWeight) * ratio
     }
 
     /// ln of the likelihood ratio of erratic to regular growth if no edge joined these pairs of models. All pairs
     /// follow from the norms of the models, so together they count as much as there are edges.
     fn erratic_ratio(pairs: impl Iterator<Item = Self>, models: usize, model: &JointModel) -> f64 {
-        let erratic = Spread::of_others(Regularity::Erratic, model);
-        let regular = Spread::of_others(Regularity::Regular, model);
-        let (count, sum) = (pairs.filter(|pair| pair.variance.is_finite())).fold(
-            (0.0, 0.0),
-            |(count, sum), pair| {
-                let ratio = pair.log_density(0.0, erratic) - pair.log_density(0.0, regular);
-                (count + 1.0, sum + ratio)
-            },
-        );
-        let mean = if count > 0.0 { sum / count } else { 0.0 };
+        let (erratic, regular) = (Spreads::erratic(model), Spreads::regular(model));
+        let ratio = |pair: Self| {
+            pair.log_density(0.0, erratic.others) - pair.log_density(0.0, regular.others)
+        };
+        let known = pairs.filter(|pair| pair.variance.is_finite());
+        let mut ratios: Vec<f64> = known.map(ratio).collect();
+        // The sum must not depend on the order of models.
+        ratios.sort_unstable_by(f64::total_cmp);
+        let mean = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
         model.get(JointConstant::GrowthWeight) * mean * models.saturating_sub(1) as f64
     }
 
@@ -192,7 +181,7 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let spread = Spread::of_edges(Regularity::Regular, model);
+        let spread = Spreads::regular(model).edges;
         let below = self.log_density(mean * (1.0 - 2.0 * share), spread);
         model.get(JointConstant::GrowthWeight) * (below - self.log_density(mean, spread))
     }
@@ -206,8 +195,42 @@ impl GrowthEvidence {
     }
 }
 
-/// The shape of the distribution of β around its mean: Student's t.
-#[derive(Clone, Copy, Debug)]
+/// The distributions of β around its mean, on edges and between models that no edge joins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Spreads {
+    edges: Spread,
+    others: Spread,
+}
+
+impl Spreads {
+    /// In most trees, β follows its mean closely.
+    fn regular(model: &JointModel) -> Self {
+        let spread = |deviation| Spread {
+            deviation: model.get(deviation),
+            error_share: model.get(JointConstant::GrowthErrorShare),
+            ..Spread::new(model.get(JointConstant::GrowthDegreesOfFreedom))
+        };
+        Self {
+            edges: spread(JointConstant::EdgeGrowthDeviation),
+            others: spread(JointConstant::NonEdgeGrowthDeviation),
+        }
+    }
+
+    /// In trees of small models that unlearn much, loosely.
+    fn erratic(model: &JointModel) -> Self {
+        let spread = |deviation| Spread {
+            deviation: model.get(deviation),
+            ..Spread::new(model.get(JointConstant::ErraticDegreesOfFreedom))
+        };
+        Self {
+            edges: spread(JointConstant::ErraticEdgeDeviation),
+            others: spread(JointConstant::ErraticNonEdgeDeviation),
+        }
+    }
+}
+
+/// The shape of one of these distributions: Student's t.
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Spread {
     deviation: f64,
     /// The share of the squared error of β that is counted.
@@ -218,53 +241,18 @@ struct Spread {
 }
 
 impl Spread {
-    fn of_edges(regularity: Regularity, model: &JointModel) -> Self {
-        Self::new(
-            regularity,
-            JointConstant::EdgeGrowthDeviation,
-            JointConstant::ErraticEdgeDeviation,
-            model,
-        )
-    }
-
-    fn of_others(regularity: Regularity, model: &JointModel) -> Self {
-        Self::new(
-            regularity,
-            JointConstant::NonEdgeGrowthDeviation,
-            JointConstant::ErraticNonEdgeDeviation,
-            model,
-        )
-    }
-
-    fn new(
-        regularity: Regularity,
-        regular: JointConstant,
-        erratic: JointConstant,
-        model: &JointModel,
-    ) -> Self {
-        let (deviation, error_share, degrees_of_freedom) = match regularity {
-            Regularity::Regular => (
-                model.get(regular),
-                model.get(JointConstant::GrowthErrorShare),
-                model.get(JointConstant::GrowthDegreesOfFreedom),
-            ),
-            Regularity::Erratic => (
-                model.get(erratic),
-                1.0,
-                model.get(JointConstant::ErraticDegreesOfFreedom),
-            ),
-        };
+    /// All of the error of β, and no deviation besides.
+    fn new(degrees_of_freedom: f64) -> Self {
         // Fewer than one have no mean.
         let degrees_of_freedom = degrees_of_freedom.max(1.0);
         // Γ((ν + 1) / 2) / Γ(ν / 2) · √(2 / ν), to 1e-4 from 3 degrees of freedom.
         let inverse = 1.0 / degrees_of_freedom;
         let peak = 1.0 - inverse * (0.25 - inverse * (0.03125 + inverse * 0.0390625));
-        let log_peak = Float::ln(peak);
         Self {
-            deviation,
-            error_share,
+            deviation: 0.0,
+            error_share: 1.0,
             degrees_of_freedom,
-            log_peak,
+            log_peak: Float::ln(peak),
         }
     }
 }
@@ -345,11 +333,8 @@ mod tests {
     #[test]
     fn densities_of_growth_are_normalised() {
         let model = JointModel::new();
-        for regularity in [Regularity::Regular, Regularity::Erratic] {
-            for spread in [
-                Spread::of_edges(regularity, &model),
-                Spread::of_others(regularity, &model),
-            ] {
+        for spreads in [Spreads::regular(&model), Spreads::erratic(&model)] {
+            for spread in [spreads.edges, spreads.others] {
                 let density = |at: i32| {
                     let coefficient = 1e-2 * f64::from(at);
                     let growth = GrowthEvidence {
@@ -378,7 +363,7 @@ mod tests {
         assert!(ratio(&[0.1, -0.3, 0.2, 0.0]) < -2.0);
         assert!(ratio(&[1.8, -2.5, 0.4, -0.9]) > 10.0);
         assert_eq!(ratio(&[]), 0.0);
-        // Pairs are no independent observations.
+        // Pairs are not independent observations.
         let (few, many) = (ratio(&[1.0, -2.0]), ratio(&[1.0, -2.0, 1.0, -2.0]));
         assert!((few - many).abs() < 1e-12, "{few} {many}");
     }
