@@ -1,4 +1,4 @@
-//! Minimum spanning arborescences beside the `chu-liu-edmonds` crate and one scan of the matrix.
+//! Minimum spanning arborescences compared with the `chu-liu-edmonds` crate and one scan of the matrix.
 
 use core::hint::black_box;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! Agglomerative clustering beside the `kodama` crate.
+//! Agglomerative clustering compared with the `kodama` crate.
 
 use core::hint::black_box;
 use core::time::Duration;

@@ -1,5 +1,5 @@
-//! Relations of two models from their signatures, beside the distance of the same numbers; and all tables of a
-//! collection from files to trees, beside those measured on raw weights.
+//! Relations of two models from their signatures, compared with the distance of the same numbers; and all tables of a
+//! collection, from files to trees, compared with those measured on raw weights.
 
 use core::hint::black_box;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! Distances of models in files on one thread and on two, beside reading the files once.
+//! Distances of models in files on one thread and on two, compared with reading the files once.
 
 use core::hint::black_box;
 use core::time::Duration;

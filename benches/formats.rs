@@ -1,4 +1,4 @@
-//! Reading all values of a file in each format, beside safetensors.
+//! Reading all values of a file in each format, compared with safetensors.
 
 use core::hint::black_box;
 use core::time::Duration;

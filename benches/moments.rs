@@ -1,4 +1,4 @@
-//! All four moments in one pass, beside a plain sum, which is the memory's limit, and `average`.
+//! All four moments in one pass, compared with a plain sum, which is the memory's limit, and `average`.
 
 use core::hint::black_box;
 use core::time::Duration;

@@ -1,4 +1,4 @@
-//! Distances of all pairs of rows, beside a loop that the compiler vectorises as it can.
+//! Distances of all pairs of rows, compared with a loop that the compiler vectorises as it can.
 
 use core::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! Ranks of the differences of all pairs, beside all singular values of each by faer.
+//! Ranks of the differences of all pairs, compared with all singular values of each by faer.
 
 use core::hint::black_box;
 use core::time::Duration;

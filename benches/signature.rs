@@ -1,4 +1,4 @@
-//! A signature of one weight, on one thread, beside a plain sum of the same array, which is the
+//! A signature of one weight, on one thread, compared with a plain sum of the same array, which is the
 //! memory's limit.
 
 use core::hint::black_box;

@@ -17,14 +17,14 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// - The rows of fused projections (such as `qkv_proj`, `query_key_value`, `c_attn`, `Wqkv` and `in_proj_weight`)
 ///   are listed as `q_proj`, `k_proj` and `v_proj`. `q_proj` gets as many rows as the output projection
-///   beside it has columns; the remaining rows are halved. Without an output projection, the rows are split
+///   next to it has columns; the remaining rows are halved. Without an output projection, the rows are split
 ///   into thirds. Where the source says that rows are
 ///   [interleaved by groups of heads](WeightSource::interleaved_groups), they are brought into this order;
 ///   otherwise such rows are split at the same places.
 /// - `gate_up_proj` is listed as `gate_proj` and `up_proj`.
 /// - Packed experts, such as `experts.down_proj` with three dimensions, are listed one by one, for example as
 ///   `experts.0.down_proj.weight`.
-/// - Matrices stored with one row per input, as in GPT-2, are listed transposed. The bias beside a matrix
+/// - Matrices stored with one row per input, as in GPT-2, are listed transposed. The bias of a matrix
 ///   shows how many outputs there are; square matrices follow the others.
 ///
 /// A layer stays unchanged if a part would have the name of another layer.

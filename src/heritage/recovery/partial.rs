@@ -20,12 +20,12 @@ const STACKED: f64 = 16.0;
 /// just as good a parent: rows added once aren't added again with the same values.
 const LACKED: f64 = 4.0;
 
-/// The extra cost of an edge if the child lacks rows of its parent: ln of the odds of 20. Tokens are added at the
-/// end of a vocabulary, and hardly ever removed from it.
+/// The extra cost of an edge if the child lacks rows of its parent: ln of the odds of 20. Vocabularies often grow at the
+/// end, but rarely shrink there.
 pub(super) const LOST_ROWS: f64 = 3.0;
 
-/// A model with fewer rows was made from the longer one that is nearer by at least this factor, not from another
-/// with the same rows: it would have lost them, and the nearer one would have got the same back.
+/// If two longer models have the same extra rows, a shorter one was made from the one that is nearer by at least this
+/// factor. Otherwise rows would have been removed and later restored with the same values.
 const NEARER: f64 = 0.5;
 
 /// Two models are practically the same to a third one if their distance is at most this share of their
