@@ -1,4 +1,4 @@
-//! Models in PyTorch's own files (`.bin`, `.pt`, `.pth`, `.ckpt`), read layer by layer.
+//! Models in PyTorch's own files (`.bin`, `.pt`, `.pth`, `.ckpt` and others), read layer by layer.
 //!
 //! A [`PytorchModel`] is one model: a file written by `torch.save` (the zip archives of PyTorch 1.6 and
 //! later, or the older stream of pickles), a folder that holds `pytorch_model.bin` or shards and their

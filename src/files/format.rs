@@ -50,7 +50,17 @@ impl ModelFormat {
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Safetensors => &[".safetensors"],
-            Self::PyTorch => &[".bin", ".pt", ".pth", ".ckpt"],
+            // PyTorch's own examples write `.pth.tar`, which is no tar archive.
+            Self::PyTorch => &[
+                ".bin",
+                ".ckpt",
+                ".jit",
+                ".pt",
+                ".pt.tar",
+                ".pth",
+                ".pth.tar",
+                ".torchscript",
+            ],
             Self::Numpy => &[".npz"],
             Self::Flax => &[".msgpack"],
             Self::Keras => &[".h5", ".keras"],

@@ -167,6 +167,29 @@ fn checkpoints_below_a_training_run_are_models() {
     );
 }
 
+#[cfg(feature = "pytorch")]
+#[test]
+fn pytorch_files_have_many_endings() {
+    let folder = TempFolder::new();
+    for file in [
+        "epoch.ckpt",
+        "model_best.pth.tar",
+        "older.PT.TAR",
+        "scripted.jit",
+        "traced.torchscript",
+    ] {
+        folder.write(file, "x");
+    }
+    folder.write("data.tar", "x");
+    let found = find(&folder, &[""]);
+    let names: Vec<&str> = found.models.iter().map(|model| model.name()).collect();
+    assert_eq!(
+        names,
+        ["epoch", "model_best", "older", "scripted", "traced"]
+    );
+    assert_eq!(lines(&found), [""; 0]);
+}
+
 #[test]
 fn names_are_unique_and_the_same_in_any_order() {
     let folder = TempFolder::new();
