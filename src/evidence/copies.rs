@@ -113,10 +113,10 @@ pub(crate) fn copy_kind(original: &Signature, copy: &Signature) -> Option<CopyKi
         || all(&changed, Pair::is_half)
     {
         Some(CopyKind::Cast)
-    } else if all(&changed, Pair::is_pruned) {
-        Some(CopyKind::Pruned)
     } else if are_quantised(&changed) || are_quantised_in_blocks(&changed) {
         Some(CopyKind::Quantised)
+    } else if all(&changed, Pair::is_pruned) {
+        Some(CopyKind::Pruned)
     } else {
         None
     }
@@ -332,9 +332,21 @@ impl Pair<'_> {
     }
 
     /// Six standard errors of the estimated squared distance, as a share of it.
+    ///
+    /// The variance of a group's estimate q from k numbers is 2q²/k. If few groups of rows contain most of the
+    /// distance, few numbers decide.
     fn tolerance(&self) -> f64 {
-        let numbers = self.copy.sketch().buckets().len().max(1) as f64;
-        STANDARD_ERRORS * Float::sqrt(2.0 / numbers)
+        let numbers = self.copy.sketch().buckets_of_group().max(1) as f64;
+        let (mut squared, mut variance) = (0.0, 0.0);
+        let _ = (self.original.sketch()).compare_each(self.copy.sketch(), |group| {
+            squared += group.squared_distance;
+            variance += 2.0 * group.squared_distance * group.squared_distance / numbers;
+        });
+        if squared > 0.0 {
+            STANDARD_ERRORS * Float::sqrt(variance) / squared
+        } else {
+            0.0
+        }
     }
 
     /// ‖u‖², ‖v‖² and the estimated ‖u − v‖².

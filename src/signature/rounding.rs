@@ -74,7 +74,8 @@ impl RoundingSampler {
         let mut segments = Vec::new();
         if groups.length() >= LEAST {
             let (rows, width) = (groups.rows(), groups.width());
-            let (down, across) = (rows.div_ceil(ROWS), width.div_ceil(COLUMNS));
+            // A narrower tile at the end of the rows would show less of the rows that it is taken from.
+            let (down, across) = (rows.div_ceil(ROWS), (width / COLUMNS).max(1));
             let place = |tile: usize| (spread(tile, down), spread(tile, across));
             let mut tiles: Vec<(usize, usize)> = (0..TILES).map(place).collect();
             tiles.dedup();
@@ -118,10 +119,15 @@ impl RoundingSampler {
         let precision = precision(profile);
         let tiles = self.tiles();
         let moved = |&(window, kinds): &(Window, &[Levels])| {
-            let windows = || tiles.iter().flat_map(move |tile| windows(tile, window));
-            let found = kinds
-                .iter()
-                .filter_map(|&levels| moved(levels, windows(), precision));
+            let moved = |levels, every| {
+                let windows = tiles.iter().flat_map(|tile| windows(tile, window, every));
+                moved(levels, windows, precision)
+            };
+            let found = (kinds.iter()).filter_map(|&levels| {
+                // Some rows show whether values were rounded; how far depends on the scale of each.
+                let sample = moved(levels, 4)?;
+                Some(moved(levels, 1).unwrap_or(sample))
+            });
             // Values that fit several kinds of levels were rounded to the coarsest.
             found.reduce(f64::max)
         };
@@ -161,8 +167,13 @@ fn precision(profile: &PrecisionProfile) -> Precision {
     Precision { relative, absolute }
 }
 
-/// The groups of a tile's values that may have their own scale.
-fn windows<'a>(tile: &'a [&'a [f32]], window: Window) -> impl Iterator<Item = Vec<f64>> + 'a {
+/// The groups of a tile's values that may have their own scale. If they are parts of rows, only one row in `every` is
+/// taken.
+fn windows<'a>(
+    tile: &'a [&'a [f32]],
+    window: Window,
+    every: usize,
+) -> impl Iterator<Item = Vec<f64>> + 'a {
     let widened = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<f64>>();
     let (row_length, columns) = match window {
         Window::Row(length) => (Some(length), 0),
@@ -172,8 +183,7 @@ fn windows<'a>(tile: &'a [&'a [f32]], window: Window) -> impl Iterator<Item = Ve
         Window::Column => (None, 0),
     };
     let rows = row_length.into_iter().flat_map(move |length| {
-        // Every fourth row is a sufficient sample.
-        let rows = tile.iter().step_by(4);
+        let rows = tile.iter().step_by(every);
         rows.flat_map(move |row| row.chunks_exact(length))
             .map(widened)
     });

@@ -190,6 +190,28 @@ fn rounded_values_show_by_how_much_they_moved() {
     }
 }
 
+/// A few rows are much longer than the rest, and so move most of all by rounding.
+#[test]
+fn copies_are_recognised_though_few_rows_decide_the_distance() {
+    let length = |row: usize| if row % 19 == 7 { 30.0 } else { 1.0 };
+    let values = weights(6).into_iter().enumerate();
+    let base: Vec<f32> = values
+        .map(|(at, value)| length(at / COLUMNS) * value)
+        .collect();
+    for (group, levels) in [
+        (Group::Row(COLUMNS), Levels::Symmetric(127.0)),
+        (Group::Row(COLUMNS), Levels::Affine(255.0)),
+        (Group::Row(32), Levels::Symmetric(7.0)),
+    ] {
+        let copy = rounded(&base, group, levels);
+        let ratio = rounding(copy.clone()).unwrap() / moved(&base, &copy);
+        assert!((0.7..1.4).contains(&ratio), "{group:?} {levels:?}: {ratio}");
+        let models = [model("base", base.clone()), model("copy", copy)];
+        let expected = ("copy".to_owned(), "base".to_owned(), CopyKind::Quantised);
+        assert_eq!(copies(&models), [expected], "{group:?} {levels:?}");
+    }
+}
+
 #[test]
 fn values_that_were_not_rounded_to_few_levels_show_nothing() {
     let base = weights(2);

@@ -213,7 +213,7 @@ def tiles(values, shape):
     """Up to sixteen tiles of 16 rows and 64 columns, as lists of rows."""
     width = row_width(shape)
     rows = -(-len(values) // width)
-    down, across = -(-rows // 16), -(-width // 64)
+    down, across = -(-rows // 16), max(width // 64, 1)
     spread = lambda tile, places: places // 16 * tile + places % 16 * tile // 16
     places = [(spread(tile, down), spread(tile, across)) for tile in range(16)]
     for place, (row, column) in enumerate(places):
@@ -225,9 +225,9 @@ def tiles(values, shape):
         yield [[float(np.float32(value)) for value in part] for part in parts]
 
 
-def windows(tile, size):
+def windows(tile, size, every):
     if size != "column":
-        for row in tile[::4]:
+        for row in tile[::every]:
             yield from (row[at : at + size] for at in range(0, len(row) - size + 1, size))
     elif len(tile) == 16:
         yield from ([row[at] for row in tile] for at in range(min(map(len, tile))))
@@ -329,8 +329,9 @@ def rounding(values, shape, flags):
     precision = (2.0**-8, 0.0) if flags & 2 else (2.0**-11, 2.0**-24) if flags & 4 else (2.0**-22, 0.0)
     parts = list(tiles(values, shape))
     for size, kinds in KINDS:
-        groups = [group for tile in parts for group in windows(tile, size)]
-        found = [moved_by(kind, groups, precision) for kind in kinds]
+        groups = lambda every: [group for tile in parts for group in windows(tile, size, every)]
+        moved = lambda kind, every: moved_by(kind, groups(every), precision)
+        found = [moved(kind, 4) and (moved(kind, 1) or moved(kind, 4)) for kind in kinds]
         if any(found):
             return max(moved for moved in found if moved)
     return 0.0
