@@ -90,6 +90,8 @@ impl RelationOptions {
 pub struct Relation {
     compared: [f64; 2],
     squared_norms: [f64; 2],
+    /// 0 if the models are unrelated.
+    squared_size_of_moved: f64,
     squared_distance: f64,
     squared_distance_of_vectors: f64,
     distance: f64,
@@ -165,6 +167,7 @@ impl Relation {
             ..Self::unrelated(&sums, compared, matched.len())
         };
         if relation.is_related() {
+            relation.squared_size_of_moved = sums.squared_size_of_moved;
             relation.growth = if same_weights {
                 PairGrowth::of_weights(core::iter::once(&vectors[..]))
             } else {
@@ -183,6 +186,7 @@ impl Relation {
         Self {
             compared,
             squared_norms: sums.squared_norms,
+            squared_size_of_moved: 0.0,
             squared_distance: sums.squared_distance,
             squared_distance_of_vectors: sums.squared_distance_of_vectors,
             distance: sums.distance / (sums.layers.max(1) as f64),
@@ -241,7 +245,8 @@ impl Relation {
     }
 
     /// The share of the squared distance left after removing uniform shrinkage, such as weight decay: 1 −
-    /// κ²s/4q with κ and s of [`growth`](crate::growth) and q = ‖u − v‖², and at least 0.2.
+    /// κ²s/4q with κ and s of [`growth`](crate::growth) and q = ‖u − v‖², and at least 0.2. s counts only the groups
+    /// of rows that moved, because frozen weights don't decay.
     ///
     /// Children of one model that were trained with weight decay all move towards zero, and so towards each
     /// other. The square of its error is subtracted from κ², so that only clear shrinkage is removed. |κ|/2
@@ -251,8 +256,8 @@ impl Relation {
         let Some(growth) = self.growth.filter(|_| self.squared_distance > 0.0) else {
             return 1.0;
         };
-        let size = 0.5 * self.squared_norms.iter().sum::<f64>();
-        (1.0 - growth.squared_shrinkage() * size / self.squared_distance).max(LEAST_STEP)
+        let shrinkage = growth.squared_shrinkage() * self.squared_size_of_moved;
+        (1.0 - shrinkage / self.squared_distance).max(LEAST_STEP)
     }
 
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 0 for a model and its copy, and near 1 for independent weights.
@@ -376,6 +381,8 @@ pub(super) struct Sums {
     pub(super) values: u64,
     pub(super) layers: usize,
     pub(super) squared_norms: [f64; 2],
+    /// (‖u‖² + ‖v‖²) / 2 over the groups that differ.
+    pub(super) squared_size_of_moved: f64,
     pub(super) squared_distance: f64,
     pub(super) squared_distance_of_vectors: f64,
     pub(super) distance: f64,
@@ -411,6 +418,10 @@ impl Sums {
             self.squared_norms[0] += group.first_squared_norm;
             self.squared_norms[1] += group.second_squared_norm;
             squared += group.squared_distance;
+            if group.squared_distance > 0.0 {
+                self.squared_size_of_moved +=
+                    0.5 * (group.first_squared_norm + group.second_squared_norm);
+            }
         }
         if !groups.is_empty() {
             self.add_size(values);

@@ -84,6 +84,27 @@ fn weight_decay_is_no_growth_and_no_distance() {
     assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
 }
 
+/// Frozen weights don't decay, so their size says nothing of how far decay moved the others.
+#[test]
+fn decay_is_not_removed_for_frozen_weights() {
+    let (base, frozen) = (base(1), noise(9, SIDE * SIDE));
+    let frozen: Vec<f32> = frozen.iter().map(|weight| 100.0 * weight).collect();
+    let share = |with_frozen: bool| {
+        let models = [("base", base.clone()), ("decayed", trained(&base, 2, 0.94))];
+        let models = models.map(|(name, mut weights)| {
+            weights.extend(with_frozen.then(|| frozen.clone()));
+            model(name, &weights)
+        });
+        let [base, decayed] = &signed::signatures(&models)[..] else {
+            panic!("two models");
+        };
+        let relation = Relation::between(base, decayed).unwrap();
+        relation.share_without_decay()
+    };
+    assert!((0.3..0.9).contains(&share(false)), "{}", share(false));
+    assert_eq!(share(true), share(false));
+}
+
 #[test]
 fn families_trained_with_weight_decay_are_no_chains() {
     let base = base(3);
