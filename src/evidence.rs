@@ -9,6 +9,7 @@ mod architecture;
 mod assembled;
 mod block;
 mod common;
+mod common_geometry;
 mod comparison;
 mod compatibility;
 mod copies;

@@ -1,8 +1,12 @@
 //! How much of each pair of models was compared, and which parents are incomplete.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use num_traits::Float;
+
 use super::assembled::Assembled;
+use super::members::SAME_SHARE;
 
 /// For every pair of models in a group, the share of each one's weights that was compared with the other;
 /// also the parents that lack a part of their child.
@@ -80,5 +84,36 @@ impl Coverage {
         let key = |partial: &PartialParent| (partial.parent, partial.child);
         let found = self.partial.binary_search_by_key(&(parent, child), key);
         found.ok().map(|at| self.partial[at])
+    }
+
+    /// Sets the entries for pairs that were compared on less than others.
+    ///
+    /// If a pair has replaced some weights, each of the two lacks as much of the other. Their distance on all weights is
+    /// estimated from different relatives in either direction, which says nothing of who was first, so both directions
+    /// get the geometric mean.
+    pub(super) fn add_partial(&mut self, partial: impl IntoIterator<Item = PartialParent>) {
+        let estimates: BTreeMap<(usize, usize), Option<f64>> = (partial.into_iter())
+            .map(|pair| ((pair.parent, pair.child), pair.distance))
+            .collect();
+        let share = |of, with| self.share(of, with).unwrap_or(0.0);
+        let mut distances = estimates.clone();
+        for (&(parent, child), &estimate) in &estimates {
+            let Some(estimate) = estimate else { continue };
+            if (share(parent, child) - share(child, parent)).abs() <= SAME_SHARE {
+                let reverse = estimates.get(&(child, parent)).copied();
+                let mean = reverse.unwrap_or(Some(estimate));
+                let mean = mean.map(|reverse| Float::sqrt(estimate * reverse));
+                distances.insert((parent, child), mean.or(Some(estimate)));
+                distances.insert((child, parent), mean);
+            }
+        }
+        let entries = distances.into_iter();
+        self.partial = entries
+            .map(|((parent, child), distance)| PartialParent {
+                parent,
+                child,
+                distance,
+            })
+            .collect();
     }
 }

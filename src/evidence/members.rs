@@ -10,10 +10,10 @@ use num_traits::Float;
 
 use super::assembled::assembled;
 use super::copies::{CopyKind, copy_kind, is_same_but_for_rounding};
-use super::coverage::{Coverage, PartialParent};
+use super::coverage::Coverage;
 use super::relation::{self, Relation, RelationOptions};
 use super::repeated::repeated;
-use super::{EvidenceError, Geometry, GroupEvidence, Growth, MatchRule, ModelCopy};
+use super::{EvidenceError, GroupEvidence, Growth, MatchRule, ModelCopy};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::signature::Signature;
 
@@ -21,13 +21,10 @@ use crate::signature::Signature;
 const NEAREST: usize = 8;
 
 /// Differences in shares below this are ignored: a head with few classes, a few extra tokens.
-const SAME_SHARE: f64 = 1e-3;
+pub(super) const SAME_SHARE: f64 = 1e-3;
 
 /// Models are of one kind if at least this share of both was compared.
 const MOSTLY_ALIKE: f64 = 0.75;
-
-/// If at least this share of both models was compared, squared distances are used unchanged.
-const NEARLY_ALL: f64 = 0.9;
 
 /// Models whose unrelatedness is below this may differ by rounding alone.
 const ROUNDING: f64 = 1e-12;
@@ -90,13 +87,13 @@ impl Members<'_> {
     }
 
     /// All pairs, in condensed order.
-    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         let models = self.len();
         (0..models).flat_map(move |first| (first + 1..models).map(move |second| (first, second)))
     }
 
     /// A table with one value per pair; the smaller position comes first.
-    fn table(
+    pub(super) fn table(
         &self,
         value: impl FnMut(usize, usize) -> f64,
     ) -> Result<CondensedMatrix, EvidenceError> {
@@ -104,25 +101,10 @@ impl Members<'_> {
     }
 
     pub(super) fn evidence(&self) -> Result<GroupEvidence, EvidenceError> {
-        let norms: Vec<f64> = (0..self.len()).map(|member| self.norm(member)).collect();
         let distances = self.distances()?;
-        let squared = self.table(|first, second| {
-            let relation = self.relation(first, second);
-            let share = if relation.is_comparable() {
-                relation.unrelatedness()
-            } else {
-                1.0
-            };
-            let [u, v] = relation.compared();
-            if relation.is_comparable() && u.min(v) >= NEARLY_ALL {
-                relation.squared_distance()
-            } else {
-                share * (norms[first] + norms[second])
-            }
-        })?;
         let names = (0..self.len()).map(|member| self.signature(member).name().into());
         let mut evidence = GroupEvidence::new(names.collect(), self.scores(), distances)?
-            .with_geometry(Geometry::new(norms, squared)?)?;
+            .with_geometry(self.geometry()?)?;
         if self.len() > 1 {
             evidence = evidence
                 .with_growth(self.growth()?)?
@@ -135,14 +117,6 @@ impl Members<'_> {
             evidence = evidence.with_coverage(coverage)?;
         }
         Ok(evidence)
-    }
-
-    /// ‖u‖² over the compared weights.
-    fn norm(&self, member: usize) -> f64 {
-        let tensors = self.signature(member).tensors().iter();
-        let selected = tensors.filter(|tensor| self.options.compares(tensor));
-        let norms = selected.flat_map(|tensor| tensor.sketch().squared_norms());
-        norms.sum()
     }
 
     /// The mean size of weights if models differ in what they share; distances are then in units of it.
@@ -346,8 +320,7 @@ impl Members<'_> {
             partial.extend(self.partial_parents(&coverage, child));
             partial.extend(self.parents_of_partial(&coverage, child));
         }
-        partial.sort_by_key(|partial: &PartialParent| (partial.parent, partial.child));
-        coverage.partial = partial;
+        coverage.add_partial(partial);
         Some(coverage)
     }
 }
