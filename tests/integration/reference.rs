@@ -1,7 +1,7 @@
-//! Whole tables of evidence against an independent implementation in NumPy and SciPy, on real
-//! models: always the embedded zoo, and every split of the folder that `MOTHER_SPLITS` names.
+//! Whole tables of evidence against an independent implementation in NumPy and SciPy, on the embedded zoo of real
+//! models.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mother::evidence::{Distance, Evidence, LayerSelection, Measurement, RankOverLayers};
 use mother::files::find_models;
@@ -114,20 +114,4 @@ fn check_clusters(evidence: &Evidence, reference: &Reference) {
 #[test]
 fn the_zoo_is_as_the_reference() {
     check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/zoo"));
-}
-
-#[test]
-fn other_splits_are_as_their_references() {
-    let Some(folder) = std::env::var_os("MOTHER_SPLITS") else {
-        return;
-    };
-    let entries = std::fs::read_dir(folder).unwrap();
-    let splits: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.join("reference.json").is_file())
-        .collect();
-    assert!(!splits.is_empty());
-    for split in splits {
-        check(&split);
-    }
 }
