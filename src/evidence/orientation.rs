@@ -129,8 +129,10 @@ fn transposed<'a>(
     second: &'a Signature,
 ) -> Option<(Which, BTreeSet<&'a str>)> {
     let (u, v) = (first.tensors(), second.tensors());
-    let pairs = named_alike(u, v, is_same_or_reversed);
-    let [in_first, in_second] = if 2 * pairs.len() >= u.len().min(v.len()) {
+    let mut pairs = named_alike(u, v, is_same_or_reversed);
+    pairs.retain(|&(i, _)| is_matrix(&u[i]));
+    let matrices = |tensors: &[TensorSignature]| tensors.iter().filter(|t| is_matrix(t)).count();
+    let [in_first, in_second] = if 2 * pairs.len() >= matrices(u).min(matrices(v)) {
         reversed_by_name(pairs.iter().map(|&(i, j)| (&u[i], &v[j])))
     } else {
         reversed_by_shape(u, v)
@@ -153,11 +155,11 @@ fn transposed<'a>(
 /// The matrices of two models that one of them stores transposed.
 type Reversed<'a> = [Vec<&'a TensorSignature>; 2];
 
-/// The matrices with equal names and reversed shapes, if they are most of the non-square ones.
+/// The matrices with equal names and reversed shapes, if they are most of the non-square ones among the pairs.
 fn reversed_by_name<'a>(
     pairs: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
 ) -> Option<Reversed<'a>> {
-    let oblong = pairs.filter(|(u, _)| is_matrix(u) && !is_square(u));
+    let oblong = pairs.filter(|(u, _)| !is_square(u));
     let (same, mut reversed): (Vec<_>, Vec<_>) = oblong.partition(|(u, v)| u.shape() == v.shape());
     if reversed.len() <= same.len() {
         return None;

@@ -343,7 +343,26 @@ fn without_biases(weights: &Weights) -> Weights {
 #[test]
 fn biases_show_which_matrices_are_transposed() {
     let base = decoder(51, 4, VOCABULARY);
-    let relation = Relation::between(&sign(&base), &sign(&transposed(&base))).unwrap();
+    let transposed = transposed(&base);
+    let relation = Relation::between(&sign(&base), &sign(&transposed)).unwrap();
+    assert!(relation.is_equal());
+    // Flax and Keras call them kernels.
+    let kernels = renamed(&transposed, |name| {
+        name.replace("proj.weight", "proj.kernel")
+    });
+    let relation = Relation::between(&sign(&base), &sign(&kernels)).unwrap();
+    assert!(relation.is_equal());
+}
+
+/// Biases have the same names in both models, but those of the matrices say nothing.
+#[test]
+fn biases_of_equal_names_do_not_hide_that_matrices_are_transposed() {
+    let base = decoder(55, 4, VOCABULARY);
+    let other = renamed(&transposed(&base), |name| name.replace("weight", "matrix"));
+    let folder = vec![("base".into(), base), ("other".into(), other)];
+    let signed = sign_aligned(SignatureOptions::new(), &models(&folder)).into_iter();
+    let signatures: Vec<Signature> = signed.map(Result::unwrap).collect();
+    let relation = Relation::between(&signatures[0], &signatures[1]).unwrap();
     assert!(relation.is_equal());
 }
 

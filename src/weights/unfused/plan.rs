@@ -119,7 +119,7 @@ impl<'a> Model<'a> {
         let &[rows, columns] = shape else {
             return None;
         };
-        let stem = name.strip_suffix("weight")?;
+        let stem = (name.strip_suffix("weight")).or_else(|| name.strip_suffix("kernel"))?;
         let &[outputs] = self.shape(&format!("{stem}bias"))? else {
             return None;
         };
