@@ -60,7 +60,7 @@ impl fmt::Display for MatchRule {
 /// 3. *Content*: weights of equal shapes are paired, nearest first, as long as they are far nearer than
 ///    independent weights could be by chance; ties are broken by name. The pairs must cover half of the
 ///    weights that could be paired by shape, so that independently trained models of one architecture don't
-///    match.
+///    match. Then tensors that are the only ones of their shape left in both models are paired.
 ///
 /// If no rule covers half of the weights, the tensors matched by the first two rules correspond. If names
 /// match weights but few of those have similar values, the third rule is tried, since layers may have been

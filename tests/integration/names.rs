@@ -155,6 +155,26 @@ fn content_matches_every_tensor_with_its_own() {
     }
 }
 
+/// The embedding has the same shape, but is recognised.
+#[test]
+fn a_head_that_was_replaced_is_matched_as_the_last_of_its_shape() {
+    let base = decoder(12, 4, VOCABULARY);
+    let mut other = train(&base, 13, 0.1);
+    let head = Tensor::random(&[VOCABULARY, WIDTH], &mut Noise::new(14));
+    other.insert("lm_head.weight".into(), head);
+    let signatures = [
+        sign(&base),
+        sign(&other),
+        sign(&renamed(&other, other_names)),
+    ];
+    let [base, named, renamed] = &signatures;
+    let matching = Matching::between(base, renamed).unwrap();
+    assert_eq!(matching.rule(), MatchRule::Content);
+    assert_eq!(matching.pairs().len(), base.tensors().len());
+    let distance = |other| Relation::between(base, other).unwrap().squared_distance();
+    assert_eq!(distance(renamed), distance(named));
+}
+
 #[test]
 fn content_matches_a_vocabulary_that_grew() {
     let base = decoder(9, 4, VOCABULARY);
@@ -195,6 +215,30 @@ fn a_renamed_copy_is_a_duplicate_and_a_copy_with_swapped_layers_is_none() {
     let relation = Relation::between(&sign(&base), &sign(&swapped)).unwrap();
     assert!(!relation.is_equal());
     assert_parents(&graph, &[("child", Some("base"))]);
+}
+
+/// Training moved two weights of one shape so far that they can't be matched with those of a renamed copy, so the copy
+/// seems to equal the parent.
+#[test]
+fn a_renamed_copy_is_no_parent_of_its_originals_parent() {
+    let base = decoder(31, 4, VOCABULARY);
+    let far = ["layers.1.mlp.up_proj.weight", "layers.2.mlp.up_proj.weight"];
+    let child = step(&base, 32, 1.6, |name| far.contains(&name));
+    let copy = renamed(&child, other_names);
+    let folder = vec![
+        ("base".into(), base),
+        ("child".into(), child),
+        ("copy".into(), copy),
+    ];
+    let (evidence, graph) = recovered(&folder);
+    assert_eq!(copies(&evidence).len(), 1);
+    for model in ["base", "child"] {
+        let parent = parent(&graph, model);
+        assert_ne!(parent, Some("copy"), "{model}");
+    }
+    let runner_up = graph.models()[graph.index("base").unwrap()].runner_up();
+    let runner_up = runner_up.and_then(|second| graph.name(second.parent?));
+    assert_ne!(runner_up, Some("copy"));
 }
 
 #[test]

@@ -83,7 +83,40 @@ pub(super) fn matching(first: &[TensorSignature], second: &[TensorSignature]) ->
     for alike in &vectors {
         pairs.extend(nearest_pairs(models, alike, |_| NEAR_VECTORS));
     }
+    pairs.extend(last_of_their_shape(
+        models,
+        weights.iter().chain(&vectors),
+        &pairs,
+    ));
     Some(pairs)
+}
+
+/// The tensors that are the only ones of their shape left in both models: training may have moved them too far to
+/// recognise.
+fn last_of_their_shape<'a>(
+    models: [&[TensorSignature]; 2],
+    shapes: impl Iterator<Item = &'a Alike>,
+    pairs: &Positions,
+) -> Positions {
+    let is_alone = alone(models, pairs);
+    let last = |alike: &Alike| {
+        let left = [0, 1].map(|model| {
+            let mut left = (alike[model].iter()).filter(|&&tensor| is_alone[model][tensor]);
+            left.next().filter(|_| left.next().is_none()).copied()
+        });
+        Some((left[0]?, left[1]?))
+    };
+    shapes.filter_map(last).collect()
+}
+
+/// Which tensors of each model are in none of the pairs.
+fn alone(models: [&[TensorSignature]; 2], pairs: &Positions) -> [Vec<bool>; 2] {
+    let mut is_alone = models.map(|tensors| vec![true; tensors.len()]);
+    for &(i, j) in pairs {
+        is_alone[0][i] = false;
+        is_alone[1][j] = false;
+    }
+    is_alone
 }
 
 /// Whether any weights of the two models have equal shapes; if not, matching by content is pointless.
@@ -99,11 +132,7 @@ pub(super) fn have_equal_shapes(first: &[TensorSignature], second: &[TensorSigna
 
 /// The remaining weights that correspond but differ in their number of rows.
 fn of_other_rows(models: [&[TensorSignature]; 2], pairs: &Positions) -> Positions {
-    let mut is_alone = models.map(|tensors| vec![true; tensors.len()]);
-    for &(i, j) in pairs {
-        is_alone[0][i] = false;
-        is_alone[1][j] = false;
-    }
+    let is_alone = alone(models, pairs);
     let mut left_over = alike(models, |tensor| {
         let (tail, dimensions) = (tensor.shape().get(1..), tensor.shape().len());
         (tensor.is_weight()).then_some((dimensions, tail))

@@ -117,7 +117,8 @@ impl Constraints {
             let least = (HALF_WAY * copied).max(CLEARLY * from_original);
             let is_nearer = from_original - squared(copy, model)? > least;
             let is_trained = model != original && !originals.contains_key(&model);
-            (is_nearer && is_trained).then_some(copy)
+            // Nothing is nearer to a duplicate, unless fewer of its tensors could be matched.
+            (is_nearer && is_trained && copied > 0.0).then_some(copy)
         }));
         for &(copy, original) in copies {
             self.prefer(copy, vec![original]);
