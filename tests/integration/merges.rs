@@ -114,6 +114,25 @@ fn averages_of_many_are_found_among_their_relatives() {
 }
 
 #[test]
+fn an_average_of_eight_unrelated_models_joins_no_trees() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut models: Vec<(&str, Vec<f32>)> = names.into_iter().zip((30..38).map(noise)).collect();
+    let parents: Vec<(&[f32], f32)> = models.iter().map(|(_, model)| (&**model, 0.125)).collect();
+    models.push(("mean", average(&parents)));
+    assert_merges(&models, &[("mean", &names.map(|name| (name, 0.125)))]);
+    let models: Vec<_> = (models.into_iter())
+        .map(|(name, weights)| {
+            let model = InMemoryModel::new(name);
+            model.with_layer("w", [64, 64], weights).unwrap()
+        })
+        .collect();
+    let graph = Recovery::new().recover(&signed::evidence(&models)).unwrap();
+    for model in graph.models() {
+        assert_eq!(graph.parent_of(model.name()), None, "{}", model.name());
+    }
+}
+
+#[test]
 fn an_average_of_unrelated_models_roots_a_tree_and_one_of_siblings_stays_in_theirs() {
     let (a, b) = (noise(1), noise(2));
     // Unequal steps for each group of four rows: growth is told from what all groups have in common.
