@@ -87,33 +87,74 @@ impl Coverage {
     }
 
     /// Sets the entries for pairs that were compared on less than others.
-    ///
-    /// If a pair has replaced some weights, each of the two lacks as much of the other. Their distance on all weights is
-    /// estimated from different relatives in either direction, which says nothing of who was first, so both directions
-    /// get the geometric mean.
     pub(super) fn add_partial(&mut self, partial: impl IntoIterator<Item = PartialParent>) {
-        let estimates: BTreeMap<(usize, usize), Option<f64>> = (partial.into_iter())
+        let estimates = partial
+            .into_iter()
             .map(|pair| ((pair.parent, pair.child), pair.distance))
             .collect();
         let share = |of, with| self.share(of, with).unwrap_or(0.0);
-        let mut distances = estimates.clone();
-        for (&(parent, child), &estimate) in &estimates {
-            let Some(estimate) = estimate else { continue };
-            if (share(parent, child) - share(child, parent)).abs() <= SAME_SHARE {
-                let reverse = estimates.get(&(child, parent)).copied();
-                let mean = reverse.unwrap_or(Some(estimate));
-                let mean = mean.map(|reverse| Float::sqrt(estimate * reverse));
-                distances.insert((parent, child), mean.or(Some(estimate)));
-                distances.insert((child, parent), mean);
-            }
-        }
-        let entries = distances.into_iter();
-        self.partial = entries
+        let are_even = |u, v| (share(u, v) - share(v, u)).abs() <= SAME_SHARE;
+        let distances = in_both_directions(estimates, are_even).into_iter();
+        self.partial = distances
             .map(|((parent, child), distance)| PartialParent {
                 parent,
                 child,
                 distance,
             })
             .collect();
+    }
+}
+
+/// Makes estimated distances, by parent and child, the same in both directions for pairs of which either covers as much
+/// of the other.
+///
+/// Such a pair has replaced some weights. Its distance on all weights is estimated from one relative for each direction,
+/// if at all, and the difference says nothing of which model was first. So both get the geometric mean of what is known;
+/// `None`, the parent says nothing, stays.
+pub(crate) fn in_both_directions(
+    estimates: BTreeMap<(usize, usize), Option<f64>>,
+    are_even: impl Fn(usize, usize) -> bool,
+) -> BTreeMap<(usize, usize), Option<f64>> {
+    let mut distances = estimates.clone();
+    for (&(parent, child), &estimate) in &estimates {
+        let reverse = estimates.get(&(child, parent)).copied();
+        let Some(estimate) = estimate.filter(|_| are_even(parent, child) && reverse != Some(None))
+        else {
+            continue;
+        };
+        let mean = Float::sqrt(estimate * reverse.flatten().unwrap_or(estimate));
+        distances.insert((parent, child), Some(mean));
+        distances.insert((child, parent), Some(mean));
+    }
+    distances
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn even_pairs_have_one_distance() {
+        let estimates = [
+            ((0, 1), Some(2.0)),
+            ((1, 0), Some(8.0)),
+            ((0, 2), Some(3.0)),
+            ((1, 2), Some(5.0)),
+            ((2, 1), None),
+            ((0, 3), Some(7.0)),
+            ((3, 0), Some(1.0)),
+        ];
+        let found = in_both_directions(BTreeMap::from(estimates), |u, v| u.max(v) < 3);
+        let expected = [
+            ((0, 1), Some(4.0)),
+            ((0, 2), Some(3.0)),
+            ((0, 3), Some(7.0)),
+            ((1, 0), Some(4.0)),
+            ((1, 2), Some(5.0)),
+            ((2, 0), Some(3.0)),
+            ((2, 1), None),
+            ((3, 0), Some(1.0)),
+        ];
+        assert_eq!(found, BTreeMap::from(expected));
     }
 }

@@ -21,7 +21,7 @@ use crate::signature::Signature;
 const NEAREST: usize = 8;
 
 /// Differences in shares below this are ignored: a head with few classes, a few extra tokens.
-pub(super) const SAME_SHARE: f64 = 1e-3;
+pub(crate) const SAME_SHARE: f64 = 1e-3;
 
 /// Models are of one kind if at least this share of both was compared.
 const MOSTLY_ALIKE: f64 = 0.75;

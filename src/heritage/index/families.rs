@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use num_traits::Float;
 
 use super::blocks::Layout;
@@ -14,8 +14,8 @@ use super::near::{Compared, Comparer};
 use super::{Entry, IndexError, Settings};
 use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{
-    CopyKind, Geometry, MatchRule, PARTIAL, SignatureComparison, copy_kind,
-    restricted_squared_distance,
+    CopyKind, Geometry, MatchRule, PARTIAL, SAME_SHARE, SignatureComparison, copy_kind,
+    in_both_directions, restricted_squared_distance,
 };
 use crate::heritage::recovery::sparse::{Family, NearPair, TreeRules, trees};
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
@@ -322,11 +322,15 @@ impl LargeFamily<'_> {
 
     /// See [`Family::partial`].
     fn partial(&self, comparer: &Comparer<'_>) -> HashMap<(usize, usize), Option<f64>> {
-        let mut partial = HashMap::new();
+        let mut partial = BTreeMap::new();
         let common = self.common();
         let mut near: Vec<Vec<(usize, &NearPair)>> = vec![Vec::new(); self.entries.len()];
+        let mut uneven = HashSet::new();
         for compared in self.near.iter().filter(|compared| compared.is_related) {
             let pair = &compared.pair;
+            if (pair.compared[0] - pair.compared[1]).abs() > SAME_SHARE {
+                uneven.insert((pair.first, pair.second));
+            }
             near[pair.first].push((pair.second, pair));
             near[pair.second].push((pair.first, pair));
         }
@@ -363,7 +367,8 @@ impl LargeFamily<'_> {
                 partial.insert((parent, child), distance);
             }
         }
-        partial
+        let are_even = |u: usize, v: usize| !uneven.contains(&(u.min(v), u.max(v)));
+        in_both_directions(partial, are_even).into_iter().collect()
     }
 
     /// The mean size of the compared weights: the unit of distances.
