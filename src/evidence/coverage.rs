@@ -105,12 +105,12 @@ impl Coverage {
     }
 }
 
-/// Makes estimated distances, by parent and child, the same in both directions for pairs of which either covers as much
-/// of the other.
+/// Gives a pair the same estimated distance in both directions if each model covers as much of the other.
 ///
-/// Such a pair has replaced some weights. Its distance on all weights is estimated from one relative for each direction,
-/// if at all, and the difference says nothing of which model was first. So both get the geometric mean of what is known;
-/// `None`, the parent says nothing, stays.
+/// Such models have replaced some weights. Their distance on all weights is estimated with the help of another relative,
+/// which differs between the directions. The difference doesn't show which model came first, so both directions get the
+/// geometric mean, or the only estimate there is. If a parent carries no information (`None`), nothing is changed.
+/// Distances are listed by parent and child.
 pub(crate) fn in_both_directions(
     estimates: BTreeMap<(usize, usize), Option<f64>>,
     are_even: impl Fn(usize, usize) -> bool,

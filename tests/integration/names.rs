@@ -223,7 +223,7 @@ fn a_renamed_copy_is_a_duplicate_and_a_copy_with_swapped_layers_is_none() {
 fn a_renamed_copy_is_no_parent_of_its_originals_parent() {
     let base = decoder(31, 4, VOCABULARY);
     let far = ["layers.1.mlp.up_proj.weight", "layers.2.mlp.up_proj.weight"];
-    let child = step(&base, 32, 1.6, |name| far.contains(&name));
+    let child = step(&base, 32, 2.2, |name| far.contains(&name));
     let copy = renamed(&child, other_names);
     let folder = vec![
         ("base".into(), base),
