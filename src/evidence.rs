@@ -41,6 +41,7 @@ mod unrelated;
 mod updates;
 
 pub use self::assembled::Assembled;
+pub(crate) use self::common_geometry::NEARLY_ALL;
 pub use self::compatibility::IncompatibleSignatures;
 pub(crate) use self::copies::copy_kind;
 pub use self::copies::{CopyKind, ModelCopy};

@@ -9,8 +9,8 @@ use super::relation::{Relation, RelationOptions};
 use super::{EvidenceError, Geometry};
 use crate::parallel;
 
-/// If at least this share of both models was compared, squared distances are used unchanged.
-const NEARLY_ALL: f64 = 0.9;
+/// If at least this share of both models was compared, their squared distance is used unchanged.
+pub(crate) const NEARLY_ALL: f64 = 0.9;
 
 impl Members<'_> {
     /// The geometry on the weights that no two relatives have replaced.

@@ -14,7 +14,7 @@ use super::near::{Compared, Comparer};
 use super::{Entry, IndexError, Settings};
 use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{
-    CopyKind, Geometry, MatchRule, PARTIAL, SAME_SHARE, SignatureComparison, copy_kind,
+    CopyKind, Geometry, MatchRule, NEARLY_ALL, PARTIAL, SAME_SHARE, SignatureComparison, copy_kind,
     in_both_directions, restricted_squared_distance,
 };
 use crate::heritage::recovery::sparse::{Family, NearPair, TreeRules, trees};
@@ -24,9 +24,6 @@ use crate::signature::Signature;
 
 /// How many of the nearest models are considered as the original of a copy.
 const NEAREST_ORIGINALS: usize = 8;
-
-/// If at least this share of both models was compared, their squared distance is used as it is.
-const NEARLY_ALL: f64 = 0.9;
 
 /// Two models that may belong to one family, the smaller position first.
 #[derive(Clone, Copy, Debug, PartialEq)]
