@@ -121,13 +121,18 @@ fn large(size: usize, scale: f64) -> DenseDigraph {
     .unwrap()
 }
 
-fn sums_to_one(distribution: &ArborescenceDistribution) {
+fn parents_sum_to_one(distribution: &ArborescenceDistribution) {
     let size = distribution.size();
     for child in 0..size {
         let parents = (0..size).map(|parent| distribution.edge_probability(parent, child).unwrap());
         let sum = parents.sum::<f64>() + distribution.root_probability(child).unwrap();
         assert!((sum - 1.0).abs() < 1e-12, "{sum}");
     }
+}
+
+fn sums_to_one(distribution: &ArborescenceDistribution) {
+    let size = distribution.size();
+    parents_sum_to_one(distribution);
     let roots = (0..size).map(|node| distribution.root_probability(node).unwrap());
     assert!((roots.sum::<f64>() - 1.0).abs() < 1e-12);
 }
@@ -136,6 +141,21 @@ fn sums_to_one(distribution: &ArborescenceDistribution) {
 fn every_node_has_one_parent_or_is_the_root() {
     for (size, scale) in [(1, 1.0), (2, 1.0), (37, 5.0), (60, 0.0)] {
         sums_to_one(&arborescence_distribution(&large(size, scale)).unwrap());
+    }
+}
+
+/// What fuzzing found: a sum of 1 + 7e-9.
+#[test]
+fn every_node_has_one_parent_whatever_the_range_of_the_weights() {
+    for size in 3..12 {
+        // Rows of equal weights give the distribution something to sum.
+        let weights = large(size, 1e9);
+        let tied = DenseDigraph::from_fn(size, |from, to| {
+            let tied = if from % 2 == 0 { from } else { from - 1 };
+            let weight = weights.weight(if tied == to { from } else { tied }, to);
+            weight.unwrap_or(0.0) + (from % 2) as f64
+        });
+        parents_sum_to_one(&arborescence_distribution(&tied.unwrap()).unwrap());
     }
 }
 
