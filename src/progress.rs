@@ -106,3 +106,10 @@ impl<'a> ProgressReporter<'a> {
         }
     }
 }
+
+/// Does work whose progress nobody observes.
+pub(crate) fn unobserved<R>(work: impl FnOnce(&mut ProgressReporter<'_>) -> R) -> R {
+    work(&mut ProgressReporter::new(&mut |_| {
+        ControlFlow::Continue(())
+    }))
+}

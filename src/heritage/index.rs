@@ -32,7 +32,7 @@ use self::neighbourhood::{Neighbourhood, recover_small};
 use self::summary::Summary;
 use super::{Model, ModelGraph, Recovery};
 use crate::evidence::{Relation, SignatureComparison};
-use crate::progress::{Observer, Phase, ProgressReporter};
+use crate::progress::{Observer, Phase, ProgressReporter, unobserved};
 use crate::signature::Signature;
 
 /// How many small neighbourhoods are recovered between two calls of the observer.
@@ -351,9 +351,7 @@ impl Index {
     /// The graph of all models that may be related to this one.
     fn neighbours_graph(&mut self, name: &str) -> Result<ModelGraph, IndexError> {
         let own = Layout::of(&self.entry(name)?.signature);
-        let mut go_on = |_| ControlFlow::Continue(());
-        let mut reporter = ProgressReporter::new(&mut go_on);
-        self.recover(Some(&own), &mut reporter)?;
+        unobserved(|reporter| self.recover(Some(&own), reporter))?;
         let mut recovered = self.recovered.values();
         let found = recovered.find(|recovered| recovered.layouts.contains(&own));
         families::graph(found.map(|recovered| &*recovered.placed).into_iter())

@@ -19,6 +19,7 @@ use crate::evidence::{
 };
 use crate::heritage::recovery::sparse::{Family, NearPair, TreeRules, trees};
 use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
+use crate::parallel;
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
 
@@ -283,18 +284,18 @@ impl LargeFamily<'_> {
             near[pair.first].push((pair.distance, pair.second));
             near[pair.second].push((pair.distance, pair.first));
         }
-        let mut made_from: Vec<Option<Origin>> = vec![None; self.entries.len()];
-        for (copy, near) in near.iter_mut().enumerate() {
+        let origin = |(copy, mut near): (usize, Vec<(f64, usize)>)| {
             near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             near.truncate(NEAREST_ORIGINALS);
-            made_from[copy] = near.iter().find_map(|&(_, original)| {
+            near.into_iter().find_map(|(_, original)| {
                 let (of_original, of_copy) = (
                     &self.entries[original].signature,
                     &self.entries[copy].signature,
                 );
                 Some((original, copy_kind(of_original, of_copy)?))
-            });
-        }
+            })
+        };
+        let made_from: Vec<Option<Origin>> = parallel::map(near.into_iter().enumerate(), origin);
         let mut kinds = made_from.clone();
         let mut originals = Vec::new();
         for copy in 0..made_from.len() {
@@ -319,7 +320,6 @@ impl LargeFamily<'_> {
 
     /// See [`Family::partial`].
     fn partial(&self, comparer: &Comparer<'_>) -> HashMap<(usize, usize), Option<f64>> {
-        let mut partial = BTreeMap::new();
         let common = self.common();
         let mut near: Vec<Vec<(usize, &NearPair)>> = vec![Vec::new(); self.entries.len()];
         let mut uneven = HashSet::new();
@@ -331,41 +331,48 @@ impl LargeFamily<'_> {
             near[pair.first].push((pair.second, pair));
             near[pair.second].push((pair.first, pair));
         }
-        for (child, near) in near.iter().enumerate() {
-            let share = |pair: &NearPair| pair.share_of(child);
-            let most = near.iter().map(|(_, pair)| share(pair)).fold(0.0, f64::max);
-            let covers = |pair: &NearPair| share(pair) > most - PARTIAL;
-            let covering = near.iter().filter(|(_, pair)| covers(pair));
-            let nearest = covering.reduce(|best, other| {
-                let (a, b) = ((best.1.distance, best.0), (other.1.distance, other.0));
-                if b.0 < a.0 || (b.0 == a.0 && b.1 < a.1) {
-                    other
-                } else {
-                    best
-                }
-            });
-            let Some(&(nearest, to_nearest)) = nearest else {
-                continue;
-            };
-            for &(parent, pair) in near.iter().filter(|(_, pair)| !covers(pair)) {
-                let restricted = restricted_squared_distance(
-                    comparer.comparison.options(),
-                    &self.entries[child].signature,
-                    &self.entries[parent].signature,
-                    &self.entries[nearest].signature,
-                );
-                let Some([from_parent, from_nearest]) = restricted else {
-                    continue;
-                };
-                let ratio = Float::sqrt(from_parent / from_nearest);
-                let scale = if pair.distance > 0.0 { common } else { 1.0 };
-                let distance = (from_nearest > 0.0 && ratio.is_finite())
-                    .then_some(scale * to_nearest.distance * ratio);
-                partial.insert((parent, child), distance);
-            }
-        }
+        let distances = parallel::map(near.iter().enumerate(), |(child, near)| {
+            self.partial_parents(child, near, comparer, common)
+        });
         let are_even = |u: usize, v: usize| !uneven.contains(&(u.min(v), u.max(v)));
-        in_both_directions(partial, are_even).into_iter().collect()
+        in_both_directions(distances.into_iter().flatten().collect(), are_even)
+            .into_iter()
+            .collect()
+    }
+
+    /// The near models that cover less of a child than another one does, each with the distance that it would have
+    /// over all of the child. `common` is the unit of distances.
+    fn partial_parents(
+        &self,
+        child: usize,
+        near: &[(usize, &NearPair)],
+        comparer: &Comparer<'_>,
+        common: f64,
+    ) -> Vec<((usize, usize), Option<f64>)> {
+        let share = |pair: &NearPair| pair.share_of(child);
+        let most = near.iter().map(|(_, pair)| share(pair)).fold(0.0, f64::max);
+        let covers = |pair: &NearPair| share(pair) > most - PARTIAL;
+        let covering = near.iter().filter(|(_, pair)| covers(pair));
+        let nearest = covering
+            .min_by(|(a, to_a), (b, to_b)| to_a.distance.total_cmp(&to_b.distance).then(a.cmp(b)));
+        let Some(&(nearest, to_nearest)) = nearest else {
+            return Vec::new();
+        };
+        let less = near.iter().filter(|(_, pair)| !covers(pair));
+        let distance = |&(parent, pair): &(usize, &NearPair)| {
+            let [from_parent, from_nearest] = restricted_squared_distance(
+                comparer.comparison.options(),
+                &self.entries[child].signature,
+                &self.entries[parent].signature,
+                &self.entries[nearest].signature,
+            )?;
+            let ratio = Float::sqrt(from_parent / from_nearest);
+            let scale = if pair.distance > 0.0 { common } else { 1.0 };
+            let distance = (from_nearest > 0.0 && ratio.is_finite())
+                .then_some(scale * to_nearest.distance * ratio);
+            Some(((parent, child), distance))
+        };
+        less.filter_map(distance).collect()
     }
 
     /// The mean size of the compared weights: the unit of distances.

@@ -4,7 +4,6 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
 
 use super::blocks::Layout;
 use super::families::{self, Join};
@@ -14,8 +13,14 @@ use super::{Entry, Index, IndexError, Recovered, Settings};
 use crate::evidence::SignatureComparison;
 use crate::heritage::Model;
 use crate::parallel;
-use crate::progress::{Phase, ProgressReporter};
+use crate::progress::{Phase, ProgressReporter, unobserved};
 use crate::sketch::mix;
+
+/// Larger families use all threads themselves.
+const LARGE: usize = 1024;
+
+/// How many models of small families are placed between two calls of the observer.
+const PLACED_AT_ONCE: usize = 4096;
 
 /// Recovers small neighbourhoods, several of them in parallel.
 pub(super) fn recover_small(
@@ -23,17 +28,27 @@ pub(super) fn recover_small(
     neighbourhoods: &[Neighbourhood<'_>],
     reporter: &mut ProgressReporter<'_>,
 ) -> Result<Vec<(String, Recovered)>, IndexError> {
-    let recover = |neighbourhood: &Neighbourhood<'_>| {
-        let mut go_on = |_| ControlFlow::Continue(());
-        neighbourhood.recover(settings, &mut ProgressReporter::new(&mut go_on))
-    };
-    let found = parallel::map(neighbourhoods, recover);
+    let found = parallel::map(neighbourhoods, |neighbourhood| {
+        unobserved(|reporter| neighbourhood.recover(settings, reporter))
+    });
     let models: usize = neighbourhoods
         .iter()
         .map(|neighbourhood| neighbourhood.names.len())
         .sum();
     reporter.tick(Phase::Recovering, models as u64)?;
     found.into_iter().collect()
+}
+
+/// Places the models of small families, several of them in parallel.
+fn place_small(
+    settings: &Settings,
+    families: Vec<Kin<'_>>,
+) -> Result<Vec<(usize, Model)>, IndexError> {
+    let placed = parallel::map(families, |kin| {
+        unobserved(|reporter| kin.place(settings, reporter))
+    });
+    let placed: Result<Vec<_>, IndexError> = placed.into_iter().collect();
+    Ok(placed?.into_iter().flatten().collect())
 }
 
 /// Models that may be related, because their blocks share weights.
@@ -74,7 +89,6 @@ impl<'a> Neighbourhood<'a> {
         settings: &Settings,
         reporter: &mut ProgressReporter<'_>,
     ) -> Result<(String, Recovered), IndexError> {
-        let mut placed: Vec<Model> = self.names.iter().map(|&name| Model::new(name)).collect();
         let same = equal_models(&self.entries);
         let distinct: Vec<usize> = (0..same.len())
             .filter(|&model| same[model] == model)
@@ -100,24 +114,40 @@ impl<'a> Neighbourhood<'a> {
         for (model, &original) in same.iter().enumerate().filter(|(model, o)| model != *o) {
             copies[original].push(model);
         }
-        for (family, near) in families.iter().zip(&mut pairs_of) {
-            let members: Vec<usize> = family.iter().map(|&at| distinct[at]).collect();
+        let mut placed: Vec<(usize, Model)> = Vec::with_capacity(self.names.len());
+        let mut kin = |at: usize| {
+            let members: Vec<usize> = families[at].iter().map(|&at| distinct[at]).collect();
             let copies = members.iter().flat_map(|&original| {
                 let copies = copies[original].iter();
                 copies.map(move |&copy| (copy, self.entries[copy], original))
             });
-            let kin = Kin {
+            Kin {
                 copies: copies.collect(),
                 members: (members.iter().map(|&model| (model, self.entries[model]))).collect(),
-                near: core::mem::take(near),
-            };
-            for (model, own) in kin.place(settings, reporter)? {
-                placed[model] = own;
+                near: core::mem::take(&mut pairs_of[at]),
+            }
+        };
+        let mut waiting: Vec<Kin<'_>> = Vec::new();
+        let mut models = 0;
+        for at in 0..families.len() {
+            let kin = kin(at);
+            if families[at].len() > LARGE {
+                placed.extend(kin.place(settings, reporter)?);
+                continue;
+            }
+            models += families[at].len();
+            waiting.push(kin);
+            if models > PLACED_AT_ONCE {
+                placed.extend(place_small(settings, core::mem::take(&mut waiting))?);
+                reporter.tick(Phase::Recovering, 0)?;
+                models = 0;
             }
         }
+        placed.extend(place_small(settings, waiting)?);
+        placed.sort_unstable_by_key(|&(model, _)| model);
         let recovered = Recovered {
             layouts: self.layouts.iter().map(|&layout| layout.clone()).collect(),
-            placed,
+            placed: placed.into_iter().map(|(_, model)| model).collect(),
         };
         Ok((self.names[0].into(), recovered))
     }

@@ -21,6 +21,7 @@ use super::near::ROUNDS;
 use super::neighbourhood::equal_models;
 use super::{Entry, IndexError, Settings, check_settings, summary};
 use crate::heritage::{ModelGraph, Recovery};
+use crate::progress::unobserved;
 use crate::signature::Signature;
 use crate::sketch::mix;
 
@@ -403,7 +404,7 @@ impl Shard {
                 if part + 1 < self.parts {
                     Stage::Deliver(part + 1)
                 } else {
-                    self.recover(outbox)?;
+                    unobserved(|reporter| self.recover(outbox, reporter))?;
                     Stage::Finish
                 }
             }

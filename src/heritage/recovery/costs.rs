@@ -45,8 +45,19 @@ pub(super) const NEGLIGIBLE: f64 = 30.0;
 pub(super) struct GrowthState {
     /// The mean β of its edges.
     pub(super) mean: f64,
-    spreads: Spreads,
+    regularity: Regularity,
+    /// The factor of ln(1 + …) in [`GrowthTerms::cost`].
+    exponent: f64,
     log_prior: f64,
+}
+
+/// How closely β follows its mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Regularity {
+    /// Closely, as in most trees.
+    Regular,
+    /// Loosely, as in trees of small models that unlearn much.
+    Erratic,
 }
 
 impl GrowthState {
@@ -59,11 +70,15 @@ impl GrowthState {
         let kept = (1.0 - erratic) * share(JointConstant::NormPreserving);
         let shortened = (1.0 - erratic - kept) * share(JointConstant::Shortening);
         let lengthened = (1.0 - erratic - kept - shortened) / 93.0;
-        let regular = |mean, prior| Self {
+        let state = |regularity, mean, log_prior| Self {
             mean,
-            spreads: Spreads::regular(model),
-            log_prior: Float::ln(prior),
+            regularity,
+            exponent: model.get(JointConstant::GrowthWeight)
+                * Spreads::new(regularity, model).edges.exponent(),
+            log_prior,
         };
+        let regular = |mean, prior| state(Regularity::Regular, mean, Float::ln(prior));
+        let mean = model.get(JointConstant::ErraticGrowth);
         [
             regular(0.95, 46.0 * lengthened),
             regular(0.6, 26.0 * lengthened),
@@ -71,11 +86,7 @@ impl GrowthState {
             regular(0.0, kept),
             regular(-0.4, 0.5 * shortened),
             regular(-0.9, 0.5 * shortened),
-            Self {
-                mean: model.get(JointConstant::ErraticGrowth),
-                spreads: Spreads::erratic(model),
-                log_prior: Float::ln(erratic) + log_ratio,
-            },
+            state(Regularity::Erratic, mean, Float::ln(erratic) + log_ratio),
         ]
     }
 }
@@ -149,20 +160,11 @@ impl GrowthEvidence {
         }
     }
 
-    /// −ln of the likelihood ratio of β on an edge to β between two models that no edge joins.
-    fn cost(self, growth: GrowthState, model: &JointModel) -> f64 {
-        if !self.variance.is_finite() {
-            return 0.0;
-        }
-        let Spreads { edges, others } = growth.spreads;
-        let ratio = self.log_density(growth.mean, edges) - self.log_density(0.0, others);
-        -model.get(JointConstant::GrowthWeight) * ratio
-    }
-
     /// ln of the likelihood ratio of erratic to regular growth if no edge joined these pairs of models. All pairs
     /// follow from the norms of the models, so together they count as much as there are edges.
     fn erratic_ratio(pairs: impl Iterator<Item = Self>, models: usize, model: &JointModel) -> f64 {
-        let (erratic, regular) = (Spreads::erratic(model), Spreads::regular(model));
+        let [regular, erratic] =
+            [Regularity::Regular, Regularity::Erratic].map(|of| Spreads::new(of, model));
         let ratio = |pair: Self| {
             pair.log_density(0.0, erratic.others) - pair.log_density(0.0, regular.others)
         };
@@ -181,17 +183,85 @@ impl GrowthEvidence {
         if !self.variance.is_finite() {
             return 0.0;
         }
-        let spread = Spreads::regular(model).edges;
+        let spread = Spreads::new(Regularity::Regular, model).edges;
         let below = self.log_density(mean * (1.0 - 2.0 * share), spread);
         model.get(JointConstant::GrowthWeight) * (below - self.log_density(mean, spread))
     }
 
     /// ln of the density of β around this mean, up to a constant.
     fn log_density(self, mean: f64, spread: Spread) -> f64 {
-        let variance = spread.error_share * self.variance + spread.deviation * spread.deviation;
+        let variance = spread.variance(self);
         let squared = (self.coefficient - mean) * (self.coefficient - mean) / variance;
-        let tail = Float::ln_1p(squared / spread.degrees_of_freedom);
-        spread.log_peak - 0.5 * (Float::ln(variance) + (spread.degrees_of_freedom + 1.0) * tail)
+        spread.log_density_at_mean(variance)
+            - spread.exponent() * Float::ln_1p(squared / spread.degrees_of_freedom)
+    }
+}
+
+/// The likelihood of β between two models, as far as it is the same for all states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct GrowthTerms {
+    coefficient: f64,
+    regular: LikelihoodRatio,
+    erratic: LikelihoodRatio,
+}
+
+/// The likelihood ratio of β on an edge to β between two models that no edge joins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct LikelihoodRatio {
+    /// Its logarithm if β is at the mean of edges.
+    at_mean: f64,
+    /// The factor of (β − mean)² in [`GrowthTerms::cost`].
+    precision: f64,
+}
+
+impl GrowthTerms {
+    /// The terms of many pairs.
+    pub(super) fn all(
+        growth: impl Iterator<Item = GrowthEvidence>,
+        model: &JointModel,
+    ) -> Vec<Self> {
+        let spreads = [Regularity::Regular, Regularity::Erratic].map(|of| Spreads::new(of, model));
+        let weight = model.get(JointConstant::GrowthWeight);
+        let terms = |growth: GrowthEvidence| {
+            let [regular, erratic] = spreads.map(|Spreads { edges, others }| {
+                if !growth.variance.is_finite() {
+                    return LikelihoodRatio {
+                        at_mean: 0.0,
+                        precision: 0.0,
+                    };
+                }
+                let variance = edges.variance(growth);
+                let of_others = growth.log_density(0.0, others);
+                LikelihoodRatio {
+                    at_mean: weight * (edges.log_density_at_mean(variance) - of_others),
+                    precision: 1.0 / (variance * edges.degrees_of_freedom),
+                }
+            });
+            Self {
+                coefficient: growth.coefficient,
+                regular,
+                erratic,
+            }
+        };
+        growth.map(terms).collect()
+    }
+
+    /// The terms in the opposite direction.
+    pub(super) const fn reversed(self) -> Self {
+        Self {
+            coefficient: -self.coefficient,
+            ..self
+        }
+    }
+
+    /// −ln of the likelihood ratio of β on an edge to β between two models that no edge joins.
+    fn cost(self, state: GrowthState) -> f64 {
+        let LikelihoodRatio { at_mean, precision } = match state.regularity {
+            Regularity::Regular => self.regular,
+            Regularity::Erratic => self.erratic,
+        };
+        let deviation = self.coefficient - state.mean;
+        state.exponent * Float::ln_1p(precision * deviation * deviation) - at_mean
     }
 }
 
@@ -203,29 +273,31 @@ struct Spreads {
 }
 
 impl Spreads {
-    /// In most trees, β follows its mean closely.
-    fn regular(model: &JointModel) -> Self {
-        let spread = |deviation| Spread {
-            deviation: model.get(deviation),
-            error_share: model.get(JointConstant::GrowthErrorShare),
-            ..Spread::new(model.get(JointConstant::GrowthDegreesOfFreedom))
+    fn new(regularity: Regularity, model: &JointModel) -> Self {
+        let (degrees_of_freedom, error_share, deviations) = match regularity {
+            Regularity::Regular => (
+                JointConstant::GrowthDegreesOfFreedom,
+                model.get(JointConstant::GrowthErrorShare),
+                [
+                    JointConstant::EdgeGrowthDeviation,
+                    JointConstant::NonEdgeGrowthDeviation,
+                ],
+            ),
+            Regularity::Erratic => (
+                JointConstant::ErraticDegreesOfFreedom,
+                1.0,
+                [
+                    JointConstant::ErraticEdgeDeviation,
+                    JointConstant::ErraticNonEdgeDeviation,
+                ],
+            ),
         };
-        Self {
-            edges: spread(JointConstant::EdgeGrowthDeviation),
-            others: spread(JointConstant::NonEdgeGrowthDeviation),
-        }
-    }
-
-    /// In trees of small models that unlearn much, loosely.
-    fn erratic(model: &JointModel) -> Self {
-        let spread = |deviation| Spread {
+        let [edges, others] = deviations.map(|deviation| Spread {
             deviation: model.get(deviation),
-            ..Spread::new(model.get(JointConstant::ErraticDegreesOfFreedom))
-        };
-        Self {
-            edges: spread(JointConstant::ErraticEdgeDeviation),
-            others: spread(JointConstant::ErraticNonEdgeDeviation),
-        }
+            error_share,
+            ..Spread::new(model.get(degrees_of_freedom))
+        });
+        Self { edges, others }
     }
 }
 
@@ -255,6 +327,21 @@ impl Spread {
             log_peak: Float::ln(peak),
         }
     }
+
+    /// The variance of this β around its mean.
+    fn variance(self, growth: GrowthEvidence) -> f64 {
+        self.error_share * growth.variance + self.deviation * self.deviation
+    }
+
+    /// ln of the density at the mean, up to the constant of [`GrowthEvidence::log_density`].
+    fn log_density_at_mean(self, variance: f64) -> f64 {
+        self.log_peak - 0.5 * Float::ln(variance)
+    }
+
+    /// The exponent of the density.
+    fn exponent(self) -> f64 {
+        0.5 * (self.degrees_of_freedom + 1.0)
+    }
 }
 
 /// The terms of one edge's cost, apart from prior knowledge.
@@ -263,7 +350,7 @@ pub(super) struct EdgeTerms {
     /// c (ln D² + f), and the cost of not being the shortest path.
     pub(super) structure: f64,
     /// From the parent to the child.
-    pub(super) growth: GrowthEvidence,
+    pub(super) growth: GrowthTerms,
     /// v from the parent to the child.
     pub(super) vote: f64,
 }
@@ -275,8 +362,12 @@ impl EdgeTerms {
             Some(Stage::Generalization) => -self.vote,
             None => 0.0,
         } * model.get(JointConstant::ScoreWeight);
-        let against_score = Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0);
-        self.structure + self.growth.cost(growth, model) + against_score
+        let against_score = if risen == 0.0 {
+            0.0
+        } else {
+            Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
+        };
+        self.structure + self.growth.cost(growth) + against_score
     }
 }
 
@@ -333,7 +424,8 @@ mod tests {
     #[test]
     fn densities_of_growth_are_normalised() {
         let model = JointModel::new();
-        for spreads in [Spreads::regular(&model), Spreads::erratic(&model)] {
+        for regularity in [Regularity::Regular, Regularity::Erratic] {
+            let spreads = Spreads::new(regularity, &model);
             for spread in [spreads.edges, spreads.others] {
                 let density = |at: i32| {
                     let coefficient = 1e-2 * f64::from(at);

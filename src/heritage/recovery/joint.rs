@@ -11,7 +11,8 @@ use super::certainty::Certainty;
 use super::cluster::{Cluster, Tree};
 use super::constraints::Constraints;
 use super::costs::{
-    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, NEGLIGIBLE, State, log_squared,
+    self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, GrowthTerms, NEGLIGIBLE, State,
+    log_squared,
 };
 use super::missing::{FoundTree, MissingParent};
 use super::model::{JointConstant, JointModel};
@@ -142,22 +143,19 @@ fn fits(
     stage: Option<Stage>,
     stages: &[Option<Stage>],
 ) -> Result<Vec<Fit>, RecoveryError> {
-    State::all(
-        pairs.model,
-        pairs.structure.size(),
-        pairs.growth.iter().copied(),
-    )
-    .into_iter()
-    .filter(|state| stage.is_none() || state.stage == stage)
-    .map(|state| {
+    let fit = |&state: &State| {
         let costs = DenseDigraph::from_fn(pairs.structure.size(), |parent, child| {
             let stage = stages[child].or(state.stage);
             pairs.cost(parent, child, state.growth, stage)
         })?;
         let tree = minimum_arborescence(&costs, Root::Any)?;
         Ok(Fit { state, costs, tree })
-    })
-    .collect()
+    };
+    let states = pairs.states.iter();
+    states
+        .filter(|state| stage.is_none() || state.stage == stage)
+        .map(fit)
+        .collect()
 }
 
 /// The distribution over all trees and states.
@@ -317,8 +315,10 @@ struct Pairs<'a> {
     structure: CondensedMatrix,
     /// The cost of not being the shortest path.
     non_shortest: CondensedMatrix,
+    /// All possible states.
+    states: Vec<State>,
     /// From the first to the second model.
-    growth: Vec<GrowthEvidence>,
+    growth: Vec<GrowthTerms>,
     /// v from the first to the second model.
     votes: CondensedMatrix,
     /// The extra cost of an edge, by parent and child, if the parent doesn't cover all of the child.
@@ -335,6 +335,10 @@ impl<'a> Pairs<'a> {
             .copied()
             .fold(0.0, f64::max);
         let half_dimension = cluster.model().get(JointConstant::HalfDimension);
+        let growth: Vec<GrowthEvidence> = pairs_of(models)
+            .map(|(first, second)| whole_pair(cluster, first, second))
+            .map(|(first, second)| growth(cluster, first, second))
+            .collect();
         Ok(Self {
             model: cluster.model(),
             constraints: cluster.constraints(),
@@ -342,10 +346,8 @@ impl<'a> Pairs<'a> {
             half_dimension,
             structure: structure(cluster, largest)?,
             non_shortest: non_shortest(cluster, largest)?,
-            growth: pairs_of(models)
-                .map(|(first, second)| whole_pair(cluster, first, second))
-                .map(|(first, second)| growth(cluster, first, second))
-                .collect(),
+            states: State::all(cluster.model(), models, growth.iter().copied()),
+            growth: GrowthTerms::all(growth.into_iter(), cluster.model()),
             votes: CondensedMatrix::from_fn(models, |first, second| {
                 let (first, second) = whole_pair(cluster, first, second);
                 if are_trained(cluster, first, second) {

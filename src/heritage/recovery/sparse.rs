@@ -8,6 +8,7 @@ mod family;
 mod leaf_gaps;
 mod longest_steps;
 mod marginals;
+mod placements;
 
 use alloc::vec::Vec;
 
@@ -17,19 +18,15 @@ pub(in crate::heritage) use self::family::{Family, NearPair, Placement, SparseTr
 
 use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
-use self::marginals::Marginals;
-use super::certainty::Certainty;
 use super::constraints::Constraints;
-use super::costs::{self, EdgeTerms, GrowthEvidence, NEGLIGIBLE, State};
-use super::missing::{FoundTree, MissingParent};
+use super::costs::{self, EdgeTerms, GrowthEvidence, GrowthTerms, NEGLIGIBLE, State};
 use super::model::{JointConstant, JointModel};
-use super::stages::StageWeights;
-use super::{RecoveryError, additivity, missing, partial};
+use super::{RecoveryError, additivity, partial};
 use crate::arborescence::{
-    Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse,
-    minimum_arborescence_sparse_certified,
+    Arborescence, DualCertificate, Edge, Root, minimum_arborescence_sparse_certified,
 };
-use crate::heritage::{EquivalentParents, Knowledge, RunnerUp, Stage};
+use crate::heritage::{Knowledge, Stage};
+use crate::parallel;
 
 /// A distance counts as equally near if it is larger by at most this share.
 const AS_NEAR: f64 = 0.05;
@@ -37,6 +34,9 @@ const AS_NEAR: f64 = 0.05;
 /// In large families the limit on c is this power of the limit in small ones. Among many siblings, one that hardly
 /// moved would look as good a parent as the true one unless the measured orthogonality of all steps is trusted.
 const MOST_DIMENSIONS_POWER: i32 = 4;
+
+/// How many states are fitted before others are ruled out.
+const FITTED_AT_ONCE: usize = 2;
 
 /// How to find trees: the generative model, the stage of all models, and the stages of individual ones.
 pub(in crate::heritage) struct TreeRules<'a> {
@@ -85,7 +85,7 @@ pub(super) fn trees_under(
     let fits = problem.fits(&states, 0.0)?;
     let half_dimension = problem.half_dimension_of(&fits);
     if half_dimension > problem.half_dimension {
-        problem.half_dimension = half_dimension;
+        problem = problem.with_half_dimension(half_dimension);
     }
     let fits = problem.fits(&states, NEGLIGIBLE)?;
     problem.solve(&fits)
@@ -115,6 +115,10 @@ struct Problem<'a> {
     half_dimension: f64,
     /// For every pair, ln D² + f and the cost of not being the shortest path.
     structure: Vec<[f64; 2]>,
+    /// For every pair, the cost in either direction apart from growth and scores; infinite if it isn't allowed.
+    known: Vec<[f64; 2]>,
+    /// For every pair, the growth and the vote of the scores from the first to the second model.
+    directions: Vec<(GrowthTerms, f64)>,
     /// For every model, the largest share of it that a near model covers, and the smallest distance among the
     /// models that cover this share.
     coverage: Vec<(f64, f64)>,
@@ -139,14 +143,46 @@ impl<'a> Problem<'a> {
             ]
         };
         let pairs = family.pairs.iter().zip(leaf_gaps(family));
-        Self {
+        let half_dimension = rules.model.get(JointConstant::HalfDimension);
+        let problem = Self {
             family,
             constraints,
             rules,
-            half_dimension: rules.model.get(JointConstant::HalfDimension),
+            half_dimension,
             structure: pairs.zip(longest_steps).map(structure).collect(),
+            known: Vec::new(),
+            directions: Vec::new(),
             coverage: family.coverage(),
             equal: family.equal(),
+        };
+        let (growth, votes): (Vec<_>, Vec<_>) =
+            (family.pairs.iter().map(|pair| problem.direction(pair))).unzip();
+        let terms = GrowthTerms::all(growth.into_iter(), rules.model);
+        Self {
+            directions: terms.into_iter().zip(votes).collect(),
+            ..problem.with_half_dimension(half_dimension)
+        }
+    }
+
+    fn with_half_dimension(self, half_dimension: f64) -> Self {
+        let problem = Self {
+            half_dimension,
+            ..self
+        };
+        let known = |(pair, &[structure, non_shortest]): (&NearPair, &[f64; 2])| {
+            let structure = half_dimension * structure + non_shortest;
+            [(pair.first, pair.second), (pair.second, pair.first)].map(|(from, to)| {
+                if problem.constraints.allows(from, to) {
+                    structure + problem.extra(pair, from, to)
+                } else {
+                    f64::INFINITY
+                }
+            })
+        };
+        let pairs = problem.family.pairs.iter().zip(&problem.structure);
+        Self {
+            known: pairs.map(known).collect(),
+            ..problem
         }
     }
 
@@ -154,33 +190,35 @@ impl<'a> Problem<'a> {
         self.family.names.len()
     }
 
+    /// The edges of all pairs in both directions.
+    fn edges_of_pairs(&self, state: State) -> impl Iterator<Item = Edge> + '_ {
+        let edge = move |pair: &NearPair, known: &[f64; 2], direction: &(GrowthTerms, f64)| {
+            let &(growth, vote) = direction;
+            let ends = [(pair.first, pair.second), (pair.second, pair.first)];
+            let terms = [(growth, vote), (growth.reversed(), -vote)];
+            [0, 1].map(|at| {
+                let (from, to) = ends[at];
+                let terms = EdgeTerms {
+                    structure: known[at],
+                    growth: terms[at].0,
+                    vote: terms[at].1,
+                };
+                let stage = self.rules.stages[to].or(state.stage);
+                let weight = terms.cost(state.growth, stage, self.rules.model);
+                Edge { from, to, weight }
+            })
+        };
+        let pairs = (self.family.pairs.iter().zip(&self.known)).zip(&self.directions);
+        pairs
+            .flat_map(move |((pair, known), direction)| edge(pair, known, direction))
+            .filter(|edge| edge.weight.is_finite())
+    }
+
     /// The edges of all pairs in both directions, followed by those from the virtual root.
     fn edges(&self, state: State) -> Vec<Edge> {
         let models = self.size();
         let mut edges = Vec::with_capacity(2 * self.family.pairs.len() + models);
-        for (pair, &[structure, non_shortest]) in self.family.pairs.iter().zip(&self.structure) {
-            let structure = self.half_dimension * structure + non_shortest;
-            let (growth, vote) = self.direction(pair);
-            for (from, to, growth, vote) in [
-                (pair.first, pair.second, growth, vote),
-                (pair.second, pair.first, growth.reversed(), -vote),
-            ] {
-                if !self.constraints.allows(from, to) {
-                    continue;
-                }
-                let terms = EdgeTerms {
-                    structure,
-                    growth,
-                    vote,
-                };
-                let stage = self.rules.stages[to].or(state.stage);
-                let weight =
-                    terms.cost(state.growth, stage, self.rules.model) + self.extra(pair, from, to);
-                if weight.is_finite() {
-                    edges.push(Edge { from, to, weight });
-                }
-            }
-        }
+        edges.extend(self.edges_of_pairs(state));
         // A root costs more than any forest with one root fewer.
         let range = costs::range(self.half_dimension) * models as f64;
         edges.extend((0..models).map(|to| Edge {
@@ -237,40 +275,42 @@ impl<'a> Problem<'a> {
 
     /// The best trees of the states within `margin` of the best one.
     fn fits(&self, states: &[State], margin: f64) -> Result<Vec<Fit>, RecoveryError> {
-        let mut bounds: Vec<(f64, State)> = (states.iter())
-            .map(|&state| (self.bound(&self.edges(state)) - state.log_prior(), state))
-            .collect();
-        // The sort is stable: ties go to the first state.
+        let bound = |&state: &State| (self.bound(state) - state.log_prior(), state);
+        let mut bounds: Vec<(f64, State)> = parallel::map(states, bound);
         bounds.sort_by(|first, second| first.0.total_cmp(&second.0));
         let mut least = f64::INFINITY;
         let mut fits: Vec<Fit> = Vec::new();
-        for (bound, state) in bounds {
-            if bound > least + margin {
-                continue;
+        // Which states remain doesn't depend on how many are fitted at once.
+        for bounds in bounds.chunks(FITTED_AT_ONCE) {
+            let promising = bounds.iter().filter(|(bound, _)| *bound <= least + margin);
+            for fit in parallel::map(promising, |&(_, state)| self.fit(state)) {
+                fits.push(fit?);
             }
-            let edges = self.edges(state);
-            let root = Root::At(self.size());
-            let (trees, certificate) =
-                minimum_arborescence_sparse_certified(self.size() + 1, &edges, root)?;
-            let fit = Fit {
-                state,
-                edges,
-                trees,
-                certificate,
-            };
-            least = least.min(fit.cost());
-            fits.push(fit);
+            least = fits.iter().map(Fit::cost).fold(least, f64::min);
             fits.retain(|fit| fit.cost() <= least + margin);
         }
         fits.sort_by_key(|fit| states.iter().position(|&state| state == fit.state));
         Ok(fits)
     }
 
+    fn fit(&self, state: State) -> Result<Fit, RecoveryError> {
+        let edges = self.edges(state);
+        let root = Root::At(self.size());
+        let (trees, certificate) =
+            minimum_arborescence_sparse_certified(self.size() + 1, &edges, root)?;
+        Ok(Fit {
+            state,
+            edges,
+            trees,
+            certificate,
+        })
+    }
+
     /// A lower bound on the cost of all trees: the cheapest edge into every model, except roots.
-    fn bound(&self, edges: &[Edge]) -> f64 {
+    fn bound(&self, state: State) -> f64 {
         let models = self.size();
         let mut least = alloc::vec![f64::INFINITY; models];
-        for edge in edges.iter().filter(|edge| edge.from < models) {
+        for edge in self.edges_of_pairs(state) {
             least[edge.to] = least[edge.to].min(edge.weight);
         }
         let range = costs::range(self.half_dimension) * models as f64;
@@ -310,184 +350,5 @@ impl<'a> Problem<'a> {
         );
         let times = additivity::times_usual(&parents, &steps, squared, model);
         model.get(JointConstant::HalfDimension) * times.min(most)
-    }
-
-    /// The placement of every model, from the distribution over all trees and states.
-    fn solve(&self, fits: &[Fit]) -> Result<SparseTrees, RecoveryError> {
-        let models = self.size();
-        let marginals: Vec<Marginals> = (fits.iter())
-            .map(|fit| Marginals::new(&fit.edges, &fit.trees, &fit.certificate))
-            .collect();
-        let logarithms = |log_prior: fn(State) -> f64| -> Vec<f64> {
-            let states = fits.iter().zip(&marginals);
-            let logarithm = |(fit, marginals): (&Fit, &Marginals)| {
-                marginals.log_partition() - fit.trees.weight() + log_prior(fit.state)
-            };
-            states.map(logarithm).collect()
-        };
-        let of_states = logarithms(State::log_prior);
-        let greatest = of_states.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weights = (of_states.iter()).map(|logarithm| Float::exp(logarithm - greatest));
-        let total: f64 = weights.clone().sum();
-        let of_states: Vec<f64> = weights.map(|weight| weight / total).collect();
-        let probabilities = |model: usize| {
-            let mut probabilities: Vec<(usize, f64)> = Vec::new();
-            for (marginals, weight) in marginals.iter().zip(&of_states) {
-                for (parent, probability) in marginals.of(model) {
-                    let part = probability * weight;
-                    match probabilities.iter_mut().find(|(other, _)| *other == parent) {
-                        Some((_, sum)) => *sum += part,
-                        None => probabilities.push((parent, part)),
-                    }
-                }
-            }
-            probabilities
-        };
-        let probabilities: Vec<Vec<(usize, f64)>> = (0..models).map(probabilities).collect();
-        let parents = self.most_expected(&probabilities)?;
-        let weights = fits.iter().zip(logarithms(State::log_prior_of_growth));
-        let weights = StageWeights::new(weights.map(|(fit, log)| (fit.state.stage, log)));
-        let asked = self.rules.stage.is_none() && models > 1;
-        let growth =
-            (fits.iter().zip(&of_states)).map(|(fit, weight)| weight * fit.state.growth.mean);
-        let missing = self.missing_parents(&parents, growth.sum());
-        let absent = missing::probabilities(&missing, &parents);
-        let place = |model: usize| {
-            let placement = self.placement(model, parents[model], &probabilities);
-            if self.constraints.is_known(model) {
-                placement
-            } else {
-                Placement {
-                    certainty: placement.certainty.unless_missing(absent[model]),
-                    ..placement
-                }
-            }
-        };
-        Ok(SparseTrees {
-            placements: (0..models).map(place).collect(),
-            missing,
-            stages: asked.then_some(weights),
-        })
-    }
-
-    /// The points where paths along the trees meet without a model.
-    fn missing_parents(&self, parents: &[Option<usize>], mean_growth: f64) -> Vec<MissingParent> {
-        let near = |u: usize, v: usize| self.family.pair(u, v);
-        let squared = |u, v| {
-            let pair = near(u, v).filter(|pair| pair.is_whole())?;
-            Some(pair.distance * pair.distance)
-        };
-        let growth = |u, v| match near(u, v).map(|pair| self.direction(pair).0) {
-            None => GrowthEvidence::NONE,
-            Some(growth) if u < v => growth,
-            Some(growth) => growth.reversed(),
-        };
-        let tree = FoundTree {
-            parents,
-            is_trained: &|model| !self.constraints.is_untrained(model),
-            squared_distance: &squared,
-            growth: &growth,
-            mean_growth,
-            model: self.rules.model,
-        };
-        tree.missing_parents()
-    }
-
-    /// Among the forests with the fewest roots, finds the one with the largest expected number of correct
-    /// edges: it has the greatest sum of edge probabilities.
-    fn most_expected(
-        &self,
-        probabilities: &[Vec<(usize, f64)>],
-    ) -> Result<Vec<Option<usize>>, RecoveryError> {
-        let models = self.size();
-        // More than the sum of all probabilities.
-        let root = models as f64 + 1.0;
-        let mut edges = Vec::new();
-        for (to, parents) in probabilities.iter().enumerate() {
-            let weight = |from: usize, probability: f64| {
-                let of_root = match (from == models, self.constraints.must_descend(to)) {
-                    (false, _) => 0.0,
-                    (true, false) => root,
-                    (true, true) => 2.0 * root,
-                };
-                of_root - probability
-            };
-            let known = parents.iter().map(|&(from, probability)| Edge {
-                from,
-                to,
-                weight: weight(from, probability),
-            });
-            edges.extend(known);
-            if parents.iter().all(|&(from, _)| from != models) {
-                let (from, weight) = (models, weight(models, 0.0));
-                edges.push(Edge { from, to, weight });
-            }
-        }
-        let forest = minimum_arborescence_sparse(models + 1, &edges, Root::At(models))?;
-        let parents = forest.parents().iter().take(models);
-        Ok(parents
-            .map(|parent| parent.filter(|&parent| parent < models))
-            .collect())
-    }
-
-    /// The placement of one model, from the probabilities of all models' possible parents.
-    fn placement(
-        &self,
-        model: usize,
-        parent: Option<usize>,
-        probabilities: &[Vec<(usize, f64)>],
-    ) -> Placement {
-        if self.constraints.is_known(model) {
-            return Placement {
-                parent,
-                certainty: Certainty::certain(parent),
-            };
-        }
-        let models = self.size();
-        let confidence = |probability| {
-            costs::allow_for_unexplained_errors(probability, models, self.rules.model)
-        };
-        let of = |model: usize, parent: usize| {
-            let mut parents = probabilities[model].iter();
-            let found = parents.find(|&&(other, _)| other == parent);
-            confidence(found.map_or(0.0, |&(_, probability)| probability))
-        };
-        let own = parent.unwrap_or(models);
-        let mut second: Option<(usize, f64)> = None;
-        for &(other, probability) in probabilities[model].iter().filter(|(p, _)| *p != own) {
-            let is_better = second.is_none_or(|(second, best)| {
-                probability > best || (probability == best && other < second)
-            });
-            if is_better {
-                second = Some((other, probability));
-            }
-        }
-        let certainty = Certainty {
-            confidence: of(model, own),
-            runner_up: second.map(|(other, probability)| RunnerUp {
-                parent: (other < models).then_some(other),
-                confidence: confidence(probability),
-            }),
-            joined: parent.map(|parent| (of(model, parent) + of(parent, model)).min(1.0)),
-            alike: parent.and_then(|parent| {
-                let models = self.alike(model, parent);
-                let confidence: f64 = models.iter().map(|&other| of(model, other)).sum();
-                (models.len() > 1).then_some(EquivalentParents {
-                    models,
-                    confidence: confidence.min(1.0),
-                })
-            }),
-        };
-        Placement { parent, certainty }
-    }
-
-    /// The possible parents of a model with the same compared weights as its parent, and that parent;
-    /// ascending.
-    fn alike(&self, model: usize, parent: usize) -> Vec<usize> {
-        let equal = self.equal[parent].iter().copied();
-        let allowed = |&other: &usize| other != model && self.constraints.allows(other, model);
-        let mut models: Vec<usize> = equal.chain([parent]).filter(allowed).collect();
-        models.sort_unstable();
-        models
     }
 }

@@ -2,7 +2,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
 
 use hashbrown::HashMap;
 
@@ -99,11 +98,13 @@ impl Shard {
     }
 
     /// Recovers the families of this shard.
-    pub(super) fn recover(&mut self, outbox: &mut Outbox) -> Result<(), IndexError> {
+    pub(super) fn recover(
+        &mut self,
+        outbox: &mut Outbox,
+        reporter: &mut ProgressReporter<'_>,
+    ) -> Result<(), IndexError> {
         let pairs = self.pairs_of_families();
         let copies = self.census.copies();
-        let mut go_on = |_| ControlFlow::Continue(());
-        let mut reporter = ProgressReporter::new(&mut go_on);
         let mut placed: Vec<(usize, Model)> = Vec::new();
         for (number, family) in self.families.iter().enumerate() {
             let with_entry = |&model: &usize| Ok((model, self.known_entry(model)?));
@@ -128,9 +129,9 @@ impl Shard {
                     comparison: SignatureComparison::new(),
                     entries: &entries,
                 };
-                kin.near = comparer.compare(&own, &mut reporter)?;
+                kin.near = comparer.compare(&own, reporter)?;
             }
-            placed.extend(kin.place(&self.settings, &mut reporter)?);
+            placed.extend(kin.place(&self.settings, reporter)?);
         }
         outbox.spread(placed.into_iter().map(|model| (0, model)), Content::Placed);
         Ok(())

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Family, NearPair};
 use crate::heritage::recovery::{NEARLY_ALL, costs};
+use crate::parallel;
 
 /// For every pair, the smallest share of its squared distance at which a third model branches off, among the
 /// models near to both.
@@ -32,7 +33,7 @@ pub(super) fn leaf_gaps(family: &Family<'_>) -> Vec<f64> {
         });
         costs::leaf_gap(pair.squared_distance, least)
     };
-    family.pairs.iter().map(gap).collect()
+    parallel::map(&family.pairs, gap)
 }
 
 /// Calls `take` with the second numbers of every two items that share their first number. Both lists are
