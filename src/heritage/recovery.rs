@@ -418,10 +418,8 @@ impl Recovery {
             }
         }
         let mut forest = Forest::new(&trees);
-        let groups = evidence.groups.iter().zip(rules);
-        for (group, merge) in groups.flat_map(|(group, r)| r.merges.iter().map(move |m| (group, m)))
-        {
-            forest.add_merge(group.models(), merge);
+        for (group, rules) in evidence.groups.iter().zip(rules) {
+            forest.add_merges(group.models(), rules, model);
         }
         if self.hidden_parents {
             forest.add_hidden_parents(&trees);

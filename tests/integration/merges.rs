@@ -1,6 +1,8 @@
 //! Averages among trained models.
 
-use mother::heritage::{Recovery, Trees, find_merges};
+use mother::heritage::{
+    JointConstant, JointModel, Knowledge, Method, Recovery, Trees, find_merges,
+};
 use mother::weights::InMemoryModel;
 
 use crate::{noise, signed};
@@ -320,6 +322,64 @@ fn a_replaced_weight_hides_no_average_and_turns_no_edge_round() {
     ] {
         assert_eq!(graph.parent_of(model), parent, "{model}");
     }
+}
+
+#[test]
+fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from() {
+    let child = |of: &[f32], seed| {
+        let sizes = (0..64 * 64).map(|index| 0.05 * (index / (4 * 64) % 5 + 1) as f32);
+        let step = noise(seed).into_iter().zip(sizes);
+        add(
+            of,
+            1.0,
+            &step.map(|(step, size)| size * step).collect::<Vec<_>>(),
+            1.0,
+        )
+    };
+    let base = noise(1);
+    let (tuned, other) = (child(&base, 2), child(&base, 3));
+    let models = [
+        ("base", base.clone()),
+        ("far", add(&base, -0.5, &tuned, 1.5)),
+        ("near", add(&base, 0.7, &other, 0.3)),
+        ("other", other),
+        ("tuned", tuned),
+    ];
+    let models = models.map(|(name, weights)| {
+        let model = InMemoryModel::new(name);
+        model.with_layer("w", [64, 64], weights).unwrap()
+    });
+    let evidence = signed::evidence(&models);
+    let recover = |constants: JointModel, knowledge: Knowledge| {
+        let recovery = Recovery::new().with_method(Method::Joint(constants));
+        let graph = recovery.with_knowledge(knowledge).recover(&evidence);
+        let graph = graph.unwrap();
+        assert_eq!(graph.parent_of("tuned"), Some("far"));
+        for child in ["far", "near", "other"] {
+            assert_eq!(graph.parent_of(child), Some("base"), "{child}");
+        }
+        ["tuned", "far", "near"].map(|name| {
+            let model = &graph.models()[graph.index(name).unwrap()];
+            let runner_up = model.runner_up().and_then(|second| second.parent);
+            let runner_up = runner_up
+                .and_then(|parent| graph.name(parent))
+                .map(String::from);
+            (model.confidence().unwrap(), runner_up)
+        })
+    };
+    let [tuned, far, near] = recover(JointModel::new(), Knowledge::new());
+    assert!((0.7..0.8).contains(&tuned.0), "{tuned:?}");
+    assert!((0.6..0.8).contains(&far.0), "{far:?}");
+    // Its parent is the same whatever was extrapolated.
+    assert!(near.0 > 0.9, "{near:?}");
+    assert_eq!(tuned.1.as_deref(), Some("base"));
+    assert_eq!(far.1.as_deref(), Some("tuned"));
+    let never = JointModel::new().without(JointConstant::Extrapolated);
+    let [tuned, far, _] = recover(never, Knowledge::new());
+    assert!(tuned.0 > 0.9 && far.0 > 0.8, "{tuned:?} {far:?}");
+    let known = Knowledge::new().with_parent("far", "base");
+    let [tuned, far, _] = recover(JointModel::new(), known);
+    assert!(tuned.0 > 0.9 && far.0 == 1.0, "{tuned:?} {far:?}");
 }
 
 /// The values of two steps that are among the larger half of each and not outvoted in sign, as TIES merges them.

@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use num_traits::Float;
 
-use super::RecoveryError;
 use super::cluster::{Cluster, Tree};
 use super::missing::MissingParent;
 use super::stages;
+use super::{JointConstant, JointModel, RecoveryError, Rules};
 use crate::heritage::{
     Descent, EquivalentParents, Merge, MergeParent, Model, ModelGraph, RunnerUp,
 };
@@ -191,20 +191,73 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// Adds the parents of a merged model. `models` are the names in its group.
-    pub(super) fn add_merge(&mut self, models: &[String], merge: &Merge) {
-        let position = |model: usize| self.positions[&*models[model]];
-        let parents = merge.parents().iter().map(|&(parent, weight)| MergeParent {
-            parent: position(parent),
-            weight,
-        });
-        let parents = parents.collect();
-        let merged = position(merge.model());
-        self.models[merged].merged_from = parents;
+    /// Adds the parents of the merged models in a group. `models` are the names in it.
+    pub(super) fn add_merges(&mut self, models: &[String], rules: &Rules, model: &JointModel) {
+        let extrapolated = model.get(JointConstant::Extrapolated).min(1.0);
+        for merge in &rules.merges {
+            let position = |model: usize| self.positions[&*models[model]];
+            let parents = merge.parents().iter().map(|&(parent, weight)| MergeParent {
+                parent: position(parent),
+                weight,
+            });
+            let parents = parents.collect();
+            let merged = position(merge.model());
+            self.models[merged].merged_from = parents;
+            let ends = merge.parents().iter().map(|&(end, _)| end);
+            let mut all = ends.chain([merge.model()]);
+            if !all.any(|model| rules.constraints.is_known(model)) {
+                self.doubt_average(models, merge, extrapolated);
+            }
+        }
+    }
+
+    /// Reduces confidences because an average of a model and its child may really be the child's parent, if the child
+    /// was extrapolated from it.
+    fn doubt_average(&mut self, models: &[String], merge: &Merge, probability: f64) {
+        let &[(first, first_weight), (second, second_weight)] = merge.parents() else {
+            return;
+        };
+        if first_weight.min(second_weight) < 0.0 {
+            return;
+        }
+        let [between, first, second] =
+            [merge.model(), first, second].map(|model| self.positions[&*models[model]]);
+        let parent = |model: usize| self.models[model].descent().map(Descent::parent);
+        let (near, far) = if parent(second) == Some(first) {
+            (first, second)
+        } else if parent(first) == Some(second) {
+            (second, first)
+        } else {
+            return;
+        };
+        let hangs_on_far = parent(between) == Some(far);
+        doubt(&mut self.models[far], between, probability);
+        if let Some(descent) = &mut self.models[far].descent {
+            // Otherwise no edge would join the two.
+            descent.joined = descent.joined.map(|joined| (1.0 - probability) * joined);
+        }
+        if hangs_on_far {
+            doubt(&mut self.models[between], near, probability);
+        }
     }
 
     pub(super) fn into_graph(self) -> Result<ModelGraph, RecoveryError> {
         Ok(ModelGraph::new(self.models)?)
+    }
+}
+
+/// Gives a share of the confidence in a model's parent to another one.
+fn doubt(model: &mut Model, other: usize, share: f64) {
+    let Some(confidence) = model.descent.as_mut().and_then(|d| d.confidence.as_mut()) else {
+        return;
+    };
+    let of_other = share * *confidence;
+    *confidence -= of_other;
+    if (model.runner_up).is_none_or(|second| second.confidence < of_other) {
+        model.runner_up = Some(RunnerUp {
+            parent: Some(other),
+            confidence: of_other,
+        });
     }
 }
 

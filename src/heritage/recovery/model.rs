@@ -190,11 +190,15 @@ pub enum JointConstant {
     /// Extra cost of an edge whose parent lacks weights of its child, in proportion to the missing share.
     /// Default: 1, because copies that drop weights are slightly more common than models that add new ones.
     AddedWeights,
+    /// The probability that the child of two models on a line with a third was extrapolated from them, rather
+    /// than the third being an average of a parent and its child. Default: 0.2, a guess: hubs hold both, and more
+    /// averages.
+    Extrapolated,
 }
 
 impl JointConstant {
     /// All constants.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::HalfDimension,
         Self::DimensionFactorLimit,
         Self::LeafGapWeight,
@@ -221,6 +225,7 @@ impl JointConstant {
         Self::EarlyUpload,
         Self::Claimed,
         Self::AddedWeights,
+        Self::Extrapolated,
     ];
 
     /// The default value of this constant.
@@ -251,6 +256,7 @@ impl JointConstant {
             Self::UnexplainedError => 0.03,
             Self::EarlyUpload => 5.8,
             Self::Claimed => 2.2,
+            Self::Extrapolated => 0.2,
         }
     }
 
@@ -271,7 +277,8 @@ impl JointConstant {
             | Self::UnexplainedError
             | Self::EarlyUpload
             | Self::Claimed
-            | Self::AddedWeights => Some(0.0),
+            | Self::AddedWeights
+            | Self::Extrapolated => Some(0.0),
             Self::HalfDimension
             | Self::ChanceHalfDimension
             | Self::EdgeGrowthDeviation
@@ -316,6 +323,7 @@ impl JointConstant {
             Self::EarlyUpload => "early-upload",
             Self::Claimed => "claimed",
             Self::AddedWeights => "added-weights",
+            Self::Extrapolated => "extrapolated",
         }
     }
 }
