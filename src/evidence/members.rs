@@ -112,6 +112,9 @@ impl Members<'_> {
         }
         evidence.layers = self.layers();
         let copies = self.copies(&evidence);
+        if let Some(geometry) = evidence.geometry() {
+            evidence.dropped_sums = self.dropped_sums(geometry, &copies);
+        }
         evidence = evidence.with_copies(copies)?;
         if let Some(coverage) = self.coverage() {
             evidence = evidence.with_coverage(coverage)?;

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{CopyKind, Coverage, EvidenceError, Geometry, Growth, ModelCopy};
+use super::{CopyKind, Coverage, DroppedSum, EvidenceError, Geometry, Growth, ModelCopy};
 use crate::condensed::CondensedMatrix;
 use crate::signature::SkippedModel;
 use crate::weights::SkippedLayer;
@@ -30,6 +30,8 @@ pub struct GroupEvidence {
     pub(super) score_changes: Option<CondensedMatrix>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) copies: Vec<ModelCopy>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) dropped_sums: Vec<DroppedSum>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) coverage: Option<Coverage>,
 }
@@ -59,7 +61,7 @@ impl GroupEvidence {
             evidence = evidence.with_coverage(coverage)?;
         }
         evidence.layers = self.layers;
-        evidence.with_copies(self.copies)
+        (evidence.with_copies(self.copies)?).with_dropped_sums(self.dropped_sums)
     }
 
     /// Creates evidence from existing numbers: names, directional scores (or none at all) and pairwise
@@ -127,6 +129,7 @@ impl GroupEvidence {
             score_changes: None,
             coverage: None,
             copies: Vec::new(),
+            dropped_sums: Vec::new(),
         })
     }
 
@@ -305,6 +308,33 @@ impl GroupEvidence {
             Some(copy) => Err(wrong(copy)),
             None => Ok(self),
         }
+    }
+
+    /// The models that are sums of other models' steps with values dropped at random; empty if that was not measured.
+    #[must_use]
+    pub fn dropped_sums(&self) -> &[DroppedSum] {
+        &self.dropped_sums
+    }
+
+    /// Sets which models are such sums, by their position in [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] if a position doesn't exist, and [`EvidenceError::Number`] for a weight, share or residual
+    /// that isn't finite.
+    pub fn with_dropped_sums(mut self, sums: Vec<DroppedSum>) -> Result<Self, EvidenceError> {
+        let models = self.models.len();
+        for sum in &sums {
+            let [(first, of_first), (second, of_second)] = sum.parents;
+            let last = sum.model.max(sum.base).max(first).max(second);
+            self.check_size("dropped sums", models.max(last + 1))?;
+            let numbers = [of_first, of_second, sum.dropped, sum.residual];
+            if let Some(&value) = numbers.iter().find(|value| !value.is_finite()) {
+                return Err(number("dropped sums", &self.models[sum.model], value));
+            }
+        }
+        self.dropped_sums = sums;
+        Ok(self)
     }
 
     /// Makes a model the original of its duplicates, any of which could be the original. Copies of the former

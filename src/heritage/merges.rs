@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::recovery::NEARLY_ALL;
-use crate::evidence::{Geometry, GroupEvidence};
+use crate::evidence::{DroppedSum, Geometry, GroupEvidence};
 
 mod nearest_average;
 mod selective;
@@ -37,6 +37,18 @@ pub struct Merge {
 }
 
 impl Merge {
+    fn of_dropped_sum(sum: &DroppedSum) -> Self {
+        let [(first, of_first), (second, of_second)] = sum.parents;
+        let of_base = 1.0 - of_first - of_second;
+        let mut parents = Vec::from([(sum.base, of_base), (first, of_first), (second, of_second)]);
+        parents.sort_unstable_by_key(|&(parent, _)| parent);
+        Self {
+            model: sum.model,
+            parents,
+            residual: sum.residual,
+        }
+    }
+
     /// The position of the merged model.
     #[must_use]
     pub const fn model(&self) -> usize {
@@ -78,8 +90,8 @@ impl Merge {
 /// theirs, the cosines of their steps from it at most a third, and the squared distance below a fiftieth of
 /// that to the nearest single model.
 ///
-/// A model exactly midway between its parent and its child is also an average: the weights show what was
-/// done, but not why. Merges that choose among the values of their parents, such as TIES, aren't averages;
+/// A model exactly midway between its parent and its child is also an average, and so is a model from which its child
+/// was extrapolated: the weights show what was done, but not why. Merges that choose among the values of their parents, such as TIES, aren't averages;
 /// use [`find_selective_merges`] to find them.
 ///
 /// # Complexity
@@ -181,6 +193,7 @@ pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
     merges.extend(find_selective_merges_among(geometry, |u, v| {
         compared(u, v) && !is_copy(u) && !is_copy(v)
     }));
+    merges.extend(group.dropped_sums().iter().map(Merge::of_dropped_sum));
     // The sort is stable: exact averages come first and are kept.
     merges.sort_by_key(Merge::model);
     merges.dedup_by_key(|merge| merge.model());

@@ -477,3 +477,100 @@ fn pruned_weights_are_no_step_of_a_merge() {
         }
     }
 }
+
+/// The weighted sum of two steps with so large a share of their values kept at random.
+fn dropped(base: &[f32], parents: [(&[f32], f32); 2], kept: f64, seed: u64) -> Vec<f32> {
+    let mut random = noise::Noise::new(seed);
+    let mut sum = base.to_vec();
+    for (parent, weight) in parents {
+        for ((sum, base), parent) in sum.iter_mut().zip(base).zip(parent) {
+            if random.uniform() + 0.5 < kept {
+                *sum += weight * (parent - base) / kept as f32;
+            }
+        }
+    }
+    sum
+}
+
+#[test]
+fn sums_of_which_values_were_dropped_are_found_with_their_base() {
+    let sizes = |at: usize| 0.02 * (at / (4 * 64) % 5 + 1) as f32;
+    let step = |of: &[f32], seed| {
+        let steps = noise(seed).into_iter().enumerate();
+        let step: Vec<f32> = steps.map(|(at, step)| sizes(at) * step).collect();
+        add(of, 1.0, &step, 1.0)
+    };
+    let layers = 0..8_u64;
+    let base: Vec<Vec<f32>> = layers.clone().map(noise).collect();
+    let trained = |from: &[Vec<f32>], seed: u64| -> Vec<Vec<f32>> {
+        let layers = from.iter().zip(layers.clone());
+        layers
+            .map(|(layer, at)| step(layer, 100 * seed + at))
+            .collect()
+    };
+    let (first, second, other) = (trained(&base, 1), trained(&base, 2), trained(&base, 3));
+    let deeper = trained(&first, 4);
+    let sum = |parents: [(&[Vec<f32>], f32); 2], kept, seed: u64| -> Vec<Vec<f32>> {
+        let [(u, of_u), (v, of_v)] = parents;
+        let layers = layers.clone().map(|at| {
+            let layer = at as usize;
+            let parents = [(&*u[layer], of_u), (&*v[layer], of_v)];
+            dropped(&base[layer], parents, kept, 1000 * seed + at)
+        });
+        layers.collect()
+    };
+    let soup: Vec<Vec<f32>> = first
+        .iter()
+        .zip(&second)
+        .map(|(u, v)| add(u, 0.5, v, 0.5))
+        .collect();
+    let models = [
+        ("base", base.clone()),
+        ("deeper", deeper.clone()),
+        ("first", first.clone()),
+        ("half", sum([(&deeper, 0.5), (&second, 0.5)], 0.5, 1)),
+        ("other", other.clone()),
+        ("third", sum([(&first, 0.6), (&other, 0.4)], 0.33, 2)),
+        ("second", second.clone()),
+        // Its steps are of other sizes than those it goes on from.
+        (
+            "trained",
+            soup.iter()
+                .map(|layer| add(layer, 1.0, &noise(9), 0.05))
+                .collect(),
+        ),
+    ];
+    let models = models.map(|(name, layers)| {
+        let layers = layers.into_iter().enumerate();
+        layers.fold(InMemoryModel::new(name), |model, (at, layer)| {
+            model.with_layer(format!("{at}"), [64, 64], layer).unwrap()
+        })
+    });
+    let graph = Recovery::new().recover(&signed::evidence(&models)).unwrap();
+    for (model, parents) in [
+        (
+            "half",
+            &[("base", 0.0), ("deeper", 0.5), ("second", 0.5)][..],
+        ),
+        ("third", &[("base", 0.0), ("first", 0.6), ("other", 0.4)]),
+        ("trained", &[]),
+        ("deeper", &[]),
+        ("first", &[]),
+    ] {
+        let merged = graph.models()[graph.index(model).unwrap()].merged_from();
+        assert_eq!(merged.len(), parents.len(), "{model}: {merged:?}");
+        for (merged, (parent, weight)) in merged.iter().zip(parents) {
+            assert_eq!(graph.name(merged.parent), Some(*parent), "{model}");
+            assert!((merged.weight - weight).abs() < 0.05, "{model}: {merged:?}");
+        }
+    }
+    for (child, parent) in [
+        ("base", None),
+        ("first", Some("base")),
+        ("deeper", Some("first")),
+        ("second", Some("base")),
+        ("other", Some("base")),
+    ] {
+        assert_eq!(graph.parent_of(child), parent, "{child}");
+    }
+}

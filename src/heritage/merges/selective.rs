@@ -38,8 +38,8 @@ const MOST_MODELS: usize = 300;
 ///
 /// Unlike the merges of [`find_merges`](super::find_merges), these are approximate:
 /// [`residual`](Merge::residual) is the unexplained share. A model trained on the data of two relatives can look the
-/// same. DARE merges aren't found: dropping half of the values at random and doubling the rest leaves half of the
-/// step unexplained.
+/// same. DARE drops values at random, which leaves more of the step unexplained; such merges are found from signatures
+/// ([`GroupEvidence::dropped_sums`](crate::evidence::GroupEvidence::dropped_sums)).
 ///
 /// # Complexity
 ///

@@ -25,6 +25,7 @@ use crate::arborescence::{
 use crate::clustering::{Linkage, linkage};
 use crate::condensed::{CondensedMatrix, condensed_index, pairs_of};
 use crate::heritage::{EquivalentParents, RunnerUp, Stage};
+use crate::parallel;
 
 /// In larger clusters, the distribution over trees uses only the edges that matter.
 const MOST_TOGETHER: usize = 300;
@@ -151,11 +152,9 @@ fn fits(
         let tree = minimum_arborescence(&costs, Root::Any)?;
         Ok(Fit { state, costs, tree })
     };
-    let states = pairs.states.iter();
-    states
-        .filter(|state| stage.is_none() || state.stage == stage)
-        .map(fit)
-        .collect()
+    let possible = |state: &&State| stage.is_none() || state.stage == stage;
+    let states = pairs.states.iter().filter(possible);
+    parallel::map(states, fit).into_iter().collect()
 }
 
 /// The distribution over all trees and states.
@@ -169,10 +168,12 @@ struct Posterior<'a> {
 impl<'a> Posterior<'a> {
     fn new(fits: &[Fit], model: &'a JointModel) -> Result<Self, RecoveryError> {
         let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
-        let count = (fits.iter()).filter(|fit| fit.cost() - least < NEGLIGIBLE);
-        let distributions =
-            count.map(|fit| Ok((fit.state, arborescence_distribution(&fit.costs)?)));
-        let distributions: Vec<_> = distributions.collect::<Result<_, RecoveryError>>()?;
+        let count = fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE);
+        let distributions = parallel::map(count, |fit| {
+            Ok((fit.state, arborescence_distribution(&fit.costs)?))
+        });
+        let distributions: Vec<_> =
+            (distributions.into_iter()).collect::<Result<_, RecoveryError>>()?;
         let logarithm = |(state, distribution): &(State, ArborescenceDistribution)| {
             distribution.log_partition() + state.log_prior()
         };
