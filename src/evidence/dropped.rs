@@ -19,9 +19,6 @@ const ODDS: [f64; 2] = [0.35, 4.5];
 /// and a child seems to keep a part of the child's step at random, and a little of any small step.
 const LEAST_SHARE: f64 = 0.1;
 
-/// The longest step of a merge's parents, as a share of the squared distance between independent models.
-const LONGEST_STEP: f64 = 0.25;
-
 /// The largest cosine between the steps of the two models.
 const MOST_IN_COMMON: f64 = 0.25;
 
@@ -33,9 +30,8 @@ const LARGEST_RESIDUAL: f64 = 0.85;
 /// values are random, so nothing but a descendant of the merge has anything in common with them.
 const MOST_WITH_OTHERS: f64 = 0.2;
 
-/// The largest ratio of the variance that is found to the one expected by chance, among groups of rows: this plus the
-/// second number times the odds. For merges of real networks it was up to 1.3, 1.6 and 2 at odds of 1, 2.3 and 4; for
-/// models of real trees that pass all other tests, at least as much as for the merges.
+/// The largest ratio of the variance that is found to the one expected by chance, among groups of rows: the first number
+/// plus the second times the odds. Set by hand on merges made from models of real trees.
 const GROUP_VARIANCE: [f64; 2] = [1.3, 0.25];
 
 /// The same among tensors.
@@ -151,12 +147,14 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn sum(&self, model: usize) -> Option<DroppedSum> {
-        let mut bases: Vec<usize> = self.others(model, |other| self.squared(model, other));
+        let mut bases: Vec<usize> =
+            self.others(model, |other| self.geometry.squared_distance(model, other));
         bases.retain(|&base| self.is_step(base, model));
         let mut best: Option<(f64, DroppedSum)> = None;
         for base in bases {
-            let product = |other: usize| self.product(base, model, other);
-            let weight = |other: usize| product(other) / self.squared(base, other);
+            let product = |other: usize| self.geometry.product_of_steps(base, model, other);
+            let weight =
+                |other: usize| product(other) / self.geometry.squared_distance(base, other);
             let mut candidates = self.others(model, |other| -product(other) * weight(other).abs());
             candidates.retain(|&other| {
                 // The cosine between the steps changes weights by up to a third.
@@ -199,10 +197,11 @@ impl Search<'_> {
             return None;
         }
         let products = Products {
-            squares: [first, second].map(|parent| self.squared(base, parent)),
-            between: self.product(base, first, second),
-            with_step: [first, second].map(|parent| self.product(base, model, parent)),
-            step: self.squared(base, model),
+            squares: [first, second].map(|parent| self.geometry.squared_distance(base, parent)),
+            between: self.geometry.product_of_steps(base, first, second),
+            with_step: [first, second]
+                .map(|parent| self.geometry.product_of_steps(base, model, parent)),
+            step: self.geometry.squared_distance(base, model),
         };
         let rule = Rule::of(&products)?;
         let own = rule.own(&products);
@@ -212,17 +211,22 @@ impl Search<'_> {
         }
         let residual = rule.odds * own;
         let mut others = self.models.iter().filter(|&&other| other != model);
-        if !others.all(|&other| residual <= LARGEST_RESIDUAL * self.squared(model, other)) {
+        if !others.all(|&other| {
+            residual <= LARGEST_RESIDUAL * self.geometry.squared_distance(model, other)
+        }) {
             return None;
         }
         let unexplained = |other: usize| {
             let [of_first, of_second] = rule.weights;
-            self.product(base, model, other)
-                - of_first * self.product(base, first, other)
-                - of_second * self.product(base, second, other)
+            self.geometry.product_of_steps(base, model, other)
+                - of_first * self.geometry.product_of_steps(base, first, other)
+                - of_second * self.geometry.product_of_steps(base, second, other)
         };
         let is_random = |&other: &usize| {
-            let most = MOST_WITH_OTHERS * MOST_WITH_OTHERS * residual * self.squared(base, other);
+            let most = MOST_WITH_OTHERS
+                * MOST_WITH_OTHERS
+                * residual
+                * self.geometry.squared_distance(base, other);
             unexplained(other) * unexplained(other) <= most
         };
         let mut others = self
@@ -246,28 +250,13 @@ impl Search<'_> {
 
     /// Whether a short step leads from the first model to the second, longer one.
     fn is_step(&self, from: usize, to: usize) -> bool {
-        let norms = self.geometry.squared_norms();
-        let unrelatedness = self.geometry.unrelatedness(from, to);
-        norms[from] < norms[to]
-            && self.squared(from, to) > 0.0
-            && unrelatedness.is_some_and(|share| share <= LONGEST_STEP)
-            && self.is_whole(from, to)
+        self.geometry.is_step(from, to) && self.is_whole(from, to)
     }
 
     /// Whether two models were compared on nearly all weights.
     fn is_whole(&self, first: usize, second: usize) -> bool {
         let [of_first, of_second] = self.members.relation(first, second).compared();
         of_first.min(of_second) >= NEARLY_ALL
-    }
-
-    fn squared(&self, u: usize, v: usize) -> f64 {
-        let distances = self.geometry.squared_distances();
-        distances.distance(u, v).unwrap_or(0.0)
-    }
-
-    /// The inner product of the steps of two models from a base.
-    fn product(&self, base: usize, u: usize, v: usize) -> f64 {
-        (self.squared(base, u) + self.squared(base, v) - self.squared(u, v)) / 2.0
     }
 }
 

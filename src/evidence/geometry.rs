@@ -96,6 +96,30 @@ impl Geometry {
     /// Models with an [`unrelatedness`](Self::unrelatedness) above this count as unrelated.
     pub(crate) const UNRELATED: f64 = 0.75;
 
+    /// The longest step of a merge's parents from their base, by [`unrelatedness`](Self::unrelatedness). An average of
+    /// unrelated models would also explain its fine-tunes, but with steps above 0.3.
+    const LONGEST_STEP: f64 = 0.25;
+
+    /// Whether a short step leads from the first model to the second, longer one.
+    pub(crate) fn is_step(&self, from: usize, to: usize) -> bool {
+        let norms = &self.squared_norms;
+        let unrelatedness = self.unrelatedness(from, to);
+        norms[from] < norms[to]
+            && self.squared_distance(from, to) > 0.0
+            && unrelatedness.is_some_and(|share| share <= Self::LONGEST_STEP)
+    }
+
+    /// The inner product of the steps of two models from a base.
+    pub(crate) fn product_of_steps(&self, base: usize, u: usize, v: usize) -> f64 {
+        let squared = |u, v| self.squared_distance(u, v);
+        (squared(base, u) + squared(base, v) - squared(u, v)) / 2.0
+    }
+
+    /// ‖u − v‖²; 0 if there is no such model.
+    pub(crate) fn squared_distance(&self, u: usize, v: usize) -> f64 {
+        self.squared_distances.distance(u, v).unwrap_or(0.0)
+    }
+
     /// ‖u‖² of every model.
     #[must_use]
     pub fn squared_norms(&self) -> &[f64] {

@@ -16,10 +16,6 @@ const LEAST_GAIN: f64 = 0.2;
 /// The largest cosine between the steps of the two models.
 const MOST_IN_COMMON: f64 = 0.25;
 
-/// The longest step of a merge's parents, as a share of the squared distance between independent models. An average
-/// of unrelated models would also explain its fine-tunes, but with steps above 0.3.
-const LONGEST_STEP: f64 = 0.25;
-
 /// The smallest share of the squared step that one of the two models must explain alone.
 const LEAST_ALONE: f64 = 0.15;
 
@@ -123,20 +119,15 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
 
     /// Whether a short step leads from the first model to the second, longer one.
     fn is_step(&self, from: usize, to: usize) -> bool {
-        let norms = self.geometry.squared_norms();
-        let unrelatedness = self.geometry.unrelatedness(from, to);
-        norms[from] < norms[to]
-            && self.squared(from, to) > 0.0
-            && unrelatedness.is_some_and(|share| share <= LONGEST_STEP)
-            && (self.compared)(from, to)
+        self.geometry.is_step(from, to) && (self.compared)(from, to)
     }
 
     /// The models that explain enough of a merge's step on their own to be one of its two parents.
     fn candidates(&self, model: usize, base: usize) -> Vec<Candidate> {
-        let whole = self.squared(base, model);
+        let whole = self.geometry.squared_distance(base, model);
         let candidate = |other: usize| {
-            let product = self.product(base, model, other);
-            let explained = product * product / self.squared(base, other) / whole;
+            let product = self.geometry.product_of_steps(base, model, other);
+            let explained = product * product / self.geometry.squared_distance(base, other) / whole;
             let counts = product > 0.0 && explained >= LEAST_ALONE && (self.compared)(model, other);
             counts.then_some(Candidate {
                 model: other,
@@ -149,22 +140,14 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         others.filter_map(candidate).collect()
     }
 
-    /// The inner product of the steps of two models from a base.
-    fn product(&self, base: usize, u: usize, v: usize) -> f64 {
-        (self.squared(base, u) + self.squared(base, v) - self.squared(u, v)) / 2.0
-    }
-
-    fn squared(&self, u: usize, v: usize) -> f64 {
-        let distances = self.geometry.squared_distances();
-        distances.distance(u, v).unwrap_or(0.0)
-    }
-
     /// Explains the model as a combination of what two others learnt since the base, if that explains enough.
     fn fit(&self, model: usize, base: usize, parents: [Candidate; 2]) -> Option<Merge> {
         let [first, second] = parents;
-        let of_first = self.squared(base, first.model);
-        let of_second = self.squared(base, second.model);
-        let in_common = self.product(base, first.model, second.model);
+        let of_first = self.geometry.squared_distance(base, first.model);
+        let of_second = self.geometry.squared_distance(base, second.model);
+        let in_common = self
+            .geometry
+            .product_of_steps(base, first.model, second.model);
         let largest = MOST_IN_COMMON * MOST_IN_COMMON * of_first * of_second;
         if in_common * in_common > largest || !(self.compared)(first.model, second.model) {
             return None;
@@ -175,7 +158,7 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
             (second.product * of_first - first.product * in_common) / determinant,
         ];
         let products = weights[0] * first.product + weights[1] * second.product;
-        let explained = products / self.squared(base, model);
+        let explained = products / self.geometry.squared_distance(base, model);
         let enough = explained >= LEAST_EXPLAINED
             && explained - first.explained.max(second.explained) >= LEAST_GAIN
             && weights[0].min(weights[1]) > 0.0;
