@@ -66,6 +66,10 @@ pub(super) const NEARLY_ALL: f64 = 0.9;
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of them in a recovery"
+)]
 pub enum Method {
     /// The joint decision over distances, growth and scores, with the constants of this model.
     Joint(JointModel),

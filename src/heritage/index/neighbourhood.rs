@@ -39,6 +39,32 @@ pub(super) fn recover_small(
     found.into_iter().collect()
 }
 
+/// Places the models of all families.
+fn place<'a>(
+    settings: &Settings,
+    families: impl Iterator<Item = Kin<'a>>,
+    reporter: &mut ProgressReporter<'_>,
+) -> Result<Vec<(usize, Model)>, IndexError> {
+    let mut placed = Vec::new();
+    let mut small: Vec<Kin<'_>> = Vec::new();
+    let mut models = 0;
+    for kin in families {
+        if kin.members.len() > LARGE {
+            placed.extend(kin.place(settings, reporter)?);
+            continue;
+        }
+        models += kin.members.len();
+        small.push(kin);
+        if models > PLACED_AT_ONCE {
+            placed.extend(place_small(settings, core::mem::take(&mut small))?);
+            reporter.tick(Phase::Recovering, 0)?;
+            models = 0;
+        }
+    }
+    placed.extend(place_small(settings, small)?);
+    Ok(placed)
+}
+
 /// Places the models of small families, several of them in parallel.
 fn place_small(
     settings: &Settings,
@@ -109,14 +135,13 @@ impl<'a> Neighbourhood<'a> {
         let near = models.near_pairs(reporter)?;
         let joins = near.iter().filter_map(Join::of).collect();
         let families = families::families(&block_of, &self.layouts, joins);
-        let mut pairs_of = pairs_of_families(&families, entries.len(), near);
+        let pairs_of = pairs_of_families(&families, entries.len(), near);
         let mut copies: Vec<Vec<usize>> = vec![Vec::new(); same.len()];
         for (model, &original) in same.iter().enumerate().filter(|(model, o)| model != *o) {
             copies[original].push(model);
         }
-        let mut placed: Vec<(usize, Model)> = Vec::with_capacity(self.names.len());
-        let mut kin = |at: usize| {
-            let members: Vec<usize> = families[at].iter().map(|&at| distinct[at]).collect();
+        let kin = families.iter().zip(pairs_of).map(|(family, near)| {
+            let members: Vec<usize> = family.iter().map(|&at| distinct[at]).collect();
             let copies = members.iter().flat_map(|&original| {
                 let copies = copies[original].iter();
                 copies.map(move |&copy| (copy, self.entries[copy], original))
@@ -124,26 +149,10 @@ impl<'a> Neighbourhood<'a> {
             Kin {
                 copies: copies.collect(),
                 members: (members.iter().map(|&model| (model, self.entries[model]))).collect(),
-                near: core::mem::take(&mut pairs_of[at]),
+                near,
             }
-        };
-        let mut waiting: Vec<Kin<'_>> = Vec::new();
-        let mut models = 0;
-        for at in 0..families.len() {
-            let kin = kin(at);
-            if families[at].len() > LARGE {
-                placed.extend(kin.place(settings, reporter)?);
-                continue;
-            }
-            models += families[at].len();
-            waiting.push(kin);
-            if models > PLACED_AT_ONCE {
-                placed.extend(place_small(settings, core::mem::take(&mut waiting))?);
-                reporter.tick(Phase::Recovering, 0)?;
-                models = 0;
-            }
-        }
-        placed.extend(place_small(settings, waiting)?);
+        });
+        let mut placed = place(settings, kin, reporter)?;
         placed.sort_unstable_by_key(|&(model, _)| model);
         let recovered = Recovered {
             layouts: self.layouts.iter().map(|&layout| layout.clone()).collect(),
