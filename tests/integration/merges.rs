@@ -340,9 +340,12 @@ fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from(
     };
     let base = noise(1);
     let (tuned, other) = (child(&base, 2), child(&base, 3));
+    let deeper = child(&other, 4);
     let models = [
         ("base", base.clone()),
+        ("deeper", deeper.clone()),
         ("far", add(&base, -0.5, &tuned, 1.5)),
+        ("further", add(&base, -0.5, &deeper, 1.5)),
         ("near", add(&base, 0.7, &other, 0.3)),
         ("other", other),
         ("tuned", tuned),
@@ -357,10 +360,12 @@ fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from(
         let graph = recovery.with_knowledge(knowledge).recover(&evidence);
         let graph = graph.unwrap();
         assert_eq!(graph.parent_of("tuned"), Some("far"));
+        assert_eq!(graph.parent_of("deeper"), Some("further"));
+        assert_eq!(graph.parent_of("further"), Some("other"));
         for child in ["far", "near", "other"] {
             assert_eq!(graph.parent_of(child), Some("base"), "{child}");
         }
-        ["tuned", "far", "near"].map(|name| {
+        ["tuned", "far", "near", "deeper", "further"].map(|name| {
             let model = &graph.models()[graph.index(name).unwrap()];
             let runner_up = model.runner_up().and_then(|second| second.parent);
             let runner_up = runner_up
@@ -369,18 +374,21 @@ fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from(
             (model.confidence().unwrap(), runner_up)
         })
     };
-    let [tuned, far, near] = recover(JointModel::new(), Knowledge::new());
+    let [tuned, far, near, deeper, further] = recover(JointModel::new(), Knowledge::new());
     assert!((0.7..0.8).contains(&tuned.0), "{tuned:?}");
     assert!((0.6..0.8).contains(&far.0), "{far:?}");
     // Its parent is the same whatever was extrapolated.
     assert!(near.0 > 0.9, "{near:?}");
     assert_eq!(tuned.1.as_deref(), Some("base"));
     assert_eq!(far.1.as_deref(), Some("tuned"));
+    assert!(deeper.0.max(further.0) < 0.8, "{deeper:?} {further:?}");
+    assert_eq!(deeper.1.as_deref(), Some("other"));
+    assert_eq!(further.1.as_deref(), Some("deeper"));
     let never = JointModel::new().without(JointConstant::Extrapolated);
-    let [tuned, far, _] = recover(never, Knowledge::new());
+    let [tuned, far, ..] = recover(never, Knowledge::new());
     assert!(tuned.0 > 0.9 && far.0 > 0.8, "{tuned:?} {far:?}");
     let known = Knowledge::new().with_parent("far", "base");
-    let [tuned, far, _] = recover(JointModel::new(), known);
+    let [tuned, far, ..] = recover(JointModel::new(), known);
     assert!(tuned.0 > 0.9 && far.0 == 1.0, "{tuned:?} {far:?}");
 }
 

@@ -211,7 +211,7 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// Reduces confidences because an average of a model and its child may really be the child's parent, if the child
+    /// Reduces confidences because an average of a model and its descendant may really be the descendant's parent, if that
     /// was extrapolated from it.
     fn doubt_average(&mut self, models: &[String], merge: &Merge, probability: f64) {
         let &[(first, first_weight), (second, second_weight)] = merge.parents() else {
@@ -222,23 +222,33 @@ impl<'a> Forest<'a> {
         }
         let [between, first, second] =
             [merge.model(), first, second].map(|model| self.positions[&*models[model]]);
-        let parent = |model: usize| self.models[model].descent().map(Descent::parent);
-        let (near, far) = if parent(second) == Some(first) {
-            (first, second)
-        } else if parent(first) == Some(second) {
-            (second, first)
-        } else {
+        let far = match (self.descends(first, second), self.descends(second, first)) {
+            (true, _) => first,
+            (_, true) => second,
+            _ => return,
+        };
+        let Some(above) = self.parent(far) else {
             return;
         };
-        let hangs_on_far = parent(between) == Some(far);
         doubt(&mut self.models[far], between, probability);
         if let Some(descent) = &mut self.models[far].descent {
             // Otherwise no edge would join the two.
             descent.joined = descent.joined.map(|joined| (1.0 - probability) * joined);
         }
-        if hangs_on_far {
-            doubt(&mut self.models[between], near, probability);
+        if self.parent(between) == Some(far) {
+            doubt(&mut self.models[between], above, probability);
         }
+    }
+
+    fn parent(&self, model: usize) -> Option<usize> {
+        self.models[model].descent().map(Descent::parent)
+    }
+
+    /// Whether a model is a descendant of another.
+    fn descends(&self, model: usize, ancestor: usize) -> bool {
+        let above = core::iter::successors(self.parent(model), |&model| self.parent(model));
+        // A tree is no deeper than it has models.
+        above.take(self.models.len()).any(|model| model == ancestor)
     }
 
     pub(super) fn into_graph(self) -> Result<ModelGraph, RecoveryError> {

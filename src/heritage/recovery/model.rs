@@ -190,8 +190,8 @@ pub enum JointConstant {
     /// Extra cost of an edge whose parent lacks weights of its child, in proportion to the missing share.
     /// Default: 1, because copies that drop weights are slightly more common than models that add new ones.
     AddedWeights,
-    /// If a model lies on the line between a parent and its child: the probability that the child was extrapolated from
-    /// the two, rather than the model between being their average. Default: 0.2, a guess: hubs hold both, and more
+    /// If a model lies on the line between another and its descendant: the probability that the descendant was extrapolated
+    /// from the two, rather than the model between being their average. Default: 0.2, a guess: hubs hold both, and more
     /// averages.
     Extrapolated,
 }
