@@ -69,10 +69,9 @@ impl ArborescenceDistribution {
 /// The Gibbs distribution over the arborescences of a digraph, with any root.
 ///
 /// For each node, the probabilities of its parents and of being the root add up to 1, to about 1e-15. So do
-/// the root probabilities of all nodes, within the error below. Renumbering the nodes renumbers the probabilities, up
-/// to rounding.
-/// Adding a constant to the weights of all edges into one node changes no probability conditional on the
-/// root.
+/// the root probabilities of all nodes, within the error below. Renumbering the nodes renumbers the
+/// probabilities, up to rounding. Adding a constant to the weights of all edges into one node changes no
+/// probability conditional on the root.
 ///
 /// # Accuracy
 ///
@@ -331,7 +330,7 @@ impl Found<'_> {
         self.log_partition
             .get_or_insert(product + log_sum(&logarithms));
         let row = &mut self.probabilities[child * (nodes + 1)..(child + 1) * (nodes + 1)];
-        // Divided rather than subtracting the logarithm of the sum: that rounds where logarithms are large.
+        // Subtracting the logarithm of the sum instead would lose digits if logarithms are large.
         let greatest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         for (probability, logarithm) in row.iter_mut().zip(logarithms) {
             *probability = Float::exp(logarithm - greatest);

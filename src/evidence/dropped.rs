@@ -1,4 +1,4 @@
-//! Models that add to a base part of what two others learnt, with values dropped at random, as DARE does.
+//! DARE merges: a base plus what two other models learnt since, with some of the values dropped at random.
 
 use alloc::vec::Vec;
 
@@ -15,8 +15,8 @@ const WEIGHTS: [f64; 2] = [0.2, 0.75];
 /// at; [`find_selective_merges`](crate::heritage::find_selective_merges) finds such merges.
 const ODDS: [f64; 2] = [0.35, 4.5];
 
-/// The smallest share of the dropped and kept values together that comes from either model. A model between its parent
-/// and a child seems to keep a part of the child's step at random, and a little of any small step.
+/// Each of the two models must contribute at least this share of Σ wᵢ²‖τᵢ‖². A model between its parent and its child
+/// looks like a merge of that child with any model whose step is very small.
 const LEAST_SHARE: f64 = 0.1;
 
 /// The largest cosine between the steps of the two models.
@@ -322,8 +322,8 @@ impl Rule {
         (1.0 + self.odds) * self.own(products) + 2.0 * first * second * products.between
     }
 
-    /// How far a step and its inner products deviate from what is expected on a group of rows, for sketches of so many
-    /// numbers and steps of so many values; `None` if nothing moved.
+    /// The deviations of a step and of its inner products from their expected values on one group of rows. `numbers` is
+    /// the length of the group's sketch and `values` the number of its values. `None` if nothing moved.
     fn deviations(&self, products: &Products, numbers: f64, values: f64) -> Option<[Deviation; 3]> {
         let step = self.step(products);
         if step <= 0.0 {

@@ -91,8 +91,8 @@ impl Merge {
 /// that to the nearest single model.
 ///
 /// A model exactly midway between its parent and its child is also an average, and so is a model from which its child
-/// was extrapolated: the weights show what was done, but not why. Merges that choose among the values of their parents, such as TIES, aren't averages;
-/// use [`find_selective_merges`] to find them.
+/// was extrapolated: the weights show what was done, but not why. Merges that choose among the values of their
+/// parents, such as TIES, aren't averages; use [`find_selective_merges`] to find them.
 ///
 /// # Complexity
 ///

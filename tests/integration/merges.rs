@@ -488,7 +488,7 @@ fn pruned_weights_are_no_step_of_a_merge() {
     }
 }
 
-/// The weighted sum of two steps with so large a share of their values kept at random.
+/// A base plus the weighted steps of two models, of which a random share of the values is kept.
 fn dropped(base: &[f32], parents: [(&[f32], f32); 2], kept: f64, seed: u64) -> Vec<f32> {
     let mut random = noise::Noise::new(seed);
     let mut sum = base.to_vec();

@@ -256,7 +256,7 @@ impl<'a> Forest<'a> {
     }
 }
 
-/// Gives a share of the confidence in a model's parent to another one.
+/// Moves a share of the confidence in a model's parent to another possible parent.
 fn doubt(model: &mut Model, other: usize, share: f64) {
     let Some(confidence) = model.descent.as_mut().and_then(|d| d.confidence.as_mut()) else {
         return;
