@@ -259,12 +259,12 @@ impl GroupEvidence {
                 .iter()
                 .copied()
                 .fold(assembled.model, usize::max);
-            self.check_size("assembled models", models.max(last + 1))?;
+            self.check_size("assembled models", models.max(last.saturating_add(1)))?;
         }
         for partial in &coverage.partial {
             self.check_size(
                 "partial parents",
-                models.max(partial.parent.max(partial.child) + 1),
+                models.max(partial.parent.max(partial.child).saturating_add(1)),
             )?;
             if let Some(distance) = partial.distance.filter(|d| !(d.is_finite() && *d >= 0.0)) {
                 return Err(number("distance", &self.models[partial.child], distance));
@@ -327,7 +327,7 @@ impl GroupEvidence {
         for sum in &sums {
             let [(first, of_first), (second, of_second)] = sum.parents;
             let last = sum.model.max(sum.base).max(first).max(second);
-            self.check_size("dropped sums", models.max(last + 1))?;
+            self.check_size("dropped sums", models.max(last.saturating_add(1)))?;
             let numbers = [of_first, of_second, sum.dropped, sum.residual];
             if let Some(&value) = numbers.iter().find(|value| !value.is_finite()) {
                 return Err(number("dropped sums", &self.models[sum.model], value));

@@ -609,6 +609,14 @@ fn sums_of_models_that_do_not_exist_are_refused() {
         ),
         "{refused:?}"
     );
+    let model = usize::MAX;
+    let refused = group
+        .clone()
+        .with_dropped_sums(vec![DroppedSum { model, ..sum }]);
+    assert!(
+        matches!(refused, Err(EvidenceError::Size { .. })),
+        "{refused:?}"
+    );
     let parents = [(0, 0.5), (1, f64::NAN)];
     let refused = group.with_dropped_sums(vec![DroppedSum { parents, ..sum }]);
     assert!(
