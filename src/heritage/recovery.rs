@@ -21,7 +21,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub(super) use self::costs::allow_for_unexplained_errors;
+pub(super) use self::costs::UnexplainedErrors;
 pub use self::error::RecoveryError;
 pub use self::model::{JointConstant, JointModel};
 

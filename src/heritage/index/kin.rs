@@ -6,7 +6,7 @@ use super::families::{self, LargeFamily};
 use super::near::Compared;
 use super::{Entry, IndexError, Settings};
 use crate::evidence::CopyKind;
-use crate::heritage::recovery::allow_for_unexplained_errors;
+use crate::heritage::recovery::UnexplainedErrors;
 use crate::heritage::{Descent, DescentKind, Model};
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
@@ -49,7 +49,7 @@ impl Kin<'_> {
         let mut placed: Vec<(usize, Model)> = (positions.iter().copied())
             .zip(large.place(reporter)?.into_iter().map(moved))
             .collect();
-        let sure = allow_for_unexplained_errors(1.0, models, settings.recovery.model());
+        let sure = UnexplainedErrors::usual(models, settings.recovery.model()).allow_for(1.0);
         let copies = self.copies.iter().filter_map(|&(copy, entry, original)| {
             let of = &placed[positions.binary_search(&original).ok()?].1;
             Some((copy, duplicate(entry, original, of, sure)))

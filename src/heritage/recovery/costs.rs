@@ -403,18 +403,40 @@ pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
     -Float::ln(share + (1.0 - share) * by_chance)
 }
 
-/// A probability, reduced for errors that the evidence can't show.
+/// Errors that the evidence can't show.
 ///
-/// A few per cent of the edges that seemed certain were wrong, for reasons that no distance shows. That share
-/// is spread evenly over all parents.
-pub(in crate::heritage) fn allow_for_unexplained_errors(
-    probability: f64,
+/// A few per cent of the edges that seemed certain were wrong, for reasons that no distance shows. Such errors are
+/// rarer where unrelated steps are nearly orthogonal: their share is taken to be proportional to the typical cosine
+/// between steps, √(1 / 2c), with the c of at most a small cluster. That share is spread evenly over all parents.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::heritage) struct UnexplainedErrors {
+    share: f64,
     members: usize,
-    model: &JointModel,
-) -> f64 {
-    let share = model.get(JointConstant::UnexplainedError).min(1.0);
-    let any = 1.0 / members.max(1) as f64;
-    ((1.0 - share) * probability + share * any).clamp(0.0, 1.0)
+}
+
+impl UnexplainedErrors {
+    /// In a cluster of this many models, with the usual c.
+    pub(in crate::heritage) fn usual(members: usize, model: &JointModel) -> Self {
+        Self {
+            share: model.get(JointConstant::UnexplainedError).min(1.0),
+            members,
+        }
+    }
+
+    /// The same, with the c that was found.
+    pub(super) fn new(members: usize, half_dimension: f64, model: &JointModel) -> Self {
+        let usual = model.get(JointConstant::HalfDimension);
+        let most = model.get(JointConstant::DimensionFactorLimit).max(1.0);
+        let Self { share, .. } = Self::usual(members, model);
+        let share = share / Float::sqrt((half_dimension / usual).clamp(1.0, most));
+        Self { share, members }
+    }
+
+    /// A probability, reduced for these errors.
+    pub(in crate::heritage) fn allow_for(self, probability: f64) -> f64 {
+        let any = 1.0 / self.members.max(1) as f64;
+        ((1.0 - self.share) * probability + self.share * any).clamp(0.0, 1.0)
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::cluster::{Cluster, Tree};
 use super::constraints::Constraints;
 use super::costs::{
     self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, GrowthTerms, NEGLIGIBLE, State,
-    log_squared,
+    UnexplainedErrors, log_squared,
 };
 use super::missing::{FoundTree, MissingParent};
 use super::model::{JointConstant, JointModel};
@@ -61,7 +61,7 @@ pub(super) fn tree(
         pairs = pairs.with_half_dimension(half_dimension, cluster);
         fits = self::fits(&pairs, stage, stages)?;
     }
-    let posterior = Posterior::new(&fits, cluster.model())?;
+    let posterior = Posterior::new(&fits, half_dimension, cluster.model())?;
     let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
@@ -158,15 +158,15 @@ fn fits(
 }
 
 /// The distribution over all trees and states.
-struct Posterior<'a> {
-    model: &'a JointModel,
+struct Posterior {
     members: usize,
+    unexplained: UnexplainedErrors,
     /// The states with non-negligible probability, each with that probability.
     states: Vec<(State, f64, ArborescenceDistribution)>,
 }
 
-impl<'a> Posterior<'a> {
-    fn new(fits: &[Fit], model: &'a JointModel) -> Result<Self, RecoveryError> {
+impl Posterior {
+    fn new(fits: &[Fit], half_dimension: f64, model: &JointModel) -> Result<Self, RecoveryError> {
         let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
         let count = fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE);
         let distributions = parallel::map(count, |fit| {
@@ -180,9 +180,10 @@ impl<'a> Posterior<'a> {
         let greatest = (distributions.iter().map(logarithm)).fold(f64::NEG_INFINITY, f64::max);
         let weight = |of: &(State, ArborescenceDistribution)| Float::exp(logarithm(of) - greatest);
         let total: f64 = distributions.iter().map(weight).sum();
+        let members = fits.first().map_or(0, |fit| fit.tree.parents().len());
         Ok(Self {
-            model,
-            members: fits.first().map_or(0, |fit| fit.tree.parents().len()),
+            members,
+            unexplained: UnexplainedErrors::new(members, half_dimension, model),
             states: (distributions.into_iter())
                 .map(|of| (of.0, weight(&of) / total, of.1))
                 .collect(),
@@ -213,7 +214,7 @@ impl<'a> Posterior<'a> {
             };
             weight * probability.unwrap_or(0.0)
         });
-        costs::allow_for_unexplained_errors(of_states.sum(), self.members, self.model)
+        self.unexplained.allow_for(of_states.sum())
     }
 
     /// The tree with the largest expected number of correct edges: the one with the greatest sum of edge and

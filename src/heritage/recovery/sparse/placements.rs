@@ -9,7 +9,7 @@ use super::{Fit, Placement, Problem, SparseTrees};
 use crate::arborescence::{Edge, Root, minimum_arborescence_sparse};
 use crate::heritage::recovery::RecoveryError;
 use crate::heritage::recovery::certainty::Certainty;
-use crate::heritage::recovery::costs::{self, GrowthEvidence, State};
+use crate::heritage::recovery::costs::{GrowthEvidence, State, UnexplainedErrors};
 use crate::heritage::recovery::missing::{self, FoundTree, MissingParent};
 use crate::heritage::recovery::stages::StageWeights;
 use crate::heritage::{EquivalentParents, RunnerUp};
@@ -148,9 +148,8 @@ impl Problem<'_> {
             };
         }
         let models = self.size();
-        let confidence = |probability| {
-            costs::allow_for_unexplained_errors(probability, models, self.rules.model)
-        };
+        let unexplained = UnexplainedErrors::new(models, self.half_dimension, self.rules.model);
+        let confidence = |probability| unexplained.allow_for(probability);
         let of = |model: usize, parent: usize| {
             let mut parents = probabilities[model].iter();
             let found = parents.find(|&&(other, _)| other == parent);
