@@ -45,7 +45,7 @@ pub use self::graph::{
 pub use self::index::IndexFileError;
 pub use self::index::{Index, IndexError, Lineage, Relative, Shard, ShardMessage};
 pub use self::knowledge::{Contradiction, Knowledge};
-pub use self::merges::{Merge, find_merges, find_selective_merges};
+pub use self::merges::{find_merges, find_selective_merges};
 pub use self::mixed::{ClusterSimilarity, MixedHeritageError, cluster_similarities};
 pub use self::recovery::{JointConstant, JointModel, Method, Recovery, RecoveryError, Trees};
 pub use self::stage::{Stage, StageEstimate, UnknownStage};

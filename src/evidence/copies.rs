@@ -168,7 +168,7 @@ fn rounding(tensor: &TensorSignature) -> Option<f64> {
 
 /// The mean squared change that a 16-bit storage type makes to a value of square 1: a twelfth of the squared
 /// gap, averaged over all significands.
-fn by_storing(tensor: &TensorSignature) -> f64 {
+pub(super) fn by_storing(tensor: &TensorSignature) -> f64 {
     /// The mean of 1/m² for significands m from 1 to 2 with evenly distributed logarithms.
     const SIGNIFICANDS: f64 = 0.541;
     let gap = if tensor.profile().fits_bf16() {

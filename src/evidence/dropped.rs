@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::common_geometry::NEARLY_ALL;
 use super::members::Members;
-use super::{Geometry, ModelCopy};
+use super::{Geometry, Merge};
 use crate::parallel;
 use crate::signature::{Signature, TensorSignature};
 
@@ -47,64 +47,9 @@ const KURTOSIS: f64 = 3.0;
 /// step from there as its parents.
 const NEAREST: usize = 16;
 
-/// A model that adds to a base the weighted steps of two other models, of which values were dropped at random and the
-/// others made larger in return.
-///
-/// [`SignatureComparison`](super::SignatureComparison) finds such merges from the sketches of all groups of rows. At least
-/// a quarter and at most four fifths of the values must have been dropped, and weights must be from 0.2 to 0.75. Merges
-/// that were trained further aren't found.
-///
-/// Of 124 such merges made from models of real trees, with half or seven tenths dropped, both parents were found for
-/// 77; for 13, a child or another near relative took the place of one. Among the models of 130 random parts of the same
-/// trees, without merges, two looked like one.
-///
-/// # Examples
-///
-/// ```
-/// use mother::condensed::CondensedMatrix;
-/// use mother::evidence::{DroppedSum, GroupEvidence};
-///
-/// let names = ["base", "chat", "code", "merge"].map(String::from).to_vec();
-/// let merge = DroppedSum {
-///     model: 3,
-///     base: 0,
-///     parents: [(1, 0.5), (2, 0.5)],
-///     dropped: 0.5,
-///     residual: 0.5,
-/// };
-/// let group = GroupEvidence::new(names, None, CondensedMatrix::new(4, vec![1.0; 6])?)?;
-/// let group = group.with_dropped_sums(vec![merge])?;
-/// assert_eq!(group.dropped_sums()[0].parents[1], (2, 0.5));
-/// # Ok::<(), Box<dyn core::error::Error>>(())
-/// ```
-///
-/// # References
-///
-/// L. Yu et al., "Language Models are Super Mario: Absorbing Abilities from Homologous Models as a Free Lunch",
-/// ICML 2024, [arXiv:2311.03099](https://arxiv.org/abs/2311.03099).
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct DroppedSum {
-    /// The position of the model.
-    pub model: usize,
-    /// The position of the base.
-    pub base: usize,
-    /// The positions of the two models, ascending, with the weights of their steps from the base.
-    pub parents: [(usize, f64); 2],
-    /// The share of the values that was dropped, estimated.
-    pub dropped: f64,
-    /// The share of the model's squared step from the base that the weighted steps don't explain.
-    pub residual: f64,
-}
-
-impl DroppedSum {
-    fn has_parent(&self, model: usize) -> bool {
-        self.parents.iter().any(|&(parent, _)| parent == model)
-    }
-}
-
 impl Members<'_> {
-    /// The models that are such sums, at most one for each model, sorted by model.
+    /// The models that add to a base the weighted steps of two other models, of which values were dropped at random and the
+    /// others made larger in return; at most one for each model, sorted by model.
     ///
     /// If a share q of the values is kept, and divided by q, then a step s = Σ wᵢ mᵢτᵢ/q has the inner products
     /// ⟨s, τᵢ⟩ = ⟨Σ wⱼτⱼ, τᵢ⟩ with the original steps, and ‖s‖² = ‖Σ wᵢτᵢ‖² + (1/q − 1) Σ wᵢ²‖τᵢ‖², on average,
@@ -112,29 +57,23 @@ impl Members<'_> {
     /// from that by more than the errors of the sketches and the choice of values explain.
     ///
     /// O(n²) time for n models, if few of them look like such sums.
-    pub(super) fn dropped_sums(
-        &self,
-        geometry: &Geometry,
-        copies: &[ModelCopy],
-    ) -> Vec<DroppedSum> {
-        let is_copy = |model: usize| copies.iter().any(|copy| copy.copy == model);
-        let models: Vec<usize> = (0..self.len()).filter(|&model| !is_copy(model)).collect();
+    pub(super) fn dropped_sums(&self, geometry: &Geometry, models: &[usize]) -> Vec<Merge> {
         let search = Search {
             members: self,
             geometry,
-            models: &models,
+            models,
         };
-        let found = parallel::map(&models, |&model| search.sum(model));
-        let found: Vec<DroppedSum> = found.into_iter().flatten().collect();
+        let found = parallel::map(models, |&model| search.sum(model));
+        let found: Vec<Merge> = found.into_iter().flatten().collect();
         // What a merge has of its parent is in the parent, too, so each may look like a sum with the other. The parent is
         // explained less.
-        let is_explained = |sum: &&DroppedSum| {
+        let is_explained = |sum: &&Merge| {
             !found.iter().any(|other| {
-                let mutual = sum.has_parent(other.model) && other.has_parent(sum.model);
-                mutual && other.residual < sum.residual
+                let mutual = sum.has_parent(other.model()) && other.has_parent(sum.model());
+                mutual && other.residual() < sum.residual()
             })
         };
-        found.iter().filter(is_explained).copied().collect()
+        found.iter().filter(is_explained).cloned().collect()
     }
 }
 
@@ -146,11 +85,11 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn sum(&self, model: usize) -> Option<DroppedSum> {
+    fn sum(&self, model: usize) -> Option<Merge> {
         let mut bases: Vec<usize> =
             self.others(model, |other| self.geometry.squared_distance(model, other));
         bases.retain(|&base| self.is_step(base, model));
-        let mut best: Option<(f64, DroppedSum)> = None;
+        let mut best: Option<(f64, Merge)> = None;
         for base in bases {
             let product = |other: usize| self.geometry.product_of_steps(base, model, other);
             let weight =
@@ -166,7 +105,7 @@ impl Search<'_> {
                 for &second in &candidates[at + 1..] {
                     let found = self.fit(model, base, [first.min(second), first.max(second)]);
                     if let Some(found) = found
-                        && best.is_none_or(|(least, _)| found.0 < least)
+                        && best.as_ref().is_none_or(|(least, _)| found.0 < *least)
                     {
                         best = Some(found);
                     }
@@ -187,12 +126,7 @@ impl Search<'_> {
     }
 
     /// The sum, if it is one, and how far the groups of rows deviate from it.
-    fn fit(
-        &self,
-        model: usize,
-        base: usize,
-        [first, second]: [usize; 2],
-    ) -> Option<(f64, DroppedSum)> {
+    fn fit(&self, model: usize, base: usize, [first, second]: [usize; 2]) -> Option<(f64, Merge)> {
         if !self.is_whole(first, second) {
             return None;
         }
@@ -238,14 +172,13 @@ impl Search<'_> {
         }
         let of = [base, first, second, model].map(|at| self.members.signature(at));
         let deviation = self.members.deviation(&rule, of)?;
-        let sum = DroppedSum {
-            model,
-            base,
-            parents: [(first, rule.weights[0]), (second, rule.weights[1])],
-            dropped: rule.odds / (1.0 + rule.odds),
-            residual: residual / products.step,
-        };
-        Some((deviation, sum))
+        let [of_first, of_second] = rule.weights;
+        let of_base = 1.0 - of_first - of_second;
+        let parents = Vec::from([(base, of_base), (first, of_first), (second, of_second)]);
+        Some((
+            deviation,
+            Merge::new(model, parents, residual / products.step),
+        ))
     }
 
     /// Whether a short step leads from the first model to the second, longer one.

@@ -3,14 +3,12 @@
 use alloc::vec::Vec;
 
 use super::recovery::NEARLY_ALL;
-use crate::evidence::{DroppedSum, Geometry, GroupEvidence};
+use crate::evidence::{Geometry, GroupEvidence, Merge, NearestAverage};
 
-mod nearest_average;
 mod selective;
 
 pub use self::selective::find_selective_merges;
 
-use self::nearest_average::NearestAverage;
 use self::selective::find_selective_merges_among;
 
 /// Every parent of a merge has at least this weight.
@@ -23,53 +21,14 @@ const MOST_UNRELATED: f64 = 0.85;
 /// What a merge leaves unexplained must be below this share of what chance, or a single parent, would leave.
 const RESIDUAL: f64 = 0.1;
 
+/// What an exact average may leave, in the same unit.
+const EXACT: f64 = 1e-6;
+
+/// Another kind of merge must leave less than this share of what an average leaves to be preferred to it.
+const BETTER: f64 = 0.1;
+
 /// The same for sums in which a base has a negative weight. It is stricter because there are more such sums.
 const RESIDUAL_WITH_BASE: f64 = 0.02;
-
-/// A model that is a weighted average of others, apart from rounding, or approximately, for a
-/// [selective](find_selective_merges) merge.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Merge {
-    model: usize,
-    parents: Vec<(usize, f64)>,
-    residual: f64,
-}
-
-impl Merge {
-    fn of_dropped_sum(sum: &DroppedSum) -> Self {
-        let [(first, of_first), (second, of_second)] = sum.parents;
-        let of_base = 1.0 - of_first - of_second;
-        let mut parents = Vec::from([(sum.base, of_base), (first, of_first), (second, of_second)]);
-        parents.sort_unstable_by_key(|&(parent, _)| parent);
-        Self {
-            model: sum.model,
-            parents,
-            residual: sum.residual,
-        }
-    }
-
-    /// The position of the merged model.
-    #[must_use]
-    pub const fn model(&self) -> usize {
-        self.model
-    }
-
-    /// The positions of the two to eight models that were averaged, ascending, with their weights, which sum
-    /// to 1. One of them may be a base with a negative weight. The model is then the base plus the others'
-    /// weighted differences from it, with weights of more than 1 in total.
-    #[must_use]
-    pub fn parents(&self) -> &[(usize, f64)] {
-        &self.parents
-    }
-
-    /// The squared distance from the model to the average, as a share of what it would be if the parents were
-    /// unrelated to the model: 0 for an exact average, 1 by chance.
-    #[must_use]
-    pub const fn residual(&self) -> f64 {
-        self.residual
-    }
-}
 
 /// Finds the models that are averages of two to eight others, sorted by position.
 ///
@@ -92,7 +51,8 @@ impl Merge {
 ///
 /// A model exactly midway between its parent and its child is also an average, and so is a model from which its child
 /// was extrapolated: the weights show what was done, but not why. Merges that choose among the values of their
-/// parents, such as TIES, aren't averages; use [`find_selective_merges`] to find them.
+/// parents, such as TIES, aren't averages; use [`find_selective_merges`] to find them. Averages whose weights vary between
+/// tensors only show in [`GroupEvidence::merges`](crate::evidence::GroupEvidence::merges).
 ///
 /// # Complexity
 ///
@@ -155,30 +115,26 @@ fn merge_of(
         .iter()
         .map(|&other| squared(other))
         .fold(f64::INFINITY, f64::min);
-    let average = NearestAverage::find(geometry, model, &others)?.without_below(LEAST_WEIGHT)?;
+    let product = |first, second| geometry.product_of_steps(model, first, second);
+    let average = NearestAverage::find(product, &others)?.without_below(LEAST_WEIGHT)?;
     let by_chance = 1.0 / (average.points().map(|(other, _)| 1.0 / squared(other))).sum::<f64>();
     let (average, left) = match average.squared_distance() {
         left if left < RESIDUAL * by_chance.min(nearest) => (average, left),
         _ => {
-            let average = average.with_base(&others, LEAST_WEIGHT)?;
+            let average = average.with_base(&others, geometry.squared_norms(), LEAST_WEIGHT)?;
             let left = average.squared_distance();
             let most = RESIDUAL_WITH_BASE * by_chance.min(nearest);
             (left < most).then_some((average, left))?
         }
     };
-    let mut parents: Vec<(usize, f64)> = average.points().collect();
-    parents.sort_unstable_by_key(|&(parent, _)| parent);
+    let parents: Vec<(usize, f64)> = average.points().collect();
     // Distances measured on different weights don't fit into one space, so anything may look like an average.
     let mut pairs = (parents.iter().enumerate())
         .flat_map(|(at, &(u, _))| parents[at + 1..].iter().map(move |&(v, _)| (u, v)));
     if average.is_impossible() || !pairs.all(|(u, v)| compared(u, v)) {
         return None;
     }
-    Some(Merge {
-        model,
-        parents,
-        residual: left / by_chance,
-    })
+    Some(Merge::new(model, parents, left / by_chance))
 }
 
 /// The merges among the models of a group, at most one for each model. A copy of a merge counts as a copy.
@@ -188,14 +144,22 @@ pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
     };
     let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
     let is_copy = |model| group.original(model) != Some(model);
-    let mut merges = find_merges_among(geometry, compared);
+    let averages = find_merges_among(geometry, compared).into_iter();
     // Quantisation and pruning are steps of their own and don't make merges.
-    merges.extend(find_selective_merges_among(geometry, |u, v| {
+    let selective = find_selective_merges_among(geometry, |u, v| {
         compared(u, v) && !is_copy(u) && !is_copy(v)
-    }));
-    merges.extend(group.dropped_sums().iter().map(Merge::of_dropped_sum));
-    // The sort is stable: exact averages come first and are kept.
-    merges.sort_by_key(Merge::model);
+    });
+    // With more weights, others explain a little more by chance.
+    let averages = averages.map(|average| (BETTER * average.residual(), average));
+    let others = group.merges().iter().cloned().chain(selective);
+    let others = others.map(|merge| (merge.residual(), merge));
+    let mut ranked: Vec<(f64, Merge)> = averages.chain(others).collect();
+    // The sort is stable, and exact averages come first.
+    ranked.sort_by(|(first, u), (second, v)| {
+        let explained = first.max(EXACT).total_cmp(&second.max(EXACT));
+        u.model().cmp(&v.model()).then(explained)
+    });
+    let mut merges: Vec<Merge> = ranked.into_iter().map(|(_, merge)| merge).collect();
     merges.dedup_by_key(|merge| merge.model());
     merges.retain(|merge| !is_copy(merge.model()));
     merges

@@ -30,10 +30,10 @@ use self::clusters::Group;
 use self::constraints::Constraints;
 use self::forest::Forest;
 use super::merges::merges_of;
-use super::{Contradiction, Knowledge, Merge, ModelGraph, Stage};
+use super::{Contradiction, Knowledge, ModelGraph, Stage};
 use crate::arborescence::ArborescenceError;
 use crate::clustering::{Linkage, Partition};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Merge};
 
 /// How many trees to recover.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

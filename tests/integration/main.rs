@@ -46,6 +46,7 @@ mod joint;
 mod kinship;
 mod knowledge;
 mod merges;
+mod merges_by_tensor;
 mod metrics;
 mod mixed_heritage;
 mod moments;

@@ -1,7 +1,7 @@
 //! Averages among trained models.
 
 use mother::condensed::CondensedMatrix;
-use mother::evidence::{DroppedSum, EvidenceError, GroupEvidence};
+use mother::evidence::{EvidenceError, GroupEvidence, Merge};
 use mother::heritage::{
     JointConstant, JointModel, Knowledge, Method, Recovery, Trees, find_merges,
 };
@@ -586,18 +586,14 @@ fn sums_of_which_values_were_dropped_are_found_with_their_base() {
 }
 
 #[test]
-fn sums_of_models_that_do_not_exist_are_refused() {
+fn merges_of_models_that_do_not_exist_are_refused() {
     let names = ["a", "b", "c"].map(String::from).to_vec();
     let distances = CondensedMatrix::new(3, vec![1.0; 3]).unwrap();
     let group = GroupEvidence::new(names, None, distances).unwrap();
-    let sum = DroppedSum {
-        model: 2,
-        base: 0,
-        parents: [(1, 0.5), (3, 0.5)],
-        dropped: 0.5,
-        residual: 0.5,
-    };
-    let refused = group.clone().with_dropped_sums(vec![sum]);
+    let merge = |model, parents| Merge::new(model, Vec::from(parents), 0.5);
+    let refused = group
+        .clone()
+        .with_merges(vec![merge(2, [(0, 0.5), (3, 0.5)])]);
     assert!(
         matches!(
             refused,
@@ -609,16 +605,12 @@ fn sums_of_models_that_do_not_exist_are_refused() {
         ),
         "{refused:?}"
     );
-    let model = usize::MAX;
-    let refused = group
-        .clone()
-        .with_dropped_sums(vec![DroppedSum { model, ..sum }]);
+    let refused = (group.clone()).with_merges(vec![merge(usize::MAX, [(0, 0.5), (1, 0.5)])]);
     assert!(
         matches!(refused, Err(EvidenceError::Size { .. })),
         "{refused:?}"
     );
-    let parents = [(0, 0.5), (1, f64::NAN)];
-    let refused = group.with_dropped_sums(vec![DroppedSum { parents, ..sum }]);
+    let refused = group.with_merges(vec![merge(2, [(0, 0.5), (1, f64::NAN)])]);
     assert!(
         matches!(refused, Err(EvidenceError::Number { .. })),
         "{refused:?}"

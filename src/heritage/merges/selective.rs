@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Merge;
-use crate::evidence::Geometry;
+use crate::evidence::{Geometry, Merge};
 
 /// The smallest share of a merge's squared step that the steps of both models must explain together. TIES
 /// merges that keep half of the values reach 0.79; no model of the real trees used to set the constants
@@ -35,7 +34,7 @@ const MOST_MODELS: usize = 300;
 /// Unlike the merges of [`find_merges`](super::find_merges), these are approximate:
 /// [`residual`](Merge::residual) is the unexplained share. A model trained on the data of two relatives can look the
 /// same. DARE drops values at random, which leaves more of the step unexplained; such merges are found from signatures
-/// ([`GroupEvidence::dropped_sums`](crate::evidence::GroupEvidence::dropped_sums)).
+/// ([`GroupEvidence::merges`](crate::evidence::GroupEvidence::merges)).
 ///
 /// # Complexity
 ///
@@ -107,7 +106,7 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
             for (at, &first) in candidates.iter().enumerate() {
                 for &second in &candidates[at + 1..] {
                     if let Some(merge) = self.fit(model, base, [first, second])
-                        && (best.as_ref()).is_none_or(|best| merge.residual < best.residual)
+                        && (best.as_ref()).is_none_or(|best| merge.residual() < best.residual())
                     {
                         best = Some(merge);
                     }
@@ -165,16 +164,11 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         if !enough {
             return None;
         }
-        let mut parents = Vec::from([
+        let parents = Vec::from([
             (base, 1.0 - weights[0] - weights[1]),
             (first.model, weights[0]),
             (second.model, weights[1]),
         ]);
-        parents.sort_unstable_by_key(|&(parent, _)| parent);
-        Some(Merge {
-            model,
-            parents,
-            residual: (1.0 - explained).max(0.0),
-        })
+        Some(Merge::new(model, parents, (1.0 - explained).max(0.0)))
     }
 }

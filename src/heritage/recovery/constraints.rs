@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 
 use super::model::{JointConstant, JointModel};
-use crate::evidence::{Assembled, Coverage, Geometry, GroupEvidence};
-use crate::heritage::{Knowledge, Merge};
+use crate::evidence::{Assembled, Coverage, Geometry, GroupEvidence, Merge};
+use crate::heritage::Knowledge;
 
 /// The least advantage of a copy over its original by which a model was trained from the copy, as a share of the
 /// squared distance of the two. Steps are orthogonal to what copying changed, so the advantage is all of that distance

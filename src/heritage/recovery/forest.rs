@@ -12,9 +12,8 @@ use super::cluster::{Cluster, Tree};
 use super::missing::MissingParent;
 use super::stages;
 use super::{JointConstant, JointModel, RecoveryError, Rules};
-use crate::heritage::{
-    Descent, EquivalentParents, Merge, MergeParent, Model, ModelGraph, RunnerUp,
-};
+use crate::evidence::Merge;
+use crate::heritage::{Descent, EquivalentParents, MergeParent, Model, ModelGraph, RunnerUp};
 
 /// The models of all trees, sorted by name.
 pub(super) struct Forest<'a> {

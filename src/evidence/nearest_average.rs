@@ -1,9 +1,7 @@
-//! The average of other models that is nearest to a model, by Wolfe's algorithm.
+//! The average of some points that is nearest to the origin, by Wolfe's algorithm.
 
 use alloc::vec;
 use alloc::vec::Vec;
-
-use crate::evidence::Geometry;
 
 /// The largest number of models in an average; the search stops there.
 const MOST_POINTS: usize = 8;
@@ -21,21 +19,19 @@ const IMPOSSIBLE: f64 = 1e-4;
 /// Products below this share of the squared lengths are rounding errors.
 const ROUNDING: f64 = 1e-12;
 
-/// An average of some models with weights that sum to 1, relative to another model.
-pub(super) struct NearestAverage<'a> {
-    geometry: &'a Geometry,
-    origin: usize,
+/// An average of some points with weights that sum to 1. `P` gives the inner product of any two points.
+pub(crate) struct NearestAverage<P> {
+    product: P,
     points: Vec<usize>,
     weights: Vec<f64>,
 }
 
-impl<'a> NearestAverage<'a> {
-    /// Finds the average of `others` with non-negative weights that is nearest to `origin`, using at most the
-    /// first eight models that the search adds.
-    pub(super) fn find(geometry: &'a Geometry, origin: usize, others: &[usize]) -> Option<Self> {
+impl<P: Fn(usize, usize) -> f64 + Copy> NearestAverage<P> {
+    /// Finds the average of `others` with non-negative weights that is nearest to the origin, using at most the
+    /// first eight points that the search adds.
+    pub(crate) fn find(product: P, others: &[usize]) -> Option<Self> {
         let mut average = Self {
-            geometry,
-            origin,
+            product,
             points: Vec::new(),
             weights: Vec::new(),
         };
@@ -62,9 +58,9 @@ impl<'a> NearestAverage<'a> {
         Some(average)
     }
 
-    /// The same without the models below this weight. `None` if fewer than two remain, or if the weight of
+    /// The same without the points below this weight. `None` if fewer than two remain, or if the weight of
     /// one of them falls below it without the others.
-    pub(super) fn without_below(mut self, least_weight: f64) -> Option<Self> {
+    pub(crate) fn without_below(mut self, least_weight: f64) -> Option<Self> {
         let heavy = |&at: &usize| self.weights[at] >= least_weight;
         let kept: Vec<usize> = (0..self.points.len()).filter(heavy).collect();
         self.points = kept.iter().map(|&at| self.points[at]).collect();
@@ -74,15 +70,19 @@ impl<'a> NearestAverage<'a> {
     }
 
     /// The same with a base of negative weight: the one that brings the average nearest and that the others
-    /// may have been trained from. `None` if no base has at least this weight in magnitude, or if the weight
-    /// of another model then falls below it.
-    pub(super) fn with_base(self, others: &[usize], least_weight: f64) -> Option<Self> {
+    /// may have been trained from, given the squared norms of all points. `None` if no base has at least this weight in
+    /// magnitude, or if the weight of another point then falls below it.
+    pub(crate) fn with_base(
+        self,
+        others: &[usize],
+        squared_norms: &[f64],
+        least_weight: f64,
+    ) -> Option<Self> {
         let mut best: Option<Self> = None;
-        let bases = others.iter().filter(|&&other| self.may_descend_from(other));
-        for &base in bases {
+        let may_be_base = |&&base: &&usize| self.may_descend_from(base, squared_norms);
+        for &base in others.iter().filter(may_be_base) {
             let mut extended = Self {
-                geometry: self.geometry,
-                origin: self.origin,
+                product: self.product,
                 points: self.points.iter().copied().chain([base]).collect(),
                 weights: Vec::new(),
             };
@@ -111,12 +111,14 @@ impl<'a> NearestAverage<'a> {
     /// Whether the points may have been trained from a model: they are longer, and their steps from it have
     /// little in common. Any corner of a parallelogram is the sum of two others minus the fourth, so the
     /// weights alone don't show which corner is the base.
-    fn may_descend_from(&self, base: usize) -> bool {
-        let norms = self.geometry.squared_norms();
-        let from_base = |first, second| product(self.geometry, base, first, second);
+    fn may_descend_from(&self, base: usize, squared_norms: &[f64]) -> bool {
+        let from_base = |first, second| {
+            self.product(first, second) - self.product(first, base) - self.product(base, second)
+                + self.product(base, base)
+        };
         self.points.iter().enumerate().all(|(at, &first)| {
             first != base
-                && norms[base] < norms[first]
+                && squared_norms[base] < squared_norms[first]
                 && self.points[at + 1..].iter().all(|&second| {
                     let squared = from_base(first, first) * from_base(second, second);
                     from_base(first, second) <= MOST_IN_COMMON * num_traits::Float::sqrt(squared)
@@ -124,21 +126,21 @@ impl<'a> NearestAverage<'a> {
         })
     }
 
-    /// The models, each with its weight.
-    pub(super) fn points(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+    /// The points, each with its weight.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.points
             .iter()
             .copied()
             .zip(self.weights.iter().copied())
     }
 
-    pub(super) fn squared_distance(&self) -> f64 {
+    pub(crate) fn squared_distance(&self) -> f64 {
         self.signed_squared_distance().max(0.0)
     }
 
     /// Whether no space has these distances between the points and the origin, for example because they were
     /// measured on different weights. The remaining squared distance is then negative by more than rounding.
-    pub(super) fn is_impossible(&self) -> bool {
+    pub(crate) fn is_impossible(&self) -> bool {
         let scale = self.points.iter().map(|&point| self.product(point, point));
         self.signed_squared_distance() < -IMPOSSIBLE * scale.fold(0.0, f64::max)
     }
@@ -208,25 +210,16 @@ impl<'a> NearestAverage<'a> {
         Some(solution)
     }
 
-    /// The inner product of a point with the average, relative to the origin.
+    /// The inner product of a point with the average.
     fn product_with(&self, point: usize) -> f64 {
         self.points()
             .map(|(other, weight)| weight * self.product(point, other))
             .sum()
     }
 
-    /// The inner product of two points, relative to the origin.
     fn product(&self, first: usize, second: usize) -> f64 {
-        product(self.geometry, self.origin, first, second)
+        (self.product)(first, second)
     }
-}
-
-/// The inner product of two models, relative to a third.
-fn product(geometry: &Geometry, origin: usize, first: usize, second: usize) -> f64 {
-    let distances = geometry.squared_distances();
-    let squared = |a, b| distances.distance(a, b).unwrap_or(0.0);
-    let from_origin = squared(origin, first) + squared(origin, second);
-    0.5 * (from_origin - squared(first, second))
 }
 
 /// The item with the smallest key; the first of equal ones.
