@@ -38,6 +38,7 @@ mod repeated;
 mod score;
 mod selection;
 mod signatures;
+mod step_fit;
 mod table;
 mod tensorwise;
 mod unrelated;
@@ -71,6 +72,7 @@ pub use self::score::Score;
 pub(crate) use self::score::vote;
 pub use self::selection::{LayerKinds, LayerSelection};
 pub use self::signatures::SignatureComparison;
+pub(crate) use self::step_fit::StepFit;
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};
 #[cfg(feature = "svd")]
 pub use self::updates::UpdateRank;

@@ -88,6 +88,7 @@ pub mod growth;
 pub mod heritage;
 pub mod invariants;
 pub mod kinship;
+mod linear_equations;
 mod minimum;
 pub mod moments;
 #[cfg(feature = "npz")]

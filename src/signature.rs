@@ -120,6 +120,28 @@ impl Signature {
         &self.tensors
     }
 
+    /// The tensor of this name, if the model has one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::signature::SignatureOptions;
+    /// use mother::weights::InMemoryModel;
+    ///
+    /// let model = InMemoryModel::new("m").with_layer("w", [2, 2], vec![9.0_f32, 1.0, 1.0, 1.0])?;
+    /// let signature = SignatureOptions::new().sign(&model)?;
+    /// assert_eq!(signature.tensor("w").map(|tensor| tensor.shape()), Some(&[2, 2][..]));
+    /// assert_eq!(signature.tensor("v"), None);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn tensor(&self, name: &str) -> Option<&TensorSignature> {
+        let found = self
+            .tensors
+            .binary_search_by(|tensor| tensor.name().cmp(name));
+        Some(&self.tensors[found.ok()?])
+    }
+
     /// The tensors that were left out, with the reason: their values can't be decoded, or one isn't finite.
     #[must_use]
     pub fn skipped_layers(&self) -> &[SkippedLayer] {

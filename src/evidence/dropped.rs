@@ -1,25 +1,25 @@
-//! DARE merges: a base plus what two other models learnt since, with some of the values dropped at random.
+//! DARE merges: a base plus what two or more other models learnt since, with some of the values dropped at random.
 
 use alloc::vec::Vec;
 
 use super::common_geometry::NEARLY_ALL;
 use super::members::Members;
-use super::{Geometry, Merge};
+use super::{Geometry, Merge, StepFit};
 use crate::parallel;
 use crate::signature::{Signature, TensorSignature};
 
-/// The weights of both models, the smallest and the largest.
-const WEIGHTS: [f64; 2] = [0.2, 0.75];
+/// The smallest weight of a parent, times their number, and the largest weight.
+const WEIGHTS: [f64; 2] = [0.4, 0.75];
 
 /// The odds, the smallest and the largest, that a value was dropped. Below them, too little is unexplained to look
 /// at; [`find_selective_merges`](crate::heritage::find_selective_merges) finds such merges.
 const ODDS: [f64; 2] = [0.35, 4.5];
 
-/// Each of the two models must contribute at least this share of Σ wᵢ²‖τᵢ‖². A model between its parent and its child
-/// looks like a merge of that child with any model whose step is very small.
-const LEAST_SHARE: f64 = 0.1;
+/// Each parent must contribute at least this share of Σ wᵢ²‖τᵢ‖², divided by their number. A model between its parent and
+/// its child looks like a merge of that child with any model whose step is very small.
+const LEAST_SHARE: f64 = 0.2;
 
-/// The largest cosine between the steps of the two models.
+/// The largest cosine between the steps of two parents.
 const MOST_IN_COMMON: f64 = 0.25;
 
 /// The largest unexplained squared step, as a share of the squared distance to the nearest model. It is 0.5 if half of
@@ -43,13 +43,16 @@ const LEAST_GROUPS: usize = 64;
 /// E x⁴ / (E x²)² of the steps' values: that of a normal distribution.
 const KURTOSIS: f64 = 3.0;
 
+/// The smallest weight with which a parent's step alone explains that of a merge of six.
+const LEAST_WEIGHT_ALONE: f64 = 0.04;
+
 /// How many of the models nearest to a merge are considered as its base, and how many of those that explain most of its
 /// step from there as its parents.
 const NEAREST: usize = 16;
 
 impl Members<'_> {
-    /// The models that add to a base the weighted steps of two other models, of which values were dropped at random and the
-    /// others made larger in return; at most one for each model, sorted by model.
+    /// The models that add to a base the weighted steps of two to six other models, of which values were dropped at random
+    /// and the others made larger in return; at most one for each model, sorted by model.
     ///
     /// If a share q of the values is kept, and divided by q, then a step s = Σ wᵢ mᵢτᵢ/q has the inner products
     /// ⟨s, τᵢ⟩ = ⟨Σ wⱼτⱼ, τᵢ⟩ with the original steps, and ‖s‖² = ‖Σ wᵢτᵢ‖² + (1/q − 1) Σ wᵢ²‖τᵢ‖², on average,
@@ -89,30 +92,54 @@ impl Search<'_> {
         let mut bases: Vec<usize> =
             self.others(model, |other| self.geometry.squared_distance(model, other));
         bases.retain(|&base| self.is_step(base, model));
-        let mut best: Option<(f64, Merge)> = None;
-        for base in bases {
-            let product = |other: usize| self.geometry.product_of_steps(base, model, other);
-            let weight =
-                |other: usize| product(other) / self.geometry.squared_distance(base, other);
-            let mut candidates = self.others(model, |other| -product(other) * weight(other).abs());
-            candidates.retain(|&other| {
-                // The cosine between the steps changes weights by up to a third.
-                (0.6 * WEIGHTS[0]..1.4 * WEIGHTS[1]).contains(&weight(other))
-                    && self.is_step(base, other)
-                    && self.is_whole(model, other)
-            });
-            for (at, &first) in candidates.iter().enumerate() {
-                for &second in &candidates[at + 1..] {
-                    let found = self.fit(model, base, [first.min(second), first.max(second)]);
-                    if let Some(found) = found
-                        && best.as_ref().is_none_or(|(least, _)| found.0 < *least)
-                    {
-                        best = Some(found);
-                    }
-                }
-            }
+        let fits = bases.into_iter().flat_map(|base| self.fits(base, model));
+        let found: Vec<(StepFit, f64)> = fits
+            .filter_map(|fit| {
+                let deviation = self.deviation(&fit)?;
+                Some((fit, deviation))
+            })
+            .collect();
+        let (best, _) = found
+            .iter()
+            .min_by(|first, second| first.1.total_cmp(&second.1))?;
+        // Any point on the plane through the parents would do as the base, but it has to come before them.
+        let norm = |fit: &StepFit| self.geometry.squared_norms()[fit.base];
+        let same = found.iter().map(|(fit, _)| fit);
+        let same = same.filter(|fit| fit.has_parents_of(best));
+        let earliest = same.min_by(|first, second| norm(first).total_cmp(&norm(second)))?;
+        Some(earliest.clone().into_merge())
+    }
+
+    /// Combinations of the steps of other models that may explain a model's: those of all pairs, and of more models that
+    /// explain most.
+    fn fits(&self, base: usize, model: usize) -> Vec<StepFit> {
+        let product = |other: usize| self.geometry.product_of_steps(base, model, other);
+        let weight = |other: usize| product(other) / self.geometry.squared_distance(base, other);
+        let mut candidates = self.others(model, |other| -product(other) * weight(other).abs());
+        candidates.retain(|&other| {
+            // The cosines between the steps change weights by up to a third.
+            (LEAST_WEIGHT_ALONE..1.4 * WEIGHTS[1]).contains(&weight(other))
+                && self.is_step(base, other)
+                && self.is_whole(model, other)
+        });
+        let are_apart = |first: usize, second: usize| {
+            let between = self.geometry.product_of_steps(base, first, second);
+            let squares = self.geometry.squared_distance(base, first)
+                * self.geometry.squared_distance(base, second);
+            between * between <= MOST_IN_COMMON * MOST_IN_COMMON * squares
+                && self.is_whole(first, second)
+        };
+        let mut fits = StepFit::series(self.geometry, [base, model], &candidates, are_apart);
+        fits.retain(|fit| fit.parents.len() > 2);
+        for (at, &first) in candidates.iter().enumerate() {
+            let seconds = candidates[at + 1..].iter();
+            let seconds = seconds.filter(|&&second| are_apart(first, second));
+            fits.extend(seconds.filter_map(|&second| {
+                let parents = Vec::from([first.min(second), first.max(second)]);
+                StepFit::new(self.geometry, base, model, parents)
+            }));
         }
-        Some(best?.1)
+        fits
     }
 
     /// The other models with the least values, in this order; ties go to the first.
@@ -125,60 +152,40 @@ impl Search<'_> {
         valued.into_iter().map(|(_, other)| other).collect()
     }
 
-    /// The sum, if it is one, and how far the groups of rows deviate from it.
-    fn fit(&self, model: usize, base: usize, [first, second]: [usize; 2]) -> Option<(f64, Merge)> {
-        if !self.is_whole(first, second) {
-            return None;
-        }
-        let products = Products {
-            squares: [first, second].map(|parent| self.geometry.squared_distance(base, parent)),
-            between: self.geometry.product_of_steps(base, first, second),
-            with_step: [first, second]
-                .map(|parent| self.geometry.product_of_steps(base, model, parent)),
-            step: self.geometry.squared_distance(base, model),
-        };
-        let rule = Rule::of(&products)?;
-        let own = rule.own(&products);
-        let least = rule.parts(&products).into_iter().fold(own, f64::min);
-        if least < LEAST_SHARE * own {
-            return None;
-        }
-        let residual = rule.odds * own;
-        let mut others = self.models.iter().filter(|&&other| other != model);
-        if !others.all(|&other| {
-            residual <= LARGEST_RESIDUAL * self.geometry.squared_distance(model, other)
-        }) {
+    /// How far the groups of rows deviate from a sum of which values were dropped; `None` if the fit isn't one.
+    fn deviation(&self, fit: &StepFit) -> Option<f64> {
+        let &StepFit { base, model, .. } = fit;
+        let geometry = self.geometry;
+        let products = Products::of(
+            &fit.parents,
+            geometry.squared_distance(base, model),
+            |u, v| geometry.product_of_steps(base, u.unwrap_or(model), v.unwrap_or(model)),
+        );
+        let rule = Rule::of(fit, &products)?;
+        let residual = rule.odds * rule.own(&products);
+        let others = || self.models.iter().filter(|&&other| other != model);
+        if !others()
+            .all(|&other| residual <= LARGEST_RESIDUAL * geometry.squared_distance(model, other))
+        {
             return None;
         }
         let unexplained = |other: usize| {
-            let [of_first, of_second] = rule.weights;
-            self.geometry.product_of_steps(base, model, other)
-                - of_first * self.geometry.product_of_steps(base, first, other)
-                - of_second * self.geometry.product_of_steps(base, second, other)
+            let explained = fit.parents.iter().zip(&fit.weights);
+            let explained = explained
+                .map(|(&parent, weight)| weight * geometry.product_of_steps(base, parent, other));
+            geometry.product_of_steps(base, model, other) - explained.sum::<f64>()
         };
         let is_random = |&other: &usize| {
             let most = MOST_WITH_OTHERS
                 * MOST_WITH_OTHERS
                 * residual
-                * self.geometry.squared_distance(base, other);
+                * geometry.squared_distance(base, other);
             unexplained(other) * unexplained(other) <= most
         };
-        let mut others = self
-            .models
-            .iter()
-            .filter(|&&other| other != model && other != base);
-        if !others.all(is_random) {
+        if !others().filter(|&&other| other != base).all(is_random) {
             return None;
         }
-        let of = [base, first, second, model].map(|at| self.members.signature(at));
-        let deviation = self.members.deviation(&rule, of)?;
-        let [of_first, of_second] = rule.weights;
-        let of_base = 1.0 - of_first - of_second;
-        let parents = Vec::from([(base, of_base), (first, of_first), (second, of_second)]);
-        Some((
-            deviation,
-            Merge::new(model, parents, residual / products.step),
-        ))
+        self.members.deviation(&rule, fit)
     }
 
     /// Whether a short step leads from the first model to the second, longer one.
@@ -193,109 +200,124 @@ impl Search<'_> {
     }
 }
 
-/// Inner products of the steps of two models and a third from a base, over some rows.
-#[derive(Clone, Copy, Debug)]
+/// Inner products of the steps of some parents and of a merge from a base, over some rows.
+#[derive(Clone, Debug)]
 struct Products {
-    /// Of the steps of the two with themselves.
-    squares: [f64; 2],
-    between: f64,
-    /// Of the third step with those of the two.
-    with_step: [f64; 2],
-    /// Of the third step with itself.
+    /// Of the parents' steps with each other, row by row.
+    parents: Vec<Vec<f64>>,
+    /// Of the merge's step with theirs.
+    with_step: Vec<f64>,
+    /// Of the merge's step with itself.
     step: f64,
 }
 
-/// How a step is made of those of two models: with the same weights and odds on all rows.
-#[derive(Clone, Copy, Debug)]
+impl Products {
+    /// From the products of any two; `None` stands for the merge.
+    fn of<T: Copy>(
+        parents: &[T],
+        step: f64,
+        product: impl Fn(Option<T>, Option<T>) -> f64,
+    ) -> Self {
+        let row = |&u: &T| parents.iter().map(|&v| product(Some(u), Some(v))).collect();
+        Self {
+            parents: parents.iter().map(row).collect(),
+            with_step: parents.iter().map(|&u| product(Some(u), None)).collect(),
+            step,
+        }
+    }
+}
+
+/// How a step is made of those of others: with the same weights and odds on all rows.
+#[derive(Clone, Debug)]
 struct Rule {
-    weights: [f64; 2],
+    weights: Vec<f64>,
     /// The odds that a value was dropped.
     odds: f64,
 }
 
 impl Rule {
-    /// The rule that explains a step best; `None` if it isn't of this kind.
-    fn of(products: &Products) -> Option<Self> {
-        let ([first, second], between) = (products.squares, products.between);
-        if between * between > MOST_IN_COMMON * MOST_IN_COMMON * first * second {
-            return None;
-        }
-        let determinant = first * second - between * between;
-        let [with_first, with_second] = products.with_step;
+    /// The rule of a fit; `None` if it isn't of this kind.
+    fn of(fit: &StepFit, products: &Products) -> Option<Self> {
         let mut rule = Self {
-            weights: [
-                (with_first * second - with_second * between) / determinant,
-                (with_second * first - with_first * between) / determinant,
-            ],
+            weights: fit.weights.clone(),
             odds: 0.0,
         };
-        rule.odds = (products.step - rule.step(products)) / rule.own(products);
-        let [least, most] = WEIGHTS;
-        let fits = rule
-            .weights
-            .iter()
-            .all(|weight| (least..=most).contains(weight))
+        let own = rule.own(products);
+        rule.odds = (1.0 - fit.explained) * products.step / own;
+        let parents = fit.parents.len() as f64;
+        let least = WEIGHTS[0] / parents;
+        let is_parent = |(weight, part): (&f64, f64)| {
+            (least..=WEIGHTS[1]).contains(weight) && part >= LEAST_SHARE / parents * own
+        };
+        let fits = (rule.weights.iter().zip(rule.parts(products))).all(is_parent)
             && (ODDS[0]..=ODDS[1]).contains(&rule.odds);
         fits.then_some(rule)
     }
 
     /// wᵢ²‖τᵢ‖².
-    fn parts(&self, products: &Products) -> [f64; 2] {
-        [0, 1].map(|at| self.weights[at] * self.weights[at] * products.squares[at])
+    fn parts(&self, products: &Products) -> impl Iterator<Item = f64> {
+        let rows = self.weights.iter().zip(&products.parents).enumerate();
+        rows.map(|(at, (weight, row))| weight * weight * row[at])
     }
 
     /// Σ wᵢ²‖τᵢ‖².
     fn own(&self, products: &Products) -> f64 {
-        self.parts(products).iter().sum()
+        self.parts(products).sum()
     }
 
-    /// The expected squared step.
-    fn step(&self, products: &Products) -> f64 {
-        let [first, second] = self.weights;
-        (1.0 + self.odds) * self.own(products) + 2.0 * first * second * products.between
+    /// The expected inner products of the parents' steps with the merge's.
+    fn with_step(&self, products: &Products) -> Vec<f64> {
+        let product = |row: &Vec<f64>| {
+            let pairs = self.weights.iter().zip(row);
+            pairs.map(|(weight, product)| weight * product).sum()
+        };
+        products.parents.iter().map(product).collect()
     }
 
     /// The deviations of a step and of its inner products from their expected values on one group of rows. `numbers` is
     /// the length of the group's sketch and `values` the number of its values. `None` if nothing moved.
-    fn deviations(&self, products: &Products, numbers: f64, values: f64) -> Option<[Deviation; 3]> {
-        let step = self.step(products);
+    fn deviations(&self, products: &Products, numbers: f64, values: f64) -> Option<Vec<Deviation>> {
+        let expected = self.with_step(products);
+        let whole = self.weights.iter().zip(&expected);
+        let whole = whole.map(|(weight, product)| weight * product);
+        let step = self.odds * self.own(products) + whole.sum::<f64>();
         if step <= 0.0 {
-            // A step that neither of the two has is infinitely far from what is expected.
-            return (products.step > 0.0).then_some([Deviation::INFINITE; 3]);
+            // A step that none of them has is infinitely far from what is expected.
+            let deviations = alloc::vec![Deviation::INFINITE; 1 + self.weights.len()];
+            return (products.step > 0.0).then_some(deviations);
         }
         // The relative variance of a sum over the values that are kept.
         let chance = KURTOSIS * self.odds / values;
-        let parts = self.parts(products).into_iter();
-        let of_chance: f64 = parts.map(|part| chance * part * part).sum();
+        let of_chance: f64 = self.parts(products).map(|part| chance * part * part).sum();
         let factor = 1.0 + self.odds;
         let whole = Deviation {
             deviation: products.step - step,
             variance: 2.0 * step * step / numbers + factor * factor * of_chance,
         };
-        let [with_first, with_second] = [0, 1].map(|at| {
-            let (square, weight) = (products.squares[at], self.weights[at]);
-            let expected = weight * square + self.weights[1 - at] * products.between;
-            let own = weight * square;
+        let with_parents = (0..self.weights.len()).map(|at| {
+            let (square, expected) = (products.parents[at][at], expected[at]);
+            let own = self.weights[at] * square;
             Deviation {
                 deviation: products.with_step[at] - expected,
                 variance: (step * square + expected * expected) / numbers + chance * own * own,
             }
         });
-        Some([whole, with_first, with_second])
+        Some([whole].into_iter().chain(with_parents).collect())
     }
 
     /// The mean of the squared deviations of steps, if all means are within the limits.
     fn deviation(
         &self,
-        deviations: &[[Deviation; 3]],
+        deviations: &[Vec<Deviation>],
         [least, with_odds]: [f64; 2],
     ) -> Option<f64> {
         let most = least + with_odds * self.odds;
-        let means = [0, 1, 2].map(|at| {
+        let mean = |at: usize| {
             let squares = deviations.iter().map(|deviations| deviations[at].squared());
             squares.sum::<f64>() / deviations.len().max(1) as f64
-        });
-        means.iter().all(|&mean| mean <= most).then_some(means[0])
+        };
+        let all_small = (0..=self.weights.len()).all(|at| mean(at) <= most);
+        all_small.then(|| mean(0))
     }
 }
 
@@ -330,28 +352,41 @@ impl Deviation {
 }
 
 impl Members<'_> {
-    /// How far groups of rows deviate from a rule for the steps from a base to two models and a third; `None` if it doesn't
-    /// hold.
-    fn deviation(&self, rule: &Rule, of: [&Signature; 4]) -> Option<f64> {
+    /// How far groups of rows deviate from a rule; `None` if it doesn't hold.
+    fn deviation(&self, rule: &Rule, fit: &StepFit) -> Option<f64> {
         let (mut of_groups, mut of_tensors) = (Vec::new(), Vec::new());
-        let tensors = of[0].tensors().iter();
-        for tensor in tensors.filter(|tensor| self.options.compares(tensor)) {
-            let named = of.map(|signature| {
-                let tensors = signature.tensors();
-                let found = tensors.binary_search_by(|other| other.name().cmp(tensor.name()));
-                found.ok().map(|at| &tensors[at])
+        let base = self.signature(fit.base);
+        let others = fit.parents.iter().chain([&fit.model]);
+        let others: Vec<&Signature> = others.map(|&at| self.signature(at)).collect();
+        for tensor in base
+            .tensors()
+            .iter()
+            .filter(|tensor| self.options.compares(tensor))
+        {
+            let counterparts = others.iter().map(|signature| {
+                let found = signature.tensor(tensor.name())?;
+                (found.shape() == tensor.shape()).then_some(found)
             });
-            let groups = products(named).unwrap_or_default();
+            let counterparts: Option<Vec<_>> = counterparts.collect();
+            let groups = counterparts
+                .and_then(|others| products(tensor, &others))
+                .unwrap_or_default();
             let numbers = tensor.sketch().buckets_of_group() as f64;
             let deviations = groups
                 .iter()
                 .filter_map(|(products, values)| rule.deviations(products, numbers, *values));
             let before = of_groups.len();
             of_groups.extend(deviations);
-            of_tensors.extend(
-                (of_groups[before..].iter().copied())
-                    .reduce(|sums, more| [0, 1, 2].map(|at| Deviation::plus(sums[at], more[at]))),
-            );
+            let sum = of_groups[before..]
+                .iter()
+                .cloned()
+                .reduce(|mut sums, more| {
+                    for (sum, more) in sums.iter_mut().zip(more) {
+                        *sum = sum.plus(more);
+                    }
+                    sums
+                });
+            of_tensors.extend(sum);
         }
         if of_groups.len() < LEAST_GROUPS {
             return None;
@@ -361,48 +396,28 @@ impl Members<'_> {
     }
 }
 
-/// The products of each group of rows of a base, two models and a third, and the number of its values; `None` if one
-/// lacks the tensor or has another shape.
-fn products(of: [Option<&TensorSignature>; 4]) -> Option<Vec<(Products, f64)>> {
-    let [base, first, second, model] = of;
-    let (base, first, second, model) = (base?, first?, second?, model?);
-    let squared = |u: &TensorSignature, v: &TensorSignature| {
-        (u.shape() == v.shape()).then(|| u.sketch().compare(v.sketch()).ok())?
-    };
-    let to_first = squared(base, first)?;
-    let to_second = squared(base, second)?;
-    let groups = squared(base, model)?;
-    let between = squared(first, second)?;
-    let from_first = squared(first, model)?;
-    let from_second = squared(second, model)?;
+/// The products of each group of rows of a base and others, the last of which is the merge, with the number of the group's
+/// values; `None` if their sketches can't be compared.
+fn products(base: &TensorSignature, others: &[&TensorSignature]) -> Option<Vec<(Products, f64)>> {
+    let compare = |u: &TensorSignature, v: &TensorSignature| u.sketch().compare(v.sketch()).ok();
+    let steps: Option<Vec<_>> = others.iter().map(|other| compare(base, other)).collect();
+    let steps = steps?;
+    let between: Option<Vec<Vec<_>>> = (others.iter())
+        .map(|u| others.iter().map(|v| compare(u, v)).collect())
+        .collect();
+    let between = between?;
+    let merge = others.len().checked_sub(1)?;
+    let parents: Vec<usize> = (0..merge).collect();
     let group = |at: usize| {
-        let [
-            to_first,
-            to_second,
-            to_model,
-            between,
-            from_first,
-            from_second,
-        ] = [
-            &to_first,
-            &to_second,
-            &groups,
-            &between,
-            &from_first,
-            &from_second,
-        ]
-        .map(|groups| groups[at].squared_distance);
-        let values = groups[at].values as f64;
-        let products = Products {
-            squares: [to_first, to_second],
-            between: (to_first + to_second - between) / 2.0,
-            with_step: [
-                (to_first + to_model - from_first) / 2.0,
-                (to_second + to_model - from_second) / 2.0,
-            ],
-            step: to_model,
+        let square = |of: usize| steps[of][at].squared_distance;
+        let product = |u: Option<usize>, v: Option<usize>| {
+            let (u, v) = (u.unwrap_or(merge), v.unwrap_or(merge));
+            (square(u) + square(v) - between[u][v][at].squared_distance) / 2.0
         };
-        (products, values)
+        (
+            Products::of(&parents, square(merge), product),
+            steps[merge][at].values as f64,
+        )
     };
-    Some((0..groups.len()).map(group).collect())
+    Some((0..steps[merge].len()).map(group).collect())
 }

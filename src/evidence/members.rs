@@ -68,11 +68,7 @@ impl Members<'_> {
         for name in alike().flat_map(Relation::replaced_names) {
             *replaced.entry(name).or_default() += 1;
         }
-        let has = |member: usize, name: &str| {
-            let tensors = self.signature(member).tensors();
-            let found = tensors.binary_search_by(|tensor| tensor.name().cmp(name));
-            found.is_ok()
-        };
+        let has = |member: usize, name: &str| self.signature(member).tensor(name).is_some();
         let mostly = replaced.into_iter().filter(|&(name, count)| {
             let having: Vec<bool> = (0..self.len()).map(|m| has(m, name)).collect();
             let counts = |&(u, v): &(usize, usize)| {

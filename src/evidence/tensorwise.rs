@@ -198,11 +198,7 @@ impl Search<'_> {
         let counterpart = |tensor: &&TensorSignature| {
             let name = tensor.name();
             let found = match &matching {
-                None => {
-                    let tensors = other_at.tensors();
-                    let found = tensors.binary_search_by(|other| other.name().cmp(name));
-                    &tensors[found.ok()?]
-                }
+                None => other_at.tensor(name)?,
                 Some(matching) => {
                     let pairs = matching.pairs();
                     pairs[pairs

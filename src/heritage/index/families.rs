@@ -233,12 +233,7 @@ impl LargeFamily<'_> {
         for name in related().flat_map(|compared| &compared.replaced) {
             *replaced.entry(name).or_default() += 1;
         }
-        let has = |member: usize, name: &str| {
-            let tensors = self.entries[member].signature.tensors();
-            tensors
-                .binary_search_by(|tensor| tensor.name().cmp(name))
-                .is_ok()
-        };
+        let has = |member: usize, name: &str| self.entries[member].signature.tensor(name).is_some();
         let mostly = replaced.into_iter().filter(|&(name, count)| {
             // If names don't decide the matching, the model without the name has the weight under another
             // one.

@@ -1,35 +1,36 @@
-//! Merges that keep part of what each of two models learnt, as TIES does.
+//! Merges that keep part of what each of several models learnt, as TIES does.
 
 use alloc::vec::Vec;
 
-use crate::evidence::{Geometry, Merge};
+use crate::evidence::{Geometry, Merge, StepFit};
 
-/// The smallest share of a merge's squared step that the steps of both models must explain together. TIES
-/// merges that keep half of the values reach 0.79; no model of the real trees used to set the constants
-/// exceeds 0.63.
-const LEAST_EXPLAINED: f64 = 0.7;
+/// The smallest share of a merge's squared step that the steps of all parents must explain together. TIES merges that keep
+/// half of the values of two models reach 0.79, of three 0.7; no model of the real trees used to set the constants exceeds
+/// 0.63.
+const LEAST_EXPLAINED: f64 = 0.66;
 
-/// The smallest share of the squared step that each of the two models must explain beyond the other.
-const LEAST_GAIN: f64 = 0.2;
+/// The smallest share of the squared step that each parent must explain beyond the others, times their number.
+const LEAST_GAIN: f64 = 0.4;
 
-/// The largest cosine between the steps of the two models.
+/// The largest cosine between the steps of two parents. Children of one model, as long as they are few, don't explain their
+/// parent's step as well as this without having more in common.
 const MOST_IN_COMMON: f64 = 0.25;
 
-/// The smallest share of the squared step that one of the two models must explain alone.
-const LEAST_ALONE: f64 = 0.15;
+/// The smallest share of the squared step that a parent must explain alone.
+const LEAST_ALONE: f64 = 0.06;
 
-/// The largest number of models among which the search runs.
-const MOST_MODELS: usize = 300;
+/// How many of the nearest models are considered as the base.
+const NEAREST: usize = 16;
 
-/// Finds models that combine parts of what two other models learnt since a common base, as TIES merges do: TIES
-/// keeps the larger changes of both models and drops those whose sign is outvoted.
+/// Finds models that combine parts of what two to six others learnt since a common base, as TIES merges do: TIES keeps the
+/// larger changes of all models and drops those whose sign is outvoted.
 ///
-/// For a model m, two models a and b, and a base o, the step m − o is fitted by the steps a − o and b − o. The base
-/// must be shorter than the other three, and its distance to each of them within a quarter of the squared distance
-/// between independent models. m is a merge of a and b if the fit explains at least 0.7 of |m − o|², at least 0.2
-/// more than either step alone, and the cosine between the two steps is at most 0.25 in magnitude. The base gets
-/// the remaining weight. If several combinations qualify, the one that explains most is returned; ties go to the
-/// first.
+/// For a model m and a base o, the step m − o is fitted by the steps of other models from o. The base must be one of the
+/// sixteen models nearest to m and shorter than all others, and its distance to each of them within a quarter of the
+/// squared distance between independent models. Parents are added one by one, the one that explains most first. m is a
+/// merge of k models if the fit explains at least 0.66 of |m − o|², each of them at least 0.4 / k beyond the others, and if
+/// the cosines between their steps are at most 0.25 in magnitude. The base gets the remaining weight. If several
+/// combinations qualify, the one that explains most is returned; ties go to the first.
 ///
 /// Unlike the merges of [`find_merges`](super::find_merges), these are approximate:
 /// [`residual`](Merge::residual) is the unexplained share. A model trained on the data of two relatives can look the
@@ -38,7 +39,7 @@ const MOST_MODELS: usize = 300;
 ///
 /// # Complexity
 ///
-/// O(n³) time for n models if few models explain part of a step; returns nothing for more than 300 models.
+/// O(n²) time for n models if few models explain part of a step.
 ///
 /// # Examples
 ///
@@ -71,25 +72,12 @@ pub(in crate::heritage) fn find_selective_merges_among(
     geometry: &Geometry,
     compared: impl Fn(usize, usize) -> bool,
 ) -> Vec<Merge> {
-    let models = geometry.squared_norms().len();
-    if models > MOST_MODELS {
-        return Vec::new();
-    }
     let steps = Steps {
         geometry,
         compared: &compared,
     };
-    (0..models).filter_map(|model| steps.merge(model)).collect()
-}
-
-/// A model that may be one of the two parents of a merge.
-#[derive(Clone, Copy)]
-struct Candidate {
-    model: usize,
-    /// The inner product of its step from the base with the merge's step.
-    product: f64,
-    /// The share of the merge's squared step that its own step explains.
-    explained: f64,
+    let models = 0..steps.models();
+    models.filter_map(|model| steps.merge(model)).collect()
 }
 
 struct Steps<'a, C> {
@@ -99,21 +87,25 @@ struct Steps<'a, C> {
 
 impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
     fn merge(&self, model: usize) -> Option<Merge> {
-        let mut best: Option<Merge> = None;
-        let models = 0..self.geometry.squared_norms().len();
-        for base in models.filter(|&base| self.is_step(base, model)) {
-            let candidates = self.candidates(model, base);
-            for (at, &first) in candidates.iter().enumerate() {
-                for &second in &candidates[at + 1..] {
-                    if let Some(merge) = self.fit(model, base, [first, second])
-                        && (best.as_ref()).is_none_or(|best| merge.residual() < best.residual())
-                    {
-                        best = Some(merge);
-                    }
-                }
+        let squared = |other: usize| self.geometry.squared_distance(other, model);
+        let mut bases: Vec<usize> = (0..self.models())
+            .filter(|&o| self.is_step(o, model))
+            .collect();
+        bases.sort_by(|&first, &second| squared(first).total_cmp(&squared(second)));
+        bases.truncate(NEAREST);
+        let fits = bases.into_iter().flat_map(|base| self.fits(base, model));
+        let best = fits.reduce(|best, fit| {
+            if fit.explained > best.explained {
+                fit
+            } else {
+                best
             }
-        }
-        best
+        });
+        best.map(StepFit::into_merge)
+    }
+
+    fn models(&self) -> usize {
+        self.geometry.squared_norms().len()
     }
 
     /// Whether a short step leads from the first model to the second, longer one.
@@ -121,54 +113,36 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         self.geometry.is_step(from, to) && (self.compared)(from, to)
     }
 
-    /// The models that explain enough of a merge's step on their own to be one of its two parents.
-    fn candidates(&self, model: usize, base: usize) -> Vec<Candidate> {
-        let whole = self.geometry.squared_distance(base, model);
-        let candidate = |other: usize| {
-            let product = self.geometry.product_of_steps(base, model, other);
-            let explained = product * product / self.geometry.squared_distance(base, other) / whole;
-            let counts = product > 0.0 && explained >= LEAST_ALONE && (self.compared)(model, other);
-            counts.then_some(Candidate {
-                model: other,
-                product,
-                explained,
-            })
+    /// The combinations of what others learnt since the base that explain enough of a model's step.
+    fn fits(&self, base: usize, model: usize) -> Vec<StepFit> {
+        let geometry = self.geometry;
+        let whole = geometry.squared_distance(base, model);
+        let is_candidate = |&other: &usize| {
+            let product = geometry.product_of_steps(base, model, other);
+            let explained = product * product / geometry.squared_distance(base, other) / whole;
+            other != model
+                && self.is_step(base, other)
+                && product > 0.0
+                && explained >= LEAST_ALONE
+                && (self.compared)(model, other)
         };
-        let models = 0..self.geometry.squared_norms().len();
-        let others = models.filter(|&other| other != model && self.is_step(base, other));
-        others.filter_map(candidate).collect()
-    }
-
-    /// Explains the model as a combination of what two others learnt since the base, if that explains enough.
-    fn fit(&self, model: usize, base: usize, parents: [Candidate; 2]) -> Option<Merge> {
-        let [first, second] = parents;
-        let of_first = self.geometry.squared_distance(base, first.model);
-        let of_second = self.geometry.squared_distance(base, second.model);
-        let in_common = self
-            .geometry
-            .product_of_steps(base, first.model, second.model);
-        let largest = MOST_IN_COMMON * MOST_IN_COMMON * of_first * of_second;
-        if in_common * in_common > largest || !(self.compared)(first.model, second.model) {
-            return None;
-        }
-        let determinant = of_first * of_second - in_common * in_common;
-        let weights = [
-            (first.product * of_second - second.product * in_common) / determinant,
-            (second.product * of_first - first.product * in_common) / determinant,
-        ];
-        let products = weights[0] * first.product + weights[1] * second.product;
-        let explained = products / self.geometry.squared_distance(base, model);
-        let enough = explained >= LEAST_EXPLAINED
-            && explained - first.explained.max(second.explained) >= LEAST_GAIN
-            && weights[0].min(weights[1]) > 0.0;
-        if !enough {
-            return None;
-        }
-        let parents = Vec::from([
-            (base, 1.0 - weights[0] - weights[1]),
-            (first.model, weights[0]),
-            (second.model, weights[1]),
-        ]);
-        Some(Merge::new(model, parents, (1.0 - explained).max(0.0)))
+        let candidates: Vec<usize> = (0..self.models()).filter(is_candidate).collect();
+        let are_apart = |first: usize, second: usize| {
+            let in_common = geometry.product_of_steps(base, first, second);
+            let squares =
+                geometry.squared_distance(base, first) * geometry.squared_distance(base, second);
+            in_common * in_common <= MOST_IN_COMMON * MOST_IN_COMMON * squares
+                && (self.compared)(first, second)
+        };
+        let is_enough = |fit: &StepFit| {
+            let least = LEAST_GAIN / fit.parents.len() as f64;
+            fit.parents.len() > 1
+                && fit.explained >= LEAST_EXPLAINED
+                && fit.weights.iter().all(|&weight| weight > 0.0)
+                && fit.least_gain(geometry) >= least
+        };
+        let mut fits = StepFit::series(geometry, [base, model], &candidates, are_apart);
+        fits.retain(is_enough);
+        fits
     }
 }

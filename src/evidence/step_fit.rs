@@ -1,0 +1,109 @@
+//! How well the steps of some models from a base explain the step of another.
+
+use alloc::vec::Vec;
+
+use super::{Geometry, Merge};
+use crate::linear_equations::solve;
+
+/// The largest number of models whose steps are added up.
+const MOST_PARENTS: usize = 6;
+
+/// The step of a model, fitted by the weighted steps of others from the same base.
+#[derive(Clone, Debug)]
+pub(crate) struct StepFit {
+    pub(crate) base: usize,
+    pub(crate) model: usize,
+    pub(crate) parents: Vec<usize>,
+    /// One for each parent.
+    pub(crate) weights: Vec<f64>,
+    /// The share of the squared step that the weighted steps explain.
+    pub(crate) explained: f64,
+}
+
+impl StepFit {
+    /// Fits the step by least squares; `None` if the parents' steps depend on each other.
+    pub(crate) fn new(
+        geometry: &Geometry,
+        base: usize,
+        model: usize,
+        parents: Vec<usize>,
+    ) -> Option<Self> {
+        let product = |u: usize, v: usize| geometry.product_of_steps(base, u, v);
+        let squares = parents.iter().map(|&parent| product(parent, parent));
+        let scale = squares.fold(0.0, f64::max);
+        let row = |&u: &usize| {
+            let others = parents.iter().chain([&model]);
+            others.map(|&v| product(u, v) / scale).collect()
+        };
+        let weights = solve(parents.iter().map(row).collect())?;
+        let products = weights.iter().zip(&parents);
+        let products = products.map(|(weight, &parent)| weight * product(parent, model));
+        let explained = products.sum::<f64>() / geometry.squared_distance(base, model);
+        Some(Self {
+            base,
+            model,
+            parents,
+            weights,
+            explained,
+        })
+    }
+
+    /// Fits by one, two and more parents. Each time, the candidate is added that explains most together with those before,
+    /// of those that may stand beside all of them; ties go to the first.
+    pub(crate) fn series(
+        geometry: &Geometry,
+        [base, model]: [usize; 2],
+        candidates: &[usize],
+        are_apart: impl Fn(usize, usize) -> bool,
+    ) -> Vec<Self> {
+        let mut series: Vec<Self> = Vec::new();
+        while series.len() < MOST_PARENTS {
+            let parents = series.last().map_or(&[][..], |fit| &fit.parents);
+            let mut best: Option<Self> = None;
+            for &candidate in candidates {
+                let fits = |&parent: &usize| parent != candidate && are_apart(parent, candidate);
+                if !parents.iter().all(fits) {
+                    continue;
+                }
+                let more = parents.iter().copied().chain([candidate]).collect();
+                let fit = Self::new(geometry, base, model, more);
+                if let Some(fit) = fit
+                    .filter(|fit| (best.as_ref()).is_none_or(|best| fit.explained > best.explained))
+                {
+                    best = Some(fit);
+                }
+            }
+            match best {
+                Some(best) => series.push(best),
+                None => break,
+            }
+        }
+        series
+    }
+
+    /// The least share of the squared step that one parent explains beyond the others.
+    pub(crate) fn least_gain(&self, geometry: &Geometry) -> f64 {
+        let without = |at: usize| {
+            let mut others = self.parents.clone();
+            others.remove(at);
+            Self::new(geometry, self.base, self.model, others)
+        };
+        let fits = (0..self.parents.len()).filter_map(without);
+        let gains = fits.map(|fit| self.explained - fit.explained);
+        gains.fold(self.explained, f64::min)
+    }
+
+    /// Whether both have the same parents.
+    pub(super) fn has_parents_of(&self, other: &Self) -> bool {
+        let same = |parent: &usize| other.parents.contains(parent);
+        self.parents.len() == other.parents.len() && self.parents.iter().all(same)
+    }
+
+    /// The model as a merge. The base has the remaining weight.
+    pub(crate) fn into_merge(self) -> Merge {
+        let of_base = (self.base, 1.0 - self.weights.iter().sum::<f64>());
+        let parents = self.parents.into_iter().zip(self.weights);
+        let residual = (1.0 - self.explained).max(0.0);
+        Merge::new(self.model, parents.chain([of_base]).collect(), residual)
+    }
+}
