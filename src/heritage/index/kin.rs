@@ -49,7 +49,7 @@ impl Kin<'_> {
         let mut placed: Vec<(usize, Model)> = (positions.iter().copied())
             .zip(large.place(reporter)?.into_iter().map(moved))
             .collect();
-        let sure = UnexplainedErrors::usual(models, settings.recovery.model()).allow_for(1.0);
+        let sure = UnexplainedErrors::new(models, settings.recovery.model()).allow_for(1.0);
         let copies = self.copies.iter().filter_map(|&(copy, entry, original)| {
             let of = &placed[positions.binary_search(&original).ok()?].1;
             Some((copy, duplicate(entry, original, of, sure)))

@@ -405,9 +405,8 @@ pub(super) fn non_shortest(log_ratio: f64, model: &JointModel) -> f64 {
 
 /// Errors that the evidence can't show.
 ///
-/// A few per cent of the edges that seemed certain were wrong, for reasons that no distance shows. Such errors are
-/// rarer where unrelated steps are nearly orthogonal: their share is taken to be proportional to the typical cosine
-/// between steps, √(1 / 2c), with the c of at most a small cluster. That share is spread evenly over all parents.
+/// A few per cent of the edges that seemed certain were wrong, for reasons that no distance shows. That share is spread
+/// evenly over all parents.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::heritage) struct UnexplainedErrors {
     share: f64,
@@ -415,21 +414,21 @@ pub(in crate::heritage) struct UnexplainedErrors {
 }
 
 impl UnexplainedErrors {
-    /// In a cluster of this many models, with the usual c.
-    pub(in crate::heritage) fn usual(members: usize, model: &JointModel) -> Self {
+    /// In a cluster of this many models.
+    pub(in crate::heritage) fn new(members: usize, model: &JointModel) -> Self {
         Self {
             share: model.get(JointConstant::UnexplainedError).min(1.0),
             members,
         }
     }
 
-    /// The same, with the c that was found.
-    pub(super) fn new(members: usize, half_dimension: f64, model: &JointModel) -> Self {
+    /// In a large cluster, whose c is well known. Errors are rarer where unrelated steps are nearly orthogonal: their share
+    /// is taken to be proportional to the typical cosine between steps, √(1 / 2c), with the c of at most a small cluster.
+    pub(super) fn with_half_dimension(self, half_dimension: f64, model: &JointModel) -> Self {
         let usual = model.get(JointConstant::HalfDimension);
         let most = model.get(JointConstant::DimensionFactorLimit).max(1.0);
-        let Self { share, .. } = Self::usual(members, model);
-        let share = share / Float::sqrt((half_dimension / usual).clamp(1.0, most));
-        Self { share, members }
+        let share = self.share / Float::sqrt((half_dimension / usual).clamp(1.0, most));
+        Self { share, ..self }
     }
 
     /// A probability, reduced for these errors.

@@ -61,7 +61,7 @@ pub(super) fn tree(
         pairs = pairs.with_half_dimension(half_dimension, cluster);
         fits = self::fits(&pairs, stage, stages)?;
     }
-    let posterior = Posterior::new(&fits, half_dimension, cluster.model())?;
+    let posterior = Posterior::new(&fits, cluster.model())?;
     let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
@@ -166,7 +166,7 @@ struct Posterior {
 }
 
 impl Posterior {
-    fn new(fits: &[Fit], half_dimension: f64, model: &JointModel) -> Result<Self, RecoveryError> {
+    fn new(fits: &[Fit], model: &JointModel) -> Result<Self, RecoveryError> {
         let least = fits.iter().map(Fit::cost).fold(f64::INFINITY, f64::min);
         let count = fits.iter().filter(|fit| fit.cost() - least < NEGLIGIBLE);
         let distributions = parallel::map(count, |fit| {
@@ -183,7 +183,7 @@ impl Posterior {
         let members = fits.first().map_or(0, |fit| fit.tree.parents().len());
         Ok(Self {
             members,
-            unexplained: UnexplainedErrors::new(members, half_dimension, model),
+            unexplained: UnexplainedErrors::new(members, model),
             states: (distributions.into_iter())
                 .map(|of| (of.0, weight(&of) / total, of.1))
                 .collect(),

@@ -179,8 +179,8 @@ pub enum JointConstant {
     MissingOdds,
     /// The power of 1 + L with which these odds grow. Default: 4.2, fitted.
     MissingPower,
-    /// The share of edges that are wrong for reasons the evidence doesn't show, in trees with the usual c. Default:
-    /// 0.03, the share of wrong edges among those that seemed certain.
+    /// The share of edges that are wrong for reasons the evidence doesn't show. Default: 0.03, the share of
+    /// wrong edges among those that seemed certain.
     UnexplainedError,
     /// Extra cost of an edge whose child was uploaded before its parent. Default: 5.8, the log odds of a
     /// probability of 0.997.

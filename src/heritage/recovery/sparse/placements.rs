@@ -148,7 +148,8 @@ impl Problem<'_> {
             };
         }
         let models = self.size();
-        let unexplained = UnexplainedErrors::new(models, self.half_dimension, self.rules.model);
+        let unexplained = UnexplainedErrors::new(models, self.rules.model)
+            .with_half_dimension(self.half_dimension, self.rules.model);
         let confidence = |probability| unexplained.allow_for(probability);
         let of = |model: usize, parent: usize| {
             let mut parents = probabilities[model].iter();
