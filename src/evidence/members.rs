@@ -13,7 +13,7 @@ use super::copies::{CopyKind, copy_kind, is_same_but_for_rounding};
 use super::coverage::Coverage;
 use super::relation::{self, Relation, RelationOptions};
 use super::repeated::repeated;
-use super::{EvidenceError, Geometry, GroupEvidence, Growth, MatchRule, Merge, ModelCopy};
+use super::{EvidenceError, GroupEvidence, Growth, MatchRule, ModelCopy};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::signature::Signature;
 
@@ -116,18 +116,6 @@ impl Members<'_> {
             evidence = evidence.with_coverage(coverage)?;
         }
         Ok(evidence)
-    }
-
-    /// Merges that only tensors show, at most one for each model.
-    fn merges(&self, geometry: &Geometry, copies: &[ModelCopy]) -> Vec<Merge> {
-        let is_copy = |model: usize| copies.iter().any(|copy| copy.copy == model);
-        let models: Vec<usize> = (0..self.len()).filter(|&model| !is_copy(model)).collect();
-        let mut merges = self.tensorwise_merges(geometry, &models);
-        merges.extend(self.dropped_sums(geometry, &models));
-        // The sort is stable: averages come first and are kept.
-        merges.sort_by_key(Merge::model);
-        merges.dedup_by_key(|merge| merge.model());
-        merges
     }
 
     /// The mean size of weights if models differ in what they share; distances are then in units of it.

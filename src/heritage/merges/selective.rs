@@ -12,10 +12,6 @@ const LEAST_EXPLAINED: f64 = 0.66;
 /// The smallest share of the squared step that each parent must explain beyond the others, times their number.
 const LEAST_GAIN: f64 = 0.4;
 
-/// The largest cosine between the steps of two parents. Children of one model, as long as they are few, don't explain their
-/// parent's step as well as this without having more in common.
-const MOST_IN_COMMON: f64 = 0.25;
-
 /// The smallest share of the squared step that a parent must explain alone.
 const LEAST_ALONE: f64 = 0.06;
 
@@ -128,11 +124,7 @@ impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
         };
         let candidates: Vec<usize> = (0..self.models()).filter(is_candidate).collect();
         let are_apart = |first: usize, second: usize| {
-            let in_common = geometry.product_of_steps(base, first, second);
-            let squares =
-                geometry.squared_distance(base, first) * geometry.squared_distance(base, second);
-            in_common * in_common <= MOST_IN_COMMON * MOST_IN_COMMON * squares
-                && (self.compared)(first, second)
+            StepFit::are_apart(geometry, base, first, second) && (self.compared)(first, second)
         };
         let is_enough = |fit: &StepFit| {
             let least = LEAST_GAIN / fit.parents.len() as f64;

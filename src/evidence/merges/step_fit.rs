@@ -2,11 +2,16 @@
 
 use alloc::vec::Vec;
 
-use super::{Geometry, Merge};
+use super::Merge;
+use crate::evidence::Geometry;
 use crate::linear_equations::solve;
 
 /// The largest number of models whose steps are added up.
 const MOST_PARENTS: usize = 6;
+
+/// The largest cosine between the steps of two parents. Children of one model, as long as they are few, don't explain their
+/// parent's step without having more in common.
+const MOST_IN_COMMON: f64 = 0.25;
 
 /// The step of a model, fitted by the weighted steps of others from the same base.
 #[derive(Clone, Debug)]
@@ -46,6 +51,13 @@ impl StepFit {
             weights,
             explained,
         })
+    }
+
+    /// Whether the steps of two models from a base have little in common.
+    pub(crate) fn are_apart(geometry: &Geometry, base: usize, first: usize, second: usize) -> bool {
+        let in_common = geometry.product_of_steps(base, first, second);
+        let [first, second] = [first, second].map(|model| geometry.squared_distance(base, model));
+        in_common * in_common <= MOST_IN_COMMON * MOST_IN_COMMON * first * second
     }
 
     /// Fits by one, two and more parents. Each time, the candidate is added that explains most together with those before,

@@ -3,10 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::common_geometry::NEARLY_ALL;
-use super::copies::by_storing;
-use super::members::Members;
-use super::{Geometry, MatchRule, Matching, Merge, NearestAverage};
+use super::{Merge, MergeSearch, NearestAverage};
+use crate::evidence::copies::by_storing;
+use crate::evidence::{Geometry, MatchRule, Matching, NEARLY_ALL};
 use crate::parallel;
 use crate::signature::TensorSignature;
 
@@ -40,7 +39,7 @@ const BETWEEN: f64 = 0.9;
 /// trained with other tensors frozen leave some that neither changed.
 const UNCHANGED: f64 = 1e-3;
 
-impl Members<'_> {
+impl MergeSearch<'_> {
     /// The models of which every tensor is an average of the same tensor of other models, sorted.
     ///
     /// Training moves every tensor in a direction of its own, so it explains no such model. But if a model was only put
@@ -49,13 +48,8 @@ impl Members<'_> {
     /// their base does. Two models of which each looks like a merge of the other don't count.
     ///
     /// O(n²) time for n models, if few of them are merges.
-    pub(super) fn tensorwise_merges(&self, geometry: &Geometry, models: &[usize]) -> Vec<Merge> {
-        let search = Search {
-            members: self,
-            geometry,
-            models,
-        };
-        let found = parallel::map(models, |&model| search.merge(model));
+    pub(super) fn tensorwise_merges(&self) -> Vec<Merge> {
+        let found = parallel::map(&self.models, |&model| self.tensorwise_merge(model));
         let found: Vec<Merge> = found.into_iter().flatten().collect();
         // If two models exchanged layers, each of the four has its tensors from the two on the other side.
         let is_mutual = |merge: &Merge| {
@@ -68,18 +62,9 @@ impl Members<'_> {
             .cloned()
             .collect()
     }
-}
 
-struct Search<'a> {
-    members: &'a Members<'a>,
-    geometry: &'a Geometry,
-    /// The models that aren't copies.
-    models: &'a [usize],
-}
-
-impl Search<'_> {
-    fn merge(&self, model: usize) -> Option<Merge> {
-        let others = self.others(model);
+    fn tensorwise_merge(&self, model: usize) -> Option<Merge> {
+        let others = self.possible_parents(model);
         let nearest = self.geometry.squared_distance(model, *others.first()?);
         if nearest <= 0.0 || others.len() < 2 {
             return None;
@@ -102,39 +87,30 @@ impl Search<'_> {
         Some(Merge::new(model, weighted.collect(), residual))
     }
 
-    /// The models that are considered as parents, nearest first; ties go to the first.
-    fn others(&self, model: usize) -> Vec<usize> {
-        let counts = |&&other: &&usize| {
-            let unrelatedness = self.geometry.unrelatedness(model, other);
-            let [of_first, of_second] = self.members.relation(model, other).compared();
-            unrelatedness.is_some_and(|share| share <= Geometry::UNRELATED)
-                && of_first.min(of_second) >= NEARLY_ALL
-        };
-        let others = self.models.iter().filter(|&&other| other != model);
-        let mut others: Vec<usize> = others.filter(counts).copied().collect();
+    /// The models that are considered as parents, nearest first.
+    fn possible_parents(&self, model: usize) -> Vec<usize> {
         let squared = |other: usize| self.geometry.squared_distance(model, other);
-        let by_distance = |first: &usize, second: &usize| {
-            (squared(*first).total_cmp(&squared(*second))).then(first.cmp(second))
-        };
-        others.sort_unstable_by(by_distance);
+        let mut others = self.others_by(model, squared);
+        others.retain(|&other| {
+            let unrelatedness = self.geometry.unrelatedness(model, other);
+            unrelatedness.is_some_and(|share| share <= Geometry::UNRELATED)
+                && self.is_whole(model, other)
+        });
         if others.len() > 2 * CONSIDERED {
             let nearest = others[0];
             let explained = |other: usize| {
-                let product = self
-                    .geometry
-                    .product_of_steps(nearest, model, other)
-                    .max(0.0);
+                let product = self.geometry.product_of_steps(nearest, model, other);
                 let squared = self.geometry.squared_distance(nearest, other);
                 if squared > 0.0 {
-                    product * product / squared
+                    product.max(0.0) * product / squared
                 } else {
                     0.0
                 }
             };
-            let (_, rest) = others.split_at_mut(CONSIDERED);
-            rest.sort_by(|&first, &second| explained(second).total_cmp(&explained(first)));
-            others.truncate(2 * CONSIDERED);
-            others.sort_unstable_by(by_distance);
+            let mut kept = others.clone();
+            kept[CONSIDERED..].sort_by(|&u, &v| explained(v).total_cmp(&explained(u)));
+            kept.truncate(2 * CONSIDERED);
+            others.retain(|other| kept.contains(other));
         }
         others
     }

@@ -2,9 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::common_geometry::NEARLY_ALL;
-use super::members::Members;
-use super::{Geometry, Merge, StepFit};
+use super::{Merge, MergeSearch, StepFit};
+use crate::evidence::members::Members;
 use crate::parallel;
 use crate::signature::{Signature, TensorSignature};
 
@@ -18,9 +17,6 @@ const ODDS: [f64; 2] = [0.35, 4.5];
 /// Each parent must contribute at least this share of Σ wᵢ²‖τᵢ‖², divided by their number. A model between its parent and
 /// its child looks like a merge of that child with any model whose step is very small.
 const LEAST_SHARE: f64 = 0.2;
-
-/// The largest cosine between the steps of two parents.
-const MOST_IN_COMMON: f64 = 0.25;
 
 /// The largest unexplained squared step, as a share of the squared distance to the nearest model. It is 0.5 if half of
 /// the values are dropped, and 1 for a model trained from the average of the two.
@@ -50,7 +46,7 @@ const LEAST_WEIGHT_ALONE: f64 = 0.04;
 /// step from there as its parents.
 const NEAREST: usize = 16;
 
-impl Members<'_> {
+impl MergeSearch<'_> {
     /// The models that add to a base the weighted steps of two to six other models, of which values were dropped at random
     /// and the others made larger in return; at most one for each model, sorted by model.
     ///
@@ -60,13 +56,8 @@ impl Members<'_> {
     /// from that by more than the errors of the sketches and the choice of values explain.
     ///
     /// O(n²) time for n models, if few of them look like such sums.
-    pub(super) fn dropped_sums(&self, geometry: &Geometry, models: &[usize]) -> Vec<Merge> {
-        let search = Search {
-            members: self,
-            geometry,
-            models,
-        };
-        let found = parallel::map(models, |&model| search.sum(model));
+    pub(super) fn dropped_sums(&self) -> Vec<Merge> {
+        let found = parallel::map(&self.models, |&model| self.dropped_sum(model));
         let found: Vec<Merge> = found.into_iter().flatten().collect();
         // What a merge has of its parent is in the parent, too, so each may look like a sum with the other. The parent is
         // explained less.
@@ -78,19 +69,11 @@ impl Members<'_> {
         };
         found.iter().filter(is_explained).cloned().collect()
     }
-}
 
-struct Search<'a> {
-    members: &'a Members<'a>,
-    geometry: &'a Geometry,
-    /// The models that aren't copies.
-    models: &'a [usize],
-}
-
-impl Search<'_> {
-    fn sum(&self, model: usize) -> Option<Merge> {
-        let mut bases: Vec<usize> =
-            self.others(model, |other| self.geometry.squared_distance(model, other));
+    fn dropped_sum(&self, model: usize) -> Option<Merge> {
+        let squared = |other| self.geometry.squared_distance(model, other);
+        let mut bases = self.others_by(model, squared);
+        bases.truncate(NEAREST);
         bases.retain(|&base| self.is_step(base, model));
         let fits = bases.into_iter().flat_map(|base| self.fits(base, model));
         let found: Vec<(StepFit, f64)> = fits
@@ -115,7 +98,8 @@ impl Search<'_> {
     fn fits(&self, base: usize, model: usize) -> Vec<StepFit> {
         let product = |other: usize| self.geometry.product_of_steps(base, model, other);
         let weight = |other: usize| product(other) / self.geometry.squared_distance(base, other);
-        let mut candidates = self.others(model, |other| -product(other) * weight(other).abs());
+        let mut candidates = self.others_by(model, |other| -product(other) * weight(other).abs());
+        candidates.truncate(NEAREST);
         candidates.retain(|&other| {
             // The cosines between the steps change weights by up to a third.
             (LEAST_WEIGHT_ALONE..1.4 * WEIGHTS[1]).contains(&weight(other))
@@ -123,11 +107,7 @@ impl Search<'_> {
                 && self.is_whole(model, other)
         });
         let are_apart = |first: usize, second: usize| {
-            let between = self.geometry.product_of_steps(base, first, second);
-            let squares = self.geometry.squared_distance(base, first)
-                * self.geometry.squared_distance(base, second);
-            between * between <= MOST_IN_COMMON * MOST_IN_COMMON * squares
-                && self.is_whole(first, second)
+            StepFit::are_apart(self.geometry, base, first, second) && self.is_whole(first, second)
         };
         let mut fits = StepFit::series(self.geometry, [base, model], &candidates, are_apart);
         fits.retain(|fit| fit.parents.len() > 2);
@@ -140,16 +120,6 @@ impl Search<'_> {
             }));
         }
         fits
-    }
-
-    /// The other models with the least values, in this order; ties go to the first.
-    fn others(&self, model: usize, value: impl Fn(usize) -> f64) -> Vec<usize> {
-        let others = self.models.iter().filter(|&&other| other != model);
-        let valued = others.map(|&other| (value(other), other));
-        let mut valued: Vec<(f64, usize)> = valued.filter(|(value, _)| value.is_finite()).collect();
-        valued.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        valued.truncate(NEAREST);
-        valued.into_iter().map(|(_, other)| other).collect()
     }
 
     /// How far the groups of rows deviate from a sum of which values were dropped; `None` if the fit isn't one.
@@ -191,12 +161,6 @@ impl Search<'_> {
     /// Whether a short step leads from the first model to the second, longer one.
     fn is_step(&self, from: usize, to: usize) -> bool {
         self.geometry.is_step(from, to) && self.is_whole(from, to)
-    }
-
-    /// Whether two models were compared on nearly all weights.
-    fn is_whole(&self, first: usize, second: usize) -> bool {
-        let [of_first, of_second] = self.members.relation(first, second).compared();
-        of_first.min(of_second) >= NEARLY_ALL
     }
 }
 

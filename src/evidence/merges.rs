@@ -1,0 +1,119 @@
+//! Models that were made from others without training.
+
+mod dropped;
+mod nearest_average;
+mod step_fit;
+mod tensorwise;
+
+use alloc::vec::Vec;
+
+pub(crate) use self::nearest_average::NearestAverage;
+pub(crate) use self::step_fit::StepFit;
+
+use super::common_geometry::NEARLY_ALL;
+use super::members::Members;
+use super::{Geometry, ModelCopy};
+
+/// A model that is a weighted average of others, apart from rounding, or approximately.
+///
+/// See [`find_merges`](crate::heritage::find_merges), [`find_selective_merges`](crate::heritage::find_selective_merges) and
+/// [`GroupEvidence::merges`](super::GroupEvidence::merges), which find different kinds.
+///
+/// # Examples
+///
+/// ```
+/// use mother::evidence::Merge;
+///
+/// let merge = Merge::new(2, vec![(1, 0.25), (0, 0.75)], 0.0);
+/// assert_eq!(merge.parents(), [(0, 0.75), (1, 0.25)]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Merge {
+    model: usize,
+    parents: Vec<(usize, f64)>,
+    residual: f64,
+}
+
+impl Merge {
+    /// Creates a merge from the positions of the model and of its parents, with their weights, and the residual.
+    #[must_use]
+    pub fn new(model: usize, mut parents: Vec<(usize, f64)>, residual: f64) -> Self {
+        parents.sort_unstable_by_key(|&(parent, _)| parent);
+        Self {
+            model,
+            parents,
+            residual,
+        }
+    }
+
+    /// The position of the merged model.
+    #[must_use]
+    pub const fn model(&self) -> usize {
+        self.model
+    }
+
+    /// The positions of the two to eight models that were averaged, ascending, with their weights, which sum
+    /// to 1. One of them may be a base with a negative weight. The model is then the base plus the others'
+    /// weighted differences from it, with weights of more than 1 in total.
+    #[must_use]
+    pub fn parents(&self) -> &[(usize, f64)] {
+        &self.parents
+    }
+
+    /// Whether a model is one of the parents.
+    fn has_parent(&self, model: usize) -> bool {
+        self.parents.iter().any(|&(parent, _)| parent == model)
+    }
+
+    /// The squared distance from the model to the average, as a share of what it would be if the parents were
+    /// unrelated to the model: 0 for an exact average, 1 by chance. Where values were chosen or dropped, the share of the
+    /// model's squared step from its base that isn't explained.
+    #[must_use]
+    pub const fn residual(&self) -> f64 {
+        self.residual
+    }
+}
+
+impl Members<'_> {
+    /// Merges that only tensors show, at most one for each model.
+    pub(super) fn merges(&self, geometry: &Geometry, copies: &[ModelCopy]) -> Vec<Merge> {
+        let is_copy = |model: usize| copies.iter().any(|copy| copy.copy == model);
+        let search = MergeSearch {
+            members: self,
+            geometry,
+            models: (0..self.len()).filter(|&model| !is_copy(model)).collect(),
+        };
+        let mut merges = search.tensorwise_merges();
+        merges.extend(search.dropped_sums());
+        // The sort is stable: averages come first and are kept.
+        merges.sort_by_key(Merge::model);
+        merges.dedup_by_key(|merge| merge.model());
+        merges
+    }
+}
+
+/// A search for merges among the models of a group.
+struct MergeSearch<'a> {
+    members: &'a Members<'a>,
+    geometry: &'a Geometry,
+    /// The models that aren't copies.
+    models: Vec<usize>,
+}
+
+impl MergeSearch<'_> {
+    /// The other models for which the value is finite, by increasing value; ties go to the first.
+    fn others_by(&self, model: usize, value: impl Fn(usize) -> f64) -> Vec<usize> {
+        let others = self.models.iter().filter(|&&other| other != model);
+        let valued = others.map(|&other| (value(other), other));
+        let mut valued: Vec<(f64, usize)> = valued.filter(|(value, _)| value.is_finite()).collect();
+        valued.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        valued.into_iter().map(|(_, other)| other).collect()
+    }
+
+    /// Whether two models were compared on nearly all weights.
+    fn is_whole(&self, first: usize, second: usize) -> bool {
+        let [of_first, of_second] = self.members.relation(first, second).compared();
+        of_first.min(of_second) >= NEARLY_ALL
+    }
+}
