@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::recovery::NEARLY_ALL;
 use crate::evidence::{Geometry, GroupEvidence, Merge, NearestAverage};
+use crate::parallel;
 
 mod selective;
 
@@ -85,11 +86,13 @@ pub fn find_merges(geometry: &Geometry) -> Vec<Merge> {
 }
 
 /// The same, using only pairs that were compared on nearly all of their weights.
-fn find_merges_among(geometry: &Geometry, compared: impl Fn(usize, usize) -> bool) -> Vec<Merge> {
+fn find_merges_among(
+    geometry: &Geometry,
+    compared: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<Merge> {
     let models = 0..geometry.squared_norms().len();
-    models
-        .filter_map(|model| merge_of(geometry, model, &compared))
-        .collect()
+    let merges = parallel::map(models, |model| merge_of(geometry, model, &compared));
+    merges.into_iter().flatten().collect()
 }
 
 /// The average that a model was made from, if any.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::evidence::{Geometry, Merge, StepFit};
+use crate::parallel;
 
 /// The smallest share of a merge's squared step that the steps of all parents must explain together. TIES merges that keep
 /// half of the values of two models reach 0.79, of three 0.7; no model of the real trees used to set the constants exceeds
@@ -66,14 +67,15 @@ pub fn find_selective_merges(geometry: &Geometry) -> Vec<Merge> {
 /// The same, using only pairs that were compared on nearly all of their weights.
 pub(in crate::heritage) fn find_selective_merges_among(
     geometry: &Geometry,
-    compared: impl Fn(usize, usize) -> bool,
+    compared: impl Fn(usize, usize) -> bool + Sync,
 ) -> Vec<Merge> {
     let steps = Steps {
         geometry,
         compared: &compared,
     };
     let models = 0..steps.models();
-    models.filter_map(|model| steps.merge(model)).collect()
+    let merges = parallel::map(models, |model| steps.merge(model));
+    merges.into_iter().flatten().collect()
 }
 
 struct Steps<'a, C> {
@@ -81,7 +83,7 @@ struct Steps<'a, C> {
     compared: &'a C,
 }
 
-impl<C: Fn(usize, usize) -> bool> Steps<'_, C> {
+impl<C: Fn(usize, usize) -> bool + Sync> Steps<'_, C> {
     fn merge(&self, model: usize) -> Option<Merge> {
         let squared = |other: usize| self.geometry.squared_distance(other, model);
         let mut bases: Vec<usize> = (0..self.models())
