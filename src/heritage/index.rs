@@ -6,6 +6,7 @@ mod error;
 mod families;
 mod kin;
 mod links;
+mod merges;
 mod near;
 mod nearest;
 mod neighbourhood;
@@ -53,8 +54,9 @@ const RELATIVES: usize = 10;
 ///
 /// # Differences from recovery over all pairs
 ///
-/// In families above the limit, the index doesn't look for averages, and a third model counts in the leaf gap
-/// of a pair only if it is near to both models. The stage of each family is estimated from that family alone.
+/// In families above the limit, a model counts as a merge only if it lies between two of the five models nearest to it, and
+/// its parents must be near. Confidences don't allow for extrapolated children. A third model counts in the leaf gap of a
+/// pair only if it is near to both models. The stage of each family is estimated from that family alone.
 ///
 /// # Examples
 ///

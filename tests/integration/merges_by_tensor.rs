@@ -1,7 +1,8 @@
 //! Merges in which every tensor has weights of its own.
 
 use mother::evidence::Merge;
-use mother::heritage::Recovery;
+use mother::heritage::{Index, Recovery};
+use mother::signature::SignatureOptions;
 use mother::weights::InMemoryModel;
 
 use crate::{noise, signed};
@@ -273,4 +274,42 @@ fn two_models_that_exchanged_layers_cannot_be_told_from_the_other_two() {
         merges(&models.map(|(name, layers)| model(name, layers))),
         []
     );
+}
+
+#[test]
+fn an_index_finds_merges_in_large_families() {
+    let [base, other, u, v] = family();
+    let deeper = trained(&u, 6, |_| true);
+    let gradient = sum(&[&deeper, &v], |of, layer| {
+        [1.0 - gradient(layer), gradient(layer)][of]
+    });
+    let mean = sum(&[&other, &v], |_, _| 0.5);
+    let models = [
+        ("base", &base),
+        ("deeper", &deeper),
+        ("gradient", &gradient),
+        ("mean", &mean),
+        ("other", &other),
+        ("u", &u),
+        ("v", &v),
+    ];
+    // As if seven models were too many for comparing all pairs.
+    let mut index = Index::new().with_dense_limit(1);
+    for (name, layers) in models {
+        let signature = SignatureOptions::new().sign(&model(name, layers)).unwrap();
+        index.insert(signature).unwrap();
+    }
+    let graph = index.graph().unwrap();
+    for model in graph.models() {
+        let parents = model.merged_from().iter();
+        let parents: Vec<_> = parents.filter_map(|part| graph.name(part.parent)).collect();
+        let expected: &[&str] = match model.name() {
+            "gradient" => &["deeper", "v"],
+            "mean" => &["other", "v"],
+            _ => &[],
+        };
+        assert_eq!(parents, expected, "{graph}");
+        let parent = graph.parent_of(model.name());
+        assert!(!matches!(parent, Some("gradient" | "mean")), "{graph}");
+    }
 }

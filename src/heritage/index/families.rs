@@ -17,8 +17,8 @@ use crate::evidence::{
     CopyKind, Geometry, MatchRule, NEARLY_ALL, PARTIAL, SAME_SHARE, SignatureComparison, copy_kind,
     in_both_directions, restricted_squared_distance,
 };
-use crate::heritage::recovery::sparse::{Family, NearPair, TreeRules, trees};
-use crate::heritage::{Descent, DescentKind, Model, ModelGraph};
+use crate::heritage::recovery::sparse::{Family, NearPair, Placement, TreeRules, trees};
+use crate::heritage::{Descent, DescentKind, MergeParent, Model, ModelGraph};
 use crate::parallel;
 use crate::progress::ProgressReporter;
 use crate::signature::Signature;
@@ -146,9 +146,11 @@ impl LargeFamily<'_> {
             entries: &self.entries,
         };
         let (kinds, originals) = self.copies();
+        let pairs = self.pairs();
         let family = Family {
             names: self.names.clone(),
-            pairs: self.pairs(),
+            merges: self.merges(&comparer, &pairs, &originals)?,
+            pairs,
             originals,
             partial: self.partial(&comparer),
         };
@@ -161,42 +163,27 @@ impl LargeFamily<'_> {
         };
         let found = trees(&family, recovery.knowledge(), &rules)?;
         let stage = found.stage(recovery.model());
-        let placed = found
-            .placements
-            .iter()
-            .enumerate()
-            .map(|(member, placement)| {
-                let mut model = Model::new(self.names[member]);
-                if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
-                    model = model.with_score(score);
-                }
-                if let Some(runner_up) = placement.certainty.runner_up {
-                    model = model.with_runner_up(runner_up);
-                }
-                let Some(parent) = placement.parent else {
-                    let root = model.with_root_confidence(placement.certainty.confidence);
-                    return match stage {
-                        Some(stage) => root.with_stage(stage),
-                        None => root,
-                    };
-                };
-                let certainty = &placement.certainty;
-                let mut descent = Descent {
-                    joined: certainty.joined,
-                    alike: certainty.alike.clone(),
-                    ..Descent::new(parent).with_confidence(certainty.confidence)
-                };
-                if let Some(pair) = self.pair(&family.pairs, parent, member) {
-                    descent = descent
-                        .with_distance(pair.distance)
-                        .with_compared(pair.share_of(member));
-                }
-                if let Some((_, kind)) = kinds[member].filter(|&(original, _)| original == parent) {
-                    descent = descent.with_kind(DescentKind::Copy(kind));
-                }
-                model.with_descent(descent)
-            });
-        Ok(placed.collect())
+        let place = |(member, placement): (usize, &Placement)| {
+            let parent = placement.parent;
+            let pair = parent.and_then(|parent| self.pair(&family.pairs, parent, member));
+            let kind = kinds[member].filter(|&(original, _)| Some(original) == parent);
+            let mut model = Model::new(self.names[member]);
+            if let Some(score) = comparer.comparison.score(&self.entries[member].signature) {
+                model = model.with_score(score);
+            }
+            if let Some(stage) = stage.filter(|_| parent.is_none()) {
+                model = model.with_stage(stage);
+            }
+            placed(model, placement, pair.map(|pair| (member, pair)), kind)
+        };
+        let mut models: Vec<Model> = found.placements.iter().enumerate().map(place).collect();
+        for merge in &family.merges {
+            let parents = merge.parents().iter();
+            let parents = parents.map(|&(parent, weight)| MergeParent { parent, weight });
+            let model = &mut models[merge.model()];
+            *model = model.clone().with_merged_from(parents.collect());
+        }
+        Ok(models)
     }
 
     /// Compares the near pairs again without the weights that were mostly replaced, if there are any.
@@ -220,7 +207,12 @@ impl LargeFamily<'_> {
         Ok(comparison)
     }
 
-    fn pair<'p>(&self, pairs: &'p [NearPair], a: usize, b: usize) -> Option<&'p NearPair> {
+    pub(super) fn pair<'p>(
+        &self,
+        pairs: &'p [NearPair],
+        a: usize,
+        b: usize,
+    ) -> Option<&'p NearPair> {
         let ends = (a.min(b), a.max(b));
         let found = pairs.binary_search_by_key(&ends, |pair| (pair.first, pair.second));
         found.ok().map(|at| &pairs[at])
@@ -375,6 +367,37 @@ impl LargeFamily<'_> {
         let sizes = self.near.iter().map(|compared| compared.size);
         sizes.sum::<f64>() / self.near.len().max(1) as f64
     }
+}
+
+/// The model at its place, given its position with the comparison with its parent, and how it was copied from it.
+fn placed(
+    model: Model,
+    placement: &Placement,
+    with_parent: Option<(usize, &NearPair)>,
+    copied: Option<Origin>,
+) -> Model {
+    let certainty = &placement.certainty;
+    let model = match certainty.runner_up {
+        Some(runner_up) => model.with_runner_up(runner_up),
+        None => model,
+    };
+    let Some(parent) = placement.parent else {
+        return model.with_root_confidence(certainty.confidence);
+    };
+    let mut descent = Descent {
+        joined: certainty.joined,
+        alike: certainty.alike.clone(),
+        ..Descent::new(parent).with_confidence(certainty.confidence)
+    };
+    if let Some((member, pair)) = with_parent {
+        descent = descent
+            .with_distance(pair.distance)
+            .with_compared(pair.share_of(member));
+    }
+    if let Some((_, kind)) = copied {
+        descent = descent.with_kind(DescentKind::Copy(kind));
+    }
+    model.with_descent(descent)
 }
 
 /// Combines the models of many neighbourhoods into one graph.

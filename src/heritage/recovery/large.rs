@@ -100,6 +100,8 @@ fn family<'a>(cluster: &Cluster<'a>) -> Result<Family<'a>, RecoveryError> {
             .map(|member| cluster.name(member))
             .collect(),
         pairs: pairs.iter().map(near).collect(),
+        // The constraints know them.
+        merges: Vec::new(),
         originals: Vec::new(),
         partial,
     })

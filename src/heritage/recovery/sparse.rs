@@ -35,6 +35,10 @@ const AS_NEAR: f64 = 0.05;
 /// moved would look as good a parent as the true one unless the measured orthogonality of all steps is trusted.
 const MOST_DIMENSIONS_POWER: i32 = 4;
 
+/// How many edges of paths from an average to one of its sources are forbidden one by one, in addition to those of a single
+/// edge. More are hardly needed, and each takes another recovery.
+const MOST_CIRCLES: usize = 8;
+
 /// How many states are fitted before others are ruled out.
 const FITTED_AT_ONCE: usize = 2;
 
@@ -60,13 +64,20 @@ pub(in crate::heritage) fn trees(
     let pairs = family.pairs.iter();
     let pairs = pairs.flat_map(|pair| [(pair.first, pair.second), (pair.second, pair.first)]);
     let distance = |u, v| family.pair(u, v).map(|pair| pair.distance);
-    let constraints = Constraints::of_names(&family.names, position, knowledge).with_originals(
-        &family.originals,
-        pairs,
-        distance,
-    );
+    let constraints = Constraints::of_names(&family.names, position, knowledge)
+        .with_originals(&family.originals, pairs, distance)
+        .with_merges_of_relatives(&family.merges);
     let all: Vec<usize> = (0..family.names.len()).collect();
-    trees_under(family, &constraints.select(&all), rules)
+    let mut constraints = constraints.select(&all);
+    let mut found = trees_under(family, &constraints, rules)?;
+    for _ in 0..MOST_CIRCLES {
+        let parents: Vec<Option<usize>> = found.placements.iter().map(|p| p.parent).collect();
+        if !constraints.forbid_circle(&parents) {
+            break;
+        }
+        found = trees_under(family, &constraints, rules)?;
+    }
+    Ok(found)
 }
 
 /// The same, with the constraints given by position.

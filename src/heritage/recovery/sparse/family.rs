@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use crate::evidence::Merge;
 use crate::heritage::StageEstimate;
 use crate::heritage::recovery::NEARLY_ALL;
 use crate::heritage::recovery::certainty::Certainty;
@@ -47,6 +48,8 @@ pub(in crate::heritage) struct Family<'a> {
     pub(in crate::heritage) pairs: Vec<NearPair>,
     /// Copies, each with its original.
     pub(in crate::heritage) originals: Vec<(usize, usize)>,
+    /// The models that were averaged from others of the family.
+    pub(in crate::heritage) merges: Vec<Merge>,
     /// For every parent (first) that covers less of a child (second) than another model does, the distance it
     /// would have over all of the child.
     pub(in crate::heritage) partial: HashMap<(usize, usize), Option<f64>>,
