@@ -114,6 +114,13 @@ fn with_merge(merge: &Layers) -> [InMemoryModel<'static>; 5] {
     models.map(|(name, layers)| model(name, layers))
 }
 
+/// As bfloat16 holds it.
+fn rounded(layers: &Layers) -> Layers {
+    let rounded = |value: &f32| f32::from_bits((value.to_bits() + 0x8000) & 0xFFFF_0000);
+    let layer = |layer: &Vec<f32>| layer.iter().map(rounded).collect();
+    layers.iter().map(layer).collect()
+}
+
 /// The share of the second model, from 0.2 in the first layer to 0.7 in the last.
 fn gradient(layer: usize) -> f32 {
     0.2 + 0.1 * layer as f32
@@ -127,12 +134,11 @@ fn gradients_of_weights_are_found() {
     });
     check(&with_merge(&merge), "merge", &[("u", 0.55), ("v", 0.45)]);
 
-    let rounded = |value: &f32| f32::from_bits((value.to_bits() + 0x8000) & 0xFFFF_0000);
-    let rounded: Layers = merge
-        .iter()
-        .map(|layer| layer.iter().map(rounded).collect())
-        .collect();
-    check(&with_merge(&rounded), "merge", &[("u", 0.55), ("v", 0.45)]);
+    check(
+        &with_merge(&rounded(&merge)),
+        "merge",
+        &[("u", 0.55), ("v", 0.45)],
+    );
 }
 
 #[test]
@@ -231,6 +237,33 @@ fn a_parent_of_models_with_other_frozen_layers_is_no_merge() {
     for child in ["even", "odd"] {
         assert_eq!(graph.parent_of(child), Some("base"), "{graph}");
     }
+}
+
+#[test]
+fn a_base_of_which_one_child_keeps_most_layers_is_no_merge() {
+    let base = base();
+    let mut models = vec![model("base", &base)];
+    for (seed, name) in (1..4).zip(["a", "b", "c"]) {
+        models.push(model(name, &trained(&base, seed, |_| true)));
+    }
+    // The other layers are those of the base, and in this one the average of the others is nearer to it.
+    let layer = trained(&base, 7, |layer| layer == 0);
+    let far = sum(&[&base, &layer], |of, _| [-2.0, 3.0][of]);
+    models.push(model("layer", &far));
+    assert_eq!(merges(&models), []);
+}
+
+#[test]
+fn a_base_whose_children_hardly_moved_is_no_merge_of_them() {
+    let base = rounded(&base());
+    let mut models = vec![model("base", &base)];
+    // Steps are only twice as large as what rounding moves.
+    for (seed, name) in (1..10).zip(["a", "b", "c", "d", "e", "f", "g", "h", "i"]) {
+        let child = trained(&base, seed, |_| true);
+        let near = sum(&[&base, &child], |of, _| [0.99, 0.01][of]);
+        models.push(model(name, &rounded(&near)));
+    }
+    assert_eq!(merges(&models), []);
 }
 
 #[test]

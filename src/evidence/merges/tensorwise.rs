@@ -16,21 +16,19 @@ const CONSIDERED: usize = 8;
 /// The largest number of parents.
 const MOST_PARENTS: usize = 8;
 
-/// What the averages leave unexplained must be below this share of the squared distance to the nearest model. The largest
-/// is that of spherical interpolation between distant models; for other models of real trees, averages of sixteen leave at
-/// least 0.25.
+/// What the averages leave unexplained must be below this share of the squared distance to the nearest model, and of what
+/// they would leave by chance. The largest is that of spherical interpolation between distant models; for other models of
+/// real trees, averages of sixteen leave at least 0.25.
 const RESIDUAL: f64 = 0.1;
 
-/// How many times what rounding to the stored type explains is allowed besides, and the largest share of the squared
-/// distance to the nearest model that this may be.
-const ROUNDING: [f64; 2] = [2.0, 0.3];
+/// How many times what rounding to the stored type explains is allowed besides, and the largest shares of the squared
+/// distance to the nearest model, and of what averages would leave by chance, that this may be.
+const ROUNDING: f64 = 2.0;
+const MOST_ROUNDING: [f64; 2] = [0.3, 0.2];
 
 /// Parents explain a merge as well as others if they leave at most twice as much, or this share of the squared distance to
 /// the nearest model.
 const AS_WELL: f64 = 1e-4;
-
-/// Tensors were averaged rather than only chosen if averages leave at most this share of what the best choice leaves.
-const MIXED: f64 = 0.5;
 
 /// A model is between two others if it is nearer to both than this share of their squared distance.
 const BETWEEN: f64 = 0.9;
@@ -38,6 +36,9 @@ const BETWEEN: f64 = 0.9;
 /// The largest share of values in tensors that no parent changed, if all tensors were chosen. Children that were each
 /// trained with other tensors frozen leave some that neither changed.
 const UNCHANGED: f64 = 1e-3;
+
+/// The least share of values in tensors that come from each parent, if all tensors were chosen.
+const LEAST_CHOSEN: f64 = 0.1;
 
 impl MergeSearch<'_> {
     /// The models of which every tensor is an average of the same tensor of other models, sorted.
@@ -69,8 +70,7 @@ impl MergeSearch<'_> {
         if nearest <= 0.0 || others.len() < 2 {
             return None;
         }
-        let [times, most] = ROUNDING;
-        let rounding = (times * self.by_rounding(model)).min(most * nearest);
+        let rounding = (ROUNDING * self.by_rounding(model)).min(MOST_ROUNDING[0] * nearest);
         let limit = RESIDUAL * nearest + rounding;
         let tensors = self.tensors(model, &others, limit)?;
         let all: Vec<usize> = (0..others.len()).collect();
@@ -78,7 +78,7 @@ impl MergeSearch<'_> {
         let distance = |u: usize, v: usize| self.geometry.squared_distance(others[u], others[v]);
         let parents = (tensors.two_parents(limit, distance))
             .or_else(|| tensors.more_parents(limit))
-            .filter(|parents| tensors.is_merge(parents, nearest))?;
+            .filter(|parents| tensors.is_merge(parents, nearest, rounding))?;
         let squared = |parent: usize| self.geometry.squared_distance(model, others[parent]);
         let by_chance = 1.0 / (parents.iter().map(|&p| 1.0 / squared(p))).sum::<f64>();
         let residual = tensors.left(&parents) / by_chance;
@@ -256,6 +256,15 @@ impl Tensor {
         squared.fold(f64::INFINITY, f64::min)
     }
 
+    /// What the best average of the tensors of some models would leave if they had been trained from the model by
+    /// orthogonal steps.
+    fn by_chance(&self, models: &[usize]) -> f64 {
+        let squared = self
+            .present(models)
+            .map(|other| self.squared_distance(other));
+        1.0 / squared.map(|squared| 1.0 / squared).sum::<f64>()
+    }
+
     /// The nearest average of the tensors of some models.
     fn average(
         &self,
@@ -326,20 +335,31 @@ impl Tensors {
     }
 
     /// Whether a model was merged from these, rather than being the one that they were trained from.
-    fn is_merge(&self, parents: &[usize], squared_distance: f64) -> bool {
-        let chosen = self.tensors.iter().map(|tensor| tensor.to_nearest(parents));
-        let chosen = chosen.sum::<f64>();
-        let is_mixed = chosen > AS_WELL * squared_distance && self.left(parents) <= MIXED * chosen;
-        is_mixed || self.are_all_chosen(parents) || self.are_apart(parents)
+    fn is_merge(&self, parents: &[usize], nearest: f64, rounding: f64) -> bool {
+        let left = self.left(parents);
+        let by_chance: f64 = (self.tensors.iter())
+            .map(|tensor| tensor.by_chance(parents))
+            .sum();
+        let exact = AS_WELL * nearest;
+        let rounding = rounding.min(MOST_ROUNDING[1] * by_chance);
+        let is_mixed = by_chance > exact && left <= RESIDUAL * by_chance + rounding;
+        let is_chosen = || self.are_all_chosen(parents) || self.are_apart(parents);
+        is_mixed || (left <= exact && is_chosen())
     }
 
-    /// Whether hardly any tensor is the same in the model and all its parents.
+    /// Whether the tensors were divided among the parents, so that hardly any is the same in all of them. A child with a
+    /// frozen head and one with nothing but a trained head divide the tensors of their parent, too, but unevenly.
     fn are_all_chosen(&self, parents: &[usize]) -> bool {
-        let is_unchanged =
-            |tensor: &&Tensor| parents.iter().all(|&p| tensor.squared_distance(p) == 0.0);
-        let values = |tensor: &Tensor| tensor.values;
-        let unchanged: f64 = self.tensors.iter().filter(is_unchanged).map(values).sum();
-        unchanged <= UNCHANGED * self.tensors.iter().map(values).sum::<f64>()
+        let values = |is_counted: &dyn Fn(&Tensor) -> bool| -> f64 {
+            let counted = self.tensors.iter().filter(|tensor| is_counted(tensor));
+            counted.map(|tensor| tensor.values).sum()
+        };
+        let is_from = |tensor: &Tensor, parent: usize| tensor.squared_distance(parent) == 0.0;
+        let all = values(&|_| true);
+        let unchanged = values(&|tensor| parents.iter().all(|&parent| is_from(tensor, parent)));
+        let least =
+            |&parent: &usize| values(&|tensor| is_from(tensor, parent)) >= LEAST_CHOSEN * all;
+        unchanged <= UNCHANGED * all && parents.iter().all(least)
     }
 
     /// Whether another model lies between the model and each parent, on the tensors that differ between the two.
