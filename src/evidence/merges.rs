@@ -66,9 +66,10 @@ impl Merge {
         self.parents.iter().any(|&(parent, _)| parent == model)
     }
 
-    /// The squared distance from the model to the average, as a share of what it would be if the parents were
-    /// unrelated to the model: 0 for an exact average, 1 by chance. Where values were chosen or dropped, the share of the
-    /// model's squared step from its base that isn't explained.
+    /// How far the model is from the average: 0 if the average is exact, and about 1 if the parents were trained from the
+    /// model independently. It is the ratio of their squared distance to the one expected in that case. For merges that
+    /// select or drop values, it is the share of the model's squared step from its base that the parents' steps don't
+    /// explain.
     #[must_use]
     pub const fn residual(&self) -> f64 {
         self.residual

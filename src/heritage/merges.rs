@@ -22,10 +22,10 @@ const MOST_UNRELATED: f64 = 0.85;
 /// What a merge leaves unexplained must be below this share of what chance, or a single parent, would leave.
 const RESIDUAL: f64 = 0.1;
 
-/// What an exact average may leave, in the same unit.
+/// Averages with a residual up to this are exact.
 const EXACT: f64 = 1e-6;
 
-/// Another kind of merge must leave less than this share of what an average leaves to be preferred to it.
+/// A merge of another kind is preferred to an average if its residual is smaller by this factor.
 const BETTER: f64 = 0.1;
 
 /// The same for sums in which a base has a negative weight. It is stricter because there are more such sums.

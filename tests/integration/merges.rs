@@ -392,6 +392,17 @@ fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from(
     assert!(tuned.0 > 0.9 && far.0 == 1.0, "{tuned:?} {far:?}");
 }
 
+/// Models with one weight each.
+fn of_one_layer<N: Into<String>>(
+    models: impl IntoIterator<Item = (N, Vec<f32>)>,
+) -> Vec<InMemoryModel<'static>> {
+    let model = |(name, weights): (N, Vec<f32>)| {
+        let model = InMemoryModel::new(name);
+        model.with_layer("w", [64, 64], weights).unwrap()
+    };
+    models.into_iter().map(model).collect()
+}
+
 /// The values of steps that are among the larger half of each and not outvoted in sign, as TIES merges them.
 fn with_larger_values(base: &[f32], models: &[&[f32]]) -> Vec<f32> {
     let trimmed = |model: &&[f32]| -> Vec<f32> {
@@ -432,13 +443,7 @@ fn merges_that_keep_the_larger_values_are_found_with_their_base() {
         (of_two, &["base", "first", "second"][..]),
         (of_three, &["base", "first", "second", "third"]),
     ] {
-        let models = models.iter().cloned().chain([("merged", merged)]);
-        let models: Vec<InMemoryModel<'_>> = models
-            .map(|(name, weights)| {
-                let model = InMemoryModel::new(name);
-                model.with_layer("w", [64, 64], weights).unwrap()
-            })
-            .collect();
+        let models = of_one_layer(models.iter().cloned().chain([("merged", merged)]));
         let recovery = Recovery::new().with_trees(Trees::Count(1));
         let graph = recovery.recover(&signed::evidence(&models)).unwrap();
         for model in graph.models() {
@@ -473,13 +478,7 @@ fn pruned_weights_are_no_step_of_a_merge() {
         models.push((format!("child{at}-pruned"), pruned(child)));
     }
     models.push(("base-pruned".into(), pruned(&base)));
-    let models: Vec<_> = models
-        .into_iter()
-        .map(|(name, weights)| {
-            let model = InMemoryModel::new(name);
-            model.with_layer("w", [64, 64], weights).unwrap()
-        })
-        .collect();
+    let models = of_one_layer(models);
     let recovery = Recovery::new().with_trees(Trees::Count(1));
     let graph = recovery.recover(&signed::evidence(&models)).unwrap();
     for model in graph.models() {

@@ -9,8 +9,8 @@ use crate::linear_equations::solve;
 /// The largest number of models whose steps are added up.
 const MOST_PARENTS: usize = 6;
 
-/// The largest cosine between the steps of two parents. Children of one model, as long as they are few, don't explain their
-/// parent's step without having more in common.
+/// The largest cosine between the steps of two parents. A few children can explain most of their own parent's step only if
+/// their steps have more in common than this.
 const MOST_IN_COMMON: f64 = 0.25;
 
 /// The step of a model, fitted by the weighted steps of others from the same base.
@@ -60,8 +60,8 @@ impl StepFit {
         in_common * in_common <= MOST_IN_COMMON * MOST_IN_COMMON * first * second
     }
 
-    /// Fits by one, two and more parents. Each time, the candidate is added that explains most together with those before,
-    /// of those that may stand beside all of them; ties go to the first.
+    /// Fits with one parent, two parents, and so on. Each fit adds the candidate that improves the previous fit most, among
+    /// those that are apart from all its parents; ties go to the first.
     pub(crate) fn series(
         geometry: &Geometry,
         [base, model]: [usize; 2],

@@ -16,18 +16,20 @@ const CONSIDERED: usize = 8;
 /// The largest number of parents.
 const MOST_PARENTS: usize = 8;
 
-/// What the averages leave unexplained must be below this share of the squared distance to the nearest model, and of what
-/// they would leave by chance. The largest is that of spherical interpolation between distant models; for other models of
-/// real trees, averages of sixteen leave at least 0.25.
+/// The largest squared distance between a merge and its averages, as a share of that to the nearest model, and of the one
+/// expected by chance. Spherical interpolation between distant models comes closest to it. If a model of the real trees
+/// wasn't merged, the averages of its sixteen neighbours leave at least 0.25.
 const RESIDUAL: f64 = 0.1;
 
-/// How many times what rounding to the stored type explains is allowed besides, and the largest shares of the squared
-/// distance to the nearest model, and of what averages would leave by chance, that this may be.
+/// Rounding to the stored type may add this many times the squared distance that is expected of it.
 const ROUNDING: f64 = 2.0;
+
+/// The largest allowance for rounding, as a share of the squared distance to the nearest model, and of the one expected by
+/// chance.
 const MOST_ROUNDING: [f64; 2] = [0.3, 0.2];
 
-/// Parents explain a merge as well as others if they leave at most twice as much, or this share of the squared distance to
-/// the nearest model.
+/// The squared distance to the averages may double when parents are left out, and grow by this share of the squared distance
+/// to the nearest model.
 const AS_WELL: f64 = 1e-4;
 
 /// A model is between two others if it is nearer to both than this share of their squared distance.
@@ -256,7 +258,7 @@ impl Tensor {
         squared.fold(f64::INFINITY, f64::min)
     }
 
-    /// What the best average of the tensors of some models would leave if they had been trained from the model by
+    /// The squared distance to the nearest average that would be expected if some models had been trained from this one by
     /// orthogonal steps.
     fn by_chance(&self, models: &[usize]) -> f64 {
         let squared = self
@@ -347,8 +349,9 @@ impl Tensors {
         is_mixed || (left <= exact && is_chosen())
     }
 
-    /// Whether the tensors were divided among the parents, so that hardly any is the same in all of them. A child with a
-    /// frozen head and one with nothing but a trained head divide the tensors of their parent, too, but unevenly.
+    /// Whether each parent supplied a fair share of the tensors, and hardly any tensor is the same in all parents. Two
+    /// children can look like that as well, if one was trained with a frozen head and the other only in its head, but then
+    /// the shares are very uneven.
     fn are_all_chosen(&self, parents: &[usize]) -> bool {
         let values = |is_counted: &dyn Fn(&Tensor) -> bool| -> f64 {
             let counted = self.tensors.iter().filter(|tensor| is_counted(tensor));

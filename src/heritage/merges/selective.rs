@@ -1,4 +1,4 @@
-//! Merges that keep part of what each of several models learnt, as TIES does.
+//! Merges such as TIES, which keep some of the changes that each parent learnt.
 
 use alloc::vec::Vec;
 
@@ -19,8 +19,8 @@ const LEAST_ALONE: f64 = 0.06;
 /// How many of the nearest models are considered as the base.
 const NEAREST: usize = 16;
 
-/// Finds models that combine parts of what two to six others learnt since a common base, as TIES merges do: TIES keeps the
-/// larger changes of all models and drops those whose sign is outvoted.
+/// Finds models that combine some of the changes that two to six others learnt since a common base. TIES merges, for
+/// example, keep the larger changes of each model and drop those whose sign is outvoted.
 ///
 /// For a model m and a base o, the step m − o is fitted by the steps of other models from o. The base must be one of the
 /// sixteen models nearest to m and shorter than all others, and its distance to each of them within a quarter of the

@@ -152,22 +152,17 @@ impl Constraints {
         self
     }
 
-    /// Adds that averages of related models are children of one of them.
+    /// Adds that averages of related models are children of one of them, and not parents of any.
     pub(super) fn with_merges_of_relatives(mut self, merges: &[Merge]) -> Self {
         for merge in merges {
             let parents: Vec<usize> = merge.parents().iter().map(|&(parent, _)| parent).collect();
-            self.add_merge_of_relatives(merge.model(), parents);
+            let model = merge.model();
+            (self.sources).extend(parents.iter().map(|&parent| (model, parent)));
+            // This leaves few circles that have to be found one by one.
+            (self.not_parents).extend(parents.iter().map(|&parent| (parent, model)));
+            self.prefer(model, parents);
         }
         self
-    }
-
-    fn add_merge_of_relatives(&mut self, model: usize, parents: Vec<usize>) {
-        self.sources
-            .extend(parents.iter().map(|&parent| (model, parent)));
-        // Few circles are left, which have to be found.
-        self.not_parents
-            .extend(parents.iter().map(|&parent| (parent, model)));
-        self.prefer(model, parents);
     }
 
     /// Adds that a model assembled from other models' weights came after each of them, and is a child of one
