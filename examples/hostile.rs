@@ -148,7 +148,7 @@ fn table_of_cases(full: bool) -> Result<(), Failure> {
     print(table::align(&rows))
 }
 
-/// Removed when it is dropped.
+/// A folder that is removed when this is dropped.
 struct TemporaryFolder(PathBuf);
 
 impl TemporaryFolder {

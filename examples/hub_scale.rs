@@ -222,7 +222,7 @@ struct Report {
     undirected: usize,
     /// The share of families that were found as one tree of exactly their models.
     clusters: f64,
-    /// Over all edges found.
+    /// The mean confidence of all edges found.
     confidence: f64,
     right: f64,
     seconds: Seconds,

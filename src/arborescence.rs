@@ -153,7 +153,7 @@ pub fn minimum_arborescence<T: Scalar>(
 ///
 /// # Errors
 ///
-/// As [`minimum_arborescence`].
+/// The same as for [`minimum_arborescence`].
 ///
 /// # Examples
 ///
@@ -172,8 +172,8 @@ pub fn minimum_arborescence_certified<T: Scalar>(
 ///
 /// # Errors
 ///
-/// As [`minimum_arborescence`], and before that [`NoSuchNode`](ArborescenceError::NoSuchNode) for an
-/// edge with an end that doesn't exist, [`NotANumber`](ArborescenceError::NotANumber) and
+/// The same as for [`minimum_arborescence`], and before that [`NoSuchNode`](ArborescenceError::NoSuchNode) for
+/// an edge with an end that doesn't exist, [`NotANumber`](ArborescenceError::NotANumber) and
 /// [`NegativeInfinity`](ArborescenceError::NegativeInfinity) for a weight that is NaN or −∞, and
 /// [`TooLarge`](ArborescenceError::TooLarge) for 2³² − 1 edges or more. If there are fewer than
 /// n − 1 edges, the nodes named as unreachable are the lowest ones that no edge enters.
@@ -208,7 +208,7 @@ pub fn minimum_arborescence_sparse<T: Scalar>(
 ///
 /// # Errors
 ///
-/// As [`minimum_arborescence_sparse`].
+/// The same as for [`minimum_arborescence_sparse`].
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
 //! Error enums defined together with their messages.
 
-/// Defines an enum, each variant with its message or around what speaks for itself.
+/// Defines an enum. Each variant has a message, or holds another value whose message it shows.
 ///
-/// Messages name the fields of their variant; with arguments they stand in parentheses.
+/// A message may use the fields of its variant. If it needs further arguments, it is put in parentheses with them.
 macro_rules! messages {
     ($(#[$about:meta])* pub enum $name:ident {
         $($(#[$meaning:meta])* $variant:ident
@@ -30,7 +30,7 @@ macro_rules! messages {
     };
 }
 
-/// The same for an error; other errors that it may be around convert into it with `?`.
+/// Like [`messages`], for error types. The errors that variants hold convert into them with `?`.
 macro_rules! errors {
     ($(#[$about:meta])* pub enum $name:ident {
         $($(#[$meaning:meta])* $variant:ident $({ $($fields:tt)* })? $(($inner:ty))? $(=> $message:tt)?),*

@@ -1,4 +1,4 @@
-//! Evidence: small tables that describe how models relate to each other, from which recovery works.
+//! Evidence: small tables that describe how models relate to each other, which recovery turns into trees.
 //!
 //! A [`Relation`] compares two models by their [signatures](crate::signature) alone. [`SignatureComparison`]
 //! does so for many models and returns one [`GroupEvidence`] for each set of models that can be compared.

@@ -30,9 +30,9 @@
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
-//! # Layers
+//! # Modules
 //!
-//! Modules depend only on those below them:
+//! Each module depends only on those below it:
 //!
 //! - file formats, a feature each: `safetensors`, `pytorch`, `gguf` and `npz` read models from files, on top
 //!   of `storage`; `files` finds models and opens them (feature `safetensors`);

@@ -1,4 +1,4 @@
-//! Solves a few linear equations.
+//! Solves small systems of linear equations.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -12,7 +12,7 @@
 //!
 //! Training programs save a model's tensors in nested dictionaries. If there are tensors under one of the usual
 //! names (`state_dict`, `model`, `module`, `model_state_dict`, `ema`, …), the weights are taken from there,
-//! otherwise from everywhere except an optimizer's or a scheduler's state. Names of nested dictionaries are
+//! otherwise from everywhere except an optimiser's or a scheduler's state. Names of nested dictionaries are
 //! joined by dots. A module that was saved whole gives the names that its `state_dict()` would. Everything left
 //! out, and tensors whose types can't be decoded, are
 //! [skipped layers](crate::weights::WeightSource::skipped_layers).

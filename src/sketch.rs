@@ -20,7 +20,7 @@
 //! occurs if all of Δ falls into one bucket. The bucket of a column shifts by a random offset from row to
 //! row. So a difference in a few columns, such as outliers of transformers, is spread too; only columns a
 //! multiple of k apart share a bucket in every row. A difference in a single value is estimated exactly up to
-//! rounding. One in m values of equal size in different rows has standard error √(2/k · (1 − 1/m)) ‖Δ‖².
+//! rounding. A difference of equal size in m values of different rows has standard error √(2/k · (1 − 1/m)) ‖Δ‖².
 //!
 //! # Group height
 //!

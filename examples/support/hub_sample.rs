@@ -110,7 +110,7 @@ impl<'a> Found<'a> {
         })
     }
 
-    /// In the order of the shares of [`Sample`].
+    /// For each share of [`Sample`], in their order, whether it holds for the model.
     fn outcome(&self, model: usize) -> Result<[bool; 7], Failure> {
         let name = self.hub.name(model);
         let is_parent = |other: &usize| self.hub.is_right(model, *other);

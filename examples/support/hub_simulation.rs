@@ -69,9 +69,10 @@ struct Member {
 pub(crate) struct Hub {
     plan: Plan,
     members: Vec<Member>,
-    /// By family: each model that isn't a copy, once and once more for every child.
+    /// For each family, the models from which a parent is drawn: those that aren't copies, once each and once more
+    /// for every child.
     chances: Vec<Vec<u32>>,
-    /// The families of the models, in random order.
+    /// The moments that a weight can have, by position in the order of their kurtosis.
     moments: Vec<Moments>,
 }
 

@@ -46,7 +46,7 @@ enum Scaling {
 enum Orientation {
     #[default]
     RowsAreOutputs,
-    /// As GPT-2's `Conv1D` does.
+    /// One row for each input, as in GPT-2's `Conv1D`.
     RowsAreInputs,
 }
 

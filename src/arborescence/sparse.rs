@@ -1,6 +1,6 @@
 //! Cheapest edges of a sparse digraph: edges sorted by target, with one mergeable heap per set of nodes.
 //!
-//! A heap holds nodes, not edges: each node stands for the cheapest entering edge that it has left.
+//! A heap holds nodes, not edges: each node stands for the cheapest of its remaining entering edges.
 //! So the heaps stay small compared with the edges, which are read in the order in which they are stored.
 
 use alloc::vec;

@@ -35,9 +35,9 @@ pub struct PartialParent {
     pub parent: usize,
     /// The position of the child.
     pub child: usize,
-    /// The estimated distance on all weights of whichever of the two lacks less: the weights that the other lacks
-    /// are assumed to differ as much as they do from the nearest relative that has them. `None` if a relative
-    /// with those weights can't be distinguished from the parent on the weights that parent and child share.
+    /// The estimated distance on all weights of the more complete of the two: the weights that the other lacks
+    /// are assumed to differ as much as they do from the nearest relative that has them. `None` if that relative
+    /// can't be distinguished from the child on the weights that all three share.
     pub distance: Option<f64>,
 }
 

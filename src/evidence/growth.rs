@@ -3,7 +3,7 @@
 use super::EvidenceError;
 use crate::condensed::CondensedMatrix;
 
-/// The growth coefficient β of every pair of models, with two standard errors.
+/// The growth coefficient β of every pair of models, with two estimates of its standard error.
 ///
 /// If `child` was trained from `parent` by steps orthogonal to their starting point, β of (`parent`, `child`)
 /// is near 1, and β of the reverse near −1. Two models whose last common ancestor is a have β = (d²(a, child)
@@ -27,8 +27,8 @@ crate::checked::deserialise_checked!(Growth, |read| Self::new(
 ));
 
 impl Growth {
-    /// Creates the table from β of every pair, from its first to its second model, and the two standard
-    /// errors: that of the model of independent rows, and that from the disagreement of layers.
+    /// Creates the table from β of every pair, from its first to its second model, and the two
+    /// estimates of its standard error: from the model of independent rows, and from the disagreement of layers.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use super::common_geometry::NEARLY_ALL;
 use super::members::Members;
 use super::{Geometry, ModelCopy};
 
-/// A model that is a weighted average of others, apart from rounding, or approximately.
+/// A model that is a weighted average of others, exactly (apart from rounding) or approximately.
 ///
 /// See [`find_merges`](crate::heritage::find_merges), [`find_selective_merges`](crate::heritage::find_selective_merges) and
 /// [`GroupEvidence::merges`](super::GroupEvidence::merges), which find different kinds.

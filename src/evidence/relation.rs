@@ -323,8 +323,8 @@ impl Relation {
         self.layers
     }
 
-    /// Which of two related models comes first by its rows: less where some matrices of the second are those of the
-    /// first with rows added at the end, and none the other way round.
+    /// Which of two related models comes first, judging by rows: `Less` if the second has some matrices of the first
+    /// with rows added at the end, and the first has none of the second's.
     pub(crate) const fn rows(&self) -> Ordering {
         self.rows
     }

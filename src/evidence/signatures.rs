@@ -23,7 +23,7 @@ use crate::signature::Signature;
 /// The bytes for one pair: its relation, and later its place in the tables.
 const BYTES_A_PAIR: usize = 2 * size_of::<Relation>();
 
-/// How many models are compared with all others at a time, at least, so that those are laid out less often.
+/// The least number of models that are compared with all others at a time, so that those are laid out less often.
 const LEAST_ROWS: usize = 16;
 
 /// Compares signatures pair by pair and builds the tables that [`Recovery`](crate::heritage::Recovery) works

@@ -40,7 +40,7 @@ struct Place {
     weights: Option<u64>,
 }
 
-/// A model, and what is compared first.
+/// A model, with the sums that are compared first.
 struct Model<'a> {
     /// Its place in the collection.
     position: usize,

@@ -75,7 +75,7 @@ impl Error for FindError {}
 /// (`model.fp16.safetensors`) or in one of the generic names that libraries use (`model`, `consolidated`). Of
 /// these, the one in full precision is taken, in the preferred format. Generically named files in a subfolder
 /// `original` are the same model, too. Files such as `consolidated.00.pth` and `consolidated.01.pth` each
-/// contain a slice of every tensor and aren't read. The state of a training run (optimizers, random numbers)
+/// contain a slice of every tensor and aren't read. The state of a training run (optimisers, random numbers)
 /// is skipped silently; everything else that is skipped is listed with the reason.
 ///
 /// Only indexes and possible Git LFS pointers are opened. So a model that is found need not be readable, and

@@ -251,8 +251,8 @@ fn part<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8; LENGTH] {
     part.unwrap_or(const { &[0; LENGTH] })
 }
 
-/// The same for a loop over codes, with a length that the compiler doesn't know: loops of few steps it
-/// unrolls, and then handles one code after another instead of using wide registers.
+/// Like [`part`], for a loop over codes. The length is hidden from the compiler, which would otherwise unroll a short
+/// loop and handle one code after another instead of using wide registers.
 #[inline(always)]
 fn run<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8] {
     let run = part::<LENGTH>(block, start);

@@ -229,7 +229,7 @@ impl Place {
         }
     }
 
-    /// How many bytes so many values take, whole blocks of them.
+    /// The number of bytes that this many values take; they must fill whole blocks.
     fn bytes_of(self, values: usize) -> usize {
         match self {
             Self::Plain(element, _) => values * element.size(),
@@ -237,7 +237,7 @@ impl Place {
         }
     }
 
-    /// Decodes values from their bytes, whole blocks of them.
+    /// Decodes values from their bytes; both must be whole blocks.
     fn decode<T: Scalar>(self, stored: &[u8], values: &mut [T]) -> io::Result<()> {
         match self {
             Self::Plain(element, _) => element.decode(stored, values),

@@ -110,13 +110,13 @@ struct Recovered {
     placed: Vec<Model>,
 }
 
-/// A model near to the requested one.
+/// A model near to the one asked about.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Relative {
     /// Its name.
     pub name: String,
-    /// The relation between the two models; the requested one is the first.
+    /// The relation between the two models; the one asked about is the first.
     pub relation: Relation,
 }
 
@@ -126,8 +126,8 @@ pub struct Relative {
 pub struct Lineage {
     /// Its parent; `None` for a root.
     pub parent: Option<String>,
-    /// The probability of that, from 0 to 1; `None` for a model without relatives, about which nothing is
-    /// known.
+    /// The probability that this is the parent, or that the model is a root, from 0 to 1; `None` for a model
+    /// without relatives, about which nothing is known.
     pub confidence: Option<f64>,
     /// The second most probable parent and its probability; `Some((None, _))` if the alternative is a root.
     pub runner_up: Option<(Option<String>, f64)>,
@@ -195,7 +195,8 @@ impl Index {
     ///
     /// # Complexity
     ///
-    /// O(k + log n) time for a signature of k numbers and n models.
+    /// O(k + log n) time for a signature of k numbers and n models, and a check of every layout (set of names and
+    /// shapes) that has been recovered.
     pub fn insert(&mut self, signature: Signature) -> Result<(), IndexError> {
         let name = signature.name();
         if self.models.contains_key(name) {
@@ -217,7 +218,7 @@ impl Index {
     ///
     /// # Complexity
     ///
-    /// O(k + log n) time for a signature of k numbers and n models.
+    /// The same as for [`insert`](Self::insert).
     pub fn remove(&mut self, name: &str) -> Option<Signature> {
         let entry = self.models.remove(name)?;
         let layout = Layout::of(&entry.signature);

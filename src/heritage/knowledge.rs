@@ -256,21 +256,21 @@ crate::errors::errors! {
         NotParent {
             /// The model.
             model: String,
-            /// The other.
+            /// The other model.
             parent: String,
         } => "{parent:?} is known to be the parent of model {model:?} and known not to be",
         /// A root was made from another model.
         RootWithParent {
             /// The root.
             model: String,
-            /// The other.
+            /// Its known parent.
             parent: String,
         } => "model {model:?} is a known root with a known parent, {parent:?}",
         /// Another model was made from a leaf.
         LeafWithChild {
             /// The leaf.
             model: String,
-            /// The other.
+            /// Its known child.
             child: String,
         } => "model {model:?} is a known leaf with a known child, {child:?}",
         /// Some models are their own ancestors.
@@ -282,14 +282,14 @@ crate::errors::errors! {
         Architectures {
             /// The model.
             model: String,
-            /// The other.
+            /// Its known parent.
             parent: String,
         } => "the known parent of model {model:?}, {parent:?}, has another architecture",
         /// A model was made from another that is in a different one of the given clusters.
         Clusters {
             /// The model.
             model: String,
-            /// The other.
+            /// Its known parent.
             parent: String,
         } => "the known parent of model {model:?}, {parent:?}, is in another cluster",
     }

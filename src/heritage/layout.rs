@@ -34,7 +34,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The same if no node is its own ancestor; others, and all below them, would be in no tree.
+    /// Like [`new`](Self::new), for parents without cycles. Nodes on a cycle, and all below them, would be in no tree.
     pub(super) fn of_acyclic(parents: &[Option<usize>]) -> Self {
         let mut layout = Self::with_children(parents);
         layout.walk();

@@ -101,7 +101,7 @@ impl Default for Method {
 ///
 /// Models may share only part of their weights. If a candidate parent covers less of a child than another
 /// relative does, the two are compared on the weights that all three share; if the candidate can't be
-/// distinguished from the relative there, it is rejected. If a model's parent can't be distinguished from an
+/// distinguished from the relative there, the relative is preferred. If a model's parent can't be distinguished from an
 /// ancestor of that parent, the model becomes a child of the first such ancestor. Two sets of models become
 /// one tree only if most pairs between them can be compared, so a model with matrices from two families
 /// belongs to one of them and doesn't join the families.
@@ -263,7 +263,7 @@ impl Recovery {
         self
     }
 
-    /// The constants of the joint method, which the paper's has not.
+    /// The constants of the joint method; the defaults if the method is the paper's, which has none.
     pub(super) const fn model(&self) -> &JointModel {
         const USUAL: &JointModel = &JointModel::new();
         match &self.method {

@@ -153,7 +153,7 @@ impl<'a> VectorSet<'a> {
     ///
     /// # Complexity
     ///
-    /// As [`add_squared_distances`](Self::add_squared_distances). Each range reads all vectors
+    /// The same as for [`add_squared_distances`](Self::add_squared_distances). Each range reads all vectors
     /// after its start, so ranges of fewer than 16 rows are wasteful.
     pub fn add_squared_distances_of(
         &self,

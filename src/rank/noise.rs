@@ -136,7 +136,7 @@ impl RoundingNoise {
         self.format
     }
 
-    /// The number of numbers added.
+    /// How many numbers have been added.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts

@@ -94,7 +94,7 @@ pub enum FileErrorKind {
         /// The description of the mismatch.
         reason: String,
     },
-    /// The file has no floating-point tensors: it holds an optimizer's state, settings, or nothing.
+    /// The file has no floating-point tensors: it holds an optimiser's state, settings, or nothing.
     NoWeights,
     /// The file is one of several that make up the model, and another is missing or belongs to another
     /// model.

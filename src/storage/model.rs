@@ -104,7 +104,7 @@ macro_rules! file_model {
             ///
             /// # Complexity
             ///
-            /// As [`open`](Self::open).
+            /// The same as for [`open`](Self::open).
             ///
             /// # Examples
             ///

@@ -45,10 +45,10 @@ use crate::Scalar;
 /// | Quanto: `weight._data`, `weight._scale`; torchao: `_weight_qdata`, `_weight_scale`, perhaps `_weight_zero_point` | (code − zero) · scale |
 ///
 /// The second format of GPTQ stores zeros without subtracting 1. Nothing in the tensors declares it; it is
-/// recognised if all zeros of a row are in the middle of the codes.
+/// recognised if the zeros of the first outputs are all in the middle of the range of codes.
 ///
-/// MLX's groups have 64 inputs, its default, unless with 32 or 128 more layers have as many inputs as others
-/// have outputs.
+/// MLX's groups are taken to have 64 inputs, its default, unless with groups of 32 or 128 more layers would have as
+/// many inputs as some layer has outputs.
 ///
 /// The length of a block follows from the shapes. If several lengths fit, other dimensions and layers decide.
 /// Otherwise, it is the length with the most factors of two. The last block may be incomplete.

@@ -66,9 +66,8 @@ pub enum ElementType {
     U64,
     /// A byte that is 0 for false; all other values are true and read as 1.
     Bool,
-    /// 4-bit float with 2 exponent bits and neither infinities nor NaN, two of which share a byte (OCP
-    /// Microscaling Formats Specification); the source has unpacked them, and the numbers are
-    /// single-precision floats by the time they are read.
+    /// 4-bit float with 2 exponent bits, without infinities or NaN (OCP Microscaling Formats Specification). Two
+    /// share a byte. The source unpacks them, so values are read as single-precision floats.
     F4E2M1,
     /// 8-bit codes with one scale per block of values. The source decodes them, so values are read as
     /// single-precision floats.
@@ -120,7 +119,7 @@ impl ElementType {
         Self::Q2,
     ];
 
-    /// The number of bytes of one element, a decoded one where the source decodes it by itself.
+    /// The number of bytes of one element; of a decoded one, if the source decodes the type itself.
     #[must_use]
     pub const fn size(self) -> usize {
         match self {

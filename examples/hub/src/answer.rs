@@ -8,10 +8,10 @@ use crate::error::HubError;
 
 pub(crate) type Answer = Result<Response, HubError>;
 
-/// The policy of a picture that is opened on its own: it may do nothing.
+/// The content security policy of a picture that is opened on its own: it may do nothing.
 const POLICY_OF_PICTURES: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 
-/// The policy of the page: it may load its own two files, and data from this hub.
+/// The content security policy of the page: it may load its own two files, and data from this hub.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -63,7 +63,7 @@ impl Shutdown {
 impl Hub {
     /// Opens the database, and resumes unfinished jobs.
     pub(crate) fn open(config: Config) -> Result<(Self, Changes), Box<dyn std::error::Error>> {
-        // First, since whoever has the database open owns what is beside it.
+        // First, since only the process that has the database open may change the files next to it.
         let mut database = Database::open(&config.database, config.signatures)?;
         let mut staging = config.database.clone().into_os_string();
         staging.push("-staged");

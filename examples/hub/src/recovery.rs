@@ -64,7 +64,7 @@ fn last_part(name: &str) -> String {
     last.unwrap_or(name).to_lowercase()
 }
 
-/// The evidence for an edge that the graph doesn't contain.
+/// What is known about an edge in addition to what the graph contains.
 #[derive(Debug)]
 pub(crate) struct Edge {
     parent: String,
@@ -124,7 +124,7 @@ pub(crate) fn run(hub: &Hub, changes: &Receiver<(u64, Change)>) {
     }
 }
 
-/// The state of the thread.
+/// The state of the recovery thread.
 struct Recoverer<'h> {
     hub: &'h Hub,
     index: Index,

@@ -95,7 +95,7 @@ fn read(hub: &Hub, job: &JobRow, active: &Active) -> Result<(Signature, Stated),
     Ok((signature.with_name(&*job.new.model), stated))
 }
 
-/// The inner error is that of the model.
+/// Signs a model. The inner error is that of the model, the outer one says why the job stopped.
 fn sign<S: WeightSource>(
     hub: &Hub,
     model: &S,

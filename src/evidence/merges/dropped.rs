@@ -285,7 +285,7 @@ impl Rule {
     }
 }
 
-/// How far a number deviates from what is expected, and the variance of that.
+/// How far a number deviates from its expected value, and the variance of that deviation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Deviation {
     deviation: f64,

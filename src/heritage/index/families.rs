@@ -60,7 +60,7 @@ impl Join {
         })
     }
 
-    /// Sorts pairs that share most first, and then the nearest; ties are broken by name.
+    /// Orders pairs by what they share, most first, and then the nearest first; ties are broken by name.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         (other.shared.total_cmp(&self.shared))
             .then(self.unrelatedness.total_cmp(&other.unrelatedness))

@@ -7,7 +7,7 @@ use core::cmp::Ordering;
 use super::near::ordered;
 use crate::disjoint_sets::DisjointSets;
 
-/// How many of the nearest models have their neighbours in the tree examined, and how many of those.
+/// How many of a model's nearest models are followed, and how many neighbours in the tree of each of those.
 const NEIGHBOURS: usize = 4;
 
 /// How many of the nearest models' own nearest are examined.

@@ -14,7 +14,7 @@ use crate::heritage::recovery::sparse::NearPair;
 use crate::parallel;
 use crate::signature::Signature;
 
-/// How many of the models nearest to one are looked at, to see whether it lies between two of them.
+/// How many of a model's nearest models are examined, to see whether it lies between two of them.
 const LOOKED_AT: usize = 5;
 
 /// A model lies between two others if the cosine between the steps to them is below this. The steps from a parent to its

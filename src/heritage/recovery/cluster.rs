@@ -107,7 +107,7 @@ impl<'a> Cluster<'a> {
         coverage.map_or(0.0, |coverage| coverage.repeated(self.members[member]))
     }
 
-    /// Whether a member is another with more rows.
+    /// Whether a member has some matrices of another with rows added at the end.
     pub(super) fn extends(&self, member: usize, other: usize) -> bool {
         let (u, v) = (self.members[member], self.members[other]);
         let coverage = self.group.coverage();

@@ -255,7 +255,7 @@ impl Shares {
         }
     }
 
-    /// s of some neighbours, including the typical share.
+    /// The squared length of the path that some neighbours share, including the typical share.
     fn shared(&self, members: &[usize]) -> f64 {
         let mut sums = Sums::NONE;
         for (at, &member) in members.iter().enumerate() {

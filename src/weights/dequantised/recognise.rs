@@ -265,7 +265,7 @@ fn is_by_rows<L: Layer>(listing: &Listing<'_, L>, codes: &str) -> Result<bool, S
     }
 }
 
-/// NF4 and FP4.
+/// A layer that bitsandbytes quantised to NF4 or FP4.
 fn bitsandbytes<L: Layer>(
     listing: &Listing<'_, L>,
     codes: &L,
