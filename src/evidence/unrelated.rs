@@ -211,6 +211,7 @@ mod tests {
             ("b", [48, 32]),
             ("c", [32, 48]),
             ("d", [300, 8]),
+            ("f", [63, 24]),
             ("e", [1, 40]),
         ];
         let weight = |(at, (name, shape)): (usize, (&'static str, [usize; 2]))| {
@@ -254,7 +255,7 @@ mod tests {
         let mut renamed = first.clone();
         renamed
             .iter_mut()
-            .zip(["m.a", "m.b", "m.c", "m.d", "m.e"])
+            .zip(["m.a", "m.b", "m.c", "m.d", "m.f", "m.e"])
             .for_each(|(own, name)| own.0 = name);
         models.push(renamed);
         for tensor in 0..4 {
@@ -282,7 +283,7 @@ mod tests {
         models.extend([1e-3, 1e9, 1e-20].map(scaled));
         let mut zeros = second;
         zeros[0].2.fill(0.0);
-        zeros[4].2.fill(0.0);
+        zeros[5].2.fill(0.0);
         models.push(zeros);
         models
     }

@@ -28,7 +28,7 @@ pub struct RowGroups {
 
 impl RowGroups {
     /// The largest number of groups of any matrix.
-    pub const MAXIMUM: usize = 2 * LEAST_GROUPS - 1;
+    pub const MAXIMUM: usize = 2 * LEAST_GROUPS;
 
     /// Divides a matrix of `length` values, in rows of `width`, into groups.
     ///

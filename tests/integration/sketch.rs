@@ -214,6 +214,29 @@ fn rows_at_the_end_leave_the_groups_before_them() {
 }
 
 #[test]
+fn no_matrix_has_more_groups_than_the_maximum() {
+    let count = |rows| RowGroups::new(rows, 1).unwrap().count();
+    let most = (1..20_000).map(count).max();
+    assert_eq!(most, Some(RowGroups::MAXIMUM));
+}
+
+/// The numbers of rows with the most groups are among these.
+#[test]
+fn a_change_of_the_last_row_is_seen() {
+    let width = 6;
+    for rows in [31, 32, 62, 63, 64, 126, 127, 255, 1_000] {
+        let values = Noise(12).values(rows * width);
+        let mut changed = values.clone();
+        *changed.last_mut().unwrap() += 8.0;
+        let [first, second] = [&values, &changed].map(|values| sketch(values, width, 8, 7));
+        let groups = first.compare(&second).unwrap();
+        assert_eq!(groups.len(), first.groups().count());
+        let distance: f64 = groups.iter().map(|group| group.squared_distance).sum();
+        assert!((distance - 64.0).abs() <= 1e-5, "{rows} rows: {distance}");
+    }
+}
+
+#[test]
 fn sketches_are_linear() {
     let (rows, width) = (50, 70);
     let mut noise = Noise(6);
