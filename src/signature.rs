@@ -3,9 +3,9 @@
 //!
 //! [`SignatureOptions`] reads every value of a model once and returns a [`Signature`]. For each tensor this
 //! contains its name, shape, stored type, a [`Digest`] of its values, its moments, its [`PrecisionProfile`],
-//! and a [`MatrixSketch`](crate::sketch::MatrixSketch). No weight can be recovered from it. Two models can be
-//! compared by their signatures alone (see [`evidence`](crate::evidence)), so each model needs to be read
-//! only once.
+//! a [`MatrixSketch`](crate::sketch::MatrixSketch) and 30 to 64 single values. The other weights can't be recovered
+//! from it. Two models can be compared by their signatures alone (see [`evidence`](crate::evidence)), so each model
+//! needs to be read only once.
 //!
 //! Layers that some libraries fuse, pack or transpose are signed in one common form (see
 //! [`Unfused`](crate::weights::Unfused)), so that signatures are comparable whatever library wrote the
@@ -17,8 +17,8 @@
 //!
 //! # Size
 //!
-//! With the default of 32 buckets per group, a weight takes about 2 to 4.5 kB, whatever its own size: 16 to
-//! 32 groups of rows, each with 32 single-precision numbers and a squared norm. A small model of 20 weights
+//! With the default of 32 buckets per group, a weight takes about 2.5 to 5 kB, whatever its own size: 16 to
+//! 32 groups of rows, each with 32 single-precision numbers, a squared norm and two values. A small model of 20 weights
 //! takes 40 to 90 kB.
 //!
 //! # Files
@@ -87,7 +87,7 @@ pub struct Signature {
 impl Signature {
     /// The version of a signature's contents and how they are computed; signatures of different versions
     /// can't be compared.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// The model's name.
     #[must_use]

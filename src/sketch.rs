@@ -56,6 +56,7 @@ mod hash;
 mod matrix;
 mod rows;
 mod sketcher;
+mod values;
 
 pub use self::error::SketchError;
 pub use self::groups::RowGroups;
@@ -65,3 +66,4 @@ pub use self::matrix::{GroupComparison, MatrixSketch};
 pub use self::rows::RowSample;
 pub(crate) use self::rows::RowSampler;
 pub use self::sketcher::MatrixSketcher;
+pub(crate) use self::values::ValueSampler;

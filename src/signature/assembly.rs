@@ -7,7 +7,7 @@ use super::digest::SampleDigests;
 use super::signing::{buckets_of, groups_of};
 use super::{Digest, Levels, PrecisionProfile, Signature, SignatureOptions, TensorSignature};
 use crate::moments::Moments;
-use crate::sketch::MatrixSketch;
+use crate::sketch::{MatrixSketch, SketchKey};
 use crate::weights::ElementType;
 
 crate::errors::errors! {
@@ -25,6 +25,11 @@ crate::errors::errors! {
             /// The tensor's name.
             tensor: String,
         } => "the moments of {tensor} are for another number of values",
+        /// The sampled values aren't those of a weight of this shape, or one isn't finite.
+        Values {
+            /// The tensor's name.
+            tensor: String,
+        } => "the sampled values of {tensor} are too few or too many, or one is not finite",
         /// Two tensors have the same name.
         DuplicateTensor {
             /// The name.
@@ -84,6 +89,7 @@ impl TensorNumbers {
             },
             sketch,
             rows: None,
+            values: Vec::new(),
             is_cut: false,
         })
     }
@@ -122,6 +128,13 @@ impl TensorNumbers {
         self
     }
 
+    /// Sets the [sampled values](TensorSignature::values) of a weight.
+    #[must_use]
+    pub fn with_values(mut self, values: Vec<f32>) -> Self {
+        self.0.values = values;
+        self
+    }
+
     /// Sets how many values are zero, and the distinct values if there are at most 256.
     #[must_use]
     pub const fn with_levels(mut self, zeros: u64, levels: Option<Levels>) -> Self {
@@ -152,8 +165,20 @@ impl TensorNumbers {
             let tensor = tensor.name;
             return Err(AssemblyError::Moments { tensor });
         }
+        if !tensor.values.is_empty() && !has_all_values(&tensor, options.key) {
+            let tensor = tensor.name;
+            return Err(AssemblyError::Values { tensor });
+        }
         Ok(tensor)
     }
+}
+
+/// Whether a tensor has the sampled values that its shape implies.
+pub(super) fn has_all_values(tensor: &TensorSignature, key: SketchKey) -> bool {
+    let positions = tensor.sketch.groups().sampled_positions(key);
+    tensor.is_weight()
+        && tensor.values.len() == positions.len()
+        && tensor.values.iter().all(|value| value.is_finite())
 }
 
 impl From<&TensorSignature> for TensorNumbers {

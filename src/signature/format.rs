@@ -25,9 +25,10 @@
 //! | `squared_norms` | F64 | all groups | |
 //! | `buckets` | F32 | all buckets | group by group |
 //! | `rows` | F32 | tensors with a sample, 32, 16 | |
+//! | `values` | F32 | all sampled values | |
 //! | `exponents` | I32 | T | the exponents of the units of the buckets |
 //! | `level_counts` | U16 | T | the number of distinct values; 0 if unknown |
-//! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample; 32: was cut from a fused tensor |
+//! | `flags` | U8 | T | 1, 2, 4: f32, bf16, f16 hold all values; 8: levels are known; 16: has a sample of rows; 32: was cut from a fused tensor; 64: has sampled values |
 //!
 //! Moments are all zero if there are no values. The mean and the sums of powers of deviations from it are in
 //! units of 2ᵘ. Here u is the multiple of 240 nearest to the exponent of half the range, so it is 0 except
@@ -45,7 +46,7 @@ use serde::{Deserialize, Serialize};
 use self::arrays::arrays;
 use super::parts::{Layout, SignatureParts, TensorParts, check_buckets};
 use super::{Signature, SignatureFormatError};
-use crate::sketch::RowSample;
+use crate::sketch::{RowSample, SketchKey};
 use crate::weights::ElementType;
 
 /// What the metadata calls the format.
@@ -60,6 +61,7 @@ const DIGESTS: usize = 6;
 const HAS_LEVELS: u8 = 8;
 const HAS_ROWS: u8 = 16;
 const IS_CUT: u8 = 32;
+const HAS_VALUES: u8 = 64;
 
 impl Signature {
     /// Encodes the signature as a safetensors file, which any tool for such files can open.
@@ -144,7 +146,8 @@ impl Signature {
         let name = text("name", metadata.name)?.into_owned();
         let skipped = list("skipped", &text("skipped", metadata.skipped)?)?;
         let listed = text("tensors", metadata.tensors)?;
-        let tensors = header.read(data, list("tensors", &listed)?, buckets)?;
+        let listed = list("tensors", &listed)?;
+        let tensors = header.read(data, listed, buckets, SketchKey::new(key))?;
         Self::try_from(SignatureParts {
             version,
             name,
@@ -262,6 +265,7 @@ struct Header<'a> {
     squared_norms: Option<Entry>,
     buckets: Option<Entry>,
     rows: Option<Entry>,
+    values: Option<Entry>,
     exponents: Option<Entry>,
     level_counts: Option<Entry>,
     flags: Option<Entry>,
@@ -281,13 +285,14 @@ impl Header<'_> {
         data: &[u8],
         listed: Vec<Listed<'_>>,
         buckets: usize,
+        key: SketchKey,
     ) -> Result<Vec<TensorParts>, SignatureFormatError> {
         let count = listed.len() as u64;
         let flags: &[[u8; 1]] = find(data, &self.flags, "flags", "U8", &[count])?;
         let samples = flags.iter().filter(|[flags]| flags & HAS_ROWS != 0).count();
         let mut layouts = Vec::with_capacity(listed.len());
-        let (mut groups, mut numbers) = (0_u64, 0_u64);
-        for tensor in &listed {
+        let (mut groups, mut numbers, mut values) = (0_u64, 0_u64, Vec::new());
+        for (tensor, [flags]) in listed.iter().zip(flags) {
             let layout = Layout::of(&tensor.shape, buckets);
             let layout = layout.ok_or_else(|| SignatureFormatError::Tensor {
                 tensor: tensor.name.clone().into_owned(),
@@ -295,12 +300,15 @@ impl Header<'_> {
             })?;
             groups = groups.saturating_add(layout.groups.count() as u64);
             numbers = numbers.saturating_add(layout.numbers());
+            let has_values = flags & HAS_VALUES != 0;
+            let count = || layout.groups.sampled_positions(key).len();
+            values.push(if has_values { count() } else { 0 });
             layouts.push(layout);
         }
         let rows = [samples, RowSample::ROWS, RowSample::DIMENSIONS].map(|length| length as u64);
         let of_moments = [count, MOMENTS as u64];
         let of_digests = [count, DIGESTS as u64];
-        let numbers = [numbers];
+        let (numbers, sampled) = ([numbers], [values.iter().sum::<usize>() as u64]);
         let mut columns = Columns {
             flags,
             digests: find(data, &self.digests, "digests", "U64", &of_digests)?,
@@ -311,12 +319,13 @@ impl Header<'_> {
             norms: find(data, &self.squared_norms, "squared_norms", "F64", &[groups])?,
             buckets: find(data, &self.buckets, "buckets", "F32", &numbers)?,
             rows: find(data, &self.rows, "rows", "F32", &rows)?,
+            values: find(data, &self.values, "values", "F32", &sampled)?,
             exponents: find(data, &self.exponents, "exponents", "I32", &[count])?,
             levels: find(data, &self.level_counts, "level_counts", "U16", &[count])?,
         };
-        let tensors = listed.into_iter().zip(&layouts);
+        let tensors = listed.into_iter().zip(layouts.iter().zip(values));
         tensors
-            .map(|(tensor, layout)| columns.next(tensor, layout))
+            .map(|(tensor, (layout, values))| columns.next(tensor, layout, values))
             .collect()
     }
 }
@@ -374,6 +383,7 @@ struct Columns<'a> {
     norms: &'a [[u8; 8]],
     buckets: &'a [[u8; 4]],
     rows: &'a [[u8; 4]],
+    values: &'a [[u8; 4]],
     exponents: &'a [[u8; 4]],
     levels: &'a [[u8; 2]],
 }
@@ -383,6 +393,7 @@ impl Columns<'_> {
         &mut self,
         listed: Listed<'_>,
         layout: &Layout,
+        values: usize,
     ) -> Result<TensorParts, SignatureFormatError> {
         let name = listed.name.into_owned();
         let refused = |reason| SignatureFormatError::Tensor {
@@ -400,7 +411,7 @@ impl Columns<'_> {
             return Err(refused("contradictory rounding levels"));
         };
         let rounding = f64::from_le_bytes(one(&mut self.roundings));
-        if flags >= 2 * IS_CUT {
+        if flags >= 2 * HAS_VALUES {
             return Err(refused("unknown flags"));
         }
         let (groups, numbers) = (layout.groups.count(), layout.numbers() as usize);
@@ -420,6 +431,7 @@ impl Columns<'_> {
             buckets: some(&mut self.buckets, numbers, f32::from_le_bytes),
             is_cut: flags & IS_CUT != 0,
             rows: (flags & HAS_ROWS != 0).then(|| some(&mut self.rows, rows, f32::from_le_bytes)),
+            values: some(&mut self.values, values, f32::from_le_bytes),
             name,
         })
     }

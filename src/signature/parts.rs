@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::assembly::has_all_values;
 use super::digest::SampleDigests;
 use super::profile::LEVELS;
 use super::signing::{buckets_of, groups_of};
@@ -59,6 +60,8 @@ pub(super) struct TensorParts {
     pub(super) exponent: i32,
     pub(super) buckets: Vec<f32>,
     pub(super) rows: Option<Vec<f32>>,
+    /// Sampled values; empty if they are unknown.
+    pub(super) values: Vec<f32>,
     /// Whether it is a part of a stored tensor that holds several projections.
     pub(super) is_cut: bool,
 }
@@ -94,6 +97,7 @@ impl From<&TensorSignature> for TensorParts {
             exponent: tensor.sketch.exponent(),
             buckets: tensor.sketch.buckets().to_vec(),
             rows: tensor.rows.as_ref().map(|rows| rows.numbers().to_vec()),
+            values: tensor.values.clone(),
             is_cut: tensor.is_cut,
         }
     }
@@ -108,6 +112,7 @@ impl TryFrom<SignatureParts> for Signature {
             return Err(SignatureFormatError::Version { found });
         }
         check_buckets(parts.buckets)?;
+        let key = SketchKey::new(parts.key);
         let mut values = 0_u64;
         let mut tensors: Vec<TensorSignature> = Vec::with_capacity(parts.tensors.len());
         for tensor in parts.tensors {
@@ -115,6 +120,9 @@ impl TryFrom<SignatureParts> for Signature {
             values = values.saturating_add(tensor.moments.count());
             if values > MOST_VALUES {
                 return Err(tensor.refused("the model would have more than 2^53 values"));
+            }
+            if !tensor.values.is_empty() && !has_all_values(&tensor, key) {
+                return Err(tensor.refused("impossible sampled values"));
             }
             if tensors.last().is_some_and(|last| last.name >= tensor.name) {
                 return Err(tensor.refused("tensors are not sorted by unique names"));
@@ -126,7 +134,7 @@ impl TryFrom<SignatureParts> for Signature {
         }
         Ok(Self {
             name: parts.name,
-            key: SketchKey::new(parts.key),
+            key,
             buckets: parts.buckets,
             tensors,
             skipped: parts.skipped,
@@ -154,6 +162,7 @@ impl TensorParts {
                 profile: parts.profile,
                 sketch: parts.sketch,
                 rows: parts.rows,
+                values: self.values,
                 is_cut: self.is_cut,
             }),
             Err(reason) => {

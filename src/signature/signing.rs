@@ -19,7 +19,7 @@ use crate::Scalar;
 use crate::moments::{MomentsAccumulator, MomentsError};
 use crate::parallel;
 use crate::progress::{Cancelled, Observer, Phase, ProgressReporter};
-use crate::sketch::{MatrixSketcher, RowGroups, RowSampler, SketchError};
+use crate::sketch::{MatrixSketcher, RowGroups, RowSampler, SketchError, ValueSampler};
 use crate::weights::{
     ElementType, Layer, SkippedLayer, Unfused, WeightSlice, WeightSource, element_count,
 };
@@ -289,6 +289,8 @@ impl<'a, 'b, S: WeightSource> Part<'a, 'b, S> {
                 sketcher: sketcher.map_err(|_| too_large())?,
                 rows: (self.sampled.contains(&at))
                     .then(|| RowSampler::new(groups, self.options.key)),
+                values: is_weight(&layer.shape)
+                    .then(|| ValueSampler::new(groups, self.options.key)),
             },
         }))
     }
@@ -329,6 +331,7 @@ struct Sums {
     rounding: RoundingSampler,
     sketcher: MatrixSketcher,
     rows: Option<RowSampler>,
+    values: Option<ValueSampler>,
 }
 
 impl TensorPass<'_> {
@@ -386,6 +389,7 @@ impl TensorPass<'_> {
             profile,
             sketch,
             rows: self.sums.rows.map(RowSampler::finish),
+            values: (self.sums.values).map_or_else(Vec::new, ValueSampler::finish),
             is_cut: self.is_cut,
         }))
     }
@@ -415,6 +419,9 @@ impl Sums {
         self.rounding.extend(values);
         if let Some(rows) = &mut self.rows {
             rows.extend(values);
+        }
+        if let Some(sampler) = &mut self.values {
+            sampler.extend(values);
         }
         Ok(())
     }

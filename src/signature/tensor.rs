@@ -21,6 +21,7 @@ pub struct TensorSignature {
     pub(super) profile: PrecisionProfile,
     pub(super) sketch: MatrixSketch,
     pub(super) rows: Option<RowSample>,
+    pub(super) values: Vec<f32>,
     pub(super) is_cut: bool,
 }
 
@@ -79,6 +80,15 @@ impl TensorSignature {
     #[must_use]
     pub const fn rows(&self) -> Option<&RowSample> {
         self.rows.as_ref()
+    }
+
+    /// Some of its values, at the positions that [`RowGroups::sampled_positions`] gives for the groups of its
+    /// [sketch](Self::sketch), rounded to single precision. Empty if the tensor isn't a weight, or if they are unknown.
+    ///
+    /// [`RowGroups::sampled_positions`]: crate::sketch::RowGroups::sampled_positions
+    #[must_use]
+    pub fn values(&self) -> &[f32] {
+        &self.values
     }
 
     /// Whether the tensor is a part of a stored one that holds several projections (see

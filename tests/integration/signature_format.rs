@@ -183,11 +183,11 @@ fn other_files_are_named() {
 
 #[test]
 fn settings_are_checked() {
-    let version = replaced(r#""version":"3""#, r#""version":"2""#).unwrap_err();
+    let version = replaced(r#""version":"4""#, r#""version":"2""#).unwrap_err();
     assert_eq!(version, SignatureFormatError::Version { found: "2".into() });
     assert_eq!(
         version.to_string(),
-        "unsupported format version `2`; expected version 3"
+        "unsupported format version `2`; expected version 4"
     );
     for (from, to, setting, value) in [
         (r#""buckets":"32""#, r#""buckets":"33""#, "buckets", "33"),
@@ -305,6 +305,7 @@ fn without_tensors() -> Vec<u8> {
         ("squared_norms", "F64", "[0]"),
         ("buckets", "F32", "[0]"),
         ("rows", "F32", "[0,32,16]"),
+        ("values", "F32", "[0]"),
         ("exponents", "I32", "[0]"),
         ("level_counts", "U16", "[0]"),
         ("flags", "U8", "[0]"),
@@ -312,7 +313,7 @@ fn without_tensors() -> Vec<u8> {
     let entries = arrays.map(|(name, dtype, shape)| {
         format!(r#","{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,0]}}"#)
     });
-    let metadata = r#"{"format":"mother.signature","version":"3","name":"","key":"0","buckets":"8","tensors":"[]","skipped":"[]"}"#;
+    let metadata = r#"{"format":"mother.signature","version":"4","name":"","key":"0","buckets":"8","tensors":"[]","skipped":"[]"}"#;
     joined(
         &format!("{{\"__metadata__\":{metadata}{}}}", entries.concat()),
         &[],
@@ -399,7 +400,7 @@ fn impossible_numbers_are_errors() {
         // bfloat16 holds all values and single precision doesn't.
         ("flags", 0, vec![8 + 2], "impossible profile"),
         ("flags", 0, vec![1], "contradictory rounding levels"),
-        ("flags", 0, vec![64 + 9], "unknown flags"),
+        ("flags", 0, vec![128 + 9], "unknown flags"),
     ];
     for (array, at, value, reason) in cases {
         let error = with_bytes(array, *at, value).unwrap_err();
@@ -409,7 +410,14 @@ fn impossible_numbers_are_errors() {
             "{array} {at}"
         );
     }
-    assert!(with_bytes("flags", 0, &[9 + 16]).is_err());
+    for flag in [16, 64] {
+        assert!(with_bytes("flags", 0, &[9 + flag]).is_err());
+    }
+    let not_a_value = with_bytes("values", 0, &f32::NAN.to_le_bytes()).unwrap_err();
+    assert_eq!(
+        not_a_value.to_string(),
+        "tensor `w`: impossible sampled values"
+    );
 }
 
 #[test]
@@ -440,8 +448,8 @@ mod through_serde {
             error.to_string()
         };
         assert_eq!(
-            replaced("\"version\":3", "\"version\":7"),
-            "unsupported format version `7`; expected version 3"
+            replaced("\"version\":4", "\"version\":7"),
+            "unsupported format version `7`; expected version 4"
         );
         assert_eq!(
             replaced("\"buckets\":32", "\"buckets\":5"),

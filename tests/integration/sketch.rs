@@ -220,6 +220,39 @@ fn no_matrix_has_more_groups_than_the_maximum() {
     assert_eq!(most, Some(RowGroups::MAXIMUM));
 }
 
+#[test]
+fn values_are_sampled_from_every_group_wherever_rows_end() {
+    let key = SketchKey::new(9);
+    let positions = |length, width| {
+        RowGroups::new(length, width)
+            .unwrap()
+            .sampled_positions(key)
+    };
+    for (rows, width) in [(1, 1), (3, 2), (20, 30), (63, 7), (1_000, 5)] {
+        let groups = RowGroups::new(rows * width, width).unwrap();
+        let all = positions(rows * width, width);
+        assert!(all.is_sorted_by(|first, second| first < second));
+        for group in 0..groups.count() {
+            let values = groups.values(group);
+            let sampled = all.iter().filter(|&at| values.contains(at)).count();
+            let is_whole = values.len() == groups.height() * width;
+            assert!(sampled <= 2 && (sampled > 0 || !is_whole), "{rows} {group}");
+        }
+        // The same positions, as far as the rows reach, if the height is the same.
+        let fewer = RowGroups::new((rows - 1) * width, width).unwrap();
+        if fewer.height() == groups.height() {
+            let same: Vec<usize> = (all.into_iter())
+                .filter(|&at| at < (rows - 1) * width)
+                .collect();
+            assert_eq!(positions((rows - 1) * width, width), same);
+        }
+    }
+    let other = RowGroups::new(1_000, 10)
+        .unwrap()
+        .sampled_positions(SketchKey::new(8));
+    assert_ne!(positions(1_000, 10), other);
+}
+
 /// The numbers of rows with the most groups are among these.
 #[test]
 fn a_change_of_the_last_row_is_seen() {

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::parts::TensorParts;
-use super::{DIGESTS, HAS_LEVELS, HAS_ROWS, IS_CUT, MOMENTS, json};
+use super::{DIGESTS, HAS_LEVELS, HAS_ROWS, HAS_VALUES, IS_CUT, MOMENTS, json};
 use crate::sketch::RowSample;
 
 /// All arrays, with their entries in the header.
@@ -46,6 +46,9 @@ pub(super) fn arrays(tensors: &[TensorParts]) -> (String, Vec<u8>) {
     written.put(buckets.map(|number| number.to_le_bytes()));
     written.begin("rows", "F32", &rows);
     written.put(samples.flatten().map(|number| number.to_le_bytes()));
+    let values = tensors.iter().flat_map(|tensor| &tensor.values);
+    written.begin("values", "F32", &[values.clone().count()]);
+    written.put(values.map(|number| number.to_le_bytes()));
     written.begin("exponents", "I32", &[count]);
     written.put(tensors.iter().map(|tensor| tensor.exponent.to_le_bytes()));
     written.begin("level_counts", "U16", &[count]);
@@ -65,7 +68,12 @@ fn flags(tensor: &TensorParts) -> u8 {
     };
     let rows = if tensor.rows.is_some() { HAS_ROWS } else { 0 };
     let cut = if tensor.is_cut { IS_CUT } else { 0 };
-    single | bfloat << 1 | half << 2 | levels | rows | cut
+    let values = if tensor.values.is_empty() {
+        0
+    } else {
+        HAS_VALUES
+    };
+    single | bfloat << 1 | half << 2 | levels | rows | cut | values
 }
 
 /// The arrays written so far.

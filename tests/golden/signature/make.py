@@ -28,9 +28,12 @@ def row_seed(row):
     return mix(KEY + (row + 1) * 0x9E3779B97F4A7C15 & MASK)
 
 
+def signs(seed, block):
+    return mix(seed + (block + 1) * 0xD1B54A32D192ED03 & MASK)
+
+
 def is_minus(seed, column):
-    signs = mix(seed + (column // 64 + 1) * 0xD1B54A32D192ED03 & MASK)
-    return signs >> (column % 64) & 1
+    return signs(seed, column // 64) >> (column % 64) & 1
 
 
 def is_weight(shape):
@@ -91,6 +94,16 @@ def row_sample(values, shape):
             place = row // stride * 16 + column % 16
             numbers[place] += -value if is_minus(seed, column) else value
     return in_units(numbers)[0]
+
+
+def sampled_values(values, shape):
+    """Two values of each group of rows, in single precision."""
+    width = row_width(shape)
+    size = group_height(-(-len(values) // width)) * width
+    starts = range(0, len(values), size)
+    positions = {start + signs(row_seed(start // size), i) % size for start in starts for i in (0, 1)}
+    largest = float(np.finfo(np.float32).max)
+    return [max(-largest, min(largest, values[at])) for at in sorted(positions) if at < len(values)]
 
 
 # Digests.
@@ -179,14 +192,14 @@ def moments(values):
     return [low + 0.0, high + 0.0, float(mean), float(mean - Fraction(float(mean)))] + central
 
 
-def profile(values, has_rows):
+def profile(values, has_rows, has_values):
     """Flags, zeros, the number of levels and their gap."""
     with np.errstate(over="ignore"):
         single = all(float(np.float32(value)) == value for value in values)
         half = single and all(float(np.float16(value)) == value for value in values)
     bfloat = single and all(to_bfloat(np.float32(value)) == value for value in values)
     levels = sorted({value + 0.0 for value in values})
-    flags = single | bfloat << 1 | half << 2 | has_rows << 4
+    flags = single | bfloat << 1 | half << 2 | has_rows << 4 | has_values << 6
     zeros = values.count(0.0)
     if len(levels) > 256:
         return flags, zeros, 0, 0.0
@@ -401,8 +414,9 @@ def main():
     sampled = [t[0] for t in largest[:8]]
     kept = [t for t in model if all(math.isfinite(x) for x in t[3])]
     sketches = [sketch(t[3], t[2], BUCKETS if is_weight(t[2]) else 8) for t in kept]
-    profiles = [profile(t[3], t[0] in sampled) for t in kept]
+    profiles = [profile(t[3], t[0] in sampled, is_weight(t[2])) for t in kept]
     roundings = [rounding(t[3], t[2], p[0]) for t, p in zip(kept, profiles)]
+    sampled_of = [x for t in kept if is_weight(t[2]) for x in sampled_values(t[3], t[2])]
     rows = [row_sample(t[3], t[2]) for t in kept if t[0] in sampled]
     norms = [norm for sketch in sketches for norm in sketch[0]]
     buckets = [bucket for sketch in sketches for bucket in sketch[2]]
@@ -414,7 +428,7 @@ def main():
         "name": "golden",
         "skipped": json.dumps([{"layer": "broken", "reason": "contains NaN at index 7"}], **compact),
         "tensors": json.dumps([{"name": t[0], "shape": t[2], "dtype": t[1]} for t in kept], **compact),
-        "version": "3",
+        "version": "4",
     }
     arrays = [
         ("digests", "U64", [count, 6], packed("<u8", [w for t in kept for w in digests(t[3])])),
@@ -425,6 +439,7 @@ def main():
         ("squared_norms", "F64", [len(norms)], packed("<f8", norms)),
         ("buckets", "F32", [len(buckets)], packed("<f4", buckets)),
         ("rows", "F32", [len(rows), 32, 16], packed("<f4", [x for row in rows for x in row])),
+        ("values", "F32", [len(sampled_of)], packed("<f4", sampled_of)),
         ("exponents", "I32", [count], packed("<i4", [exponent for _, exponent, _ in sketches])),
         ("level_counts", "U16", [count], packed("<u2", [levels for _, _, levels, _ in profiles])),
         ("flags", "U8", [count], packed("u1", [flags for flags, _, _, _ in profiles])),
