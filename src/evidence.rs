@@ -56,7 +56,7 @@ pub use self::matching::{MatchRule, Matching};
 pub use self::measurement::{Distance, Measurement, OnFailure};
 pub(crate) use self::members::SAME_SHARE;
 pub use self::merges::Merge;
-pub(crate) use self::merges::{NearestAverage, StepFit};
+pub(crate) use self::merges::{NearestAverage, StepFit, takes_values_of_several};
 pub use self::orientation::{TransposedModel, find_transposed, sign_aligned};
 pub use self::pair_growth::PairGrowth;
 pub(crate) use self::partial::{PARTIAL, restricted_squared_distance};

@@ -1,12 +1,13 @@
 //! Models that were made from others without training.
 
-mod dropped;
+mod elementwise;
 mod nearest_average;
 mod step_fit;
 mod tensorwise;
 
 use alloc::vec::Vec;
 
+pub(crate) use self::elementwise::takes_values_of_several;
 pub(crate) use self::nearest_average::NearestAverage;
 pub(crate) use self::step_fit::StepFit;
 
@@ -61,7 +62,20 @@ impl Merge {
         &self.parents
     }
 
-    /// Whether a model is one of the parents.
+    /// Whether each is a parent of the other.
+    pub(crate) fn is_mutual(&self, other: &Self) -> bool {
+        self.has_parent(other.model) && other.has_parent(self.model)
+    }
+
+    /// Whether this is an average of another average and one of that one's parents.
+    pub(crate) fn is_in_line_with(&self, other: &Self) -> bool {
+        let are_pairs = self.parents.len() == 2 && other.parents.len() == 2;
+        let mut parents = self.parents.iter();
+        are_pairs
+            && self.has_parent(other.model)
+            && parents.any(|&(parent, _)| other.has_parent(parent))
+    }
+
     fn has_parent(&self, model: usize) -> bool {
         self.parents.iter().any(|&(parent, _)| parent == model)
     }
@@ -86,7 +100,7 @@ impl Members<'_> {
             models: (0..self.len()).filter(|&model| !is_copy(model)).collect(),
         };
         let mut merges = search.tensorwise_merges();
-        merges.extend(search.dropped_sums());
+        merges.extend(search.elementwise_merges());
         // The sort is stable: averages come first and are kept.
         merges.sort_by_key(Merge::model);
         merges.dedup_by_key(|merge| merge.model());

@@ -317,12 +317,12 @@ impl GroupEvidence {
     ///
     /// - **Weights by tensor.** Every tensor is an average of the same tensor of two to eight parents, with weights of its
     ///   own: layers were taken from different models, interpolated by a gradient, or averaged by Model Stock.
-    /// - **DARE.** The steps of two or more models from a base are added after values were dropped at random and the others made
-    ///   larger in return. At least a quarter and at most four fifths of the values must have been dropped, and the weights
-    ///   of k parents, at most six, must be from 0.4 / k to 0.75. Of 108 such merges of two models of real trees, with
-    ///   half or seven tenths dropped, both parents were found for 66; for 18, a near relative took the place of one. Of 56
-    ///   merges of three, all parents were found for 23. Among the models of 135 random parts of the same trees, without
-    ///   merges, two looked like one.
+    /// - **Values chosen from several models.** Some [sampled values](crate::signature::TensorSignature::values) are exactly
+    ///   those of one parent, others exactly those of another, and hardly any are those of both. TIES, DARE, breadcrumbs and
+    ///   SCE merges are made so, from a base and two or more models; others choose between two models. In DARE merges,
+    ///   the steps from the base may be multiplied by any number. At least 2 % of the values, and eight, must come from each of
+    ///   up to eight parents. Merges stored in 16 bits are found only if training moved their parents by much more than
+    ///   rounding did.
     ///
     /// Merges that were trained further aren't found.
     ///
@@ -330,6 +330,8 @@ impl GroupEvidence {
     ///
     /// - D.-H. Jang, S. Yun and D. Han, "Model Stock: All we need is just a few fine-tuned models", ECCV 2024,
     ///   [arXiv:2403.19522](https://arxiv.org/abs/2403.19522).
+    /// - P. Yadav et al., "TIES-Merging: Resolving Interference When Merging Models", NeurIPS 2023,
+    ///   [arXiv:2306.01708](https://arxiv.org/abs/2306.01708).
     /// - L. Yu et al., "Language Models are Super Mario: Absorbing Abilities from Homologous Models as a Free Lunch",
     ///   ICML 2024, [arXiv:2311.03099](https://arxiv.org/abs/2311.03099).
     #[must_use]

@@ -147,21 +147,30 @@ pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
     };
     let compared = |u, v| group.compared(u, v).min(group.compared(v, u)) >= NEARLY_ALL;
     let is_copy = |model| group.original(model) != Some(model);
-    let averages = find_merges_among(geometry, compared).into_iter();
+    let averages = find_merges_among(geometry, compared);
+    // Steps in one direction, as of a series of checkpoints, make each model an average of its neighbours.
+    let is_mutual = |merge: &Merge| averages.iter().any(|other| merge.is_mutual(other));
+    let averages = averages.iter().filter(|merge| !is_mutual(merge)).cloned();
     // Quantisation and pruning are steps of their own and don't make merges.
     let selective = find_selective_merges_among(geometry, |u, v| {
         compared(u, v) && !is_copy(u) && !is_copy(v)
     });
+    let (exact, approximate): (Vec<Merge>, Vec<Merge>) =
+        averages.partition(|average| average.residual() <= EXACT);
     // With more weights, others explain a little more by chance.
-    let averages = averages.map(|average| (BETTER * average.residual(), average));
-    let others = group.merges().iter().cloned().chain(selective);
-    let others = others.map(|merge| (merge.residual(), merge));
-    let mut ranked: Vec<(f64, Merge)> = averages.chain(others).collect();
-    // The sort is stable, and exact averages come first.
-    ranked.sort_by(|(first, u), (second, v)| {
-        let explained = first.max(EXACT).total_cmp(&second.max(EXACT));
-        u.model().cmp(&v.model()).then(explained)
-    });
+    let approximate = approximate
+        .into_iter()
+        .map(|merge| (BETTER * merge.residual(), merge));
+    let of_tensors = group.merges().iter().cloned();
+    let certain = exact
+        .into_iter()
+        .chain(of_tensors)
+        .map(|merge| (0.0, merge));
+    let others = selective.into_iter().map(|merge| (merge.residual(), merge));
+    let mut ranked: Vec<(f64, Merge)> = certain.chain(approximate).chain(others).collect();
+    // The sort is stable, so exact averages stay first, and then what tensors show.
+    ranked
+        .sort_by(|(first, u), (second, v)| u.model().cmp(&v.model()).then(first.total_cmp(second)));
     let mut merges: Vec<Merge> = ranked.into_iter().map(|(_, merge)| merge).collect();
     merges.dedup_by_key(|merge| merge.model());
     merges.retain(|merge| !is_copy(merge.model()));

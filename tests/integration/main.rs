@@ -47,6 +47,7 @@ mod kinship;
 mod knowledge;
 mod merges;
 mod merges_by_tensor;
+mod merges_by_value;
 mod metrics;
 mod mixed_heritage;
 mod moments;

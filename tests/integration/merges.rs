@@ -404,7 +404,7 @@ fn of_one_layer<N: Into<String>>(
 }
 
 /// The values of steps that are among the larger half of each and not outvoted in sign, as TIES merges them.
-fn with_larger_values(base: &[f32], models: &[&[f32]]) -> Vec<f32> {
+pub(crate) fn with_larger_values(base: &[f32], models: &[&[f32]]) -> Vec<f32> {
     let trimmed = |model: &&[f32]| -> Vec<f32> {
         let steps: Vec<f32> = model.iter().zip(base).map(|(m, b)| m - b).collect();
         let mut sizes: Vec<f32> = steps.iter().map(|step| step.abs()).collect();
@@ -493,7 +493,7 @@ fn pruned_weights_are_no_step_of_a_merge() {
 }
 
 /// A base plus the weighted steps of some models, of which a random share of the values is kept.
-fn dropped(base: &[f32], parents: &[(&[f32], f32)], kept: f64, seed: u64) -> Vec<f32> {
+pub(crate) fn dropped(base: &[f32], parents: &[(&[f32], f32)], kept: f64, seed: u64) -> Vec<f32> {
     let mut random = noise::Noise::new(seed);
     let mut sum = base.to_vec();
     for &(parent, weight) in parents {

@@ -105,12 +105,6 @@ impl StepFit {
         gains.fold(self.explained, f64::min)
     }
 
-    /// Whether both have the same parents.
-    pub(super) fn has_parents_of(&self, other: &Self) -> bool {
-        let same = |parent: &usize| other.parents.contains(parent);
-        self.parents.len() == other.parents.len() && self.parents.iter().all(same)
-    }
-
     /// The model as a merge. The base has the remaining weight.
     pub(crate) fn into_merge(self) -> Merge {
         let of_base = (self.base, 1.0 - self.weights.iter().sum::<f64>());

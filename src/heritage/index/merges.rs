@@ -8,7 +8,7 @@ use num_traits::Float;
 use super::IndexError;
 use super::families::LargeFamily;
 use super::near::Comparer;
-use crate::evidence::{Merge, NEARLY_ALL};
+use crate::evidence::{Merge, NEARLY_ALL, takes_values_of_several};
 use crate::heritage::merges::merges_of;
 use crate::heritage::recovery::sparse::NearPair;
 use crate::parallel;
@@ -29,7 +29,7 @@ const COMPARED: usize = 24;
 type Nearest = Vec<(f64, usize)>;
 
 impl LargeFamily<'_> {
-    /// The merges among models that lie between two near ones, by position in the family.
+    /// The merges among models that lie between two near ones, or have values of both, by position in the family.
     ///
     /// O(1) time for each model, if few of them lie between two others.
     pub(super) fn merges(
@@ -40,7 +40,12 @@ impl LargeFamily<'_> {
     ) -> Result<Vec<Merge>, IndexError> {
         let nearest = self.nearest(pairs, originals);
         let merge = |(model, nearest): (usize, &Nearest)| {
-            if self.is_between(nearest, comparer, pairs)? {
+            let near = nearest.iter().take(COMPARED).map(|&(_, other)| other);
+            let is_choice = || {
+                let others = near.map(|other| &self.entries[other].signature);
+                takes_values_of_several(&self.entries[model].signature, others)
+            };
+            if self.is_between(nearest, comparer, pairs)? || is_choice() {
                 self.merge(model, nearest, comparer)
             } else {
                 Ok(None)

@@ -31,8 +31,8 @@ const NEAREST: usize = 16;
 ///
 /// Unlike the merges of [`find_merges`](super::find_merges), these are approximate:
 /// [`residual`](Merge::residual) is the unexplained share. A model trained on the data of two relatives can look the
-/// same. DARE drops values at random, which leaves more of the step unexplained; such merges are found from signatures
-/// ([`GroupEvidence::merges`](crate::evidence::GroupEvidence::merges)).
+/// same. Signatures show such merges with certainty, and also those that leave more of the step unexplained, such as DARE
+/// merges, if their values weren't rounded ([`GroupEvidence::merges`](crate::evidence::GroupEvidence::merges)).
 ///
 /// # Complexity
 ///

@@ -15,6 +15,9 @@ use super::{JointConstant, JointModel, RecoveryError, Rules};
 use crate::evidence::Merge;
 use crate::heritage::{Descent, EquivalentParents, MergeParent, Model, ModelGraph, RunnerUp};
 
+/// The probability that models in one line are checkpoints of one run, rather than averages of averages: nothing tells.
+const IN_LINE: f64 = 0.5;
+
 /// The models of all trees, sorted by name.
 pub(super) struct Forest<'a> {
     models: Vec<Model>,
@@ -206,6 +209,14 @@ impl<'a> Forest<'a> {
             let mut all = ends.chain([merge.model()]);
             if !all.any(|model| rules.constraints.is_known(model)) {
                 self.doubt_average(models, merge, extrapolated);
+                let beside = rules
+                    .merges
+                    .iter()
+                    .find(|other| merge.is_in_line_with(other));
+                if let Some(other) = beside {
+                    let other = self.positions[&*models[other.model()]];
+                    doubt(&mut self.models[merged], other, IN_LINE);
+                }
             }
         }
     }

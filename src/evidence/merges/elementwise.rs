@@ -1,0 +1,370 @@
+//! Merges that take each value from one of several models, such as TIES and DARE.
+
+use alloc::vec::Vec;
+
+use super::{Merge, MergeSearch, StepFit};
+use crate::parallel;
+use crate::signature::{Signature, TensorSignature};
+
+/// The least share of the sampled values that come from each parent, and their least number.
+const LEAST: (f64, usize) = (0.02, 8);
+
+/// The same for a parent whose step from the base was multiplied by some number, which could be any.
+const LEAST_SCALED: (f64, usize) = (0.05, 12);
+
+/// How many values of a merge would have to be those of both of two parents, if these weren't exclusive. At 8, finding no
+/// more than a quarter happens with a probability of 1.4 %, if the values were independent.
+const LEAST_EXPECTED: f64 = 8.0;
+
+/// The largest number of values that are those of both parents, as a share of the expected one.
+const MOST_IN_BOTH: f64 = 0.25;
+
+/// The least share of tensors that have values of both parents, among those that differ from both. Where rows or tensors
+/// were trained at different times, few do.
+const LEAST_MIXED: f64 = 0.5;
+
+/// The largest number of parents.
+const MOST_PARENTS: usize = 8;
+
+/// If a merge can be explained nearly as well without other merges, it was made from the same models as they were.
+const AS_WELL: f64 = 0.9;
+
+/// The relative error of a value that was computed from others in single precision: four roundings.
+const SINGLE: f64 = 2.5e-7;
+
+/// Half of the least relative step of bfloat16 and of half precision.
+const BFLOAT: f64 = 1.0 / 512.0;
+const HALF: f64 = 1.0 / 4096.0;
+
+/// The largest relative error of a ratio that counts.
+const SHARP: f64 = 0.02;
+
+impl MergeSearch<'_> {
+    /// The models of which each value is that of one of several others, for many values at least; sorted by model.
+    ///
+    /// TIES and DARE add to a base what two or more other models learnt since, but leave out some of these changes.
+    /// Others choose between the values of their parents. So some values of a merge are exactly those of one parent, and
+    /// others exactly those of another, but hardly any are those of both. Training changes nearly all values. If it changes
+    /// few of them, as in models of low precision, a model on the path between two others has values of both as often as
+    /// it would by chance.
+    ///
+    /// O(n²) time for n models, if few of them are merges.
+    pub(super) fn elementwise_merges(&self) -> Vec<Merge> {
+        let found = parallel::map(&self.models, |&model| {
+            self.choices(model, &|_| true)
+                .map(|choices| (model, choices))
+        });
+        let found: Vec<(usize, Choices)> = found.into_iter().flatten().collect();
+        let is_found = |model: usize| found.iter().any(|&(other, _)| other == model);
+        let merges = found.iter().map(|(model, choices)| {
+            let without_merges = self.choices(*model, &|other| !is_found(other));
+            let simpler = without_merges.filter(|other| other.share >= AS_WELL * choices.share);
+            self.merge(*model, simpler.as_ref().unwrap_or(choices))
+        });
+        let merges: Vec<Merge> = merges.collect();
+        // The values that one of two merges chose may be those that the other didn't.
+        let is_mutual = |merge: &&Merge| merges.iter().any(|other| merge.is_mutual(other));
+        merges
+            .iter()
+            .filter(|merge| !is_mutual(merge))
+            .cloned()
+            .collect()
+    }
+
+    /// The parents from which a model's values were chosen.
+    fn choices(&self, model: usize, is_allowed: &dyn Fn(usize) -> bool) -> Option<Choices> {
+        let tensors = self.members.signature(model).tensors().iter();
+        let own: Vec<&TensorSignature> = tensors
+            .filter(|tensor| self.members.options.compares(tensor) && !tensor.values().is_empty())
+            .collect();
+        let sample = Sample::new(&own);
+        let others = self.models.iter().filter(|&&other| {
+            other != model && is_allowed(other) && self.members.relation(model, other).is_related()
+        });
+        let values_of = |other: usize| Sample::values(&own, &self.counterparts(model, &own, other));
+        let same = others.clone().map(|&other| {
+            let is_same = sample.is_same(&values_of(other));
+            Source {
+                model: other,
+                is_same,
+            }
+        });
+        let same = same.filter(|source| source.number() >= sample.least(LEAST));
+        let mut sources = sample.exclusive(same.collect());
+        let squared_norm = |source: &&Source| self.geometry.squared_norms()[source.model];
+        let base = sources
+            .iter()
+            .min_by(|u, v| squared_norm(u).total_cmp(&squared_norm(v)));
+        // Seen from the merge, its base has such steps, too.
+        let base = base.filter(|base| self.geometry.is_step(base.model, model));
+        if let Some(base) = base.map(|base| base.model) {
+            let from = values_of(base);
+            let is_new = |other: &usize| !sources.iter().any(|source| source.model == *other);
+            let scaled = others.filter(|other| is_new(other)).filter_map(|&other| {
+                let is_same = sample.is_scaled(&from, &values_of(other))?;
+                Some(Source {
+                    model: other,
+                    is_same,
+                })
+            });
+            let scaled: Vec<Source> = scaled.collect();
+            if !scaled.is_empty() {
+                sources = sample.exclusive(sources.into_iter().chain(scaled).collect());
+            }
+        }
+        (sources.len() > 1).then(|| {
+            let number = |source: &Source| source.number() as f64;
+            let all: f64 = sources.iter().map(number).sum();
+            let shares = sources
+                .iter()
+                .map(|source| (source.model, number(source) / all));
+            Choices {
+                shares: shares.collect(),
+                share: all / sample.len() as f64,
+            }
+        })
+    }
+
+    /// The merge, with the weights that fit best if one of its parents is the base of the others, and else the shares of
+    /// its values.
+    fn merge(&self, model: usize, choices: &Choices) -> Merge {
+        let parents = || choices.shares.iter().map(|&(parent, _)| parent);
+        let others = |base: usize| parents().filter(move |&parent| parent != base);
+        let is_base = |&base: &usize| {
+            self.geometry.is_step(base, model)
+                && others(base).all(|other| self.geometry.is_step(base, other))
+        };
+        let fit = parents()
+            .find(is_base)
+            .and_then(|base| StepFit::new(self.geometry, base, model, others(base).collect()));
+        match fit {
+            Some(fit) => fit.into_merge(),
+            None => Merge::new(
+                model,
+                choices.shares.clone(),
+                (1.0 - choices.share).max(0.0),
+            ),
+        }
+    }
+}
+
+/// Whether some values of a model are exactly those of one other model, and some exactly those of another.
+pub(crate) fn takes_values_of_several<'a>(
+    model: &Signature,
+    others: impl Iterator<Item = &'a Signature>,
+) -> bool {
+    let tensors = model.tensors().iter();
+    let own: Vec<&TensorSignature> = tensors
+        .filter(|tensor| !tensor.values().is_empty())
+        .collect();
+    let sample = Sample::new(&own);
+    let same = others.enumerate().map(|(at, other)| {
+        let counterpart = |tensor: &&TensorSignature| {
+            let found = other.tensor(tensor.name());
+            found.filter(|found| found.shape() == tensor.shape())
+        };
+        let counterparts: Vec<_> = own.iter().map(counterpart).collect();
+        Source {
+            model: at,
+            is_same: sample.is_same(&Sample::values(&own, &counterparts)),
+        }
+    });
+    let same = same.filter(|source| source.number() >= sample.least(LEAST));
+    sample.exclusive(same.collect()).len() > 1
+}
+
+/// The parents from which the values of a model were chosen.
+struct Choices {
+    /// The parents, with their shares of the values that come from one of them.
+    shares: Vec<(usize, f64)>,
+    /// The share of these among all values.
+    share: f64,
+}
+
+/// A model with some values that may have been taken from it.
+#[derive(Clone)]
+struct Source {
+    model: usize,
+    /// Whether each value is, tensor by tensor.
+    is_same: Vec<Vec<bool>>,
+}
+
+impl Source {
+    fn number(&self) -> usize {
+        self.is_same.iter().flatten().filter(|&&is| is).count()
+    }
+}
+
+/// The sampled values of a model, tensor by tensor.
+struct Sample {
+    /// NaN for values that aren't considered.
+    values: Vec<Vec<f64>>,
+    /// How far each may be from a value that it is said to be equal to.
+    errors: Vec<Vec<f64>>,
+}
+
+impl Sample {
+    fn new(tensors: &[&TensorSignature]) -> Self {
+        let errors = |tensor: &&TensorSignature| -> Vec<f64> {
+            let sizes = tensor.values().iter().map(|value| f64::from(value.abs()));
+            let profile = tensor.profile();
+            if profile.fits_bf16() || profile.fits_f16() {
+                let step = if profile.fits_bf16() { BFLOAT } else { HALF };
+                return sizes.map(|size| step * size).collect();
+            }
+            // The values of the parents may be larger than their difference.
+            let mean = sizes.clone().sum::<f64>() / tensor.values().len() as f64;
+            sizes.map(|size| SINGLE * (size + mean)).collect()
+        };
+        // Pruning makes zeros of values that have nothing to do with each other.
+        let telling = |&value: &f32| if value == 0.0 { f64::NAN } else { value.into() };
+        let values = |tensor: &&TensorSignature| tensor.values().iter().map(telling).collect();
+        Self {
+            values: tensors.iter().map(values).collect(),
+            errors: tensors.iter().map(errors).collect(),
+        }
+    }
+
+    /// The values of another model at the same positions; NaN where it has none.
+    fn values(own: &[&TensorSignature], others: &[Option<&TensorSignature>]) -> Vec<Vec<f64>> {
+        let values = |(own, other): (&&TensorSignature, &Option<&TensorSignature>)| {
+            let count = own.values().len();
+            match other.map(TensorSignature::values) {
+                Some(values) if values.len() == count => values.iter().map(|&v| v.into()).collect(),
+                _ => alloc::vec![f64::NAN; count],
+            }
+        };
+        own.iter().zip(others).map(values).collect()
+    }
+
+    fn len(&self) -> usize {
+        let values = self.values.iter().flatten();
+        values.filter(|value| !value.is_nan()).count()
+    }
+
+    /// The least number of values for a share of all.
+    fn least(&self, (share, number): (f64, usize)) -> usize {
+        number.max((share * self.len() as f64) as usize)
+    }
+
+    /// Whether each value is equal to that of another model. Tensors in which all are don't count.
+    fn is_same(&self, others: &[Vec<f64>]) -> Vec<Vec<bool>> {
+        let tensors = self.values.iter().zip(&self.errors).zip(others);
+        let is_same = tensors.map(|((own, errors), others)| {
+            let values = own.iter().zip(errors).zip(others);
+            let is_same = values.map(|((own, error), other)| (own - other).abs() <= *error);
+            none_if_all(is_same.collect(), own)
+        });
+        is_same.collect()
+    }
+
+    /// Whether each value is the base's plus another model's step, times one number for all; `None` if too few are.
+    fn is_scaled(&self, base: &[Vec<f64>], other: &[Vec<f64>]) -> Option<Vec<Vec<bool>>> {
+        let ratio = |tensor: usize, at: usize| -> Option<[f64; 2]> {
+            let from = base[tensor][at];
+            let (step, error) = (other[tensor][at] - from, self.errors[tensor][at]);
+            let own = self.values[tensor][at] - from;
+            let ratio = [own / step, error / step.abs()];
+            (own.abs() > error && ratio[1] <= SHARP).then_some(ratio)
+        };
+        let places = || {
+            (0..self.values.len()).flat_map(|t| (0..self.values[t].len()).map(move |at| (t, at)))
+        };
+        let ratios: Vec<[f64; 2]> = places()
+            .filter_map(|(tensor, at)| ratio(tensor, at))
+            .collect();
+        let (common, number) = most_common(&ratios)?;
+        let is_common = |[ratio, error]: [f64; 2]| (ratio - common).abs() <= error;
+        // Of a merge that is the mean of two models at some positions, one of these is the mirror image of the other.
+        let is_scaled = common > 0.0 && (common - 1.0).abs() > SHARP;
+        (is_scaled && number >= self.least(LEAST_SCALED)).then(|| {
+            let tensors = self.values.iter().enumerate();
+            let is_same = tensors.map(|(tensor, own)| {
+                let is = |at| ratio(tensor, at).is_some_and(is_common);
+                none_if_all((0..own.len()).map(is).collect(), own)
+            });
+            is_same.collect()
+        })
+    }
+
+    /// The sources that exclude each other, largest first. Each adds enough values to those of the others.
+    fn exclusive(&self, mut sources: Vec<Source>) -> Vec<Source> {
+        let mut chosen: Vec<Source> = Vec::new();
+        while chosen.len() < MOST_PARENTS {
+            let added = |source: &Source| {
+                let is_new = |&(tensor, at): &(usize, usize)| {
+                    source.is_same[tensor][at]
+                        && !chosen.iter().any(|chosen| chosen.is_same[tensor][at])
+                };
+                let tensors = 0..self.values.len();
+                let places = tensors.flat_map(|t| (0..self.values[t].len()).map(move |at| (t, at)));
+                places.filter(is_new).count()
+            };
+            // Ties go to the first.
+            let numbers = sources.iter().map(added).enumerate();
+            let Some((at, number)) = numbers.min_by_key(|&(_, number)| core::cmp::Reverse(number))
+            else {
+                break;
+            };
+            if number < self.least(LEAST) {
+                break;
+            }
+            let source = sources.remove(at);
+            let fits = |(place, other): (usize, &Source)| {
+                exclude_each_other(other, &source, place == 0 && chosen.len() == 1)
+            };
+            if chosen.iter().enumerate().all(fits) {
+                chosen.push(source);
+            }
+        }
+        chosen
+    }
+}
+
+/// None of the values, if all of them are.
+fn none_if_all(mut is_same: Vec<bool>, own: &[f64]) -> Vec<bool> {
+    let all = is_same.iter().zip(own).all(|(&is, own)| is || own.is_nan());
+    if all {
+        is_same.fill(false);
+    }
+    is_same
+}
+
+/// Whether two models that both have some values in common with a third have fewer of these in common than they would by
+/// chance. If they are the first two, there must be enough values to tell.
+fn exclude_each_other(first: &Source, second: &Source, are_first: bool) -> bool {
+    let [mut all, mut in_both, mut tensors, mut mixed] = [0_usize; 4];
+    let mut numbers = [0_usize; 2];
+    for (u, v) in first.is_same.iter().zip(&second.is_same) {
+        let count = |of: &[bool]| of.iter().filter(|&&is| is).count();
+        let own = [count(u), count(v)];
+        // Tensors that are equal in all models, or in one and replaced in the other.
+        if own == [0, 0] {
+            continue;
+        }
+        all += u.len();
+        tensors += 1;
+        mixed += usize::from(own[0] > 0 && own[1] > 0);
+        numbers = [numbers[0] + own[0], numbers[1] + own[1]];
+        in_both += u.iter().zip(v).filter(|&(&u, &v)| u && v).count();
+    }
+    let expected = numbers[0] as f64 * numbers[1] as f64 / all.max(1) as f64;
+    let is_mixed = mixed as f64 >= LEAST_MIXED * tensors as f64 && expected >= LEAST_EXPECTED;
+    in_both as f64 <= MOST_IN_BOTH * expected && (is_mixed || !are_first)
+}
+
+/// The value that lies within the errors of most of some numbers, and how many these are; ties go to the least.
+fn most_common(numbers: &[[f64; 2]]) -> Option<(f64, usize)> {
+    let sorted = |of: &dyn Fn(&[f64; 2]) -> f64| {
+        let mut ends: Vec<f64> = numbers.iter().map(of).collect();
+        ends.sort_unstable_by(f64::total_cmp);
+        ends
+    };
+    let starts = sorted(&|[number, error]| number - error);
+    let ends = sorted(&|[number, error]| number + error);
+    let overlapping = starts.iter().map(|&start| {
+        let begun = starts.partition_point(|&other| other <= start);
+        (start, begun - ends.partition_point(|&end| end < start))
+    });
+    overlapping.min_by_key(|&(_, number)| core::cmp::Reverse(number))
+}
