@@ -240,6 +240,20 @@ fn a_parent_of_models_with_other_frozen_layers_is_no_merge() {
 }
 
 #[test]
+fn a_base_whose_children_were_trained_in_different_layers_is_no_merge() {
+    let base = base();
+    let models = [
+        ("base", base.clone()),
+        ("even", trained(&base, 1, |layer| layer % 2 == 0)),
+        ("odd", trained(&base, 2, |layer| layer % 2 == 1)),
+    ];
+    let models = models.map(|(name, layers)| model(name, &layers));
+    assert_eq!(merges(&models), []);
+    let graph = Recovery::new().recover(&signed::evidence(&models)).unwrap();
+    assert_eq!(graph.parent_of("base"), None, "{graph}");
+}
+
+#[test]
 fn a_base_of_which_one_child_keeps_most_layers_is_no_merge() {
     let base = base();
     let mut models = vec![model("base", &base)];

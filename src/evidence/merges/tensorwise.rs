@@ -42,6 +42,10 @@ const UNCHANGED: f64 = 1e-3;
 /// The least share of values in tensors that come from each parent, if all tensors were chosen.
 const LEAST_CHOSEN: f64 = 0.1;
 
+/// One of two models may have been trained from the other if their squared norms differ by more than this share of the
+/// squared distance. Those of most parents and children differ by 0.4 to 1 of it.
+const GROWN: f64 = 0.3;
+
 impl MergeSearch<'_> {
     /// The models of which every tensor is an average of the same tensor of other models, sorted.
     ///
@@ -55,10 +59,7 @@ impl MergeSearch<'_> {
         let found = parallel::map(&self.models, |&model| self.tensorwise_merge(model));
         let found: Vec<Merge> = found.into_iter().flatten().collect();
         // If two models exchanged layers, each of the four has its tensors from the two on the other side.
-        let is_mutual = |merge: &Merge| {
-            (found.iter())
-                .any(|other| merge.has_parent(other.model()) && other.has_parent(merge.model()))
-        };
+        let is_mutual = |merge: &Merge| found.iter().any(|other| merge.is_mutual(other));
         found
             .iter()
             .filter(|merge| !is_mutual(merge))
@@ -164,7 +165,7 @@ impl MergeSearch<'_> {
     }
 
     /// For some tensors of a model, the corresponding ones of another, if their shapes are equal.
-    fn counterparts(
+    pub(super) fn counterparts(
         &self,
         model: usize,
         own: &[&TensorSignature],
@@ -206,6 +207,8 @@ struct Tensor {
     present: Vec<usize>,
     /// The inner products of the differences from the model, for all pairs of other models, row by row.
     products: Vec<f64>,
+    /// How much larger the squared norms of the others are than the model's.
+    growth: Vec<f64>,
     others: usize,
 }
 
@@ -228,10 +231,15 @@ impl Tensor {
             }
         }
         let present = (0..others.len()).filter(|&at| others[at].is_some());
+        let norm = |tensor: &TensorSignature| tensor.sketch().squared_norms().iter().sum::<f64>();
+        let growth = others
+            .iter()
+            .map(|other| other.map_or(0.0, |other| norm(other) - norm(own)));
         Self {
             values: own.moments().count() as f64,
             present: present.collect(),
             products,
+            growth: growth.collect(),
             others: others.len(),
         }
     }
@@ -349,9 +357,10 @@ impl Tensors {
         is_mixed || (left <= exact && is_chosen())
     }
 
-    /// Whether each parent supplied a fair share of the tensors, and hardly any tensor is the same in all parents. Two
-    /// children can look like that as well, if one was trained with a frozen head and the other only in its head, but then
-    /// the shares are very uneven.
+    /// Whether each parent supplied a fair share of the tensors, and hardly any tensor is the same in all parents.
+    ///
+    /// A base and two children, or a parent and a child, can look like that as well, if the steps to them trained different
+    /// tensors. But then the shares are mostly uneven, and what was trained has grown.
     fn are_all_chosen(&self, parents: &[usize]) -> bool {
         let values = |is_counted: &dyn Fn(&Tensor) -> bool| -> f64 {
             let counted = self.tensors.iter().filter(|tensor| is_counted(tensor));
@@ -362,7 +371,14 @@ impl Tensors {
         let unchanged = values(&|tensor| parents.iter().all(|&parent| is_from(tensor, parent)));
         let least =
             |&parent: &usize| values(&|tensor| is_from(tensor, parent)) >= LEAST_CHOSEN * all;
-        unchanged <= UNCHANGED * all && parents.iter().all(least)
+        let sum = |of: &dyn Fn(&Tensor) -> f64| self.tensors.iter().map(of).sum::<f64>();
+        let has_not_grown = |&parent: &usize| {
+            let growth = sum(&|tensor| tensor.growth[parent]);
+            growth.abs() <= GROWN * sum(&|tensor| tensor.squared_distance(parent))
+        };
+        unchanged <= UNCHANGED * all
+            && parents.iter().all(least)
+            && parents.iter().all(has_not_grown)
     }
 
     /// Whether another model lies between the model and each parent, on the tensors that differ between the two.
