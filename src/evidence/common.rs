@@ -122,17 +122,16 @@ impl Tensor {
     }
 }
 
-/// Whether most of the weights that two models share come from a common ancestor.
+/// The share of values in weights that are nearer to each other than independent ones; 0 if there are no values.
 ///
 /// A head that was reinitialised for another task keeps its name and often its shape, but doesn't show how
 /// far the other weights moved. So each weight is tested on its own.
-pub(super) fn are_related(tensors: &[Tensor]) -> bool {
+pub(super) fn share_of_near<'a>(tensors: impl Iterator<Item = &'a Tensor> + Clone) -> f64 {
     let values = |most: f64| {
-        let counted = tensors.iter().filter(|tensor| tensor.share <= most);
-        counted.map(|tensor| tensor.values).sum::<usize>()
+        let counted = tensors.clone().filter(|tensor| tensor.share <= most);
+        counted.map(|tensor| tensor.values).sum::<usize>() as f64
     };
-    let near = values(UNRELATED);
-    near > 0 && near >= values(f64::INFINITY).div_ceil(2)
+    values(UNRELATED) / values(f64::INFINITY).max(1.0)
 }
 
 /// The median share, each weight counted by its number of values.

@@ -65,12 +65,14 @@ impl Members<'_> {
         let squared = self.table(|first, second| {
             let relation = self.relation(first, second);
             let norms = norms[first] + norms[second];
-            if is_on_nearly_all(relation) {
-                relation.squared_distance()
-            } else if relation.is_comparable() {
-                relation.unrelatedness() * norms
-            } else {
+            // Large values that are similar in all models, as in norms, don't make unrelated ones near to each other.
+            let seems_near = relation.unrelatedness() <= Geometry::UNRELATED;
+            if !relation.is_comparable() || (seems_near && !relation.is_related()) {
                 norms
+            } else if is_on_nearly_all(relation) {
+                relation.squared_distance()
+            } else {
+                relation.unrelatedness() * norms
             }
         })?;
         Geometry::new(norms, squared)

@@ -10,6 +10,7 @@ use core::fmt;
 
 use alloc::vec::Vec;
 
+pub(super) use self::kin::is_telling;
 use super::{Geometry, IncompatibleSignatures, compatibility};
 use crate::signature::{Signature, TensorSignature};
 

@@ -6,8 +6,9 @@ use core::cmp::Ordering;
 
 use num_traits::Float;
 
-use super::common::{Tensor, are_related, leave_out_new_rows, order_of_rows, usual_share};
+use super::common::{Tensor, leave_out_new_rows, order_of_rows, share_of_near, usual_share};
 use super::cut::leave_out_reordered;
+use super::matching::is_telling;
 use super::score::score_change;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
@@ -17,6 +18,12 @@ use crate::sketch::GroupComparison;
 
 /// Models that share less of their weights than this can't be compared.
 pub(crate) const LEAST_COMPARED: f64 = 0.02;
+
+/// Models of which fewer values are near to each other aren't tested for kinship.
+const SOME: f64 = 0.05;
+
+/// The largest log₁₀ of the p-value at which kinship is certain: a hub of a million models has 10¹² pairs.
+const KINSHIP: f64 = -15.0;
 
 /// The least share of a squared distance left after removing weight decay; a smaller step is lost in the
 /// error of the estimated decay.
@@ -134,7 +141,7 @@ impl Relation {
         let matching = Matching::of_checked(first, second);
         let matched = matching.pairs();
         let (groups, mut tensors, vectors) = compare_groups(options, matched);
-        let related = are_related(&tensors);
+        let related = are_related(&tensors, &matching);
         let usual = usual_share(&tensors);
         if related {
             leave_out_reordered(&mut tensors, matched, usual);
@@ -346,6 +353,25 @@ impl Relation {
     pub const fn is_equal(&self) -> bool {
         self.equal
     }
+}
+
+/// Whether two models have a common ancestor: most of their weights are near to each other, or some are and the test of
+/// [`kinship`](Matching::kinship) is positive.
+///
+/// Masks, constants and tables are the same in unrelated models, so they don't count if anything else can be compared.
+fn are_related(tensors: &[Tensor], matching: &Matching<'_>) -> bool {
+    let is_telling = |tensor: &&Tensor| {
+        let (first, second) = matching.pairs()[tensor.at];
+        is_telling(first) && is_telling(second)
+    };
+    let telling = tensors.iter().filter(is_telling);
+    let near = if telling.clone().next().is_some() {
+        share_of_near(telling)
+    } else {
+        share_of_near(tensors.iter())
+    };
+    let are_kin = || (matching.kinship().log10_p()).is_some_and(|log10_p| log10_p <= KINSHIP);
+    near >= 0.5 || (near >= SOME && are_kin())
 }
 
 /// The groups of rows of the weights that both models have, which of them belong to each weight, and the groups

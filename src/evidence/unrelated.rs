@@ -155,7 +155,7 @@ impl<'a> Layout<'a> {
         for place in &self.tensors {
             tile.compare(place);
         }
-        let settled = tile.settled(self.sums.values);
+        let settled = tile.settled();
         let relation = |(first, other, measured): (&Model<'_>, &Model<'_>, Sums)| {
             let sums = Sums {
                 squared_norms: [first.squared_norm, other.squared_norm],

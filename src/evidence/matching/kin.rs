@@ -24,6 +24,25 @@ const FIXED_ROWS: [&str; 13] = [
     "output_projection",
 ];
 
+/// Substrings in the names of tensors that a formula gives, and that unrelated models have in common.
+const TABLES: [&str; 8] = [
+    "inv_freq",
+    "cos_cached",
+    "sin_cached",
+    "rotary",
+    "mel_filters",
+    "a_log",
+    "attn.bias",
+    "embed_positions",
+];
+
+/// Whether a tensor that two models have in common may show that they are related: masks, constants and tables don't.
+pub(in crate::evidence) fn is_telling(tensor: &TensorSignature) -> bool {
+    let is_mask = (tensor.profile().levels()).is_some_and(|levels| levels.count <= 2);
+    let name = tensor.name().to_ascii_lowercase();
+    !is_mask && !TABLES.iter().any(|part| name.contains(part))
+}
+
 impl Matching<'_> {
     /// Tests whether the two models share an ancestor, on the sampled rows of their largest matrices.
     ///
@@ -79,6 +98,7 @@ fn comparable_rows<'a>(
         let name = tensor.name().to_ascii_lowercase();
         is_weight_matrix(tensor.shape()) && !FIXED_ROWS.iter().any(|part| name.contains(part))
     };
+    let may_be = |tensor| is_telling(tensor) && may_be(tensor);
     let both = heights[0] == heights[1] && may_be(first) && may_be(second);
     both.then_some(first.rows().zip(second.rows()))?
 }

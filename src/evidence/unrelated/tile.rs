@@ -202,15 +202,12 @@ impl<'a> Tile<'a> {
         }
     }
 
-    /// The clearly unrelated pairs, given the number of values compared.
-    pub(super) fn settled(
-        &self,
-        values: u64,
-    ) -> impl Iterator<Item = (&'a Model<'a>, &'a Model<'a>, Sums)> {
+    /// The clearly unrelated pairs: none of their weights are near to each other.
+    pub(super) fn settled(&self) -> impl Iterator<Item = (&'a Model<'a>, &'a Model<'a>, Sums)> {
         (self.firsts.iter().zip(&self.rows)).flat_map(move |(first, row)| {
             let lanes = self.others.iter().enumerate();
             lanes.filter_map(move |(lane, other)| {
-                let is_unrelated = row.is_settled[lane] && 2.0 * row.near[lane] < values as f64;
+                let is_unrelated = row.is_settled[lane] && row.near[lane] == 0.0;
                 is_unrelated.then_some((
                     first,
                     other,
