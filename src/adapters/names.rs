@@ -112,7 +112,7 @@ pub(super) enum TensorName {
 }
 
 /// Segments of names that identify unsupported methods.
-const OTHER_METHODS: [(&str, &str); 27] = [
+const OTHER_METHODS: [(&str, &str); 33] = [
     ("adaption_gate", "adaption prompts"),
     ("adaption_prompt", "adaption prompts"),
     ("bone_block", "Bone"),
@@ -122,13 +122,19 @@ const OTHER_METHODS: [(&str, &str); 27] = [
     ("dora_scale", "LyCORIS's DoRA"),
     ("fourierft_spectrum", "FourierFT"),
     ("hra_u", "HRA"),
+    ("lora_a", "LoRA of MLX or llama.cpp"),
+    ("lora_b", "LoRA of MLX or llama.cpp"),
     ("miss_block", "MiSS"),
     ("oft_r", "OFT"),
     ("oft_R", "OFT"),
     ("oft_blocks", "OFT"),
     ("poly_lora_A", "Poly"),
     ("poly_lora_B", "Poly"),
+    ("proj_lora1", "LoRA of XLabs"),
+    ("proj_lora2", "LoRA of XLabs"),
     ("prompt_embeddings", "prompt tuning"),
+    ("qkv_lora1", "LoRA of XLabs"),
+    ("qkv_lora2", "LoRA of XLabs"),
     ("randlora_lambda", "RandLoRA"),
     ("road_theta", "RoAd"),
     ("shira_weight", "SHiRA"),

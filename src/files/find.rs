@@ -74,8 +74,8 @@ impl Error for FindError {}
 /// Files in one folder are the same model if they differ only in their format, in a precision
 /// (`model.fp16.safetensors`) or in one of the generic names that libraries use (`model`, `consolidated`). Of
 /// these, the one in full precision is taken, in the preferred format. Generically named files in a subfolder
-/// `original` are the same model, too. Files such as `consolidated.00.pth` and `consolidated.01.pth` each
-/// contain a slice of every tensor and aren't read. The state of a training run (optimisers, random numbers)
+/// `original` are the same model, too. Files such as `consolidated.00.pth` and `consolidated.01.pth`, or
+/// `mp_rank_00_model_states.pt` and its siblings, each contain a slice of every tensor and aren't read. The state of a training run (optimisers, random numbers)
 /// is skipped silently; everything else that is skipped is listed with the reason.
 ///
 /// Only indexes and possible Git LFS pointers are opened. So a model that is found need not be readable, and

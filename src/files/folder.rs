@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::ModelFormat;
 use super::id::Named;
-use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_consolidated};
+use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_slice};
 use super::path::Stored;
 use super::skipped::SkipReason;
 use crate::safetensors::shard_names;
@@ -262,7 +262,7 @@ impl Folder<'_> {
             names,
             files,
             preference: file.preference(),
-            is_slice: is_consolidated(file.series),
+            is_slice: is_slice(file.series),
             problem: (!pointers.is_empty()).then_some(problem),
         };
         ((series.to_owned(), format), candidate)

@@ -118,7 +118,7 @@ impl<'a> FileName<'a> {
         let series = match self.series {
             plain if PLAIN_NAMES.contains(&plain) => PLAIN_MODEL,
             plain if PLAIN_ADAPTER_NAMES.contains(&plain) => PLAIN_ADAPTER,
-            consolidated if is_consolidated(consolidated) => PLAIN_MODEL,
+            slice if is_slice(slice) => PLAIN_MODEL,
             series => series,
         };
         (
@@ -149,15 +149,19 @@ impl<'a> FileName<'a> {
 
 /// Whether a model with this name is named after its folder.
 fn is_plain(series: &str) -> bool {
-    PLAIN_NAMES.contains(&series)
-        || PLAIN_ADAPTER_NAMES.contains(&series)
-        || is_consolidated(series)
+    PLAIN_NAMES.contains(&series) || PLAIN_ADAPTER_NAMES.contains(&series) || is_slice(series)
 }
 
-/// Meta's `consolidated.00`: if there are several, each contains a slice of every tensor.
-pub(super) fn is_consolidated(series: &str) -> bool {
-    (series.strip_prefix("consolidated."))
-        .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+/// Names such as `consolidated.00`, `mp_rank_00_model_states` and `model-rank-0-part-0`: if there are several, each
+/// contains a slice of every tensor.
+pub(super) fn is_slice(series: &str) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let consolidated = series.strip_prefix("consolidated.");
+    let states =
+        (series.strip_prefix("mp_rank_")).and_then(|rest| rest.strip_suffix("_model_states"));
+    let ranks = (series.strip_prefix("model-rank-")).and_then(|rest| rest.split_once("-part-"));
+    consolidated.or(states).is_some_and(is_number)
+        || ranks.is_some_and(|(rank, part)| is_number(rank) && is_number(part))
 }
 
 /// Whether a file is the state of a training run; its name is given without the ending.

@@ -55,28 +55,60 @@ fn original_releases_are_the_model_of_the_parent_folder() {
         folder.write(&format!("c/{name}"), weights(1.0));
     }
     folder.write("d/original/consolidated.00.safetensors", weights(1.0));
+    for rank in ["0", "1"] {
+        folder.write(
+            &format!("e/model-rank-{rank}-part-0.safetensors"),
+            weights(1.0),
+        );
+        folder.write(
+            &format!("f/mp_rank_0{rank}_model_states.safetensors"),
+            weights(1.0),
+        );
+    }
+    folder.write("g/mp_rank_00_model_states.safetensors", weights(1.0));
     let found = find(&folder, &[""]);
-    assert_eq!(names(&found), ["a", "a/original/other", "b", "d/original"]);
+    assert_eq!(
+        names(&found),
+        ["a", "a/original/other", "b", "d/original", "g"]
+    );
     let of_above = |files: &str| {
         format!("{files} the same model as `model.safetensors.index.json`, which is used instead")
+    };
+    let of_slices = |folder: &str, files: &str| {
+        format!(
+            "{folder}: {files} each contain a slice of every tensor, which cannot be read separately"
+        )
     };
     assert_eq!(
         lines(&found),
         [
-            format!("a/original/consolidated.safetensors: {}", of_above("`consolidated.safetensors` is")),
+            format!(
+                "a/original/consolidated.safetensors: {}",
+                of_above("`consolidated.safetensors` is")
+            ),
             format!(
                 "b/original: {}",
                 of_above("`consolidated.00.safetensors` and `consolidated.01.safetensors` are")
             ),
-            "c/original: `consolidated.00.safetensors` and `consolidated.01.safetensors` each contain a slice of every tensor, which cannot be read separately"
-                .into(),
+            of_slices(
+                "c/original",
+                "`consolidated.00.safetensors` and `consolidated.01.safetensors`"
+            ),
+            of_slices(
+                "e",
+                "`model-rank-0-part-0.safetensors` and `model-rank-1-part-0.safetensors`"
+            ),
+            of_slices(
+                "f",
+                "`mp_rank_00_model_states.safetensors` and `mp_rank_01_model_states.safetensors`"
+            ),
         ]
     );
     let losses = found
         .skipped
         .iter()
         .filter(|skipped| skipped.reason().is_loss());
-    assert_eq!(losses.count(), 1);
+    assert_eq!(losses.count(), 3);
 }
 
 #[test]
