@@ -108,6 +108,9 @@ pub(crate) fn recover(
     add_unplaced(&mut evidence, &unplaced)?;
     let skipped = all_skipped(skipped, &evidence);
     note_what_is_missing(&skipped, &evidence, trees);
+    if settings.needs_scores() {
+        note_missing_scores(&evidence);
+    }
     if evidence.groups.is_empty() {
         return Err(Failure::Run("no models left to recover".into()));
     }
@@ -365,6 +368,17 @@ fn all_skipped(mut skipped: Vec<Skipped>, evidence: &Evidence) -> Vec<Skipped> {
     skipped
 }
 
+fn note_missing_scores(evidence: &Evidence) {
+    for group in &evidence.groups {
+        if group.scores().is_none() && group.models().len() > 1 {
+            let whose = several(group.models());
+            note(format!(
+                "{whose}: no layer to score, so parents and children cannot be distinguished"
+            ));
+        }
+    }
+}
+
 fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) {
     for Skipped { id, reason } in skipped {
         note(format!("skipped {id}: {reason}"));
@@ -378,14 +392,6 @@ fn note_what_is_missing(skipped: &[Skipped], evidence: &Evidence, trees: Trees) 
     for ((layer, reason), models) in layers {
         let whose = several(&models);
         note(format!("left out layer `{layer}` of {whose}: {reason}"));
-    }
-    for group in &evidence.groups {
-        if group.scores().is_none() && group.models().len() > 1 {
-            let whose = several(group.models());
-            note(format!(
-                "{whose}: no layer to score, so parents and children cannot be distinguished"
-            ));
-        }
     }
     if let Trees::Count(trees) = trees
         && trees < evidence.groups.len()

@@ -266,6 +266,11 @@ impl Settings {
         self.method == Method::Joint
     }
 
+    /// Whether directions depend on scores alone.
+    pub(crate) fn needs_scores(&self) -> bool {
+        self.method == Method::Paper
+    }
+
     /// Whether distances are also measured on all weights.
     pub(crate) fn is_exact(&self) -> bool {
         self.exact || self.distance == DistanceName::Rank

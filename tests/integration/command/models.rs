@@ -247,7 +247,7 @@ fn options_reach_the_method() {
 fn without_a_scored_layer_a_note_says_that_directions_are_unknown() {
     let folder = TempFolder::new();
     write_family(&folder, "a", 1, 24);
-    let run = recover_folder(folder.path(), &["--score-layers=nothing"]);
+    let run = recover_folder(folder.path(), &["--method=paper", "--score-layers=nothing"]);
     assert_eq!(run.json()["models"][0]["score"], Value::Null);
     assert!(
         run.stderr.contains("a0 and 2 more: no layer to score"),
