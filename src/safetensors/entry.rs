@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::storage::text::Line;
@@ -136,35 +137,20 @@ impl<'de> Visitor<'de> for EntrySeed<'_> {
         f.write_str("an object with `dtype`, `shape` and `data_offsets`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let Self(listing, name) = self;
-        let (mut stored_type, mut shape, mut offsets) = (None, None, None);
-        while let Some(field) = map.next_key()? {
-            match field {
-                Field::Type => {
-                    once(&stored_type, "dtype")?;
-                    stored_type = Some(map.next_value_seed(TypeSeed)?);
-                }
-                Field::Shape => {
-                    once(&shape, "shape")?;
-                    shape = Some(map.next_value_seed(ShapeSeed(&mut listing.lengths))?);
-                }
-                Field::Offsets => {
-                    once(&offsets, "data_offsets")?;
-                    offsets = Some(map.next_value_seed(OffsetsSeed)?);
-                }
-                Field::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let (stored_type, reason) = stored_type.ok_or_else(|| Error::missing_field("dtype"))?;
-        let shape = shape.ok_or_else(|| Error::missing_field("shape"))?;
-        let (begin, end) = offsets.ok_or_else(|| Error::missing_field("data_offsets"))?;
-        if let Some(reason) = reason {
+        // Through its map, because a derived struct would also accept a list.
+        let written = Written::deserialize(MapAccessDeserializer::new(map))?;
+        let [begin, end] = written.data_offsets;
+        let stored_type = StoredType::from_name(&written.dtype);
+        if let Some(reason) = stored_type.reason(&written.dtype) {
             let layer = listing.texts.get(name).to_owned();
             listing.skipped.push(SkippedLayer { layer, reason });
         }
+        let start = listing.lengths.len();
+        listing.lengths.extend(written.shape);
+        let shape = Span::new(start, listing.lengths.len())
+            .ok_or_else(|| Error::custom("too many lengths"))?;
         listing.entries.push(Entry {
             name,
             shape,
@@ -176,131 +162,25 @@ impl<'de> Visitor<'de> for EntrySeed<'_> {
     }
 }
 
-fn once<T, E: Error>(value: &Option<T>, field: &'static str) -> Result<(), E> {
-    match value {
-        Some(_) => Err(E::duplicate_field(field)),
-        None => Ok(()),
-    }
-}
-
-/// The meaning of a key in a tensor's entry.
+/// A tensor's entry in the words of the format; other fields are ignored.
 #[derive(Deserialize)]
-enum Field {
-    #[serde(rename = "dtype")]
-    Type,
-    #[serde(rename = "shape")]
-    Shape,
-    #[serde(rename = "data_offsets")]
-    Offsets,
-    #[serde(other)]
-    Other,
-}
-
-/// Reads a type's name. The reason says why it can't be decoded, if it can't.
-struct TypeSeed;
-
-impl<'de> DeserializeSeed<'de> for TypeSeed {
-    type Value = (StoredType, Option<String>);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for TypeSeed {
-    type Value = (StoredType, Option<String>);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a type")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        let stored_type = StoredType::from_name(name);
-        Ok((stored_type, stored_type.reason(name)))
-    }
-}
-
-/// Reads a shape to the end of the list of lengths.
-struct ShapeSeed<'a>(&'a mut Vec<usize>);
-
-impl<'de> DeserializeSeed<'de> for ShapeSeed<'_> {
-    type Value = Span;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Span, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ShapeSeed<'_> {
-    type Value = Span;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of lengths")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Span, A::Error> {
-        let start = self.0.len();
-        while let Some(length) = sequence.next_element_seed(NumberSeed)? {
-            let length = usize::try_from(length)
-                .map_err(|_| Error::custom("a length does not fit this machine's word size"))?;
-            self.0.push(length);
-        }
-        Span::new(start, self.0.len()).ok_or_else(|| Error::custom("too many lengths"))
-    }
+struct Written<'a> {
+    #[serde(borrow)]
+    dtype: Cow<'a, str>,
+    shape: Vec<usize>,
+    #[serde(deserialize_with = "begin_and_end")]
+    data_offsets: [u64; 2],
 }
 
 /// Reads the begin and the end of a tensor's data.
-struct OffsetsSeed;
-
-impl<'de> DeserializeSeed<'de> for OffsetsSeed {
-    type Value = (u64, u64);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(u64, u64), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OffsetsSeed {
-    type Value = (u64, u64);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the begin and end positions of the data")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(u64, u64), A::Error> {
-        let begin = sequence.next_element_seed(NumberSeed)?;
-        let end = sequence.next_element_seed(NumberSeed)?;
-        let more = sequence.next_element::<IgnoredAny>()?;
-        match (begin, end, more) {
-            (Some(begin), Some(end), None) => Ok((begin, end)),
-            (None, ..) => Err(Error::invalid_length(0, &self)),
-            (_, None, _) => Err(Error::invalid_length(1, &self)),
-            _ => Err(Error::invalid_length(3, &self)),
-        }
-    }
-}
-
-/// Reads a whole number; the error for anything else says that one was expected.
-struct NumberSeed;
-
-impl<'de> DeserializeSeed<'de> for NumberSeed {
-    type Value = u64;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
-        deserializer.deserialize_u64(self)
-    }
-}
-
-impl Visitor<'_> for NumberSeed {
-    type Value = u64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an integer from 0 to 2^64 - 1")
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
-        Ok(number)
-    }
+///
+/// They are read as a list: where a pair is expected, a third number would be an error of the JSON, which names no
+/// layer.
+fn begin_and_end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u64; 2], D::Error> {
+    let offsets = Vec::deserialize(deserializer)?;
+    let expected = "the begin and end positions of the data";
+    (offsets.try_into())
+        .map_err(|offsets: Vec<u64>| Error::invalid_length(offsets.len(), &expected))
 }
 
 /// Reads the header's own notes: an object of strings, or `null` for none.
