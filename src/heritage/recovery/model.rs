@@ -196,135 +196,71 @@ pub enum JointConstant {
     Extrapolated,
 }
 
+/// Each constant with its name, its default value and the value that switches its term off, if there is one.
+///
+/// A constant's row is found by its position among the variants.
+#[rustfmt::skip]
+const TABLE: [(JointConstant, &str, f64, Option<f64>); 27] = {
+    use JointConstant::*;
+    [
+        (HalfDimension, "half-dimension", 20.0, None),
+        (DimensionFactorLimit, "dimension-factor-limit", 4.0, Some(1.0)),
+        (LeafGapWeight, "leaf-gap-weight", 1.0, Some(0.0)),
+        (NonShortest, "non-shortest", 0.3, Some(1.0)),
+        (ChanceHalfDimension, "chance-half-dimension", 200.0, None),
+        (GrowthWeight, "growth-weight", 1.0, Some(0.0)),
+        (GrowthErrorShare, "growth-error-share", 0.26, Some(0.0)),
+        (EdgeGrowthDeviation, "edge-growth-deviation", 0.153, None),
+        (NonEdgeGrowthDeviation, "non-edge-growth-deviation", 0.229, None),
+        (GrowthDegreesOfFreedom, "growth-degrees-of-freedom", 39.0, None),
+        (Erratic, "erratic", 0.1, Some(0.0)),
+        (ErraticGrowth, "erratic-growth", 0.6, None),
+        (ErraticEdgeDeviation, "erratic-edge-deviation", 0.3, None),
+        (ErraticNonEdgeDeviation, "erratic-non-edge-deviation", 0.6, None),
+        (ErraticDegreesOfFreedom, "erratic-degrees-of-freedom", 4.0, None),
+        (NormPreserving, "norm-preserving", 0.06, Some(0.0)),
+        (Shortening, "shortening", 0.01, Some(0.0)),
+        (ScoreWeight, "score-weight", 1.0, Some(0.0)),
+        (InformativeScore, "informative-score", 0.9, None),
+        (SharedStage, "shared-stage", 0.9, Some(0.0)),
+        (MissingOdds, "missing-odds", 0.022, Some(0.0)),
+        (MissingPower, "missing-power", 4.2, None),
+        (UnexplainedError, "unexplained-error", 0.03, Some(0.0)),
+        (EarlyUpload, "early-upload", 5.8, Some(0.0)),
+        (Claimed, "claimed", 2.2, Some(0.0)),
+        (AddedWeights, "added-weights", 1.0, Some(0.0)),
+        (Extrapolated, "extrapolated", 0.2, Some(0.0)),
+    ]
+};
+
 impl JointConstant {
     /// All constants.
-    pub const ALL: [Self; 27] = [
-        Self::HalfDimension,
-        Self::DimensionFactorLimit,
-        Self::LeafGapWeight,
-        Self::NonShortest,
-        Self::ChanceHalfDimension,
-        Self::GrowthWeight,
-        Self::GrowthErrorShare,
-        Self::EdgeGrowthDeviation,
-        Self::NonEdgeGrowthDeviation,
-        Self::GrowthDegreesOfFreedom,
-        Self::Erratic,
-        Self::ErraticGrowth,
-        Self::ErraticEdgeDeviation,
-        Self::ErraticNonEdgeDeviation,
-        Self::ErraticDegreesOfFreedom,
-        Self::NormPreserving,
-        Self::Shortening,
-        Self::ScoreWeight,
-        Self::InformativeScore,
-        Self::SharedStage,
-        Self::MissingOdds,
-        Self::MissingPower,
-        Self::UnexplainedError,
-        Self::EarlyUpload,
-        Self::Claimed,
-        Self::AddedWeights,
-        Self::Extrapolated,
-    ];
+    pub const ALL: [Self; 27] = {
+        let mut all = [Self::HalfDimension; 27];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = TABLE[at].0;
+            at += 1;
+        }
+        all
+    };
 
     /// The default value of this constant.
     #[must_use]
     pub const fn default_value(self) -> f64 {
-        match self {
-            Self::HalfDimension => 20.0,
-            Self::DimensionFactorLimit => 4.0,
-            Self::LeafGapWeight | Self::GrowthWeight | Self::ScoreWeight | Self::AddedWeights => {
-                1.0
-            }
-            Self::NonShortest => 0.3,
-            Self::GrowthErrorShare => 0.26,
-            Self::EdgeGrowthDeviation => 0.153,
-            Self::Erratic => 0.1,
-            Self::ErraticGrowth => 0.6,
-            Self::ErraticEdgeDeviation => 0.3,
-            Self::ErraticNonEdgeDeviation => 0.6,
-            Self::ErraticDegreesOfFreedom => 4.0,
-            Self::ChanceHalfDimension => 200.0,
-            Self::NonEdgeGrowthDeviation => 0.229,
-            Self::GrowthDegreesOfFreedom => 39.0,
-            Self::NormPreserving => 0.06,
-            Self::Shortening => 0.01,
-            Self::InformativeScore | Self::SharedStage => 0.9,
-            Self::MissingOdds => 0.022,
-            Self::MissingPower => 4.2,
-            Self::UnexplainedError => 0.03,
-            Self::EarlyUpload => 5.8,
-            Self::Claimed => 2.2,
-            Self::Extrapolated => 0.2,
-        }
+        TABLE[self as usize].2
     }
 
     /// The value that switches its term off, if there is one.
     #[must_use]
     pub const fn neutral(self) -> Option<f64> {
-        match self {
-            Self::DimensionFactorLimit | Self::NonShortest => Some(1.0),
-            Self::LeafGapWeight
-            | Self::GrowthWeight
-            | Self::GrowthErrorShare
-            | Self::Erratic
-            | Self::NormPreserving
-            | Self::Shortening
-            | Self::ScoreWeight
-            | Self::SharedStage
-            | Self::MissingOdds
-            | Self::UnexplainedError
-            | Self::EarlyUpload
-            | Self::Claimed
-            | Self::AddedWeights
-            | Self::Extrapolated => Some(0.0),
-            Self::HalfDimension
-            | Self::ChanceHalfDimension
-            | Self::EdgeGrowthDeviation
-            | Self::ErraticGrowth
-            | Self::ErraticEdgeDeviation
-            | Self::ErraticNonEdgeDeviation
-            | Self::ErraticDegreesOfFreedom
-            | Self::NonEdgeGrowthDeviation
-            | Self::GrowthDegreesOfFreedom
-            | Self::InformativeScore
-            | Self::MissingPower => None,
-        }
+        TABLE[self as usize].3
     }
 
     /// The constant's name, in lower case with hyphens: `growth-weight`.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::HalfDimension => "half-dimension",
-            Self::DimensionFactorLimit => "dimension-factor-limit",
-            Self::LeafGapWeight => "leaf-gap-weight",
-            Self::NonShortest => "non-shortest",
-            Self::ChanceHalfDimension => "chance-half-dimension",
-            Self::GrowthWeight => "growth-weight",
-            Self::GrowthErrorShare => "growth-error-share",
-            Self::Erratic => "erratic",
-            Self::ErraticGrowth => "erratic-growth",
-            Self::ErraticEdgeDeviation => "erratic-edge-deviation",
-            Self::ErraticNonEdgeDeviation => "erratic-non-edge-deviation",
-            Self::ErraticDegreesOfFreedom => "erratic-degrees-of-freedom",
-            Self::EdgeGrowthDeviation => "edge-growth-deviation",
-            Self::NonEdgeGrowthDeviation => "non-edge-growth-deviation",
-            Self::GrowthDegreesOfFreedom => "growth-degrees-of-freedom",
-            Self::NormPreserving => "norm-preserving",
-            Self::Shortening => "shortening",
-            Self::ScoreWeight => "score-weight",
-            Self::InformativeScore => "informative-score",
-            Self::SharedStage => "shared-stage",
-            Self::MissingOdds => "missing-odds",
-            Self::MissingPower => "missing-power",
-            Self::UnexplainedError => "unexplained-error",
-            Self::EarlyUpload => "early-upload",
-            Self::Claimed => "claimed",
-            Self::AddedWeights => "added-weights",
-            Self::Extrapolated => "extrapolated",
-        }
+        TABLE[self as usize].1
     }
 }
 
