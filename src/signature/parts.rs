@@ -116,7 +116,11 @@ impl TryFrom<SignatureParts> for Signature {
         let mut values = 0_u64;
         let mut tensors: Vec<TensorSignature> = Vec::with_capacity(parts.tensors.len());
         for tensor in parts.tensors {
-            let tensor = tensor.check(parts.buckets)?;
+            let name = tensor.name.clone();
+            let tensor = (tensor.checked(parts.buckets)).map_err(|reason| {
+                let tensor = name;
+                SignatureFormatError::Tensor { tensor, reason }
+            })?;
             values = values.saturating_add(tensor.moments.count());
             if values > MOST_VALUES {
                 return Err(tensor.refused("the model would have more than 2^53 values"));
@@ -150,56 +154,37 @@ impl TensorSignature {
 }
 
 impl TensorParts {
-    fn check(self, buckets: usize) -> Result<TensorSignature, SignatureFormatError> {
-        match self.checked(buckets) {
-            Ok(parts) => Ok(TensorSignature {
-                name: self.name,
-                shape: self.shape,
-                element_type: self.element_type,
-                digest: Digest(self.digest),
-                samples: SampleDigests::from_words(self.samples),
-                moments: parts.moments,
-                profile: parts.profile,
-                sketch: parts.sketch,
-                rows: parts.rows,
-                values: self.values,
-                is_cut: self.is_cut,
-            }),
-            Err(reason) => {
-                let tensor = self.name;
-                Err(SignatureFormatError::Tensor { tensor, reason })
-            }
-        }
-    }
-
-    /// The checked parts, or why they don't fit together.
-    fn checked(&self, buckets: usize) -> Result<CheckedParts, &'static str> {
+    /// The signature, or why the parts don't fit together.
+    fn checked(self, buckets: usize) -> Result<TensorSignature, &'static str> {
         let layout = Layout::of(&self.shape, buckets).ok_or("the shape is too large")?;
         let Layout { groups, buckets } = layout;
         if self.buckets.len() as u64 != layout.numbers() {
             return Err("the sketch's length does not match the shape");
         }
-        let norms = self.squared_norms.clone();
-        let sketch = MatrixSketch::from_parts(groups, norms, self.exponent, self.buckets.clone());
+        let count = groups.length() as u64;
+        let profile = self.profile(count);
+        let sketch =
+            MatrixSketch::from_parts(groups, self.squared_norms, self.exponent, self.buckets);
         let sketch = sketch.map_err(|_| "impossible values in the sketch")?;
         debug_assert!(groups.count() == 0 || sketch.buckets_of_group() == buckets);
-        let count = groups.length() as u64;
         let moments = Moments::from_parts(count, self.moments).ok_or("impossible moments")?;
-        let rows = match &self.rows {
-            None => None,
-            Some(_) if !is_weight(&self.shape) || groups.rows() < RowSample::ROWS => {
-                return Err("too few rows for a sample");
-            }
-            Some(numbers) => {
-                let rows = RowSample::from_numbers(numbers.clone());
-                Some(rows.map_err(|_| "impossible values in the sample of rows")?)
-            }
-        };
-        Ok(CheckedParts {
+        let has_too_few_rows = !is_weight(&self.shape) || groups.rows() < RowSample::ROWS;
+        if self.rows.is_some() && has_too_few_rows {
+            return Err("too few rows for a sample");
+        }
+        let rows = self.rows.map(RowSample::from_numbers).transpose();
+        Ok(TensorSignature {
+            rows: rows.map_err(|_| "impossible values in the sample of rows")?,
+            profile: profile.ok_or("impossible profile")?,
+            name: self.name,
+            shape: self.shape,
+            element_type: self.element_type,
+            digest: Digest(self.digest),
+            samples: SampleDigests::from_words(self.samples),
             moments,
-            profile: self.profile(count).ok_or("impossible profile")?,
             sketch,
-            rows,
+            values: self.values,
+            is_cut: self.is_cut,
         })
     }
 
@@ -228,14 +213,6 @@ impl TensorParts {
             rounding: self.rounding,
         })
     }
-}
-
-/// The checked parts of a tensor.
-struct CheckedParts {
-    moments: Moments,
-    profile: PrecisionProfile,
-    sketch: MatrixSketch,
-    rows: Option<RowSample>,
 }
 
 /// How many numbers a tensor of a given shape has.
