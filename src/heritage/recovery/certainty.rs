@@ -1,5 +1,7 @@
 //! How certain a model's place in its tree is.
 
+use alloc::vec::Vec;
+
 use crate::heritage::{EquivalentParents, RunnerUp};
 
 /// The confidence that a model's parent is right, or that the model is a root, with the alternatives. Models
@@ -15,6 +17,36 @@ pub(in crate::heritage) struct Certainty {
 }
 
 impl Certainty {
+    /// The certainty of a place, from the probability of any model's parent or, for `None`, that it is a root.
+    ///
+    /// The most probable of the other parents is the runner-up; of equally probable ones the first, with `None` last.
+    /// The models `alike` have the same compared weights as the parent, which is one of them.
+    pub(super) fn new(
+        (model, parent): (usize, Option<usize>),
+        probability: impl Fn(usize, Option<usize>) -> f64,
+        others: impl Iterator<Item = RunnerUp>,
+        alike: Vec<usize>,
+    ) -> Self {
+        let last = |other: &RunnerUp| other.parent.unwrap_or(usize::MAX);
+        let of_alike = alike.iter().map(|&other| probability(model, Some(other)));
+        let of_alike: f64 = of_alike.sum();
+        Self {
+            confidence: probability(model, parent),
+            runner_up: others.min_by(|first, second| {
+                let by_confidence = second.confidence.total_cmp(&first.confidence);
+                by_confidence.then_with(|| last(first).cmp(&last(second)))
+            }),
+            joined: parent.map(|parent| {
+                let reversed = probability(parent, Some(model));
+                (probability(model, Some(parent)) + reversed).min(1.0)
+            }),
+            alike: (alike.len() > 1).then(|| EquivalentParents {
+                confidence: of_alike.min(1.0),
+                models: alike,
+            }),
+        }
+    }
+
     /// The certainty of a known place.
     pub(super) fn certain(parent: Option<usize>) -> Self {
         Self {

@@ -24,7 +24,7 @@ use crate::arborescence::{
 };
 use crate::clustering::{Linkage, linkage};
 use crate::condensed::{CondensedMatrix, condensed_index, pairs_of};
-use crate::heritage::{EquivalentParents, RunnerUp, Stage};
+use crate::heritage::{RunnerUp, Stage};
 use crate::parallel;
 
 /// In larger clusters, the distribution over trees uses only the edges that matter.
@@ -250,58 +250,27 @@ impl Posterior {
             if cluster.constraints().is_known(member) {
                 return Certainty::certain(parent);
             }
-            Certainty {
-                confidence: self.probability(member, parent),
-                runner_up: self.runner_up(member, parent, cluster.constraints()),
-                joined: parent.map(|parent| {
-                    let reversed = self.probability(parent, Some(member));
-                    (self.probability(member, Some(parent)) + reversed).min(1.0)
-                }),
-                alike: parent.and_then(|parent| self.alike(member, parent, cluster)),
-            }
+            let allowed = |&other: &usize| cluster.constraints().allows(other, member);
+            let others = (0..self.members).filter(allowed).map(Some).chain([None]);
+            let others = (others.filter(|other| *other != parent)).map(|other| RunnerUp {
+                parent: other,
+                confidence: self.probability(member, other),
+            });
+            let is_alike = |other: &usize| {
+                *other != member
+                    && parent.is_some_and(|parent| {
+                        *other == parent || cluster.squared_distance(parent, *other) == 0.0
+                    })
+            };
+            let alike = (0..self.members).filter(allowed).filter(is_alike).collect();
+            Certainty::new(
+                (member, parent),
+                |member, parent| self.probability(member, parent),
+                others,
+                alike,
+            )
         };
         parents.iter().enumerate().map(certainty).collect()
-    }
-
-    /// The most probable alternative to a member's parent.
-    fn runner_up(
-        &self,
-        member: usize,
-        parent: Option<usize>,
-        constraints: &Constraints,
-    ) -> Option<RunnerUp> {
-        if self.members == 1 {
-            return None;
-        }
-        let allowed = |&other: &usize| constraints.allows(other, member);
-        let others = (0..self.members).filter(allowed).map(Some).chain([None]);
-        let mut best: Option<RunnerUp> = None;
-        for other in others.filter(|other| *other != parent) {
-            let confidence = self.probability(member, other);
-            if best.is_none_or(|best| confidence > best.confidence) {
-                let parent = other;
-                best = Some(RunnerUp { parent, confidence });
-            }
-        }
-        best
-    }
-
-    /// The models with the same compared weights as the parent, if there is more than one.
-    fn alike(
-        &self,
-        member: usize,
-        parent: usize,
-        cluster: &Cluster<'_>,
-    ) -> Option<EquivalentParents> {
-        let is_alike = |&other: &usize| {
-            other != member
-                && (other == parent || cluster.squared_distance(parent, other) == 0.0)
-                && cluster.constraints().allows(other, member)
-        };
-        let models: Vec<usize> = (0..self.members).filter(is_alike).collect();
-        let probabilities = (models.iter()).map(|&other| self.probability(member, Some(other)));
-        let confidence = probabilities.sum::<f64>().min(1.0);
-        (models.len() > 1).then_some(EquivalentParents { models, confidence })
     }
 }
 

@@ -7,12 +7,12 @@ use num_traits::Float;
 use super::marginals::Marginals;
 use super::{Fit, Placement, Problem, SparseTrees};
 use crate::arborescence::{Edge, Root, minimum_arborescence_sparse};
+use crate::heritage::RunnerUp;
 use crate::heritage::recovery::RecoveryError;
 use crate::heritage::recovery::certainty::Certainty;
 use crate::heritage::recovery::costs::{GrowthEvidence, State, UnexplainedErrors};
 use crate::heritage::recovery::missing::{self, FoundTree, MissingParent};
 use crate::heritage::recovery::stages::StageWeights;
-use crate::heritage::{EquivalentParents, RunnerUp};
 use crate::parallel;
 
 impl Problem<'_> {
@@ -151,37 +151,18 @@ impl Problem<'_> {
         let unexplained = UnexplainedErrors::new(models, self.rules.model)
             .with_half_dimension(self.half_dimension, self.rules.model);
         let confidence = |probability| unexplained.allow_for(probability);
-        let of = |model: usize, parent: usize| {
+        let of = |model: usize, parent: Option<usize>| {
             let mut parents = probabilities[model].iter();
-            let found = parents.find(|&&(other, _)| other == parent);
+            let found = parents.find(|&&(other, _)| other == parent.unwrap_or(models));
             confidence(found.map_or(0.0, |&(_, probability)| probability))
         };
-        let own = parent.unwrap_or(models);
-        let mut second: Option<(usize, f64)> = None;
-        for &(other, probability) in probabilities[model].iter().filter(|(p, _)| *p != own) {
-            let is_better = second.is_none_or(|(second, best)| {
-                probability > best || (probability == best && other < second)
-            });
-            if is_better {
-                second = Some((other, probability));
-            }
-        }
-        let certainty = Certainty {
-            confidence: of(model, own),
-            runner_up: second.map(|(other, probability)| RunnerUp {
-                parent: (other < models).then_some(other),
-                confidence: confidence(probability),
-            }),
-            joined: parent.map(|parent| (of(model, parent) + of(parent, model)).min(1.0)),
-            alike: parent.and_then(|parent| {
-                let models = self.alike(model, parent);
-                let confidence: f64 = models.iter().map(|&other| of(model, other)).sum();
-                (models.len() > 1).then_some(EquivalentParents {
-                    models,
-                    confidence: confidence.min(1.0),
-                })
-            }),
-        };
+        let others = (probabilities[model].iter()).map(|&(other, probability)| RunnerUp {
+            parent: (other < models).then_some(other),
+            confidence: confidence(probability),
+        });
+        let others = others.filter(|other| other.parent != parent);
+        let alike = parent.map_or_else(Vec::new, |parent| self.alike(model, parent));
+        let certainty = Certainty::new((model, parent), of, others, alike);
         Placement { parent, certainty }
     }
 
