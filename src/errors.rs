@@ -1,4 +1,4 @@
-//! Error enums defined together with their messages.
+//! Enums defined together with the messages or names of their variants.
 
 /// Defines an enum. Each variant has a message, or holds another value whose message it shows.
 ///
@@ -63,6 +63,46 @@ macro_rules! errors {
     };
 }
 
+/// Defines an enum without fields. Each variant has a name, which a method gives and `Display` shows. A list of all
+/// variants is defined if asked for.
+macro_rules! names {
+    ($(#[$about:meta])* pub enum $enum:ident {
+        $($(#[$meaning:meta])* $variant:ident => $name:literal),* $(,)?
+    }
+    $(#[$about_name:meta])* $visible:vis fn name; $($all:tt)*) => {
+        $(#[$about])*
+        pub enum $enum {
+            $($(#[$meaning])* $variant),*
+        }
+
+        impl $enum {
+            $crate::errors::list!(($(Self::$variant),*) $($all)*);
+
+            $(#[$about_name])*
+            #[must_use]
+            $visible const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),*
+                }
+            }
+        }
+
+        impl core::fmt::Display for $enum {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+
+macro_rules! list {
+    (($($variant:path),*)) => {};
+    (($($variant:path),*) $(#[$about:meta])* $visible:vis const ALL: $type:ty;) => {
+        $(#[$about])*
+        $visible const ALL: $type = [$($variant),*];
+    };
+}
+
 macro_rules! first {
     ($name:ident $_of:ty) => {
         $name
@@ -78,4 +118,4 @@ macro_rules! say {
     };
 }
 
-pub(crate) use {errors, first, messages, say};
+pub(crate) use {errors, first, list, messages, names, say};

@@ -6,58 +6,36 @@ use core::str::FromStr;
 
 use alloc::string::String;
 
-/// How the distance between two clusters is computed from the distances between their points.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum Linkage {
-    /// The smallest distance between a point of one cluster and a point of the other.
-    #[default]
-    Single,
-    /// The largest distance between a point of one cluster and a point of the other.
-    Complete,
-    /// The mean distance over all pairs (UPGMA).
-    Average,
-    /// The mean of the distances to the two clusters that were merged last (WPGMA).
-    Weighted,
-    /// Ward's method: the increase in the sum of squares, expressed as a distance.
-    Ward,
-    /// The distance between the centroids (UPGMC); heights may decrease.
-    Centroid,
-    /// The distance between the midpoints (WPGMC); heights may decrease.
-    Median,
-}
+use crate::errors::names;
 
-impl Linkage {
-    /// Every linkage.
-    pub const ALL: [Self; 7] = [
-        Self::Single,
-        Self::Complete,
-        Self::Average,
-        Self::Weighted,
-        Self::Ward,
-        Self::Centroid,
-        Self::Median,
-    ];
+names! {
+    /// How the distance between two clusters is computed from the distances between their points.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
+    pub enum Linkage {
+        /// The smallest distance between a point of one cluster and a point of the other.
+        #[default]
+        Single => "single",
+        /// The largest distance between a point of one cluster and a point of the other.
+        Complete => "complete",
+        /// The mean distance over all pairs (UPGMA).
+        Average => "average",
+        /// The mean of the distances to the two clusters that were merged last (WPGMA).
+        Weighted => "weighted",
+        /// Ward's method: the increase in the sum of squares, expressed as a distance.
+        Ward => "ward",
+        /// The distance between the centroids (UPGMC); heights may decrease.
+        Centroid => "centroid",
+        /// The distance between the midpoints (WPGMC); heights may decrease.
+        Median => "median",
+    }
 
     /// The name, which is the same in scipy.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Complete => "complete",
-            Self::Average => "average",
-            Self::Weighted => "weighted",
-            Self::Ward => "ward",
-            Self::Centroid => "centroid",
-            Self::Median => "median",
-        }
-    }
-}
+    fn name;
 
-impl fmt::Display for Linkage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    /// Every linkage.
+    pub const ALL: [Self; 7];
 }
 
 impl FromStr for Linkage {

@@ -1,48 +1,36 @@
 //! Copies of models: models made from another one without training.
 
-use core::fmt;
-
 use alloc::vec::Vec;
 
 use num_traits::Float;
 
 use super::Matching;
+use crate::errors::names;
 use crate::signature::{Signature, TensorSignature};
 
-/// How a copy was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum CopyKind {
-    /// All weights are equal up to single-precision rounding.
-    Duplicate,
-    /// All weights were rounded to a shorter floating-point type.
-    Cast,
-    /// The weights of each large layer were rounded to a small set of values, or to one in each group that
-    /// shares a scale: at most 256 evenly spaced values, floats of at most four significant bits, any sixteen
-    /// values, or the codes of a block format.
-    Quantised,
-    /// Some weights were set to zero.
-    Pruned,
-}
+names! {
+    /// How a copy was made.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
+    pub enum CopyKind {
+        /// All weights are equal up to single-precision rounding.
+        Duplicate => "duplicate",
+        /// All weights were rounded to a shorter floating-point type.
+        Cast => "cast",
+        /// The weights of each large layer were rounded to a small set of values, or to one in each group that
+        /// shares a scale: at most 256 evenly spaced values, floats of at most four significant bits, any sixteen
+        /// values, or the codes of a block format.
+        Quantised => "quantised",
+        /// Some weights were set to zero.
+        Pruned => "pruned",
+    }
 
-impl CopyKind {
     /// The name of the kind: `duplicate`, `cast`, `quantised` or `pruned`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Duplicate => "duplicate",
-            Self::Cast => "cast",
-            Self::Quantised => "quantised",
-            Self::Pruned => "pruned",
-        }
-    }
-}
+    pub fn name;
 
-impl fmt::Display for CopyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    #[cfg(any(feature = "serde", feature = "safetensors"))]
+    pub(crate) const ALL: [Self; 4];
 }
 
 /// A model that was copied from another of its group without training.

@@ -6,44 +6,31 @@ mod names;
 pub(super) mod prefixes;
 
 use core::cmp::Ordering;
-use core::fmt;
 
 use alloc::vec::Vec;
 
 pub(super) use self::kin::is_telling;
 use super::{Geometry, IncompatibleSignatures, compatibility};
+use crate::errors::names;
 use crate::signature::{Signature, TensorSignature};
 
-/// The rule by which tensors of two models are matched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum MatchRule {
-    /// Equal names.
-    #[default]
-    Names,
-    /// Names that are equal once wrappers such as `module.` and a prefix are removed.
-    Prefix,
-    /// Equal shapes and similar values; names are ignored.
-    Content,
-}
+names! {
+    /// The rule by which tensors of two models are matched.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[non_exhaustive]
+    pub enum MatchRule {
+        /// Equal names.
+        #[default]
+        Names => "names",
+        /// Names that are equal once wrappers such as `module.` and a prefix are removed.
+        Prefix => "prefix",
+        /// Equal shapes and similar values; names are ignored.
+        Content => "content",
+    }
 
-impl MatchRule {
     /// The name of the rule: `names`, `prefix` or `content`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Names => "names",
-            Self::Prefix => "prefix",
-            Self::Content => "content",
-        }
-    }
-}
-
-impl fmt::Display for MatchRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    pub fn name;
 }
 
 /// The pairs of corresponding tensors of two models.

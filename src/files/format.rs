@@ -1,51 +1,48 @@
 //! The formats of weight files: how they are recognised and which can be read.
 
-use core::fmt;
+use crate::errors::names;
 
-/// A format of weight files.
-///
-/// Some can only be recognised, so that models that can't be read are at least reported.
-///
-/// # Examples
-///
-/// ```
-/// use mother::files::ModelFormat;
-///
-/// assert_eq!(ModelFormat::of_file("base/model.safetensors"), Some(ModelFormat::Safetensors));
-/// assert_eq!(ModelFormat::of_file("base/model-Q8_0.gguf"), Some(ModelFormat::Gguf));
-/// assert_eq!(ModelFormat::of_file("base/config.json"), None);
-/// assert!(ModelFormat::Safetensors.is_readable());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ModelFormat {
-    /// Hugging Face's safetensors.
-    Safetensors,
-    /// PyTorch pickles.
-    PyTorch,
-    /// NumPy arrays in one archive.
-    Numpy,
-    /// Flax MessagePack files.
-    Flax,
-    /// HDF5 files of Keras and TensorFlow.
-    Keras,
-    /// llama.cpp's GGUF.
-    Gguf,
-    /// ONNX graphs.
-    Onnx,
+names! {
+    /// A format of weight files.
+    ///
+    /// Some can only be recognised, so that models that can't be read are at least reported.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mother::files::ModelFormat;
+    ///
+    /// assert_eq!(ModelFormat::of_file("base/model.safetensors"), Some(ModelFormat::Safetensors));
+    /// assert_eq!(ModelFormat::of_file("base/model-Q8_0.gguf"), Some(ModelFormat::Gguf));
+    /// assert_eq!(ModelFormat::of_file("base/config.json"), None);
+    /// assert!(ModelFormat::Safetensors.is_readable());
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum ModelFormat {
+        /// Hugging Face's safetensors.
+        Safetensors => "safetensors",
+        /// PyTorch pickles.
+        PyTorch => "PyTorch",
+        /// NumPy arrays in one archive.
+        Numpy => "numpy",
+        /// Flax MessagePack files.
+        Flax => "Flax",
+        /// HDF5 files of Keras and TensorFlow.
+        Keras => "Keras",
+        /// llama.cpp's GGUF.
+        Gguf => "GGUF",
+        /// ONNX graphs.
+        Onnx => "ONNX",
+    }
+
+    /// The usual name of the format.
+    pub fn name;
+
+    const ALL: [Self; 7];
 }
 
 impl ModelFormat {
-    const ALL: [Self; 7] = [
-        Self::Safetensors,
-        Self::PyTorch,
-        Self::Numpy,
-        Self::Flax,
-        Self::Keras,
-        Self::Gguf,
-        Self::Onnx,
-    ];
-
     /// The endings of its file names, in lower case.
     const fn endings(self) -> &'static [&'static str] {
         match self {
@@ -86,20 +83,6 @@ impl ModelFormat {
         })
     }
 
-    /// The usual name of the format.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Safetensors => "safetensors",
-            Self::PyTorch => "PyTorch",
-            Self::Numpy => "numpy",
-            Self::Flax => "Flax",
-            Self::Keras => "Keras",
-            Self::Gguf => "GGUF",
-            Self::Onnx => "ONNX",
-        }
-    }
-
     /// Whether this build can read the format.
     #[must_use]
     pub const fn is_readable(self) -> bool {
@@ -115,12 +98,6 @@ impl ModelFormat {
     /// Whether a file of this format, next to one of another format, duplicates its weights.
     pub(super) const fn keeps_weights(self) -> bool {
         !matches!(self, Self::Gguf | Self::Onnx)
-    }
-}
-
-impl fmt::Display for ModelFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

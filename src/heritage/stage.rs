@@ -6,41 +6,33 @@ use core::str::FromStr;
 
 use alloc::string::String;
 
-/// The training stage that produced a model from its parent (Eq. 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Stage {
-    /// Fine-tuning: the score falls.
-    #[default]
-    Specialization,
-    /// Pre-training or its continuation: the score rises.
-    Generalization,
-}
+use crate::errors::names;
 
-impl Stage {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Specialization => "specialization",
-            Self::Generalization => "generalization",
-        }
+names! {
+    /// The training stage that produced a model from its parent (Eq. 5).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    pub enum Stage {
+        /// Fine-tuning: the score falls.
+        #[default]
+        Specialization => "specialization",
+        /// Pre-training or its continuation: the score rises.
+        Generalization => "generalization",
     }
-}
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+    pub(super) fn name;
+
+    const ALL: [Self; 2];
 }
 
 impl FromStr for Stage {
     type Err = UnknownStage;
 
     fn from_str(name: &str) -> Result<Self, UnknownStage> {
-        match name {
-            "specialization" => Ok(Self::Specialization),
-            "generalization" => Ok(Self::Generalization),
-            _ => Err(UnknownStage { name: name.into() }),
-        }
+        Self::ALL
+            .into_iter()
+            .find(|stage| stage.name() == name)
+            .ok_or_else(|| UnknownStage { name: name.into() })
     }
 }
 

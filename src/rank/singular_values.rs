@@ -1,34 +1,28 @@
 //! Singular values, and the ranks derived from them.
 
-use core::fmt;
-
 use alloc::vec::Vec;
 
 use num_traits::Float;
 
 use super::{RankError, Tolerance};
+use crate::errors::names;
 
-/// How singular values were computed.
-///
-/// The methods are tried in this order, and the first that succeeds is used. With u = 2⁻⁵² and σ_max the
-/// largest singular value, their accuracy is:
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Method {
-    /// Singular value decomposition: each value is within about max(m, n)·u·σ_max.
-    Svd,
-    /// Square roots of the eigenvalues of the smaller of AᵀA and AAᵀ: values above √(max(m, n)·u)·σ_max keep
-    /// some digits, and those below are noise of up to that size.
-    Gram,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Svd => "svd",
-            Self::Gram => "gram",
-        })
+names! {
+    /// How singular values were computed.
+    ///
+    /// The methods are tried in this order, and the first that succeeds is used. With u = 2⁻⁵² and σ_max the
+    /// largest singular value, their accuracy is:
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[non_exhaustive]
+    pub enum Method {
+        /// Singular value decomposition: each value is within about max(m, n)·u·σ_max.
+        Svd => "svd",
+        /// Square roots of the eigenvalues of the smaller of AᵀA and AAᵀ: values above √(max(m, n)·u)·σ_max keep
+        /// some digits, and those below are noise of up to that size.
+        Gram => "gram",
     }
+
+    fn name;
 }
 
 /// The singular values of a matrix, largest first, and how they were computed.

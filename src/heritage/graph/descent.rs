@@ -189,17 +189,11 @@ impl DescentKind {
     /// The kind with this name; `rank` is required for the kinds that have one.
     #[cfg(any(feature = "serde", feature = "safetensors"))]
     pub(super) fn from_name(name: &str, rank: Option<usize>) -> Option<Self> {
-        let kinds = [
-            CopyKind::Duplicate,
-            CopyKind::Cast,
-            CopyKind::Quantised,
-            CopyKind::Pruned,
-        ];
         let all = [Self::Full]
             .into_iter()
             .chain(rank.map(|rank| Self::LowRank { rank }))
             .chain(rank.map(|rank| Self::Adapter { rank }))
-            .chain(kinds.map(Self::Copy));
+            .chain(CopyKind::ALL.map(Self::Copy));
         all.into_iter().find(|kind| kind.name() == name)
     }
 }
