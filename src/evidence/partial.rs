@@ -37,17 +37,8 @@ impl Members<'_> {
         let covers = |&&other: &&usize| share(other) > most - PARTIAL;
         let common = self.common_size();
         let distance = |other: usize| self.distance(child, other, common).unwrap_or(0.0);
-        let nearest = relatives
-            .iter()
-            .filter(covers)
-            .copied()
-            .reduce(|best, other| {
-                if distance(other) < distance(best) {
-                    other
-                } else {
-                    best
-                }
-            });
+        let covering = relatives.iter().filter(covers).copied();
+        let nearest = covering.min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
         let Some(nearest) = nearest else {
             return Vec::new();
         };
@@ -92,14 +83,10 @@ impl Members<'_> {
         parents.retain(|&parent| share(child, parent) > most_of_child - PARTIAL);
         let common = self.common_size();
         let distance = |u, v| self.distance(u, v, common).unwrap_or(0.0);
-        let nearer = |a: usize, b: usize| {
-            if distance(child, b) < distance(child, a) {
-                b
-            } else {
-                a
-            }
-        };
-        let Some(nearest) = parents.iter().copied().reduce(nearer) else {
+        let from_child = |&other: &usize| distance(child, other);
+        let nearest =
+            (parents.iter().copied()).min_by(|a, b| from_child(a).total_cmp(&from_child(b)));
+        let Some(nearest) = nearest else {
             return Vec::new();
         };
         let covered = |parent: usize| most(parent, &self.relatives(parent)) - PARTIAL;

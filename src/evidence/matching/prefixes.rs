@@ -129,12 +129,10 @@ impl<'a> Models<'a> {
             (self.near(&change), change)
         });
         let counts = |(near, change): &(u64, Change<'_>)| *near > 0 && 2 * near >= change.values;
-        let best = changes.filter(counts).reduce(|best, other| {
+        let best = changes.filter(counts).min_by(|first, second| {
             let values = |(near, change): &(u64, Change<'_>)| (*near, change.values);
-            let order = values(&other)
-                .cmp(&values(&best))
-                .then_with(|| best.1.prefixes.cmp(&other.1.prefixes));
-            if order.is_gt() { other } else { best }
+            (values(second).cmp(&values(first)))
+                .then_with(|| first.1.prefixes.cmp(&second.1.prefixes))
         });
         best.map(|(_, change)| change.pairs)
     }

@@ -77,11 +77,7 @@ pub(super) fn tree(
 
 /// The parents in the best tree over all states; ties go to the first state.
 fn best(fits: &[Fit]) -> Vec<Option<usize>> {
-    let best = fits.iter().reduce(
-        |best, fit| {
-            if fit.cost() < best.cost() { fit } else { best }
-        },
-    );
+    let best = (fits.iter()).min_by(|first, second| first.cost().total_cmp(&second.cost()));
     best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
 }
 

@@ -208,19 +208,14 @@ impl Shares {
         let count = self.neighbours.len();
         let pair_of = |first: usize| {
             let others = (0..count).filter_map(|other| Some((other, self.pair(first, other)?.0)));
-            let most = others.reduce(|best, other| if other.1 > best.1 { other } else { best });
+            let most = others.min_by(|first, second| second.1.total_cmp(&first.1));
             most.map(|(second, _)| [first, second])
         };
         let meetings = (0..count)
             .filter_map(pair_of)
             .map(|pair| self.grown(pair, usual));
-        let best = meetings.reduce(|best, other| {
-            if other.unlikelihood > best.unlikelihood {
-                other
-            } else {
-                best
-            }
-        })?;
+        let best =
+            meetings.min_by(|first, second| second.unlikelihood.total_cmp(&first.unlikelihood))?;
         (best.unlikelihood > 0.0).then_some(best)
     }
 

@@ -111,14 +111,9 @@ pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize 
             && cluster.compared(model, other) >= 1.0
             && cluster.distance(model, other) == 0.0
     };
-    let others = (0..cluster.len()).filter(holds_all);
-    others.fold(model, |best, other| {
-        if share(other) > share(best) {
-            other
-        } else {
-            best
-        }
-    })
+    // The model itself comes first, so that it wins ties.
+    let candidates = core::iter::once(model).chain((0..cluster.len()).filter(holds_all));
+    (candidates.min_by(|&a, &b| share(b).total_cmp(&share(a)))).unwrap_or(model)
 }
 
 /// If a model's parent can't be distinguished from some of the parent's ancestors, makes the model a child of

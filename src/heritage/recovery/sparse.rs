@@ -337,11 +337,7 @@ impl<'a> Problem<'a> {
     /// c, estimated from how well squared distances of near pairs add up along the best trees.
     fn half_dimension_of(&self, fits: &[Fit]) -> f64 {
         let models = self.size();
-        let best = fits.iter().reduce(
-            |best, fit| {
-                if fit.cost() < best.cost() { fit } else { best }
-            },
-        );
+        let best = (fits.iter()).min_by(|first, second| first.cost().total_cmp(&second.cost()));
         let parents = best
             .into_iter()
             .flat_map(|fit| fit.trees.parents().iter().take(models));
