@@ -1,7 +1,5 @@
 //! The path of a model that was found but not opened.
 
-use core::cmp::Ordering;
-
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
@@ -19,13 +17,13 @@ use crate::storage::{FileError, FileErrorKind};
 /// A model that was found but not opened: its name and where it is.
 ///
 /// Ordered by name, then by path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelPath {
     pub(super) name: String,
-    pub(super) format: ModelFormat,
-    pub(super) stored: Stored,
     /// The file, or the index or first shard followed by all other shards.
     pub(super) files: Vec<PathBuf>,
+    pub(super) format: ModelFormat,
+    pub(super) stored: Stored,
 }
 
 /// How the weights of a model are stored.
@@ -128,17 +126,5 @@ impl ModelPath {
             Some(groups) => model.with_interleaved_groups(groups),
             None => model,
         })
-    }
-}
-
-impl Ord for ModelPath {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (&self.name, &self.files).cmp(&(&other.name, &other.files))
-    }
-}
-
-impl PartialOrd for ModelPath {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
