@@ -105,27 +105,14 @@ impl PytorchModel<'static> {
         let (name, parts) = index::open_model(path.as_ref(), SINGLE_FILE, INDEX_SUFFIX, shard)?;
         Ok(Self::new(name, parts))
     }
-}
 
-/// How [`ModelPath`](crate::files::ModelPath) opens models. Their names are set later.
-#[cfg(feature = "safetensors")]
-impl PytorchModel<'static> {
-    /// Opens one file, or shards that no index lists.
-    pub(crate) fn open_shards(paths: &[std::path::PathBuf]) -> Result<Self, FileError> {
-        let shards = paths
-            .iter()
-            .map(|path| shard(crate::storage::Storage::open(path)?));
-        Ok(Self::new(
-            alloc::string::String::new(),
-            shards.collect::<Result<_, _>>()?,
-        ))
-    }
-
-    /// Opens the shards that an index lists.
-    pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
-        Ok(Self::new(
-            alloc::string::String::new(),
-            index::open_shards(index, shard)?,
-        ))
+    /// Opens the model that these files store. Its name is set later.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn open_files(
+        stored: index::Stored,
+        files: &[std::path::PathBuf],
+    ) -> Result<Self, FileError> {
+        let parts = index::open_files(stored, files, shard)?;
+        Ok(Self::new(alloc::string::String::new(), parts))
     }
 }

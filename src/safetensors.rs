@@ -73,9 +73,9 @@ use std::path::{Path, PathBuf};
 
 use self::header::Tensor;
 use self::shard::Shard;
-use crate::storage::index;
+use crate::storage::FileError;
+use crate::storage::index::{self, Stored};
 use crate::storage::model::file_model;
-use crate::storage::{FileError, Storage};
 
 #[doc(no_inline)]
 pub use crate::storage::set_open_file_limit;
@@ -144,18 +144,10 @@ impl SafetensorsModel<'static> {
         Ok(Self::new(name, parts))
     }
 
-    /// Opens one file, or shards that no index lists.
-    pub(crate) fn open_shards(paths: &[PathBuf]) -> Result<Self, FileError> {
-        let shards = (paths.iter()).map(|path| Shard::new(Storage::open(path)?));
-        Ok(Self::new(String::new(), shards.collect::<Result<_, _>>()?))
-    }
-
-    /// Opens the shards that an index lists.
-    pub(crate) fn open_indexed(index: &Path) -> Result<Self, FileError> {
-        Ok(Self::new(
-            String::new(),
-            index::open_shards(index, Shard::new)?,
-        ))
+    /// Opens the model that these files store. Its name is set later.
+    pub(crate) fn open_files(stored: Stored, files: &[PathBuf]) -> Result<Self, FileError> {
+        let parts = index::open_files(stored, files, Shard::new)?;
+        Ok(Self::new(String::new(), parts))
     }
 }
 

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use super::ModelFormat;
 use super::id::Named;
 use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_slice};
-use super::path::Stored;
 use super::skipped::SkipReason;
 use crate::safetensors::shard_names;
+use crate::storage::index::Stored;
 
 /// A Git LFS pointer is about 130 bytes long.
 const LONGEST_POINTER: u64 = 1024;

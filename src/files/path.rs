@@ -12,6 +12,7 @@ use crate::npz::NpzModel;
 #[cfg(feature = "pytorch")]
 use crate::pytorch::PytorchModel;
 use crate::safetensors::SafetensorsModel;
+use crate::storage::index::Stored;
 use crate::storage::{FileError, FileErrorKind};
 
 /// A model that was found but not opened: its name and where it is.
@@ -24,17 +25,6 @@ pub struct ModelPath {
     pub(super) files: Vec<PathBuf>,
     pub(super) format: ModelFormat,
     pub(super) stored: Stored,
-}
-
-/// How the weights of a model are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Stored {
-    /// In one file.
-    Whole,
-    /// In shards that an index lists.
-    Indexed,
-    /// In shards without an index.
-    Shards,
 }
 
 impl ModelPath {
@@ -95,17 +85,11 @@ impl ModelPath {
     /// ```
     pub fn open(&self) -> Result<ModelFile, FileError> {
         let model: ModelFile = match self.format {
-            ModelFormat::Safetensors => match self.stored {
-                Stored::Indexed => SafetensorsModel::open_indexed(self.path())?,
-                Stored::Whole | Stored::Shards => SafetensorsModel::open_shards(&self.files)?,
+            ModelFormat::Safetensors => {
+                SafetensorsModel::open_files(self.stored, &self.files)?.into()
             }
-            .into(),
             #[cfg(feature = "pytorch")]
-            ModelFormat::PyTorch => match self.stored {
-                Stored::Indexed => PytorchModel::open_indexed(self.path())?,
-                Stored::Whole | Stored::Shards => PytorchModel::open_shards(&self.files)?,
-            }
-            .into(),
+            ModelFormat::PyTorch => PytorchModel::open_files(self.stored, &self.files)?.into(),
             #[cfg(feature = "npz")]
             ModelFormat::Numpy => NpzModel::open(self.path())?.into(),
             // The first part records how many others there are.

@@ -7,6 +7,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::ffi::OsStr;
+#[cfg(feature = "safetensors")]
+use std::path::PathBuf;
 use std::path::{Component, Path};
 
 use serde::Deserializer;
@@ -107,6 +109,18 @@ impl ShardLayers<'_> {
     }
 }
 
+/// How the weights of a model are stored.
+#[cfg(feature = "safetensors")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Stored {
+    /// In one file.
+    Whole,
+    /// In shards that an index lists.
+    Indexed,
+    /// In shards without an index.
+    Shards,
+}
+
 /// The name and the parts of the model at a path: a file, or shards with an index, as [`Place`] finds them.
 pub(crate) fn open_model<S: ModelPart>(
     path: &Path,
@@ -121,8 +135,21 @@ pub(crate) fn open_model<S: ModelPart>(
     Ok((model_name(path, index_suffix), parts))
 }
 
+/// The parts of the model that these files store; an index comes before its shards.
+#[cfg(feature = "safetensors")]
+pub(crate) fn open_files<S: ModelPart>(
+    stored: Stored,
+    files: &[PathBuf],
+    read: impl Fn(Storage<'static>) -> Result<S, FileError>,
+) -> Result<Vec<S>, FileError> {
+    match files {
+        [index, ..] if stored == Stored::Indexed => open_shards(index, read),
+        _ => (files.iter().map(|path| read(Storage::open(path)?))).collect(),
+    }
+}
+
 /// Opens every shard that the index at `path` lists.
-pub(crate) fn open_shards<S: ModelPart>(
+fn open_shards<S: ModelPart>(
     path: &Path,
     read: impl Fn(Storage<'static>) -> Result<S, FileError>,
 ) -> Result<Vec<S>, FileError> {
