@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::ops::Range;
 
+use super::geometry::share;
 use crate::signature::TensorSignature;
 use crate::sketch::{GroupComparison, RowGroups};
 
@@ -66,11 +67,7 @@ fn median(groups: &[GroupComparison], of: impl Fn(&GroupComparison) -> f64) -> f
 /// A group's squared distance as a share of that between independent rows.
 fn share_of(group: &GroupComparison) -> f64 {
     let norms = group.first_squared_norm + group.second_squared_norm;
-    if norms > 0.0 {
-        group.squared_distance / norms
-    } else {
-        0.0
-    }
+    share(group.squared_distance, norms)
 }
 
 /// Whether a group's share exceeds the usual one by more than training explains, so that its rows must be new.
@@ -101,7 +98,7 @@ impl Tensor {
             at,
             groups: range,
             values,
-            share: if norms > 0.0 { squared / norms } else { 0.0 },
+            share: share(squared, norms),
         }
     }
 

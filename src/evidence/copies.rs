@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use num_traits::Float;
 
 use super::Matching;
+use super::geometry::share;
 use crate::errors::names;
 use crate::signature::{Signature, TensorSignature};
 
@@ -330,11 +331,7 @@ impl Pair<'_> {
             squared += group.squared_distance;
             variance += 2.0 * group.squared_distance * group.squared_distance / numbers;
         });
-        if squared > 0.0 {
-            STANDARD_ERRORS * Float::sqrt(variance) / squared
-        } else {
-            0.0
-        }
+        share(STANDARD_ERRORS * Float::sqrt(variance), squared)
     }
 
     /// ‖u‖², ‖v‖² and the estimated ‖u − v‖².

@@ -147,8 +147,13 @@ impl Geometry {
     pub fn unrelatedness(&self, first: usize, second: usize) -> Option<f64> {
         let norms = self.squared_norms.get(first)? + self.squared_norms.get(second)?;
         let squared = self.squared_distances.distance(first, second)?;
-        Some(if norms > 0.0 { squared / norms } else { 0.0 })
+        Some(share(squared, norms))
     }
+}
+
+/// A part as a share of the whole; 0 of nothing.
+pub(super) fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 #[cfg(test)]

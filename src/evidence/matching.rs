@@ -10,6 +10,7 @@ use core::cmp::Ordering;
 use alloc::vec::Vec;
 
 pub(super) use self::kin::is_telling;
+use super::geometry::share;
 use super::{Geometry, IncompatibleSignatures, compatibility};
 use crate::errors::names;
 use crate::signature::{Signature, TensorSignature};
@@ -252,7 +253,7 @@ impl Difference {
             groups += 1;
         });
         Self {
-            share: if norms > 0.0 { squared / norms } else { 0.0 },
+            share: share(squared, norms),
             numbers: groups * u.sketch().buckets_of_group(),
         }
     }

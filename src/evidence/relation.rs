@@ -9,6 +9,7 @@ use num_traits::Float;
 use super::common::{Tensor, leave_out_new_rows, order_of_rows, share_of_near, usual_share};
 use super::cut::leave_out_reordered;
 use super::matching::is_telling;
+use super::geometry::share;
 use super::score::score_change;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
@@ -271,11 +272,7 @@ impl Relation {
     #[must_use]
     pub fn unrelatedness(&self) -> f64 {
         let norms: f64 = self.squared_norms.iter().sum();
-        if norms > 0.0 {
-            self.squared_distance / norms
-        } else {
-            0.0
-        }
+        share(self.squared_distance, norms)
     }
 
     /// Whether the models share enough weights to be compared.
@@ -421,11 +418,7 @@ impl Sums {
         let tensors = model.tensors().iter();
         let selected = tensors.filter(|tensor| options.layers.selects_tensor(tensor));
         let all: u64 = selected.map(|tensor| tensor.moments().count()).sum();
-        if all > 0 {
-            self.values as f64 / all as f64
-        } else {
-            0.0
-        }
+        share(self.values as f64, all as f64)
     }
 
     /// Each item is the groups of one weight.
