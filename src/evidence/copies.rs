@@ -7,7 +7,7 @@ use num_traits::Float;
 use super::Matching;
 use super::geometry::share;
 use crate::errors::names;
-use crate::signature::{Signature, TensorSignature};
+use crate::signature::{PrecisionProfile, Signature, TensorSignature};
 
 names! {
     /// How a copy was made.
@@ -190,34 +190,34 @@ impl Pair<'_> {
         self.copy.moments().count() >= MANY_VALUES
     }
 
-    // A cast leaves values that already fit the type unchanged, and these tensors differ.
-
     fn is_single(&self) -> bool {
-        let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.single
-            && self.copy.profile().fits_f32()
-            && !self.original.profile().fits_f32()
-            && self.is_everywhere_within(SINGLE)
+        let rounded = self.original.samples().single;
+        self.is_cast_to(PrecisionProfile::fits_f32, rounded, SINGLE)
     }
 
     fn is_bfloat(&self) -> bool {
-        let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.bfloat
-            && self.copy.profile().fits_bf16()
-            && !self.original.profile().fits_bf16()
-            && self.is_everywhere_within(8e-3)
+        let rounded = self.original.samples().bfloat;
+        self.is_cast_to(PrecisionProfile::fits_bf16, rounded, 8e-3)
     }
 
     fn is_half(&self) -> bool {
-        let (original, copy) = (self.original.samples(), self.copy.samples());
-        copy.exact == original.half
-            && self.copy.profile().fits_f16()
-            && !self.original.profile().fits_f16()
-            && self.is_everywhere_within(1e-3)
+        let rounded = self.original.samples().half;
+        self.is_cast_to(PrecisionProfile::fits_f16, rounded, 1e-3)
     }
 
     fn is_cast(&self) -> bool {
         self.is_single() || self.is_bfloat() || self.is_half()
+    }
+
+    /// Whether the original was cast to a type, given the digest of its values in that type. Casts leave values that
+    /// already fit unchanged, and these tensors differ.
+    fn is_cast_to(&self, fits: fn(&PrecisionProfile) -> bool, rounded: u64, share: f64) -> bool {
+        /// The gap between the smallest half-precision numbers.
+        const LEAST_GAP: f64 = 6e-8;
+        self.copy.samples().exact == rounded
+            && fits(&self.copy.profile())
+            && !fits(&self.original.profile())
+            && self.is_everywhere_within(share, LEAST_GAP)
     }
 
     fn is_near(&self) -> bool {
@@ -230,27 +230,20 @@ impl Pair<'_> {
         squared <= share * share * norm
     }
 
-    /// Whether every group of rows is within this share of its norm, or within the gap between the smallest
-    /// half-precision numbers for each value.
-    fn is_everywhere_within(&self, share: f64) -> bool {
-        const LEAST_GAP: f64 = 6e-8;
+    /// Whether every group of rows is within this share of its norm, or within this gap for each value.
+    fn is_everywhere_within(&self, share: f64, gap: f64) -> bool {
         let mut within = true;
         let _ = (self.original.sketch()).compare_each(self.copy.sketch(), |group| {
-            let least = group.values as f64 * LEAST_GAP * LEAST_GAP;
+            let least = group.values as f64 * gap * gap;
             let limit = share * share * group.first_squared_norm;
             within &= group.squared_distance <= limit.max(least);
         });
         within
     }
 
-    /// Whether every group of rows is within this share of its norm and none is too small to tell.
+    /// Whether every group of rows is within this share of its norm and not all are zero.
     fn is_rounded_within(&self, share: f64) -> bool {
-        let [norm, ..] = self.sums();
-        let mut within = norm > 0.0;
-        let _ = (self.original.sketch()).compare_each(self.copy.sketch(), |group| {
-            within &= group.squared_distance <= share * share * group.first_squared_norm;
-        });
-        within
+        self.sums()[0] > 0.0 && self.is_everywhere_within(share, 0.0)
     }
 
     /// Removing weights shortens a model by exactly as much as it moves it.
