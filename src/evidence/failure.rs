@@ -2,7 +2,7 @@
 
 use core::error::Error;
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use super::IncompatibleSignatures;
 use crate::condensed::CondensedError;
@@ -70,6 +70,23 @@ crate::errors::messages! {
         } => "invalid {table} of model `{model}`: {value}",
         /// Numbers that make no table of pairs.
         Table(CondensedError),
+    }
+}
+
+pub(super) fn wrong_size(table: &'static str, found: usize, models: usize) -> EvidenceError {
+    EvidenceError::Size {
+        table,
+        found,
+        models,
+    }
+}
+
+pub(super) fn number(table: &'static str, model: impl ToString, value: f64) -> EvidenceError {
+    let model = model.to_string();
+    EvidenceError::Number {
+        table,
+        model,
+        value,
     }
 }
 

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::EvidenceError;
+use super::failure::{number, wrong_size};
 use crate::condensed::CondensedMatrix;
 
 /// The squared norm of every model and the squared distance of every pair, over all compared weights.
@@ -49,11 +50,8 @@ impl Geometry {
         squared_distances: CondensedMatrix,
     ) -> Result<Self, EvidenceError> {
         if squared_norms.len() != squared_distances.size() {
-            return Err(EvidenceError::Size {
-                table: "squared norms",
-                found: squared_norms.len(),
-                models: squared_distances.size(),
-            });
+            let models = squared_distances.size();
+            return Err(wrong_size("squared norms", squared_norms.len(), models));
         }
         let norms = squared_norms.iter().copied().enumerate();
         let distances = squared_distances
@@ -64,11 +62,7 @@ impl Geometry {
             .chain(distances.map(|(model, value)| ("squared distance", model, value)));
         for (table, model, value) in numbers {
             if !(value.is_finite() && value >= 0.0) {
-                return Err(EvidenceError::Number {
-                    table,
-                    model: alloc::format!("{model}"),
-                    value,
-                });
+                return Err(number(table, model, value));
             }
         }
         Ok(Self {
@@ -85,11 +79,11 @@ impl Geometry {
             .filter_map(|&model| self.squared_norms.get(model));
         match distances {
             Some(distances) => Self::new(norms.copied().collect(), distances),
-            None => Err(EvidenceError::Size {
-                table: "geometry",
-                found: self.squared_norms.len(),
-                models: models.len(),
-            }),
+            None => Err(wrong_size(
+                "geometry",
+                self.squared_norms.len(),
+                models.len(),
+            )),
         }
     }
 

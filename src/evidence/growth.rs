@@ -1,6 +1,7 @@
 //! The growth of every pair: which of two models was trained from the other.
 
 use super::EvidenceError;
+use super::failure::{number, wrong_size};
 use crate::condensed::CondensedMatrix;
 
 /// The growth coefficient β of every pair of models, with two estimates of its standard error.
@@ -48,19 +49,11 @@ impl Growth {
         ];
         for (table, values, least) in tables {
             if values.size() != models {
-                return Err(EvidenceError::Size {
-                    table,
-                    found: values.size(),
-                    models,
-                });
+                return Err(wrong_size(table, values.size(), models));
             }
             let broken = |value: f64| !(value.is_finite() && value >= least);
             if let Some((model, _, value)) = values.pairs().find(|&(_, _, value)| broken(value)) {
-                return Err(EvidenceError::Number {
-                    table,
-                    model: alloc::format!("{model}"),
-                    value,
-                });
+                return Err(number(table, model, value));
             }
         }
         Ok(Self {

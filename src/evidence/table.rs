@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::failure::{number, wrong_size};
 use super::{CopyKind, Coverage, EvidenceError, Geometry, Growth, Merge, ModelCopy};
 use crate::condensed::CondensedMatrix;
 use crate::signature::SkippedModel;
@@ -90,11 +91,7 @@ impl GroupEvidence {
         scores: Option<Vec<f64>>,
         distances: CondensedMatrix,
     ) -> Result<Self, EvidenceError> {
-        let size = |table, found| EvidenceError::Size {
-            table,
-            found,
-            models: models.len(),
-        };
+        let size = |table, found| wrong_size(table, found, models.len());
         if distances.size() != models.len() {
             return Err(size("distances", distances.size()));
         }
@@ -239,11 +236,7 @@ impl GroupEvidence {
         let models = self.models.len();
         self.check_size("coverage", coverage.models)?;
         if models.checked_mul(models) != Some(coverage.shares.len()) {
-            return Err(EvidenceError::Size {
-                table: "shares",
-                found: coverage.shares.len(),
-                models,
-            });
+            return Err(wrong_size("shares", coverage.shares.len(), models));
         }
         let share = coverage
             .shares
@@ -419,11 +412,7 @@ impl GroupEvidence {
         if found == self.models.len() {
             Ok(())
         } else {
-            Err(EvidenceError::Size {
-                table,
-                found,
-                models: self.models.len(),
-            })
+            Err(wrong_size(table, found, self.models.len()))
         }
     }
 
@@ -433,14 +422,6 @@ impl GroupEvidence {
         self.models
             .binary_search_by(|name| name.as_str().cmp(model))
             .ok()
-    }
-}
-
-fn number(table: &'static str, model: &str, value: f64) -> EvidenceError {
-    EvidenceError::Number {
-        table,
-        model: model.into(),
-        value,
     }
 }
 
