@@ -69,26 +69,6 @@ pub(super) fn read_segment_again<T: Scalar, S: WeightSource>(
     }
 }
 
-/// Reads a whole layer again and checks that it hasn't changed.
-#[cfg(feature = "svd")]
-pub(super) fn read_again<T: Scalar, S: WeightSource>(
-    model: &OpenModel<'_, S>,
-    layer: &LayerShape,
-    values: &mut [T],
-    seen: &Digest,
-) -> Result<(), ModelFailure> {
-    model.read(layer, 0, values)?;
-    let mut digest = Digest::new(values.len());
-    digest.add(0, values);
-    if digest == *seen {
-        Ok(())
-    } else {
-        Err(ModelFailure::Changed {
-            layer: layer.name.clone(),
-        })
-    }
-}
-
 /// A sum of products with odd numbers that depend on the position.
 fn checksum<T: Scalar>(offset: usize, values: &[T]) -> u64 {
     let product = |(index, value): (usize, &T)| {

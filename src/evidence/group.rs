@@ -10,7 +10,7 @@ use super::block::MatrixShape;
 use super::comparison::Comparison;
 use super::digest::Digest;
 #[cfg(feature = "svd")]
-use super::digest::read_again;
+use super::digest::read_segment_again;
 #[cfg(feature = "svd")]
 use super::ranks::{WholeLayer, ranks};
 use super::{Distance, EvidenceError, Geometry, GroupEvidence, Measurement};
@@ -321,12 +321,11 @@ impl<'a, 'b, S: WeightSource> GroupPass<'a, 'b, S> {
             .collect();
         on_each(&mut layers, &models, |whole, &model| {
             whole.values.resize(length, T::zero());
-            read_again(
-                self.members[model],
-                layer,
-                &mut whole.values,
-                &digests[model],
-            )
+            let mut segments = whole.values.chunks_mut(Digest::SEGMENT).enumerate();
+            segments.try_for_each(|(segment, values)| {
+                let (offset, seen) = (segment * Digest::SEGMENT, &digests[model]);
+                read_segment_again(self.members[model], layer, offset, values, seen)
+            })
         })
         .map_err(|interruption| match interruption {
             Interruption::Failed(failures) => Interruption::Failed(
