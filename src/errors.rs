@@ -1,6 +1,6 @@
 //! Enums defined together with the messages or names of their variants.
 
-/// Defines an enum. Each variant has a message, or holds another value whose message it shows.
+/// Defines an enum. Each variant has a message. One that holds another value may show that value's message instead.
 ///
 /// A message may use the fields of its variant. If it needs further arguments, it is put in parentheses with them.
 macro_rules! messages {
@@ -21,8 +21,7 @@ macro_rules! messages {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 match self {
                     $(Self::$variant $({ $($field),* })? $(($crate::errors::first!(error $inner)))? => {
-                        $($crate::errors::say!(f $message))?
-                        $(core::fmt::Display::fmt($crate::errors::first!(error $inner), f))?
+                        $crate::errors::say!(f $($message)? $(or error $inner)?)
                     })*
                 }
             }
@@ -110,11 +109,14 @@ macro_rules! first {
 }
 
 macro_rules! say {
-    ($f:ident $message:literal) => {
+    ($f:ident $message:literal $(or $error:ident $_of:ty)?) => {
         write!($f, $message)
     };
     ($f:ident ($($message:tt)+)) => {
         write!($f, $($message)+)
+    };
+    ($f:ident or $error:ident $_of:ty) => {
+        core::fmt::Display::fmt($error, $f)
     };
 }
 

@@ -9,62 +9,47 @@
 //! | length each | the [signature](crate::signature), as a safetensors file; sorted by name |
 
 use core::error::Error;
-use core::fmt;
 use std::io::{self, Read, Write};
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{Index, IndexError};
+use crate::errors::messages;
 use crate::signature::{Signature, SignatureFormatError};
 
 const MAGIC: &[u8; 12] = b"mother.index";
 
 const VERSION: u32 = 1;
 
-/// Why an index can't be read.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum IndexFileError {
-    /// Reading failed, or the file ended too early.
-    Io {
-        /// What kind of failure it was.
-        kind: io::ErrorKind,
-        /// The system's message.
-        message: String,
-    },
-    /// The file isn't an index.
-    OtherFormat,
-    /// The file has another version of the format.
-    Version {
-        /// The version of the file.
-        found: u32,
-    },
-    /// A signature can't be read.
-    Signature {
-        /// The number of signatures before it.
-        position: u64,
-        /// What is wrong with it.
-        error: SignatureFormatError,
-    },
-    /// A signature doesn't belong in the index: its name is taken, or it was made with other settings.
-    Model(IndexError),
-}
-
-impl fmt::Display for IndexFileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { message, .. } => write!(f, "cannot read the index: {message}"),
-            Self::OtherFormat => f.write_str("not an index file"),
-            Self::Version { found } => write!(
-                f,
-                "unsupported index version {found}; only version {VERSION} can be read"
-            ),
-            Self::Signature { position, .. } => {
-                write!(f, "signature {position} is damaged")
-            }
-            Self::Model(_) => f.write_str("a signature does not match the index"),
-        }
+messages! {
+    /// Why an index can't be read.
+    #[derive(Clone, Debug, PartialEq)]
+    #[non_exhaustive]
+    pub enum IndexFileError {
+        /// Reading failed, or the file ended too early.
+        Io {
+            /// What kind of failure it was.
+            kind: io::ErrorKind,
+            /// The system's message.
+            message: String,
+        } => "cannot read the index: {message}",
+        /// The file isn't an index.
+        OtherFormat => "not an index file",
+        /// The file has another version of the format.
+        Version {
+            /// The version of the file.
+            found: u32,
+        } => "unsupported index version {found}; only version {VERSION} can be read",
+        /// A signature can't be read.
+        Signature {
+            /// The number of signatures before it.
+            position: u64,
+            /// What is wrong with it.
+            error: SignatureFormatError,
+        } => "signature {position} is damaged",
+        /// A signature doesn't belong in the index: its name is taken, or it was made with other settings.
+        Model(IndexError) => "a signature does not match the index",
     }
 }
 
