@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::ModelPath;
 use super::folder::{Candidate, Contents, Folder, Rejected, models_of, models_of_chosen};
 use super::id::{Named, Root, SNAPSHOTS, is_repository};
-use super::names::{FileKind, FileName};
+use super::names::{FileKind, FileName, shown};
 use super::naming::{Item, Namer, with_unique_names};
 use super::skipped::{SkipReason, SkippedPath};
 use crate::storage::text::{FileName as Shown, Line};
@@ -188,9 +188,7 @@ impl Step {
     }
 
     fn name(&self) -> String {
-        (self.place.file_name().unwrap_or_default())
-            .to_string_lossy()
-            .into_owned()
+        shown(self.place.file_name())
     }
 
     fn is_named_like_weights(&self) -> bool {
@@ -215,11 +213,7 @@ impl Listing {
         paths.sort();
         let mut listing = Self::default();
         for path in paths {
-            let mut name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let mut name = shown(path.file_name());
             if name.starts_with('.') {
                 continue;
             }
@@ -360,11 +354,7 @@ impl Search {
         let mut folders: BTreeMap<PathBuf, (PathBuf, BTreeMap<String, PathBuf>)> = BTreeMap::new();
         for (place, path) in files.filter(|(place, _)| !known.contains(place)) {
             let parent = |path: &Path| path.parent().unwrap_or(path).to_owned();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = shown(path.file_name());
             let (_, files) = folders
                 .entry(parent(&place))
                 .or_insert((parent(&path), BTreeMap::new()));

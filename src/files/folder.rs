@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::ModelFormat;
 use super::id::Named;
-use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_slice};
+use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_slice, shown};
 use super::skipped::SkipReason;
 use crate::safetensors::shard_names;
 use crate::storage::index::Stored;
@@ -152,22 +152,16 @@ pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
         .files
         .iter()
         .filter(|(name, _)| FileName::parse(name).is_none());
-    contents.models.extend(others.map(|(name, path)| {
-        Candidate {
-            format: ModelFormat::of_file(name).unwrap_or(ModelFormat::Safetensors),
-            stored: Stored::Whole,
-            stem: Path::new(name)
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-            named: Named::ByFile,
-            names: vec![name.clone()],
-            files: vec![path.clone()],
-            preference: (0, 0),
-            is_slice: false,
-            problem: None,
-        }
+    contents.models.extend(others.map(|(name, path)| Candidate {
+        format: ModelFormat::of_file(name).unwrap_or(ModelFormat::Safetensors),
+        stored: Stored::Whole,
+        stem: shown(Path::new(name).file_stem()),
+        named: Named::ByFile,
+        names: vec![name.clone()],
+        files: vec![path.clone()],
+        preference: (0, 0),
+        is_slice: false,
+        problem: None,
     }));
     contents
 }

@@ -1,5 +1,8 @@
 //! Parses file names: which model a file belongs to, and which part of it.
 
+use alloc::string::String;
+use std::ffi::OsStr;
+
 use super::ModelFormat;
 use super::id::Named;
 
@@ -201,6 +204,11 @@ fn split_number(text: &str) -> Option<(&str, usize)> {
     let (rest, number) = text.split_at_checked(text.len() - digits)?;
     let number = (digits <= MOST_DIGITS).then(|| number.parse().ok())??;
     Some((rest, number))
+}
+
+/// A part of a path as text, as far as it can be displayed; empty for none.
+pub(super) fn shown(name: Option<&OsStr>) -> String {
+    name.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
