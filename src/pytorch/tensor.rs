@@ -108,13 +108,17 @@ pub(super) enum Found {
 
 /// The tensor that a value represents.
 pub(super) fn tensor(values: &Values, value: Value) -> Found {
+    tensor_within(values, value, DEEPEST)
+}
+
+fn tensor_within(values: &Values, value: Value, deepest: usize) -> Found {
     match values.node(value) {
         Some(&Node::Object {
             callable,
             arguments,
             ..
         }) => match values.sequence(arguments) {
-            Some(arguments) => rebuilt(values, callable, arguments, DEEPEST),
+            Some(arguments) => rebuilt(values, callable, arguments, deepest),
             None => Found::Nothing,
         },
         _ => Found::Nothing,
@@ -135,17 +139,7 @@ fn rebuilt(values: &Values, function: Value, arguments: &[Value], deepest: usize
             None => unreadable("missing arguments"),
         },
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state", &[data, ..]) => {
-            match values.node(data) {
-                Some(&Node::Object {
-                    callable,
-                    arguments,
-                    ..
-                }) => match values.sequence(arguments) {
-                    Some(arguments) => rebuilt(values, callable, arguments, deepest),
-                    None => Found::Nothing,
-                },
-                _ => Found::Nothing,
-            }
+            tensor_within(values, data, deepest)
         }
         ("torch._tensor", "_rebuild_from_type_v2", &[function, _, arguments, ..]) => {
             match values.sequence(arguments) {
