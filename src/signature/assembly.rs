@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::digest::SampleDigests;
 use super::signing::{buckets_of, groups_of};
-use super::{Digest, Levels, PrecisionProfile, Signature, SignatureOptions, TensorSignature};
+use super::{Digest, PrecisionProfile, Signature, SignatureOptions, TensorSignature};
 use crate::moments::Moments;
 use crate::sketch::{MatrixSketch, SketchKey};
 use crate::weights::ElementType;
@@ -132,22 +132,6 @@ impl TensorNumbers {
     #[must_use]
     pub fn with_values(mut self, values: Vec<f32>) -> Self {
         self.0.values = values;
-        self
-    }
-
-    /// Sets how many values are zero, and the distinct values if there are at most 256.
-    #[must_use]
-    pub const fn with_levels(mut self, zeros: u64, levels: Option<Levels>) -> Self {
-        self.0.profile.zeros = zeros;
-        self.0.profile.levels = levels;
-        self
-    }
-
-    /// Sets the mean squared change from rounding values to a few levels, if the values show that they were
-    /// rounded.
-    #[must_use]
-    pub const fn with_rounding(mut self, rounding: Option<f64>) -> Self {
-        self.0.profile.rounding = rounding;
         self
     }
 
