@@ -89,6 +89,7 @@ pub mod heritage;
 pub mod invariants;
 pub mod kinship;
 mod linear_equations;
+mod logarithms;
 mod minimum;
 pub mod moments;
 #[cfg(feature = "npz")]

@@ -20,6 +20,7 @@ use num_traits::Float;
 
 use super::{ArborescenceError, DenseDigraph, Root, minimum_arborescence};
 use crate::Scalar;
+use crate::logarithms::{log_add, log_sum};
 
 /// The widest range of the weights into one node. Beyond it, the errors of logarithms exceed 2e-4.
 const WIDEST: f64 = 1e12;
@@ -251,7 +252,7 @@ fn eliminate(rows: &mut [f64], nodes: &[usize], column: usize) -> f64 {
     let node = nodes[column];
     let (surely, rarely) = (nodes.len() + SURELY, nodes.len() + RARELY);
     let own = &mut rows[node * columns..(node + 1) * columns];
-    let mut total = log_sum(&own[column + 1..rarely]);
+    let mut total = log_sum(own[column + 1..rarely].iter().copied());
     if total == f64::NEG_INFINITY {
         // It can only stop. ε makes that rare, but not improbable.
         total = core::mem::replace(&mut own[rarely], f64::NEG_INFINITY);
@@ -328,7 +329,7 @@ impl Found<'_> {
             rarely
         };
         self.log_partition
-            .get_or_insert(product + log_sum(&logarithms));
+            .get_or_insert(product + log_sum(logarithms.iter().copied()));
         let row = &mut self.probabilities[child * (nodes + 1)..(child + 1) * (nodes + 1)];
         // Subtracting the logarithm of the sum instead would lose digits if logarithms are large.
         let greatest = logarithms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -337,30 +338,5 @@ impl Found<'_> {
         }
         let sum: f64 = row.iter().sum();
         row.iter_mut().for_each(|probability| *probability /= sum);
-    }
-}
-
-/// ln Σ eˣ.
-fn log_sum(values: &[f64]) -> f64 {
-    let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if greatest == f64::NEG_INFINITY {
-        return greatest;
-    }
-    let terms = values.iter().map(|value| Float::exp(value - greatest));
-    greatest + Float::ln(terms.sum::<f64>())
-}
-
-/// ln (eᵃ + eᵇ).
-fn log_add(first: f64, second: f64) -> f64 {
-    let (less, more) = if first < second {
-        (first, second)
-    } else {
-        (second, first)
-    };
-    // Below this the sum rounds to the greater one.
-    if more - less > 40.0 || less == f64::NEG_INFINITY {
-        more
-    } else {
-        more + Float::ln_1p(Float::exp(less - more))
     }
 }

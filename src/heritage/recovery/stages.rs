@@ -6,6 +6,7 @@ use num_traits::Float;
 
 use super::model::{JointConstant, JointModel};
 use crate::heritage::{Stage, StageEstimate};
+use crate::logarithms::log_add;
 
 /// The possible stages of a tree; `None` if the score carries no information.
 pub(super) const STAGES: [Option<Stage>; 3] = [
@@ -35,7 +36,7 @@ impl StageWeights {
         for (stage, weight) in states {
             for (sum, of) in weights.iter_mut().zip(STAGES) {
                 if of == stage {
-                    *sum = add_logarithms(*sum, weight);
+                    *sum = log_add(*sum, weight);
                 }
             }
         }
@@ -100,15 +101,6 @@ pub(super) fn estimate(trees: &[StageWeights], model: &JointModel) -> Vec<StageE
         }
     };
     shares.iter().map(of_tree).collect()
-}
-
-/// ln(eᵃ + eᵇ).
-fn add_logarithms(a: f64, b: f64) -> f64 {
-    let (greater, lesser) = if a > b { (a, b) } else { (b, a) };
-    if lesser == f64::NEG_INFINITY {
-        return greater;
-    }
-    greater + Float::ln(1.0 + Float::exp(lesser - greater))
 }
 
 #[cfg(test)]

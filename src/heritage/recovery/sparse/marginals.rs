@@ -18,6 +18,7 @@ use crate::arborescence::{
 
 use super::components::strongly_connected;
 use crate::heritage::layout::Layout;
+use crate::logarithms::log_sum;
 
 /// Trees that cost this much more than the best are ignored.
 const CERTAIN: f64 = 14.0;
@@ -209,7 +210,7 @@ impl Live {
     /// A model whose choice of parent doesn't affect any other model's.
     fn alone(&self, node: usize) -> (f64, Vec<Parents>) {
         let parents = &self.parents[node];
-        let total = add_up(parents.iter().map(|&(_, cost)| -cost));
+        let total = log_sum(parents.iter().map(|&(_, cost)| -cost));
         let probability = |&(parent, cost): &(usize, f64)| (parent, Float::exp(-cost - total));
         (total, vec![parents.iter().map(probability).collect()])
     }
@@ -342,7 +343,7 @@ impl Odds {
 
     fn add(&mut self, parent: usize, child: usize, logarithm: f64) {
         let sum = &mut self.logarithms[parent * self.size + child];
-        *sum = add_up([*sum, logarithm].into_iter());
+        *sum = log_sum([*sum, logarithm].into_iter());
     }
 
     /// Any number of models may have their parent above.
@@ -390,13 +391,4 @@ impl Odds {
         let into = (0..=self.size).map(|parent| self.get(parent, child));
         into.fold(f64::NEG_INFINITY, f64::max)
     }
-}
-
-/// ln Σ eˣ.
-fn add_up(logarithms: impl Iterator<Item = f64> + Clone) -> f64 {
-    let greatest = logarithms.clone().fold(f64::NEG_INFINITY, f64::max);
-    if greatest == f64::NEG_INFINITY {
-        return greatest;
-    }
-    greatest + Float::ln(logarithms.map(|x| Float::exp(x - greatest)).sum::<f64>())
 }
