@@ -74,6 +74,14 @@ impl<T: Scalar> Arborescence<T> {
         &self.parents
     }
 
+    /// The parents of all nodes before `root`, the last node, without those whose parent it is.
+    pub(crate) fn parents_before(&self, root: usize) -> Vec<Option<usize>> {
+        let parents = self.parents.iter().take(root);
+        parents
+            .map(|parent| parent.filter(|&parent| parent < root))
+            .collect()
+    }
+
     /// The edges, in the order of the nodes they enter.
     pub fn edges(&self) -> impl Iterator<Item = Edge<T>> + '_ {
         let children = self.parents.iter().zip(&self.weights).enumerate();

@@ -234,10 +234,7 @@ impl Posterior {
             }
         })?;
         let tree = minimum_arborescence(&costs, Root::At(members))?;
-        let parents = tree.parents().iter().take(members);
-        Ok(parents
-            .map(|parent| parent.filter(|&parent| parent < members))
-            .collect())
+        Ok(tree.parents_before(members))
     }
 
     /// The certainty of each member's place: how probable its parent is, or that it is a root.

@@ -336,13 +336,8 @@ impl<'a> Problem<'a> {
 
     /// c, estimated from how well squared distances of near pairs add up along the best trees.
     fn half_dimension_of(&self, fits: &[Fit]) -> f64 {
-        let models = self.size();
         let best = (fits.iter()).min_by(|first, second| first.cost().total_cmp(&second.cost()));
-        let parents = best
-            .into_iter()
-            .flat_map(|fit| fit.trees.parents().iter().take(models));
-        let parents: Vec<Option<usize>> =
-            (parents.map(|parent| parent.filter(|&parent| parent < models))).collect();
+        let parents = best.map_or_else(Vec::new, |fit| fit.trees.parents_before(self.size()));
         let step = |(child, parent): (usize, &Option<usize>)| {
             let pair = parent.and_then(|parent| self.family.pair(parent, child));
             pair.map_or(0.0, |pair| pair.squared_distance)

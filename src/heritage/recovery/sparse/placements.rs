@@ -128,10 +128,7 @@ impl Problem<'_> {
             }
         }
         let forest = minimum_arborescence_sparse(models + 1, &edges, Root::At(models))?;
-        let parents = forest.parents().iter().take(models);
-        Ok(parents
-            .map(|parent| parent.filter(|&parent| parent < models))
-            .collect())
+        Ok(forest.parents_before(models))
     }
 
     /// The placement of one model, from the probabilities of all models' possible parents.
