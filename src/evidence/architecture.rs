@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
+use crate::disjoint_sets::DisjointSets;
 use crate::signature::{Architecture, LayerShape, is_weight_matrix};
 
 impl LayerShape {
@@ -72,33 +73,24 @@ fn common<'a, T: Ord>(first: &'a [T], second: &'a [T]) -> impl Iterator<Item = &
 
 /// For each architecture, the number of its connected component under [`related`].
 fn components(distinct: &[&[&LayerShape]]) -> Vec<usize> {
+    let mut sets = DisjointSets::new(distinct.len());
+    let mut compared_with = vec![usize::MAX; distinct.len()];
     // Architectures without a common layer are never compared.
     let mut with_layer: HashMap<&LayerShape, Vec<usize>> = HashMap::new();
     for (node, layers) in distinct.iter().enumerate() {
         for layer in *layers {
-            with_layer.entry(layer).or_default().push(node);
-        }
-    }
-    let mut component: Vec<Option<usize>> = vec![None; distinct.len()];
-    let mut compared_with = vec![usize::MAX; distinct.len()];
-    for start in 0..distinct.len() {
-        if component[start].is_some() {
-            continue;
-        }
-        component[start] = Some(start);
-        let mut open = vec![start];
-        while let Some(node) = open.pop() {
-            for &other in distinct[node].iter().flat_map(|layer| &with_layer[layer]) {
-                let is_new = component[other].is_none() && compared_with[other] != node;
+            let earlier = with_layer.entry(layer).or_default();
+            for &other in earlier.iter() {
+                let is_new = compared_with[other] != node && sets.find(other) != sets.find(node);
                 compared_with[other] = node;
-                if is_new && related(distinct[node], distinct[other]) {
-                    component[other] = Some(start);
-                    open.push(other);
+                if is_new && related(layers, distinct[other]) {
+                    sets.join(node, other);
                 }
             }
+            earlier.push(node);
         }
     }
-    component.into_iter().flatten().collect()
+    (0..distinct.len()).map(|node| sets.find(node)).collect()
 }
 
 /// The layers that every member of a group has, by name and shape, sorted by name.

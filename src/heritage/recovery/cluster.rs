@@ -10,6 +10,7 @@ use super::stages::StageWeights;
 use super::{NEARLY_ALL, RecoveryError};
 use crate::arborescence::{DenseDigraph, Root, minimum_arborescence};
 use crate::condensed::CondensedMatrix;
+use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{GroupEvidence, vote};
 use crate::heritage::DescentKind;
 
@@ -160,21 +161,14 @@ impl<'a> Cluster<'a> {
             }
         })?;
         let forest = minimum_arborescence(&costs, Root::At(models))?;
-        let root_of = |mut member: usize| {
-            while let Some(parent) = forest.parent(member).filter(|&parent| parent < models) {
-                member = parent;
-            }
-            member
-        };
-        let mut parts: Vec<(usize, Vec<usize>)> = Vec::new();
-        for member in 0..models {
-            let root = root_of(member);
-            match parts.iter_mut().find(|(other, _)| *other == root) {
-                Some((_, part)) => part.push(self.members[member]),
-                None => parts.push((root, Vec::from([self.members[member]]))),
-            }
+        let mut sets = DisjointSets::new(models);
+        for (member, parent) in forest.parents_before(models).into_iter().enumerate() {
+            sets.join(member, parent.unwrap_or(member));
         }
-        Ok(parts.into_iter().map(|(_, part)| part).collect())
+        let parts = sets.into_members().into_iter();
+        Ok(parts
+            .map(|part| part.iter().map(|&member| self.members[member]).collect())
+            .collect())
     }
 
     pub(super) const fn distances(&self) -> &CondensedMatrix {
