@@ -31,6 +31,12 @@ pub(crate) fn lesser<T: Scalar>(a: T, b: T) -> T {
     if a < b { a } else { b }
 }
 
+/// The greater value, or `b` if `a` is NaN. One instruction, unlike `Float::max`.
+#[inline(always)]
+pub(crate) fn greater<T: Scalar>(a: T, b: T) -> T {
+    if a > b { a } else { b }
+}
+
 #[inline(always)]
 fn least_below_infinity<T: Scalar>(values: &[T]) -> Option<T> {
     let least = least(values);

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::chain::chain;
 use super::dendrogram::Merge;
 use super::extremes::extremes;
-use super::formula::greater;
 use super::formula::{Average, Centroid, Complete, Formula, Median, Reducible, Ward, Weighted};
 use super::generic::generic;
 use super::neighbours::{Neighbours, Pair};
@@ -16,6 +15,7 @@ use super::triangle::{Triangle, row_starts};
 use super::{ClusteringError, Dendrogram, Linkage};
 use crate::Scalar;
 use crate::condensed::CondensedMatrix;
+use crate::minimum::greater;
 use crate::powers::{exponent, power_of_two};
 use crate::registers::in_wide_registers;
 

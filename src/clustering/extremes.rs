@@ -1,8 +1,7 @@
 //! The least and the largest value of a slice, computed in independent lanes.
 
-use super::formula::greater;
 use crate::Scalar;
-use crate::minimum::lesser;
+use crate::minimum::{greater, lesser};
 
 /// The number of values compared at once.
 pub(super) const LANES: usize = 8;

@@ -1,6 +1,6 @@
 //! The Lance–Williams formulas: the distance of every other cluster from the union of two.
 
-use crate::minimum::lesser;
+use crate::minimum::{greater, lesser};
 
 /// The formula of one linkage for the union of two clusters i and j.
 pub(super) trait Formula: Copy {
@@ -51,12 +51,6 @@ impl Reducible for Complete {}
 impl Reducible for Average {}
 impl Reducible for Weighted {}
 impl Reducible for Ward {}
-
-/// The greater value, or `b` if `a` is NaN.
-#[inline(always)]
-pub(super) fn greater(a: f64, b: f64) -> f64 {
-    if a > b { a } else { b }
-}
 
 impl Formula for Complete {
     const SQUARED: bool = false;

@@ -4,9 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::extremes::{LANES, folded};
-use super::formula::greater;
 use super::triangle::Triangle;
-use crate::minimum::{lesser, position};
+use crate::minimum::{greater, lesser, position};
 
 /// The neighbour found last for every slot of a [`Triangle`].
 pub(super) struct Neighbours {

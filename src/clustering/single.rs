@@ -5,10 +5,9 @@ use alloc::vec::Vec;
 
 use super::dendrogram::Merge;
 use super::extremes::{LANES, by_halves};
-use super::formula::greater;
 use super::triangle::row_starts;
 use crate::Scalar;
-use crate::minimum::{first_minimum_of_many, lesser};
+use crate::minimum::{first_minimum_of_many, greater, lesser};
 
 /// A row is distributed over this many lanes, and the least distance of each lane is kept. More lanes give
 /// higher bounds.

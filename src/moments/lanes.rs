@@ -8,6 +8,7 @@ use num_traits::Float;
 
 use super::summary::{Central, ShiftedSums};
 use crate::Scalar;
+use crate::minimum::{greater, lesser};
 
 /// The number of lanes in which sums are kept. Four chains of additions, each in two AVX registers or one
 /// AVX-512 register, are enough to hide the latency of an addition.
@@ -209,15 +210,4 @@ impl<T: Scalar> Lanes<T> for Arrays {
                 .widen(),
         )
     }
-}
-
-/// A minimum that compiles to one instruction, unlike `min`, since it need not handle NaN.
-#[inline(always)]
-fn lesser<T: Scalar>(a: T, b: T) -> T {
-    if a < b { a } else { b }
-}
-
-#[inline(always)]
-fn greater<T: Scalar>(a: T, b: T) -> T {
-    if a > b { a } else { b }
 }
