@@ -129,6 +129,11 @@ pub mod sketch;
 pub mod storage;
 #[cfg(feature = "proptest")]
 pub mod strategies;
+#[cfg_attr(
+    not(feature = "safetensors"),
+    allow(dead_code, reason = "each format needs some of it")
+)]
+mod text;
 pub mod weights;
 
 pub use crate::scalar::Scalar;

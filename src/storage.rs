@@ -17,7 +17,6 @@ pub(crate) mod model;
 pub(crate) mod part;
 pub(crate) mod place;
 mod strides;
-pub(crate) mod text;
 #[cfg(any(feature = "safetensors", feature = "pytorch"))]
 pub(crate) mod texts;
 

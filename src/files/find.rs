@@ -17,7 +17,7 @@ use super::id::{Named, Root, SNAPSHOTS, is_repository};
 use super::names::{FileKind, FileName, shown};
 use super::naming::{Item, Namer, with_unique_names};
 use super::skipped::{SkipReason, SkippedPath};
-use crate::storage::text::{FileName as Shown, Line};
+use crate::text::{FileName as Shown, Line};
 
 /// How many levels of folders below a given path are searched.
 const DEEPEST: usize = 32;

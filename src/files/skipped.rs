@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use std::path::{Path, PathBuf};
 
 use super::ModelFormat;
-use crate::storage::text::{Line, Quoted};
+use crate::text::{Line, Quoted};
 
 /// A file or folder that was skipped, and why.
 ///

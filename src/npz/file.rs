@@ -12,8 +12,8 @@ use super::inflate::{Deflated, Stream, Streams};
 use crate::Scalar;
 use crate::storage::archive::{Entry, Packing, entries};
 use crate::storage::part::{self, Part, StoredValues};
-use crate::storage::text::Shape;
 use crate::storage::{Bytes, Element, FileError, FileErrorKind, Storage, Strides};
+use crate::text::Shape;
 use crate::weights::{SkippedLayer, element_count};
 
 /// The maximum number of values inflated while reading a compressed array in Fortran order once: every chunk inflates

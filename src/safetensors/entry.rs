@@ -11,8 +11,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::storage::text::Line;
 use crate::storage::texts::{Span, Texts};
+use crate::text::Line;
 use crate::weights::{ElementType, SkippedLayer};
 
 /// The key of a header's own notes.

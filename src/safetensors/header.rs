@@ -9,9 +9,9 @@ use serde::de::DeserializeSeed;
 
 use super::entry::{Entry, Listing, StoredType};
 use crate::storage::index::{damaged, not_json, utf8};
-use crate::storage::text::{Quoted, Shape};
 use crate::storage::texts::{Span, Texts};
 use crate::storage::{FileError, FileErrorKind, LARGEST_HEADER};
+use crate::text::{Quoted, Shape};
 use crate::weights::{ElementType, SkippedLayer, element_count};
 
 /// The number of bytes before the header, which hold its length.

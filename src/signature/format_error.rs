@@ -1,10 +1,11 @@
 //! What can be wrong with a serialised signature.
 
-use core::fmt::{self, Write};
+use core::fmt;
 
 use alloc::string::String;
 
 use super::Signature;
+use crate::text::Line;
 
 crate::errors::errors! {
     /// Why a serialised signature can't be read.
@@ -75,22 +76,5 @@ impl fmt::Display for Instead<'_> {
             Some(format) => write!(f, "the format is `{}`", Line(format)),
             None => f.write_str("no format in the metadata"),
         }
-    }
-}
-
-/// Displays untrusted text on one short line.
-struct Line<'a>(&'a str);
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 200;
-        for (at, character) in self.0.chars().enumerate() {
-            match character {
-                _ if at == LONGEST => return f.write_str("…"),
-                _ if character.is_control() => f.write_char('\u{FFFD}')?,
-                _ => f.write_char(character)?,
-            }
-        }
-        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use alloc::string::{String, ToString};
 use std::io;
 use std::path::Path;
 
-use super::text::{FileName, Line, Quoted};
+use crate::text::{FileName, Line, Quoted};
 
 /// Why a model file can't be opened or read.
 ///

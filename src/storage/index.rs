@@ -16,9 +16,9 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::model::ModelPart;
 use super::place::{Place, model_name};
-use super::text::Line;
 use super::texts::{Span, Texts};
 use super::{FileError, FileErrorKind, LARGEST_HEADER, Storage};
+use crate::text::Line;
 use crate::weights::SkippedLayer;
 
 /// The layers of each shard, already checked.
