@@ -224,20 +224,7 @@ impl Shard {
                     Stage::Request(0)
                 }
             }
-            Stage::Request(_)
-            | Stage::Reply(..)
-            | Stage::Compare(..)
-            | Stage::Merge(_)
-            | Stage::Ask(_)
-            | Stage::Propose(_) => self.round(inbox, &mut outbox)?,
-            Stage::Families | Stage::Gather | Stage::Deliver(_) | Stage::Collect(_) => {
-                self.family_step(inbox, &mut outbox)?
-            }
-            Stage::Finish => {
-                self.finish(inbox)?;
-                Stage::Done
-            }
-            Stage::Done => Stage::Done,
+            _ => self.round(inbox, &mut outbox)?,
         };
         if self.is_done() {
             return Ok(Vec::new());
@@ -343,7 +330,7 @@ impl Shard {
         Ok(Stage::BeginSearch)
     }
 
-    /// One step of a round of comparisons.
+    /// One step of a round of comparisons, or of what follows the last round.
     fn round(&mut self, inbox: Inbox, outbox: &mut Outbox) -> Result<Stage, IndexError> {
         Ok(match self.stage {
             Stage::Request(round) => {
@@ -380,11 +367,11 @@ impl Shard {
                 self.propose(&inbox, outbox);
                 Stage::Request(round + 1)
             }
-            stage => stage,
+            _ => self.family_step(inbox, outbox)?,
         })
     }
 
-    /// One step of the work from joins to the trees of families.
+    /// One step of the work from joins to the graph of all families.
     fn family_step(&mut self, inbox: Inbox, outbox: &mut Outbox) -> Result<Stage, IndexError> {
         Ok(match self.stage {
             Stage::Families => {
@@ -408,7 +395,11 @@ impl Shard {
                     Stage::Finish
                 }
             }
-            stage => stage,
+            Stage::Finish => {
+                self.finish(inbox)?;
+                Stage::Done
+            }
+            _ => Stage::Done,
         })
     }
 
