@@ -102,6 +102,36 @@ macro_rules! list {
     };
 }
 
+/// Defines the error for a name that none of an enum's values has, and reads a value from its name.
+macro_rules! unknown {
+    ($(#[$about:meta])* pub struct $unknown:ident => $message:literal; $enum:ident of $all:expr) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $unknown {
+            /// The name that was given.
+            pub name: alloc::string::String,
+        }
+
+        impl core::fmt::Display for $unknown {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, $message, self.name)
+            }
+        }
+
+        impl core::error::Error for $unknown {}
+
+        impl core::str::FromStr for $enum {
+            type Err = $unknown;
+
+            /// Parses the name that `Display` prints.
+            fn from_str(name: &str) -> Result<Self, $unknown> {
+                let named = |value: &Self| alloc::string::ToString::to_string(value) == name;
+                ($all.into_iter().find(named)).ok_or_else(|| $unknown { name: name.into() })
+            }
+        }
+    };
+}
+
 macro_rules! first {
     ($name:ident $_of:ty) => {
         $name
@@ -120,4 +150,4 @@ macro_rules! say {
     };
 }
 
-pub(crate) use {errors, first, list, messages, names, say};
+pub(crate) use {errors, first, list, messages, names, say, unknown};

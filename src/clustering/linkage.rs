@@ -1,12 +1,6 @@
 //! The seven linkage methods and their names.
 
-use core::error::Error;
-use core::fmt;
-use core::str::FromStr;
-
-use alloc::string::String;
-
-use crate::errors::names;
+use crate::errors::{names, unknown};
 
 names! {
     /// How the distance between two clusters is computed from the distances between their points.
@@ -38,28 +32,7 @@ names! {
     pub const ALL: [Self; 7];
 }
 
-impl FromStr for Linkage {
-    type Err = UnknownLinkage;
-
-    fn from_str(name: &str) -> Result<Self, UnknownLinkage> {
-        Self::ALL
-            .into_iter()
-            .find(|linkage| linkage.name() == name)
-            .ok_or_else(|| UnknownLinkage { name: name.into() })
-    }
+unknown! {
+    /// The name isn't that of a linkage.
+    pub struct UnknownLinkage => "unknown linkage `{}`"; Linkage of Self::ALL
 }
-
-/// The name isn't that of a linkage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownLinkage {
-    /// The name that was given.
-    pub name: String,
-}
-
-impl fmt::Display for UnknownLinkage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown linkage `{}`", self.name)
-    }
-}
-
-impl Error for UnknownLinkage {}

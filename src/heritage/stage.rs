@@ -1,12 +1,6 @@
 //! The stages of training, and estimates of which one produced a tree.
 
-use core::error::Error;
-use core::fmt;
-use core::str::FromStr;
-
-use alloc::string::String;
-
-use crate::errors::names;
+use crate::errors::{names, unknown};
 
 names! {
     /// The training stage that produced a model from its parent (Eq. 5).
@@ -23,17 +17,6 @@ names! {
     pub(super) fn name;
 
     const ALL: [Self; 2];
-}
-
-impl FromStr for Stage {
-    type Err = UnknownStage;
-
-    fn from_str(name: &str) -> Result<Self, UnknownStage> {
-        Self::ALL
-            .into_iter()
-            .find(|stage| stage.name() == name)
-            .ok_or_else(|| UnknownStage { name: name.into() })
-    }
 }
 
 /// The probabilities of the stages that may have produced a tree.
@@ -86,17 +69,7 @@ impl StageEstimate {
     }
 }
 
-/// A name that isn't a stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownStage {
-    /// The name that was given.
-    pub name: String,
+unknown! {
+    /// A name that isn't a stage.
+    pub struct UnknownStage => "unknown training stage `{}`"; Stage of Self::ALL
 }
-
-impl fmt::Display for UnknownStage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown training stage `{}`", self.name)
-    }
-}
-
-impl Error for UnknownStage {}

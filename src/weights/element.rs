@@ -2,14 +2,12 @@
 
 use core::error::Error;
 use core::fmt;
-use core::str::FromStr;
-
-use alloc::string::{String, ToString};
 
 #[cfg(feature = "half")]
 use super::floats::{bfloat16, binary16};
 use super::floats::{f8_e4m3, f8_e5m2, f8_e8m0};
 use crate::Scalar;
+use crate::errors::unknown;
 use crate::registers::in_wide_registers;
 
 /// The stored type of a layer's values.
@@ -319,32 +317,11 @@ impl fmt::Display for ElementType {
     }
 }
 
-impl FromStr for ElementType {
-    type Err = UnknownElementType;
-
-    /// Parses the name that `Display` prints.
-    fn from_str(name: &str) -> Result<Self, UnknownElementType> {
-        (Self::ALL.iter().chain(Self::BY_SOURCES))
-            .copied()
-            .find(|element_type| element_type.to_string() == name)
-            .ok_or_else(|| UnknownElementType { name: name.into() })
-    }
+unknown! {
+    /// The name doesn't belong to an element type that this build supports.
+    pub struct UnknownElementType => "unknown element type `{}`";
+    ElementType of Self::ALL.iter().chain(Self::BY_SOURCES).copied()
 }
-
-/// The name doesn't belong to an element type that this build supports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownElementType {
-    /// The unknown name.
-    pub name: String,
-}
-
-impl fmt::Display for UnknownElementType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown element type `{}`", self.name)
-    }
-}
-
-impl Error for UnknownElementType {}
 
 /// The number of bytes in a chunk doesn't match the number of values requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,6 +349,7 @@ impl Error for DecodeError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     #[cfg(feature = "half")]
     use alloc::vec::Vec;
 
