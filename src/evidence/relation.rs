@@ -8,8 +8,8 @@ use num_traits::Float;
 
 use super::common::{Tensor, leave_out_new_rows, order_of_rows, share_of_near, usual_share};
 use super::cut::leave_out_reordered;
-use super::matching::is_telling;
 use super::geometry::share;
+use super::matching::is_telling;
 use super::score::score_change;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,

@@ -228,7 +228,7 @@ impl Recovery {
     /// If the paths from a model to its neighbours in the tree share a step, either they meet at a missing
     /// model, or the neighbours were trained on the same data; distances can't distinguish the two. On real
     /// trees with a third of their inner nodes removed (`evaluate --missing 0.3333 --draws 10`), a share of
-    /// 0.60 of the points found were missing models, and 0.36 of the missing models were found; 0.82 of the
+    /// 0.61 of the points found were missing models, and 0.37 of the missing models were found; 0.83 of the
     /// pairs below the same point were siblings. The confidence of an edge accounts for a missing parent with
     /// and without this option. The squared distance to a hidden model is the squared distance between the
     /// models on either side of it, minus the part on the other side.

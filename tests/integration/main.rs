@@ -74,6 +74,7 @@ mod signature_format;
 mod signatures;
 mod signed;
 mod sketch;
+mod strangers;
 #[cfg(all(feature = "proptest", feature = "svd"))]
 mod strategies;
 mod toy;

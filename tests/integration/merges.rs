@@ -392,6 +392,36 @@ fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from(
     assert!(tuned.0 > 0.9 && far.0 == 1.0, "{tuned:?} {far:?}");
 }
 
+#[test]
+fn checkpoints_in_one_line_have_no_certain_parents() {
+    let base = noise(71);
+    let direction = noise(72);
+    let mut last = base.clone();
+    let mut models = vec![("base".to_string(), base)];
+    for at in 1..5 {
+        let straight = add(&last, 1.0, &direction, 0.04);
+        last = add(&straight, 1.0, &noise(72 + at), 0.008);
+        models.push((format!("epoch{at}"), last.clone()));
+    }
+    let graph = Recovery::new()
+        .recover(&signed::evidence(&of_one_layer(models)))
+        .unwrap();
+    for at in 1..4 {
+        let name = format!("epoch{at}");
+        let before = if at == 1 {
+            "base".into()
+        } else {
+            format!("epoch{}", at - 1)
+        };
+        let descent = graph.models()[graph.index(&name).unwrap()].descent();
+        let confidence = descent.and_then(|descent| descent.confidence()).unwrap();
+        assert!(
+            graph.parent_of(&name) == Some(&before) || confidence < 0.8,
+            "{graph}"
+        );
+    }
+}
+
 /// Models with one weight each.
 fn of_one_layer<N: Into<String>>(
     models: impl IntoIterator<Item = (N, Vec<f32>)>,

@@ -1,0 +1,111 @@
+//! Models that have something in common although they have no common ancestor, and the other way round.
+
+use mother::evidence::Relation;
+use mother::heritage::{ModelGraph, Recovery};
+use mother::weights::InMemoryModel;
+
+use crate::{noise, signed};
+
+type Tensors = Vec<(&'static str, [usize; 2], Vec<f32>)>;
+
+/// Two matrices with values of this size.
+fn matrices(seed: u64, size: f32) -> Tensors {
+    let matrix = |at: u64| {
+        let values = noise::noise(10 * seed + at, 64 * 64);
+        values.iter().map(|value| size * value).collect()
+    };
+    vec![
+        ("mlp.up.weight", [64, 64], matrix(1)),
+        ("mlp.down.weight", [64, 64], matrix(2)),
+    ]
+}
+
+/// A model trained from another.
+fn trained(from: &Tensors, seed: u64) -> Tensors {
+    let step = |(at, (name, shape, values)): (u64, &(&'static str, [usize; 2], Vec<f32>))| {
+        let steps = noise::noise(1_000 * seed + at, values.len());
+        let size = values.iter().map(|value| value.abs()).sum::<f32>() / values.len() as f32;
+        let moved = values.iter().zip(steps);
+        let moved = moved.map(|(value, step)| value + 0.1 * size * step);
+        (*name, *shape, moved.collect())
+    };
+    (0..).zip(from).map(step).collect()
+}
+
+fn model(name: &str, tensors: &Tensors) -> InMemoryModel<'static> {
+    let tensors = tensors.iter();
+    tensors.fold(InMemoryModel::new(name), |model, (name, shape, values)| {
+        model.with_layer(*name, *shape, values.clone()).unwrap()
+    })
+}
+
+fn recovered(models: &[(&str, &Tensors)]) -> ModelGraph {
+    let models: Vec<_> = models.iter().map(|(name, own)| model(name, own)).collect();
+    Recovery::new().recover(&signed::evidence(&models)).unwrap()
+}
+
+#[test]
+fn norms_near_one_join_no_strangers() {
+    // As in networks a thousand wide, whose norms are far longer than their matrices.
+    let with_norms = |seed: u64| {
+        let mut tensors = matrices(seed, 0.02);
+        let norm = noise::noise(10 * seed + 3, 2_048).into_iter();
+        let norm = norm.map(|value| 1.0 + 0.05 * value).collect();
+        tensors.push(("norm.weight", [1, 2_048], norm));
+        tensors
+    };
+    let (one, two) = (with_norms(1), with_norms(2));
+    let tuned = trained(&one, 3);
+    let graph = recovered(&[("one", &one), ("tuned", &tuned), ("two", &two)]);
+    assert_eq!(graph.parent_of("two"), None, "{graph}");
+    assert_eq!(graph.parent_of("one"), None, "{graph}");
+    assert_eq!(graph.parent_of("tuned"), Some("one"), "{graph}");
+}
+
+#[test]
+fn constants_masks_and_tables_join_no_strangers() {
+    let with_constants = |seed: u64| {
+        let mut tensors = matrices(seed, 1.0);
+        let mask = (0..128 * 128).map(|at| f32::from(u8::from(at % 128 <= at / 128)));
+        let table = (0..128 * 128).map(|at| (at as f32 / 100.0).cos());
+        tensors.push(("attn.bias", [128, 128], mask.collect()));
+        tensors.push(("rotary.cos_cached", [128, 128], table.collect()));
+        tensors.push(("scale.weight", [64, 128], vec![1.0; 64 * 128]));
+        tensors
+    };
+    let models = [1, 2, 3].map(with_constants);
+    let graph = recovered(&[
+        ("one", &models[0]),
+        ("three", &models[2]),
+        ("two", &models[1]),
+    ]);
+    for name in ["one", "two", "three"] {
+        assert_eq!(graph.parent_of(name), None, "{graph}");
+    }
+}
+
+#[test]
+fn models_of_which_most_was_replaced_are_still_kin() {
+    let with_embedding = |mut tensors: Tensors, seed| {
+        let embedding = noise::noise(seed, 512 * 64);
+        tensors.push(("embed_tokens.weight", [512, 64], embedding));
+        tensors
+    };
+    let body = matrices(1, 1.0);
+    let (first, second) = (
+        with_embedding(body.clone(), 5),
+        with_embedding(trained(&body, 2), 6),
+    );
+    let stranger = with_embedding(matrices(3, 1.0), 7);
+    let signed = signed::signatures(&[
+        model("first", &first),
+        model("second", &second),
+        model("stranger", &stranger),
+    ]);
+    let is_related = |u: usize, v: usize| {
+        let relation = Relation::between(&signed[u], &signed[v]).unwrap();
+        relation.is_related()
+    };
+    assert!(is_related(0, 1));
+    assert!(!is_related(0, 2) && !is_related(1, 2));
+}
