@@ -67,13 +67,13 @@ impl Merge {
         self.has_parent(other.model) && other.has_parent(self.model)
     }
 
-    /// Whether this is an average of another average and one of that one's parents.
+    /// Whether two different averages lie on one line: between the same two models, or one of them between the other and one
+    /// of its parents.
     pub(crate) fn is_in_line_with(&self, other: &Self) -> bool {
         let are_pairs = self.parents.len() == 2 && other.parents.len() == 2;
-        let mut parents = self.parents.iter();
-        are_pairs
-            && self.has_parent(other.model)
-            && parents.any(|&(parent, _)| other.has_parent(parent))
+        let is_on_line =
+            |&(parent, _): &(usize, f64)| parent == other.model || other.has_parent(parent);
+        are_pairs && self.model != other.model && self.parents.iter().all(is_on_line)
     }
 
     fn has_parent(&self, model: usize) -> bool {
