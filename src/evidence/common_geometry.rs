@@ -67,7 +67,7 @@ impl Members<'_> {
             let norms = norms[first] + norms[second];
             // Large values that are similar in all models, as in norms, don't make unrelated ones near to each other.
             let seems_near = relation.unrelatedness() <= Geometry::UNRELATED;
-            if !relation.is_comparable() || (seems_near && !relation.is_related()) {
+            if !relation.is_comparable() || (seems_near && relation.is_unrelated()) {
                 norms
             } else if is_on_nearly_all(relation) {
                 relation.squared_distance()

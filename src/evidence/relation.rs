@@ -20,11 +20,11 @@ use crate::sketch::GroupComparison;
 /// Models that share less of their weights than this can't be compared.
 pub(crate) const LEAST_COMPARED: f64 = 0.02;
 
-/// Models of which fewer values are near to each other aren't tested for kinship.
-const SOME: f64 = 0.05;
+/// Models are related if at least this share of their values is in weights that are near to each other.
+const RELATED: f64 = 0.5;
 
-/// The largest log₁₀ of the p-value at which kinship is certain: a hub of a million models has 10¹² pairs.
-const KINSHIP: f64 = -15.0;
+/// If it is below this, a small distance comes from a few large values, such as those of norms.
+const HARDLY_ANY: f64 = 0.1;
 
 /// The least share of a squared distance left after removing weight decay; a smaller step is lost in the
 /// error of the estimated decay.
@@ -106,6 +106,7 @@ pub struct Relation {
     size: f64,
     layers: usize,
     related: bool,
+    near: f64,
     growth: Option<PairGrowth>,
     score_change: f64,
     replaced: Vec<String>,
@@ -142,7 +143,8 @@ impl Relation {
         let matching = Matching::of_checked(first, second);
         let matched = matching.pairs();
         let (groups, mut tensors, vectors) = compare_groups(options, matched);
-        let related = are_related(&tensors, &matching);
+        let near = share_of_near_weights(&tensors, &matching);
+        let related = near >= RELATED;
         let usual = usual_share(&tensors);
         if related {
             leave_out_reordered(&mut tensors, matched, usual);
@@ -161,6 +163,7 @@ impl Relation {
         let same_weights = sums.squared_distance == 0.0 && compared == [1.0; 2];
         let mut relation = Self {
             related,
+            near,
             replaced: replaced.iter().map(|(u, _)| u.name().into()).collect(),
             replaced_in_second: (replaced.iter().filter(|(u, v)| u.name() != v.name()))
                 .map(|(_, v)| v.name().into())
@@ -201,6 +204,7 @@ impl Relation {
             size: sums.size / (sums.layers.max(1) as f64),
             layers: sums.layers,
             related: false,
+            near: 0.0,
             growth: None,
             score_change: 0.0,
             replaced: Vec::new(),
@@ -288,6 +292,11 @@ impl Relation {
         self.is_comparable() && self.related
     }
 
+    /// Whether hardly any of their weights are near to each other, whatever the distance.
+    pub(crate) fn is_unrelated(&self) -> bool {
+        self.near < HARDLY_ANY
+    }
+
     /// The growth from the first to the second model, if they are related.
     #[must_use]
     pub const fn growth(&self) -> Option<PairGrowth> {
@@ -352,23 +361,20 @@ impl Relation {
     }
 }
 
-/// Whether two models have a common ancestor: most of their weights are near to each other, or some are and the test of
-/// [`kinship`](Matching::kinship) is positive.
+/// The share of the values of two models in weights that are near to each other.
 ///
 /// Masks, constants and tables are the same in unrelated models, so they don't count if anything else can be compared.
-fn are_related(tensors: &[Tensor], matching: &Matching<'_>) -> bool {
+fn share_of_near_weights(tensors: &[Tensor], matching: &Matching<'_>) -> f64 {
     let is_telling = |tensor: &&Tensor| {
         let (first, second) = matching.pairs()[tensor.at];
         is_telling(first) && is_telling(second)
     };
     let telling = tensors.iter().filter(is_telling);
-    let near = if telling.clone().next().is_some() {
+    if telling.clone().next().is_some() {
         share_of_near(telling)
     } else {
         share_of_near(tensors.iter())
-    };
-    let are_kin = || (matching.kinship().log10_p()).is_some_and(|log10_p| log10_p <= KINSHIP);
-    near >= 0.5 || (near >= SOME && are_kin())
+    }
 }
 
 /// The groups of rows of the weights that both models have, which of them belong to each weight, and the groups

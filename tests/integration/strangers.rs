@@ -1,6 +1,5 @@
-//! Models that have something in common although they have no common ancestor, and the other way round.
+//! Models that have something in common although they have no common ancestor.
 
-use mother::evidence::Relation;
 use mother::heritage::{ModelGraph, Recovery};
 use mother::weights::InMemoryModel;
 
@@ -82,30 +81,4 @@ fn constants_masks_and_tables_join_no_strangers() {
     for name in ["one", "two", "three"] {
         assert_eq!(graph.parent_of(name), None, "{graph}");
     }
-}
-
-#[test]
-fn models_of_which_most_was_replaced_are_still_kin() {
-    let with_embedding = |mut tensors: Tensors, seed| {
-        let embedding = noise::noise(seed, 512 * 64);
-        tensors.push(("embed_tokens.weight", [512, 64], embedding));
-        tensors
-    };
-    let body = matrices(1, 1.0);
-    let (first, second) = (
-        with_embedding(body.clone(), 5),
-        with_embedding(trained(&body, 2), 6),
-    );
-    let stranger = with_embedding(matrices(3, 1.0), 7);
-    let signed = signed::signatures(&[
-        model("first", &first),
-        model("second", &second),
-        model("stranger", &stranger),
-    ]);
-    let is_related = |u: usize, v: usize| {
-        let relation = Relation::between(&signed[u], &signed[v]).unwrap();
-        relation.is_related()
-    };
-    assert!(is_related(0, 1));
-    assert!(!is_related(0, 2) && !is_related(1, 2));
 }
