@@ -369,11 +369,16 @@ fn share_of_near_weights(tensors: &[Tensor], matching: &Matching<'_>) -> f64 {
         let (first, second) = matching.pairs()[tensor.at];
         is_telling(first) && is_telling(second)
     };
-    let telling = tensors.iter().filter(is_telling);
-    if telling.clone().next().is_some() {
-        share_of_near(telling)
+    let of_all = share_of_near(tensors.iter());
+    // All or none of some weights are near if all or none of all are.
+    if of_all == 0.0 || of_all == 1.0 {
+        return of_all;
+    }
+    let telling: Vec<&Tensor> = tensors.iter().filter(is_telling).collect();
+    if telling.is_empty() {
+        of_all
     } else {
-        share_of_near(tensors.iter())
+        share_of_near(telling.into_iter())
     }
 }
 

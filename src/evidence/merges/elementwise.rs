@@ -26,6 +26,9 @@ const LEAST_MIXED: f64 = 0.5;
 /// The largest number of parents.
 const MOST_PARENTS: usize = 8;
 
+/// How many of the models that most values may come from are considered.
+const CONSIDERED: usize = 16;
+
 /// If a merge can be explained nearly as well without other merges, it was made from the same models as they were.
 const AS_WELL: f64 = 0.9;
 
@@ -78,51 +81,40 @@ impl MergeSearch<'_> {
             .filter(|tensor| self.members.options.compares(tensor) && !tensor.values().is_empty())
             .collect();
         let sample = Sample::new(&own);
-        let others = self.models.iter().filter(|&&other| {
+        let is_candidate = |&other: &usize| {
             other != model && is_allowed(other) && self.members.relation(model, other).is_related()
-        });
+        };
         let values_of = |other: usize| Sample::values(&own, &self.counterparts(model, &own, other));
-        let same = others.clone().map(|&other| {
-            let is_same = sample.is_same(&values_of(other));
-            Source {
-                model: other,
-                is_same,
-            }
+        let others = self.models.iter().copied().filter(is_candidate);
+        let same = others.filter_map(|other| {
+            let counterparts = self.counterparts(model, &own, other);
+            sample.source(other, &own, &counterparts)
         });
-        let same = same.filter(|source| source.number() >= sample.least(LEAST));
         let mut sources = sample.exclusive(same.collect());
-        let squared_norm = |source: &&Source| self.geometry.squared_norms()[source.model];
-        let base = sources
-            .iter()
-            .min_by(|u, v| squared_norm(u).total_cmp(&squared_norm(v)));
-        // Seen from the merge, its base has such steps, too.
-        let base = base.filter(|base| self.geometry.is_step(base.model, model));
-        if let Some(base) = base.map(|base| base.model) {
+        if let Some(base) = self.base(model, &sources) {
             let from = values_of(base);
             let is_new = |other: &usize| !sources.iter().any(|source| source.model == *other);
-            let scaled = others.filter(|other| is_new(other)).filter_map(|&other| {
-                let is_same = sample.is_scaled(&from, &values_of(other))?;
-                Some(Source {
-                    model: other,
-                    is_same,
-                })
+            let product = |other: usize| self.geometry.product_of_steps(base, model, other);
+            let others = self.others_by(model, |other| -product(other)).into_iter();
+            let others = others.filter(is_candidate).filter(is_new).take(CONSIDERED);
+            let scaled = others.filter_map(|model| {
+                let is_same = sample.is_scaled(&from, &values_of(model))?;
+                Some(Source { model, is_same })
             });
             let scaled: Vec<Source> = scaled.collect();
             if !scaled.is_empty() {
                 sources = sample.exclusive(sources.into_iter().chain(scaled).collect());
             }
         }
-        (sources.len() > 1).then(|| {
-            let number = |source: &Source| source.number() as f64;
-            let all: f64 = sources.iter().map(number).sum();
-            let shares = sources
-                .iter()
-                .map(|source| (source.model, number(source) / all));
-            Choices {
-                shares: shares.collect(),
-                share: all / sample.len() as f64,
-            }
-        })
+        (sources.len() > 1).then(|| Choices::new(&sources, sample.len()))
+    }
+
+    /// The shortest source, if it can be the base of the others. Seen from a merge, its base has multiplied steps, too.
+    fn base(&self, model: usize, sources: &[Source]) -> Option<usize> {
+        let norms = self.geometry.squared_norms();
+        let sources = sources.iter().map(|source| source.model);
+        let shortest = sources.min_by(|&u, &v| norms[u].total_cmp(&norms[v]));
+        shortest.filter(|&base| self.geometry.is_step(base, model))
     }
 
     /// The merge, with the weights that fit best if one of its parents is the base of the others, and else the shares of
@@ -158,18 +150,14 @@ pub(crate) fn takes_values_of_several<'a>(
         .filter(|tensor| !tensor.values().is_empty())
         .collect();
     let sample = Sample::new(&own);
-    let same = others.enumerate().map(|(at, other)| {
+    let same = others.enumerate().filter_map(|(model, other)| {
         let counterpart = |tensor: &&TensorSignature| {
             let found = other.tensor(tensor.name());
             found.filter(|found| found.shape() == tensor.shape())
         };
         let counterparts: Vec<_> = own.iter().map(counterpart).collect();
-        Source {
-            model: at,
-            is_same: sample.is_same(&Sample::values(&own, &counterparts)),
-        }
+        sample.source(model, &own, &counterparts)
     });
-    let same = same.filter(|source| source.number() >= sample.least(LEAST));
     sample.exclusive(same.collect()).len() > 1
 }
 
@@ -181,8 +169,21 @@ struct Choices {
     share: f64,
 }
 
+impl Choices {
+    fn new(sources: &[Source], values: usize) -> Self {
+        let number = |source: &Source| source.number() as f64;
+        let all: f64 = sources.iter().map(number).sum();
+        let shares = sources
+            .iter()
+            .map(|source| (source.model, number(source) / all));
+        Self {
+            shares: shares.collect(),
+            share: all / values as f64,
+        }
+    }
+}
+
 /// A model with some values that may have been taken from it.
-#[derive(Clone)]
 struct Source {
     model: usize,
     /// Whether each value is, tensor by tensor.
@@ -247,12 +248,36 @@ impl Sample {
         number.max((share * self.len() as f64) as usize)
     }
 
+    /// A model as a source, if enough values are equal to its own. The arguments are those of [`values`](Self::values).
+    fn source(
+        &self,
+        model: usize,
+        own: &[&TensorSignature],
+        others: &[Option<&TensorSignature>],
+    ) -> Option<Source> {
+        // Nearly all models have no values in common, so this comes first.
+        let tensors = self.values.iter().zip(&self.errors).zip(others);
+        let number = tensors.map(|((own, errors), other)| {
+            let others = other.map_or(&[][..], TensorSignature::values);
+            let values = own.iter().zip(errors).zip(others);
+            let same =
+                values.filter(|((own, error), other)| is_near(**own, f64::from(**other), **error));
+            same.count()
+        });
+        if number.sum::<usize>() < self.least(LEAST) {
+            return None;
+        }
+        let is_same = self.is_same(&Self::values(own, others));
+        let source = Source { model, is_same };
+        (source.number() >= self.least(LEAST)).then_some(source)
+    }
+
     /// Whether each value is equal to that of another model. Tensors in which all are don't count.
     fn is_same(&self, others: &[Vec<f64>]) -> Vec<Vec<bool>> {
         let tensors = self.values.iter().zip(&self.errors).zip(others);
         let is_same = tensors.map(|((own, errors), others)| {
             let values = own.iter().zip(errors).zip(others);
-            let is_same = values.map(|((own, error), other)| (own - other).abs() <= *error);
+            let is_same = values.map(|((own, error), other)| is_near(*own, *other, *error));
             none_if_all(is_same.collect(), own)
         });
         is_same.collect()
@@ -289,6 +314,9 @@ impl Sample {
 
     /// The sources that exclude each other, largest first. Each adds enough values to those of the others.
     fn exclusive(&self, mut sources: Vec<Source>) -> Vec<Source> {
+        // The sort is stable: ties go to the first.
+        sources.sort_by_key(|source| core::cmp::Reverse(source.number()));
+        sources.truncate(CONSIDERED);
         let mut chosen: Vec<Source> = Vec::new();
         while chosen.len() < MOST_PARENTS {
             let added = |source: &Source| {
@@ -300,7 +328,6 @@ impl Sample {
                 let places = tensors.flat_map(|t| (0..self.values[t].len()).map(move |at| (t, at)));
                 places.filter(is_new).count()
             };
-            // Ties go to the first.
             let numbers = sources.iter().map(added).enumerate();
             let Some((at, number)) = numbers.min_by_key(|&(_, number)| core::cmp::Reverse(number))
             else {
@@ -319,6 +346,10 @@ impl Sample {
         }
         chosen
     }
+}
+
+fn is_near(first: f64, second: f64, error: f64) -> bool {
+    (first - second).abs() <= error
 }
 
 /// None of the values, if all of them are.
