@@ -10,12 +10,12 @@ type Tensors = Vec<(&'static str, [usize; 2], Vec<f32>)>;
 /// Two matrices with values of this size.
 fn matrices(seed: u64, size: f32) -> Tensors {
     let matrix = |at: u64| {
-        let values = noise::noise(10 * seed + at, 64 * 64);
+        let values = noise::noise(10 * seed + at, 128 * 64);
         values.iter().map(|value| size * value).collect()
     };
     vec![
-        ("mlp.up.weight", [64, 64], matrix(1)),
-        ("mlp.down.weight", [64, 64], matrix(2)),
+        ("mlp.up.weight", [128, 64], matrix(1)),
+        ("mlp.down.weight", [128, 64], matrix(2)),
     ]
 }
 
@@ -48,9 +48,9 @@ fn norms_near_one_join_no_strangers() {
     // As in networks a thousand wide, whose norms are far longer than their matrices.
     let with_norms = |seed: u64| {
         let mut tensors = matrices(seed, 0.02);
-        let norm = noise::noise(10 * seed + 3, 2_048).into_iter();
+        let norm = noise::noise(10 * seed + 3, 1_024).into_iter();
         let norm = norm.map(|value| 1.0 + 0.05 * value).collect();
-        tensors.push(("norm.weight", [1, 2_048], norm));
+        tensors.push(("norm.weight", [1, 1_024], norm));
         tensors
     };
     let (one, two) = (with_norms(1), with_norms(2));
