@@ -3,7 +3,7 @@
 //!
 //! [`SignatureOptions`] reads every value of a model once and returns a [`Signature`]. For each tensor this
 //! contains its name, shape, stored type, a [`Digest`] of its values, its moments, its [`PrecisionProfile`],
-//! a [`MatrixSketch`](crate::sketch::MatrixSketch) and 30 to 64 single values. The other weights can't be recovered
+//! a [`MatrixSketch`](crate::sketch::MatrixSketch) and up to 64 single values. The other weights can't be recovered
 //! from it. Two models can be compared by their signatures alone (see [`evidence`](crate::evidence)), so each model
 //! needs to be read only once.
 //!
