@@ -83,7 +83,7 @@ impl Merge {
     /// How far the model is from the average: 0 if the average is exact, and about 1 if the parents were trained from the
     /// model independently. It is the ratio of their squared distance to the one expected in that case. For merges that
     /// select or drop values, it is the share of the model's squared step from its base that the parents' steps don't
-    /// explain.
+    /// explain, or, without a base, the share of the values that come from none of the parents.
     #[must_use]
     pub const fn residual(&self) -> f64 {
         self.residual

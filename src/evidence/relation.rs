@@ -292,7 +292,7 @@ impl Relation {
         self.is_comparable() && self.related
     }
 
-    /// Whether hardly any of their weights are near to each other, whatever the distance.
+    /// Whether almost none of the weights are near to each other, even if the distance over all of them is small.
     pub(crate) fn is_unrelated(&self) -> bool {
         self.near < HARDLY_ANY
     }

@@ -310,10 +310,10 @@ impl GroupEvidence {
     ///
     /// - **Weights by tensor.** Every tensor is an average of the same tensor of two to eight parents, with weights of its
     ///   own: layers were taken from different models, interpolated by a gradient, or averaged by Model Stock.
-    /// - **Values chosen from several models.** Some [sampled values](crate::signature::TensorSignature::values) are exactly
-    ///   those of one parent, others exactly those of another, and hardly any are those of both. TIES, DARE, breadcrumbs and
-    ///   SCE merges are made so, from a base and two or more models; others choose between two models. In DARE merges,
-    ///   the steps from the base may be multiplied by any number. At least 2 % of the values, and eight, must come from each of
+    /// - **Values chosen from several models.** Some [sampled values](crate::signature::TensorSignature::values) equal one
+    ///   parent's exactly, some equal another's, and almost none equal both. TIES, DARE, breadcrumbs and SCE merges combine
+    ///   a base and two or more models in this way; others choose between two models. In DARE merges, the steps from the
+    ///   base may be multiplied by any number. At least 2 % of the values, and eight, must come from each of
     ///   up to eight parents. Merges stored in 16 bits are found only if training moved their parents by much more than
     ///   rounding did.
     ///

@@ -96,9 +96,10 @@ fn comparable_rows<'a>(
     let heights = [first, second].map(|tensor| tensor.sketch().groups().height());
     let may_be = |tensor: &TensorSignature| {
         let name = tensor.name().to_ascii_lowercase();
-        is_weight_matrix(tensor.shape()) && !FIXED_ROWS.iter().any(|part| name.contains(part))
+        is_weight_matrix(tensor.shape())
+            && is_telling(tensor)
+            && !FIXED_ROWS.iter().any(|part| name.contains(part))
     };
-    let may_be = |tensor| is_telling(tensor) && may_be(tensor);
     let both = heights[0] == heights[1] && may_be(first) && may_be(second);
     both.then_some(first.rows().zip(second.rows()))?
 }

@@ -12,8 +12,8 @@ const LEAST: (f64, usize) = (0.02, 8);
 /// The same for a parent whose step from the base was multiplied by some number, which could be any.
 const LEAST_SCALED: (f64, usize) = (0.05, 12);
 
-/// How many values of a merge would have to be those of both of two parents, if these weren't exclusive. At 8, finding no
-/// more than a quarter happens with a probability of 1.4 %, if the values were independent.
+/// The least number of values that chance would make equal to both of two parents. If it is 8, at most a quarter of them
+/// are found with a probability of 1.4 % (Poisson).
 const LEAST_EXPECTED: f64 = 8.0;
 
 /// The largest number of values that are those of both parents, as a share of the expected one.
@@ -46,10 +46,9 @@ impl MergeSearch<'_> {
     /// The models of which each value is that of one of several others, for many values at least; sorted by model.
     ///
     /// TIES and DARE add to a base what two or more other models learnt since, but leave out some of these changes.
-    /// Others choose between the values of their parents. So some values of a merge are exactly those of one parent, and
-    /// others exactly those of another, but hardly any are those of both. Training changes nearly all values. If it changes
-    /// few of them, as in models of low precision, a model on the path between two others has values of both as often as
-    /// it would by chance.
+    /// Others choose between the values of their parents. So some values of a merge equal one parent's exactly, some equal
+    /// another's, and almost none equal both. Training changes almost all values. Where it changes only some, as in low
+    /// precision, a model between two others has values that equal both about as often as chance predicts.
     ///
     /// O(n²) time for n models, if few of them are merges.
     pub(super) fn elementwise_merges(&self) -> Vec<Merge> {
@@ -361,8 +360,8 @@ fn none_if_all(mut is_same: Vec<bool>, own: &[f64]) -> Vec<bool> {
     is_same
 }
 
-/// Whether two models that both have some values in common with a third have fewer of these in common than they would by
-/// chance. If they are the first two, there must be enough values to tell.
+/// Given which values of a model equal those of two others, whether fewer equal both than chance predicts. For the first
+/// two sources, there must also be enough values for this to mean something.
 fn exclude_each_other(first: &Source, second: &Source, are_first: bool) -> bool {
     let [mut all, mut in_both, mut tensors, mut mixed] = [0_usize; 4];
     let mut numbers = [0_usize; 2];

@@ -357,7 +357,8 @@ impl Tensors {
         is_mixed || (left <= exact && is_chosen())
     }
 
-    /// Whether each parent supplied a fair share of the tensors, and hardly any tensor is the same in all parents.
+    /// Whether each parent supplied a fair share of the tensors, and almost every tensor differs from that of at least
+    /// one parent.
     ///
     /// A base and two children, or a parent and a child, can look like that as well, if the steps to them trained different
     /// tensors. But then the shares are mostly uneven, and what was trained has grown.

@@ -330,7 +330,7 @@ impl Shard {
         Ok(Stage::BeginSearch)
     }
 
-    /// One step of a round of comparisons, or of what follows the last round.
+    /// Performs one step of a round of comparisons, or of the work after the last round.
     fn round(&mut self, inbox: Inbox, outbox: &mut Outbox) -> Result<Stage, IndexError> {
         Ok(match self.stage {
             Stage::Request(round) => {

@@ -15,7 +15,8 @@ use super::{JointConstant, JointModel, RecoveryError, Rules};
 use crate::evidence::Merge;
 use crate::heritage::{Descent, EquivalentParents, MergeParent, Model, ModelGraph, RunnerUp};
 
-/// The probability that models in one line are checkpoints of one run, rather than averages: nothing tells.
+/// The probability that models on one line are checkpoints of one run rather than averages. Weights can't distinguish the
+/// two, so both are equally likely.
 const IN_LINE: f64 = 0.5;
 
 /// The models of all trees, sorted by name.
