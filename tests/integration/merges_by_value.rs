@@ -1,7 +1,9 @@
 //! Merges that take each value from one of several models.
 
 use mother::evidence::Merge;
-use mother::heritage::Recovery;
+use mother::heritage::{Index, Recovery};
+use mother::moments::Moments;
+use mother::signature::{AssemblyError, Signature, SignatureOptions, TensorNumbers};
 use mother::weights::InMemoryModel;
 
 use crate::merges::{dropped, with_larger_values};
@@ -148,4 +150,62 @@ fn training_of_few_values_makes_no_merges() {
         ("third", &third),
     ]);
     assert_eq!(merges(&models), []);
+}
+
+#[test]
+fn an_index_finds_them_without_comparing_all_pairs() {
+    let base = random(1);
+    let (far, near, other) = (
+        trained(&base, 2, 0.2),
+        trained(&base, 3, 0.15),
+        trained(&base, 4, 0.1),
+    );
+    let layers = base.iter().zip(far.iter().zip(&near));
+    let ties: Layers = layers
+        .map(|(base, (far, near))| with_larger_values(base, &[far, near]))
+        .collect();
+    let mut index = Index::new().with_dense_limit(1);
+    for model in models([
+        ("base", &base),
+        ("far", &far),
+        ("near", &near),
+        ("other", &other),
+        ("ties", &ties),
+    ]) {
+        let signature = SignatureOptions::new().sign(&model).unwrap();
+        index.insert(signature).unwrap();
+    }
+    let graph = index.graph().unwrap();
+    for model in graph.models() {
+        let parents = model.merged_from().iter();
+        let parents: Vec<_> = parents.filter_map(|part| graph.name(part.parent)).collect();
+        let expected: &[&str] = match model.name() {
+            "ties" => &["base", "far", "near"],
+            _ => &[],
+        };
+        assert_eq!(parents, expected, "{graph}");
+        assert_ne!(graph.parent_of(model.name()), Some("ties"), "{graph}");
+    }
+}
+
+#[test]
+fn values_of_other_readers_are_checked() {
+    let [model] = models([("m", &random(1))]);
+    let options = SignatureOptions::new();
+    let signature = options.sign(&model).unwrap();
+    let signed = &signature.tensors()[0];
+    let assembled = |values: &[f32]| {
+        let (sketch, moments): (_, Moments) = (signed.sketch().clone(), signed.moments());
+        let numbers = TensorNumbers::new("w", signed.shape(), sketch, moments);
+        Signature::from_numbers("m", options, vec![numbers.with_values(values.into())])
+    };
+    let values = signed.values();
+    let same = assembled(values).unwrap();
+    assert_eq!(same.tensors()[0].values(), values);
+    let mut infinite = values.to_vec();
+    infinite[1] = f32::INFINITY;
+    for wrong in [&values[1..], &infinite] {
+        let tensor = "w".into();
+        assert_eq!(assembled(wrong), Err(AssemblyError::Values { tensor }));
+    }
 }
