@@ -215,11 +215,9 @@ fn rows(header: &Header, name: &str, shape: &[usize]) -> Option<Rows> {
     let heads = usize::try_from(heads).ok()?;
     let (&rows, rest) = shape.split_first()?;
     let head = rows.checked_div(heads)?;
+    let length = element_count(rest)?;
     let fits = head * heads == rows && head.is_multiple_of(2) && head > 2;
-    fits.then(|| Rows {
-        head,
-        length: rest.iter().product(),
-    })
+    fits.then_some(Rows { head, length })
 }
 
 impl Place {

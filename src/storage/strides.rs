@@ -107,7 +107,8 @@ impl Strides {
     /// The number of values in a row, if rows lie side by side, that is, if the first index varies fastest.
     fn row(&self) -> Option<usize> {
         let (&(rows, stride), trailing) = self.0.split_first()?;
-        let row = trailing.iter().map(|&(length, _)| length).product();
+        let mut lengths = trailing.iter().map(|&(length, _)| length);
+        let row = lengths.try_fold(1_usize, usize::checked_mul)?;
         (stride == 1 && rows > 1 && (2..=LONGEST_ROW).contains(&row)).then_some(row)
     }
 

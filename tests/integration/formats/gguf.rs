@@ -81,28 +81,25 @@ fn codes_that_are_looked_up_are_decoded_as_the_gguf_package_does() {
 }
 
 /// Rows that fit into the buffer of a read in threes, and ones that are longer than it.
+/// The beginning of a file of one Llama model whose queries have these dimensions, up to their place.
+fn queries(dimensions: &[u64]) -> Vec<u8> {
+    let mut bytes = beginning(1, 2);
+    bytes.extend(text("general.architecture"));
+    bytes.extend([8, 0, 0, 0]);
+    bytes.extend(text("llama"));
+    bytes.extend(text("llama.attention.head_count"));
+    bytes.extend([4, 2].map(u32::to_le_bytes).concat());
+    bytes.extend(text("blk.0.attn_q.weight"));
+    bytes.extend((dimensions.len() as u32).to_le_bytes());
+    bytes.extend(dimensions.iter().flat_map(|length| length.to_le_bytes()));
+    bytes.extend([0; 12]);
+    bytes
+}
+
 #[test]
 fn rows_of_heads_are_in_order_however_many_are_read_at_once() {
     for length in [5000, 20_000] {
-        let mut bytes = beginning(1, 2);
-        bytes.extend(
-            [
-                text("general.architecture"),
-                vec![8, 0, 0, 0],
-                text("llama"),
-            ]
-            .concat(),
-        );
-        bytes.extend(text("llama.attention.head_count"));
-        bytes.extend([4, 2].map(u32::to_le_bytes).concat());
-        bytes.extend(text("blk.0.attn_q.weight"));
-        bytes.extend(2_u32.to_le_bytes());
-        bytes.extend(
-            [length, 16]
-                .map(|length: u64| length.to_le_bytes())
-                .concat(),
-        );
-        bytes.extend([0; 12]);
+        let mut bytes = queries(&[length, 16]);
         bytes.resize(bytes.len().next_multiple_of(32), 0);
         let length = length as usize;
         // Of 16 rows, 8 a head, those of the two halves of a head alternate.
@@ -273,6 +270,16 @@ fn shapes_types_and_places_must_fit_the_file() {
         error_of(&twice).to_string(),
         "`x`: invalid layer `v`: overlaps `w`"
     );
+}
+
+#[test]
+fn heads_without_values_are_read_however_long_their_rows_are() {
+    let mut bytes = queries(&[0, 1 << 40, 1 << 40, 16]);
+    bytes.resize(bytes.len().next_multiple_of(32), 0);
+    let model = GgufModel::from_bytes("x", &bytes).unwrap();
+    let layer = model.layers().next().unwrap().unwrap();
+    assert_eq!(layer.shape(), [16, 1 << 40, 1 << 40, 0]);
+    layer.read::<f32>(0, &mut []).unwrap();
 }
 
 #[test]
