@@ -34,12 +34,16 @@ names! {
         Gguf => "GGUF",
         /// ONNX graphs.
         Onnx => "ONNX",
+        /// FlatBuffers of TensorFlow Lite.
+        TensorFlowLite => "TensorFlow Lite",
+        /// Checkpoints that several PyTorch processes wrote, a file each.
+        TorchDistributed => "distributed PyTorch",
     }
 
     /// The usual name of the format.
     pub fn name;
 
-    const ALL: [Self; 7];
+    const ALL: [Self; 9];
 }
 
 impl ModelFormat {
@@ -63,6 +67,8 @@ impl ModelFormat {
             Self::Keras => &[".h5", ".keras"],
             Self::Gguf => &[".gguf"],
             Self::Onnx => &[".onnx"],
+            Self::TensorFlowLite => &[".tflite"],
+            Self::TorchDistributed => &[".distcp"],
         }
     }
 
@@ -91,13 +97,17 @@ impl ModelFormat {
             Self::PyTorch => cfg!(feature = "pytorch"),
             Self::Numpy => cfg!(feature = "npz"),
             Self::Gguf => cfg!(feature = "gguf"),
-            Self::Flax | Self::Keras | Self::Onnx => false,
+            Self::Flax
+            | Self::Keras
+            | Self::Onnx
+            | Self::TensorFlowLite
+            | Self::TorchDistributed => false,
         }
     }
 
     /// Whether a file of this format, next to one of another format, duplicates its weights.
     pub(super) const fn keeps_weights(self) -> bool {
-        !matches!(self, Self::Gguf | Self::Onnx)
+        !matches!(self, Self::Gguf | Self::Onnx | Self::TensorFlowLite)
     }
 }
 
