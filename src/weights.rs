@@ -34,6 +34,7 @@ pub(crate) use self::floats::binary16;
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
 pub use self::transposed::Transposed;
 pub use self::unfused::Unfused;
+pub(crate) use self::unfused::bias_of;
 pub use self::values::{WeightSlice, WeightValues};
 pub use self::view::LayerView;
 

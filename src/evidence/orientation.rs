@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::matching::prefixes::named_alike;
 use crate::signature::{ModelFailure, Signature, SignatureOptions, TensorSignature};
-use crate::weights::{Transposed, Unfused, WeightSource};
+use crate::weights::{Transposed, Unfused, WeightSource, bias_of};
 
 /// A model that stores some matrices transposed, compared with another model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct TransposedModel {
 /// reversed shapes. If names differ, it is enough that more shapes agree when reversed than as they are. One
 /// of the two then has to be transposed. It is the one whose matrices less often have the most frequent width
 /// of both models, since in a network more matrices read from the hidden state than write to it. If that is
-/// undecided, it is the one whose first such matrix is wider. Square matrices follow the others of their
-/// model. The sketches of a matrix and of its transpose can't be compared, so these models must be signed
+/// undecided, it is the one whose first such matrix is wider. A model whose biases show that it has one row for
+/// each output is never transposed. Square matrices follow the others of their model. The sketches of a matrix and of its transpose can't be compared, so these models must be signed
 /// again; [`sign_aligned`] does all of this.
 ///
 /// Models whose biases show how they are stored are already aligned: see [`Unfused`].
@@ -137,7 +137,14 @@ fn transposed<'a>(
     } else {
         reversed_by_shape(u, v)
     }?;
-    let (which, model, matrices) = if is_input_major(&in_first) {
+    let is_first = match [has_row_for_each_output(u), has_row_for_each_output(v)] {
+        // Their signatures are of matrices with a row for each output, so reversed shapes have another reason.
+        [true, true] => return None,
+        [true, false] => false,
+        [false, true] => true,
+        [false, false] => is_input_major(&in_first),
+    };
+    let (which, model, matrices) = if is_first {
         (Which::First, u, in_first)
     } else {
         (Which::Second, v, in_second)
@@ -227,6 +234,19 @@ fn is_square(tensor: &TensorSignature) -> bool {
 fn is_same_or_reversed(u: &TensorSignature, v: &TensorSignature) -> bool {
     let is_reversed = is_matrix(u) && u.shape().iter().eq(v.shape().iter().rev());
     u.shape() == v.shape() || is_reversed
+}
+
+/// Whether biases show that matrices have a row for each output. [`Unfused`] lists the matrices of such models so.
+fn has_row_for_each_output(tensors: &[TensorSignature]) -> bool {
+    let has_bias = |tensor: &TensorSignature| {
+        let bias = bias_of(tensor.name()).and_then(|name| {
+            let found = tensors.binary_search_by(|other| other.name().cmp(&name));
+            found.ok().map(|at| &tensors[at])
+        });
+        bias.is_some_and(|bias| bias.shape() == &tensor.shape()[..1])
+    };
+    let mut oblong = (tensors.iter()).filter(|tensor| is_matrix(tensor) && !is_square(tensor));
+    oblong.any(has_bias)
 }
 
 /// Whether the matrices, and not their transposes, have a row for each input.

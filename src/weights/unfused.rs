@@ -6,6 +6,7 @@ mod plan;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub(crate) use self::names::bias_of;
 use self::plan::plan;
 use super::view::LayerView;
 use super::{Layer, SkippedLayer, WeightSource};

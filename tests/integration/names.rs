@@ -401,6 +401,48 @@ fn biases_show_which_matrices_are_transposed() {
     assert!(relation.is_equal());
 }
 
+#[test]
+fn short_names_of_weights_and_biases_show_it_too() {
+    let base = decoder(52, 4, VOCABULARY);
+    let short = renamed(&transposed(&base), |name| {
+        let name = name.replace('.', "/");
+        let name = name.replace("proj/weight", "proj/w");
+        name.replace("proj/bias", "proj/b")
+    });
+    let other = SignatureOptions::new().sign(&models(&vec![("m".into(), short)])[0]);
+    let relation = Relation::between(&sign(&base), &other.unwrap()).unwrap();
+    assert_eq!(relation.compared(), [1.0, 1.0]);
+    assert_eq!(relation.squared_distance(), 0.0);
+}
+
+/// Lengths alone would make the first model the transposed one.
+#[test]
+fn a_model_whose_biases_show_its_outputs_is_not_transposed() {
+    let mut noise = Noise::new(56);
+    let mut first = Weights::new();
+    for layer in 0..4 {
+        let name = format!("layers.{layer}.mlp.up_proj");
+        first.insert(
+            format!("{name}.weight"),
+            Tensor::random(&[32, 96], &mut noise),
+        );
+        first.insert(format!("{name}.bias"), Tensor::random(&[32], &mut noise));
+    }
+    let second = renamed(&transposed(&first), other_names);
+    let folder: Folder = vec![("first".into(), first), ("second".into(), second)];
+    let models = models(&folder);
+    let found = find_transposed(&signed::signatures(&models));
+    assert_eq!(
+        found.iter().map(|found| found.model).collect::<Vec<_>>(),
+        [1]
+    );
+    let signed = sign_aligned(SignatureOptions::new(), &models).into_iter();
+    let signatures: Vec<Signature> = signed.map(Result::unwrap).collect();
+    let relation = Relation::between(&signatures[0], &signatures[1]).unwrap();
+    assert_eq!(relation.squared_distance(), 0.0);
+    assert_eq!(relation.compared(), [1.0, 1.0]);
+}
+
 /// Biases have the same names in both models, but those of the matrices say nothing.
 #[test]
 fn biases_of_equal_names_do_not_hide_that_matrices_are_transposed() {

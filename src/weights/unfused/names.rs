@@ -1,4 +1,7 @@
-//! The names of fused projections, and of those next to them.
+//! The names of fused projections, of those next to them, and of biases.
+
+use alloc::format;
+use alloc::string::String;
 
 /// The names of fused query, key and value projections.
 const QUERY_KEY_VALUE: [&str; 9] = [
@@ -51,6 +54,14 @@ pub(super) fn projection(name: &str) -> Option<(&str, &str, &str)> {
     let is_known =
         (fused == "gate_up_proj") || (fused != "in_proj" && QUERY_KEY_VALUE.contains(&fused));
     is_known.then_some((before, fused, *ending))
+}
+
+/// The name of the bias that belongs to a weight, if the weight has a usual name.
+pub(crate) fn bias_of(weight: &str) -> Option<String> {
+    let names = [("weight", "bias"), ("kernel", "bias"), ("/w", "/b")];
+    let mut found = (names.into_iter())
+        .filter_map(|(weight_ending, bias)| Some((weight.strip_suffix(weight_ending)?, bias)));
+    found.next().map(|(stem, bias)| format!("{stem}{bias}"))
 }
 
 /// Whether the beginning of a name ends at a boundary between parts.

@@ -9,7 +9,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::super::element_count;
 use super::super::view::{Block, Part};
-use super::names::{ENDINGS, MAY_BE_INTERLEAVED, OUTPUT, is_module, projection};
+use super::names::{ENDINGS, MAY_BE_INTERLEAVED, OUTPUT, bias_of, is_module, projection};
 
 /// The matrices of experts that may be packed.
 const OF_EXPERTS: [&str; 4] = ["down_proj", "gate_proj", "gate_up_proj", "up_proj"];
@@ -119,8 +119,7 @@ impl<'a> Model<'a> {
         let &[rows, columns] = shape else {
             return None;
         };
-        let stem = (name.strip_suffix("weight")).or_else(|| name.strip_suffix("kernel"))?;
-        let &[outputs] = self.shape(&format!("{stem}bias"))? else {
+        let &[outputs] = self.shape(&bias_of(name)?)? else {
             return None;
         };
         match (outputs == rows, outputs == columns) {
