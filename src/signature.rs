@@ -57,6 +57,7 @@ mod rounding;
 mod signing;
 mod source;
 mod tensor;
+mod tied;
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -91,6 +91,7 @@ impl TensorNumbers {
             rows: None,
             values: Vec::new(),
             is_cut: false,
+            is_tied: false,
         })
     }
 

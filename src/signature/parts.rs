@@ -7,6 +7,7 @@ use super::assembly::has_all_values;
 use super::digest::SampleDigests;
 use super::profile::LEVELS;
 use super::signing::{buckets_of, groups_of};
+use super::tied::mark_tied;
 use super::{
     Digest, Levels, PrecisionProfile, Signature, SignatureFormatError, SignatureOptions,
     TensorSignature, is_weight,
@@ -136,6 +137,7 @@ impl TryFrom<SignatureParts> for Signature {
         if !tensors.iter().any(TensorSignature::is_weight) {
             return Err(SignatureFormatError::NoWeight);
         }
+        mark_tied(&mut tensors);
         Ok(Self {
             name: parts.name,
             key,
@@ -185,6 +187,7 @@ impl TensorParts {
             sketch,
             values: self.values,
             is_cut: self.is_cut,
+            is_tied: false,
         })
     }
 

@@ -14,6 +14,7 @@ use super::digest::Hasher;
 use super::profile::Profiler;
 use super::rounding::RoundingSampler;
 use super::source::{Architecture, LayerShape, OpenModel};
+use super::tied::mark_tied;
 use super::{ModelFailure, Signature, SignatureOptions, TensorSignature, is_weight};
 use crate::Scalar;
 use crate::moments::{MomentsAccumulator, MomentsError};
@@ -118,6 +119,7 @@ fn signature<S: WeightSource>(
         return Err(ModelFailure::NoWeight);
     }
     tensors.sort_by(|first, second| first.name.cmp(&second.name));
+    mark_tied(&mut tensors);
     skipped.sort_by(|first, second| first.layer.cmp(&second.layer));
     Ok(Signature {
         name: model.name().into(),
@@ -391,6 +393,7 @@ impl TensorPass<'_> {
             rows: self.sums.rows.map(RowSampler::finish),
             values: (self.sums.values).map_or_else(Vec::new, ValueSampler::finish),
             is_cut: self.is_cut,
+            is_tied: false,
         }))
     }
 }

@@ -23,6 +23,7 @@ pub struct TensorSignature {
     pub(super) rows: Option<RowSample>,
     pub(super) values: Vec<f32>,
     pub(super) is_cut: bool,
+    pub(super) is_tied: bool,
 }
 
 impl TensorSignature {
@@ -96,6 +97,11 @@ impl TensorSignature {
     #[must_use]
     pub const fn is_cut_from_fused(&self) -> bool {
         self.is_cut
+    }
+
+    /// Whether it repeats another matrix of the model, as a head that is tied to the embeddings does.
+    pub(crate) const fn is_tied(&self) -> bool {
+        self.is_tied
     }
 
     /// Digests of some of its values: as they are, and after rounding to single precision, bfloat16 and half
