@@ -76,6 +76,17 @@ fn is_new(share: f64, usual: f64) -> bool {
     share > UNRELATED_ROWS && share > MUCH * usual
 }
 
+/// The share of the distance between independent weights above which two weights count as independent.
+///
+/// Rows are added to or removed from matrices that are otherwise kept, so that the rows left are much nearer.
+pub(super) fn limit(u: &TensorSignature, v: &TensorSignature) -> f64 {
+    if u.shape() == v.shape() {
+        UNRELATED
+    } else {
+        UNRELATED_ROWS
+    }
+}
+
 /// One weight of both models.
 pub(super) struct Tensor {
     /// Its index among the tensors that both models have.
@@ -84,10 +95,17 @@ pub(super) struct Tensor {
     values: usize,
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
     share: f64,
+    /// Independent weights have a greater share.
+    limit: f64,
 }
 
 impl Tensor {
-    pub(super) fn new(at: usize, groups: &[GroupComparison], range: Range<usize>) -> Self {
+    pub(super) fn new(
+        at: usize,
+        (u, v): (&TensorSignature, &TensorSignature),
+        groups: &[GroupComparison],
+        range: Range<usize>,
+    ) -> Self {
         let (mut squared, mut norms, mut values) = (0.0, 0.0, 0);
         for group in &groups[range.clone()] {
             squared += group.squared_distance;
@@ -99,7 +117,13 @@ impl Tensor {
             groups: range,
             values,
             share: share(squared, norms),
+            limit: limit(u, v),
         }
+    }
+
+    /// The number of values compared.
+    pub(super) const fn values(&self) -> usize {
+        self.values
     }
 
     /// Whether the two versions differ as if half of their rows were independent, and much more than is usual for
@@ -110,7 +134,7 @@ impl Tensor {
 
     /// Whether the two versions are as far apart as independent weights.
     pub(super) fn is_far(&self) -> bool {
-        self.share > UNRELATED
+        self.share > self.limit
     }
 
     /// Whether the weight was trained rather than reinitialised, given the usual share of the pair.
@@ -124,11 +148,10 @@ impl Tensor {
 /// A head that was reinitialised for another task keeps its name and often its shape, but doesn't show how
 /// far the other weights moved. So each weight is tested on its own.
 pub(super) fn share_of_near<'a>(tensors: impl Iterator<Item = &'a Tensor> + Clone) -> f64 {
-    let values = |most: f64| {
-        let counted = tensors.clone().filter(|tensor| tensor.share <= most);
-        counted.map(|tensor| tensor.values).sum::<usize>() as f64
-    };
-    values(UNRELATED) / values(f64::INFINITY).max(1.0)
+    let all: usize = tensors.clone().map(|tensor| tensor.values).sum();
+    let near = tensors.filter(|tensor| !tensor.is_far());
+    let near: usize = near.map(|tensor| tensor.values).sum();
+    near as f64 / all.max(1) as f64
 }
 
 /// The median share, each weight counted by its number of values.

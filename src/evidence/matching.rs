@@ -10,8 +10,9 @@ use core::cmp::Ordering;
 use alloc::vec::Vec;
 
 pub(super) use self::kin::is_telling;
+use super::common::limit;
 use super::geometry::share;
-use super::{Geometry, IncompatibleSignatures, compatibility};
+use super::{IncompatibleSignatures, compatibility};
 use crate::errors::names;
 use crate::signature::{Signature, TensorSignature};
 
@@ -261,13 +262,16 @@ impl Difference {
 
 /// Whether two weights are nearer than weights of unrelated models.
 fn are_near(u: &TensorSignature, v: &TensorSignature) -> bool {
-    Difference::between(u, v).share <= Geometry::UNRELATED
+    Difference::between(u, v).share <= limit(u, v)
 }
 
 /// Whether two weights of one shape have a common origin: they are nearer than chance explains for independent
 /// ones.
 pub(super) fn are_copies(u: &TensorSignature, v: &TensorSignature) -> bool {
+    if u.shape() != v.shape() || !content::may_be_near(u, v) {
+        return false;
+    }
     let difference = Difference::between(u, v);
     let is_zero = u.sketch().squared_norms().iter().all(|&norm| norm == 0.0);
-    u.shape() == v.shape() && !is_zero && difference.share <= content::limit(difference)
+    !is_zero && difference.share <= content::limit(difference)
 }

@@ -8,7 +8,7 @@ mod tensorwise;
 use alloc::vec::Vec;
 
 pub(crate) use self::elementwise::takes_values_of_several;
-pub(crate) use self::nearest_average::NearestAverage;
+pub(crate) use self::nearest_average::{MOST_IN_COMMON, NearestAverage};
 pub(crate) use self::step_fit::StepFit;
 
 use super::common_geometry::NEARLY_ALL;

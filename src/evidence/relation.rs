@@ -8,6 +8,7 @@ use num_traits::Float;
 
 use super::common::{Tensor, leave_out_new_rows, order_of_rows, share_of_near, usual_share};
 use super::cut::leave_out_reordered;
+use super::edits::are_edits;
 use super::geometry::share;
 use super::matching::is_telling;
 use super::score::score_change;
@@ -25,6 +26,10 @@ const RELATED: f64 = 0.5;
 
 /// If it is below this, a small distance comes from a few large values, such as those of norms.
 const HARDLY_ANY: f64 = 0.1;
+
+/// Growth says nothing about models that are further apart than this: half of the way to independent weights. Most of
+/// what the one knew isn't left in the other, or its rows were rescaled.
+const MOST_TURNED: f64 = 0.5;
 
 /// The least share of a squared distance left after removing weight decay; a smaller step is lost in the
 /// error of the estimated decay.
@@ -73,7 +78,7 @@ impl RelationOptions {
 ///
 /// The result depends on these two models alone. [`Matching`] decides which tensors correspond: mostly those
 /// of equal names. If two matrices differ in their number of rows, the groups of rows that both have are
-/// compared.
+/// compared. A matrix that a model lists under several names, such as a head tied to the embeddings, counts once.
 ///
 /// # Examples
 ///
@@ -143,11 +148,16 @@ impl Relation {
         let matching = Matching::of_checked(first, second);
         let matched = matching.pairs();
         let (groups, mut tensors, vectors) = compare_groups(options, matched);
-        let near = share_of_near_weights(&tensors, &matching);
+        let near =
+            share_of_near_weights(&tensors, &matching, first.weights().min(second.weights()));
         let related = near >= RELATED;
         let usual = usual_share(&tensors);
         if related {
             leave_out_reordered(&mut tensors, matched, usual);
+            tensors.retain(|tensor| {
+                let (u, v) = matched[tensor.at];
+                !(u.is_tied() && v.is_tied())
+            });
         }
         let far = tensors.iter().filter(|tensor| related && tensor.is_far());
         let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
@@ -158,8 +168,14 @@ impl Relation {
         let kept = tensors.iter().map(|tensor| matched[tensor.at]);
         let groups = tensors.iter().map(|tensor| &groups[tensor.groups.clone()]);
         let mut sums = Sums::of(groups.clone());
-        sums.squared_distance_of_vectors = vectors.iter().map(|group| group.squared_distance).sum();
-        let compared = [first, second].map(|model| sums.share_of(options, model));
+        // An empty sum would be −0.
+        let of_vectors = vectors.iter().map(|group| group.squared_distance);
+        sums.squared_distance_of_vectors = of_vectors.fold(0.0, |sum, squared| sum + squared);
+        let compared = [first, second].map(|model| {
+            sums.share_of(model, |tensor| {
+                options.layers.selects_tensor(tensor) && !(related && tensor.is_tied())
+            })
+        });
         let same_weights = sums.squared_distance == 0.0 && compared == [1.0; 2];
         let mut relation = Self {
             related,
@@ -181,8 +197,10 @@ impl Relation {
             relation.squared_size_of_moved = sums.squared_size_of_moved;
             relation.growth = if same_weights {
                 PairGrowth::of_weights(core::iter::once(&vectors[..]))
-            } else {
+            } else if relation.unrelatedness() <= MOST_TURNED && !are_edits(kept.clone()) {
                 PairGrowth::of_weights(groups)
+            } else {
+                None
             };
             relation.score_change = score_change(options, kept);
         }
@@ -297,7 +315,7 @@ impl Relation {
         self.near < HARDLY_ANY
     }
 
-    /// The growth from the first to the second model, if they are related.
+    /// The growth from the first to the second model, if they are related, and nearer than halfway to independent weights.
     #[must_use]
     pub const fn growth(&self) -> Option<PairGrowth> {
         self.growth
@@ -363,22 +381,29 @@ impl Relation {
 
 /// The share of the values of two models in weights that are near to each other.
 ///
-/// Masks, constants and tables are the same in unrelated models, so they don't count if anything else can be compared.
-fn share_of_near_weights(tensors: &[Tensor], matching: &Matching<'_>) -> f64 {
+/// Masks, constants and tables are the same in unrelated models. They don't count if anything else can be compared, and
+/// neither do they if they are less than half of the smaller model.
+///
+/// `weights` is the number of values in the weights of the smaller model.
+fn share_of_near_weights(tensors: &[Tensor], matching: &Matching<'_>, weights: u64) -> f64 {
     let is_telling = |tensor: &&Tensor| {
         let (first, second) = matching.pairs()[tensor.at];
         is_telling(first) && is_telling(second)
     };
     let of_all = share_of_near(tensors.iter());
-    // All or none of some weights are near if all or none of all are.
-    if of_all == 0.0 || of_all == 1.0 {
+    // None of some weights are near if none of all are.
+    if of_all == 0.0 {
         return of_all;
     }
     let telling: Vec<&Tensor> = tensors.iter().filter(is_telling).collect();
-    if telling.is_empty() {
+    if !telling.is_empty() {
+        return share_of_near(telling.into_iter());
+    }
+    let values: usize = tensors.iter().map(Tensor::values).sum();
+    if values as u64 >= weights / 2 {
         of_all
     } else {
-        share_of_near(telling.into_iter())
+        0.0
     }
 }
 
@@ -395,7 +420,7 @@ fn compare_groups(
             let start = groups.len();
             let _ = (u.sketch()).compare_each(v.sketch(), |group| groups.push(group));
             leave_out_new_rows(&mut groups, start);
-            tensors.push(Tensor::new(at, &groups, start..groups.len()));
+            tensors.push(Tensor::new(at, (u, v), &groups, start..groups.len()));
         } else if options.selects_vectors((u, v)) {
             let _ = (u.sketch()).compare_each(v.sketch(), |group| vectors.push(group));
         }
@@ -405,7 +430,10 @@ fn compare_groups(
 
 /// Whether two models have the same tensors with the same values.
 fn are_equal(matched: &[(&TensorSignature, &TensorSignature)], models: [&Signature; 2]) -> bool {
-    (models.iter()).all(|model| model.tensors().len() == matched.len())
+    let counts = |tensor: &&TensorSignature| !tensor.is_tied();
+    let pairs = (matched.iter()).filter(|(u, v)| !(u.is_tied() && v.is_tied()));
+    let pairs = pairs.count();
+    (models.iter()).all(|model| model.tensors().iter().filter(counts).count() == pairs)
         && (matched.iter()).all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape())
 }
 
@@ -424,12 +452,15 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// The compared share of a model's weights.
-    pub(super) fn share_of(&self, options: &RelationOptions, model: &Signature) -> f64 {
-        let tensors = model.tensors().iter();
-        let selected = tensors.filter(|tensor| options.layers.selects_tensor(tensor));
-        let all: u64 = selected.map(|tensor| tensor.moments().count()).sum();
-        share(self.values as f64, all as f64)
+    /// The compared share of a model's weights that count.
+    pub(super) fn share_of(
+        &self,
+        model: &Signature,
+        counts: impl Fn(&TensorSignature) -> bool,
+    ) -> f64 {
+        let counted = model.tensors().iter().filter(|tensor| counts(tensor));
+        let all: u64 = counted.map(|tensor| tensor.moments().count()).sum();
+        share(self.values as f64, all as f64).min(1.0)
     }
 
     /// Each item is the groups of one weight.

@@ -127,7 +127,8 @@ impl<'a> Layout<'a> {
             }
         }
         if let Some((_, signature)) = models.first() {
-            layout.compared = layout.sums.share_of(options, signature);
+            layout.compared =
+                (layout.sums).share_of(signature, |tensor| options.layers.selects_tensor(tensor));
         }
         let models = models.into_iter().map(|(position, signature)| Model {
             position,

@@ -1,6 +1,8 @@
 //! Whether the weights of two models have a common ancestor: [`kinship`](crate::kinship) over matched
 //! tensors.
 
+use alloc::vec::Vec;
+
 use super::{MatchRule, Matching};
 use crate::kinship::{Kinship, own_matches};
 use crate::signature::{TensorSignature, is_weight_matrix};
@@ -40,8 +42,30 @@ const TABLES: [&str; 8] = [
 pub(in crate::evidence) fn is_telling(tensor: &TensorSignature) -> bool {
     let is_mask = (tensor.profile().levels()).is_some_and(|levels| levels.count <= 2);
     let name = tensor.name().to_ascii_lowercase();
-    !is_mask && !TABLES.iter().any(|part| name.contains(part))
+    !is_mask && !TABLES.iter().any(|part| name.contains(part)) && !has_equal_rows(tensor)
 }
+
+/// Rows of one length may differ by this share of their square, due to rounding.
+const ROUNDING: f64 = 1e-5;
+
+/// Whether most rows have the same length, as in the basis of a Fourier transform or in sinusoidal positions. In trained
+/// weights, groups of rows differ by percents.
+fn has_equal_rows(tensor: &TensorSignature) -> bool {
+    let sketch = tensor.sketch();
+    let groups = sketch.groups();
+    let squares = sketch.squared_norms().iter().enumerate();
+    let mut squares: Vec<f64> = squares
+        .map(|(group, norm)| norm / groups.values(group).len() as f64)
+        .collect();
+    squares.sort_unstable_by(f64::total_cmp);
+    let middle = squares[squares.len() / 2];
+    let is_usual = |&&square: &&f64| (square - middle).abs() <= ROUNDING * middle;
+    let usual = squares.iter().filter(is_usual).count();
+    squares.len() >= LEAST_GROUPS && 4 * usual >= 3 * squares.len()
+}
+
+/// Fewer groups of rows may have equal lengths by chance.
+const LEAST_GROUPS: usize = 8;
 
 impl Matching<'_> {
     /// Tests whether the two models share an ancestor, on the sampled rows of their largest matrices.

@@ -13,7 +13,10 @@ const MOST_POINTS: usize = 8;
 const MOST_ROUNDS: usize = 64;
 
 /// The largest cosine between the steps of two models from their base.
-const MOST_IN_COMMON: f64 = 1.0 / 3.0;
+pub(crate) const MOST_IN_COMMON: f64 = 1.0 / 3.0;
+
+/// Training doesn't take two models into opposite directions. Subtracting a part of another model's step does.
+const LEAST_IN_COMMON: f64 = -0.2;
 
 /// A squared distance that is negative by more than this share of the others isn't a rounding error.
 const IMPOSSIBLE: f64 = 1e-4;
@@ -123,7 +126,8 @@ impl<P: Fn(usize, usize) -> f64 + Copy> NearestAverage<P> {
                 && squared_norms[base] < squared_norms[first]
                 && self.points[at + 1..].iter().all(|&second| {
                     let squared = from_base(first, first) * from_base(second, second);
-                    from_base(first, second) <= MOST_IN_COMMON * num_traits::Float::sqrt(squared)
+                    let cosine = from_base(first, second) / num_traits::Float::sqrt(squared);
+                    (LEAST_IN_COMMON..=MOST_IN_COMMON).contains(&cosine)
                 })
         })
     }
