@@ -243,17 +243,17 @@ impl Posterior {
             if cluster.constraints().is_known(member) {
                 return Certainty::certain(parent);
             }
-            let allowed = |&other: &usize| cluster.constraints().allows(other, member);
+            let allowed =
+                |&other: &usize| other != member && cluster.constraints().allows(other, member);
             let others = (0..self.members).filter(allowed).map(Some).chain([None]);
             let others = (others.filter(|other| *other != parent)).map(|other| RunnerUp {
                 parent: other,
                 confidence: self.probability(member, other),
             });
             let is_alike = |other: &usize| {
-                *other != member
-                    && parent.is_some_and(|parent| {
-                        *other == parent || cluster.squared_distance(parent, *other) == 0.0
-                    })
+                parent.is_some_and(|parent| {
+                    *other == parent || cluster.squared_distance(parent, *other) == 0.0
+                })
             };
             let alike = (0..self.members).filter(allowed).filter(is_alike).collect();
             Certainty::new(
@@ -275,6 +275,8 @@ struct Pairs<'a> {
     range: f64,
     /// c, the weight of ln D² + f.
     half_dimension: f64,
+    /// D of whole models.
+    distances: CondensedMatrix,
     /// ln D² + f.
     structure: CondensedMatrix,
     /// The cost of not being the shortest path.
@@ -292,12 +294,8 @@ struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     fn new(cluster: &'a Cluster<'_>) -> Result<Self, RecoveryError> {
         let models = cluster.len();
-        let largest = cluster
-            .distances()
-            .values()
-            .iter()
-            .copied()
-            .fold(0.0, f64::max);
+        let distances = whole_distances(cluster)?;
+        let largest = distances.values().iter().copied().fold(0.0, f64::max);
         let half_dimension = cluster.model().get(JointConstant::HalfDimension);
         let growth: Vec<GrowthEvidence> = pairs_of(models)
             .map(|(first, second)| whole_pair(cluster, first, second))
@@ -308,8 +306,8 @@ impl<'a> Pairs<'a> {
             constraints: cluster.constraints(),
             range: COST_RANGE * models as f64,
             half_dimension,
-            structure: structure(cluster, largest)?,
-            non_shortest: non_shortest(cluster, largest)?,
+            structure: structure(cluster, &distances, largest)?,
+            non_shortest: non_shortest(cluster, &distances, largest)?,
             states: State::all(cluster.model(), models, growth.iter().copied()),
             growth: GrowthTerms::all(growth.into_iter(), cluster.model()),
             votes: CondensedMatrix::from_fn(models, |first, second| {
@@ -320,14 +318,15 @@ impl<'a> Pairs<'a> {
                     0.0
                 }
             })?,
-            partial: partial::costs(cluster, half_dimension),
+            partial: partial::costs(cluster, &distances, half_dimension),
+            distances,
         })
     }
 
     fn with_half_dimension(self, half_dimension: f64, cluster: &Cluster<'_>) -> Self {
         Self {
             half_dimension,
-            partial: partial::costs(cluster, half_dimension),
+            partial: partial::costs(cluster, &self.distances, half_dimension),
             ..self
         }
     }
@@ -358,20 +357,40 @@ impl<'a> Pairs<'a> {
 }
 
 /// ln D² + f of every pair, with D as a share of the largest distance.
-fn structure(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
+fn structure(
+    cluster: &Cluster<'_>,
+    distances: &CondensedMatrix,
+    largest: f64,
+) -> Result<CondensedMatrix, RecoveryError> {
     let weight = cluster.model().get(JointConstant::LeafGapWeight);
     Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
         if largest == 0.0 {
             return 0.0;
         }
-        let log = log_squared(cluster.distance(first, second) / largest);
-        log + weight * leaf_gap(cluster, first, second)
+        let distance = distances.distance(first, second).unwrap_or(0.0);
+        let (first, second) = whole_pair(cluster, first, second);
+        log_squared(distance / largest) + weight * leaf_gap(cluster, first, second)
+    })?)
+}
+
+/// The distances of the cluster, but those of a part of a model are those of the whole model. Layers differ in how far
+/// they moved, so the distance over a few of them may be smaller than that over all.
+fn whole_distances(cluster: &Cluster<'_>) -> Result<CondensedMatrix, RecoveryError> {
+    if !cluster.is_partial() {
+        return Ok(cluster.distances().clone());
+    }
+    Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
+        let (first, second) = whole_pair(cluster, first, second);
+        cluster.distance(first, second)
     })?)
 }
 
 /// For every pair, the cost of not being the shortest path.
-fn non_shortest(cluster: &Cluster<'_>, largest: f64) -> Result<CondensedMatrix, RecoveryError> {
-    let distances = cluster.distances();
+fn non_shortest(
+    cluster: &Cluster<'_>,
+    distances: &CondensedMatrix,
+    largest: f64,
+) -> Result<CondensedMatrix, RecoveryError> {
     if largest == 0.0 {
         return Ok(distances.clone());
     }

@@ -6,6 +6,7 @@ use num_traits::Float;
 use super::cluster::Cluster;
 use super::costs::SAYS_NOTHING;
 use super::model::JointConstant;
+use crate::condensed::CondensedMatrix;
 
 /// The cost of an edge in units of c, in proportion to the weights that the parent lacks, if another model
 /// has those too and is otherwise practically identical. Any value works that is clearly above the scatter of
@@ -32,13 +33,21 @@ const NEARER: f64 = 0.5;
 /// distances to it.
 const AS_GOOD_AS_THE_SAME: f64 = 0.2;
 
+/// A model holds another one unchanged, up to rounding, if their distance is at most this share of that to a third one.
+const UNCHANGED: f64 = 0.1;
+
 /// Distances that differ by a smaller share are equal up to rounding.
 const ROUNDING: f64 = 1e-9;
 
 /// The extra cost of every edge whose parent doesn't have all weights of the child, or whose child lacks rows of its
 /// parent. The cost is higher if another model has more of the child, and highest if a parent carries no
-/// information at all. `half_dimension` is the cost of one unit of ln D².
-pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usize, usize), f64> {
+/// information at all. `distances` are those that the costs of edges otherwise come from, and `half_dimension` is the cost
+/// of one unit of ln D².
+pub(super) fn costs(
+    cluster: &Cluster<'_>,
+    distances: &CondensedMatrix,
+    half_dimension: f64,
+) -> HashMap<(usize, usize), f64> {
     let mut costs = HashMap::new();
     if !cluster.is_partial() {
         return costs;
@@ -67,10 +76,10 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
                 LOST_ROWS
             };
             let given = given_weights * (1.0 - share(parent)) + STACKED * stacked.max(0.0) + lost;
-            let Some(distance) = cluster.parent_distance(parent, child) else {
+            if cluster.parent_distance(parent, child).is_none() {
                 costs.insert((parent, child), given + SAYS_NOTHING);
                 continue;
-            };
+            }
             let measured = cluster.distance(parent, child);
             let replaces = |&other: &usize| {
                 other != parent
@@ -89,8 +98,12 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
                     missing += LACKED;
                 }
             }
-            let longer = Float::ln(distance) - Float::ln(measured);
-            let longer = if longer.is_finite() { longer } else { 0.0 };
+            let ways = [(parent, child), (child, parent)];
+            let longer = match ways.map(|(from, to)| longer(cluster, distances, from, to)) {
+                [own, 0.0] => own,
+                // Distances that were scaled in both directions say nothing about which one is right.
+                [own, reversed] => (own + reversed) / 2.0,
+            };
             let cost = given + missing + 2.0 * half_dimension * longer;
             costs.insert((parent, child), cost);
         }
@@ -98,8 +111,17 @@ pub(super) fn costs(cluster: &Cluster<'_>, half_dimension: f64) -> HashMap<(usiz
     costs
 }
 
+/// How much longer, in logarithms, an edge is on all weights of the child than `distances` say.
+fn longer(cluster: &Cluster<'_>, distances: &CondensedMatrix, parent: usize, child: usize) -> f64 {
+    let scaled = cluster.parent_distance(parent, child);
+    let scaled = scaled.filter(|&scaled| scaled != cluster.distance(parent, child));
+    let longer = (scaled.zip(distances.distance(parent, child)))
+        .map(|(scaled, distance)| Float::ln(scaled) - Float::ln(distance));
+    longer.filter(|longer| longer.is_finite()).unwrap_or(0.0)
+}
+
 /// A model that gives the same information about a third one, and more: it holds all weights of `model`
-/// unchanged, and others that the third model also has. If there is none, this is `model` itself.
+/// practically unchanged, and others that the third model also has. If there is none, this is `model` itself.
 pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize {
     if !cluster.is_partial() {
         return model;
@@ -109,7 +131,7 @@ pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize 
         other != model
             && other != third
             && cluster.compared(model, other) >= 1.0
-            && cluster.distance(model, other) == 0.0
+            && cluster.distance(model, other) <= UNCHANGED * cluster.distance(model, third)
     };
     // The model itself comes first, so that it wins ties.
     let candidates = core::iter::once(model).chain((0..cluster.len()).filter(holds_all));
