@@ -2,8 +2,10 @@
 
 use alloc::vec::Vec;
 
+use num_traits::Float;
+
 use super::recovery::NEARLY_ALL;
-use crate::evidence::{Geometry, GroupEvidence, Merge, NearestAverage};
+use crate::evidence::{Geometry, GroupEvidence, MOST_IN_COMMON, Merge, NearestAverage};
 use crate::parallel;
 
 mod selective;
@@ -28,6 +30,15 @@ const EXACT: f64 = 1e-6;
 /// A merge of another kind is preferred to an average if its residual is smaller by this factor.
 const BETTER: f64 = 0.1;
 
+/// A model towards which another one grows by more than this was trained from it: growth is 0.95 in most trees.
+const LONGER: f64 = 0.4;
+
+/// A model is on the line between two others if the cosine of the directions to them is at most this.
+const IN_LINE: f64 = -0.95;
+
+/// A third model is beside this line, rather than on it, up to this cosine.
+const BESIDE: f64 = 0.5;
+
 /// The same for sums in which a base has a negative weight. It is stricter because there are more such sums.
 const RESIDUAL_WITH_BASE: f64 = 0.02;
 
@@ -47,7 +58,7 @@ const RESIDUAL_WITH_BASE: f64 = 0.02;
 /// Task arithmetic adds the differences of several models from their base to the base. If the weights of
 /// these differences total more than 1, the base has a negative weight. So if no average is found, the search
 /// looks for a model with a negative weight that turns the candidates into one. Its norm must be smaller than
-/// theirs, the cosines of their steps from it at most a third, and the squared distance below a fiftieth of
+/// theirs, the cosines of their steps from it between −0.2 and a third, and the squared distance below a fiftieth of
 /// that to the nearest single model.
 ///
 /// A model exactly midway between its parent and its child is also an average, and so is a model from which its child
@@ -140,6 +151,48 @@ fn merge_of(
     Some(Merge::new(model, parents, left / by_chance))
 }
 
+/// Whether a model on the line between two others is rather their base, and one of them was extrapolated away from the
+/// other, as by subtracting what a model learnt.
+///
+/// A third model beside the line was then trained from it, and none that may be older lies where the two may have parted.
+fn is_base_between(
+    group: &GroupEvidence,
+    geometry: &Geometry,
+    merge: &Merge,
+    compared: impl Fn(usize, usize) -> bool,
+) -> bool {
+    let (model, &[(first, _), (second, _)]) = (merge.model(), merge.parents()) else {
+        return false;
+    };
+    let squared = |u, v| geometry.squared_distance(u, v);
+    let cosine_of = |from: usize, first: usize, second: usize| {
+        let lengths = Float::sqrt(squared(from, first) * squared(from, second));
+        geometry.product_of_steps(from, first, second) / lengths
+    };
+    let cosine = |from: usize| cosine_of(from, first, second);
+    let others = || {
+        let all = 0..group.models().len();
+        all.filter(|&other| ![model, first, second].contains(&other) && compared(model, other))
+    };
+    let is_child = |child: usize| {
+        let least = squared(child, first).min(squared(child, second));
+        let from_model = squared(child, model);
+        from_model < least
+            && Float::abs(cosine_of(model, child, first)) <= BESIDE
+            && others().all(|other| other == child || squared(child, other) > from_model)
+    };
+    let is_trained_from_model = |other: usize| {
+        let growth = group
+            .growth()
+            .and_then(|growth| growth.coefficient(model, other));
+        growth.is_some_and(|growth| growth > LONGER)
+    };
+    let is_base = |base: usize| !is_trained_from_model(base) && cosine(base) <= MOST_IN_COMMON;
+    let are_related = (geometry.unrelatedness(first, second))
+        .is_some_and(|unrelatedness| unrelatedness <= Geometry::UNRELATED);
+    are_related && cosine(model) <= IN_LINE && others().any(is_child) && !others().any(is_base)
+}
+
 /// The merges among the models of a group, at most one for each model. A copy of a merge counts as a copy.
 pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
     let Some(geometry) = group.geometry() else {
@@ -167,7 +220,9 @@ pub(super) fn merges_of(group: &GroupEvidence) -> Vec<Merge> {
         .chain(of_tensors)
         .map(|merge| (0.0, merge));
     let others = selective.into_iter().map(|merge| (merge.residual(), merge));
-    let mut ranked: Vec<(f64, Merge)> = certain.chain(approximate).chain(others).collect();
+    let all = certain.chain(approximate).chain(others);
+    let mut ranked: Vec<(f64, Merge)> =
+        (all.filter(|(_, merge)| !is_base_between(group, geometry, merge, compared))).collect();
     // The sort is stable, so exact averages stay first, and then what tensors show.
     ranked
         .sort_by(|(first, u), (second, v)| u.model().cmp(&v.model()).then(first.total_cmp(second)));

@@ -149,6 +149,7 @@ impl Constraints {
                 (self.apart).extend(parents.into_iter().map(|parent| (model, parent)));
             }
         }
+        self.add_sources_of_sources();
         self
     }
 
@@ -162,6 +163,7 @@ impl Constraints {
             (self.not_parents).extend(parents.iter().map(|&parent| (parent, model)));
             self.prefer(model, parents);
         }
+        self.add_sources_of_sources();
         self
     }
 
@@ -173,6 +175,22 @@ impl Constraints {
             self.prefer(*model, parts.clone());
         }
         self
+    }
+
+    /// A merge was also made from what the merges among its sources were made from.
+    fn add_sources_of_sources(&mut self) {
+        let mut at = 0;
+        while let Some(&(merge, source)) = self.sources.get(at) {
+            let earlier = self.sources.iter().filter(|&&(model, _)| model == source);
+            let earlier: Vec<(usize, usize)> =
+                earlier.map(|&(_, earlier)| (merge, earlier)).collect();
+            for pair in earlier {
+                if pair.0 != pair.1 && !self.sources.contains(&pair) {
+                    self.sources.push(pair);
+                }
+            }
+            at += 1;
+        }
     }
 
     fn prefer(&mut self, model: usize, parents: Vec<usize>) {
@@ -332,6 +350,20 @@ impl Constraints {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_descends_from_a_merge_of_its_merge() {
+        let names = ["a", "b", "c", "first", "second"];
+        let constraints = Constraints::of_names(&names, |_| None, &Knowledge::new());
+        let merge = |model, parents: [usize; 2]| {
+            Merge::new(model, parents.map(|parent| (parent, 0.5)).into(), 0.0)
+        };
+        let merges = [merge(3, [0, 1]), merge(4, [2, 3])];
+        let mut constraints = constraints.with_merges_of_relatives(&merges);
+        assert!(constraints.allows(4, 0));
+        assert!(constraints.forbid_circle(&[Some(4), None, None, Some(1), Some(2)]));
+        assert!(!constraints.allows(4, 0));
+    }
 
     #[test]
     fn preferences_that_go_round_in_a_circle_can_be_forgotten() {
