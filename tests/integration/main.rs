@@ -26,6 +26,7 @@ mod copies;
 #[cfg(feature = "safetensors")]
 mod dequantised;
 mod direction;
+mod edited;
 mod entropy;
 mod faults;
 #[cfg(feature = "safetensors")]

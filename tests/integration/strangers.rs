@@ -82,3 +82,64 @@ fn constants_masks_and_tables_join_no_strangers() {
         assert_eq!(graph.parent_of(name), None, "{graph}");
     }
 }
+
+/// A basis of cosines under a window, as networks for sound store it.
+fn basis() -> (&'static str, [usize; 2], Vec<f32>) {
+    let value = |at: usize| {
+        let (frequency, time) = (at / 128 % 32, at % 128);
+        let angle = 2.0 * core::f64::consts::PI * time as f64 / 128.0;
+        let wave = frequency as f64 * angle;
+        let wave = if at < 32 * 128 {
+            wave.cos()
+        } else {
+            wave.sin()
+        };
+        ((0.5 - 0.5 * angle.cos()) * wave) as f32
+    };
+    let values = (0..64 * 128).map(value).collect();
+    ("stft.forward", [64, 128], values)
+}
+
+#[test]
+fn a_basis_that_a_formula_gives_joins_no_strangers() {
+    let with_basis = |seed: u64, name: &'static str| {
+        let mut tensors = matrices(seed, 0.05);
+        tensors[0].0 = name;
+        tensors.push(basis());
+        tensors
+    };
+    // The first two have the basis alone in common.
+    let (one, two) = (with_basis(1, "conv.weight"), with_basis(2, "up.weight"));
+    let mut one = one;
+    one[1] = ("conv.last.weight", [64, 128], one[1].2.clone());
+    let tuned = trained(&two, 3);
+    let graph = recovered(&[("one", &one), ("tuned", &tuned), ("two", &two)]);
+    let sizes: Vec<usize> = graph.trees().map(|tree| tree.size).collect();
+    assert_eq!(sizes, [1, 2], "{graph}");
+}
+
+#[test]
+fn first_layers_of_other_heights_join_no_strangers() {
+    // All rows of both have a part in common, as if inputs of one kind had left it there.
+    let common = noise::noise(7, 256);
+    let first_layer = |seed: u64, rows: usize| -> Tensors {
+        let own = noise::noise(seed, rows * 256);
+        let values = own.iter().enumerate();
+        let values = values.map(|(at, value)| value + 0.65 * common[at % 256]);
+        vec![("first.weight", [rows, 256], values.collect())]
+    };
+    let (one, two) = (first_layer(11, 64), first_layer(23, 128));
+    let graph = recovered(&[("one", &one), ("two", &two)]);
+    assert_eq!(graph.parent_of("one"), None, "{graph}");
+    assert_eq!(graph.parent_of("two"), None, "{graph}");
+}
+
+#[test]
+fn no_model_is_its_own_runner_up() {
+    let one = matrices(1, 1.0);
+    let graph = recovered(&[("copy", &one), ("one", &one)]);
+    for (position, model) in graph.models().iter().enumerate() {
+        let second = model.runner_up().and_then(|second| second.parent);
+        assert_ne!(second, Some(position), "{graph}");
+    }
+}
