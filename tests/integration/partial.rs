@@ -245,6 +245,45 @@ fn frozen_models_with_other_heads_are_no_duplicates() {
     }
 }
 
+/// A base with a head that its children replaced, and one of them trained on biases alone: it and the base are the same to
+/// all others, whatever each has besides.
+#[test]
+fn either_of_two_models_with_equal_weights_may_be_the_parent() {
+    for seed in SEEDS {
+        let mut noise = Noise::new(seed);
+        let mut base = decoder(seed, 4, VOCABULARY);
+        let transform = Tensor::random(&[WIDTH, WIDTH], &mut noise);
+        let with_head = |body: &Weights, noise: &mut Noise| {
+            let mut next = body.clone();
+            for (name, rows) in [("pooler.weight", WIDTH), ("classifier.weight", 4)] {
+                next.insert(name.into(), Tensor::random(&[rows, WIDTH], noise));
+            }
+            next
+        };
+        let mut tuned = with_head(&base, &mut noise);
+        for (_, bias) in tuned.iter_mut().filter(|(name, _)| name.ends_with("bias")) {
+            let values = bias.values_mut().iter_mut();
+            values.for_each(|value| *value += (0.005 * noise.next()) as f32);
+        }
+        let upper = |name: &str| name.starts_with("layers.2") || name.starts_with("layers.3");
+        let children = [1, 2].map(|child| {
+            let body = step(&base, seed + child, 0.05, upper);
+            with_head(&body, &mut noise)
+        });
+        base.insert("transform.weight".into(), transform);
+        let other = step(&base, seed + 3, 0.05, all);
+        let [first, second] = children;
+        let names = ["base", "first", "other", "second", "tuned"];
+        let models = [base, first, other, second, tuned];
+        let folder: Folder = names.map(str::to_owned).into_iter().zip(models).collect();
+        let (_, graph) = recovered(&folder);
+        for child in ["first", "second"] {
+            let model = &graph.models()[graph.index(child).unwrap()];
+            assert!(model.confidence().unwrap() < 0.6, "{graph}");
+        }
+    }
+}
+
 #[test]
 fn one_nan_costs_its_tensor_and_not_the_model() {
     let broken = "layers.2.mlp.down_proj.weight";

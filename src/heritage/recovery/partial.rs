@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 use num_traits::Float;
 
+use super::NEARLY_ALL;
 use super::cluster::Cluster;
 use super::costs::SAYS_NOTHING;
 use super::model::JointConstant;
@@ -99,7 +100,7 @@ pub(super) fn costs(
                 }
             }
             let ways = [(parent, child), (child, parent)];
-            let longer = match ways.map(|(from, to)| longer(cluster, distances, from, to)) {
+            let longer = match ways.map(|(from, to)| usual_longer(cluster, distances, from, to)) {
                 [own, 0.0] => own,
                 // Distances that were scaled in both directions say nothing about which one is right.
                 [own, reversed] => (own + reversed) / 2.0,
@@ -111,6 +112,34 @@ pub(super) fn costs(
     costs
 }
 
+/// The mean of [`longer`] over all models with the same weights as the parent or the child, which are equally far from
+/// each other.
+fn usual_longer(
+    cluster: &Cluster<'_>,
+    distances: &CondensedMatrix,
+    parent: usize,
+    child: usize,
+) -> f64 {
+    let same_parents = same(cluster, parent).filter(|&other| other != child);
+    let pairs = same_parents.flat_map(|parent| {
+        let same_children = same(cluster, child).filter(move |&other| other != parent);
+        same_children.map(move |child| (parent, child))
+    });
+    let (sum, count) = pairs.fold((0.0, 0.0), |(sum, count), (parent, child)| {
+        (sum + longer(cluster, distances, parent, child), count + 1.0)
+    });
+    sum / f64::max(count, 1.0)
+}
+
+/// The models whose compared weights are those of this one, which is one of them.
+fn same(cluster: &Cluster<'_>, model: usize) -> impl Iterator<Item = usize> {
+    let covers = |u, v| cluster.compared(u, v) >= NEARLY_ALL;
+    (0..cluster.len()).filter(move |&other| {
+        other == model
+            || cluster.distance(model, other) == 0.0 && covers(model, other) && covers(other, model)
+    })
+}
+
 /// How much longer, in logarithms, an edge is on all weights of the child than `distances` say.
 fn longer(cluster: &Cluster<'_>, distances: &CondensedMatrix, parent: usize, child: usize) -> f64 {
     let scaled = cluster.parent_distance(parent, child);
@@ -120,7 +149,7 @@ fn longer(cluster: &Cluster<'_>, distances: &CondensedMatrix, parent: usize, chi
     longer.filter(|longer| longer.is_finite()).unwrap_or(0.0)
 }
 
-/// A model that gives the same information about a third one, and more: it holds all weights of `model`
+/// A model that gives the same information about a third one, and more: it holds nearly all weights of `model`
 /// practically unchanged, and others that the third model also has. If there is none, this is `model` itself.
 pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize {
     if !cluster.is_partial() {
@@ -130,7 +159,7 @@ pub(super) fn whole(cluster: &Cluster<'_>, model: usize, third: usize) -> usize 
     let holds_all = |&other: &usize| {
         other != model
             && other != third
-            && cluster.compared(model, other) >= 1.0
+            && cluster.compared(model, other) >= NEARLY_ALL
             && cluster.distance(model, other) <= UNCHANGED * cluster.distance(model, third)
     };
     // The model itself comes first, so that it wins ties.
