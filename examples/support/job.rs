@@ -427,6 +427,7 @@ fn several(models: &[impl AsRef<str>]) -> String {
     match models {
         [] => "no model".into(),
         [model] => model.as_ref().into(),
-        [model, others @ ..] => format!("{} and {} more", model.as_ref(), others.len()),
+        [model, _] => format!("{} and 1 more model", model.as_ref()),
+        [model, others @ ..] => format!("{} and {} more models", model.as_ref(), others.len()),
     }
 }

@@ -1,4 +1,4 @@
-//! Recognises edits, which change lengths for other reasons than training does, from the sampled rows of two signatures.
+//! Recognises edits, which change lengths for other reasons than training does, from sampled rows.
 
 use alloc::vec::Vec;
 
@@ -24,12 +24,12 @@ type Row = [f64; RowSample::DIMENSIONS];
 /// The rows of two samples.
 type Rows<'a> = [&'a [[f32; RowSample::DIMENSIONS]]; 2];
 
-/// Whether all matrices that differ, as far as their rows were sampled, differ by a matrix of rank one, or all of them by
-/// the lengths of their rows.
+/// Whether all matrices that differ, as far as their rows were sampled, differ by a matrix of rank one, or all of
+/// them by the lengths of their rows.
 ///
-/// A direction is removed from matrices to change what a model does, which leaves a shorter model whose difference to the
-/// original is orthogonal to it, just as a step of training is to its start. Rows are rescaled where a normalisation is
-/// folded into weights. In neither case do lengths tell which model was first.
+/// A direction is removed from matrices to change what a model does, which leaves a shorter model whose difference to
+/// the original is orthogonal to it, just as a step of training is to its start. Rows are rescaled where a
+/// normalisation is folded into weights. In neither case do lengths tell which model was first.
 pub(super) fn are_edits<'a>(
     matched: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)> + Clone,
 ) -> bool {

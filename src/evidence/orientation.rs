@@ -27,8 +27,8 @@ pub struct TransposedModel {
 /// of the two then has to be transposed. It is the one whose matrices less often have the most frequent width
 /// of both models, since in a network more matrices read from the hidden state than write to it. If that is
 /// undecided, it is the one whose first such matrix is wider. A model whose biases show that it has one row for
-/// each output is never transposed. Square matrices follow the others of their model. The sketches of a matrix and of its transpose can't be compared, so these models must be signed
-/// again; [`sign_aligned`] does all of this.
+/// each output is never transposed. Square matrices follow the others of their model. The sketches of a matrix and
+/// of its transpose can't be compared, so these models must be signed again; [`sign_aligned`] does all of this.
 ///
 /// Models whose biases show how they are stored are already aligned: see [`Unfused`].
 ///

@@ -315,7 +315,9 @@ impl Relation {
         self.near < HARDLY_ANY
     }
 
-    /// The growth from the first to the second model, if they are related, and nearer than halfway to independent weights.
+    /// The growth from the first to the second model, if they are related. `None` if they are further apart than half of
+    /// the way to independent weights, or if lengths changed for another reason: a direction was removed from all
+    /// matrices that differ, or their rows were rescaled.
     #[must_use]
     pub const fn growth(&self) -> Option<PairGrowth> {
         self.growth

@@ -154,7 +154,8 @@ fn merge_of(
 /// Whether a model on the line between two others is rather their base, and one of them was extrapolated away from the
 /// other, as by subtracting what a model learnt.
 ///
-/// A third model beside the line was then trained from it, and none that may be older lies where the two may have parted.
+/// A third model beside the line was then trained from it, and none that may be older lies where the two may have
+/// parted.
 fn is_base_between(
     group: &GroupEvidence,
     geometry: &Geometry,

@@ -245,8 +245,8 @@ fn frozen_models_with_other_heads_are_no_duplicates() {
     }
 }
 
-/// A base with a head that its children replaced, and one of them trained on biases alone: it and the base are the same to
-/// all others, whatever each has besides.
+/// A base with a head that its children replaced, and one of them trained on biases alone: it and the base are the
+/// same to all others, whatever each has besides.
 #[test]
 fn either_of_two_models_with_equal_weights_may_be_the_parent() {
     for seed in SEEDS {

@@ -48,8 +48,8 @@ pub(in crate::evidence) fn is_telling(tensor: &TensorSignature) -> bool {
 /// Rows of one length may differ by this share of their square, due to rounding.
 const ROUNDING: f64 = 1e-5;
 
-/// Whether most rows have the same length, as in the basis of a Fourier transform or in sinusoidal positions. In trained
-/// weights, groups of rows differ by percents.
+/// Whether most rows have the same length, as in the basis of a Fourier transform or in sinusoidal positions. In
+/// trained weights, groups of rows differ by percents.
 fn has_equal_rows(tensor: &TensorSignature) -> bool {
     let sketch = tensor.sketch();
     let groups = sketch.groups();

@@ -42,8 +42,8 @@ const ROUNDING: f64 = 1e-9;
 
 /// The extra cost of every edge whose parent doesn't have all weights of the child, or whose child lacks rows of its
 /// parent. The cost is higher if another model has more of the child, and highest if a parent carries no
-/// information at all. `distances` are those that the costs of edges otherwise come from, and `half_dimension` is the cost
-/// of one unit of ln D².
+/// information at all. `distances` are those that the costs of edges otherwise come from, and `half_dimension` is
+/// the cost of one unit of ln D².
 pub(super) fn costs(
     cluster: &Cluster<'_>,
     distances: &CondensedMatrix,

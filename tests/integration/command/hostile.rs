@@ -209,6 +209,6 @@ fn layers_that_can_not_be_decoded_are_noted_once_for_all_models() {
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     assert!(
         run.stderr
-            .starts_with("left out layer `step` of x and 1 more: ")
+            .starts_with("left out layer `step` of x and 1 more model: ")
     );
 }

@@ -250,7 +250,8 @@ fn without_a_scored_layer_a_note_says_that_directions_are_unknown() {
     let run = recover_folder(folder.path(), &["--method=paper", "--score-layers=nothing"]);
     assert_eq!(run.json()["models"][0]["score"], Value::Null);
     assert!(
-        run.stderr.contains("a0 and 2 more: no layer to score"),
+        run.stderr
+            .contains("a0 and 2 more models: no layer to score"),
         "{}",
         run.stderr
     );
