@@ -140,7 +140,7 @@ fn layer(
         values: Values {
             place,
             bytes,
-            rows: rows(header, &listed.name, &shape),
+            rows: rows(header, &listed.name, &shape, kind),
             is_raised: is_raised(&header.architecture, &listed.name),
         },
         shape,
@@ -201,7 +201,7 @@ fn place(
 }
 
 /// How to restore the order of the rows of q and k, if it was changed.
-fn rows(header: &Header, name: &str, shape: &[usize]) -> Option<Rows> {
+fn rows(header: &Header, name: &str, shape: &[usize], kind: Kind) -> Option<Rows> {
     if !is_interleaved(&header.architecture) {
         return None;
     }
@@ -216,8 +216,10 @@ fn rows(header: &Header, name: &str, shape: &[usize]) -> Option<Rows> {
     let (&rows, rest) = shape.split_first()?;
     let head = rows.checked_div(heads)?;
     let length = element_count(rest)?;
+    let (unit, _) = kind.unit;
+    let has_whole_blocks = length > 0 && length.is_multiple_of(unit);
     let fits = head * heads == rows && head.is_multiple_of(2) && head > 2;
-    fits.then_some(Rows { head, length })
+    (fits && has_whole_blocks).then_some(Rows { head, length })
 }
 
 impl Place {

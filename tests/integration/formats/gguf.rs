@@ -273,13 +273,23 @@ fn shapes_types_and_places_must_fit_the_file() {
 }
 
 #[test]
-fn heads_without_values_are_read_however_long_their_rows_are() {
-    let mut bytes = queries(&[0, 1 << 40, 1 << 40, 16]);
-    bytes.resize(bytes.len().next_multiple_of(32), 0);
-    let model = GgufModel::from_bytes("x", &bytes).unwrap();
-    let layer = model.layers().next().unwrap().unwrap();
-    assert_eq!(layer.shape(), [16, 1 << 40, 1 << 40, 0]);
-    layer.read::<f32>(0, &mut []).unwrap();
+fn heads_without_whole_rows_of_blocks_are_read_as_they_are() {
+    let read = |dimensions: &[u64], kind: u32| {
+        let mut bytes = queries(dimensions);
+        let place = bytes.len() - 12;
+        bytes[place..place + 4].copy_from_slice(&kind.to_le_bytes());
+        bytes.resize(bytes.len().next_multiple_of(32) + 64, 0);
+        let model = GgufModel::from_bytes("x", &bytes).unwrap();
+        let layer = model.layers().next().unwrap().unwrap();
+        let count = mother::weights::element_count(layer.shape()).unwrap();
+        layer.read(0, &mut vec![1.0_f32; count]).unwrap();
+        layer.shape().to_vec()
+    };
+    let long = [0, 1 << 40, 1 << 40, 16];
+    assert_eq!(read(&long, 0), [16, 1 << 40, 1 << 40, 0]);
+    assert_eq!(read(&[0, 16], 0), [16, 0]);
+    // A vector in blocks of 32 values (Q4_0).
+    assert_eq!(read(&[32], 2), [32]);
 }
 
 #[test]

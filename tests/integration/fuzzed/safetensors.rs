@@ -36,6 +36,10 @@ pub(crate) fn check(bytes: &[u8]) {
         assert_eq!(layer.shape(), expected.shape());
         let mut found = vec![0.0_f64; element_count(layer.shape()).unwrap()];
         layer.read(0, &mut found).unwrap();
+        // Only sources decode types of less than a byte.
+        if expected.data().len() < found.len() {
+            continue;
+        }
         let mut decoded = vec![0.0_f64; found.len()];
         layer
             .element_type()
