@@ -37,6 +37,7 @@ mod repeated;
 mod score;
 mod selection;
 mod signatures;
+mod sums;
 mod table;
 mod unrelated;
 #[cfg(feature = "svd")]

@@ -12,6 +12,7 @@ use super::edits::are_edits;
 use super::geometry::share;
 use super::matching::is_telling;
 use super::score::score_change;
+use super::sums::Sums;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
 };
@@ -151,20 +152,7 @@ impl Relation {
         let near =
             share_of_near_weights(&tensors, &matching, first.weights().min(second.weights()));
         let related = near >= RELATED;
-        let usual = usual_share(&tensors);
-        if related {
-            leave_out_reordered(&mut tensors, matched, usual);
-            tensors.retain(|tensor| {
-                let (u, v) = matched[tensor.at];
-                !(u.is_tied() && v.is_tied())
-            });
-        }
-        let far = tensors.iter().filter(|tensor| related && tensor.is_far());
-        let replaced: Vec<_> = far.map(|tensor| matched[tensor.at]).collect();
-        tensors.retain(|tensor| match matched[tensor.at] {
-            _ if related => tensor.is_trained(usual),
-            (u, v) => u.shape() == v.shape(),
-        });
+        let replaced = leave_out(&mut tensors, matched, related);
         let kept = tensors.iter().map(|tensor| matched[tensor.at]);
         let groups = tensors.iter().map(|tensor| &groups[tensor.groups.clone()]);
         let mut sums = Sums::of(groups.clone());
@@ -430,75 +418,39 @@ fn compare_groups(
     (groups, tensors, vectors)
 }
 
+/// Leaves out the tensors that say nothing about how far the models moved, and returns those that were replaced.
+fn leave_out<'a>(
+    tensors: &mut Vec<Tensor>,
+    matched: &[(&'a TensorSignature, &'a TensorSignature)],
+    related: bool,
+) -> Vec<(&'a TensorSignature, &'a TensorSignature)> {
+    if !related {
+        tensors.retain(|tensor| {
+            let (u, v) = matched[tensor.at];
+            u.shape() == v.shape()
+        });
+        return Vec::new();
+    }
+    let usual = usual_share(tensors);
+    leave_out_reordered(tensors, matched, usual);
+    tensors.retain(|tensor| !are_tied(matched[tensor.at]));
+    let far = tensors.iter().filter(|tensor| tensor.is_far());
+    let replaced = far.map(|tensor| matched[tensor.at]).collect();
+    tensors.retain(|tensor| tensor.is_trained(usual));
+    replaced
+}
+
+/// Whether both models have these tensors under other names, too.
+fn are_tied((u, v): (&TensorSignature, &TensorSignature)) -> bool {
+    u.is_tied() && v.is_tied()
+}
+
 /// Whether two models have the same tensors with the same values.
 fn are_equal(matched: &[(&TensorSignature, &TensorSignature)], models: [&Signature; 2]) -> bool {
     let counts = |tensor: &&TensorSignature| !tensor.is_tied();
-    let pairs = (matched.iter()).filter(|(u, v)| !(u.is_tied() && v.is_tied()));
-    let pairs = pairs.count();
+    let pairs = (matched.iter()).filter(|&&pair| !are_tied(pair)).count();
     (models.iter()).all(|model| model.tensors().iter().filter(counts).count() == pairs)
         && (matched.iter()).all(|(u, v)| u.digest() == v.digest() && u.shape() == v.shape())
-}
-
-/// Sums over the compared weights, and the squared distance of the short vectors.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Sums {
-    pub(super) values: u64,
-    pub(super) layers: usize,
-    pub(super) squared_norms: [f64; 2],
-    /// (‖u‖² + ‖v‖²) / 2 over the groups that differ.
-    pub(super) squared_size_of_moved: f64,
-    pub(super) squared_distance: f64,
-    pub(super) squared_distance_of_vectors: f64,
-    pub(super) distance: f64,
-    pub(super) size: f64,
-}
-
-impl Sums {
-    /// The compared share of a model's weights that count.
-    pub(super) fn share_of(
-        &self,
-        model: &Signature,
-        counts: impl Fn(&TensorSignature) -> bool,
-    ) -> f64 {
-        let counted = model.tensors().iter().filter(|tensor| counts(tensor));
-        let all: u64 = counted.map(|tensor| tensor.moments().count()).sum();
-        share(self.values as f64, all as f64).min(1.0)
-    }
-
-    /// Each item is the groups of one weight.
-    fn of<'a>(weights: impl Iterator<Item = &'a [GroupComparison]>) -> Self {
-        let mut sums = Self::default();
-        for groups in weights {
-            sums.take(groups);
-        }
-        sums
-    }
-
-    fn take(&mut self, groups: &[GroupComparison]) {
-        let (mut squared, mut values) = (0.0, 0);
-        for group in groups {
-            values += group.values as u64;
-            self.squared_norms[0] += group.first_squared_norm;
-            self.squared_norms[1] += group.second_squared_norm;
-            squared += group.squared_distance;
-            if group.squared_distance > 0.0 {
-                self.squared_size_of_moved +=
-                    0.5 * (group.first_squared_norm + group.second_squared_norm);
-            }
-        }
-        if !groups.is_empty() {
-            self.add_size(values);
-        }
-        self.squared_distance += squared;
-        self.distance += Float::sqrt(squared);
-    }
-
-    /// Counts a weight with this many values.
-    pub(super) fn add_size(&mut self, values: u64) {
-        self.values += values;
-        self.layers += 1;
-        self.size += Float::sqrt(values as f64);
-    }
 }
 
 /// Eq. 3 over a model's own layers; `None` if no layer has a score.

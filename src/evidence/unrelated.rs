@@ -13,7 +13,8 @@ use hashbrown::HashMap;
 
 use self::tile::{LANES, Tile};
 use super::matching::content::sums_of_glances;
-use super::relation::{Relation, RelationOptions, Sums};
+use super::relation::{Relation, RelationOptions};
+use super::sums::Sums;
 use crate::parallel;
 use crate::signature::{Signature, TensorSignature};
 use crate::sketch::RowGroups;

@@ -8,7 +8,7 @@ use num_traits::Float;
 use super::super::Geometry;
 use super::super::common::MUCH;
 use super::super::matching::content::{SUMS_MAY_BE_NEAR, all_sums_may_be_near};
-use super::super::relation::Sums;
+use super::super::sums::Sums;
 use super::{Model, Place};
 use crate::powers::power_of_two;
 use crate::registers::in_wide_registers;
