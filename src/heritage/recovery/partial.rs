@@ -53,30 +53,12 @@ pub(super) fn costs(
     if !cluster.is_partial() {
         return costs;
     }
-    let given_weights = cluster.model().get(JointConstant::AddedWeights);
     for child in 0..cluster.len() {
         let share = |parent: usize| cluster.compared(child, parent);
         let others = (0..cluster.len()).filter(|&parent| parent != child);
         let most = others.clone().map(share).fold(0.0, f64::max);
         for parent in others.clone() {
-            // If the child has all of a part, the parent wasn't stacked from it.
-            let more = 1.0 - cluster.compared(parent, child);
-            let stacked = (cluster.repeated(parent) - cluster.repeated(child)).min(more);
-            // Rows that a model has in common with a nearer, longer one were lost from that one.
-            let loses_less = |&other: &usize| {
-                other != parent
-                    && cluster.extends(other, child)
-                    && cluster.compared(parent, other) > cluster.compared(parent, child)
-                    && cluster.distance(child, other) <= NEARER * cluster.distance(parent, child)
-            };
-            let lost = if !cluster.extends(parent, child) {
-                0.0
-            } else if others.clone().any(|other| loses_less(&other)) {
-                LOST_ROWS + LACKED
-            } else {
-                LOST_ROWS
-            };
-            let given = given_weights * (1.0 - share(parent)) + STACKED * stacked.max(0.0) + lost;
+            let given = given(cluster, parent, child);
             if cluster.parent_distance(parent, child).is_none() {
                 costs.insert((parent, child), given + SAYS_NOTHING);
                 continue;
@@ -110,6 +92,30 @@ pub(super) fn costs(
         }
     }
     costs
+}
+
+/// The cost of what a child was given or lost besides training.
+fn given(cluster: &Cluster<'_>, parent: usize, child: usize) -> f64 {
+    // If the child has all of a part, the parent wasn't stacked from it.
+    let more = 1.0 - cluster.compared(parent, child);
+    let stacked = (cluster.repeated(parent) - cluster.repeated(child)).min(more);
+    // Rows that a model has in common with a nearer, longer one were lost from that one.
+    let loses_less = |other: usize| {
+        other != parent
+            && other != child
+            && cluster.extends(other, child)
+            && cluster.compared(parent, other) > cluster.compared(parent, child)
+            && cluster.distance(child, other) <= NEARER * cluster.distance(parent, child)
+    };
+    let lost = if !cluster.extends(parent, child) {
+        0.0
+    } else if (0..cluster.len()).any(loses_less) {
+        LOST_ROWS + LACKED
+    } else {
+        LOST_ROWS
+    };
+    let added = cluster.model().get(JointConstant::AddedWeights);
+    added * (1.0 - cluster.compared(child, parent)) + STACKED * stacked.max(0.0) + lost
 }
 
 /// The mean of [`longer`] over all models with the same weights as the parent or the child, which are equally far from
