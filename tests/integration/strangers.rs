@@ -108,9 +108,8 @@ fn a_basis_that_a_formula_gives_joins_no_strangers() {
         tensors.push(basis());
         tensors
     };
-    // The first two have the basis alone in common.
-    let (one, two) = (with_basis(1, "conv.weight"), with_basis(2, "up.weight"));
-    let mut one = one;
+    // These two have only the basis in common.
+    let (mut one, two) = (with_basis(1, "conv.weight"), with_basis(2, "up.weight"));
     one[1] = ("conv.last.weight", [64, 128], one[1].2.clone());
     let tuned = trained(&two, 3);
     let graph = recovered(&[("one", &one), ("tuned", &tuned), ("two", &two)]);
@@ -120,7 +119,7 @@ fn a_basis_that_a_formula_gives_joins_no_strangers() {
 
 #[test]
 fn first_layers_of_other_heights_join_no_strangers() {
-    // All rows of both have a part in common, as if inputs of one kind had left it there.
+    // All rows of both share a common part, as if they had been trained on the same kind of input.
     let common = noise::noise(7, 256);
     let first_layer = |seed: u64, rows: usize| -> Tensors {
         let own = noise::noise(seed, rows * 256);

@@ -80,7 +80,6 @@ fn codes_that_are_looked_up_are_decoded_as_the_gguf_package_does() {
     }
 }
 
-/// Rows that fit into the buffer of a read in threes, and ones that are longer than it.
 /// The beginning of a file of one Llama model whose queries have these dimensions, up to their place.
 fn queries(dimensions: &[u64]) -> Vec<u8> {
     let mut bytes = beginning(1, 2);
@@ -96,6 +95,7 @@ fn queries(dimensions: &[u64]) -> Vec<u8> {
     bytes
 }
 
+/// Rows that fit into the buffer of a read in threes, and ones that are longer than it.
 #[test]
 fn rows_of_heads_are_in_order_however_many_are_read_at_once() {
     for length in [5000, 20_000] {
