@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::matching::are_copies;
 use crate::signature::{Signature, TensorSignature};
 
-/// A mixture may have thousands of experts.
+/// A tensor is compared with at most this many others, since a mixture may have thousands of experts.
 const MOST_COMPARED: usize = 128;
 
 /// The share of a model's weights in tensors that also exist under a name that differs only in its numbers:
@@ -30,7 +30,10 @@ pub(super) fn repeated(signature: &Signature) -> f64 {
     let mut is_repeated: Vec<bool> = weights.iter().map(is_equal).collect();
     let mut stacked: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (at, tensor) in weights.iter().enumerate() {
-        stacked.entry(letters(tensor)).or_default().push(at);
+        stacked
+            .entry(tensor.name_without_digits())
+            .or_default()
+            .push(at);
     }
     for of_name in stacked.values() {
         for (place, &first) in of_name.iter().enumerate() {
@@ -56,13 +59,7 @@ pub(super) fn repeated(signature: &Signature) -> f64 {
 /// A tensor's values, and its name without numbers, so that a head tied to the embeddings doesn't count as
 /// stacked.
 fn kind(tensor: &TensorSignature) -> ([u64; 2], String) {
-    (tensor.digest().words(), letters(tensor))
-}
-
-/// A tensor's name without numbers.
-fn letters(tensor: &TensorSignature) -> String {
-    let letters = tensor.name().chars().filter(|c| !c.is_ascii_digit());
-    letters.collect()
+    (tensor.digest().words(), tensor.name_without_digits())
 }
 
 #[cfg(test)]
@@ -71,7 +68,7 @@ mod tests {
     use crate::signature::SignatureOptions;
     use crate::weights::InMemoryModel;
 
-    /// A layer of 64 × 64 values, all of which were moved by a little.
+    /// A layer of 64 × 64 values, each moved a little.
     fn layer(seed: u32, moved: u32) -> Vec<f32> {
         let random = |seed: u32, at: u32| {
             let mixed = (seed * 4096 + at).wrapping_mul(2_654_435_761);

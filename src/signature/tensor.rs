@@ -99,6 +99,12 @@ impl TensorSignature {
         self.is_cut
     }
 
+    /// The tensor's name without digits, which layers of a stack have in common.
+    pub(crate) fn name_without_digits(&self) -> String {
+        let kept = self.name.chars().filter(|c| !c.is_ascii_digit());
+        kept.collect()
+    }
+
     /// Whether it repeats another matrix of the model, as a head that is tied to the embeddings does.
     pub(crate) const fn is_tied(&self) -> bool {
         self.is_tied

@@ -1,15 +1,14 @@
 //! Tensors that a model holds under several names.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{TensorSignature, is_weight_matrix};
 
-/// Marks the matrices that repeat another one of the model under a different name, such as an output head that is tied
-/// to the embeddings. Some files list such a matrix once and others under every name, so it counts only once: under
-/// the shortest name, and of equally short ones the first.
+/// Marks matrices that repeat another one under a different name, such as an output head that is tied to the
+/// embeddings. Some files list such a matrix once and others under every name, so all but one are marked: the one with
+/// the shortest name, and among equally short names the first, is not.
 ///
-/// Names that differ only in their numbers don't count, because layers that were stacked repeat others, too.
+/// Names that differ only in their digits don't count, because stacked layers repeat others, too.
 ///
 /// O(t log t) time for t tensors.
 pub(super) fn mark_tied(tensors: &mut [TensorSignature]) {
@@ -25,16 +24,11 @@ pub(super) fn mark_tied(tensors: &mut [TensorSignature]) {
         let (first, second): (&TensorSignature, _) = (&tensors[first], &tensors[second]);
         first.digest == second.digest
             && first.shape == second.shape
-            && letters(first) != letters(second)
+            && first.name_without_digits() != second.name_without_digits()
     };
     let pairs = matrices.iter().zip(matrices.iter().skip(1));
     let tied: Vec<usize> = pairs.filter(is_tied).map(|(_, &second)| second).collect();
     for at in tied {
         tensors[at].is_tied = true;
     }
-}
-
-fn letters(tensor: &TensorSignature) -> String {
-    let letters = tensor.name.chars().filter(|c| !c.is_ascii_digit());
-    letters.collect()
 }
