@@ -371,29 +371,25 @@ impl Relation {
 
 /// The share of the values of two models in weights that are near to each other.
 ///
-/// Masks, constants and tables are the same in unrelated models. They don't count if anything else can be compared, and
-/// neither do they if they are less than half of the smaller model.
-///
-/// `weights` is the number of values in the weights of the smaller model.
+/// Masks, constants and tables are the same in unrelated models. They count only if nothing else can be compared and they
+/// make up half of the smaller model, whose weights have this many values.
 fn share_of_near_weights(tensors: &[Tensor], matching: &Matching<'_>, weights: u64) -> f64 {
     let is_telling = |tensor: &&Tensor| {
         let (first, second) = matching.pairs()[tensor.at];
         is_telling(first) && is_telling(second)
     };
     let of_all = share_of_near(tensors.iter());
-    // None of some weights are near if none of all are.
-    if of_all == 0.0 {
+    let values: usize = tensors.iter().map(Tensor::values).sum();
+    let are_half = values as u64 >= weights / 2;
+    // If no weight is near, or all are, the same holds for those that tell something.
+    if of_all == 0.0 || (of_all == 1.0 && are_half) {
         return of_all;
     }
     let telling: Vec<&Tensor> = tensors.iter().filter(is_telling).collect();
-    if !telling.is_empty() {
-        return share_of_near(telling.into_iter());
-    }
-    let values: usize = tensors.iter().map(Tensor::values).sum();
-    if values as u64 >= weights / 2 {
-        of_all
-    } else {
-        0.0
+    match telling.is_empty() {
+        false => share_of_near(telling.into_iter()),
+        true if are_half => of_all,
+        true => 0.0,
     }
 }
 
