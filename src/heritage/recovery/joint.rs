@@ -294,24 +294,30 @@ struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     fn new(cluster: &'a Cluster<'_>) -> Result<Self, RecoveryError> {
         let models = cluster.len();
-        let distances = whole_distances(cluster)?;
+        // The two models of every pair, or others that give the same information about them and more.
+        let pairs: Vec<(usize, usize)> = pairs_of(models)
+            .map(|(first, second)| whole_pair(cluster, first, second))
+            .collect();
+        let of_pairs = |value: &dyn Fn(usize, usize) -> f64| {
+            let values = pairs.iter().map(|&(first, second)| value(first, second));
+            CondensedMatrix::new(models, values.collect())
+        };
+        let distances = of_pairs(&|first, second| cluster.distance(first, second))?;
+        let leaf_gaps = of_pairs(&|first, second| leaf_gap(cluster, first, second))?;
         let largest = distances.values().iter().copied().fold(0.0, f64::max);
         let half_dimension = cluster.model().get(JointConstant::HalfDimension);
-        let growth: Vec<GrowthEvidence> = pairs_of(models)
-            .map(|(first, second)| whole_pair(cluster, first, second))
-            .map(|(first, second)| growth(cluster, first, second))
-            .collect();
+        let growth = (pairs.iter()).map(|&(first, second)| growth(cluster, first, second));
+        let growth: Vec<GrowthEvidence> = growth.collect();
         Ok(Self {
             model: cluster.model(),
             constraints: cluster.constraints(),
             range: COST_RANGE * models as f64,
             half_dimension,
-            structure: structure(cluster, &distances, largest)?,
+            structure: structure(cluster, [&distances, &leaf_gaps], largest)?,
             non_shortest: non_shortest(cluster, &distances, largest)?,
             states: State::all(cluster.model(), models, growth.iter().copied()),
             growth: GrowthTerms::all(growth.into_iter(), cluster.model()),
-            votes: CondensedMatrix::from_fn(models, |first, second| {
-                let (first, second) = whole_pair(cluster, first, second);
+            votes: of_pairs(&|first, second| {
                 if are_trained(cluster, first, second) {
                     cluster.score_change(first, second)
                 } else {
@@ -359,30 +365,18 @@ impl<'a> Pairs<'a> {
 /// ln D² + f of every pair, with D as a share of the largest distance.
 fn structure(
     cluster: &Cluster<'_>,
-    distances: &CondensedMatrix,
+    [distances, leaf_gaps]: [&CondensedMatrix; 2],
     largest: f64,
 ) -> Result<CondensedMatrix, RecoveryError> {
     let weight = cluster.model().get(JointConstant::LeafGapWeight);
-    Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
+    let pairs = distances.values().iter().zip(leaf_gaps.values());
+    let structure = pairs.map(|(distance, gap)| {
         if largest == 0.0 {
             return 0.0;
         }
-        let distance = distances.distance(first, second).unwrap_or(0.0);
-        let (first, second) = whole_pair(cluster, first, second);
-        log_squared(distance / largest) + weight * leaf_gap(cluster, first, second)
-    })?)
-}
-
-/// The distances of the cluster, but those of a part of a model are those of the whole model. Layers differ in how far
-/// they moved, so the distance over a few of them may be smaller than that over all.
-fn whole_distances(cluster: &Cluster<'_>) -> Result<CondensedMatrix, RecoveryError> {
-    if !cluster.is_partial() {
-        return Ok(cluster.distances().clone());
-    }
-    Ok(CondensedMatrix::from_fn(cluster.len(), |first, second| {
-        let (first, second) = whole_pair(cluster, first, second);
-        cluster.distance(first, second)
-    })?)
+        log_squared(distance / largest) + weight * gap
+    });
+    Ok(CondensedMatrix::new(cluster.len(), structure.collect())?)
 }
 
 /// For every pair, the cost of not being the shortest path.
@@ -409,7 +403,8 @@ fn are_trained(cluster: &Cluster<'_>, first: usize, second: usize) -> bool {
     !constraints.is_untrained(first) && !constraints.is_untrained(second)
 }
 
-/// The two models, or others that give the same information about them and more.
+/// The two models, or others that give the same information about them and more. Layers differ in how far they moved, so
+/// the distance over the layers of a part may be smaller than that over all.
 fn whole_pair(cluster: &Cluster<'_>, first: usize, second: usize) -> (usize, usize) {
     let of_first = partial::whole(cluster, first, second);
     (of_first, partial::whole(cluster, second, of_first))

@@ -1,5 +1,7 @@
 //! Pairs that were compared on only part of the weights, and parents that can't be distinguished.
 
+use alloc::vec::Vec;
+
 use hashbrown::HashMap;
 use num_traits::Float;
 
@@ -53,6 +55,10 @@ pub(super) fn costs(
     if !cluster.is_partial() {
         return costs;
     }
+    let same: Vec<Vec<usize>> = (0..cluster.len())
+        .map(|model| same(cluster, model).collect())
+        .collect();
+    let longer = |parent, child| longer(cluster, distances, parent, child);
     for child in 0..cluster.len() {
         let share = |parent: usize| cluster.compared(child, parent);
         let others = (0..cluster.len()).filter(|&parent| parent != child);
@@ -81,8 +87,9 @@ pub(super) fn costs(
                     missing += LACKED;
                 }
             }
+            // Models with equal weights are equally far from others.
             let ways = [(parent, child), (child, parent)];
-            let longer = match ways.map(|(from, to)| usual_longer(cluster, distances, from, to)) {
+            let longer = match ways.map(|(from, to)| mean_over([&same[from], &same[to]], longer)) {
                 [own, 0.0] => own,
                 // Distances that were scaled in both directions say nothing about which one is right.
                 [own, reversed] => (own + reversed) / 2.0,
@@ -94,7 +101,7 @@ pub(super) fn costs(
     costs
 }
 
-/// The cost of what a child was given or lost besides training.
+/// The cost of weights and rows that the child gained or lost other than by training.
 fn given(cluster: &Cluster<'_>, parent: usize, child: usize) -> f64 {
     // If the child has all of a part, the parent wasn't stacked from it.
     let more = 1.0 - cluster.compared(parent, child);
@@ -118,26 +125,18 @@ fn given(cluster: &Cluster<'_>, parent: usize, child: usize) -> f64 {
     added * (1.0 - cluster.compared(child, parent)) + STACKED * stacked.max(0.0) + lost
 }
 
-/// The mean of [`longer`] over all models with the same weights as the parent or the child, which are equally far from
-/// each other.
-fn usual_longer(
-    cluster: &Cluster<'_>,
-    distances: &CondensedMatrix,
-    parent: usize,
-    child: usize,
-) -> f64 {
-    let same_parents = same(cluster, parent).filter(|&other| other != child);
-    let pairs = same_parents.flat_map(|parent| {
-        let same_children = same(cluster, child).filter(move |&other| other != parent);
-        same_children.map(move |child| (parent, child))
-    });
-    let (sum, count) = pairs.fold((0.0, 0.0), |(sum, count), (parent, child)| {
-        (sum + longer(cluster, distances, parent, child), count + 1.0)
+/// The mean of a number over all pairs of different models, one from each set; 0 if there are none.
+fn mean_over(sets: [&[usize]; 2], number: impl Fn(usize, usize) -> f64) -> f64 {
+    let firsts = sets[0].iter();
+    let pairs = firsts.flat_map(|&first| sets[1].iter().map(move |&second| (first, second)));
+    let different = pairs.filter(|(first, second)| first != second);
+    let (sum, count) = different.fold((0.0, 0.0), |(sum, count), (first, second)| {
+        (sum + number(first, second), count + 1.0)
     });
     sum / f64::max(count, 1.0)
 }
 
-/// The models whose compared weights are those of this one, which is one of them.
+/// The models with the same compared weights as this one, including itself.
 fn same(cluster: &Cluster<'_>, model: usize) -> impl Iterator<Item = usize> {
     let covers = |u, v| cluster.compared(u, v) >= NEARLY_ALL;
     (0..cluster.len()).filter(move |&other| {
@@ -146,7 +145,7 @@ fn same(cluster: &Cluster<'_>, model: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// How much longer, in logarithms, an edge is on all weights of the child than `distances` say.
+/// ln of the factor by which an edge is longer on all weights of the child than in `distances`.
 fn longer(cluster: &Cluster<'_>, distances: &CondensedMatrix, parent: usize, child: usize) -> f64 {
     let scaled = cluster.parent_distance(parent, child);
     let scaled = scaled.filter(|&scaled| scaled != cluster.distance(parent, child));
