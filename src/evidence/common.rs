@@ -76,9 +76,9 @@ fn is_new(share: f64, usual: f64) -> bool {
     share > UNRELATED_ROWS && share > MUCH * usual
 }
 
-/// The share of the distance between independent weights above which two weights count as independent.
+/// Two weights count as independent if their distance is above this share of that between independent weights.
 ///
-/// Rows are added to or removed from matrices that are otherwise kept, so that the rows left are much nearer.
+/// The limit is lower for matrices of different heights: if rows were added or removed, the other rows stay near.
 pub(super) fn limit(u: &TensorSignature, v: &TensorSignature) -> f64 {
     if u.shape() == v.shape() {
         UNRELATED
@@ -95,7 +95,7 @@ pub(super) struct Tensor {
     values: usize,
     /// ‖u − v‖² / (‖u‖² + ‖v‖²): near 1 for independent weights.
     share: f64,
-    /// Independent weights have a greater share.
+    /// The greatest share of related weights.
     limit: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Recognises edits, which change lengths for other reasons than training does, from sampled rows.
+//! Recognises edits from sampled rows. Unlike training, they change the lengths of weights without showing a direction.
 
 use alloc::vec::Vec;
 
@@ -6,16 +6,16 @@ use super::copies::by_storing;
 use crate::signature::TensorSignature;
 use crate::sketch::RowSample;
 
-/// The squared share of a row that rounding to single precision may change, with room for sums.
+/// Rounding to single precision may change a row by this share of its square; sums of rounded values are included.
 const SINGLE: f64 = 1e-12;
 
-/// How many times its expectation the sum of squared errors from storing may be.
+/// The sum of squared rounding errors from storing may be this many times its expected value.
 const FURTHER: f64 = 2.0;
 
-/// A difference is clear if it is at least so many times as large as the errors from storing may be.
+/// A difference counts only if its square is at least this many times what rounding errors may reach.
 const CLEAR: f64 = 10.0;
 
-/// How many rows are compared before all of them are, since nearly all steps are of training.
+/// This many rows are compared first, because nearly all models differ by training, which they already show.
 const GLANCE: usize = 4;
 
 /// A row of a sample.
@@ -24,12 +24,13 @@ type Row = [f64; RowSample::DIMENSIONS];
 /// The rows of two samples.
 type Rows<'a> = [&'a [[f32; RowSample::DIMENSIONS]]; 2];
 
-/// Whether all matrices that differ, as far as their rows were sampled, differ by a matrix of rank one, or all of
-/// them by the lengths of their rows.
+/// Whether two models differ by an edit: either every matrix that differs does so by a matrix of rank one, or every one
+/// only in the lengths of its rows. Matrices without sampled rows aren't tested.
 ///
-/// A direction is removed from matrices to change what a model does, which leaves a shorter model whose difference to
-/// the original is orthogonal to it, just as a step of training is to its start. Rows are rescaled where a
-/// normalisation is folded into weights. In neither case do lengths tell which model was first.
+/// Removing a direction from matrices, as is done to change what a model does, is an update of rank one. The edited model
+/// is shorter, and its difference to the original is orthogonal to it, just as a step of training is orthogonal to its
+/// starting point. Rows are rescaled when a normalisation is folded into weights. So the lengths of edited models don't
+/// show which came first.
 pub(super) fn are_edits<'a>(
     matched: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)> + Clone,
 ) -> bool {
@@ -49,24 +50,30 @@ pub(super) fn are_edits<'a>(
     sampled.clone().next().is_some() && (all(is_of_rank_one) || all(has_rescaled_rows))
 }
 
-/// Whether all rows moved in one direction, up to this share of their squares.
+/// Whether all rows moved along one direction. Rounding may add this share of their squares.
 fn is_of_rank_one(rows: Rows<'_>, by_storing: f64) -> bool {
     let limit = by_storing * rows[0].iter().map(|row| squares(&wide(row))).sum::<f64>();
     let (steps, squared) = steps(rows);
     let longest = (steps.iter()).max_by(|a, b| squares(a).total_cmp(&squares(b)));
-    let left = |longest: &Row| steps.iter().map(|row| beside(row, longest)).sum::<f64>();
+    let left = |longest: &Row| {
+        steps
+            .iter()
+            .map(|row| perpendicular(row, longest))
+            .sum::<f64>()
+    };
     squared > CLEAR * limit && longest.is_some_and(|longest| left(longest) <= limit)
 }
 
-/// Whether all rows kept their directions, up to this share of their squares.
+/// Whether all rows kept their directions. Rounding may add this share of their squares.
 fn has_rescaled_rows(rows: Rows<'_>, by_storing: f64) -> bool {
     let [first, second] = rows.map(|rows| rows.iter().map(wide));
     let limit = by_storing * second.clone().map(|row| squares(&row)).sum::<f64>();
-    let left = (second.zip(first)).map(|(row, original)| beside(&row, &original));
+    let left = (second.zip(first)).map(|(row, original)| perpendicular(&row, &original));
     steps(rows).1 > CLEAR * limit && left.sum::<f64>() <= limit
 }
 
-/// How far each row moved, and the sum of the squares. The unit of each sample is a power of two that isn't kept.
+/// How each row moved, and the sum of the squares. Each sample has its own unit, a power of two that isn't stored, so the
+/// ratio of units that gives the smallest sum is taken.
 fn steps([first, second]: Rows<'_>) -> (Vec<Row>, f64) {
     let in_unit = |unit: f64| {
         let pairs = first.iter().map(wide).zip(second.iter().map(wide));
@@ -94,8 +101,8 @@ fn squares(row: &Row) -> f64 {
     dot(row, row)
 }
 
-/// The square of what a row has beside its part along another one.
-fn beside(row: &Row, other: &Row) -> f64 {
+/// The squared length of the part of a row that is perpendicular to another one.
+fn perpendicular(row: &Row, other: &Row) -> f64 {
     let along = dot(row, other);
     let length = squares(other);
     if length > 0.0 {

@@ -24,23 +24,24 @@ const MOST_UNRELATED: f64 = 0.85;
 /// What a merge leaves unexplained must be below this share of what chance, or a single parent, would leave.
 const RESIDUAL: f64 = 0.1;
 
+/// The same for sums in which a base has a negative weight. It is stricter because there are more such sums.
+const RESIDUAL_WITH_BASE: f64 = 0.02;
+
 /// Averages with a residual up to this are exact.
 const EXACT: f64 = 1e-6;
 
 /// A merge of another kind is preferred to an average if its residual is smaller by this factor.
 const BETTER: f64 = 0.1;
 
-/// A model towards which another one grows by more than this was trained from it: growth is 0.95 in most trees.
-const LONGER: f64 = 0.4;
+/// If growth from one model to another is greater than this, the second was trained from the first. In most trees, growth
+/// is 0.95.
+const TRAINED: f64 = 0.4;
 
-/// A model is on the line between two others if the cosine of the directions to them is at most this.
-const IN_LINE: f64 = -0.95;
+/// A model lies on the line between two others if the cosine of the angle between the directions to them is at most this.
+const ON_LINE: f64 = -0.95;
 
-/// A third model is beside this line, rather than on it, up to this cosine.
-const BESIDE: f64 = 0.5;
-
-/// The same for sums in which a base has a negative weight. It is stricter because there are more such sums.
-const RESIDUAL_WITH_BASE: f64 = 0.02;
+/// A step leaves such a line if the cosine of its angle to the line is at most this in magnitude.
+const OFF_LINE: f64 = 0.5;
 
 /// Finds the models that are averages of two to eight others, sorted by position.
 ///
@@ -151,11 +152,11 @@ fn merge_of(
     Some(Merge::new(model, parents, left / by_chance))
 }
 
-/// Whether a model on the line between two others is rather their base, and one of them was extrapolated away from the
-/// other, as by subtracting what a model learnt.
+/// Whether a model on the line between two others is their base rather than their average. One of the two was then
+/// extrapolated away from the other, for example to subtract what that one had learnt.
 ///
-/// A third model beside the line was then trained from it, and none that may be older lies where the two may have
-/// parted.
+/// It is taken for the base if a third model was trained from it in another direction, and if no model that may be older
+/// could be the common parent of the two.
 fn is_base_between(
     group: &GroupEvidence,
     geometry: &Geometry,
@@ -179,19 +180,19 @@ fn is_base_between(
         let least = squared(child, first).min(squared(child, second));
         let from_model = squared(child, model);
         from_model < least
-            && Float::abs(cosine_of(model, child, first)) <= BESIDE
+            && Float::abs(cosine_of(model, child, first)) <= OFF_LINE
             && others().all(|other| other == child || squared(child, other) > from_model)
     };
     let is_trained_from_model = |other: usize| {
         let growth = group
             .growth()
             .and_then(|growth| growth.coefficient(model, other));
-        growth.is_some_and(|growth| growth > LONGER)
+        growth.is_some_and(|growth| growth > TRAINED)
     };
     let is_base = |base: usize| !is_trained_from_model(base) && cosine(base) <= MOST_IN_COMMON;
     let are_related = (geometry.unrelatedness(first, second))
         .is_some_and(|unrelatedness| unrelatedness <= Geometry::UNRELATED);
-    are_related && cosine(model) <= IN_LINE && others().any(is_child) && !others().any(is_base)
+    are_related && cosine(model) <= ON_LINE && others().any(is_child) && !others().any(is_base)
 }
 
 /// The merges among the models of a group, at most one for each model. A copy of a merge counts as a copy.

@@ -45,7 +45,7 @@ pub(in crate::evidence) fn is_telling(tensor: &TensorSignature) -> bool {
     !is_mask && !TABLES.iter().any(|part| name.contains(part)) && !has_equal_rows(tensor)
 }
 
-/// Rows of one length may differ by this share of their square, due to rounding.
+/// Due to rounding, the squares of equally long rows may differ by this share.
 const ROUNDING: f64 = 1e-5;
 
 /// Whether most rows have the same length, as in the basis of a Fourier transform or in sinusoidal positions. In
