@@ -27,10 +27,10 @@ type Rows<'a> = [&'a [[f32; RowSample::DIMENSIONS]]; 2];
 /// Whether two models differ by an edit: either every matrix that differs does so by a matrix of rank one, or every one
 /// only in the lengths of its rows. Matrices without sampled rows aren't tested.
 ///
-/// Removing a direction from matrices, as is done to change what a model does, is an update of rank one. The edited model
-/// is shorter, and its difference to the original is orthogonal to it, just as a step of training is orthogonal to its
-/// starting point. Rows are rescaled when a normalisation is folded into weights. So the lengths of edited models don't
-/// show which came first.
+/// Removing a direction from matrices, as is done to change what a model does, is an update of rank one. The edited
+/// model is shorter, and its difference to the original is orthogonal to it, just as a step of training is orthogonal
+/// to its starting point. Rows are rescaled when a normalisation is folded into weights. So the lengths of edited
+/// models don't show which came first.
 pub(super) fn are_edits<'a>(
     matched: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)> + Clone,
 ) -> bool {
@@ -72,8 +72,8 @@ fn has_rescaled_rows(rows: Rows<'_>, by_storing: f64) -> bool {
     steps(rows).1 > CLEAR * limit && left.sum::<f64>() <= limit
 }
 
-/// How each row moved, and the sum of the squares. Each sample has its own unit, a power of two that isn't stored, so the
-/// ratio of units that gives the smallest sum is taken.
+/// How each row moved, and the sum of the squares. Each sample has its own unit, a power of two that isn't stored, so
+/// the ratio of units that gives the smallest sum is taken.
 fn steps([first, second]: Rows<'_>) -> (Vec<Row>, f64) {
     let in_unit = |unit: f64| {
         let pairs = first.iter().map(wide).zip(second.iter().map(wide));

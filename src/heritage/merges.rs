@@ -33,11 +33,12 @@ const EXACT: f64 = 1e-6;
 /// A merge of another kind is preferred to an average if its residual is smaller by this factor.
 const BETTER: f64 = 0.1;
 
-/// If growth from one model to another is greater than this, the second was trained from the first. In most trees, growth
-/// is 0.95.
+/// If growth from one model to another is greater than this, the second was trained from the first. In most trees,
+/// growth is 0.95.
 const TRAINED: f64 = 0.4;
 
-/// A model lies on the line between two others if the cosine of the angle between the directions to them is at most this.
+/// A model lies on the line between two others if the cosine of the angle between the directions to them is at most
+/// this.
 const ON_LINE: f64 = -0.95;
 
 /// A step leaves such a line if the cosine of its angle to the line is at most this in magnitude.
