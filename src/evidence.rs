@@ -42,6 +42,7 @@ mod table;
 mod unrelated;
 #[cfg(feature = "svd")]
 mod updates;
+mod zeros;
 
 pub use self::assembled::Assembled;
 pub(crate) use self::common_geometry::NEARLY_ALL;

@@ -147,7 +147,7 @@ fn fourth_powers(tensor: &TensorSignature) -> f64 {
 
 /// The mean squared change from rounding a tensor's values to a few levels. For evenly spaced levels this is
 /// a twelfth of the squared gap.
-fn rounding(tensor: &TensorSignature) -> Option<f64> {
+pub(super) fn rounding(tensor: &TensorSignature) -> Option<f64> {
     let profile = tensor.profile();
     let even = profile
         .levels()

@@ -13,6 +13,7 @@ use super::geometry::share;
 use super::matching::is_telling;
 use super::score::score_change;
 use super::sums::Sums;
+use super::zeros::growth_by_zeros;
 use super::{
     IncompatibleSignatures, LayerSelection, MatchRule, Matching, PairGrowth, Score, compatibility,
 };
@@ -185,10 +186,10 @@ impl Relation {
             relation.squared_size_of_moved = sums.squared_size_of_moved;
             relation.growth = if same_weights {
                 PairGrowth::of_weights(core::iter::once(&vectors[..]))
-            } else if relation.unrelatedness() <= MOST_TURNED && !are_edits(kept.clone()) {
-                PairGrowth::of_weights(groups)
-            } else {
+            } else if relation.unrelatedness() > MOST_TURNED || are_edits(kept.clone()) {
                 None
+            } else {
+                growth_by_zeros(kept.clone()).or_else(|| PairGrowth::of_weights(groups))
             };
             relation.score_change = score_change(options, kept);
         }

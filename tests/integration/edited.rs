@@ -269,3 +269,47 @@ fn rescaled_rows_show_no_parent() {
         assert_no_sure_error(&pair, &[("original", Some("folded")), ("folded", None)]);
     }
 }
+
+/// A model of which the smaller half of each matrix was set to zero, and then trained with the zeros held.
+fn sparse(from: &Weights, seed: u64, share: f32) -> Weights {
+    let mut mask = from.clone();
+    for tensor in mask.values_mut().filter(|tensor| tensor.shape.len() > 1) {
+        let mut sizes: Vec<f32> = tensor.values().iter().map(|value| value.abs()).collect();
+        sizes.sort_by(f32::total_cmp);
+        let least = sizes[(share * sizes.len() as f32) as usize];
+        let values = tensor.values_mut().iter_mut();
+        values.for_each(|value| *value = if value.abs() < least { 0.0 } else { *value });
+    }
+    let mut trained = step(&mask, seed, 0.3, all);
+    for (name, tensor) in &mut trained {
+        let mask = mask[name].values();
+        if tensor.shape.len() > 1 {
+            let values = tensor.values_mut().iter_mut().zip(mask);
+            values.for_each(|(value, mask)| *value = if *mask == 0.0 { 0.0 } else { *value });
+        }
+    }
+    trained
+}
+
+/// Pruning shortens a model, as if its original had been trained from it.
+#[test]
+fn models_that_were_pruned_and_trained_are_children() {
+    for seed in SEEDS {
+        let base = decoder(seed, 4, VOCABULARY);
+        let child = step(&base, seed + 1, 0.05, all);
+        let half = sparse(&child, seed + 2, 0.5);
+        let more = sparse(&half, seed + 3, 0.7);
+        let pair = folder(&[("a", &half), ("b", &child)]);
+        let (_, graph) = recovered(&pair);
+        assert_parents(&graph, &[("b", None), ("a", Some("b"))]);
+        let chain = [("a", &more), ("b", &half), ("c", &child), ("d", &base)];
+        let (_, graph) = recovered(&folder(&chain));
+        let of_chain = [
+            ("a", Some("b")),
+            ("b", Some("c")),
+            ("c", Some("d")),
+            ("d", None),
+        ];
+        assert_parents(&graph, &of_chain);
+    }
+}
