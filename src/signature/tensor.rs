@@ -26,6 +26,15 @@ pub struct TensorSignature {
     pub(super) is_tied: bool,
 }
 
+/// Parts of the names of statistics that batch normalisation collects, in PyTorch, TensorFlow and Flax.
+const STATISTICS: [&str; 5] = [
+    "running_mean",
+    "running_var",
+    "moving_mean",
+    "moving_variance",
+    "batch_stats",
+];
+
 impl TensorSignature {
     /// The tensor's name.
     #[must_use]
@@ -45,10 +54,13 @@ impl TensorSignature {
         self.element_type
     }
 
-    /// Whether the tensor is a matrix, or a vector of at least 1,024 values.
+    /// Whether the tensor is a matrix, or a vector of at least 1,024 values. The means and variances that batch
+    /// normalisation collects, known by their names (`running_var`, `moving_mean`), are no weights: they follow the
+    /// scale of the data, and are often longer than all weights together.
     #[must_use]
     pub fn is_weight(&self) -> bool {
-        is_weight(&self.shape)
+        let mut parts = self.name.split(['.', '/', ':']);
+        is_weight(&self.shape) && !parts.any(|part| STATISTICS.contains(&part))
     }
 
     /// A digest that is equal for tensors with equal values.

@@ -346,6 +346,10 @@ fn models_without_weights_or_with_layers_twice_fail() {
     assert_eq!(sign(&vector), Err(ModelFailure::NoWeight));
     let vector = Source::new().with("v", &[1024], ElementType::F32, vec![1.0; 1024]);
     assert!(sign(&vector).unwrap().tensors()[0].is_weight());
+    for name in ["bn.running_var", "bn/moving_mean:0", "batch_stats.bn.mean"] {
+        let statistics = Source::new().with(name, &[1024], ElementType::F32, vec![1.0; 1024]);
+        assert_eq!(sign(&statistics), Err(ModelFailure::NoWeight));
+    }
     let broken = Source::new().with(
         "w",
         &[2, 2],
