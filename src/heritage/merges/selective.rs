@@ -16,6 +16,10 @@ const LEAST_GAIN: f64 = 0.4;
 /// The smallest share of the squared step that a parent must explain alone.
 const LEAST_ALONE: f64 = 0.06;
 
+/// The largest unexplained part of a merge's squared step, as a share of its squared distance to each parent. A child of a
+/// parent may have learnt some of what another one did, but most of its step is its own.
+const MOST_OF_ITS_OWN: f64 = 0.5;
+
 /// How many of the nearest models are considered as the base.
 const NEAREST: usize = 16;
 
@@ -25,8 +29,9 @@ const NEAREST: usize = 16;
 /// For a model m and a base o, the step m − o is fitted by the steps of other models from o. The base must be one of the
 /// sixteen models nearest to m and shorter than all others, and its distance to each of them within a quarter of the
 /// squared distance between independent models. Parents are added one by one, the one that explains most first. m is a
-/// merge of k models if the fit explains at least 0.66 of |m − o|², each of them at least 0.4 / k beyond the others, and if
-/// the cosines between their steps are at most 0.25 in magnitude. The base gets the remaining weight. If several
+/// merge of k models if the fit explains at least 0.66 of |m − o|², each of them at least 0.4 / k beyond the others, if
+/// what it doesn't explain is at most half of the squared distance to any of them, and if the cosines between their steps
+/// are at most 0.25 in magnitude. The base gets the remaining weight. If several
 /// combinations qualify, the one that explains most is returned; ties go to the first.
 ///
 /// Unlike the merges of [`find_merges`](super::find_merges), these are approximate:
@@ -130,13 +135,40 @@ impl<C: Fn(usize, usize) -> bool + Sync> Steps<'_, C> {
         };
         let is_enough = |fit: &StepFit| {
             let least = LEAST_GAIN / fit.parents.len() as f64;
+            let own = (1.0 - fit.explained) * whole;
+            let nearest = fit
+                .parents
+                .iter()
+                .map(|&parent| geometry.squared_distance(parent, model));
+            let nearest = nearest.fold(f64::INFINITY, f64::min);
             fit.parents.len() > 1
                 && fit.explained >= LEAST_EXPLAINED
+                && own <= MOST_OF_ITS_OWN * nearest
                 && fit.weights.iter().all(|&weight| weight > 0.0)
                 && fit.least_gain(geometry) >= least
         };
         let mut fits = StepFit::series(geometry, [base, model], &candidates, are_apart);
         fits.retain(is_enough);
         fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condensed::CondensedMatrix;
+    use alloc::vec;
+
+    /// A child of `a` that also learnt what `b` had: a + 0.75 b, and a step of its own.
+    #[test]
+    fn a_child_with_a_step_of_its_own_is_no_merge() {
+        let merges = |own: f64| {
+            let squared = [[1.0, 1.0, 1.5625 + own], [2.0, 0.5625 + own, 1.0625 + own]];
+            let squared = CondensedMatrix::new(4, squared.concat()).unwrap();
+            let norms = vec![9.0, 10.0, 10.0, 10.5625 + own];
+            find_selective_merges(&Geometry::new(norms, squared).unwrap())
+        };
+        assert_eq!(merges(0.5).len(), 1);
+        assert_eq!(merges(0.7), []);
     }
 }
