@@ -476,7 +476,7 @@ impl Recovery {
                     paper::tree(cluster, penalty, |member| stages[member].unwrap_or(stage))?
                 }
             };
-            if !cluster.constraints_mut().forbid_circle(&tree.parents) {
+            if !cluster.constraints_mut().forbid_circles(&tree.parents) {
                 return Ok(tree);
             }
         }

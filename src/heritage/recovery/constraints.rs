@@ -326,24 +326,25 @@ impl Constraints {
         }
     }
 
-    /// If a model in the tree descends from an average of itself, forbids one edge of that path. Returns
-    /// whether it did.
+    /// If models in the tree descend from averages of themselves, forbids one edge of each of these paths. Returns
+    /// whether there were any.
     ///
-    /// The forbidden edge is the one that leads from the average towards the model that it was made from.
-    pub(super) fn forbid_circle(&mut self, parents: &[Option<usize>]) -> bool {
-        let circle = self.sources.iter().find_map(|&(merge, source)| {
+    /// The forbidden edge is the one that leads from the average towards the model that it was made from. All paths
+    /// are cut at once, so the order of models makes no difference.
+    pub(super) fn forbid_circles(&mut self, parents: &[Option<usize>]) -> bool {
+        let circle = |&(merge, source): &(usize, usize)| {
             let mut model = source;
             while let Some(parent) = parents[model] {
                 if parent == merge {
-                    return Some((model, merge));
+                    return (!self.is_known(model)).then_some((model, merge));
                 }
                 model = parent;
             }
             None
-        });
-        let free = circle.filter(|&(child, _)| !self.is_known(child));
-        self.not_parents.extend(free);
-        free.is_some()
+        };
+        let circles: Vec<(usize, usize)> = self.sources.iter().filter_map(circle).collect();
+        self.not_parents.extend(&circles);
+        !circles.is_empty()
     }
 }
 
@@ -361,8 +362,25 @@ mod tests {
         let merges = [merge(3, [0, 1]), merge(4, [2, 3])];
         let mut constraints = constraints.with_merges_of_relatives(&merges);
         assert!(constraints.allows(4, 0));
-        assert!(constraints.forbid_circle(&[Some(4), None, None, Some(1), Some(2)]));
+        assert!(constraints.forbid_circles(&[Some(4), None, None, Some(1), Some(2)]));
         assert!(!constraints.allows(4, 0));
+    }
+
+    /// Whichever came first would otherwise decide the tree.
+    #[test]
+    fn all_circles_are_cut_at_once() {
+        let names = ["a", "b", "c", "d", "first", "second"];
+        let constraints = Constraints::of_names(&names, |_| None, &Knowledge::new());
+        let merge = |model, parents: [usize; 2]| {
+            Merge::new(model, parents.map(|parent| (parent, 0.5)).into(), 0.0)
+        };
+        let mut constraints =
+            constraints.with_merges_of_relatives(&[merge(4, [0, 1]), merge(5, [2, 3])]);
+        // b descends from the merge of a and b through c, and d from that of c and d through a.
+        let parents = [Some(5), Some(2), Some(4), Some(0), None, None];
+        assert!(constraints.forbid_circles(&parents));
+        assert!(!constraints.allows(4, 2) && !constraints.allows(5, 0));
+        assert!(!constraints.forbid_circles(&[None, None, None, None, Some(0), Some(2)]));
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub(in crate::heritage) fn trees(
     let mut found = trees_under(family, &constraints, rules)?;
     for _ in 0..MOST_CIRCLES {
         let parents: Vec<Option<usize>> = found.placements.iter().map(|p| p.parent).collect();
-        if !constraints.forbid_circle(&parents) {
+        if !constraints.forbid_circles(&parents) {
             break;
         }
         found = trees_under(family, &constraints, rules)?;
