@@ -39,7 +39,8 @@ evaluate [OPTIONS] FOLDER
   --without TERM         leave out a term of the joint method (repeatable):
                          dimension-factor-limit | leaf-gap-weight | non-shortest |
                          growth-weight | erratic | norm-preserving | shortening |
-                         score-weight | shared-stage | missing-odds | unexplained-error
+                         score-weight | shared-stage | missing-odds | unexplained-error |
+                         shared-steps | only-child
   --pairs                recover every parent and child on their own, to see whether the direction
                          is right
 ";

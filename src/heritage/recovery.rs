@@ -6,6 +6,7 @@ mod cluster;
 mod clusters;
 mod constraints;
 mod costs;
+mod doubts;
 mod error;
 mod forest;
 mod joint;

@@ -383,7 +383,8 @@ fn a_model_between_parent_and_child_may_be_what_the_child_was_extrapolated_from(
     assert_eq!(far.1.as_deref(), Some("tuned"));
     assert!(deeper.0.max(further.0) < 0.8, "{deeper:?} {further:?}");
     assert_eq!(deeper.1.as_deref(), Some("other"));
-    assert_eq!(further.1.as_deref(), Some("deeper"));
+    // It went on in its parent's direction, so it may also be a sibling of its parent.
+    assert_eq!(further.1.as_deref(), Some("base"));
     let never = JointModel::new().without(JointConstant::Extrapolated);
     let [tuned, far, ..] = recover(never, Knowledge::new());
     assert!(tuned.0 > 0.9 && far.0 > 0.8, "{tuned:?} {far:?}");

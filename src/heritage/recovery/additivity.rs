@@ -17,9 +17,16 @@ const MEDIAN_SQUARE: f64 = 0.4549;
 /// Longer paths add no information to that of shorter ones.
 const LONGEST_WAY: usize = 1000;
 
-/// c of the recovered trees, as a multiple of the usual value. It lies between that value and half the effective
-/// dimension, the number of dimensions in which random steps would be as nearly orthogonal as those of the trees.
-/// The more pairs there are, the closer it is to the latter.
+/// How nearly orthogonal the steps of a tree are.
+#[derive(Clone, Copy)]
+pub(super) struct Additivity {
+    /// N: the number of dimensions in which random steps would be as nearly orthogonal as those of the tree.
+    pub(super) dimensions: f64,
+    /// c: between the usual value and N / 2. The more pairs there are, the closer it is to the latter.
+    pub(super) half_dimension: f64,
+}
+
+/// How well squared distances add up along a recovered tree. c is at most `most` times the usual value.
 ///
 /// In N dimensions the cosine of two random steps has the mean square 1/N. For a path of steps of lengths
 /// aᵢ, d² between its ends is Σ aᵢ² + 2 Σ aᵢ aⱼ cos(i, j), so (d² − Σ aᵢ²)² has the mean 4/N · Σ aᵢ² aⱼ² over
@@ -32,12 +39,12 @@ const LONGEST_WAY: usize = 1000;
 /// # Complexity
 ///
 /// O(pairs · depth) time.
-pub(super) fn times_usual(
+pub(super) fn additivity(
     parents: &[Option<usize>],
     steps: &[f64],
     pairs: impl Iterator<Item = (usize, usize, f64)>,
-    model: &JointModel,
-) -> f64 {
+    (most, model): (f64, &JointModel),
+) -> Additivity {
     let usual = model.get(JointConstant::HalfDimension);
     let depths = Layout::of_acyclic(parents).depth;
     let mut squared_cosines: Vec<f64> = Vec::new();
@@ -54,13 +61,19 @@ pub(super) fn times_usual(
         }
     }
     if squared_cosines.is_empty() {
-        return 1.0;
+        return Additivity {
+            dimensions: 2.0 * usual,
+            half_dimension: usual,
+        };
     }
     let (count, middle) = (squared_cosines.len() as f64, squared_cosines.len() / 2);
     let (_, median, _) = squared_cosines.select_nth_unstable_by(middle, f64::total_cmp);
     let dimensions = MEDIAN_SQUARE / *median;
     let times = Float::powf(dimensions / (2.0 * usual), count / (count + PRIOR_PAIRS));
-    times.max(1.0)
+    Additivity {
+        dimensions,
+        half_dimension: usual * times.max(1.0).min(most),
+    }
 }
 
 /// The sum of the squared step lengths between two models, and the sum of the squares of these; `None` if the

@@ -57,16 +57,49 @@ impl Certainty {
     }
 
     /// The same certainty, reduced by the probability that the true parent is missing.
-    pub(super) fn unless_missing(mut self, missing: f64) -> Self {
+    pub(super) fn unless_missing(self, missing: f64) -> Self {
         let present = 1.0 - missing;
-        self.confidence *= present;
-        self.joined = self.joined.map(|joined| joined * present);
-        if let Some(runner_up) = &mut self.runner_up {
-            runner_up.confidence *= present;
+        let runner_up = self.runner_up.map(|runner_up| RunnerUp {
+            confidence: runner_up.confidence * present,
+            ..runner_up
+        });
+        Self {
+            runner_up,
+            ..self.of_parent(present)
         }
-        if let Some(alike) = &mut self.alike {
-            alike.confidence *= present;
+    }
+
+    /// The same certainty, if with this probability the model isn't a child of its parent but of its grandparent.
+    pub(super) fn unless_sibling(self, sibling: f64, grandparent: usize) -> Self {
+        let moved = self.confidence * sibling;
+        let found = self.of_parent(1.0 - sibling);
+        let runner_up = match found.runner_up {
+            Some(other) if other.parent == Some(grandparent) => RunnerUp {
+                confidence: other.confidence + moved,
+                ..other
+            },
+            Some(other) if other.confidence >= moved => other,
+            _ => RunnerUp {
+                parent: Some(grandparent),
+                confidence: moved,
+            },
+        };
+        Self {
+            runner_up: Some(runner_up),
+            ..found
         }
-        self
+    }
+
+    /// The same certainty, with all that is said of the parent times a factor.
+    fn of_parent(self, factor: f64) -> Self {
+        Self {
+            confidence: self.confidence * factor,
+            joined: self.joined.map(|joined| joined * factor),
+            alike: self.alike.map(|alike| EquivalentParents {
+                confidence: alike.confidence * factor,
+                ..alike
+            }),
+            ..self
+        }
     }
 }

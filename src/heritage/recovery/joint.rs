@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use hashbrown::HashMap;
 use num_traits::Float;
 
+use super::additivity::Additivity;
 use super::certainty::Certainty;
 use super::cluster::{Cluster, Tree};
 use super::constraints::Constraints;
@@ -14,10 +15,10 @@ use super::costs::{
     self, COST_RANGE, EdgeTerms, GrowthEvidence, GrowthState, GrowthTerms, NEGLIGIBLE, State,
     UnexplainedErrors, log_squared,
 };
-use super::missing::{FoundTree, MissingParent};
+use super::missing::FoundTree;
 use super::model::{JointConstant, JointModel};
 use super::stages::StageWeights;
-use super::{RecoveryError, additivity, large, missing, partial};
+use super::{RecoveryError, additivity, large, partial};
 use crate::arborescence::{
     Arborescence, ArborescenceDistribution, DenseDigraph, Root, arborescence_distribution,
     minimum_arborescence,
@@ -56,19 +57,40 @@ pub(super) fn tree(
     }
     let mut pairs = Pairs::new(cluster)?;
     let mut fits = fits(&pairs, stage, stages)?;
-    let half_dimension = half_dimension(cluster, &best(&fits));
-    if half_dimension > pairs.half_dimension {
-        pairs = pairs.with_half_dimension(half_dimension, cluster);
+    let additivity = additivity(cluster, &best(&fits));
+    if additivity.half_dimension > pairs.half_dimension {
+        pairs = pairs.with_half_dimension(additivity.half_dimension, cluster);
         fits = self::fits(&pairs, stage, stages)?;
     }
     let posterior = Posterior::new(&fits, cluster.model())?;
     let mut parents = posterior.most_expected(cluster.constraints())?;
     partial::hang_on_first_equal(cluster, &mut parents);
     let asked = stage.is_none() && cluster.len() > 1 && cluster.score(0).is_some();
-    let missing = missing_parents(cluster, &parents, posterior.mean_growth());
-    let certainties = posterior.certainties(&parents, cluster);
+    let found = FoundTree {
+        parents: &parents,
+        is_trained: &|model| !cluster.constraints().is_untrained(model),
+        squared_distance: &|u, v| {
+            (cluster.is_compared(u, v)).then(|| Float::powi(cluster.distance(u, v), 2))
+        },
+        growth: &|first, second| growth(cluster, first, second),
+        mean_growth: posterior.mean_growth(),
+        model: cluster.model(),
+    };
+    let missing = found.missing_parents();
+    let doubts = found.doubts(&missing, additivity);
+    let certainties = posterior.certainties(&parents, cluster).into_iter();
+    let doubted = certainties
+        .zip(doubts)
+        .enumerate()
+        .map(|(member, (certainty, doubt))| {
+            if cluster.constraints().is_known(member) {
+                certainty
+            } else {
+                doubt.reduce(certainty)
+            }
+        });
     Ok(Tree {
-        certainties: Some(unless_missing(certainties, &missing, &parents, cluster)),
+        certainties: Some(doubted.collect()),
         missing,
         parents,
         stages: asked.then(|| posterior.stages()),
@@ -81,8 +103,8 @@ fn best(fits: &[Fit]) -> Vec<Option<usize>> {
     best.map_or_else(Vec::new, |fit| fit.tree.parents().to_vec())
 }
 
-/// c, estimated from how well squared distances add up along a tree.
-fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
+/// How well squared distances add up along a tree.
+fn additivity(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> Additivity {
     let step = |(child, parent): (usize, &Option<usize>)| {
         parent.map_or(0.0, |parent| cluster.squared_distance(parent, child))
     };
@@ -91,47 +113,7 @@ fn half_dimension(cluster: &Cluster<'_>, parents: &[Option<usize>]) -> f64 {
     let compared = pairs_of(models).filter(|&(u, v)| cluster.is_compared(u, v));
     let squared = compared.map(|(u, v)| (u, v, cluster.squared_distance(u, v)));
     let most = cluster.model().get(JointConstant::DimensionFactorLimit);
-    let times = additivity::times_usual(parents, &steps, squared, cluster.model());
-    cluster.model().get(JointConstant::HalfDimension) * times.min(most)
-}
-
-/// The points where paths along the tree meet without a model.
-fn missing_parents(
-    cluster: &Cluster<'_>,
-    parents: &[Option<usize>],
-    mean_growth: f64,
-) -> Vec<MissingParent> {
-    let squared = |u, v| {
-        let distance = cluster.distance(u, v);
-        cluster.is_compared(u, v).then_some(distance * distance)
-    };
-    let tree = FoundTree {
-        parents,
-        is_trained: &|model| !cluster.constraints().is_untrained(model),
-        squared_distance: &squared,
-        growth: &|first, second| growth(cluster, first, second),
-        mean_growth,
-        model: cluster.model(),
-    };
-    tree.missing_parents()
-}
-
-/// The certainty of each member's place, reduced by the probability that its true parent is missing.
-fn unless_missing(
-    certainties: Vec<Certainty>,
-    missing: &[MissingParent],
-    parents: &[Option<usize>],
-    cluster: &Cluster<'_>,
-) -> Vec<Certainty> {
-    let probabilities = missing::probabilities(missing, parents);
-    let present = |(member, certainty): (usize, Certainty)| {
-        if cluster.constraints().is_known(member) {
-            certainty
-        } else {
-            certainty.unless_missing(probabilities[member])
-        }
-    };
-    certainties.into_iter().enumerate().map(present).collect()
+    additivity::additivity(parents, &steps, squared, (most, cluster.model()))
 }
 
 /// The best tree for every possible state.

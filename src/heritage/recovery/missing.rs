@@ -335,7 +335,7 @@ pub(super) fn probabilities(missing: &[MissingParent], parents: &[Option<usize>]
     probabilities
 }
 
-fn logistic(log_odds: f64) -> f64 {
+pub(super) fn logistic(log_odds: f64) -> f64 {
     1.0 / (1.0 + Float::exp(-log_odds))
 }
 

@@ -194,13 +194,20 @@ pub enum JointConstant {
     /// from the two, rather than the model between being their average. Default: 0.2, a guess: hubs hold both, and more
     /// averages.
     Extrapolated,
+    /// The odds that a model is a sibling of what looks like its parent, before their steps are compared, if steps of
+    /// siblings have much in common. Default: 0.15.
+    SharedSteps,
+    /// The odds that the only child of a root is its sibling, before their lengths are compared. Default: 0.3. It is a
+    /// compromise: in the project's real trees there are no such pairs, and of any two relatives on a hub more are siblings
+    /// than parent and child.
+    OnlyChild,
 }
 
 /// Each constant with its name, its default value and the value that switches its term off, if there is one.
 ///
 /// A constant's row is found by its position among the variants.
 #[rustfmt::skip]
-const TABLE: [(JointConstant, &str, f64, Option<f64>); 27] = {
+const TABLE: [(JointConstant, &str, f64, Option<f64>); 29] = {
     use JointConstant::*;
     [
         (HalfDimension, "half-dimension", 20.0, None),
@@ -230,13 +237,15 @@ const TABLE: [(JointConstant, &str, f64, Option<f64>); 27] = {
         (Claimed, "claimed", 2.2, Some(0.0)),
         (AddedWeights, "added-weights", 1.0, Some(0.0)),
         (Extrapolated, "extrapolated", 0.2, Some(0.0)),
+        (SharedSteps, "shared-steps", 0.15, Some(0.0)),
+        (OnlyChild, "only-child", 0.3, Some(0.0)),
     ]
 };
 
 impl JointConstant {
     /// All constants.
-    pub const ALL: [Self; 27] = {
-        let mut all = [Self::HalfDimension; 27];
+    pub const ALL: [Self; 29] = {
+        let mut all = [Self::HalfDimension; 29];
         let mut at = 0;
         while at < all.len() {
             all[at] = TABLE[at].0;

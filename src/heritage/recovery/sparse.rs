@@ -18,6 +18,7 @@ pub(in crate::heritage) use self::family::{Family, NearPair, Placement, SparseTr
 
 use self::leaf_gaps::leaf_gaps;
 use self::longest_steps::longest_steps;
+use super::additivity::Additivity;
 use super::constraints::Constraints;
 use super::costs::{self, EdgeTerms, GrowthEvidence, GrowthTerms, NEGLIGIBLE, State};
 use super::model::{JointConstant, JointModel};
@@ -94,12 +95,12 @@ pub(super) fn trees_under(
     let mut states = State::all(rules.model, family.names.len(), growth);
     states.retain(|state| rules.stage.is_none() || state.stage == rules.stage);
     let fits = problem.fits(&states, 0.0)?;
-    let half_dimension = problem.half_dimension_of(&fits);
-    if half_dimension > problem.half_dimension {
-        problem = problem.with_half_dimension(half_dimension);
+    let additivity = problem.additivity(&fits);
+    if additivity.half_dimension > problem.half_dimension {
+        problem = problem.with_half_dimension(additivity.half_dimension);
     }
     let fits = problem.fits(&states, NEGLIGIBLE)?;
-    problem.solve(&fits)
+    problem.solve(&fits, additivity)
 }
 
 /// A state with the best trees for it.
@@ -334,8 +335,8 @@ impl<'a> Problem<'a> {
         sum + roots as f64 * range + cost_of_root
     }
 
-    /// c, estimated from how well squared distances of near pairs add up along the best trees.
-    fn half_dimension_of(&self, fits: &[Fit]) -> f64 {
+    /// How well squared distances of near pairs add up along the best trees.
+    fn additivity(&self, fits: &[Fit]) -> Additivity {
         let best = (fits.iter()).min_by(|first, second| first.cost().total_cmp(&second.cost()));
         let parents = best.map_or_else(Vec::new, |fit| fit.trees.parents_before(self.size()));
         let step = |(child, parent): (usize, &Option<usize>)| {
@@ -350,7 +351,6 @@ impl<'a> Problem<'a> {
             model.get(JointConstant::DimensionFactorLimit),
             MOST_DIMENSIONS_POWER,
         );
-        let times = additivity::times_usual(&parents, &steps, squared, model);
-        model.get(JointConstant::HalfDimension) * times.min(most)
+        additivity::additivity(&parents, &steps, squared, (most, model))
     }
 }

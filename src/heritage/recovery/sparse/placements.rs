@@ -9,15 +9,21 @@ use super::{Fit, Placement, Problem, SparseTrees};
 use crate::arborescence::{Edge, Root, minimum_arborescence_sparse};
 use crate::heritage::RunnerUp;
 use crate::heritage::recovery::RecoveryError;
+use crate::heritage::recovery::additivity::Additivity;
 use crate::heritage::recovery::certainty::Certainty;
 use crate::heritage::recovery::costs::{GrowthEvidence, State, UnexplainedErrors};
-use crate::heritage::recovery::missing::{self, FoundTree, MissingParent};
+use crate::heritage::recovery::doubts::Doubt;
+use crate::heritage::recovery::missing::FoundTree;
 use crate::heritage::recovery::stages::StageWeights;
 use crate::parallel;
 
 impl Problem<'_> {
     /// The placement of every model, from the distribution over all trees and states.
-    pub(super) fn solve(&self, fits: &[Fit]) -> Result<SparseTrees, RecoveryError> {
+    pub(super) fn solve(
+        &self,
+        fits: &[Fit],
+        additivity: Additivity,
+    ) -> Result<SparseTrees, RecoveryError> {
         let models = self.size();
         let marginals: Vec<Marginals> = parallel::map(fits, |fit| {
             Marginals::new(&fit.edges, &fit.trees, &fit.certificate)
@@ -54,47 +60,40 @@ impl Problem<'_> {
         let asked = self.rules.stage.is_none() && models > 1;
         let growth =
             (fits.iter().zip(&of_states)).map(|(fit, weight)| weight * fit.state.growth.mean);
-        let missing = self.missing_parents(&parents, growth.sum());
-        let absent = missing::probabilities(&missing, &parents);
-        let place = |model: usize| {
+        let near = |u: usize, v: usize| self.family.pair(u, v);
+        let found = FoundTree {
+            parents: &parents,
+            is_trained: &|model| !self.constraints.is_untrained(model),
+            squared_distance: &|u, v| {
+                let pair = near(u, v).filter(|pair| pair.is_whole())?;
+                Some(pair.distance * pair.distance)
+            },
+            growth: &|u, v| match near(u, v).map(|pair| self.direction(pair).0) {
+                None => GrowthEvidence::NONE,
+                Some(growth) if u < v => growth,
+                Some(growth) => growth.reversed(),
+            },
+            mean_growth: growth.sum(),
+            model: self.rules.model,
+        };
+        let missing = found.missing_parents();
+        let doubts = found.doubts(&missing, additivity);
+        let place = |(model, doubt): (usize, Doubt)| {
             let placement = self.placement(model, parents[model], &probabilities);
             if self.constraints.is_known(model) {
                 placement
             } else {
                 Placement {
-                    certainty: placement.certainty.unless_missing(absent[model]),
+                    certainty: doubt.reduce(placement.certainty),
                     ..placement
                 }
             }
         };
         Ok(SparseTrees {
-            placements: (0..models).map(place).collect(),
+            placements: doubts.into_iter().enumerate().map(place).collect(),
             missing,
             stages: asked.then_some(weights),
         })
-    }
-
-    /// The points where paths along the trees meet without a model.
-    fn missing_parents(&self, parents: &[Option<usize>], mean_growth: f64) -> Vec<MissingParent> {
-        let near = |u: usize, v: usize| self.family.pair(u, v);
-        let squared = |u, v| {
-            let pair = near(u, v).filter(|pair| pair.is_whole())?;
-            Some(pair.distance * pair.distance)
-        };
-        let growth = |u, v| match near(u, v).map(|pair| self.direction(pair).0) {
-            None => GrowthEvidence::NONE,
-            Some(growth) if u < v => growth,
-            Some(growth) => growth.reversed(),
-        };
-        let tree = FoundTree {
-            parents,
-            is_trained: &|model| !self.constraints.is_untrained(model),
-            squared_distance: &squared,
-            growth: &growth,
-            mean_growth,
-            model: self.rules.model,
-        };
-        tree.missing_parents()
     }
 
     /// Among the forests with the fewest roots, finds the one with the largest expected number of correct
