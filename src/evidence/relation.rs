@@ -382,7 +382,7 @@ fn share_of_near_weights(tensors: &[Tensor], matching: &Matching<'_>, weights: u
     let of_all = share_of_near(tensors.iter());
     let values: usize = tensors.iter().map(Tensor::values).sum();
     let are_half = values as u64 >= weights / 2;
-    // If no weight is near, or all are, the same holds for those that tell something.
+    // If none of the weights are near, or all of them, that is also true of the telling ones.
     if of_all == 0.0 || (of_all == 1.0 && are_half) {
         return of_all;
     }

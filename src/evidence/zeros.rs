@@ -1,4 +1,4 @@
-//! Zeros that training left alone: which of two models was pruned.
+//! Zeros left by pruning: which of two models was pruned.
 
 use num_traits::Float;
 
@@ -6,21 +6,21 @@ use super::PairGrowth;
 use super::copies::rounding;
 use crate::signature::TensorSignature;
 
-/// One model is sparser if it has this share more zeros among the weights of matrices.
+/// A model is sparser than another if it has more zeros, by at least this share of the weights of matrices.
 const SPARSER: f64 = 0.05;
 
-/// Matrices with more zeros than this were never trained, and their training says nothing about pruning.
+/// Matrices with a larger share of zeros were initialised with zeros and not yet trained; they weren't pruned.
 const UNTRAINED: f64 = 0.95;
 
-/// The error of β that leaves odds of about 20 for the sparser model being the child.
+/// The error of β for which the odds that the sparser model is the child are about 20.
 const ERROR: f64 = 1.5;
 
 /// What stands for growth if one of two models was pruned; `None` if neither is sparser.
 ///
-/// Models are pruned and then trained with their zeros held, or pruned further. Training without that hardly leaves a
-/// zero, so a sparse model may be the parent of a dense one, but it rarely is: those who prune want fewer weights.
-/// Growth can't tell, since pruning shortens a model. Rounding to a few levels makes zeros, too, so rounded matrices
-/// don't count.
+/// After pruning, models are usually trained further with the zeros fixed, or pruned again. Training that doesn't fix the
+/// zeros removes nearly all of them, so a dense model may be the child of a sparse one. That is rare, because people prune
+/// to have fewer weights. Growth is of no use here, because pruning shortens a model. Matrices rounded to a few levels
+/// don't count, because rounding creates zeros, too.
 pub(super) fn growth_by_zeros<'a>(
     matched: impl Iterator<Item = (&'a TensorSignature, &'a TensorSignature)>,
 ) -> Option<PairGrowth> {

@@ -156,8 +156,8 @@ fn merge_of(
 /// Whether a model on the line between two others is their base rather than their average. One of the two was then
 /// extrapolated away from the other, for example to subtract what that one had learnt.
 ///
-/// It is taken for the base if a third model was trained from it in another direction, and if no model that may be older
-/// could be the common parent of the two.
+/// It counts as the base if a third model was trained from it in another direction, and if no model that may be older could
+/// be the parent of both ends.
 fn is_base_between(
     group: &GroupEvidence,
     geometry: &Geometry,

@@ -16,8 +16,8 @@ const LEAST_GAIN: f64 = 0.4;
 /// The smallest share of the squared step that a parent must explain alone.
 const LEAST_ALONE: f64 = 0.06;
 
-/// The largest unexplained part of a merge's squared step, as a share of its squared distance to each parent. A child of a
-/// parent may have learnt some of what another one did, but most of its step is its own.
+/// The largest part of a merge's squared step that its parents don't explain, as a share of its squared distance to each of
+/// them. An ordinary child may share some of its step with another model, but most of the step is its own.
 const MOST_OF_ITS_OWN: f64 = 0.5;
 
 /// How many of the nearest models are considered as the base.

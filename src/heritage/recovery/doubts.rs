@@ -1,14 +1,14 @@
-//! Why a parent may be wrong although the distribution over trees is sure of it: the true one may be missing, or the
-//! supposed one a sibling.
+//! Reasons to doubt a parent that the distribution over trees is sure of: the true parent may be missing, or the
+//! apparent one may be a sibling.
 //!
-//! A model that went part of another's way looks like its parent. Let p be the parent of u, and u the parent of v in a
-//! tree. The share of u's step that v has, too,
+//! If two siblings moved in similar directions, the one that moved less looks like the parent of the other. Let p be the parent of u, and u the parent of v in a
+//! tree. The share of u's step that v also made,
 //!
 //! r = (d²(p, u) + d²(p, v) − d²(u, v)) / 2d²(p, u),
 //!
-//! is near 1 if v was trained from u: with steps in 2c dimensions its variance is d²(u, v) / (2c d²(p, u)), and
-//! real training adds to that. If v is another child of p, one that learnt some of what u did, r may be anything from
-//! 0 to 2. The nearer sibling of the two isn't a parent then, although it is nearer to v than p is.
+//! is near 1 if v was trained from u. For random steps in 2c dimensions, its variance is d²(u, v) / (2c d²(p, u)); in
+//! real training it is somewhat larger. If v is another child of p, r can be anything between 0 and 2, and u may still be
+//! nearer to v than p is.
 
 use alloc::vec::Vec;
 use core::f64::consts::TAU;
@@ -26,7 +26,7 @@ const DEVIATION: f64 = 0.05;
 /// The density of r between siblings.
 const DENSITY_OF_SIBLINGS: f64 = 0.5;
 
-/// The largest −ln of the density of r, relative to its maximum: some training goes against the step before it.
+/// The largest −ln of the density of r, relative to its maximum. Training sometimes undoes a part of the step before it.
 const LEAST_LIKELY: f64 = 3.0;
 
 /// Why a model's parent may be wrong.
@@ -66,7 +66,7 @@ impl FoundTree<'_> {
         let root = self.parents[model].filter(|&root| self.parents[root].is_none())?;
         let mut children =
             (0..self.parents.len()).filter(|&other| self.parents[other] == Some(root));
-        // Large families have roots with thousands of children, so only the first two are looked for.
+        // A root can have thousands of children, so the search stops at the second.
         if children.nth(1).is_some() || !self.are_trained(model, root) {
             return None;
         }
@@ -92,7 +92,7 @@ impl FoundTree<'_> {
         let variance = step / of_parent / dimensions + DEVIATION * DEVIATION;
         let unlikely = (share - 1.0) * (share - 1.0) / (2.0 * variance);
         let density = Float::exp(-unlikely.min(LEAST_LIKELY)) / Float::sqrt(TAU * variance);
-        // Where unrelated steps are nearly orthogonal, those of siblings have nothing in common either.
+        // Where unrelated steps are nearly orthogonal, siblings don't move in similar directions either.
         let orthogonal = additivity.dimensions / dimensions;
         let prior = self.model.get(JointConstant::SharedSteps) / (1.0 + orthogonal * orthogonal);
         let odds = prior * DENSITY_OF_SIBLINGS / density;

@@ -194,12 +194,11 @@ pub enum JointConstant {
     /// from the two, rather than the model between being their average. Default: 0.2, a guess: hubs hold both, and more
     /// averages.
     Extrapolated,
-    /// The odds that a model is a sibling of what looks like its parent, before their steps are compared, if steps of
-    /// siblings have much in common. Default: 0.15.
+    /// The prior odds that a model's apparent parent is its sibling, in trees whose steps are far from orthogonal.
+    /// Default: 0.15.
     SharedSteps,
-    /// The odds that the only child of a root is its sibling, before their lengths are compared. Default: 0.3. It is a
-    /// compromise: in the project's real trees there are no such pairs, and of any two relatives on a hub more are siblings
-    /// than parent and child.
+    /// The prior odds that the only child of a root is its sibling. Default: 0.3, a compromise. The project's real trees
+    /// have no such pairs, but of any two relatives on a hub, more are siblings than parent and child.
     OnlyChild,
 }
 
