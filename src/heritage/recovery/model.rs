@@ -195,7 +195,7 @@ pub enum JointConstant {
     /// averages.
     Extrapolated,
     /// The prior odds that a model's apparent parent is its sibling, in trees whose steps are far from orthogonal.
-    /// Default: 0.15.
+    /// Default: 0.1.
     SharedSteps,
     /// The prior odds that the only child of a root is its sibling. Default: 0.3, a compromise. The project's real trees
     /// have no such pairs, but of any two relatives on a hub, more are siblings than parent and child.
@@ -236,7 +236,7 @@ const TABLE: [(JointConstant, &str, f64, Option<f64>); 29] = {
         (Claimed, "claimed", 2.2, Some(0.0)),
         (AddedWeights, "added-weights", 1.0, Some(0.0)),
         (Extrapolated, "extrapolated", 0.2, Some(0.0)),
-        (SharedSteps, "shared-steps", 0.15, Some(0.0)),
+        (SharedSteps, "shared-steps", 0.1, Some(0.0)),
         (OnlyChild, "only-child", 0.3, Some(0.0)),
     ]
 };
