@@ -36,6 +36,7 @@ mod relation;
 mod repeated;
 mod score;
 mod selection;
+mod shared;
 mod signatures;
 mod sums;
 mod table;
@@ -70,6 +71,7 @@ pub use self::relation::Relation;
 pub use self::score::Score;
 pub(crate) use self::score::vote;
 pub use self::selection::{LayerKinds, LayerSelection};
+pub use self::shared::SharedWeights;
 pub use self::signatures::SignatureComparison;
 pub use self::table::{Evidence, GroupEvidence, SkippedLayerOf};
 #[cfg(feature = "svd")]

@@ -236,7 +236,9 @@ impl Hub {
             let numbers = if member.kind == Kind::Halved && at >= WEIGHTS / 2 {
                 let shape: Vec<usize> = shape.iter().rev().copied().collect();
                 let sketch = fresh_sketch(&shape, buckets, &mut random)?;
-                self.numbers(format!("new.{at}.weight"), &shape, sketch, &member, at)?
+                let name = format!("new.{at}.weight");
+                let numbers = self.numbers(name, &shape, sketch, &member, at)?;
+                fresh_digest(numbers, &mut random)
             } else if moved == 0.0 {
                 TensorNumbers::from(tensor)
             } else {

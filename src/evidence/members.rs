@@ -13,7 +13,7 @@ use super::copies::{CopyKind, copy_kind, is_same_but_for_rounding};
 use super::coverage::Coverage;
 use super::relation::{self, Relation, RelationOptions};
 use super::repeated::repeated;
-use super::{EvidenceError, GroupEvidence, Growth, MatchRule, ModelCopy};
+use super::{EvidenceError, GroupEvidence, Growth, MatchRule, ModelCopy, SharedWeights};
 use crate::condensed::{CondensedMatrix, condensed_index};
 use crate::signature::Signature;
 
@@ -107,6 +107,7 @@ impl Members<'_> {
                 .with_score_changes(self.table(|u, v| self.relation(u, v).score_change())?)?;
         }
         evidence.layers = self.layers();
+        evidence.shared_weights = Some(SharedWeights::of(&self.signatures));
         let copies = self.copies(&evidence);
         if let Some(geometry) = evidence.geometry() {
             evidence.merges = self.merges(geometry, &copies);

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::failure::{number, wrong_size};
-use super::{CopyKind, Coverage, EvidenceError, Geometry, Growth, Merge, ModelCopy};
+use super::{CopyKind, Coverage, EvidenceError, Geometry, Growth, Merge, ModelCopy, SharedWeights};
 use crate::condensed::CondensedMatrix;
 use crate::signature::SkippedModel;
 use crate::weights::SkippedLayer;
@@ -35,6 +35,8 @@ pub struct GroupEvidence {
     pub(super) merges: Vec<Merge>,
     #[cfg_attr(feature = "serde", serde(default))]
     pub(super) coverage: Option<Coverage>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) shared_weights: Option<SharedWeights>,
 }
 
 crate::checked::deserialise_checked!(GroupEvidence, |read| read.checked());
@@ -60,6 +62,9 @@ impl GroupEvidence {
         }
         if let Some(coverage) = self.coverage {
             evidence = evidence.with_coverage(coverage)?;
+        }
+        if let Some(shared) = self.shared_weights {
+            evidence = evidence.with_shared_weights(shared)?;
         }
         evidence.layers = self.layers;
         (evidence.with_copies(self.copies)?).with_merges(self.merges)
@@ -127,6 +132,7 @@ impl GroupEvidence {
             coverage: None,
             copies: Vec::new(),
             merges: Vec::new(),
+            shared_weights: None,
         })
     }
 
@@ -264,6 +270,23 @@ impl GroupEvidence {
             }
         }
         self.coverage = Some(coverage);
+        Ok(self)
+    }
+
+    /// Which models hold the same values in some of their weights, if that was measured.
+    #[must_use]
+    pub const fn shared_weights(&self) -> Option<&SharedWeights> {
+        self.shared_weights.as_ref()
+    }
+
+    /// Adds which models share weights, by their position in [`models`](Self::models).
+    ///
+    /// # Errors
+    ///
+    /// [`EvidenceError::Size`] if it is for a different number of models.
+    pub fn with_shared_weights(mut self, shared: SharedWeights) -> Result<Self, EvidenceError> {
+        self.check_size("shared weights", shared.models())?;
+        self.shared_weights = Some(shared);
         Ok(self)
     }
 

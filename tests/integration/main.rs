@@ -69,6 +69,7 @@ mod safetensors;
 #[cfg(feature = "serde")]
 mod serde;
 mod shards;
+mod shared_weights;
 mod signature;
 #[cfg(feature = "safetensors")]
 mod signature_format;

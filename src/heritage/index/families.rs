@@ -14,8 +14,8 @@ use super::near::{Compared, Comparer};
 use super::{Entry, IndexError, Settings};
 use crate::disjoint_sets::DisjointSets;
 use crate::evidence::{
-    CopyKind, Geometry, MatchRule, NEARLY_ALL, PARTIAL, SAME_SHARE, SignatureComparison, copy_kind,
-    in_both_directions, restricted_squared_distance,
+    CopyKind, Geometry, MatchRule, NEARLY_ALL, PARTIAL, SAME_SHARE, SharedWeights,
+    SignatureComparison, copy_kind, in_both_directions, restricted_squared_distance,
 };
 use crate::heritage::recovery::sparse::{Family, NearPair, Placement, TreeRules, trees};
 use crate::heritage::{Descent, DescentKind, MergeParent, Model, ModelGraph};
@@ -241,6 +241,8 @@ impl LargeFamily<'_> {
     /// The near pairs, with all distances in the same unit.
     fn pairs(&self) -> Vec<NearPair> {
         let common = self.common();
+        let signatures: Vec<&Signature> = self.entries.iter().map(|e| &e.signature).collect();
+        let shared = SharedWeights::of(&signatures);
         let pair = |compared: &Compared| NearPair {
             distance: if compared.size > 0.0 {
                 common * compared.pair.distance
@@ -248,6 +250,7 @@ impl LargeFamily<'_> {
                 compared.pair.distance
             },
             squared_distance: self.squared_distance(compared),
+            shared_sets: shared.sets_with(compared.pair.first, compared.pair.second),
             ..compared.pair
         };
         self.near.iter().map(pair).collect()

@@ -32,6 +32,7 @@ const SEARCHES_AT_ONCE: usize = 4096;
 /// Two models that were compared.
 #[derive(Clone, Debug)]
 pub(super) struct Compared {
+    /// Its shared sets are counted once the family is known.
     pub(super) pair: NearPair,
     pub(super) is_related: bool,
     pub(super) unrelatedness: f64,
@@ -107,6 +108,7 @@ pub(super) fn compared(first: usize, second: usize, relation: &Relation) -> Comp
             growth: growth.map(|g| [g.coefficient, g.layer_error, g.model_error]),
             vote: relation.score_change(),
             compared: relation.compared(),
+            shared_sets: 0,
         },
         is_related: relation.is_related(),
         unrelatedness: relation.unrelatedness(),

@@ -115,6 +115,13 @@ impl<'a> Cluster<'a> {
         coverage.is_some_and(|coverage| coverage.extends(u, v))
     }
 
+    /// In how many sets of models that share weights both members are.
+    pub(super) fn shared_sets(&self, first: usize, second: usize) -> usize {
+        let (u, v) = (self.members[first], self.members[second]);
+        let shared = self.group.shared_weights();
+        shared.map_or(0, |shared| shared.sets_with(u, v))
+    }
+
     /// Whether two members were compared on nearly all weights of both.
     pub(super) fn is_compared(&self, first: usize, second: usize) -> bool {
         self.compared(first, second)

@@ -37,6 +37,9 @@ const LARGEST_GROWTH: f64 = 10.0;
 /// gain. It is finite because otherwise there might be no tree at all.
 pub(super) const SAYS_NOTHING: f64 = 4000.0;
 
+/// The most that shared weights reduce the cost of an edge: less than [`SAYS_NOTHING`].
+const MOST_SHARED: f64 = 1200.0;
+
 /// States are dropped if their best tree costs this much more than the best of all.
 pub(super) const NEGLIGIBLE: f64 = 30.0;
 
@@ -391,6 +394,14 @@ pub(super) fn leaf_gap(whole: f64, least_branch: f64) -> f64 {
     } else {
         0.0
     }
+}
+
+/// How much less an edge costs between two models that are both in this many sets of models that share weights.
+pub(super) fn of_shared(sets: usize, model: &JointModel) -> f64 {
+    f64::min(
+        model.get(JointConstant::SharedWeights) * sets as f64,
+        MOST_SHARED,
+    )
 }
 
 /// The cost of an edge that isn't on the minimum spanning tree. `log_ratio` is ln of its squared distance

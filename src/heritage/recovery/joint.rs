@@ -271,6 +271,8 @@ struct Pairs<'a> {
     votes: CondensedMatrix,
     /// The extra cost of an edge, by parent and child, if the parent doesn't cover all of the child.
     partial: HashMap<(usize, usize), f64>,
+    /// How much less an edge costs because of weights that both models share.
+    shared: CondensedMatrix,
 }
 
 impl<'a> Pairs<'a> {
@@ -307,6 +309,9 @@ impl<'a> Pairs<'a> {
                 }
             })?,
             partial: partial::costs(cluster, &distances, half_dimension),
+            shared: CondensedMatrix::from_fn(models, |first, second| {
+                costs::of_shared(cluster.shared_sets(first, second), cluster.model())
+            })?,
             distances,
         })
     }
@@ -338,7 +343,8 @@ impl<'a> Pairs<'a> {
             growth: growth_to_child,
             vote,
         };
-        let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0);
+        let partial = self.partial.get(&(parent, child)).copied().unwrap_or(0.0)
+            - self.shared.distance(parent, child).unwrap_or(0.0);
         let known = hints - self.constraints.bonus(child, self.range);
         terms.cost(growth, stage, self.model) + partial + known
     }

@@ -88,6 +88,7 @@ fn family<'a>(cluster: &Cluster<'a>) -> Result<Family<'a>, RecoveryError> {
             cluster.compared(first, second),
             cluster.compared(second, first),
         ],
+        shared_sets: cluster.shared_sets(first, second),
     };
     let both = || pairs.iter().flat_map(|&(u, v)| [(u, v), (v, u)]);
     let is_partial = |&(parent, child): &(usize, usize)| cluster.is_partial_parent(parent, child);

@@ -261,8 +261,7 @@ impl<'a> Problem<'a> {
     fn extra(&self, pair: &NearPair, from: usize, to: usize) -> f64 {
         let model = self.rules.model;
         let given = model.get(JointConstant::AddedWeights) * (1.0 - pair.share_of(to));
-        self.constraints.hints(from, to, model)
-            + given
+        self.constraints.hints(from, to, model) + given - costs::of_shared(pair.shared_sets, model)
             + match self.family.partial.get(&(from, to)) {
                 None => 0.0,
                 Some(None) => costs::says_nothing(self.half_dimension),

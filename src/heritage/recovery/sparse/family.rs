@@ -26,6 +26,8 @@ pub(in crate::heritage) struct NearPair {
     pub(in crate::heritage) vote: f64,
     /// The share of the first and of the second that was compared.
     pub(in crate::heritage) compared: [f64; 2],
+    /// In how many sets of models that share weights both are.
+    pub(in crate::heritage) shared_sets: usize,
 }
 
 impl NearPair {
