@@ -156,6 +156,16 @@ impl Signature {
         weights.map(|tensor| tensor.moments().count()).sum()
     }
 
+    /// How many bytes the values take in the types that they are stored in.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let tensors = self.tensors.iter();
+        let bytes = tensors.map(|tensor| {
+            let size = tensor.element_type().size() as u64;
+            tensor.moments().count().saturating_mul(size)
+        });
+        bytes.fold(0, u64::saturating_add)
+    }
+
     /// The total number of buckets and squared norms in its sketches.
     #[must_use]
     pub fn numbers(&self) -> usize {

@@ -189,7 +189,7 @@ impl Members<'_> {
         most.map(|(name, _)| name.into()).collect()
     }
 
-    /// The copies, each with its nearest possible original. The first of several duplicates is the original.
+    /// The copies, each with its nearest possible original.
     fn copies(&self, evidence: &GroupEvidence) -> Vec<ModelCopy> {
         let mut copies = self.duplicates();
         self.rounded_duplicates(&mut copies);
@@ -222,15 +222,18 @@ impl Members<'_> {
         copies
     }
 
-    /// The models with the same values as an earlier one, which is taken as the original.
+    /// The models with the same values as another. The one stored in the fewest bytes is taken as the original: values
+    /// that fit a shorter type were converted from it. Of several, it is the first.
     fn duplicates(&self) -> Vec<ModelCopy> {
         // A skipped tensor may differ.
         let is_whole = |&member: &usize| self.signature(member).skipped_layers().is_empty();
+        let mut whole: Vec<usize> = (0..self.len()).filter(is_whole).collect();
+        whole.sort_by_key(|&member| self.signature(member).stored_bytes());
         let mut copies: Vec<ModelCopy> = Vec::new();
-        for copy in (0..self.len()).filter(is_whole) {
-            let mut before = (0..copy).filter(is_whole);
-            let original = before.find(|&original| self.relation(original, copy).is_equal());
-            copies.extend(original.map(|original| ModelCopy {
+        for (at, &copy) in whole.iter().enumerate() {
+            let is_equal = |&&original: &&usize| self.relation(original, copy).is_equal();
+            let original = whole[..at].iter().find(is_equal);
+            copies.extend(original.map(|&original| ModelCopy {
                 copy,
                 original,
                 kind: CopyKind::Duplicate,

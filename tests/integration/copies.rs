@@ -3,7 +3,7 @@
 use mother::evidence::{
     CopyKind, Evidence, EvidenceError, GroupEvidence, ModelCopy, SignatureComparison,
 };
-use mother::heritage::Recovery;
+use mother::heritage::{Index, Recovery};
 use mother::signature::SignatureOptions;
 use mother::weights::{InMemoryModel, WeightSource};
 
@@ -392,4 +392,20 @@ fn a_model_trained_from_a_rounded_copy_hangs_on_it() {
         ("trained", Some("rounded")),
     ];
     crate::toy::assert_parents(&graph, &parents);
+}
+
+#[test]
+fn of_equal_models_the_one_in_the_shorter_type_is_the_original() {
+    let base = noise(1, SIDE * SIDE);
+    let child = step(&base, 2);
+    let wide = child.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let wide = InMemoryModel::new("a-wide").with_layer("w", [SIDE, SIDE], wide);
+    let models = [model("base", base), model("child", child), wide.unwrap()];
+    let graph = Recovery::new().recover(&signed::evidence(&models)).unwrap();
+    assert_eq!(graph.parent_of("a-wide"), Some("child"), "{graph}");
+    let mut index = Index::new().with_dense_limit(0);
+    for signature in signed::signatures(&models) {
+        index.insert(signature).unwrap();
+    }
+    assert_eq!(index.graph().unwrap().parent_of("a-wide"), Some("child"));
 }

@@ -162,7 +162,8 @@ impl<'a> Neighbourhood<'a> {
     }
 }
 
-/// For every model, the first model that holds the same values, whatever their names.
+/// For every model, the one of those with the same values, whatever their names, that is stored in the fewest bytes. Of
+/// several, it is the first.
 pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
     // Keys are sums over tensors, so names and order don't matter.
     let key = |entry: &&Entry| {
@@ -178,7 +179,7 @@ pub(super) fn equal_models(entries: &[&Entry]) -> Vec<usize> {
     };
     let keys: Vec<u64> = entries.iter().map(key).collect();
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_key(|&model| (keys[model], model));
+    order.sort_by_key(|&model| (keys[model], entries[model].signature.stored_bytes(), model));
     let mut same: Vec<usize> = (0..entries.len()).collect();
     // Tensors that were left out may differ.
     let is_whole = |model: usize| entries[model].signature.skipped_layers().is_empty();
