@@ -3,6 +3,7 @@
 //! The cost is derived in the documentation of [`JointModel`](super::JointModel).
 
 use alloc::vec::Vec;
+use core::f64::consts::TAU;
 
 use num_traits::Float;
 
@@ -32,6 +33,10 @@ const SMALLEST_DISTANCE: f64 = 1e-15;
 
 /// A larger |β| only means that the fit failed.
 const LARGEST_GROWTH: f64 = 10.0;
+
+/// A larger |β| doesn't come from training: a step would have to point along the weights, or against them. Rows or columns
+/// were rescaled, as by merging IA3.
+const PLAUSIBLE_GROWTH: f64 = 2.5;
 
 /// The cost of an edge from a parent that carries no information about its child: more than its distance can
 /// gain. It is finite because otherwise there might be no tree at all.
@@ -76,8 +81,7 @@ impl GrowthState {
         let state = |regularity, mean, log_prior| Self {
             mean,
             regularity,
-            exponent: model.get(JointConstant::GrowthWeight)
-                * Spreads::new(regularity, model).edges.exponent(),
+            exponent: Spreads::new(regularity, model).edges.exponent(),
             log_prior,
         };
         let regular = |mean, prior| state(Regularity::Regular, mean, Float::ln(prior));
@@ -195,8 +199,18 @@ impl GrowthEvidence {
     fn log_density(self, mean: f64, spread: Spread) -> f64 {
         let variance = spread.variance(self);
         let squared = (self.coefficient - mean) * (self.coefficient - mean) / variance;
-        spread.log_density_at_mean(variance)
-            - spread.exponent() * Float::ln_1p(squared / spread.degrees_of_freedom)
+        let log_density = spread.log_density_at_mean(variance)
+            - spread.exponent() * Float::ln_1p(squared / spread.degrees_of_freedom);
+        or_rescaled(log_density, self.rescaled(spread.rescaled))
+    }
+
+    /// The probability that a model was rescaled, 0 if its growth is plausible.
+    fn rescaled(self, share: f64) -> f64 {
+        if self.coefficient.abs() > PLAUSIBLE_GROWTH {
+            share
+        } else {
+            0.0
+        }
     }
 }
 
@@ -211,8 +225,12 @@ pub(super) struct GrowthTerms {
 /// The likelihood ratio of β on an edge to β between two models that no edge joins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct LikelihoodRatio {
-    /// Its logarithm if β is at the mean of edges.
+    /// ln of the density on an edge if β is at the mean.
     at_mean: f64,
+    /// ln of the density of this β between two models that no edge joins.
+    of_others: f64,
+    /// See [`or_rescaled`].
+    rescaled: f64,
     /// The factor of (β − mean)² in [`GrowthTerms::cost`].
     precision: f64,
 }
@@ -224,19 +242,21 @@ impl GrowthTerms {
         model: &JointModel,
     ) -> Vec<Self> {
         let spreads = [Regularity::Regular, Regularity::Erratic].map(|of| Spreads::new(of, model));
-        let weight = model.get(JointConstant::GrowthWeight);
         let terms = |growth: GrowthEvidence| {
             let [regular, erratic] = spreads.map(|Spreads { edges, others }| {
                 if !growth.variance.is_finite() {
                     return LikelihoodRatio {
                         at_mean: 0.0,
+                        of_others: 0.0,
+                        rescaled: 0.0,
                         precision: 0.0,
                     };
                 }
                 let variance = edges.variance(growth);
-                let of_others = growth.log_density(0.0, others);
                 LikelihoodRatio {
-                    at_mean: weight * (edges.log_density_at_mean(variance) - of_others),
+                    at_mean: edges.log_density_at_mean(variance),
+                    of_others: growth.log_density(0.0, others),
+                    rescaled: growth.rescaled(edges.rescaled),
                     precision: 1.0 / (variance * edges.degrees_of_freedom),
                 }
             });
@@ -259,13 +279,25 @@ impl GrowthTerms {
 
     /// −ln of the likelihood ratio of β on an edge to β between two models that no edge joins.
     fn cost(self, state: GrowthState) -> f64 {
-        let LikelihoodRatio { at_mean, precision } = match state.regularity {
+        let ratio = match state.regularity {
             Regularity::Regular => self.regular,
             Regularity::Erratic => self.erratic,
         };
         let deviation = self.coefficient - state.mean;
-        state.exponent * Float::ln_1p(precision * deviation * deviation) - at_mean
+        let tail = Float::ln_1p(ratio.precision * deviation * deviation);
+        let log_density = ratio.at_mean - state.exponent * tail;
+        ratio.of_others - or_rescaled(log_density, ratio.rescaled)
     }
+}
+
+/// ln of the density of β if, with this probability, it is evenly spread over all that isn't plausible.
+fn or_rescaled(log_density: f64, probability: f64) -> f64 {
+    if probability == 0.0 {
+        return log_density;
+    }
+    // Densities are relative to one whose integral is √(2π).
+    let even = Float::sqrt(TAU) / (2.0 * (LARGEST_GROWTH - PLAUSIBLE_GROWTH));
+    Float::ln((1.0 - probability) * Float::exp(log_density) + probability * even)
 }
 
 /// The distributions of β around its mean, on edges and between models that no edge joins.
@@ -298,6 +330,7 @@ impl Spreads {
         let [edges, others] = deviations.map(|deviation| Spread {
             deviation: model.get(deviation),
             error_share,
+            rescaled: model.get(JointConstant::Rescaled).min(1.0),
             ..Spread::new(model.get(degrees_of_freedom))
         });
         Self { edges, others }
@@ -311,6 +344,8 @@ struct Spread {
     /// The share of the squared error of β that is counted.
     error_share: f64,
     degrees_of_freedom: f64,
+    /// The probability that β isn't plausible because a model was rescaled.
+    rescaled: f64,
     /// ln of the density at the mean for a variance of 1, relative to that of a normal distribution.
     log_peak: f64,
 }
@@ -326,6 +361,7 @@ impl Spread {
         Self {
             deviation: 0.0,
             error_share: 1.0,
+            rescaled: 0.0,
             degrees_of_freedom,
             log_peak: Float::ln(peak),
         }
@@ -370,7 +406,8 @@ impl EdgeTerms {
         } else {
             Float::ln((1.0 + Float::exp(2.0 * risen)) / 2.0)
         };
-        self.structure + self.growth.cost(growth) + against_score
+        let growth = model.get(JointConstant::GrowthWeight) * self.growth.cost(growth);
+        self.structure + growth + against_score
     }
 }
 
@@ -453,26 +490,58 @@ impl UnexplainedErrors {
 mod tests {
     use super::*;
 
+    fn all_spreads(model: &JointModel) -> [Spread; 4] {
+        let [regular, erratic] = [Regularity::Regular, Regularity::Erratic]
+            .map(|regularity| Spreads::new(regularity, model));
+        [regular.edges, regular.others, erratic.edges, erratic.others]
+    }
+
+    /// The integral of a density, up to ±`most`.
+    fn integral(spread: Spread, most: i32) -> f64 {
+        let density = |at: i32| {
+            let growth = GrowthEvidence {
+                coefficient: 1e-2 * (f64::from(at) + 0.5),
+                variance: 0.04,
+            };
+            // The constant that plausible growth leaves out.
+            let share = 1.0 - spread.rescaled + growth.rescaled(spread.rescaled);
+            share * growth.log_density(0.3, spread).exp()
+        };
+        // The densities are relative to one whose integral is √(2π).
+        (-100 * most..100 * most).map(density).sum::<f64>() * 1e-2 / TAU.sqrt()
+    }
+
     #[test]
     fn densities_of_growth_are_normalised() {
-        let model = JointModel::new();
-        for regularity in [Regularity::Regular, Regularity::Erratic] {
-            let spreads = Spreads::new(regularity, &model);
-            for spread in [spreads.edges, spreads.others] {
-                let density = |at: i32| {
-                    let coefficient = 1e-2 * f64::from(at);
-                    let growth = GrowthEvidence {
-                        coefficient,
-                        variance: 0.04,
-                    };
-                    growth.log_density(0.3, spread).exp()
-                };
-                let integral: f64 = (-10_000..10_000).map(density).sum::<f64>() * 1e-2;
-                // The densities are relative to one whose integral is √(2π).
-                let integral = integral / core::f64::consts::TAU.sqrt();
-                assert!((integral - 1.0).abs() < 2e-4, "{spread:?}: {integral}");
-            }
+        let trained = JointModel::new().without(JointConstant::Rescaled);
+        for spread in all_spreads(&trained) {
+            let integral = integral(spread, 100);
+            assert!((integral - 1.0).abs() < 2e-4, "{spread:?}: {integral}");
         }
+        for spread in all_spreads(&JointModel::new()) {
+            let integral = integral(spread, 10);
+            assert!((integral - 1.0).abs() < 2e-4, "{spread:?}: {integral}");
+        }
+    }
+
+    #[test]
+    fn growth_beyond_what_training_does_shows_no_direction() {
+        let between = |coefficient: f64| {
+            let growth = GrowthEvidence::new(coefficient, 0.1, 0.1);
+            let of = |model: &JointModel| {
+                let state = GrowthState::all(model, 0.0)[0];
+                let terms = GrowthTerms::all([growth, growth.reversed()].into_iter(), model);
+                terms[1].cost(state) - terms[0].cost(state)
+            };
+            [
+                of(&JointModel::new()),
+                of(&JointModel::new().without(JointConstant::Rescaled)),
+            ]
+        };
+        let [with, without] = between(0.9);
+        assert!(with == without && with > 10.0, "{with} {without}");
+        let [with, without] = between(-8.0);
+        assert!(with.abs() < 0.1 && without < -5.0, "{with} {without}");
     }
 
     #[test]

@@ -158,6 +158,9 @@ pub enum JointConstant {
     ErraticNonEdgeDeviation,
     /// Degrees of freedom of the distribution of β if growth is erratic. Default: 4.
     ErraticDegreesOfFreedom,
+    /// Prior probability that the β of two models is beyond ±2.5 because rows or columns of one of them were rescaled.
+    /// Default: 0.05; 0.01 and 0.1 give nearly the same answers. β is then as likely in either direction.
+    Rescaled,
     /// Prior probability that all training in a tree preserves norms, so that growth says nothing about direction.
     /// Default: 0.06. No tree used for fitting is of this kind, and the term costs some confidence where growth is
     /// small.
@@ -209,7 +212,7 @@ pub enum JointConstant {
 ///
 /// A constant's row is found by its position among the variants.
 #[rustfmt::skip]
-const TABLE: [(JointConstant, &str, f64, Option<f64>); 30] = {
+const TABLE: [(JointConstant, &str, f64, Option<f64>); 31] = {
     use JointConstant::*;
     [
         (HalfDimension, "half-dimension", 20.0, None),
@@ -227,6 +230,7 @@ const TABLE: [(JointConstant, &str, f64, Option<f64>); 30] = {
         (ErraticEdgeDeviation, "erratic-edge-deviation", 0.3, None),
         (ErraticNonEdgeDeviation, "erratic-non-edge-deviation", 0.6, None),
         (ErraticDegreesOfFreedom, "erratic-degrees-of-freedom", 4.0, None),
+        (Rescaled, "rescaled", 0.05, Some(0.0)),
         (NormPreserving, "norm-preserving", 0.06, Some(0.0)),
         (Shortening, "shortening", 0.01, Some(0.0)),
         (ScoreWeight, "score-weight", 1.0, Some(0.0)),
@@ -247,8 +251,8 @@ const TABLE: [(JointConstant, &str, f64, Option<f64>); 30] = {
 
 impl JointConstant {
     /// All constants.
-    pub const ALL: [Self; 30] = {
-        let mut all = [Self::HalfDimension; 30];
+    pub const ALL: [Self; 31] = {
+        let mut all = [Self::HalfDimension; 31];
         let mut at = 0;
         while at < all.len() {
             all[at] = TABLE[at].0;
