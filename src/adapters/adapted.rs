@@ -2,7 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use core::iter;
@@ -37,6 +37,8 @@ struct Changes<A> {
     updates: BTreeMap<String, Update>,
     /// The adapter's tensors that replace layers of the base, by those layers' names, or that are new.
     whole: BTreeMap<String, String>,
+    /// The layers of the base to which the adapter's tensors are added.
+    added: BTreeSet<String>,
     /// Whether the base also lists the adapter's factors, which are not layers of the model.
     is_within: bool,
 }
@@ -50,8 +52,12 @@ impl<A: WeightSource> Adapter<A> {
     ///
     /// [`AdapterError`] if the base lacks a weight, has it in another shape, or can't be read.
     pub fn applied_to<B: WeightSource>(self, base: B) -> Result<AdaptedModel<B, A>, AdapterError> {
-        let mut updates = BTreeMap::new();
+        let (mut updates, mut differences) = (BTreeMap::new(), BTreeMap::new());
         for (target, place) in self.plan(&base)? {
+            if let Some(difference) = &target.difference {
+                differences.insert(place.layer, difference.tensor.clone());
+                continue;
+            }
             let update = update(target, &place);
             let magnitudes = match &target.lengths {
                 Lengths::Magnitudes(magnitudes) => Some(magnitudes.clone()),
@@ -71,7 +77,8 @@ impl<A: WeightSource> Adapter<A> {
             base,
             changes: Some(Changes {
                 updates: updates.collect(),
-                whole: self.whole,
+                added: differences.keys().cloned().collect(),
+                whole: self.whole.into_iter().chain(differences).collect(),
                 is_within: self.is_within,
                 source: self.source,
             }),
@@ -88,6 +95,7 @@ impl<A: WeightSource> Adapter<A> {
             changes: Some(Changes {
                 updates: BTreeMap::new(),
                 whole: BTreeMap::new(),
+                added: BTreeSet::new(),
                 is_within: self.is_within,
                 source: self.source,
             }),
@@ -220,6 +228,9 @@ impl<B: WeightSource, A: WeightSource> WeightSource for AdaptedModel<B, A> {
         };
         for layer in base.filter(|layer| !is_part(layer)) {
             changed.push(layer.map(|layer| match whole.remove(layer.name()) {
+                Some((name, difference)) if changes.added.contains(name) => {
+                    AdaptedLayer(Kind::Sum(layer, difference))
+                }
                 Some((name, layer)) => AdaptedLayer(Kind::Whole(name, layer)),
                 None => match changes.updates.get(layer.name()) {
                     Some(update) => AdaptedLayer(Kind::Updated(layer, update)),
@@ -271,6 +282,7 @@ enum Kind<'a, B: WeightSource + 'a, A: WeightSource + 'a> {
     Base(B::Layer<'a>),
     Updated(B::Layer<'a>, &'a Update),
     Whole(&'a str, A::Layer<'a>),
+    Sum(B::Layer<'a>, A::Layer<'a>),
 }
 
 impl<'a, B: WeightSource, A: WeightSource> AdaptedLayer<'a, B, A> {
@@ -294,14 +306,14 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
 
     fn name(&self) -> &str {
         match &self.0 {
-            Kind::Base(layer) | Kind::Updated(layer, _) => layer.name(),
+            Kind::Base(layer) | Kind::Updated(layer, _) | Kind::Sum(layer, _) => layer.name(),
             Kind::Whole(name, _) => name,
         }
     }
 
     fn shape(&self) -> &[usize] {
         match &self.0 {
-            Kind::Base(layer) | Kind::Updated(layer, _) => layer.shape(),
+            Kind::Base(layer) | Kind::Updated(layer, _) | Kind::Sum(layer, _) => layer.shape(),
             Kind::Whole(_, layer) => layer.shape(),
         }
     }
@@ -309,7 +321,7 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
     fn element_type(&self) -> ElementType {
         match &self.0 {
             Kind::Base(layer) => layer.element_type(),
-            Kind::Updated(layer, _) => match layer.element_type() {
+            Kind::Updated(layer, _) | Kind::Sum(layer, _) => match layer.element_type() {
                 ElementType::F64 => ElementType::F64,
                 _ => ElementType::F32,
             },
@@ -323,11 +335,18 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
             Kind::Updated(layer, update) => {
                 layer.read(offset, values).map_err(AdaptedError::Base)?;
                 update.apply(offset, values);
-                if layer.element_type() != ElementType::F64 {
-                    for value in values {
-                        *value = T::from_single(f32::narrow(value.widen()));
-                    }
+                round(layer.element_type(), values);
+                Ok(())
+            }
+            Kind::Sum(layer, difference) => {
+                let mut added = vec![0.0_f64; values.len()];
+                layer.read(offset, values).map_err(AdaptedError::Base)?;
+                let read = difference.read(offset, &mut added);
+                read.map_err(AdaptedError::Adapter)?;
+                for (value, added) in values.iter_mut().zip(added) {
+                    *value = T::narrow(value.widen() + added);
                 }
+                round(layer.element_type(), values);
                 Ok(())
             }
             Kind::Whole(_, layer) => layer.read(offset, values).map_err(AdaptedError::Adapter),
@@ -336,7 +355,9 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
 
     fn preferred_length(&self) -> usize {
         match &self.0 {
-            Kind::Base(layer) | Kind::Updated(layer, _) => layer.preferred_length(),
+            Kind::Base(layer) | Kind::Updated(layer, _) | Kind::Sum(layer, _) => {
+                layer.preferred_length()
+            }
             Kind::Whole(_, layer) => layer.preferred_length(),
         }
     }
@@ -344,7 +365,7 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
     fn rounding(&self) -> Result<Option<f64>, Self::Error> {
         match &self.0 {
             Kind::Base(layer) => layer.rounding().map_err(AdaptedError::Base),
-            Kind::Updated(..) => Ok(None),
+            Kind::Updated(..) | Kind::Sum(..) => Ok(None),
             Kind::Whole(_, layer) => layer.rounding().map_err(AdaptedError::Adapter),
         }
     }
@@ -352,8 +373,17 @@ impl<B: WeightSource, A: WeightSource> Layer for AdaptedLayer<'_, B, A> {
     fn as_slice(&self) -> Option<WeightSlice<'_>> {
         match &self.0 {
             Kind::Base(layer) => layer.as_slice(),
-            Kind::Updated(..) => None,
+            Kind::Updated(..) | Kind::Sum(..) => None,
             Kind::Whole(_, layer) => layer.as_slice(),
+        }
+    }
+}
+
+/// Rounds changed values to single precision, unless the base's have double.
+fn round<T: Scalar>(base: ElementType, values: &mut [T]) {
+    if base != ElementType::F64 {
+        for value in values {
+            *value = T::from_single(f32::narrow(value.widen()));
         }
     }
 }

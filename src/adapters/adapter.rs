@@ -11,10 +11,11 @@ use super::update::Change;
 use super::{AdapterConfig, AdapterError};
 use crate::weights::{Layer, WeightSource};
 
-/// An adapter (LoRA, rsLoRA, DoRA, AdaLoRA, LoHa, LoKr, IA3) over any source of its tensors.
+/// An adapter (LoRA, rsLoRA, DoRA, AdaLoRA, LoHa, LoKr, IA3, whole differences) over any source of its tensors.
 ///
 /// An adapter is recognised by the names that PEFT, diffusers and kohya give its tensors. Its factors are
-/// held in memory. Tensors that replace the base's (`modules_to_save`) are read when they are needed.
+/// held in memory. Whole differences and tensors that replace the base's (`modules_to_save`) are read when they
+/// are needed.
 ///
 /// # Examples
 ///
@@ -76,14 +77,21 @@ impl Holding {
             weights.any(|weight| names.contains(&weight))
         };
         let mut holding = Self::Model;
+        let (mut has_difference, mut has_whole) = (false, false);
         for name in &names {
             match TensorName::parse(name) {
-                TensorName::Part(_, Part::Alpha) | TensorName::Whole => {}
+                TensorName::Part(_, Part::Alpha) => {}
+                TensorName::Part(_, Part::Difference) => has_difference = true,
+                TensorName::Whole => has_whole = true,
                 TensorName::Part(..) | TensorName::OtherMethod(_) if has_weight(name) => {
                     return Self::Both;
                 }
                 TensorName::Part(..) | TensorName::OtherMethod(_) => holding = Self::Adapter,
             }
+        }
+        // A model may use such a name for one of its own parameters.
+        if has_difference && !has_whole {
+            holding = Self::Adapter;
         }
         holding
     }
@@ -100,10 +108,20 @@ pub(super) struct Target {
     pub(super) change: Option<Change>,
     pub(super) scale: f64,
     pub(super) lengths: Lengths,
+    /// The adapter's tensor to add to the weight, in place of a change held in memory.
+    pub(super) difference: Option<Difference>,
     /// The rank of its factors.
     pub(super) rank: usize,
     /// The name of the method.
     pub(super) method: &'static str,
+}
+
+/// A tensor of the adapter with all values of a change, which are read when they are needed.
+#[derive(Clone, Debug)]
+pub(super) struct Difference {
+    pub(super) tensor: String,
+    /// The number of rows, and the product of the other dimensions.
+    pub(super) shape: [usize; 2],
 }
 
 /// How the sum of the weight and its change is scaled.
@@ -122,6 +140,9 @@ pub(super) enum Lengths {
 impl Target {
     /// The numbers of outputs and inputs, as far as they are known.
     pub(super) fn dimensions(&self) -> [Option<usize>; 2] {
+        if let Some(difference) = &self.difference {
+            return difference.shape.map(Some);
+        }
         match (&self.change, &self.lengths) {
             (Some(change), _) => [Some(change.rows()), Some(change.columns())],
             (None, Lengths::OfOutputs(factors)) => [Some(factors.len()), None],
@@ -233,24 +254,24 @@ impl<A: WeightSource> Adapter<A> {
         self.source.name()
     }
 
-    /// The largest rank of the factors; 0 if there are none, as for IA3.
+    /// The largest rank of the factors; 0 if there are none, as for IA3 and whole differences.
     #[must_use]
     pub fn rank(&self) -> usize {
         let ranks = self.targets.iter().map(|target| target.rank);
         ranks.max().unwrap_or(0)
     }
 
-    /// The method: `LoRA`, `DoRA`, `AdaLoRA`, `LoHa`, `LoKr` or `IA3`.
+    /// The method: `LoRA`, `DoRA`, `AdaLoRA`, `LoHa`, `LoKr`, `IA3`, or `full` for whole differences.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        let mut methods = self.targets.iter().map(|target| target.method);
-        // Not every weight has magnitudes in DoRA.
-        let is_dora = methods.clone().any(|method| method == "DoRA");
-        if is_dora {
-            "DoRA"
-        } else {
-            methods.next().unwrap_or("LoRA")
-        }
+        let methods = self.targets.iter().map(|target| target.method);
+        // In DoRA, not every weight has magnitudes. Differences may come with another method.
+        let first = methods.min_by_key(|&method| match method {
+            "DoRA" => 0,
+            "full" => 2,
+            _ => 1,
+        });
+        first.unwrap_or("LoRA")
     }
 
     /// The configuration stored next to its tensors.

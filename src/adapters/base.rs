@@ -107,7 +107,8 @@ impl Layers {
             }
             shorter = shorter.and_then(|module| Some(module.split_once('.')?.1));
         }
-        let ends = ENDINGS.map(|end| [".", module, end].concat());
+        let ends = ENDINGS.iter().chain(&[""]);
+        let ends: Vec<String> = ends.map(|end| [".", module, *end].concat()).collect();
         let is_ending = |name: &&String| ends.iter().any(|end| name.ends_with(&**end));
         let mut ending = self.shapes.keys().filter(is_ending);
         let found = ending.next()?;
@@ -137,10 +138,12 @@ impl Layers {
         };
         let width = width.ok_or_else(wrong)?;
         let orientation = match (are([rows, width]), are([width, rows])) {
-            (true, true) if prefers_transposed => Orientation::Transposed,
+            (true, true) if prefers_transposed && target.difference.is_none() => {
+                Orientation::Transposed
+            }
             (true, _) => Orientation::Straight,
-            (false, true) => Orientation::Transposed,
-            (false, false) => return Err(wrong()),
+            (false, true) if target.difference.is_none() => Orientation::Transposed,
+            (false, _) => return Err(wrong()),
         };
         let bias = name
             .strip_suffix("weight")

@@ -49,6 +49,9 @@ pub(super) enum Part {
     KroneckerOther(Factor),
     /// IA3's scaling factors.
     Factors,
+    /// The whole change of the weight, and that of the bias next to it.
+    Difference,
+    BiasDifference,
 }
 
 /// A table, or one factor of it.
@@ -95,6 +98,8 @@ impl Part {
             "lokr_w2_b" => Self::KroneckerOther(OfInputs),
             "lokr_t2" => Self::KroneckerOther(Middle),
             "ia3_l" => Self::Factors,
+            "diff" | "w_norm" => Self::Difference,
+            "diff_b" | "b_norm" => Self::BiasDifference,
             _ => return None,
         })
     }
@@ -178,6 +183,9 @@ impl TensorName {
             is_end(part, segments.get(at + length..)?).then_some((part, module))
         });
         match found {
+            Some((Part::BiasDifference, module)) => {
+                Self::Part(Module::new(&module).bias(), Part::Difference)
+            }
             Some((part, module)) => Self::Part(Module::new(&module), part),
             None => Self::Whole,
         }
@@ -214,7 +222,7 @@ fn part_at(segments: &[&str], at: usize) -> Option<(Part, usize, String)> {
 /// Whether these segments may follow a part: the adapter's name and `weight`.
 fn is_end(part: Part, rest: &[&str]) -> bool {
     match (part, rest) {
-        (Part::Alpha, rest) => rest.is_empty(),
+        (Part::Alpha | Part::Difference | Part::BiasDifference, rest) => rest.is_empty(),
         (_, [] | [_] | [_, "weight"]) => rest != ["bias"],
         _ => false,
     }
@@ -248,6 +256,20 @@ impl Module {
     }
 }
 
+impl Module {
+    /// The bias next to this weight.
+    fn bias(self) -> Self {
+        let end = match self.separator {
+            Separator::Dot => ".bias",
+            Separator::Underscore => "_bias",
+        };
+        Self {
+            name: self.name + end,
+            ..self
+        }
+    }
+}
+
 /// The name of a tensor that replaces one of the base's, without PEFT's additions.
 pub(super) fn whole_name(name: &str) -> String {
     let name = name.strip_prefix(PEFT_PREFIX).unwrap_or(name);
@@ -267,7 +289,7 @@ mod tests {
 
     #[test]
     fn names_of_libraries_are_taken_apart() {
-        use Part::{Alpha, Down, EmbeddingUp, Magnitude, Up};
+        use Part::{Alpha, Difference, Down, EmbeddingUp, Magnitude, Up};
         let dotted = [
             ("base_model.model.h.0.q.lora_A.weight", "", "h.0.q", Down),
             (
@@ -326,6 +348,8 @@ mod tests {
             ),
             ("layers.0.q_proj.lora_B.weight", "", "layers.0.q_proj", Up),
             ("unet.q.alpha", "unet", "q", Alpha),
+            ("blocks.0.norm.diff", "", "blocks.0.norm", Difference),
+            ("blocks.0.q.diff_b", "", "blocks.0.q.bias", Difference),
         ];
         for (name, component, module, part) in dotted {
             let expected = Module {
@@ -355,6 +379,7 @@ mod tests {
             "alpha",
             "q.alpha.weight",
             "lora_A.weight",
+            "q.diff.weight",
         ];
         for name in whole {
             assert_eq!(TensorName::parse(name), TensorName::Whole, "{name}");

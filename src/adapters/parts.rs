@@ -2,11 +2,11 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::adapter::{Lengths, Target};
+use super::adapter::{Difference, Lengths, Target};
 use super::names::{Factor, Module, Part};
 use super::update::{Change, Matrix, Table};
 use super::{AdapterConfig, AdapterError};
@@ -35,6 +35,9 @@ impl<L: Layer<Error: ToString>> Parts<L> {
         module: Module,
         config: &AdapterConfig,
     ) -> Result<Target, AdapterError> {
+        if let Some(difference) = self.0.get(&Part::Difference) {
+            return of_difference(module, difference);
+        }
         if let Some(factors) = self.0.get(&Part::Factors) {
             return of_factors(module, factors);
         }
@@ -98,6 +101,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
             module,
             change: Some(Change::Added(product)),
             lengths: magnitudes.map_or(Lengths::Kept, Lengths::Magnitudes),
+            difference: None,
             rank,
             method,
         })
@@ -154,6 +158,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
             module,
             change: Some(Change::Hadamard(first.0, second.0)),
             lengths: Lengths::Kept,
+            difference: None,
             rank,
             method: "LoHa",
         })
@@ -181,6 +186,7 @@ impl<L: Layer<Error: ToString>> Parts<L> {
             rank: rank.unwrap_or_else(|| least(&first) * least(&second)),
             change: Some(Change::Kronecker(first, second)),
             lengths: Lengths::Kept,
+            difference: None,
             method: "LoKr",
         })
     }
@@ -219,8 +225,26 @@ fn of_factors<L: Layer<Error: ToString>>(
         change: None,
         scale: 0.0,
         lengths,
+        difference: None,
         rank: 0,
         method: "IA3",
+    })
+}
+
+/// The whole change of a weight, which LyCORIS stores unscaled.
+fn of_difference(module: Module, layer: &impl Layer) -> Result<Target, AdapterError> {
+    let shape = matrix_shape(layer)?;
+    Ok(Target {
+        module,
+        change: None,
+        scale: 0.0,
+        lengths: Lengths::Kept,
+        difference: Some(Difference {
+            tensor: layer.name().to_owned(),
+            shape,
+        }),
+        rank: 0,
+        method: "full",
     })
 }
 
@@ -275,19 +299,26 @@ fn misfit(module: &Module, down: &impl Layer, up: &impl Layer) -> AdapterError {
 
 /// All values of a layer as a matrix, with all dimensions but the first merged into columns.
 fn matrix<L: Layer<Error: ToString>>(layer: &L) -> Result<Matrix, AdapterError> {
-    let reading = |reason: String| AdapterError::Reading { reason };
-    let shape = layer.shape();
-    let Some(count) = element_count(shape) else {
-        return Err(reading(alloc::format!("{:?} is too large", layer.name())));
-    };
-    let mut values = vec![0.0_f32; count];
+    let [rows, columns] = matrix_shape(layer)?;
+    let mut values = vec![0.0_f32; rows * columns];
     layer
         .read(0, &mut values)
-        .map_err(|error| reading(error.to_string()))?;
-    let rows = shape.first().copied().unwrap_or(1);
+        .map_err(|error| AdapterError::Reading {
+            reason: error.to_string(),
+        })?;
     Ok(Matrix {
         rows,
-        columns: count.checked_div(rows).unwrap_or(0),
+        columns,
         values,
     })
+}
+
+/// The number of rows of a layer, and the product of its other dimensions.
+fn matrix_shape(layer: &impl Layer) -> Result<[usize; 2], AdapterError> {
+    let shape = layer.shape();
+    let count = element_count(shape).ok_or_else(|| AdapterError::Reading {
+        reason: alloc::format!("{:?} is too large", layer.name()),
+    })?;
+    let rows = shape.first().copied().unwrap_or(1);
+    Ok([rows, count.checked_div(rows).unwrap_or(0)])
 }

@@ -113,6 +113,60 @@ fn ia3_multiplies_outputs_with_their_bias_or_inputs() {
 }
 
 #[test]
+fn whole_differences_are_added_to_weights_biases_and_norms() {
+    let base = [
+        ("m.q.weight", &[2, 2][..], &[1.0, 2.0, 3.0, 4.0][..]),
+        ("m.q.bias", &[2], &[1.0, 1.0]),
+        ("m.k.weight", &[2, 1], &[1.0, 1.0]),
+        ("m.norm.weight", &[2], &[1.0, 2.0]),
+        ("m.norm.bias", &[2], &[0.0, 0.0]),
+    ];
+    let tensors: [Tensor<'_>; 7] = [
+        ("lora_unet_m_q.diff", &[2, 2], &[0.5, 0.0, -1.0, 2.0]),
+        ("lora_unet_m_q.diff_b", &[2], &[0.25, 0.5]),
+        ("lora_unet_m_q.alpha", &[], &[0.5]),
+        ("lora_unet_m_k.lora_down.weight", &[1, 1], &[2.0]),
+        ("lora_unet_m_k.lora_up.weight", &[2, 1], &[1.0, 3.0]),
+        ("lora_unet_m_norm.w_norm", &[2], &[-1.0, 1.0]),
+        ("lora_unet_m_norm.b_norm", &[2], &[3.0, 4.0]),
+    ];
+    let adapter = model("a", &tensors);
+    assert!(Adapter::is_adapter(&adapter));
+    let adapter = Adapter::read(adapter, AdapterConfig::new()).unwrap();
+    assert_eq!((adapter.method(), adapter.rank()), ("LoRA", 1));
+    let adapted = adapter.applied_to(model("base", &base)).unwrap();
+    assert_chunks_agree(&adapted);
+    let expected = [
+        vec![1.5, 2.0, 2.0, 6.0],
+        vec![1.25, 1.5],
+        vec![3.0, 7.0],
+        vec![0.0, 3.0],
+        vec![3.0, 4.0],
+    ];
+    let found = values(&adapted).into_iter().map(|(_, values)| values);
+    assert!(found.eq(expected));
+    let only = |shape: &[usize]| {
+        let adapter = model("a", &[("m.q.diff", shape, &[1.0; 6])]);
+        assert!(Adapter::is_adapter(&adapter));
+        let adapter = Adapter::read(adapter, AdapterConfig::new()).unwrap();
+        assert_eq!((adapter.method(), adapter.rank()), ("full", 0));
+        let applied = adapter.applied_to(model("base", &[("m.q.weight", &[3, 2], &[1.0; 6])]));
+        applied.map(|adapted| values(&adapted)[0].1.clone())
+    };
+    assert_eq!(only(&[3, 2]).unwrap(), [2.0; 6]);
+    assert!(matches!(
+        only(&[2, 3]),
+        Err(AdapterError::WrongShape { .. })
+    ));
+    // A parameter of this name among others is a model's own.
+    let own = [
+        ("m.diff", &[1][..], &[1.0][..]),
+        ("m.q.weight", &[1], &[1.0]),
+    ];
+    assert!(!Adapter::is_adapter(&model("m", &own)));
+}
+
+#[test]
 fn factors_that_fit_no_weight_of_the_base_are_refused() {
     let wrong = [
         &[("ia3_l", &[5, 1][..], &[1.0; 5][..])][..],
