@@ -34,6 +34,8 @@ use crate::Scalar;
 /// | stored as | weight |
 /// |---|---|
 /// | `weight` in 8 bits (float or integer) or floats of 4 bits with `weight_scale`, `weight_scale_inv`, `scale_weight` or `qscale_weight`: one scale, one a row, a column, a block or a group; perhaps `weight_zero_point` | (code − zero) · scale |
+/// | `weight` in I8 with `weight.scale` or `scale`: one, or one a row; perhaps `weight.zero_point` | (code − zero) · scale |
+/// | ONNX: `x_quantized` in 8 bits, `x_scale`, `x_zero_point` | (code − zero) · scale |
 /// | LLM.int8: `weight` in I8, `SCB` | code · SCB / 127 |
 /// | bitsandbytes NF4 and FP4: `weight` in U8, `weight.absmax`, `weight.quant_map`, `weight.quant_state.*`; nested absmax too | map\[code\] · absmax |
 /// | GPTQ of 2, 3, 4 and 8 bits: `qweight`, `qzeros`, `scales`, perhaps `g_idx` | (code − zero − 1) · scale |

@@ -30,7 +30,7 @@ pub(super) enum Scheme {
 }
 
 /// Possible suffixes to a tensor's name for its tables.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "_scale",
     "_scale_inv",
     "_scale_2",
@@ -41,6 +41,7 @@ const TABLES: [&str; 16] = [
     "_scales",
     "_zeros",
     ".scale",
+    ".zero_point",
     ".absmax",
     ".quant_map",
     ".nested_absmax",
@@ -146,8 +147,8 @@ fn decided<L: Layer>(listing: &Listing<'_, L>, candidate: Candidate) -> Result<P
 
 /// Claims all tensors that may describe a tensor as part of it.
 fn claim_tables<L: Layer>(listing: &mut Listing<'_, L>, name: &str) {
-    let stem = (name.strip_suffix("._data")).or_else(|| name.strip_suffix("_qdata"));
-    let stem = stem.unwrap_or(name);
+    let mut stems = ["._data", "_qdata", "_quantized"].iter();
+    let stem = stems.find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     for table in TABLES {
         listing.claim(&format!("{stem}{table}"));
     }

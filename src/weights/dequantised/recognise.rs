@@ -148,6 +148,11 @@ fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(Strin
         let scales = listing.get(&format!("{module}_weight_scale"))?;
         return Some((format!("{module}weight"), scales));
     }
+    if let Some(stem) = name.strip_suffix("_quantized")
+        && let Some(scales) = listing.get(&format!("{stem}_scale"))
+    {
+        return Some((stem.into(), scales));
+    }
     let behind = ["_scale_inv", "_scale"].map(|suffix| format!("{name}{suffix}"));
     let mut names: Vec<String> = behind.into();
     if let Some(module) = name.strip_suffix("weight") {
@@ -157,12 +162,38 @@ fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(Strin
         }
     }
     let found = names.iter().find_map(|name| listing.get(name));
+    let found = found.or_else(|| scale_of_rows(listing, codes));
     Some((name.into(), found?))
 }
 
+/// A table that is only called `scale`, as those of activations are, too: it must have one number, or one for each row.
+fn scale_of_rows<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<&'a L> {
+    let name = codes.name();
+    let beside = || {
+        let module = name.strip_suffix("weight")?;
+        // A module with a zero point scales its outputs.
+        let is_of_outputs = listing.get(&format!("{module}zero_point")).is_some();
+        listing
+            .get(&format!("{module}scale"))
+            .filter(|_| !is_of_outputs)
+    };
+    let found = listing.get(&format!("{name}.scale")).or_else(beside)?;
+    let count = element_count(found.shape());
+    let is_of_rows = || {
+        count == codes.shape().first().copied() && found.shape().first() == codes.shape().first()
+    };
+    (codes.element_type() == ElementType::I8 && (count == Some(1) || is_of_rows())).then_some(found)
+}
+
 fn zeros_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &str) -> Option<&'a L> {
-    let stem = codes.strip_suffix("_qdata").unwrap_or(codes);
-    listing.get(&format!("{stem}_zero_point"))
+    let mut stems = ["_qdata", "_quantized"]
+        .iter()
+        .filter_map(|end| codes.strip_suffix(end));
+    let stem = stems.next().unwrap_or(codes);
+    let mut names = ["_zero_point", ".zero_point"]
+        .iter()
+        .map(|end| format!("{stem}{end}"));
+    names.find_map(|name| listing.get(&name))
 }
 
 /// Codes of the weight's own shape.
@@ -173,6 +204,14 @@ fn scaled<L: Layer>(
     usual: Option<Lengths>,
 ) -> Result<Found, Stop<L::Error>> {
     let name = codes.name();
+    if let (&[rows, columns], &[count]) = (codes.shape(), table.shape())
+        && rows == columns
+        && count > 1
+        && name.ends_with("_quantized")
+    {
+        // ONNX stores matrices with a row for each output or for each input.
+        return Err(Stop::because("its scales may belong to rows or to columns"));
+    }
     let mut parts: Vec<String> = [name, table.name()].map(String::from).into();
     let scales = match table.element_type() {
         _ if table.name().ends_with("SCB") => Scales::Largest,

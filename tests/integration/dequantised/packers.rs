@@ -21,7 +21,7 @@ pub(crate) type Packed = (Vec<Tensor>, Vec<f64>);
 pub(crate) type Packer = fn(&Matrix<'_>) -> Packed;
 
 /// The names of all ways, each with its packer.
-pub(crate) const SCHEMES: [(&str, Packer); 30] = [
+pub(crate) const SCHEMES: [(&str, Packer); 33] = [
     ("F8_E4M3, one scale", |m| {
         scaled(m, ElementType::F8E4M3, (m.rows, m.columns), "_scale")
     }),
@@ -46,6 +46,15 @@ pub(crate) const SCHEMES: [(&str, Packer); 30] = [
     ("I8, groups", |m| {
         scaled(m, ElementType::I8, (1, 16), "_scale")
     }),
+    ("I8, rows, beside the weight", |m| {
+        let (mut tensors, values) = scaled(m, ElementType::I8, (1, m.columns), ".scale");
+        tensors[1].name = m.beside("scale");
+        (tensors, values)
+    }),
+    ("I8, below the weight", |m| {
+        scaled(m, ElementType::I8, (m.rows, m.columns), ".scale")
+    }),
+    ("ONNX", onnx),
     ("microscaling", microscaling),
     ("I8 with zeros", zero_points),
     ("LLM.int8", llm_int8),
@@ -294,6 +303,25 @@ fn zero_points(m: &Matrix<'_>) -> Packed {
         Tensor::floats(&format!("{}_scale", m.name), &[m.rows, 1], &scales),
         Tensor::bytes(&zero_point, &[m.rows, 1], &zeros).of_type(ElementType::I8),
     ];
+    (tensors, values)
+}
+
+/// Bytes with one scale and one zero point.
+fn onnx(m: &Matrix<'_>) -> Packed {
+    let (mut tensors, values) = zero_points(&Matrix {
+        rows: 1,
+        columns: m.values.len(),
+        ..*m
+    });
+    for (tensor, end) in tensors.iter_mut().zip(["quantized", "scale", "zero_point"]) {
+        tensor.name = format!("{}_{end}", m.name);
+        tensor.shape.clear();
+    }
+    tensors[0].shape = m.shape().into();
+    for at in [0, 2] {
+        tensors[at].element_type = ElementType::U8;
+        tensors[at].bytes.iter_mut().for_each(|byte| *byte ^= 128);
+    }
     (tensors, values)
 }
 

@@ -80,6 +80,28 @@ fn tables_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn scales_that_may_mean_something_else_are_refused() {
+    let scheme = "I8, rows, beside the weight";
+    let outputs = changed(scheme, |tensors| {
+        tensors.push(Tensor::bytes("p.zero_point", &[], &[0]));
+    });
+    let columns = changed(scheme, |tensors| {
+        *named(tensors, "p.scale") = Tensor::floats("p.scale", &[64], &[0.5; 64]);
+    });
+    for model in [outputs, columns] {
+        let reason = "p.weight: the meaning of its I8 codes is not stored";
+        assert_eq!(reasons(&model), [reason]);
+    }
+    let square = dequantised(vec![
+        Tensor::bytes("p_quantized", &[4, 4], &[1; 16]),
+        Tensor::floats("p_scale", &[4], &[0.5; 4]),
+        Tensor::bytes("p_zero_point", &[4], &[0; 4]),
+    ]);
+    let reason = "p_quantized: its scales may belong to rows or to columns";
+    assert_eq!(reasons(&square), [reason]);
+}
+
+#[test]
 fn groups_that_are_not_there_are_refused() {
     let set = |tensor: &mut Tensor, bytes: [u8; 4]| tensor.bytes[..4].copy_from_slice(&bytes);
     for (group, reason) in [
