@@ -56,6 +56,7 @@ impl<S: WeightSource> Transposed<S> {
             shape: [columns, rows].into(),
             block: Block::whole(&[rows, columns]),
             is_transposed: true,
+            places: 1,
             is_cut: false,
         })
     }

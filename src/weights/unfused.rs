@@ -1,4 +1,5 @@
-//! A common form for models: fused layers are split, and every matrix has one row per output.
+//! A common form for models: fused layers are split, every matrix has one row per output, and kernels of convolutions
+//! have outputs and inputs first.
 
 mod names;
 mod plan;
@@ -27,6 +28,10 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///   `experts.0.down_proj.weight`.
 /// - Matrices stored with one row per input, as in GPT-2, are listed transposed. The bias of a matrix
 ///   shows how many outputs there are; square matrices follow the others.
+///
+/// - Kernels of convolutions are listed with outputs and inputs first, as PyTorch stores them. Those of Keras and
+///   Flax (height, width, inputs, outputs) and of TensorFlow Lite and MLX (outputs, height, width, inputs) are
+///   recognised where height and width are equal, by the majority in the model.
 ///
 /// A layer stays unchanged if a part would have the name of another layer.
 ///

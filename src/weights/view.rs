@@ -34,6 +34,9 @@ pub(super) struct Part {
     pub(super) shape: Vec<usize>,
     pub(super) block: Block,
     pub(super) is_transposed: bool,
+    /// The number of places in a convolution's kernel, if they are stored before the inputs. They are listed
+    /// after them. Otherwise 1.
+    pub(super) places: usize,
     /// Whether the layer also holds other projections.
     pub(super) is_cut: bool,
 }
@@ -148,7 +151,10 @@ impl<L: Layer> Layer for LayerView<L> {
         match &self.part {
             None => self.layer.read(offset, values),
             Some(part) if part.is_transposed => {
-                read_transposed(&*self.layer, part.block, offset, values)
+                read_transposed(&*self.layer, part.block, part.places, offset, values)
+            }
+            Some(part) if part.places > 1 => {
+                read_kernels(&*self.layer, part.block, part.places, offset, values)
             }
             Some(part) => read_block(&*self.layer, part.block, offset, values),
         }
@@ -178,7 +184,7 @@ impl<L: Layer> Layer for LayerView<L> {
         let slice = self.layer.as_slice()?;
         match &self.part {
             None => Some(slice),
-            Some(part) if part.is_transposed => None,
+            Some(part) if part.is_transposed || part.places > 1 => None,
             Some(part) => slice.range(part.block.as_range()?),
         }
     }
@@ -203,16 +209,45 @@ fn read_block<L: Layer, T: Scalar>(
     Ok(())
 }
 
-/// Reads the values of a block's transpose, starting at a flat index of the transpose.
+/// Reads a block whose rows are kernels with the inputs of each place in turn, as kernels with the places of each
+/// input in turn.
+fn read_kernels<L: Layer, T: Scalar>(
+    layer: &L,
+    block: Block,
+    places: usize,
+    mut offset: usize,
+    mut values: &mut [T],
+) -> Result<(), L::Error> {
+    let inputs = block.columns / places;
+    while !values.is_empty() {
+        let (row, column) = (offset / block.columns, offset % block.columns);
+        let (now, later) = values.split_at_mut((block.columns - column).min(values.len()));
+        let kernel = Block {
+            start: block.start + row * block.stride,
+            rows: places,
+            columns: inputs,
+            stride: inputs,
+        };
+        read_transposed(layer, kernel, 1, column, now)?;
+        (offset, values) = (offset + now.len(), later);
+    }
+    Ok(())
+}
+
+/// Reads the values of a block's transpose, starting at a flat index of the transpose. The rows of the block, the
+/// inputs of each of `places` in turn, become the places of each input in turn.
 ///
 /// Reads the values of neighbouring columns at once for each row, and writes several rows together, so that
 /// writes are also close together.
 fn read_transposed<L: Layer, T: Scalar>(
     layer: &L,
     block: Block,
+    places: usize,
     offset: usize,
     values: &mut [T],
 ) -> Result<(), L::Error> {
+    let inputs = block.rows / places;
+    let listed = |row: usize| row % inputs * places + row / inputs;
     let Some(last) = (offset + values.len())
         .checked_sub(1)
         .filter(|_| !values.is_empty())
@@ -228,17 +263,17 @@ fn read_transposed<L: Layer, T: Scalar>(
         runs.fill(T::nan());
         for (row, run) in rows.clone().zip(runs.chunks_exact_mut(length)) {
             // The first and the last column may be incomplete.
-            let start = usize::from(row < offset % block.rows);
-            let end = length - usize::from(row > last % block.rows);
+            let start = usize::from(listed(row) < offset % block.rows);
+            let end = length - usize::from(listed(row) > last % block.rows);
             if start < end {
                 let first = block.start + row * block.stride + first_column + start;
                 layer.read(first, &mut run[start..end])?;
             }
         }
         for column in 0..length {
-            let start = (first_column + column) * block.rows + strip;
-            let indices = (start..).zip(runs[column..].iter().step_by(length));
-            for (index, &value) in indices.take(rows.len()) {
+            let start = (first_column + column) * block.rows;
+            let indices = rows.clone().map(|row| start + listed(row));
+            for (index, &value) in indices.zip(runs[column..].iter().step_by(length)) {
                 if let Some(place) = index.checked_sub(offset).and_then(|at| values.get_mut(at)) {
                     *place = value;
                 }
@@ -272,6 +307,7 @@ mod tests {
             shape: vec![3, 3],
             block: BLOCK,
             is_transposed,
+            places: 1,
             is_cut: false,
         };
         let view = LayerView::parts(layer, vec![part]).next().unwrap();
@@ -294,6 +330,43 @@ mod tests {
     }
 
     #[test]
+    fn kernels_are_listed_outputs_inputs_places_from_any_offset() {
+        let (outputs, inputs, places) = (3, 5, 4);
+        // Each value tells its output, input and place.
+        let value = |o: usize, i: usize, p: usize| (100 * o + 10 * i + p) as f32;
+        let all = outputs * inputs * places;
+        let expected: Vec<f32> = (0..all)
+            .map(|at| value(at / 20, at / places % inputs, at % places))
+            .collect();
+        let outputs_last = (0..all).map(|at| value(at % 3, at / 3 % inputs, at / 15));
+        let inputs_last = (0..all).map(|at| value(at / 20, at % inputs, at / inputs % places));
+        for (is_transposed, stored) in [
+            (true, outputs_last.collect::<Vec<f32>>()),
+            (false, inputs_last.collect()),
+        ] {
+            let model = InMemoryModel::new("m").with_layer("w", [all], stored);
+            let model = model.unwrap();
+            let shape = if is_transposed { [20, 3] } else { [3, 20] };
+            let part = Part {
+                name: "w".into(),
+                shape: vec![outputs, inputs, 2, 2],
+                block: Block::whole(&shape),
+                is_transposed,
+                places,
+                is_cut: false,
+            };
+            let view = LayerView::part(model.layers().next().unwrap().unwrap(), part);
+            for start in 0..all {
+                for end in start..=all {
+                    let mut values = vec![0.0_f32; end - start];
+                    view.read(start, &mut values).unwrap();
+                    assert_eq!(values, expected[start..end], "{is_transposed} {start}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn more_rows_than_are_put_in_place_together_are_transposed() {
         let (rows, columns) = (2 * STRIP + 5, 7);
         let values: Vec<f32> = (0..rows * columns).map(|value| value as f32).collect();
@@ -306,6 +379,7 @@ mod tests {
             shape: vec![columns, rows],
             block: Block::whole(&[rows, columns]),
             is_transposed: true,
+            places: 1,
             is_cut: false,
         };
         let view = LayerView::part(layer, part);

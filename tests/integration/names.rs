@@ -511,6 +511,43 @@ fn without_names_shapes_show_which_matrices_are_transposed() {
 }
 
 #[test]
+fn kernels_of_convolutions_meet_in_any_order_of_their_dimensions() {
+    let mut noise = Noise::new(58);
+    let shapes = [[16, 3, 5, 5], [32, 16, 3, 3], [8, 32, 1, 1]];
+    let tensors = shapes.map(|shape| Tensor::random(&shape, &mut noise));
+    // Each tensor with its dimensions in this order.
+    let stored = |name: &str, order: [usize; 4]| {
+        let folder = tensors.iter().enumerate().map(|(layer, tensor)| {
+            let values = tensor.values();
+            let lengths = order.map(|at| tensor.shape[at]);
+            let value = |at: usize| {
+                let (mut rest, mut place) = (at, [0; 4]);
+                for (dimension, length) in order.into_iter().zip(lengths).rev() {
+                    (place[dimension], rest) = (rest % length, rest / length);
+                }
+                let index = (0..4).fold(0, |index, at| index * tensor.shape[at] + place[at]);
+                values[index]
+            };
+            let stored = (0..values.len()).map(value).collect();
+            (format!("conv{layer}.weight"), Tensor::new(&lengths, stored))
+        });
+        (name.to_owned(), folder.collect::<Weights>())
+    };
+    let folder: Folder = vec![
+        stored("pytorch", [0, 1, 2, 3]),
+        stored("keras", [2, 3, 1, 0]),
+        stored("mlx", [0, 2, 3, 1]),
+    ];
+    let signed = sign_aligned(SignatureOptions::new(), &models(&folder)).into_iter();
+    let signatures: Vec<Signature> = signed.map(Result::unwrap).collect();
+    for other in &signatures[1..] {
+        let relation = Relation::between(&signatures[0], other).unwrap();
+        assert!(relation.is_equal());
+        assert_eq!(relation.compared(), [1.0, 1.0]);
+    }
+}
+
+#[test]
 fn layers_in_another_order_are_matched_by_content() {
     let base = decoder(59, 4, VOCABULARY);
     let child = renamed(&train(&base, 60, 0.05), |name| {

@@ -17,6 +17,9 @@ const OF_EXPERTS: [&str; 4] = ["down_proj", "gate_proj", "gate_up_proj", "up_pro
 /// The largest number of experts in a layer.
 const MOST_EXPERTS: usize = 4096;
 
+/// The largest height of a convolution's kernel: patches are the largest kernels.
+const LARGEST_KERNEL: usize = 32;
+
 /// A layer's name and its shape.
 type Named = (String, Vec<usize>);
 
@@ -52,6 +55,8 @@ struct Model<'a> {
     /// Whether square matrices have a row for each input.
     is_input_major: bool,
     interleaved_groups: Option<usize>,
+    /// Which dimension of kernels is their height, if outputs and inputs don't come first.
+    height: Option<usize>,
 }
 
 impl<'a> Model<'a> {
@@ -62,6 +67,7 @@ impl<'a> Model<'a> {
                 .collect(),
             is_input_major: false,
             interleaved_groups,
+            height: common_height(layers),
         };
         let of_kind = |kind| {
             let layers = layers.iter();
@@ -90,7 +96,7 @@ impl<'a> Model<'a> {
             return parts;
         }
         let [rows, columns] = shape[..] else {
-            return Vec::new();
+            return self.kernel(layer).into_iter().collect();
         };
         if !is_transposed {
             return Vec::new();
@@ -100,9 +106,36 @@ impl<'a> Model<'a> {
             shape: [columns, rows].into(),
             block: Block::whole(shape),
             is_transposed,
+            places: 1,
             is_cut: false,
         };
         [part].into()
+    }
+
+    /// The kernel of a convolution with outputs and inputs first.
+    fn kernel(&self, (name, shape): &Named) -> Option<Part> {
+        let (at, &[a, _, c, d]) = (self.height?, &shape[..]) else {
+            return None;
+        };
+        if height(shape).is_some_and(|own| own != at) {
+            return None;
+        }
+        let is_transposed = at == 0;
+        let [outputs, inputs] = if is_transposed { [d, c] } else { [a, d] };
+        let places = shape[at] * shape[at + 1];
+        let matrix = if is_transposed {
+            [places * inputs, outputs]
+        } else {
+            [outputs, places * inputs]
+        };
+        Some(Part {
+            name: name.clone(),
+            shape: [outputs, inputs, shape[at], shape[at + 1]].into(),
+            block: Block::whole(&matrix),
+            is_transposed,
+            places,
+            is_cut: false,
+        })
     }
 
     /// Whether a matrix has one row per input rather than one per output.
@@ -165,6 +198,7 @@ impl<'a> Model<'a> {
                     whole.with_rows(&outputs)
                 },
                 is_transposed,
+                places: 1,
                 is_cut: true,
             }
         };
@@ -266,6 +300,7 @@ impl<'a> Model<'a> {
                 shape: [outputs.len(), inputs].into(),
                 block,
                 is_transposed,
+                places: 1,
                 is_cut: kinds.len() > 1,
             }
         };
@@ -289,6 +324,27 @@ impl<'a> Model<'a> {
             _ => false,
         }
     }
+}
+
+/// Which dimension of most kernels is their height, if it isn't the third, as in PyTorch.
+fn common_height(layers: &[Named]) -> Option<usize> {
+    let shapes = layers.iter().map(|(_, shape)| &**shape);
+    let heights: Vec<usize> = shapes.filter_map(height).collect();
+    let count = |at: &usize| heights.iter().filter(|&found| found == at).count();
+    (0..2).find(|at| 2 * count(at) > heights.len())
+}
+
+/// Which dimension of a convolution's kernel is its height, as far as its shape shows it: height and width are
+/// mostly equal, and less than the numbers of outputs and inputs. Kernels of one place look like masks.
+fn height(shape: &[usize]) -> Option<usize> {
+    if shape.len() != 4 {
+        return None;
+    }
+    let squares = (0..3).filter(|&at| shape[at] == shape[at + 1]);
+    let least = squares.clone().map(|at| shape[at]).min()?;
+    let mut found = squares.filter(|&at| shape[at] == least);
+    let first = found.next()?;
+    ((2..=LARGEST_KERNEL).contains(&least) && found.next().is_none()).then_some(first)
 }
 
 /// Which of a matrix's dimensions counts its outputs.
@@ -379,6 +435,44 @@ mod tests {
                 ("wte.weight", &[100, 8]),
             ],
         );
+    }
+
+    #[test]
+    fn most_kernels_show_in_which_order_all_are_stored() {
+        let listed: [(&str, &[usize]); 5] = [
+            ("stem", &[16, 3, 3, 3]),
+            ("depth", &[16, 1, 3, 3]),
+            ("long", &[8, 16, 1, 7]),
+            ("point", &[8, 8, 1, 1]),
+            ("positions", &[1, 14, 14, 8]),
+        ];
+        // Height and width follow at 0 or 1; positions have no other order.
+        let stored = |at: usize| {
+            listed.map(|(name, shape)| match (name, shape) {
+                (_, &[o, i, h, w]) if name != "positions" => {
+                    (name, if at == 0 { [h, w, i, o] } else { [o, h, w, i] })
+                }
+                _ => (name, [1, 14, 14, 8]),
+            })
+        };
+        assert_listed(&listed, &listed);
+        let last = stored(0);
+        let last: Vec<(&str, &[usize])> = last.iter().map(|(n, s)| (*n, &s[..])).collect();
+        // Of one vote against another, neither counts.
+        assert_listed(&last, &last);
+        let more: [(&str, &[usize]); 1] = [("more", &[5, 5, 16, 16])];
+        let turned: [(&str, &[usize]); 1] = [("more", &[16, 16, 5, 5])];
+        assert_listed(
+            &[&last[..], &more].concat(),
+            &[&listed[..], &turned].concat(),
+        );
+        let inner = stored(1);
+        let inner: Vec<(&str, &[usize])> = inner.iter().map(|(n, s)| (*n, &s[..])).collect();
+        let turned: [(&str, &[usize]); 1] = [("positions", &[1, 8, 14, 14])];
+        assert_listed(&inner, &[&listed[..4], &turned].concat());
+        // Masks of attention.
+        let masks: [(&str, &[usize]); 1] = [("attn.bias", &[1, 1, 16, 16])];
+        assert_listed(&masks, &masks);
     }
 
     #[test]
