@@ -12,6 +12,7 @@ mod dequantised;
 mod element;
 mod floats;
 mod in_memory;
+mod joined;
 mod transposed;
 mod unfused;
 mod values;
@@ -32,6 +33,7 @@ pub(crate) use self::floats::F4_E2M1;
 #[cfg(feature = "gguf")]
 pub(crate) use self::floats::binary16;
 pub use self::in_memory::{InMemoryLayer, InMemoryModel, ShapeError};
+pub use self::joined::{Joined, JoinedLayer};
 pub use self::transposed::Transposed;
 pub use self::unfused::Unfused;
 pub(crate) use self::unfused::bias_of;

@@ -5,6 +5,7 @@ use core::fmt;
 
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::fs;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::ModelPath;
 use super::folder::{Candidate, Contents, Folder, Rejected, models_of, models_of_chosen};
 use super::id::{Named, Root, SNAPSHOTS, is_repository};
-use super::names::{FileKind, FileName, shown};
+use super::names::{FileKind, FileName, Slice, shown};
 use super::naming::{Item, Namer, with_unique_names};
 use super::skipped::{SkipReason, SkippedPath};
 use crate::text::{FileName as Shown, Line};
@@ -75,8 +76,9 @@ impl Error for FindError {}
 /// (`model.fp16.safetensors`) or in one of the generic names that libraries use (`model`, `consolidated`). Of
 /// these, the one in full precision is taken, in the preferred format. Generically named files in a subfolder
 /// `original` are the same model, too. Files such as `consolidated.00.pth` and `consolidated.01.pth`, or
-/// `mp_rank_00_model_states.pt` and its siblings, each contain a slice of every tensor and aren't read. The state of a training run (optimisers, random numbers)
-/// is skipped silently; everything else that is skipped is listed with the reason.
+/// `mp_rank_00_model_states.pt`, `mp_rank_00/model_optim_rng.pt` and their siblings, each contain a slice of every
+/// tensor; they are [joined](crate::weights::Joined) into one model. The state of a training run (optimisers, random
+/// numbers) is skipped silently; everything else that is skipped is listed with the reason.
 ///
 /// Only indexes and possible Git LFS pointers are opened. So a model that is found need not be readable, and
 /// a broken link is listed so that opening it reports the problem.
@@ -225,6 +227,8 @@ impl Listing {
                 listing.files.insert(name, path);
             } else if path.is_symlink() {
                 listing.links.push(path);
+            } else if let slices @ [_, ..] = &slices_in(&path, &name)[..] {
+                listing.files.extend(slices.iter().cloned());
             } else {
                 listing.folders.push(path);
             }
@@ -237,6 +241,23 @@ impl Listing {
         }
         Ok(listing)
     }
+}
+
+/// The files with a slice of every tensor in a folder that Megatron made for a rank, with their names below the
+/// folder above.
+fn slices_in(folder: &Path, name: &str) -> Vec<(String, PathBuf)> {
+    let is_rank = name.starts_with("mp_rank_");
+    let entries = is_rank.then(|| fs::read_dir(folder).ok()).flatten();
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    let named = paths.map(|path| (format!("{name}/{}", shown(path.file_name())), path));
+    let is_slice = |(name, path): &(String, PathBuf)| {
+        let slice = FileName::parse(name).and_then(|file| Slice::parse(file.series));
+        slice.is_some() && path.is_file()
+    };
+    named.filter(is_slice).collect()
 }
 
 /// The search through all given paths.

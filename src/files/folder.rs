@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::ModelFormat;
 use super::id::Named;
-use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, is_slice, shown};
+use super::names::{FileKind, FileName, PLAIN_ADAPTER, PLAIN_MODEL, Slice, shown};
 use super::skipped::SkipReason;
 use crate::safetensors::shard_names;
 use crate::storage::index::Stored;
@@ -48,8 +48,8 @@ pub(super) struct Candidate {
     pub(super) files: Vec<PathBuf>,
     /// The rank among several files of one model; the lowest is taken.
     preference: (usize, usize),
-    /// Whether it may contain only a slice of every tensor.
-    is_slice: bool,
+    /// Which slice of every tensor it may contain.
+    slice: Option<Slice>,
     /// Why it can't be read.
     problem: Option<SkipReason>,
 }
@@ -110,12 +110,8 @@ pub(super) fn models_of(folder: &Folder<'_>) -> Contents {
         if has_plain_model && series == PLAIN_ADAPTER {
             first.named = Named::ByFile;
         }
-        if first.is_slice && candidates.as_slice().iter().any(|other| other.is_slice) {
-            let names = candidates.flat_map(|other| other.names);
-            let files = [first.names.clone(), names.collect()].concat();
-            let reason = SkipReason::Slices { files };
-            contents.skipped.push(first.rejected(reason));
-        } else if let Some(reason) = first.problem.take() {
+        first.add_slices(&mut candidates);
+        if let Some(reason) = first.problem.take() {
             contents.skipped.push(first.rejected(reason));
         } else if first.format.is_readable() {
             // Sorted, so that the line doesn't depend on which formats this build reads.
@@ -160,7 +156,7 @@ pub(super) fn models_of_chosen(folder: &Folder<'_>) -> Contents {
         names: vec![name.clone()],
         files: vec![path.clone()],
         preference: (0, 0),
-        is_slice: false,
+        slice: None,
         problem: None,
     }));
     contents
@@ -256,7 +252,7 @@ impl Folder<'_> {
             names,
             files,
             preference: file.preference(),
-            is_slice: is_slice(file.series),
+            slice: Slice::parse(file.series),
             problem: (!pointers.is_empty()).then_some(problem),
         };
         ((series.to_owned(), format), candidate)
@@ -269,6 +265,36 @@ impl Candidate {
         let (name, precision) = self.preference;
         let problems = (self.problem.is_some(), !self.format.is_readable());
         (problems, precision, name, self.stored, self.format)
+    }
+
+    /// Adds the files with the other slices of its tensors.
+    fn add_slices(&mut self, others: &mut vec::IntoIter<Self>) {
+        let is_other = |other: &&Self| other.slice.is_some() && other.format == self.format;
+        if self.slice.is_none() || !others.as_slice().iter().any(|other| is_other(&other)) {
+            return;
+        }
+        let (slices, rest): (Vec<_>, Vec<_>) = others.partition(|other| is_other(&other));
+        *others = rest.into_iter();
+        let mut slices: Vec<Self> = [vec![self.clone()], slices].concat();
+        slices.sort_by_key(|slice| slice.slice.and_then(|slice| slice.number));
+        self.stored = Stored::Slices;
+        self.names = slices
+            .iter()
+            .flat_map(|slice| slice.names.clone())
+            .collect();
+        self.files = slices
+            .iter()
+            .flat_map(|slice| slice.files.clone())
+            .collect();
+        let numbers = slices
+            .iter()
+            .map(|slice| slice.slice.and_then(|slice| slice.number));
+        let are_all = numbers.eq((0..slices.len()).map(Some));
+        let problem = slices.into_iter().find_map(|slice| slice.problem);
+        self.problem = problem.or_else(|| {
+            let files = self.names.clone();
+            (!are_all).then_some(SkipReason::Slices { files })
+        });
     }
 
     fn rejected(self, reason: SkipReason) -> Rejected {

@@ -52,6 +52,9 @@ const TRAINING_STATES: [&str; 12] = [
     "dataloader",
 ];
 
+/// The names of the files that Megatron writes into a folder for each rank.
+const SLICES: [&str; 3] = ["model", "model_optim_rng", "model_rng"];
+
 /// The largest number of digits in a shard number.
 const MOST_DIGITS: usize = 6;
 
@@ -121,7 +124,7 @@ impl<'a> FileName<'a> {
         let series = match self.series {
             plain if PLAIN_NAMES.contains(&plain) => PLAIN_MODEL,
             plain if PLAIN_ADAPTER_NAMES.contains(&plain) => PLAIN_ADAPTER,
-            slice if is_slice(slice) => PLAIN_MODEL,
+            slice if Slice::parse(slice).is_some() => PLAIN_MODEL,
             series => series,
         };
         (
@@ -152,19 +155,40 @@ impl<'a> FileName<'a> {
 
 /// Whether a model with this name is named after its folder.
 fn is_plain(series: &str) -> bool {
-    PLAIN_NAMES.contains(&series) || PLAIN_ADAPTER_NAMES.contains(&series) || is_slice(series)
+    PLAIN_NAMES.contains(&series)
+        || PLAIN_ADAPTER_NAMES.contains(&series)
+        || Slice::parse(series).is_some()
 }
 
-/// Names such as `consolidated.00`, `mp_rank_00_model_states` and `model-rank-0-part-0`: if there are several, each
-/// contains a slice of every tensor.
-pub(super) fn is_slice(series: &str) -> bool {
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let consolidated = series.strip_prefix("consolidated.");
-    let states =
-        (series.strip_prefix("mp_rank_")).and_then(|rest| rest.strip_suffix("_model_states"));
-    let ranks = (series.strip_prefix("model-rank-")).and_then(|rest| rest.split_once("-part-"));
-    consolidated.or(states).is_some_and(is_number)
-        || ranks.is_some_and(|(rank, part)| is_number(rank) && is_number(part))
+/// A file that contains a slice of every tensor, if there are several of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    /// Its number among the slices, from 0 on; `None` if layers are distributed as well, or in an unknown way.
+    pub(super) number: Option<usize>,
+}
+
+impl Slice {
+    /// Parses names such as `consolidated.00`, `mp_rank_00_model_states`, `mp_rank_00/model_optim_rng`,
+    /// `mp_rank_00_000/model_rng` and `model-rank-0-part-0`.
+    pub(super) fn parse(series: &str) -> Option<Self> {
+        let is_number =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some((rank, part)) =
+            (series.strip_prefix("model-rank-")).and_then(|rest| rest.split_once("-part-"))
+        {
+            return (is_number(rank) && is_number(part)).then_some(Self { number: None });
+        }
+        let of_rank = || {
+            let rest = series.strip_prefix("mp_rank_")?;
+            let of_folder = rest
+                .split_once('/')
+                .filter(|(_, file)| SLICES.contains(file));
+            (of_folder.map(|(rank, _)| rank)).or_else(|| rest.strip_suffix("_model_states"))
+        };
+        let rank = series.strip_prefix("consolidated.").or_else(of_rank)?;
+        let number = rank.parse().ok().filter(|_| is_number(rank));
+        (rank.split('_').all(is_number)).then_some(Self { number })
+    }
 }
 
 /// Whether a file is the state of a training run; its name is given without the ending.

@@ -14,6 +14,7 @@ use crate::pytorch::PytorchModel;
 use crate::safetensors::SafetensorsModel;
 use crate::storage::index::Stored;
 use crate::storage::{FileError, FileErrorKind};
+use crate::weights::Joined;
 
 /// A model that was found but not opened: its name and where it is.
 ///
@@ -84,22 +85,12 @@ impl ModelPath {
     /// # Ok::<(), mother::files::FindError>(())
     /// ```
     pub fn open(&self) -> Result<ModelFile, FileError> {
-        let model: ModelFile = match self.format {
-            ModelFormat::Safetensors => {
-                SafetensorsModel::open_files(self.stored, &self.files)?.into()
-            }
-            #[cfg(feature = "pytorch")]
-            ModelFormat::PyTorch => PytorchModel::open_files(self.stored, &self.files)?.into(),
-            #[cfg(feature = "npz")]
-            ModelFormat::Numpy => NpzModel::open(self.path())?.into(),
-            // The first part records how many others there are.
-            #[cfg(feature = "gguf")]
-            ModelFormat::Gguf => GgufModel::open(self.path())?.into(),
-            format => {
-                let format = format.name();
-                let unread = FileErrorKind::UnsupportedFormat { format };
-                return Err(unread.in_file(self.path().display().to_string()));
-            }
+        let model = if self.stored == Stored::Slices {
+            let slices = self.files.chunks(1);
+            let slices = slices.map(|file| self.open_files(Stored::Whole, file));
+            Joined::new(slices.collect::<Result<_, _>>()?)?.into()
+        } else {
+            self.open_files(self.stored, &self.files)?
         };
         let model = model.with_name(&*self.name);
         // Conversions store queries, keys and values one after the other.
@@ -109,6 +100,26 @@ impl ModelPath {
         Ok(match groups {
             Some(groups) => model.with_interleaved_groups(groups),
             None => model,
+        })
+    }
+
+    /// Opens the model in these files. Its name is set later.
+    fn open_files(&self, stored: Stored, files: &[PathBuf]) -> Result<ModelFile, FileError> {
+        let path = files.first().map_or(Path::new(""), PathBuf::as_path);
+        Ok(match self.format {
+            ModelFormat::Safetensors => SafetensorsModel::open_files(stored, files)?.into(),
+            #[cfg(feature = "pytorch")]
+            ModelFormat::PyTorch => PytorchModel::open_files(stored, files)?.into(),
+            #[cfg(feature = "npz")]
+            ModelFormat::Numpy => NpzModel::open(path)?.into(),
+            // The first part records how many others there are.
+            #[cfg(feature = "gguf")]
+            ModelFormat::Gguf => GgufModel::open(path)?.into(),
+            format => {
+                let format = format.name();
+                let unread = FileErrorKind::UnsupportedFormat { format };
+                return Err(unread.in_file(path.display().to_string()));
+            }
         })
     }
 }

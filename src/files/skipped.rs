@@ -86,7 +86,7 @@ pub enum SkipReason {
         /// The total number of shards.
         of: usize,
     },
-    /// Each of the files contains a slice of every tensor of a model.
+    /// Each of the files contains a slice of a model, and they cannot be joined: some are missing, or it is unknown how.
     Slices {
         /// The files.
         files: Vec<String>,

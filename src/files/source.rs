@@ -2,8 +2,6 @@
 
 use alloc::boxed::Box;
 
-#[cfg(doc)]
-use super::ModelFormat;
 use crate::Scalar;
 #[cfg(feature = "gguf")]
 use crate::gguf::{GgufLayer, GgufModel};
@@ -13,7 +11,12 @@ use crate::npz::{NpzLayer, NpzModel};
 use crate::pytorch::{PytorchLayer, PytorchModel};
 use crate::safetensors::{SafetensorsLayer, SafetensorsModel};
 use crate::storage::FileError;
-use crate::weights::{ElementType, Layer, SkippedLayer, WeightSlice, WeightSource};
+use crate::weights::{
+    ElementType, Joined, JoinedLayer, Layer, SkippedLayer, WeightSlice, WeightSource,
+};
+
+/// A layer of a model joined from files.
+type JoinedFileLayer<'a> = JoinedLayer<'a, ModelFileLayer<'a>>;
 
 /// Defines the source, layer and error types over all readable formats, one line per format.
 macro_rules! formats {
@@ -36,7 +39,7 @@ macro_rules! formats {
         #[non_exhaustive]
         pub enum ModelFile {
             $(
-                #[doc = concat!("A model in the format of [`ModelFormat::", stringify!($format), "`].")]
+                #[doc = concat!("A `", stringify!($model), "`.")]
                 $(#[$cfg])*
                 $format($model),
             )*
@@ -47,7 +50,7 @@ macro_rules! formats {
         #[non_exhaustive]
         pub enum ModelFileLayer<'a> {
             $(
-                #[doc = concat!("A layer of a model in the format of [`ModelFormat::", stringify!($format), "`].")]
+                #[doc = concat!("A layer of a `", stringify!($model), "`.")]
                 $(#[$cfg])*
                 $format($layer<'a>),
             )*
@@ -165,4 +168,5 @@ formats! {
     Numpy: NpzModel<'static>, NpzLayer;
     #[cfg(feature = "gguf")]
     Gguf: GgufModel<'static>, GgufLayer;
+    Joined: Joined<ModelFile>, JoinedFileLayer;
 }

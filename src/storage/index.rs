@@ -119,6 +119,8 @@ pub(crate) enum Stored {
     Indexed,
     /// In shards without an index.
     Shards,
+    /// In files with a slice of every tensor.
+    Slices,
 }
 
 /// The name and the parts of the model at a path: a file, or shards with an index, as [`Place`] finds them.

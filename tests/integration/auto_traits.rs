@@ -154,6 +154,8 @@ fn sources_are_send_and_sync() {
         weights::ElementType,
         weights::InMemoryLayer<'static>,
         weights::InMemoryModel<'static>,
+        weights::Joined<weights::InMemoryModel<'static>>,
+        weights::JoinedLayer<'static, weights::InMemoryLayer<'static>>,
         weights::LayerView<weights::InMemoryLayer<'static>>,
         weights::ShapeError,
         weights::SkippedLayer,

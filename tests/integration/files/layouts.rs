@@ -334,3 +334,46 @@ proptest! {
         prop_assert!(ModelCard::parse(&card).bases().iter().all(|base| !base.is_empty()));
     }
 }
+
+#[test]
+fn the_folders_of_megatrons_ranks_are_one_model() {
+    let folder = TempFolder::new();
+    let bias = "layers.0.mlp.linear_fc1.bias";
+    for (rank, value) in [("00", 1.0), ("01", 2.0), ("02", 3.0)] {
+        let slice = file_of(&[(bias, &[value, -value]), ("norm.weight", &[9.0])]);
+        folder.write(
+            &format!("a/iter_7/mp_rank_{rank}/model_rng.safetensors"),
+            slice,
+        );
+        folder.write(
+            &format!("a/iter_7/mp_rank_{rank}/distrib_optim.safetensors"),
+            "",
+        );
+        if rank != "01" {
+            folder.write(&format!("c/mp_rank_{rank}/model.safetensors"), weights(1.0));
+        }
+        let of_stage = format!("d/mp_rank_00_0{rank}/model_optim_rng.safetensors");
+        folder.write(&of_stage, weights(1.0));
+    }
+    folder.write("b/mp_rank_00/model_optim_rng.safetensors", weights(1.0));
+    let found = find(&folder, &[""]);
+    assert_eq!(names(&found), ["a/iter_7", "b"]);
+    assert_eq!(
+        lines(&found),
+        [
+            "c: `mp_rank_00/model.safetensors` and `mp_rank_02/model.safetensors` each contain a slice \
+             of every tensor, which cannot be read separately",
+            "d: `mp_rank_00_000/model_optim_rng.safetensors` and 2 more each contain a slice of every \
+             tensor, which cannot be read separately",
+        ]
+    );
+    let joined = vec![1.0, -1.0, 2.0, -2.0, 3.0, -3.0];
+    let expected = [
+        (bias.to_owned(), joined),
+        ("norm.weight".to_owned(), vec![9.0]),
+    ];
+    assert_eq!(
+        read_all(&found.models[0].open().unwrap()).unwrap(),
+        expected
+    );
+}
