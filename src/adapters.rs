@@ -1,7 +1,7 @@
 //! Adapters: models that are stored as a small change to another model.
 //!
-//! An [`Adapter`] holds the factors trained by LoRA, rsLoRA, DoRA, AdaLoRA, LoHa, LoKr and IA3, or LyCORIS's whole differences, over any
-//! [`WeightSource`](crate::weights::WeightSource) of its tensors. [`Adapter::place`] finds its base among
+//! An [`Adapter`] holds the factors trained by LoRA, rsLoRA, DoRA, AdaLoRA, LoHa, LoKr and IA3, or the whole differences
+//! of LyCORIS, over any [`WeightSource`](crate::weights::WeightSource) of its tensors. [`Adapter::place`] finds its base among
 //! several models, and [`Adapter::applied_to`] combines the two. The result is a source whose weights are the
 //! base's plus the adapter's change, computed as they are read, so it can be signed and compared like any
 //! other.
