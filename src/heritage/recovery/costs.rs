@@ -36,7 +36,7 @@ const LARGEST_GROWTH: f64 = 10.0;
 
 /// A larger |β| doesn't come from training: a step would have to point along the weights, or against them. Rows or columns
 /// were rescaled, as by merging IA3.
-const PLAUSIBLE_GROWTH: f64 = 2.5;
+const PLAUSIBLE_GROWTH: f64 = 4.0;
 
 /// The cost of an edge from a parent that carries no information about its child: more than its distance can
 /// gain. It is finite because otherwise there might be no tree at all.
