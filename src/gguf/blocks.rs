@@ -67,9 +67,8 @@ macro_rules! block {
 
 block!(Q8_0, 34, 32, |block, values| {
     let scale = half(block, 0);
-    for (value, &code) in values.iter_mut().zip(run::<32>(block, 2)) {
-        *value = scale * f32::from(code.cast_signed());
-    }
+    let codes = part::<32>(block, 2);
+    spread(codes, values, |code| scale * f32::from(code.cast_signed()));
 });
 
 block!(Q4_0, 18, 32, |block, values| {
@@ -88,14 +87,14 @@ block!(Q4_1, 20, 32, |block, values| {
 
 block!(Q5_0, 22, 32, |block, values| {
     let scale = half(block, 0);
-    fives(part(block, 2), part(block, 6), values, |code| {
+    fives(part(block, 2), bytes(block, 6), values, |code| {
         scale * (code - 16) as f32
     });
 });
 
 block!(Q5_1, 24, 32, |block, values| {
     let (scale, least) = (half(block, 0), half(block, 2));
-    fives(part(block, 4), part(block, 8), values, |code| {
+    fives(part(block, 4), bytes(block, 8), values, |code| {
         scale * code as f32 + least
     });
 });
@@ -118,20 +117,21 @@ block!(Q2_K, 84, 256, |block, values| {
 block!(Q3_K, 110, 256, |block, values| {
     let scale = half(block, 108);
     let scales = part::<12>(block, 96);
+    let high = part::<32>(block, 0);
+    let mut codes = quarters(part(block, 32));
+    for (row, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+        for (code, high) in codes.iter_mut().zip(&high) {
+            // The third bit is stored inverted.
+            *code += (high >> row & 1).cast_signed() * 4 - 4;
+        }
+    }
+    let (codes, _) = codes.as_chunks::<16>();
     let (groups, _) = values.as_chunks_mut::<16>();
-    for (group, values) in groups.iter_mut().enumerate() {
+    for (group, (values, &codes)) in groups.iter_mut().zip(codes).enumerate() {
         let low = (scales[group % 8] >> (4 * (group / 8))) & 15;
         let top = (scales[8 + group % 4] >> (2 * (group / 4))) & 3;
         let scale = scale * (f32::from(low | top << 4) - 32.0);
-        let high = part::<16>(block, group % 2 * 16);
-        let codes = run::<16>(block, 32 + of_quarters(group));
-        let (shift, high_shift) = (group / 2 % 4 * 2, group / 2);
-        for (value, (&code, &high)) in values.iter_mut().zip(codes.iter().zip(high)) {
-            // The third bit is stored inverted.
-            let third = (i32::from(high) >> high_shift & 1) << 2;
-            let code = (i32::from(code) >> shift & 3) + third - 4;
-            *value = scale * code as f32;
-        }
+        spread(codes, values, |code| scale * f32::from(code));
     }
 });
 
@@ -141,8 +141,8 @@ block!(Q4_K, 144, 256, |block, values| {
         let (scale, least) = scale_and_least(block, 2 * pair);
         let (second_scale, second_least) = scale_and_least(block, 2 * pair + 1);
         let (first, second) = values.split_at_mut(32);
-        let codes = run::<32>(block, 16 + 32 * pair);
-        for ((first, second), &code) in first.iter_mut().zip(second).zip(codes) {
+        let codes = part::<32>(block, 16 + 32 * pair);
+        for ((first, second), &code) in first.iter_mut().zip(second).zip(&codes) {
             *first = scale * f32::from(code & 15) - least;
             *second = second_scale * f32::from(code >> 4) - second_least;
         }
@@ -154,12 +154,13 @@ block!(Q5_K, 176, 256, |block, values| {
     let (groups, _) = values.as_chunks_mut::<32>();
     for (group, values) in groups.iter_mut().enumerate() {
         let (scale, least) = scale_and_least(block, group);
-        let codes = run::<32>(block, 48 + group / 2 * 32);
+        let codes = part::<32>(block, 48 + group / 2 * 32);
         let shift = group % 2 * 4;
-        for (value, (&code, &high)) in values.iter_mut().zip(codes.iter().zip(high)) {
-            let fifth = (i32::from(high) >> group & 1) << 4;
-            *value = scale * (i32::from(code) >> shift & 15 | fifth) as f32 - least;
+        let mut fives = [0; 32];
+        for ((five, low), high) in fives.iter_mut().zip(&codes).zip(&high) {
+            *five = low >> shift & 15 | (high >> group & 1) << 4;
         }
+        spread(fives, values, |code| scale * f32::from(code) - least);
     }
 });
 
@@ -169,15 +170,15 @@ block!(Q6_K, 210, 256, |block, values| {
     let mut codes = quarters(part(block, 128));
     for (row, codes) in codes.as_chunks_mut::<64>().0.iter_mut().enumerate() {
         let low = part::<64>(block, row / 2 * 64);
-        for (code, &low) in codes.iter_mut().zip(low) {
+        for (code, &low) in codes.iter_mut().zip(&low) {
             *code = (*code << 4 | (low >> (row % 2 * 4) & 15).cast_signed()) - 32;
         }
     }
     let (codes, _) = codes.as_chunks::<16>();
     let (groups, _) = values.as_chunks_mut::<16>();
-    for ((values, codes), &group) in groups.iter_mut().zip(codes).zip(scales) {
+    for ((values, &codes), &group) in groups.iter_mut().zip(codes).zip(&scales) {
         let scale = scale * f32::from(group.cast_signed());
-        *values = codes.map(|code| scale * f32::from(code));
+        spread(codes, values, |code| scale * f32::from(code));
     }
 });
 
@@ -195,7 +196,7 @@ block!(IQ4_NL, 18, 32, |block, values| {
 
 block!(IQ4_XS, 136, 256, |block, values| {
     let scale = half(block, 0);
-    let high = u16::from_le_bytes(*part(block, 2));
+    let high = u16::from_le_bytes(part(block, 2));
     let low = part::<4>(block, 4);
     let (groups, _) = values.as_chunks_mut::<32>();
     for (group, values) in groups.iter_mut().enumerate() {
@@ -227,18 +228,18 @@ block!(TQ1_0, 54, 256, |block, values| {
     let scale = half(block, 52);
     let (first, rest) = values.split_at_mut(160);
     let (second, third) = rest.split_at_mut(80);
-    thirds::<32>(run::<32>(block, 0), first, scale);
-    thirds::<16>(run::<16>(block, 32), second, scale);
-    thirds::<4>(run::<4>(block, 48), third, scale);
+    thirds(part::<32>(block, 0), first, scale);
+    thirds(part::<16>(block, 32), second, scale);
+    thirds(part::<4>(block, 48), third, scale);
 });
 
 block!(TQ2_0, 66, 256, |block, values| {
     let scale = half(block, 64);
     let (rows, _) = values.as_chunks_mut::<32>();
     for (row, values) in rows.iter_mut().enumerate() {
-        let codes = run::<32>(block, row / 4 * 32);
+        let codes = part::<32>(block, row / 4 * 32);
         let shift = row % 4 * 2;
-        for (value, &code) in values.iter_mut().zip(codes) {
+        for (value, &code) in values.iter_mut().zip(&codes) {
             *value = scale * ((i32::from(code) >> shift & 3) - 1) as f32;
         }
     }
@@ -246,29 +247,56 @@ block!(TQ2_0, 66, 256, |block, values| {
 
 /// Some of a block's bytes, of which there are enough.
 #[inline(always)]
-fn part<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8; LENGTH] {
-    let part = block.get(start..).and_then(<[u8]>::first_chunk);
-    part.unwrap_or(const { &[0; LENGTH] })
+fn bytes<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8; LENGTH] {
+    let bytes = block.get(start..).and_then(<[u8]>::first_chunk);
+    bytes.unwrap_or(const { &[0; LENGTH] })
 }
 
-/// Like [`part`], for a loop over codes. The length is hidden from the compiler, which would otherwise unroll a short
-/// loop and handle one code after another instead of using wide registers.
+/// A copy of them. The compiler doesn't know that a block and its values don't overlap, so that all codes must be loaded
+/// before the first value is written if it is to use wide registers.
+#[inline(always)]
+fn part<const LENGTH: usize>(block: &[u8], start: usize) -> [u8; LENGTH] {
+    *bytes(block, start)
+}
+
+/// Like [`bytes`], for codes that a copy doesn't help. The length is hidden from the compiler, which would otherwise
+/// unroll a short loop and handle one code after another.
 #[inline(always)]
 fn run<const LENGTH: usize>(block: &[u8], start: usize) -> &[u8] {
-    let run = part::<LENGTH>(block, start);
+    let run = bytes::<LENGTH>(block, start);
     run.get(..black_box(LENGTH)).unwrap_or(run)
 }
 
 /// A number in half precision.
 #[inline(always)]
 fn half(block: &[u8], start: usize) -> f32 {
-    binary16(u16::from_le_bytes(*part(block, start)))
+    binary16(u16::from_le_bytes(part(block, start)))
 }
 
-/// The level that a code of four bits stands for.
+/// Decodes one code after another.
+#[inline(always)]
+fn spread<C: Copy, const LENGTH: usize>(
+    codes: [C; LENGTH],
+    values: &mut [f32; LENGTH],
+    decode: impl Fn(C) -> f32,
+) {
+    for (value, &code) in values.iter_mut().zip(&codes) {
+        *value = decode(code);
+    }
+}
+
+/// The level that a code of four bits stands for. Each bit leaves half of the levels, since look-ups would be done one
+/// after another.
 #[inline(always)]
 fn level(levels: &[i8; 16], code: i32) -> f32 {
-    f32::from(levels[(code & 15) as usize])
+    let mut levels = *levels;
+    for half in [8, 4, 2, 1] {
+        let (low, high) = levels.split_at_mut(half);
+        for (low, &high) in low.iter_mut().zip(&*high) {
+            *low = if code & half as i32 == 0 { *low } else { high };
+        }
+    }
+    f32::from(levels[0])
 }
 
 /// Decodes four-bit codes: the lower bits belong to the first half of the values.
@@ -283,8 +311,8 @@ fn nibbles(codes: &[u8], values: &mut [f32; 32], decode: impl Fn(i32) -> f32) {
 
 /// The same with fifth bits, which lie apart in the order of the values.
 #[inline(always)]
-fn fives(fifths: &[u8; 4], codes: &[u8; 16], values: &mut [f32; 32], decode: impl Fn(i32) -> f32) {
-    let fifths = u32::from_le_bytes(*fifths);
+fn fives(fifths: [u8; 4], codes: &[u8; 16], values: &mut [f32; 32], decode: impl Fn(i32) -> f32) {
+    let fifths = u32::from_le_bytes(fifths);
     let (first, second) = values.split_at_mut(16);
     let pairs = first.iter_mut().zip(second).zip(codes);
     for (at, ((first, second), &code)) in (0_u32..16).zip(pairs) {
@@ -302,11 +330,11 @@ const fn of_quarters(group: usize) -> usize {
 
 /// Codes of three levels, five a byte as the digits of a fraction: each row of values has the next digit.
 #[inline(always)]
-fn thirds<const LENGTH: usize>(codes: &[u8], values: &mut [f32], scale: f32) {
+fn thirds<const LENGTH: usize>(codes: [u8; LENGTH], values: &mut [f32], scale: f32) {
     let (rows, _) = values.as_chunks_mut::<LENGTH>();
     let mut power = 1_u8;
     for values in rows {
-        for (value, &code) in values.iter_mut().zip(codes) {
+        for (value, &code) in values.iter_mut().zip(&codes) {
             let digit = (u16::from(code.wrapping_mul(power)) * 3) >> 8;
             *value = scale * (f32::from(digit) - 1.0);
         }
@@ -316,11 +344,11 @@ fn thirds<const LENGTH: usize>(codes: &[u8], values: &mut [f32], scale: f32) {
 
 /// Codes of two bits: four rows of 32 values share their bytes.
 #[inline(always)]
-fn quarters(bytes: &[u8; 64]) -> [i8; 256] {
+fn quarters(bytes: [u8; 64]) -> [i8; 256] {
     let mut codes = [0; 256];
     for (row, codes) in codes.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-        let bytes = part::<32>(bytes, row / 4 * 32);
-        for (code, byte) in codes.iter_mut().zip(bytes) {
+        let bytes = part::<32>(&bytes, row / 4 * 32);
+        for (code, byte) in codes.iter_mut().zip(&bytes) {
             *code = (byte >> (row % 4 * 2) & 3).cast_signed();
         }
     }

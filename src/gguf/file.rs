@@ -310,7 +310,11 @@ impl StoredValues for Values {
     }
 
     fn read<T: Scalar>(&self, bytes: Bytes<'_>, offset: usize, values: &mut [T]) -> io::Result<()> {
-        let mut buffer = bytes.buffer(BUFFER);
+        // Of two blocks only a part may be asked for.
+        let needed = self
+            .place
+            .bytes_of(values.len().saturating_add(2 * LARGEST));
+        let mut buffer = bytes.buffer(BUFFER.min(needed));
         match self.rows {
             None => self.place.read(&mut buffer, bytes, offset, values)?,
             Some(rows) => {
