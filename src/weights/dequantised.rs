@@ -63,7 +63,7 @@ use crate::Scalar;
 /// # Memory
 ///
 /// Only the needed parts of tables are read: at most a row of scales, or as many numbers as values are read.
-/// With the feature `std`, a layer of GPTQ or AWQ keeps up to 1 MiB of words, or one column of them, while it
+/// With the feature `std`, a layer of GPTQ or AWQ keeps up to 4 MiB of words, or one column of them, while it
 /// is read. Otherwise each row would need a few bytes from all over the tensor.
 ///
 /// # Examples

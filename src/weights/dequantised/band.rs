@@ -10,13 +10,17 @@ use crate::weights::Layer;
 
 /// How many words of a layer are kept, unless a line has more.
 #[cfg(feature = "std")]
-const KEPT: usize = 1 << 18;
+const KEPT: usize = 1 << 20;
+
+/// How many lines are put in place together.
+const STRIP: usize = 16;
 
 /// Words of some lines and columns of a matrix of words.
 #[derive(Clone, Debug)]
 pub(super) struct Band {
     lines: Range<usize>,
     columns: Range<usize>,
+    /// Column by column.
     words: Vec<u32>,
 }
 
@@ -45,12 +49,22 @@ impl Band {
         lines: Range<usize>,
         columns: Range<usize>,
     ) -> Result<Self, L::Error> {
-        let mut words = Vec::with_capacity(lines.len() * columns.len());
-        let mut line = vec![0.0; columns.len()];
-        for at in lines.clone() {
-            let start = at * matrix.columns + columns.start;
-            matrix.words.read(start, &mut line)?;
-            words.extend(line.iter().copied().map(bits));
+        let mut words = vec![0; lines.len() * columns.len()];
+        let mut strip = vec![0.0; STRIP * columns.len()];
+        for (first, start) in lines.clone().enumerate().step_by(STRIP) {
+            let count = STRIP.min(lines.end - start);
+            for (line, read) in (start..start + count).zip(strip.chunks_mut(columns.len().max(1))) {
+                matrix
+                    .words
+                    .read(line * matrix.columns + columns.start, read)?;
+            }
+            // Several lines are turned together, so that writes are close together, too.
+            for (column, words) in words.chunks_mut(lines.len().max(1)).enumerate() {
+                let values = strip[column..].iter().step_by(columns.len());
+                for (word, &value) in words[first..first + count].iter_mut().zip(values) {
+                    *word = bits(value);
+                }
+            }
         }
         Ok(Self {
             lines,
@@ -59,10 +73,10 @@ impl Band {
         })
     }
 
-    /// The word at a line and column within the band.
-    pub(super) fn word(&self, line: usize, column: usize) -> u32 {
-        let line = (line - self.lines.start) * self.columns.len();
-        self.words[line + column - self.columns.start]
+    /// The words of a column within the band.
+    pub(super) fn column(&self, column: usize) -> &[u32] {
+        let start = (column - self.columns.start) * self.lines.len();
+        &self.words[start..start + self.lines.len()]
     }
 
     #[cfg(feature = "std")]
@@ -125,7 +139,8 @@ mod tests {
             let check = |band: &Band| {
                 for line in lines.clone() {
                     for column in columns.clone() {
-                        assert_eq!(band.word(line, column), (line * 12 + column) as u32);
+                        let word = band.column(column)[line - band.lines.start];
+                        assert_eq!(word, (line * 12 + column) as u32);
                     }
                 }
             };

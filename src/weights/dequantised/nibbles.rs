@@ -5,10 +5,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Scalar;
+use crate::registers::in_wide_registers;
 use crate::weights::Layer;
 
 /// How many bytes are read at once.
-const BYTES: usize = 4096;
+pub(super) const BYTES: usize = 1 << 14;
 
 /// A weight as map\[code\] · absmax. Its parts are the codes, the absmax of blocks, and the absmax of that if
 /// it is quantised, too.
@@ -37,7 +38,7 @@ impl Nibbles {
         offset: usize,
         values: &mut [T],
     ) -> Result<(), L::Error> {
-        let mut bytes = [0.0_f32; BYTES];
+        let mut bytes = vec![0.0_f32; BYTES.min(values.len() / 2 + 1)];
         let (mut at, mut rest) = (offset, values);
         while !rest.is_empty() {
             // The first value may be in the second half of its byte.
@@ -49,17 +50,32 @@ impl Nibbles {
             let first_block = at / self.block;
             let blocks = (at + length - 1) / self.block - first_block + 1;
             let largest = self.largest(tables, first_block, blocks)?;
-            for (index, value) in (at..).zip(now) {
-                let byte = bytes[index / 2 - first_byte] as u8;
-                let code = if index % 2 == 0 { byte >> 4 } else { byte & 15 };
-                let level = self.map.get(usize::from(code)).copied();
-                let largest = largest[index / self.block - first_block];
-                *value = T::narrow(level.unwrap_or(f64::NAN) * largest);
+            let codes = pairs(bytes, |byte| [byte >> 4, byte & 15]);
+            let mut codes = &codes.as_flattened()[at % 2..];
+            let mut now = now;
+            for (block, largest) in (first_block..).zip(largest) {
+                let end = (block + 1).saturating_mul(self.block).min(at + length);
+                let weights = self.weights(largest);
+                let here = end - (at + length - now.len());
+                let (values, rest) = now.split_at_mut(here);
+                for (value, &code) in values.iter_mut().zip(codes) {
+                    *value = weights[usize::from(code & 15)];
+                }
+                (codes, now) = (&codes[here..], rest);
             }
             rest = later;
             at += length;
         }
         Ok(())
+    }
+
+    /// The weight for each code in a block.
+    fn weights<T: Scalar>(&self, largest: f64) -> [T; 16] {
+        let mut weights = [T::nan(); 16];
+        for (weight, level) in weights.iter_mut().zip(&self.map) {
+            *weight = T::narrow(level * largest);
+        }
+        weights
     }
 
     /// The absmax of some blocks.
@@ -88,4 +104,18 @@ impl Nibbles {
         }
         Ok(largest)
     }
+}
+
+/// The two codes in each byte.
+pub(super) fn pairs(bytes: &[f32], split: impl Fn(u8) -> [u8; 2]) -> Vec<[u8; 2]> {
+    let mut codes = vec![[0; 2]; bytes.len()];
+    in_wide_registers(
+        #[inline(always)]
+        || {
+            for (codes, &byte) in codes.iter_mut().zip(bytes) {
+                *codes = split(byte as u8);
+            }
+        },
+    );
+    codes
 }

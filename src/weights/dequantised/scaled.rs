@@ -1,9 +1,12 @@
 //! Codes in the weight's own shape, with a table of scales.
 
+use alloc::vec;
 use core::ops::Range;
 
 use super::blocks::{Blocks, RowOf};
+use super::nibbles::{BYTES, pairs};
 use crate::Scalar;
+use crate::registers::in_wide_registers;
 use crate::weights::Layer;
 use crate::weights::floats::F4_E2M1;
 
@@ -66,11 +69,10 @@ impl Codes {
         offset: usize,
         values: &mut [T],
     ) -> Result<(), L::Error> {
-        const BYTES: usize = 4096;
         if self == Self::Whole {
             return codes.read(offset, values);
         }
-        let mut bytes = [0.0_f32; BYTES];
+        let mut bytes = vec![0.0_f32; BYTES.min(values.len() / 2 + 1)];
         let (mut at, mut rest) = (offset, values);
         while !rest.is_empty() {
             let length = (2 * BYTES - at % 2).min(rest.len());
@@ -78,10 +80,9 @@ impl Codes {
             let first = at / 2;
             let bytes = &mut bytes[..(at + length).div_ceil(2) - first];
             codes.read(first, bytes)?;
-            for (index, value) in (at..).zip(now) {
-                let byte = bytes[index / 2 - first] as u8;
-                let code = if index % 2 == 0 { byte & 15 } else { byte >> 4 };
-                *value = T::from_single(F4_E2M1[usize::from(code)]);
+            let codes = pairs(bytes, |byte| [byte & 15, byte >> 4]);
+            for (value, &code) in now.iter_mut().zip(&codes.as_flattened()[at % 2..]) {
+                *value = T::from_single(F4_E2M1[usize::from(code & 15)]);
             }
             rest = later;
             at += length;
@@ -127,10 +128,7 @@ impl Scaled {
                 let scale = scales.get(block - first).copied().unwrap_or(f64::NAN);
                 let zero = zeros.get(block - first).copied().unwrap_or(0.0);
                 let (scale, largest) = self.scales.fraction(scale);
-                let (factor, divisor) = (scale * factor, largest * divisor);
-                for value in now {
-                    *value = T::narrow((value.widen() - zero) * factor / divisor);
-                }
+                multiply(now, zero, (scale * factor, largest * divisor));
                 rest = later;
                 column += length;
             }
@@ -151,6 +149,25 @@ impl Scaled {
             _ => (1.0, 1.0),
         })
     }
+}
+
+/// Turns codes into values, with a factor and a divisor.
+fn multiply<T: Scalar>(values: &mut [T], zero: f64, (factor, divisor): (f64, f64)) {
+    in_wide_registers(
+        #[inline(always)]
+        || {
+            if divisor == 1.0 {
+                // Most have none, and dividing takes longer than all the rest.
+                for value in values {
+                    *value = T::narrow((value.widen() - zero) * factor);
+                }
+            } else {
+                for value in values {
+                    *value = T::narrow((value.widen() - zero) * factor / divisor);
+                }
+            }
+        },
+    );
 }
 
 /// Splits values, starting at an offset, into rows: the row, its columns, and their values.

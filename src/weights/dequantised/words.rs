@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use super::band::{Ahead, Matrix};
 use crate::Scalar;
+use crate::registers::in_wide_registers;
 use crate::weights::Layer;
 
 /// The number of bits in a word.
@@ -74,6 +75,9 @@ pub(super) const fn filled_up(inputs: usize, group: usize) -> usize {
         .next_multiple_of(multiple)
 }
 
+/// How many words of neighbouring rows are read at once.
+const AT_ONCE: usize = 1 << 13;
+
 /// How many codes of AWQ a word holds.
 const HELD: usize = AWQ_ORDER.len();
 
@@ -91,23 +95,40 @@ struct Tables {
     zeros: Vec<f64>,
     /// Whether the zeros are offsets to add at the end.
     are_offsets: bool,
-    /// The group of each column.
-    groups: Vec<usize>,
+    /// The groups of the columns: each with how many neighbours it has.
+    groups: Vec<(usize, usize)>,
 }
 
 impl Tables {
-    fn decode(&self, code: u32, row: usize, column: usize) -> f64 {
-        let group = self.groups.get(column).copied().unwrap_or(usize::MAX);
-        let place = group
-            .wrapping_sub(self.first_group)
-            .saturating_mul(self.rows);
-        let place = place.saturating_add(row);
-        match (self.scales.get(place), self.zeros.get(place)) {
-            (Some(scale), Some(offset)) if self.are_offsets => f64::from(code) * scale + offset,
-            (Some(scale), Some(zero)) => (f64::from(code) - zero) * scale,
-            _ => f64::NAN,
+    /// Decodes a row's codes.
+    fn decode<T: Scalar>(&self, row: usize, codes: &[u32], values: &mut [T]) {
+        let (mut codes, mut values) = (codes, values);
+        for &(group, length) in &self.groups {
+            let (now, later) = values.split_at_mut(length.min(values.len()));
+            let (here, rest) = codes.split_at(now.len());
+            let place = group.wrapping_sub(self.first_group);
+            let place = place.saturating_mul(self.rows).saturating_add(row);
+            match (self.scales.get(place), self.zeros.get(place)) {
+                (Some(&scale), Some(&offset)) if self.are_offsets => {
+                    decode_each(here, now, |code| code * scale + offset);
+                }
+                (Some(&scale), Some(&zero)) => decode_each(here, now, |code| (code - zero) * scale),
+                _ => now.fill(T::nan()),
+            }
+            (codes, values) = (rest, later);
         }
     }
+}
+
+fn decode_each<T: Scalar>(codes: &[u32], values: &mut [T], decode: impl Fn(f64) -> f64) {
+    in_wide_registers(
+        #[inline(always)]
+        || {
+            for (value, &code) in values.iter_mut().zip(codes) {
+                *value = T::narrow(decode(code.into()));
+            }
+        },
+    );
 }
 
 impl Words {
@@ -137,11 +158,10 @@ impl Words {
 
     /// The mean squared change from rounding to evenly spaced levels; all groups have the same size.
     pub(super) fn rounding<L: Layer>(&self, scales: &L) -> Result<Option<f64>, L::Error> {
-        const AT_ONCE: usize = 4096;
         let (groups, stored) = (self.group_count(), self.row_of_scales());
         // What rows are filled up with is zero.
         let count = self.outputs.saturating_mul(stored);
-        let (mut buffer, mut sum) = ([0.0_f64; AT_ONCE], 0.0);
+        let (mut buffer, mut sum) = (vec![0.0_f64; AT_ONCE], 0.0);
         for first in (0..count).step_by(AT_ONCE) {
             let scales_here = &mut buffer[..AT_ONCE.min(count - first)];
             scales.read(first, scales_here)?;
@@ -197,17 +217,19 @@ impl Words {
             (matrix, self.span(columns), rows.clone())
         };
         ahead.with(matrix, lines, across, |band| {
-            let rows = rows.clone().zip(values.chunks_mut(columns.len().max(1)));
-            for (row, (output, values)) in rows.enumerate() {
-                let place = self.place_of_output(output);
-                for ((column, input), value) in columns.clone().enumerate().zip(values) {
-                    let code = if is_awq {
-                        code(self.bits, place, |word| band.word(input, word))
-                    } else {
-                        code(self.bits, input, |word| band.word(word, output))
-                    };
-                    *value = T::narrow(tables.decode(code, row, column));
+            let mut codes = vec![0; columns.len()];
+            let of_rows = values.chunks_mut(columns.len().max(1));
+            for (row, (output, values)) in rows.clone().zip(of_rows).enumerate() {
+                if is_awq {
+                    let bit = self.place_of_output(output) * self.bits;
+                    let words = band.column(bit / WORD);
+                    for (code, &word) in codes.iter_mut().zip(words) {
+                        *code = word >> (bit % WORD) & ((1 << self.bits) - 1);
+                    }
+                } else {
+                    unpack(self.bits, columns.start, band.column(output), &mut codes);
                 }
+                tables.decode(row, &codes, values);
             }
         })
     }
@@ -215,22 +237,36 @@ impl Words {
     /// Reads words that hold neighbouring inputs, with one row per output.
     fn read_rows<L: Layer, T: Scalar>(
         &self,
-        codes: &L,
+        codes_of: &L,
         tables: &Tables,
         rectangle: &Rectangle,
         values: &mut [T],
     ) -> Result<(), L::Error> {
         let columns = &rectangle.columns;
         let across = self.span(columns);
-        let mut words = vec![0.0; across.len()];
-        let outputs = values.chunks_mut(columns.len().max(1)).enumerate();
-        for (row, values) in outputs {
-            let start = (rectangle.rows.start + row) * self.words_of(self.inputs);
-            codes.read(start + across.start, &mut words)?;
-            for ((column, input), value) in columns.clone().enumerate().zip(values) {
-                let word = |word: usize| bits(words[word - across.start]);
-                let code = code(self.bits, input, word);
-                *value = T::narrow(tables.decode(code, row, column));
+        // Whole rows of words lie one behind another.
+        let (row, all) = (
+            self.words_of(self.inputs),
+            values.len() / columns.len().max(1),
+        );
+        let at_once = if across.len() == row {
+            (AT_ONCE / row.max(1)).clamp(1, all.max(1))
+        } else {
+            1
+        };
+        let mut words = vec![0.0; across.len() * at_once];
+        let mut codes = vec![0; columns.len()];
+        let bands = values.chunks_mut((columns.len() * at_once).max(1));
+        for (first, band) in (0..).step_by(at_once).zip(bands) {
+            let start = (rectangle.rows.start + first) * row + across.start;
+            let outputs = band.chunks_mut(columns.len());
+            let words = &mut words[..across.len() * outputs.len()];
+            codes_of.read(start, words)?;
+            let words: Vec<u32> = words.iter().copied().map(bits).collect();
+            let lines = words.chunks(across.len().max(1));
+            for (at, (values, words)) in (first..).zip(outputs.zip(lines)) {
+                unpack(self.bits, columns.start, words, &mut codes);
+                tables.decode(at, &codes, values);
             }
         }
         Ok(())
@@ -269,7 +305,9 @@ impl Words {
                 Some(zeros) => self.zeros(zeros, &span, &at.rows)?,
                 None => vec![f64::from(1 << (self.bits - 1)); span.len() * at.rows.len()],
             },
-            groups,
+            groups: (groups.chunk_by(|group, next| group == next))
+                .map(|same| (same[0], same.len()))
+                .collect(),
         })
     }
 
@@ -403,6 +441,48 @@ pub(super) fn code(bits: usize, place: usize, word: impl Fn(usize) -> u32) -> u3
         both |= u64::from(word(first + 1)) << WORD;
     }
     (both >> shift) as u32 & ((1 << bits) - 1)
+}
+
+/// Unpacks the codes from position `first` of a line on, given the words that contain them.
+fn unpack(bits: usize, first: usize, words: &[u32], codes: &mut [u32]) {
+    match bits {
+        2 => unpack_whole::<2>(first, words, codes),
+        4 => unpack_whole::<4>(first, words, codes),
+        8 => unpack_whole::<8>(first, words, codes),
+        _ => {
+            let start = first * bits / WORD;
+            for (place, value) in (first..).zip(codes) {
+                *value = code(bits, place, |word| words[word - start]);
+            }
+        }
+    }
+}
+
+/// The same for codes none of which goes on in the next word.
+fn unpack_whole<const BITS: usize>(first: usize, words: &[u32], codes: &mut [u32]) {
+    let held = WORD / BITS;
+    let code = |word: u32, at: usize| word >> (at * BITS) & ((1 << BITS) - 1);
+    let before = (first.next_multiple_of(held) - first).min(codes.len());
+    let (before, codes) = codes.split_at_mut(before);
+    for (at, value) in before.iter_mut().enumerate() {
+        *value = code(words[0], first % held + at);
+    }
+    let words = &words[usize::from(!before.is_empty())..];
+    in_wide_registers(
+        #[inline(always)]
+        || {
+            let mut words = words.iter();
+            let mut whole = codes.chunks_exact_mut(WORD / BITS);
+            for (values, &word) in whole.by_ref().zip(&mut words) {
+                for (at, value) in values.iter_mut().enumerate() {
+                    *value = code(word, at);
+                }
+            }
+            for (at, value) in whole.into_remainder().iter_mut().enumerate() {
+                *value = words.as_slice().first().map_or(0, |&word| code(word, at));
+            }
+        },
+    );
 }
 
 /// The bits of a word that was read as a signed or unsigned number.
