@@ -10,13 +10,17 @@ use super::{ElementType, Layer, WeightSlice, element_count};
 use crate::Scalar;
 
 /// How many values of a stored row are read at once to transpose a matrix, if memory allows.
-const RUN: usize = 256;
+const RUN: usize = 2048;
 
 /// How many stored rows are written to their places together.
-const STRIP: usize = 16;
+const STRIP: usize = 64;
+
+/// Runs lie this much farther apart than they are long: at distances of a power of two they would share few places of
+/// the cache.
+const PADDING: usize = 16;
 
 /// How many values of a transposed matrix are read at once, unless a row is longer.
-const MOST_AT_ONCE: usize = 1 << 20;
+const MOST_AT_ONCE: usize = 1 << 22;
 
 /// A whole layer of a source or a part of one, as listed by [`Unfused`](super::Unfused) and
 /// [`Transposed`](super::Transposed). Its values are read from the source.
@@ -151,7 +155,8 @@ impl<L: Layer> Layer for LayerView<L> {
         match &self.part {
             None => self.layer.read(offset, values),
             Some(part) if part.is_transposed => {
-                read_transposed(&*self.layer, part.block, part.places, offset, values)
+                let Part { block, places, .. } = *part;
+                Turned { block, places }.read(&*self.layer, offset, values)
             }
             Some(part) if part.places > 1 => {
                 read_kernels(&*self.layer, part.block, part.places, offset, values)
@@ -228,59 +233,123 @@ fn read_kernels<L: Layer, T: Scalar>(
             columns: inputs,
             stride: inputs,
         };
-        read_transposed(layer, kernel, 1, column, now)?;
+        let turned = Turned {
+            block: kernel,
+            places: 1,
+        };
+        turned.read(layer, column, now)?;
         (offset, values) = (offset + now.len(), later);
     }
     Ok(())
 }
 
-/// Reads the values of a block's transpose, starting at a flat index of the transpose. The rows of the block, the
-/// inputs of each of `places` in turn, become the places of each input in turn.
-///
-/// Reads the values of neighbouring columns at once for each row, and writes several rows together, so that
-/// writes are also close together.
-fn read_transposed<L: Layer, T: Scalar>(
-    layer: &L,
+/// A block that is read transposed. Its rows, the inputs of each of `places` in turn, become the places of each input in
+/// turn.
+#[derive(Clone, Copy)]
+struct Turned {
     block: Block,
     places: usize,
-    offset: usize,
-    values: &mut [T],
-) -> Result<(), L::Error> {
-    let inputs = block.rows / places;
-    let listed = |row: usize| row % inputs * places + row / inputs;
-    let Some(last) = (offset + values.len())
-        .checked_sub(1)
-        .filter(|_| !values.is_empty())
-    else {
-        return Ok(());
-    };
-    let (first_column, last_column) = (offset / block.rows, last / block.rows);
-    let length = last_column - first_column + 1;
-    let mut runs = vec![T::nan(); length * STRIP.min(block.rows)];
-    for strip in (0..block.rows).step_by(STRIP) {
-        let rows = strip..block.rows.min(strip + STRIP);
-        // Unfilled values must not be mistaken for those of another row.
-        runs.fill(T::nan());
-        for (row, run) in rows.clone().zip(runs.chunks_exact_mut(length)) {
+}
+
+impl Turned {
+    /// Reads the values of the transpose, starting at a flat index of it.
+    ///
+    /// Reads the values of neighbouring columns at once for each row, and writes several rows together, so that
+    /// writes are also close together.
+    fn read<L: Layer, T: Scalar>(
+        self,
+        layer: &L,
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<(), L::Error> {
+        let Some(last) = (offset + values.len())
+            .checked_sub(1)
+            .filter(|_| !values.is_empty())
+        else {
+            return Ok(());
+        };
+        let block = self.block;
+        let (first_column, last_column) = (offset / block.rows, last / block.rows);
+        let length = last_column - first_column + 1;
+        let apart = length + PADDING;
+        let height = STRIP.min(block.rows);
+        let mut runs = vec![T::nan(); apart * height];
+        let are_whole = length == block.stride && values.len() == length * block.rows;
+        let mut whole = vec![T::nan(); if are_whole { length * height } else { 0 }];
+        for strip in (0..block.rows).step_by(STRIP) {
+            let rows = strip..block.rows.min(strip + STRIP);
+            let read = runs.chunks_exact_mut(apart).map(|run| &mut run[..length]);
+            if are_whole {
+                // Whole rows lie one behind another.
+                let whole = &mut whole[..rows.len() * length];
+                layer.read(block.start + strip * block.stride, whole)?;
+                let found = whole.chunks_exact(length).zip(read);
+                found.for_each(|(from, to)| to.copy_from_slice(from));
+            } else {
+                self.read_runs(layer, [offset, last], rows.clone().zip(read))?;
+            }
+            for column in 0..length {
+                let run = runs[column..].iter().step_by(apart).copied();
+                let start = (first_column + column) * block.rows;
+                self.write(start, rows.clone(), run, (offset, values));
+            }
+        }
+        Ok(())
+    }
+
+    /// The place of a row among those that are listed.
+    const fn listed(self, row: usize) -> usize {
+        let inputs = self.block.rows / self.places;
+        row % inputs * self.places + row / inputs
+    }
+
+    /// Reads those values of some rows that lie between two flat indices of the transpose.
+    fn read_runs<'a, L: Layer, T: Scalar>(
+        self,
+        layer: &L,
+        [first, last]: [usize; 2],
+        rows: impl Iterator<Item = (usize, &'a mut [T])>,
+    ) -> Result<(), L::Error> {
+        let Block { rows: count, .. } = self.block;
+        for (row, run) in rows {
             // The first and the last column may be incomplete.
-            let start = usize::from(listed(row) < offset % block.rows);
-            let end = length - usize::from(listed(row) > last % block.rows);
+            let start = usize::from(self.listed(row) < first % count);
+            let end = run.len() - usize::from(self.listed(row) > last % count);
             if start < end {
-                let first = block.start + row * block.stride + first_column + start;
+                let column = first / count + start;
+                let first = self.block.start + row * self.block.stride + column;
                 layer.read(first, &mut run[start..end])?;
             }
         }
-        for column in 0..length {
-            let start = (first_column + column) * block.rows;
-            let indices = rows.clone().map(|row| start + listed(row));
-            for (index, &value) in indices.zip(runs[column..].iter().step_by(length)) {
-                if let Some(place) = index.checked_sub(offset).and_then(|at| values.get_mut(at)) {
-                    *place = value;
-                }
+        Ok(())
+    }
+
+    /// Writes one column of some rows, as far as it belongs to values from an offset on. The column starts at a flat index
+    /// of the transpose.
+    fn write<T: Scalar>(
+        self,
+        start: usize,
+        rows: Range<usize>,
+        run: impl Iterator<Item = T>,
+        (offset, values): (usize, &mut [T]),
+    ) {
+        if self.places == 1 {
+            let first = offset.max(start + rows.start);
+            let end = (offset + values.len()).min(start + rows.end);
+            if first < end {
+                let values = values[first - offset..end - offset].iter_mut();
+                let run = run.skip(first - start - rows.start);
+                values.zip(run).for_each(|(to, value)| *to = value);
+            }
+            return;
+        }
+        for (row, value) in rows.zip(run) {
+            let index = start + self.listed(row);
+            if let Some(to) = index.checked_sub(offset).and_then(|at| values.get_mut(at)) {
+                *to = value;
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
