@@ -117,6 +117,7 @@ impl Tables {
             }
             (codes, values) = (rest, later);
         }
+        values.fill(T::nan());
     }
 }
 
@@ -245,15 +246,9 @@ impl Words {
         let columns = &rectangle.columns;
         let across = self.span(columns);
         // Whole rows of words lie one behind another.
-        let (row, all) = (
-            self.words_of(self.inputs),
-            values.len() / columns.len().max(1),
-        );
-        let at_once = if across.len() == row {
-            (AT_ONCE / row.max(1)).clamp(1, all.max(1))
-        } else {
-            1
-        };
+        let row = self.words_of(self.inputs);
+        let fitting = (AT_ONCE / row.max(1)).clamp(1, rectangle.rows.len().max(1));
+        let at_once = if across.len() == row { fitting } else { 1 };
         let mut words = vec![0.0; across.len() * at_once];
         let mut codes = vec![0; columns.len()];
         let bands = values.chunks_mut((columns.len() * at_once).max(1));
@@ -360,11 +355,17 @@ impl Words {
                 }
             }
             Layout::ByOutputs | Layout::AwqByOutputs => {
-                let mut of_row = vec![f64::NAN; groups.len()];
-                for (at, row) in rows.clone().enumerate() {
-                    table.read(row * self.row_of_scales() + groups.start, &mut of_row)?;
-                    for (group, &scale) in of_row.iter().enumerate() {
-                        scales[group * rows.len() + at] = scale;
+                let row = self.row_of_scales();
+                // Whole rows lie one behind another.
+                let at_once = if groups.len() == row { rows.len() } else { 1 };
+                let mut of_rows = vec![f64::NAN; groups.len() * at_once];
+                for first in rows.clone().step_by(at_once.max(1)) {
+                    table.read(first * row + groups.start, &mut of_rows)?;
+                    let of_rows = of_rows.chunks(groups.len().max(1));
+                    for (at, of_row) in (first - rows.start..).zip(of_rows) {
+                        for (group, &scale) in of_row.iter().enumerate() {
+                            scales[group * rows.len() + at] = scale;
+                        }
                     }
                 }
             }
