@@ -13,7 +13,7 @@ use mother::gguf::GgufModel;
 use mother::npz::NpzModel;
 use mother::pytorch::PytorchModel;
 use mother::safetensors::SafetensorsModel;
-use mother::weights::{Layer, WeightSource, element_count};
+use mother::weights::{Layer, Transposed, WeightSource, element_count};
 
 use crate::zip::archive;
 
@@ -167,6 +167,10 @@ pub(crate) fn all(criterion: &mut Criterion) {
             NpzModel::open(path).unwrap()
         });
     }
+    time(&mut group, "transposed", &safetensors(&data), |path| {
+        let stored = SafetensorsModel::open(path).unwrap();
+        Transposed::new(stored, ["w".into()])
+    });
     // Random bytes will do, since all codes are valid. Each type is timed next to a plain copy of its bytes.
     for (name, tensor, kind, size) in [
         ("gguf", "w.weight", 0, 4 * VALUES),

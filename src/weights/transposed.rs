@@ -26,7 +26,8 @@ use super::{Layer, SkippedLayer, WeightSource};
 ///
 /// # Complexity
 ///
-/// Each chunk needs one request for every stored row (see [`Layer::preferred_length`]).
+/// Each chunk needs one request for every stored row, or for 64 rows if it has all of their values (see
+/// [`Layer::preferred_length`]).
 #[derive(Clone, Debug)]
 pub struct Transposed<S> {
     source: S,
