@@ -159,7 +159,7 @@ pub enum JointConstant {
     /// Degrees of freedom of the distribution of β if growth is erratic. Default: 4.
     ErraticDegreesOfFreedom,
     /// Prior probability that the β of two models is beyond ±4 because rows or columns of one of them were rescaled.
-    /// Default: 0.05; 0.01 and 0.1 give nearly the same answers. β is then as likely in either direction.
+    /// Default: 0.05, set by hand. β is then as likely in either direction.
     Rescaled,
     /// Prior probability that all training in a tree preserves norms, so that growth says nothing about direction.
     /// Default: 0.06. No tree used for fitting is of this kind, and the term costs some confidence where growth is
