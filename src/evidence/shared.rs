@@ -1,4 +1,4 @@
-//! Weights that some models of a group hold with exactly the same values, and others don't.
+//! Weights that are equal in some models of a group, and different in others.
 
 use alloc::collections::BTreeSet;
 use alloc::vec;
@@ -7,19 +7,19 @@ use alloc::vec::Vec;
 use crate::disjoint_sets::DisjointSets;
 use crate::signature::{Signature, TensorSignature};
 
-/// Which models of a group hold the same values in some of their weights.
+/// Which models of a group have equal weights.
 ///
 /// Training changes every value of a weight, and never arrives at the same values twice. So models with equal weights
-/// got them from one ancestor, and every model on the way between them kept them: a merged LoRA shares the
-/// embeddings of its base, and nothing with a sibling that was trained in full. Any number of weights that exactly the
-/// same models share counts as one set.
+/// inherited them from a common ancestor, through models that kept them: a merged LoRA shares the embeddings of its
+/// base, and nothing with a sibling that was trained in full. All weights that are equal in exactly the same models count
+/// as one set.
 ///
 /// # Examples
 ///
 /// ```
 /// use mother::evidence::SharedWeights;
 ///
-/// // The first two models hold the same embeddings; all but the last hold the same head.
+/// // The first two models have equal embeddings; all but the last have equal heads.
 /// let shared = SharedWeights::new(4, [vec![0, 1], vec![0, 1, 2]]);
 /// assert_eq!(shared.sets_with(0, 1), 2);
 /// assert_eq!(shared.sets_with(1, 2), 1);

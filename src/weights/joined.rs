@@ -120,7 +120,9 @@ impl<S: WeightSource> Joined<S> {
                 None
             };
             match planned {
-                Some(planned) => drop(joined.planned.insert(name.clone(), planned)),
+                Some(planned) => {
+                    joined.planned.insert(name.clone(), planned);
+                }
                 None => joined.skipped.push(SkippedLayer {
                     layer: name.clone(),
                     reason: "distributed over slices in an unknown way".into(),

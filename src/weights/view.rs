@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn kernels_are_listed_outputs_inputs_places_from_any_offset() {
         let (outputs, inputs, places) = (3, 5, 4);
-        // Each value tells its output, input and place.
+        // The digits of each value are its output, input and place.
         let value = |o: usize, i: usize, p: usize| (100 * o + 10 * i + p) as f32;
         let all = outputs * inputs * places;
         let expected: Vec<f32> = (0..all)

@@ -73,7 +73,7 @@ fn confidence_of_adapter(graph: &ModelGraph) -> Option<f64> {
 }
 
 #[test]
-fn models_hang_on_those_whose_weights_they_hold() {
+fn merged_adapters_are_children_of_the_model_that_shares_their_weights() {
     let signatures = family();
     let without = JointModel::new().without(JointConstant::SharedWeights);
     let without = Recovery::new().with_method(Method::Joint(without));

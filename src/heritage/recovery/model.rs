@@ -203,8 +203,8 @@ pub enum JointConstant {
     /// The prior odds that the only child of a root is its sibling. Default: 0.3, a compromise. The project's real trees
     /// have no such pairs, but of any two relatives on a hub, more are siblings than parent and child.
     OnlyChild,
-    /// Reduction in cost of an edge for every set of weights that both models, and the same others, hold with the same
-    /// values. Default: 12. Anything from 6 to 24 gives nearly the same answers.
+    /// Reduction in cost of an edge for every set of weights that are equal in both models and in the same others.
+    /// Default: 12. Anything from 6 to 24 gives nearly the same answers.
     SharedWeights,
 }
 

@@ -169,7 +169,7 @@ fn scales_of<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<(Strin
 /// A table that is only called `scale`, as those of activations are, too: it must have one number, or one for each row.
 fn scale_of_rows<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<&'a L> {
     let name = codes.name();
-    let beside = || {
+    let of_module = || {
         let module = name.strip_suffix("weight")?;
         // A module with a zero point scales its outputs.
         let is_of_outputs = listing.get(&format!("{module}zero_point")).is_some();
@@ -177,7 +177,7 @@ fn scale_of_rows<'a, L: Layer>(listing: &Listing<'a, L>, codes: &L) -> Option<&'
             .get(&format!("{module}scale"))
             .filter(|_| !is_of_outputs)
     };
-    let found = listing.get(&format!("{name}.scale")).or_else(beside)?;
+    let found = listing.get(&format!("{name}.scale")).or_else(of_module)?;
     let count = element_count(found.shape());
     let is_of_rows = || {
         count == codes.shape().first().copied() && found.shape().first() == codes.shape().first()

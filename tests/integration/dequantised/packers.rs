@@ -46,7 +46,7 @@ pub(crate) const SCHEMES: [(&str, Packer); 33] = [
     ("I8, groups", |m| {
         scaled(m, ElementType::I8, (1, 16), "_scale")
     }),
-    ("I8, rows, beside the weight", |m| {
+    ("I8, rows, named after the module", |m| {
         let (mut tensors, values) = scaled(m, ElementType::I8, (1, m.columns), ".scale");
         tensors[1].name = m.beside("scale");
         (tensors, values)

@@ -81,7 +81,7 @@ fn tables_that_do_not_fit_are_refused() {
 
 #[test]
 fn scales_that_may_mean_something_else_are_refused() {
-    let scheme = "I8, rows, beside the weight";
+    let scheme = "I8, rows, named after the module";
     let outputs = changed(scheme, |tensors| {
         tensors.push(Tensor::bytes("p.zero_point", &[], &[0]));
     });
