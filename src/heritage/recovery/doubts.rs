@@ -1,8 +1,8 @@
 //! Reasons to doubt a parent that the distribution over trees is sure of: the true parent may be missing, or the
 //! apparent one may be a sibling.
 //!
-//! If two siblings moved in similar directions, the one that moved less looks like the parent of the other. Let p be the parent of u, and u the parent of v in a
-//! tree. The share of u's step that v also made,
+//! If two siblings moved in similar directions, the one that moved less looks like the parent of the other. Let p be the
+//! parent of u, and u the parent of v in a tree. The share of u's step that v also made,
 //!
 //! r = (d²(p, u) + d²(p, v) − d²(u, v)) / 2d²(p, u),
 //!
